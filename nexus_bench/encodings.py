@@ -1,0 +1,92 @@
+"""How examples become positions of a transformer.
+
+All vocabularies of a task share one embedding table, side by side, so that a name in one role and the same
+name in another are the same row. A position is one or more slots, whose embeddings stand side by side.
+
+Axis letters: b graphs, n positions, s slots of a position, q queries of a graph.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nexus_bench.generators.base import Examples, Role, Schema
+from nexus_bench.streams import Int
+
+PAD = 0  # the row of the table for a slot that a position does not use
+
+
+class Encoded(NamedTuple):
+    """A batch as the model sees it.
+
+    Attributes:
+        tokens: Array (b, n, s) of rows of the embedding table.
+        read_at: Array (q), the positions at which the answers are read; ascending.
+        n_keys: How many leading positions may be attended to; None means all.
+        causal: Whether positions see only themselves and earlier ones.
+    """
+
+    tokens: Int
+    read_at: Int
+    n_keys: int | None
+    causal: bool
+
+
+def table_offsets(schema: Schema) -> dict[str, int]:
+    """The first row of each vocabulary in the shared embedding table."""
+    offsets, row = {}, PAD + 1
+    for vocabulary, size in schema.vocabularies.items():
+        offsets[vocabulary] = row
+        row += size
+    return offsets
+
+
+def table_size(schema: Schema) -> int:
+    """Rows of the shared embedding table."""
+    return PAD + 1 + sum(schema.vocabularies.values())
+
+
+def n_slots(schema: Schema, encoding: str) -> int:
+    """Slots of a position."""
+    return max(len(schema.fact), len(schema.query)) if encoding == "fact" else 1
+
+
+def encode_fact(examples: Examples, schema: Schema) -> Encoded:
+    """A fact is one position, its roles the slots; queries follow, and are never attended to."""
+    facts, query = (_rows(array, roles, schema) for array, roles in _columns(examples, schema))
+    slots = n_slots(schema, "fact")
+    tokens = np.concatenate([_pad(facts, slots), _pad(query, slots)], axis=1)
+    n_facts = facts.shape[1]
+    return Encoded(tokens, np.arange(n_facts, tokens.shape[1], dtype=np.int32), n_facts, causal=False)
+
+
+def encode_flat(examples: Examples, schema: Schema) -> Encoded:
+    """Each symbol is one token of a causal sequence, facts first; an answer is read at its query's last token."""
+    facts, query = (_rows(array, roles, schema) for array, roles in _columns(examples, schema))
+    n_graphs, n_queries, n_roles = query.shape
+    tokens = np.concatenate([facts.reshape(n_graphs, -1), query.reshape(n_graphs, -1)], axis=1)
+    first_query = facts.shape[1] * facts.shape[2]
+    read_at = first_query + n_roles * np.arange(1, n_queries + 1, dtype=np.int32) - 1
+    return Encoded(tokens[:, :, None], read_at, None, causal=True)
+
+
+ENCODINGS: dict[str, Callable[[Examples, Schema], Encoded]] = {"fact": encode_fact, "flat": encode_flat}
+
+
+def seq_len(encoded: Encoded) -> int:
+    """Positions of a sequence."""
+    return encoded.tokens.shape[1]
+
+
+def _columns(examples: Examples, schema: Schema) -> tuple[tuple[Int, tuple[Role, ...]], ...]:
+    return (examples.facts, schema.fact), (examples.query, schema.query)
+
+
+def _rows(ids: Int, roles: tuple[Role, ...], schema: Schema) -> Int:
+    offsets = table_offsets(schema)
+    return ids + np.array([offsets[role.vocabulary] for role in roles], dtype=np.int32)
+
+
+def _pad(tokens: Int, slots: int) -> Int:
+    return np.pad(tokens, ((0, 0), (0, 0), (0, slots - tokens.shape[2])), constant_values=PAD)

@@ -1,0 +1,37 @@
+"""What can go wrong for a user: each kind is one line on stderr and one exit code."""
+
+
+class NexusBenchError(Exception):
+    """A mistake or a failure that the user can act on; the message says what to do next."""
+
+    exit_code = 1
+
+
+class UsageError(NexusBenchError):
+    """The command line does not make sense, or would overwrite something else."""
+
+    exit_code = 2
+
+
+class ConfigError(NexusBenchError):
+    """A suite, a task or an attention is asked for something it cannot be."""
+
+    exit_code = 3
+
+
+class CorruptArtefactError(NexusBenchError):
+    """A file that nexus-bench wrote is truncated, edited or unreadable."""
+
+    exit_code = 4
+
+
+class StorageError(NexusBenchError):
+    """The disk is full, a folder cannot be written, a file cannot be read."""
+
+    exit_code = 5
+
+
+class FailedCellsError(NexusBenchError):
+    """Some cells of a run failed; the others are done and kept."""
+
+    exit_code = 7

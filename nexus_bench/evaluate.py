@@ -1,0 +1,83 @@
+"""From a model and examples to accuracy and loss by hop.
+
+Axis letters: b graphs, n positions, s slots, q queries of a graph, c classes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from nexus_bench.attention.base import Mask
+from nexus_bench.encodings import ENCODINGS
+from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.model import Transformer
+
+_CHUNK_GRAPHS = 256  # bounds the memory of an evaluation
+
+
+class Batch(NamedTuple):
+    """Encoded examples on a device.
+
+    Attributes:
+        tokens: Rows of the embedding table.
+        read_at: Positions of the queries.
+        mask: Which positions may be attended to.
+        answer: The labels.
+    """
+
+    tokens: Int[Tensor, "b n s"]
+    read_at: Int[Tensor, " q"]
+    mask: Mask
+    answer: Int[Tensor, "b q"]
+
+
+class HopScore(NamedTuple):
+    """How a model did at one hop; loss is the mean cross-entropy in nats."""
+
+    n_examples: int
+    n_correct: int
+    loss: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the examples answered right."""
+        return self.n_correct / self.n_examples
+
+
+def to_batch(examples: Examples, schema: Schema, encoding: str, device: torch.device) -> Batch:
+    """Encode examples and move them to a device."""
+    encoded = ENCODINGS[encoding](examples, schema)
+    return Batch(
+        tokens=torch.from_numpy(encoded.tokens).to(device),
+        read_at=torch.from_numpy(encoded.read_at).to(device),
+        mask=Mask(causal=encoded.causal, n_keys=encoded.n_keys),
+        answer=torch.from_numpy(examples.answer).to(device, torch.int64),
+    )
+
+
+@torch.no_grad()
+def score(model: Transformer, examples: Examples, schema: Schema, encoding: str) -> dict[int, HopScore]:
+    """Score a model on examples, by hop, in evaluation mode; the model's mode is restored.
+
+    Returns:
+        Hop -> score, hops ascending.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    losses, hits = [], []
+    for start in range(0, examples.n_graphs, _CHUNK_GRAPHS):
+        batch = to_batch(examples.take(slice(start, start + _CHUNK_GRAPHS)), schema, encoding, device)
+        logits = model(batch.tokens, batch.read_at, batch.mask)  # b q c
+        losses.append(F.cross_entropy(logits.flatten(0, 1), batch.answer.flatten(), reduction="none").cpu().numpy())
+        hits.append((logits.argmax(dim=-1) == batch.answer).flatten().cpu().numpy())
+    model.train(was_training)
+    loss, hit, hop = np.concatenate(losses).astype(np.float64), np.concatenate(hits), examples.hop.ravel()
+    return {
+        int(k): HopScore(int((hop == k).sum()), int(hit[hop == k].sum()), float(loss[hop == k].mean()))
+        for k in np.unique(hop)
+    }

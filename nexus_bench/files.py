@@ -1,0 +1,70 @@
+"""Files that are whole or absent: written beside, synced, then renamed."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from nexus_bench.errors import CorruptArtefactError, StorageError
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file so that a crash leaves the old content or the new, never a part.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written; the old content stands.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise StorageError(f"{path}: cannot be written: {error.strerror}; free some space or choose --out") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        CorruptArtefactError: The file is missing.
+        StorageError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CorruptArtefactError(f"{path}: is missing; make it again") from error
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file that nexus-bench wrote.
+
+    Raises:
+        CorruptArtefactError: It is missing or is not JSON.
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except ValueError as error:
+        raise CorruptArtefactError(f"{path}: is truncated or edited: not JSON; delete it and run again") from error
+
+
+def to_json(value: Any) -> str:
+    """JSON as nexus-bench writes it: the same bytes for the same value."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

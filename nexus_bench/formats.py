@@ -1,0 +1,76 @@
+"""Examples as file content, and back: npz arrays, or one row an example as JSON lines or CSV."""
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nexus_bench.generators.base import Examples
+
+_COLUMNS = ("graph", "facts", "query", "answer", "hop")
+
+
+class Format(NamedTuple):
+    """A way to write a split; reading gives back equal arrays."""
+
+    to_bytes: Callable[[Examples], bytes]
+    from_bytes: Callable[[bytes], Examples]
+
+
+def _to_npz(examples: Examples) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **examples._asdict())
+    return buffer.getvalue()
+
+
+def _from_npz(data: bytes) -> Examples:
+    with np.load(io.BytesIO(data)) as arrays:
+        return Examples(*(arrays[name] for name in Examples._fields))
+
+
+def _to_jsonl(examples: Examples) -> bytes:
+    lines = (json.dumps(dict(zip(_COLUMNS, row, strict=True)), separators=(",", ":")) for row in _rows(examples))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _from_jsonl(data: bytes) -> Examples:
+    return _from_rows(tuple(json.loads(line)[key] for key in _COLUMNS) for line in data.splitlines())
+
+
+def _to_csv(examples: Examples) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows([json.dumps(value, separators=(",", ":")) for value in row] for row in _rows(examples))
+    return text.getvalue().encode()
+
+
+def _from_csv(data: bytes) -> Examples:
+    lines = csv.reader(io.StringIO(data.decode()))
+    next(lines)
+    return _from_rows(tuple(json.loads(value) for value in line) for line in lines)
+
+
+FORMATS = {
+    "npz": Format(_to_npz, _from_npz),
+    "jsonl": Format(_to_jsonl, _from_jsonl),
+    "csv": Format(_to_csv, _from_csv),
+}
+
+
+def _rows(examples: Examples) -> Iterator[tuple[Any, ...]]:
+    for graph in range(examples.n_graphs):
+        facts, queries, answers, hops = (array[graph].tolist() for array in examples)
+        for query, answer, hop in zip(queries, answers, hops, strict=True):
+            yield graph, facts, query, answer, hop
+
+
+def _from_rows(rows: Iterable[tuple[Any, ...]]) -> Examples:
+    graphs = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row[0])]
+    facts = [group[0][1] for group in graphs]
+    query, answer, hop = ([[row[column] for row in group] for group in graphs] for column in (2, 3, 4))
+    return Examples(*(np.array(values, dtype=np.int32) for values in (facts, query, answer, hop)))

@@ -1,0 +1,123 @@
+"""Pointer chasing: follow a successor function k times from a start."""
+
+import math
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from nexus_bench.generators.base import GENERATORS, Examples, Generator, Role, Schema, TaskParams
+from nexus_bench.streams import Int, integers, permutations
+
+
+class PointerChaseParams(TaskParams):
+    """Size of a pointer_chase graph."""
+
+    n_nodes: int = Field(ge=3, description="Nodes of the cycle, which are also its facts.")
+    n_symbols: int = Field(description="Names to draw the nodes from; null means three a node.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_n_nodes(cls, values: dict[str, Any]) -> dict[str, Any]:
+        n_nodes = values.get("n_nodes")
+        if type(n_nodes) is not int:
+            return values
+        given = {key: value for key, value in values.items() if value is not None}
+        return {"n_symbols": 3 * n_nodes, "n_queries": n_nodes} | given
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "PointerChaseParams":
+        if self.n_symbols < self.n_nodes:
+            raise ValueError(f"n_symbols must be at least n_nodes ({self.n_nodes}), got {self.n_symbols}")
+        if self.n_queries > self.n_nodes:
+            raise ValueError(f"n_queries must be at most n_nodes ({self.n_nodes}), got {self.n_queries}")
+        return self
+
+
+@GENERATORS.register
+class PointerChase(Generator[PointerChaseParams]):
+    """One uniform random cycle over the nodes; the answer is the node k steps after the start.
+
+    The names of a graph are drawn from `n_symbols` without replacement, so a model cannot learn what a name
+    leads to. Every name is once a source and once a destination, so no name stands out. A hop is one edge.
+    The cycle can be walked backwards in n_nodes - k edges, so k hops are true while k <= n_nodes / 3.
+
+    Source: the pointer chasing problem of communication complexity (Papadimitriou and Sipser, 1984); one cycle
+    instead of a random function, because a random function has leaves, and leaves are never answers.
+
+    >>> from nexus_bench.streams import stream
+    >>> params = PointerChaseParams(n_nodes=6, n_symbols=18, n_queries=1)
+    >>> examples = PointerChase(params, hops=(2,)).sample(1, stream("doctest"))
+    >>> examples.facts[0].tolist()
+    [[2, 11], [8, 10], [5, 8], [10, 3], [11, 5], [3, 2]]
+    >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
+    ([[8, 2]], [3], [2])
+    """
+
+    name = "pointer_chase"
+    version = 1
+    Params = PointerChaseParams
+
+    @property
+    def max_hop(self) -> int:
+        """A third of the nodes: further on, the way back is short enough to help."""
+        return self.params.n_nodes // 3
+
+    def advice_for_hop(self, hop: int) -> str:
+        """Three nodes a hop."""
+        return f"raise n_nodes from {self.params.n_nodes} to {3 * hop}"
+
+    @property
+    def schema(self) -> Schema:
+        """Facts are (src, dst), a query is (start, hop), the answer is a node."""
+        return Schema(
+            fact=(Role("src", "node"), Role("dst", "node")),
+            query=(Role("start", "node"), Role("hop", "hop")),
+            answer="node",
+            vocabularies={"node": self.params.n_symbols, "hop": self.max_hop + 1},
+        )
+
+    @property
+    def n_facts(self) -> int:
+        """One edge a node."""
+        return self.params.n_nodes
+
+    @property
+    def n_worlds(self) -> int:
+        """Choices of names times cycles over them."""
+        return math.comb(self.params.n_symbols, self.params.n_nodes) * math.factorial(self.params.n_nodes - 1)
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """Draw cycles, then the order of the facts, then distinct starts with the hops dealt evenly."""
+        n, n_queries = self.params.n_nodes, self.params.n_queries
+        cycle = permutations(rng, n_graphs, self.params.n_symbols, k=n)
+        place = permutations(rng, n_graphs, n)
+        facts = np.stack([_look_up(cycle, place), _look_up(cycle, (place + 1) % n)], axis=2)
+
+        start = permutations(rng, n_graphs, n, k=n_queries)
+        dealt = integers(rng, n_graphs, 1, high=len(self.hops)) + np.arange(n_queries, dtype=np.int32)
+        hop = np.array(self.hops, dtype=np.int32)[dealt % len(self.hops)]
+        query = np.stack([_look_up(cycle, start), hop], axis=2)
+        return Examples(facts, query, _look_up(cycle, (start + hop) % n), hop)
+
+    def chance(self, hop: int) -> float:
+        """Any node of the graph but the start."""
+        return 1 / (self.params.n_nodes - 1)
+
+    def partial(self, hop: int) -> float:
+        """Elimination: hop - 1 nodes before and after the start are known, and are not the answer."""
+        return 1 / (self.params.n_nodes - 1 - 2 * (hop - 1))
+
+    def derivation(self, facts: Int, query: Int) -> tuple[int, ...]:
+        """The edges walked."""
+        row_of = {int(src): row for row, (src, _) in enumerate(facts)}
+        rows: list[int] = []
+        node, hop = (int(value) for value in query)
+        for _ in range(hop):
+            rows.append(row_of[node])
+            node = int(facts[rows[-1], 1])
+        return tuple(rows)
+
+
+def _look_up(table: Int, columns: Int) -> Int:
+    return np.take_along_axis(table, columns, axis=1)

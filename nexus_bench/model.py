@@ -1,0 +1,84 @@
+"""The tiny transformer: pre-norm blocks around an attention that is passed in by name.
+
+Axis letters: b graphs, n positions, s slots of a position, d width of the model, q queries, c classes.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nexus_bench.attention.base import ATTENTIONS, Mask
+from nexus_bench.encodings import n_slots, table_size
+from nexus_bench.generators.base import Schema
+from nexus_bench.spec import ModelSpec
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + MLP(norm(x)) at the positions still needed."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        mechanism = ATTENTIONS.get(spec.attention)
+        options = mechanism.Options.model_validate(spec.options)
+        self.attention_norm = nn.RMSNorm(spec.d_model)
+        self.attention = mechanism(spec.d_model, spec.n_heads, options)
+        self.mlp_norm = nn.RMSNorm(spec.d_model)
+        self.mlp = nn.Sequential(
+            nn.Linear(spec.d_model, spec.mlp_ratio * spec.d_model),
+            nn.GELU(),
+            nn.Linear(spec.mlp_ratio * spec.d_model, spec.d_model),
+        )
+
+    def forward(
+        self, x: Float[Tensor, "b n d"], mask: Mask, keep: Int[Tensor, " q"] | None = None
+    ) -> Float[Tensor, "b m d"]:
+        """Mix positions, then transform each; `keep` names the positions to return, None all."""
+        x = x + self.attention(self.attention_norm(x), mask)
+        if keep is not None:
+            x = x[:, keep]
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Transformer(nn.Module):
+    """Tokens in, one set of class scores a query out.
+
+    Args:
+        spec: The shape and the attention.
+        schema: The task's vocabularies.
+        seq_len: Longest sequence, for learned positions.
+    """
+
+    def __init__(self, spec: ModelSpec, schema: Schema, *, seq_len: int) -> None:
+        super().__init__()
+        slots = n_slots(schema, spec.encoding)
+        self.n_loops = spec.n_loops
+        self.unused_width = spec.d_model % slots  # zeros where the slots do not fill the width
+        self.table = nn.Embedding(table_size(schema), spec.d_model // slots)
+        self.position = nn.Embedding(seq_len, spec.d_model) if spec.position == "learned" else None
+        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.n_layers))
+        self.norm = nn.RMSNorm(spec.d_model)
+        self.readout = nn.Linear(spec.d_model, schema.n_classes)
+
+    def forward(self, tokens: Int[Tensor, "b n s"], read_at: Int[Tensor, " q"], mask: Mask) -> Float[Tensor, "b q c"]:
+        """Class scores of every query.
+
+        Args:
+            tokens: Rows of the embedding table.
+            read_at: The positions of the queries.
+            mask: Which positions may be attended to.
+        """
+        x = F.pad(self.table(tokens).flatten(2), (0, self.unused_width))
+        if self.position is not None:
+            x = x + self.position.weight[: x.shape[1]]
+        blocks = list(self.blocks) * self.n_loops
+        for block in blocks[:-1]:
+            x = block(x, mask)
+        return self.readout(self.norm(blocks[-1](x, mask, keep=read_at)))
+
+
+def build_model(spec: ModelSpec, schema: Schema, *, seq_len: int, seed: int) -> Transformer:
+    """A model whose initial weights depend on the spec and the seed alone; the caller's random state is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return Transformer(spec, schema, seq_len=seq_len)

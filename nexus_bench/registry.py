@@ -1,0 +1,86 @@
+"""Name -> class tables, filled by importing every module of a package.
+
+Adding an entry is adding a file: the decorator in it registers the class, and the first lookup imports
+all files of the package.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar
+
+from nexus_bench.errors import ConfigError
+
+
+class Named(Protocol):
+    """What a registered class declares of itself."""
+
+    name: str
+    version: int
+
+
+EntryT = TypeVar("EntryT", bound=type[Named])
+
+
+class Registry(Generic[EntryT]):
+    """The classes of one kind, by name.
+
+    Args:
+        kind: What an entry is called in error messages, such as `attention`.
+        package: The package whose modules register the entries.
+    """
+
+    def __init__(self, kind: str, *, package: str) -> None:
+        self._kind = kind
+        self._package = package
+        self._entries: dict[str, EntryT] = {}
+        self._is_loaded = False
+
+    def register(self, entry: EntryT) -> EntryT:
+        """Add a class under its own `name`; used as a decorator.
+
+        Raises:
+            ConfigError: Another class already has the name.
+        """
+        known = self._entries.get(entry.name)
+        if known is not None:
+            raise ConfigError(
+                f"{self._kind} '{entry.name}' is defined twice, in {known.__module__} and {entry.__module__}; "
+                "rename one"
+            )
+        self._entries[entry.name] = entry
+        return entry
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        self._load()
+        return tuple(sorted(self._entries))
+
+    def get(self, name: str) -> EntryT:
+        """Look a class up.
+
+        Raises:
+            ConfigError: No class has the name; the message names the closest one.
+        """
+        self._load()
+        if name not in self._entries:
+            raise ConfigError(unknown_name(self._kind, name, self._entries))
+        return self._entries[name]
+
+    def _load(self) -> None:
+        if self._is_loaded:
+            return
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self._package}.{module.name}")
+        self._is_loaded = True
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The one-line message for a name that nobody registered, with the closest match."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"
+

@@ -1,0 +1,132 @@
+"""What can be guessed without reasoning: simple rules, scored beside every accuracy.
+
+A rule that itself follows facts is a shortcut only at hops beyond the facts it follows: the start's successor
+is the right answer at one hop.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.streams import Int
+
+Guess = Callable[[Examples, Examples, Schema], Int]
+
+
+class Shortcut(NamedTuple):
+    """A rule.
+
+    Attributes:
+        name: What the rule does.
+        n_facts: How many facts it follows; it is scored at hops beyond that.
+        guess: From examples to fit on, examples to answer and their schema to class ids (g, q).
+    """
+
+    name: str
+    n_facts: int
+    guess: Guess
+
+
+class BestShortcut(NamedTuple):
+    """The best rule at one hop, and its accuracy."""
+
+    name: str
+    accuracy: float
+
+
+def score_shortcuts(fit: Examples, score: Examples, schema: Schema) -> dict[str, dict[int, float]]:
+    """Accuracy of every rule at every hop it applies to.
+
+    Args:
+        fit: Examples of another split, from which a rule may learn frequencies.
+        score: The examples to answer.
+        schema: The task's roles and vocabularies.
+
+    Returns:
+        Rule -> hop -> accuracy.
+    """
+    scores: dict[str, dict[int, float]] = {}
+    for rule in SHORTCUTS:
+        is_right = rule.guess(fit, score, schema) == score.answer
+        hops = [int(hop) for hop in np.unique(score.hop) if hop > rule.n_facts]
+        scores[rule.name] = {hop: float(is_right[score.hop == hop].mean()) for hop in hops}
+    return scores
+
+
+def best_shortcuts(fit: Examples, score: Examples, schema: Schema) -> dict[int, BestShortcut]:
+    """The best rule at every hop; the first of equals in the order of SHORTCUTS."""
+    best: dict[int, BestShortcut] = {}
+    for name, by_hop in score_shortcuts(fit, score, schema).items():
+        for hop, accuracy in by_hop.items():
+            if hop not in best or accuracy > best[hop].accuracy:
+                best[hop] = BestShortcut(name, accuracy)
+    return best
+
+
+def _majority_class(fit: Examples, score: Examples, schema: Schema) -> Int:
+    counts = np.bincount(fit.answer.ravel(), minlength=schema.n_classes)
+    return np.full_like(score.answer, counts.argmax())
+
+
+def _most_frequent_symbol(fit: Examples, score: Examples, schema: Schema) -> Int:
+    """The answer-like symbol that stands most often in the graph and is not in the query."""
+    answers = _answer_symbols(score, schema)
+    counts = np.zeros((score.n_graphs, schema.n_classes), dtype=np.int32)
+    for column in range(answers.shape[1]):
+        counts[np.arange(score.n_graphs), answers[:, column]] += 1
+    by_query = np.repeat(counts[:, None, :], score.query.shape[1], axis=1)  # g q c
+    for asked in _asked_symbols(score, schema):
+        np.put_along_axis(by_query, asked[:, :, None], 0, axis=2)
+    return by_query.argmax(axis=2).astype(np.int32)
+
+
+def _last_symbol(fit: Examples, score: Examples, schema: Schema) -> Int:
+    """The answer-like symbol nearest to the queries: the last one of the last fact."""
+    return np.broadcast_to(_answer_symbols(score, schema)[:, -1:], score.answer.shape)
+
+
+def _best_place(fit: Examples, score: Examples, schema: Schema) -> Int:
+    """The place in the list of facts that most often held the answer."""
+    hits = [(column[:, None] == fit.answer).sum() for column in _answer_symbols(fit, schema).T]
+    place = int(np.argmax(hits))
+    return np.broadcast_to(_answer_symbols(score, schema)[:, place : place + 1], score.answer.shape)
+
+
+def _beside_start(fit: Examples, score: Examples, schema: Schema) -> Int:
+    """The last symbol of the fact listed after the one that begins with the start."""
+    row = _row_of_start(score)
+    return _last_role(score, (row + 1) % score.facts.shape[1])
+
+
+def _successor(fit: Examples, score: Examples, schema: Schema) -> Int:
+    """The last symbol of the fact that begins with the start."""
+    return _last_role(score, _row_of_start(score))
+
+
+def _answer_symbols(examples: Examples, schema: Schema) -> Int:
+    columns = [i for i, role in enumerate(schema.fact) if role.vocabulary == schema.answer]
+    return examples.facts[:, :, columns].reshape(examples.n_graphs, -1)
+
+
+def _asked_symbols(examples: Examples, schema: Schema) -> list[Int]:
+    return [examples.query[:, :, i] for i, role in enumerate(schema.query) if role.vocabulary == schema.answer]
+
+
+def _row_of_start(examples: Examples) -> Int:
+    return (examples.facts[:, None, :, 0] == examples.query[:, :, None, 0]).argmax(axis=2).astype(np.int32)
+
+
+def _last_role(examples: Examples, rows: Int) -> Int:
+    return np.take_along_axis(examples.facts[:, :, -1], rows, axis=1)
+
+
+SHORTCUTS = (
+    Shortcut("majority_class", 0, _majority_class),
+    Shortcut("most_frequent_symbol", 0, _most_frequent_symbol),
+    Shortcut("last_symbol", 0, _last_symbol),
+    Shortcut("best_place", 0, _best_place),
+    Shortcut("beside_start", 0, _beside_start),
+    Shortcut("successor", 1, _successor),
+)

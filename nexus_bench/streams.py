@@ -1,0 +1,61 @@
+"""Random streams that are the same on every machine, and draws made from their raw words.
+
+NumPy promises the raw 64-bit words of a bit generator for ever, but not what `Generator.permutation` or
+`Generator.integers` make of them, so every draw here is arithmetic on raw words. Streams are keyed by what
+they are for, never by `seed + index`: two different keys never share a stream.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int = NDArray[np.int32]
+
+
+def stream(*key: str | int) -> np.random.Generator:
+    """The random stream of one key, such as `("pointer_chase", 1, seed, "train", block)`.
+
+    Args:
+        *key: What the stream is for. Order and type matter: `1` and `"1"` are different keys.
+
+    Returns:
+        A PCG64 generator seeded by a `SeedSequence` over the SHA-256 of the key.
+    """
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest, "big"))))
+
+
+def permutations(rng: np.random.Generator, n_rows: int, n: int, *, k: int | None = None) -> Int:
+    """Independent uniform permutations of 0..n-1, or their first k places.
+
+    Each row sorts n random words whose low bits are replaced by the column: keys are distinct by construction,
+    so no tie is left for a sorting algorithm to decide.
+
+    Args:
+        rng: The stream to draw from.
+        n_rows: How many permutations.
+        n: Length of each permutation, 1 or more.
+        k: How many leading places to return, n if None.
+
+    Returns:
+        Array (n_rows, k).
+    """
+    low = np.uint64((1 << (n - 1).bit_length()) - 1)
+    keys = (_words(rng, n_rows, n) & ~low) | np.arange(n, dtype=np.uint64)
+    keys.sort(axis=1)
+    return (keys[:, :k] & low).astype(np.int32)
+
+
+def integers(rng: np.random.Generator, n_rows: int, n_columns: int, *, high: int) -> Int:
+    """Independent integers in 0..high-1, uniform within high / 2**32.
+
+    Returns:
+        Array (n_rows, n_columns).
+    """
+    return ((_words(rng, n_rows, n_columns) >> np.uint64(32)) * np.uint64(high) >> np.uint64(32)).astype(np.int32)
+
+
+def _words(rng: np.random.Generator, n_rows: int, n_columns: int) -> NDArray[np.uint64]:
+    words: NDArray[np.uint64] = rng.bit_generator.random_raw(n_rows * n_columns)
+    return words.reshape(n_rows, n_columns)

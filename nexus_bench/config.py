@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from nexus_bench.errors import ConfigError, StorageError
 from nexus_bench.registry import unknown_name
@@ -198,23 +197,3 @@ def check_name(name: Any, *, what: str) -> str:
             f"{what} must be a name of letters, digits, '.', '_' and '-', beginning with a letter or digit, got {name!r}"
         )
     return name
-
-
-def explain(error: ValidationError, *, where: str, known: tuple[str, ...] = ()) -> str:
-    """A pydantic error as one line: the first fault, its value, what is allowed.
-
-    Args:
-        error: The error.
-        where: What was being read.
-        known: The allowed keys, to suggest one for a misspelt key.
-    """
-    fault = error.errors()[0]
-    key = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return f"{where}: {unknown_name('key', key, known)}"
-    if fault["type"] == "missing":
-        return f"{where}: {key} is missing"
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":
-        return f"{where}: {message}"
-    return f"{where}: {key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"

@@ -1,56 +1,30 @@
 """What one cell of a grid is: frozen, validated, and named by its content.
 
-The classes here hold the only default of each value, except a task's parameters, whose defaults stand in
-`tasks/<name>.yaml`.
+The classes here hold the only default of each value.
 """
 
 import hashlib
 import json
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from nexus_bench.attention.base import ATTENTIONS, AttentionOptions
-from nexus_bench.config import Config, explain, format_hops, parse_hops, read_bundled
-from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import GENERATORS, Generator
-from nexus_bench.registry import unknown_name
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.config import Config, format_hops
+from nexus_bench.entry import Keys, Spec, divide, name_in, validate
+from nexus_bench.generators.base import GENERATORS
 from nexus_bench.splits import BLOCK_GRAPHS
+from nexus_bench.task import TaskSpec
 
 FORMAT_VERSION = 1  # raised by hand when the same spec gives other results
-
-Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
-SpecT = TypeVar("SpecT", bound=BaseModel)
-
-
-class Spec(BaseModel):
-    """Frozen, strict about types, and closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class TaskSpec(Spec):
-    """A task at one setting: which generator, which hops, how much held-out data."""
-
-    task: str
-    hops: Hops
-    params: dict[str, Any] = Field(description="Every parameter of the generator.")
-    n_val: int = Field(default=256, ge=1, description="Validation graphs.")
-    n_test: int = Field(default=1024, ge=1, description="Test graphs.")
-    content_sha256: str | None = Field(default=None, description="Of the dataset folder to train on; None: a stream.")
-
-    def generator(self) -> Generator[Any]:
-        """The generator at these parameters."""
-        family = GENERATORS.get(self.task)
-        return family(family.Params.model_validate(self.params), self.hops)
 
 
 class ModelSpec(Spec):
     """The shape of a transformer and its attention."""
 
     attention: str
-    options: dict[str, Any] = Field(description="Every option of the attention.")
+    options: Config = Field(description="Every option of the attention.")
     encoding: Literal["fact", "flat"] = Field(default="fact", description="How examples become positions.")
     position: Literal["none", "learned"] = Field(description="Position embedding.")
     n_layers: int = Field(default=1, ge=1, description="Blocks, each with weights of its own.")
@@ -125,51 +99,10 @@ class CellSpec(Spec):
         return f"{self.task.task} hops {format_hops(self.task.hops)} | {self.model.label} | seed {self.seed}"
 
 
-class Keys(NamedTuple):
-    """The keys that may stand in the YAML entry of a task or a model, own ones first."""
-
-    own: tuple[str, ...]
-    extra: tuple[str, ...]
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Both kinds."""
-        return self.own + self.extra
-
-
-def task_keys(task: str) -> Keys:
-    """What a task entry may say: the generator's parameters and the fields of TaskSpec."""
-    return Keys(tuple(GENERATORS.get(task).Params.model_fields), ("hops", "n_val", "n_test"))
-
-
-def model_keys(attention: str) -> Keys:
+def model_keys(name: str) -> Keys:
     """What a model entry may say: the attention's options and the fields of ModelSpec."""
-    shape = tuple(name for name in ModelSpec.model_fields if name not in ("attention", "options"))
-    return Keys(tuple(ATTENTIONS.get(attention).Options.model_fields), shape)
-
-
-def make_task(entry: Config, *, where: str) -> TaskSpec:
-    """Validate a task entry, over the defaults of `tasks/<name>.yaml`.
-
-    Args:
-        entry: `task`, and any of its parameters, `hops`, `n_val`, `n_test`.
-        where: What to name in an error message.
-
-    Raises:
-        ConfigError: A name or a key is unknown, or a value is not allowed.
-    """
-    name = _name_in(entry, "task", where)
-    keys = task_keys(name)
-    merged = {k: v for k, v in read_bundled("task", name).items() if k != "summary"} | entry
-    params, rest = _divide(merged, keys, "task", where)
-    family = GENERATORS.get(name)
-    checked = validate(family.Params, params, where=f"{where}: {name}", known=keys.all)
-    spec = validate(TaskSpec, {**rest, "params": checked.model_dump()}, where=f"{where}: {name}", known=keys.all)
-    try:
-        spec.generator()
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-    return spec
+    shared = tuple(field for field in ModelSpec.model_fields if field not in ("attention", "options"))
+    return Keys(tuple(ATTENTIONS.get(name).Options.model_fields), shared)
 
 
 def make_model(entry: Config, *, where: str) -> ModelSpec:
@@ -182,39 +115,8 @@ def make_model(entry: Config, *, where: str) -> ModelSpec:
     Raises:
         ConfigError: A name or a key is unknown, or a value is not allowed.
     """
-    name = _name_in(entry, "attention", where)
-    keys = model_keys(name)
-    options, rest = _divide(entry, keys, "attention", where)
-    mechanism = ATTENTIONS.get(name)
-    checked: AttentionOptions = validate(mechanism.Options, options, where=f"{where}: {name}", known=keys.all)
-    return validate(ModelSpec, {**rest, "options": checked.model_dump()}, where=f"{where}: {name}", known=keys.all)
-
-
-def validate(model: type[SpecT], values: Config, *, where: str, known: tuple[str, ...] = ()) -> SpecT:
-    """Make a pydantic object, or say in one line why not.
-
-    Raises:
-        ConfigError: A key is unknown, missing, or has a value that is not allowed.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(explain(error, where=where, known=known or tuple(model.model_fields))) from error
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-def _name_in(entry: Config, kind: str, where: str) -> str:
-    name = entry.get(kind)
-    if not isinstance(name, str):
-        raise ConfigError(f"{where}: every entry needs a `{kind}`, got {name!r}")
-    return name
-
-
-def _divide(entry: Config, keys: Keys, kind: str, where: str) -> tuple[Config, Config]:
-    own = {key: value for key, value in entry.items() if key in keys.own}
-    rest = {key: value for key, value in entry.items() if key not in keys.own}
-    unknown = [key for key in rest if key not in (kind, *keys.extra)]
-    if unknown:
-        raise ConfigError(f"{where}: {entry[kind]}: {unknown_name('key', unknown[0], keys.all)}")
-    return own, rest
+    name = name_in(entry, "attention", where=where)
+    own, shared = divide(entry, model_keys(name), "attention", where=where)
+    where = f"{where}: {name}"
+    options = validate(ATTENTIONS.get(name).Options, own, where=where)
+    return validate(ModelSpec, {**shared, "options": options.model_dump()}, where=where)

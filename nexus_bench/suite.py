@@ -5,13 +5,17 @@ recipes, then seeds.
 """
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nexus_bench.config import Config, bundled, check_name, read_bundled, read_config
+from nexus_bench.dataset import read_manifest
+from nexus_bench.entry import Keys, validate
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.registry import unknown_name
-from nexus_bench.spec import CellSpec, TrainSpec, make_model, make_task, model_keys, task_keys, validate
+from nexus_bench.spec import CellSpec, TrainSpec, make_model, model_keys
+from nexus_bench.task import make_task, task_keys
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "seeds")
 
@@ -30,22 +34,41 @@ class Suite(NamedTuple):
     cells: tuple[CellSpec, ...]
 
 
-def find_suite(name_or_path: str) -> tuple[Config, str]:
-    """Read a suite's YAML by path or bundled name.
+class Selected(NamedTuple):
+    """A configuration, and what to call it in error messages."""
 
-    Returns:
-        The configuration, and what to call it in error messages.
+    config: Config
+    where: str
+
+
+def select_suite(
+    suite: str | None, *, task: str | None, attention: str | None, data: Path | None, settings: Config
+) -> Selected:
+    """The configuration that a command line asks for.
+
+    Args:
+        suite: A YAML path or a bundled name; without it and without `task` and `attention`, `quick`.
+        task: The only task of a suite made on the spot.
+        attention: The only attention of a suite made on the spot.
+        data: A dataset folder that takes the place of the suite's tasks.
+        settings: Overrides, for `apply_settings`.
 
     Raises:
-        ConfigError: There is no such suite, or its YAML is invalid.
+        ConfigError: A name, a key or the YAML is wrong.
+        CorruptArtefactError: The dataset's manifest is missing, truncated or edited.
+        UsageError: The options contradict each other.
     """
-    if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
-        return read_config(Path(name_or_path)), name_or_path
-    if "/" in name_or_path or "\\" in name_or_path:
-        raise ConfigError(
-            f"suite '{name_or_path}' is neither a .yaml file nor a bundled name; known: {', '.join(bundled('suite'))}"
-        )
-    return read_bundled("suite", name_or_path), f"suite {name_or_path}"
+    if suite is not None and (task or attention):
+        raise UsageError("give a suite, or --task and --attention, not both")
+    if data is not None and (task or "hops" in settings):
+        raise UsageError("--data brings its own task and hops; leave --task and --hops out")
+    if task or attention:
+        config, where = _made_on_the_spot(task, attention, has_data=data is not None), "train"
+    else:
+        config, where = _find_suite(suite or "quick")
+    if data is not None:
+        config = _on_dataset(config, data)
+    return Selected(apply_settings(config, settings), where)
 
 
 def apply_settings(config: Config, settings: Config) -> Config:
@@ -61,27 +84,22 @@ def apply_settings(config: Config, settings: Config) -> Config:
     Raises:
         ConfigError: No part of the suite has a value of that name.
     """
-    config = dict(config)
+    if not settings:
+        return config
+    config = {key: dict(value) if isinstance(value, dict) else value for key, value in config.items()}
     tasks = [dict(entry) for entry in _entries(config, "tasks")]
     models = [dict(entry) for entry in _entries(config, "models")]
-    known: set[str] = {"suite", "seeds"}
+    config |= {"tasks": tasks, "models": models, "train": dict(_section(config, "train"))}
+    homes = [(config, {"suite", "seeds"}), (config["train"], set(TrainSpec.model_fields))]
+    homes += [(entry, _keys(entry, "task", task_keys)) for entry in tasks]
+    homes += [(entry, _keys(entry, "attention", model_keys)) for entry in models]
     for key, value in settings.items():
-        homes: list[Config] = []
-        if key in ("suite", "seeds"):
-            homes = [config]
-        if key in TrainSpec.model_fields:
-            config["train"] = dict(_section(config, "train"))
-            homes = [config["train"]]
-        homes += [entry for entry in tasks if key in task_keys(str(entry.get("task"))).all]
-        homes += [entry for entry in models if key in model_keys(str(entry.get("attention"))).all]
-        if not homes:
-            known.update(TrainSpec.model_fields)
-            known.update(k for entry in tasks for k in task_keys(str(entry.get("task"))).all)
-            known.update(k for entry in models for k in model_keys(str(entry.get("attention"))).all)
-            raise ConfigError(f"--set: {unknown_name('key', key, known)}")
-        for home in homes:
+        found = [home for home, keys in homes if key in keys]
+        if not found:
+            raise ConfigError(f"--set: {unknown_name('key', key, set().union(*(keys for _, keys in homes)))}")
+        for home in found:
             home[key] = value
-    return config | {"tasks": tasks, "models": models}
+    return config
 
 
 def make_suite(config: Config, *, where: str) -> Suite:
@@ -125,16 +143,35 @@ def make_suite(config: Config, *, where: str) -> Suite:
     return Suite(name, config, cells)
 
 
-def adhoc_config(*, task: str | None, attention: str | None) -> Config:
-    """A suite for a command line without YAML: one task, one attention.
+def _find_suite(name_or_path: str) -> Selected:
+    if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
+        return Selected(read_config(Path(name_or_path)), name_or_path)
+    if "/" in name_or_path or "\\" in name_or_path:
+        known = ", ".join(bundled("suite"))
+        raise ConfigError(f"suite '{name_or_path}' is neither a .yaml file nor a bundled name; known: {known}")
+    return Selected(read_bundled("suite", name_or_path), f"suite {name_or_path}")
 
-    Raises:
-        UsageError: Only one of the two is given.
-    """
-    if task is None or attention is None:
-        missing = "--task" if task is None else "--attention"
+
+def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool) -> Config:
+    if attention is None or (task is None and not has_data):
+        missing = "--attention" if attention is None else "--task"
         raise UsageError(f"without a suite, give both --task and --attention; {missing} is missing")
-    return {"suite": f"{task}-{attention}", "tasks": [{"task": task}], "models": [{"attention": attention}], "seeds": 3}
+    name = check_name(attention if task is None else f"{task}-{attention}", what="the run's name")
+    return {"suite": name, "tasks": [{"task": task}], "models": [{"attention": attention}], "seeds": 3}
+
+
+def _on_dataset(config: Config, folder: Path) -> Config:
+    manifest = read_manifest(folder)
+    counts = {"n_val": manifest["n_graphs"]["val"], "n_test": manifest["n_graphs"]["test"]}
+    task = {"task": manifest["task"], "hops": manifest["hops"], **manifest["params"], **counts}
+    name = f"{config.get('suite')}-{folder.resolve().name}"
+    return config | {"suite": name, "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}
+
+
+def _keys(entry: Config, kind: str, keys_of: Callable[[str], Keys]) -> set[str]:
+    """What may be set in an entry, whose name may itself be an axis."""
+    names = entry.get(kind)
+    return {key for name in (names if isinstance(names, list) else [names]) for key in keys_of(str(name)).all}
 
 
 def _grid(entry: Config, where: str, whole: tuple[str, ...] = ()) -> list[Config]:

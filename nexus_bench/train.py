@@ -108,7 +108,7 @@ def train(
         StoppedError: `should_stop` said so.
         StorageError: The checkpoint cannot be written.
     """
-    state = _State(cell, source, device)
+    state = State(cell, source, device)
     flops = _flops_per_step(state)
     state.load(checkpoint)
     for point in state.curve:
@@ -132,7 +132,7 @@ def learning_rate(step: int, recipe: TrainSpec) -> float:
     return recipe.lr * warmup * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
 
 
-class _State:
+class State:
     """The model, the optimiser, and how far they are."""
 
     def __init__(self, cell: CellSpec, source: Source, device: torch.device) -> None:
@@ -216,7 +216,7 @@ def _stays_solved(curve: list[Point], recipe: TrainSpec) -> bool:
     return recipe.stop_when_solved and len(newest) == SOLVED_EVALUATIONS and all(point.is_solved for point in newest)
 
 
-def _flops_per_step(state: _State) -> int:
+def _flops_per_step(state: State) -> int:
     """Counted on the unfused attention, so that the figure is the same on every device."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         state.loss().backward()  # type: ignore[no-untyped-call]

@@ -158,8 +158,8 @@ class Generator(ABC, Generic[ParamsT]):
         """
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """How a symbol is written for people."""
-        return f"{vocabulary}{index}"
+        """How a symbol is written for people; a hop count is a number."""
+        return str(index) if vocabulary == "hop" else f"{vocabulary}{index}"
 
 
 GENERATORS: Registry[type[Generator[Any]]] = Registry("task", package="nexus_bench.generators")

@@ -1,0 +1,176 @@
+"""One cell from its spec to its rows: build the source, train, score on validation and test."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import safetensors.torch
+import torch
+
+from nexus_bench import __version__
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.config import format_hops
+from nexus_bench.dataset import StoredSource, read_dataset
+from nexus_bench.evaluate import HopScore, score
+from nexus_bench.generators.base import GENERATORS, Examples
+from nexus_bench.results import CellResult, Row
+from nexus_bench.shortcuts import best_shortcuts
+from nexus_bench.spec import CellSpec
+from nexus_bench.splits import Splits
+from nexus_bench.train import Point, Source, Trained, train
+
+_STEADY_ACCURACY = 0.95  # of `steps_to_95`
+
+
+class Job(NamedTuple):
+    """A cell, and where to train it.
+
+    Attributes:
+        cell: What to train.
+        device: `cpu` or `cuda`.
+        checkpoint: File that keeps the state of a begun cell.
+        data: Dataset folder to train on; None means the endless stream of the task.
+    """
+
+    cell: CellSpec
+    device: str
+    checkpoint: Path
+    data: Path | None
+
+
+def run_cell(job: Job, *, on_point: Callable[[Point], None], should_stop: Callable[[], bool]) -> CellResult:
+    """Train a cell and score it.
+
+    Args:
+        job: What, where and on which data.
+        on_point: Told of every evaluation.
+        should_stop: Asked before every step.
+
+    Raises:
+        NexusBenchError: Anything that `train` or `open_source` raises.
+    """
+    source = open_source(job.cell, job.data)
+    trained = train(
+        job.cell,
+        source,
+        device=torch.device(job.device),
+        checkpoint=job.checkpoint,
+        on_point=on_point,
+        should_stop=should_stop,
+    )
+    weights = {name: value.cpu().contiguous() for name, value in trained.model.state_dict().items()}
+    steps_done = trained.curve[-1].step
+    names = {"run_id": job.cell.run_id, "model": job.cell.model.label, "seed": job.cell.seed}
+    return CellResult(
+        run_id=job.cell.run_id,
+        rows=_rows(job.cell, source, trained),
+        curve=[
+            names | {"step": point.step, "hop": hop, "accuracy": at.accuracy, "loss": at.loss}
+            for point in trained.curve
+            for hop, at in point.scores.items()
+        ],
+        timing=names
+        | {
+            "device": job.device,
+            "train_seconds": trained.train_seconds,
+            "steps_per_second": steps_done / trained.train_seconds,
+        },
+        weights=safetensors.torch.save(weights),
+    )
+
+
+def open_source(cell: CellSpec, data: Path | None) -> Source:
+    """The examples of a cell: a dataset folder, or the stream of its task."""
+    task = cell.task
+    if data is not None:
+        return StoredSource(read_dataset(data), seed=cell.seed)
+    return Splits(task.generator(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
+
+
+def failed_result(cell: CellSpec) -> CellResult:
+    """A cell without figures: its rows say `failed`, and measure nothing."""
+    rows = [
+        _describe(cell) | {"split": split, "hop": hop, "status": "failed"}
+        for split in ("val", "test")
+        for hop in cell.task.hops
+    ]
+    return CellResult(cell.run_id, rows, [], {}, b"")
+
+
+def _rows(cell: CellSpec, source: Source, trained: Trained) -> list[Row]:
+    common = _describe(cell) | {
+        "n_params": sum(p.numel() for p in trained.model.parameters()),
+        "flops_per_step": trained.flops_per_step,
+        "status": trained.status,
+        "steps_done": trained.curve[-1].step,
+    }
+    splits = {"val": (source.val, source.test), "test": (source.test, source.val)}
+    rows = []
+    for split, (examples, others) in splits.items():
+        scores = score(trained.model, examples, source.generator.schema, cell.model.encoding)
+        rows += [
+            common
+            | {"split": split, "hop": hop}
+            | _measured(at)
+            | reference
+            | {"steps_to_95": _steps_to(trained.curve, hop)}
+            for (hop, at), reference in zip(scores.items(), _references(source, others, examples), strict=True)
+        ]
+    return rows
+
+
+def _describe(cell: CellSpec) -> Row:
+    """What is known of a cell before it is trained."""
+    task, model, recipe = cell.task, cell.model, cell.train
+    generator = task.generator()
+    return {
+        "run_id": cell.run_id,
+        "task": task.task,
+        "task_version": GENERATORS.get(task.task).version,
+        "encoding": model.encoding,
+        "train_hops": format_hops(task.hops),
+        "n_facts": generator.n_facts,
+        "n_symbols": generator.schema.n_classes,
+        "distractors": generator.distractors,
+        "attention": model.attention,
+        "attention_version": ATTENTIONS.get(model.attention).version,
+        "order": model.options.get("order", 1),
+        **{name: model.options.get(name) for name in ("inner", "combine", "refine", "share")},
+        "position": model.position,
+        "mask": "facts" if model.encoding == "fact" else "causal",
+        **{name: getattr(model, name) for name in ("n_layers", "n_loops", "d_model", "n_heads")},
+        **{name: getattr(recipe, name) for name in ("lr", "batch_size", "steps")},
+        "n_queries": generator.params.n_queries,
+        "mode": "single",
+        "seed": cell.seed,
+        "version": __version__,
+        "model": model.label,
+    }
+
+
+def _measured(at: HopScore) -> Row:
+    return {"n_examples": at.n_examples, "n_correct": at.n_correct, "accuracy": at.accuracy, "loss": at.loss}
+
+
+def _references(source: Source, fit: Examples, examples: Examples) -> list[Row]:
+    """What an accuracy is to be read against, a row a hop."""
+    best = best_shortcuts(fit, examples, source.generator.schema)
+    return [
+        {
+            "chance": source.generator.chance(hop),
+            "shortcut": rule.accuracy,
+            "shortcut_name": rule.name,
+            "partial": source.generator.partial(hop),
+        }
+        for hop, rule in sorted(best.items())
+    ]
+
+
+def _steps_to(curve: list[Point], hop: int) -> int | None:
+    reached: int | None = None
+    for point in curve:
+        if point.scores[hop].accuracy < _STEADY_ACCURACY:
+            reached = None
+        elif reached is None:
+            reached = point.step
+    return reached

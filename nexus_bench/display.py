@@ -1,0 +1,141 @@
+"""What a person sees: the plan, the run as it grows, the staircase at the end."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+
+from nexus_bench.executor import Event, Failure
+from nexus_bench.executor import Progress as CellProgress
+from nexus_bench.report import Report
+from nexus_bench.results import CellResult
+from nexus_bench.runner import Plan
+from nexus_bench.spec import CellSpec
+from nexus_bench.train import Point
+
+
+class Display:
+    """Progress on stderr: a live staircase on a terminal, else one line a cell.
+
+    Args:
+        plan: What will be run.
+        quiet: Say nothing but failures.
+    """
+
+    def __init__(self, plan: Plan, *, quiet: bool) -> None:
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._cells = {cell.run_id: cell for cell in plan.to_do}
+        self._newest: dict[str, Point] = {}
+        self._n_ended = 0
+        self._bar = Progress(
+            TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self._console
+        )
+        self._steps = self._bar.add_task("steps", total=sum(cell.train.steps for cell in plan.to_do))
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        if plan.done and not quiet:
+            self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are done already", highlight=False)
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal and not self._quiet:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def on_event(self, event: Event) -> None:
+        """Take notice of an evaluation, a result or a failure."""
+        cell = self._cells[event.run_id]
+        if isinstance(event, CellProgress):
+            done = self._newest.get(event.run_id)
+            self._bar.advance(self._steps, event.point.step - (done.step if done else 0))
+            self._newest[event.run_id] = event.point
+        else:
+            self._n_ended += 1
+            self._bar.advance(self._steps, cell.train.steps - self._steps_of(event.run_id))
+            self._tell_end(cell, event)
+        if self._live.is_started:
+            self._live.update(Group(self._staircase(), self._bar), refresh=True)
+
+    def _tell_end(self, cell: CellSpec, event: CellResult | Failure) -> None:
+        count = f"{self._n_ended}/{len(self._cells)}"
+        if isinstance(event, Failure):
+            self._console.print(f"{count} FAILED {event.reason}", markup=False, highlight=False, soft_wrap=True)
+        elif not self._quiet:
+            test = [row for row in event.rows if row["split"] == "test"]
+            figures = "  ".join(f"{row['hop']}: {row['accuracy']:.3f}" for row in test)
+            ending = f"{test[0]['status']} after {test[0]['steps_done']} steps, {event.timing['train_seconds']:.0f} s"
+            line = f"{count} {cell.title} | test accuracy by hop  {figures} | {ending}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _staircase(self) -> RichTable:
+        """Validation accuracy so far, by model and hop, mean over the seeds begun."""
+        labels = list(dict.fromkeys(cell.model.label for cell in self._cells.values()))
+        hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
+        table = RichTable("validation so far", *(f"{hop} hop{'s' if hop > 1 else ''}" for hop in hops), "cells", box=None)
+        for label in labels:
+            cells = [run_id for run_id, cell in self._cells.items() if cell.model.label == label]
+            begun = [self._newest[run_id] for run_id in cells if run_id in self._newest]
+            means = []
+            for hop in hops:
+                seen = [point.scores[hop].accuracy for point in begun if hop in point.scores]
+                means.append(f"{sum(seen) / len(seen):.2f}" if seen else "")
+            table.add_row(label, *means, f"{len(begun)}/{len(cells)}")
+        return table
+
+    def _steps_of(self, run_id: str) -> int:
+        return self._newest[run_id].step if run_id in self._newest else 0
+
+
+def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None:
+    """Print the cells of a suite and the time they will take at most."""
+    table = RichTable("run_id", "cell", "steps", "at most", box=None)
+    for cell in plan.suite.cells:
+        time = _duration(seconds[cell.run_id]) if cell.run_id in seconds else "done"
+        table.add_row(cell.run_id, cell.title, str(cell.train.steps), time)
+    console = _output()
+    console.print(table)
+    total = max(sum(seconds.values()) / max(n_workers, 1), max(seconds.values(), default=0.0))
+    console.print(
+        f"{len(plan.to_do)} of {len(plan.suite.cells)} cells to train, {max(n_workers, 1)} at a time: "
+        f"at most about {_duration(total)}"
+    )
+
+
+def print_report(report: Report, paths: Sequence[Path]) -> None:
+    """Print the staircase of every setting, the notes, and where the files are."""
+    console = _output()
+    for table in report.tables:
+        columns = RichTable(*table.columns, box=None, title=table.title, title_justify="left")
+        for column in columns.columns[1:]:
+            column.justify = "right"
+        for row in table.rows:
+            columns.add_row(*row)
+        columns.add_section()
+        for row in table.references:
+            columns.add_row(*row, style="dim")
+        console.print(columns)
+        for note in table.notes:
+            console.print(note, markup=False)
+        console.print()
+    for path in paths:
+        console.print(str(path), markup=False)
+
+
+def _output() -> Console:
+    """Standard output without colours in figures; as wide as it needs to be when it is not a terminal."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

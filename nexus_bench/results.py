@@ -1,0 +1,236 @@
+"""Run folders: the columns of the results, and the only reader and writer of what lies under `runs/`.
+
+Layout of a run folder:
+
+    spec.yaml       the suite as it was run, overrides included; `nexus-bench train spec.yaml` runs it again
+    env.json        versions, instruction set, device
+    results.csv     one row a (cell, split, hop)
+    curve.csv       validation accuracy and loss by hop while training
+    timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
+    cells/<run_id>/ result.json and model.safetensors of a finished cell, checkpoint.safetensors of a begun one
+    report.*        made from results.csv alone
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import filelock
+import pandas as pd
+import yaml
+
+from nexus_bench.config import Config, read_config
+from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError
+from nexus_bench.files import read_bytes, read_json, sha256, to_json, write_atomic
+
+Row = dict[str, Any]
+
+
+class Column(NamedTuple):
+    """A column of results.csv; columns are only ever added, at the end."""
+
+    name: str
+    dtype: str
+    meaning: str
+
+
+COLUMNS = (
+    Column("run_id", "string", "the cell: a hash of task, model, recipe, seed and versions"),
+    Column("suite", "string", "the suite it was run in"),
+    Column("task", "string", "task family"),
+    Column("task_version", "Int64", "version of the family's definition"),
+    Column("encoding", "string", "`fact`: a fact is one position; `flat`: each symbol is one token"),
+    Column("train_hops", "string", "hops in training"),
+    Column("n_facts", "Int64", "facts a graph"),
+    Column("n_symbols", "Int64", "names to draw from"),
+    Column("distractors", "string", "kind of facts off the path"),
+    Column("attention", "string", "attention mechanism"),
+    Column("attention_version", "Int64", "version of the mechanism's definition"),
+    Column("order", "Int64", "attention order m; 1 for mechanisms that do not nest"),
+    Column("inner", "string", "Nexus: what the inner attention yields"),
+    Column("combine", "string", "Nexus: how the inner output meets the input"),
+    Column("refine", "string", "Nexus: which side is made from the inner output"),
+    Column("share", "string", "Nexus: whether levels share weights"),
+    Column("position", "string", "position embedding"),
+    Column("mask", "string", "`facts`: only facts are attended to; `causal`: earlier positions"),
+    Column("n_layers", "Int64", "blocks with weights of their own"),
+    Column("n_loops", "Int64", "times the blocks are applied"),
+    Column("d_model", "Int64", "width"),
+    Column("n_heads", "Int64", "attention heads"),
+    Column("lr", "Float64", "peak learning rate"),
+    Column("batch_size", "Int64", "graphs a step"),
+    Column("n_queries", "Int64", "labelled queries a graph"),
+    Column("steps", "Int64", "optimiser steps allowed"),
+    Column("mode", "string", "`single`: models are trained one at a time"),
+    Column("seed", "Int64", "of the data, the weights and the order of both"),
+    Column("split", "string", "`val` or `test`"),
+    Column("hop", "Int64", "true hop count of these examples"),
+    Column("n_examples", "Int64", "examples scored"),
+    Column("n_correct", "Int64", "answered right"),
+    Column("accuracy", "Float64", "n_correct / n_examples"),
+    Column("chance", "Float64", "best guess that follows no fact"),
+    Column("shortcut", "Float64", "accuracy of the best simple rule on the same examples"),
+    Column("shortcut_name", "string", "that rule"),
+    Column("partial", "Float64", "ceiling of a solver that can only make hop - 1 hops"),
+    Column("loss", "Float64", "mean cross-entropy, nats"),
+    Column("steps_to_95", "Int64", "first evaluated step from which validation stays at 0.95 or more; empty if never"),
+    Column("n_params", "Int64", "trained parameters"),
+    Column("flops_per_step", "Int64", "floating-point operations of the matrix products of a training step"),
+    Column("status", "string", "`trained`: all steps; `solved`: stopped as validation stayed solved; `failed`"),
+    Column("version", "string", "of nexus-bench"),
+    Column("steps_done", "Int64", "optimiser steps made"),
+    Column("model", "string", "the model in words"),
+)
+CURVE_COLUMNS = ("run_id", "model", "seed", "step", "hop", "accuracy", "loss")
+TIMING_COLUMNS = ("run_id", "model", "seed", "device", "train_seconds", "steps_per_second")
+
+
+class CellResult(NamedTuple):
+    """A finished or failed cell; a failed one has rows without figures, and neither curve nor weights.
+
+    Attributes:
+        run_id: The cell.
+        rows: Of results.csv, without `suite`.
+        curve: Rows of curve.csv.
+        timing: Row of timing.csv.
+        weights: Content of model.safetensors.
+    """
+
+    run_id: str
+    rows: list[Row]
+    curve: list[Row]
+    timing: Row
+    weights: bytes
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def results_csv(self) -> Path:
+        """Where the results are."""
+        return self.path / "results.csv"
+
+    def checkpoint(self, run_id: str) -> Path:
+        """Where a begun cell keeps its state."""
+        return self.path / "cells" / run_id / "checkpoint.safetensors"
+
+    @contextmanager
+    def writing(self, name: str, config: Config, env: Row) -> Iterator[None]:
+        """Take the folder for a run; what it holds of the same suite stays and counts.
+
+        Raises:
+            StorageError: The folder cannot be written.
+            UsageError: It holds something else, or another process writes to it.
+        """
+        self._check_is_ours(name)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise UsageError(f"{self.path}: another nexus-bench is writing to it; wait, or choose another --out") from error
+        except OSError as error:
+            raise StorageError(f"{self.path}: cannot be written: {error.strerror}; choose another --out") from error
+        try:
+            write_atomic(self.path / "spec.yaml", yaml.safe_dump(config, sort_keys=False))
+            write_atomic(self.path / "env.json", to_json(env))
+            yield
+        finally:
+            lock.release()
+
+    def finished(self, run_id: str) -> bool:
+        """Whether the cell is done."""
+        return self._record(run_id).is_file()
+
+    def save(self, result: CellResult) -> None:
+        """Keep a finished cell; its checkpoint is no longer needed.
+
+        Raises:
+            StorageError: The disk is full or the folder cannot be written.
+        """
+        folder = self._record(result.run_id).parent
+        write_atomic(folder / "model.safetensors", result.weights)
+        record = {
+            "rows": result.rows,
+            "curve": result.curve,
+            "timing": result.timing,
+            "weights_sha256": sha256(result.weights),
+        }
+        write_atomic(self._record(result.run_id), to_json(record))
+        self.checkpoint(result.run_id).unlink(missing_ok=True)
+
+    def write_tables(self, name: str, run_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
+        """Write the CSV files from the cells that are done, in the order given, then those that failed.
+
+        Raises:
+            CorruptArtefactError: A cell's record was edited.
+            StorageError: The disk is full or the folder cannot be written.
+        """
+        records = [self._read_record(run_id) for run_id in run_ids if self.finished(run_id)]
+        rows = [row for record in records for row in record["rows"]] + [row for cell in failed for row in cell.rows]
+        names = [column.name for column in COLUMNS]
+        tables = {
+            "results.csv": ([row | {"suite": name} for row in rows], names),
+            "curve.csv": ([row for record in records for row in record["curve"]], list(CURVE_COLUMNS)),
+            "timing.csv": ([record["timing"] for record in records], list(TIMING_COLUMNS)),
+        }
+        for file, (table, columns) in tables.items():
+            frame = pd.DataFrame([_rounded(row) for row in table], columns=columns, dtype=object)
+            write_atomic(self.path / file, frame.to_csv(index=False, lineterminator="\n"))
+
+    def read_results(self) -> pd.DataFrame:
+        """results.csv with the right types.
+
+        Raises:
+            CorruptArtefactError: It is missing, truncated or lacks columns.
+            StorageError: The folder cannot be read.
+        """
+        if not self.path.is_dir():
+            raise StorageError(f"{self.path}: is not a run folder; make one with `nexus-bench train`")
+        data = read_bytes(self.results_csv)
+        try:
+            frame = pd.read_csv(
+                io.BytesIO(data), dtype={column.name: column.dtype for column in COLUMNS}, keep_default_na=False,
+                na_values=[""],
+            )
+        except ValueError as error:
+            first = str(error).splitlines()[0]
+            raise CorruptArtefactError(f"{self.results_csv}: is truncated or edited: {first}") from error
+        missing = [column.name for column in COLUMNS if column.name not in frame.columns]
+        if missing:
+            raise CorruptArtefactError(f"{self.results_csv}: lacks the columns {', '.join(missing)}")
+        if not data.endswith(b"\n") or frame["run_id"].isna().any() or frame["split"].isna().any():
+            raise CorruptArtefactError(f"{self.results_csv}: is truncated; run `nexus-bench train` on it again")
+        return frame
+
+    def _record(self, run_id: str) -> Path:
+        return self.path / "cells" / run_id / "result.json"
+
+    def _read_record(self, run_id: str) -> Row:
+        path = self._record(run_id)
+        record = read_json(path)
+        if not isinstance(record, dict) or not {"rows", "curve", "timing"} <= record.keys():
+            raise CorruptArtefactError(f"{path}: was edited; delete {path.parent} and train again")
+        return record
+
+    def _check_is_ours(self, name: str) -> None:
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise UsageError(f"{self.path}: is a file, which is kept; choose another --out")
+        held = {entry.name for entry in self.path.iterdir()} - {".lock"}
+        if held and "spec.yaml" not in held:
+            raise UsageError(f"{self.path}: holds something else, which is kept; choose another --out")
+        if held and (other := read_config(self.path / "spec.yaml").get("suite")) != name:
+            raise UsageError(f"{self.path}: holds a run of suite '{other}', which is kept; choose another --out")
+
+
+def _rounded(row: Row) -> Row:
+    """Six significant digits: more than any interval supports, and the same on every machine."""
+    return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}

@@ -1,0 +1,87 @@
+"""Examples for people: facts, flat tokens, and the chain of facts that derives the answer."""
+
+from typing import Any, NamedTuple
+
+from nexus_bench.encodings import ENCODINGS, table_offsets
+from nexus_bench.generators.base import Examples, Generator, Role, Schema
+from nexus_bench.streams import Int
+
+
+class Shown(NamedTuple):
+    """One example as text.
+
+    Attributes:
+        facts: One fact a line, in the order of the data.
+        query: What is asked.
+        answer: The label.
+        hop: How many facts derive it.
+        chain: Those facts drawn as a chain.
+        flat: The example as the flat encoding writes it, one word a token.
+        tokens: The same tokens as rows of the embedding table.
+    """
+
+    facts: list[str]
+    query: str
+    answer: str
+    hop: int
+    chain: str
+    flat: str
+    tokens: list[int]
+
+
+def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 0, query: int = 0) -> Shown:
+    """Describe one query of one graph."""
+    schema = generator.schema
+    one = Examples(*(array[graph : graph + 1] for array in examples))
+    one = Examples(one.facts, one.query[:, query : query + 1], one.answer[:, query : query + 1], one.hop[:, query : query + 1])
+    facts, asked = one.facts[0], one.query[0, 0]
+    tokens = ENCODINGS["flat"](one, schema).tokens[0, :, 0].tolist()
+    names = {
+        offset + index: generator.symbol(vocabulary, index)
+        for vocabulary, offset in table_offsets(schema).items()
+        for index in range(schema.vocabularies[vocabulary])
+    }
+    return Shown(
+        facts=[_arrow(generator, schema.fact, fact) for fact in facts],
+        query=" ".join(f"{role.name}={name}" for role, name in zip(schema.query, _names(generator, schema.query, asked), strict=True)),
+        answer=generator.symbol(schema.answer, int(one.answer[0, 0])),
+        hop=int(one.hop[0, 0]),
+        chain=_chain(generator, schema, facts, asked),
+        flat=" ".join(names[token] for token in tokens),
+        tokens=tokens,
+    )
+
+
+def as_text(shown: Shown) -> str:
+    """The example in a few lines; facts of the chain are not marked, since finding them is the task."""
+    width = max(len(fact) for fact in shown.facts)
+    columns = max(1, 78 // (width + 3))
+    rows = [shown.facts[i : i + columns] for i in range(0, len(shown.facts), columns)]
+    lines = ["facts"]
+    lines += ["  " + "   ".join(fact.ljust(width) for fact in row).rstrip() for row in rows]
+    lines += [f"query   {shown.query}", f"answer  {shown.answer}", f"chain   {shown.chain}"]
+    return "\n".join(lines)
+
+
+def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:
+    rows = generator.derivation(facts, query)
+    drawn = _arrow(generator, schema.fact, facts[rows[0]])
+    for row in rows[1:]:
+        names = _names(generator, schema.fact, facts[row])
+        drawn += _link(names[1:])
+    return drawn
+
+
+def _arrow(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> str:
+    names = _names(generator, roles, symbols)
+    return names[0] + _link(names[1:])
+
+
+def _link(names: list[str]) -> str:
+    """An arrow to the last name, with the names between written on it."""
+    *on_arrow, last = names
+    return f" -{','.join(on_arrow)}-> {last}" if on_arrow else f" -> {last}"
+
+
+def _names(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> list[str]:
+    return [generator.symbol(role.vocabulary, int(symbol)) for role, symbol in zip(roles, symbols, strict=True)]

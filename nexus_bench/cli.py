@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn, Optional
 import typer
 
 from nexus_bench import __version__
-from nexus_bench.errors import ConfigError, FailedCellsError, NexusBenchError, UsageError
+from nexus_bench.errors import ConfigError, FailedCellsError, NexusBenchError, UsageError, unknown_name
 
 app = typer.Typer(
     add_completion=False,
@@ -75,7 +75,6 @@ def gen(
     from nexus_bench.config import format_hops, parse_settings
     from nexus_bench.dataset import read_dataset, write_dataset
     from nexus_bench.formats import FORMATS
-    from nexus_bench.registry import unknown_name
     from nexus_bench.show import as_text, show_example
     from nexus_bench.task import make_task
 
@@ -124,7 +123,9 @@ def train(
     from nexus_bench.suite import make_suite, select_suite
 
     overrides = parse_settings(settings or [])
-    overrides |= _given(hops=_hops(hops), seeds=seeds, **parse_settings([f"order={order}"] if order is not None else []))
+    overrides |= _given(
+        hops=_hops(hops), seeds=seeds, **parse_settings([f"order={order}"] if order is not None else [])
+    )
     config, where = select_suite(suite, task=task, attention=attention, data=data, settings=overrides)
     grid = make_suite(config, where=where)
     folder = RunFolder(out or Path("runs") / grid.name)
@@ -135,27 +136,28 @@ def train(
         print_plan(plan, estimate_seconds(plan, device=chosen, data=data), n_workers=n_workers)
         return
     with Display(plan, quiet=quiet) as display:
-        failures = run_plan(
-            plan, folder, device=chosen, n_workers=n_workers, data=data, on_event=display.on_event
-        )
+        failures = run_plan(plan, folder, device=chosen, n_workers=n_workers, data=data, on_event=display.on_event)
     report = build_report(folder.read_results())
     paths = [folder.results_csv, *write_report(report, folder.path)]
     print_report(report, paths)
     if failures:
-        raise FailedCellsError(f"{len(failures)} of {len(grid.cells)} cells failed; run the command again to retry them")
+        raise FailedCellsError(
+            f"{len(failures)} of {len(grid.cells)} cells failed; run the command again to retry them"
+        )
 
 
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     out: Out = None,
-    file_format: Annotated[Optional[str], typer.Option("--format", help="csv, md or json: to stdout, no files.")] = None,
+    file_format: Annotated[
+        Optional[str], typer.Option("--format", help="csv, md or json: to stdout, no files.")
+    ] = None,
 ) -> None:
     """Rebuild the report of one or several runs from their results.csv alone."""
     import pandas as pd
 
     from nexus_bench.display import print_report
-    from nexus_bench.registry import unknown_name
     from nexus_bench.report import build_report, to_csv, to_json, to_markdown, write_report
     from nexus_bench.results import RunFolder
 
@@ -178,7 +180,6 @@ def list_(
 ) -> None:
     """List what can be trained."""
     from nexus_bench.catalogue import KINDS, catalogue
-    from nexus_bench.registry import unknown_name
 
     if what is not None and what not in KINDS:
         raise UsageError(unknown_name("kind", what, KINDS))

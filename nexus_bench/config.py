@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml
 
-from nexus_bench.errors import ConfigError, StorageError
-from nexus_bench.registry import unknown_name
+from nexus_bench.errors import ConfigError, StorageError, unknown_name
 
 Config = dict[str, Any]
 
@@ -38,13 +37,15 @@ class _StrictLoader(yaml.SafeLoader):
         if getattr(event, "tag", None):
             what = "a tag (!name)"
         if what:
-            raise yaml.MarkedYAMLError(problem=f"{what} is not allowed; write the value out", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem=f"{what} is not allowed; write the value out", problem_mark=event.start_mark
+            )
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} is not a word", problem_mark=key_node.start_mark)
             if key in seen:
@@ -56,7 +57,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 for _tag, (_pattern, _first) in _SCALARS.items():
-    _StrictLoader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    _StrictLoader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern.pattern})$"), ["" if c == "\0" else c for c in _first]
     )
 
@@ -72,7 +73,7 @@ def parse_yaml(text: str, *, where: str) -> Any:
         ConfigError: It is not valid, or uses what strict YAML leaves out.
     """
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigError(f"{where}{line}: {error.problem}") from error
@@ -194,6 +195,6 @@ def check_name(name: Any, *, what: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > 100:
         raise ConfigError(
-            f"{what} must be a name of letters, digits, '.', '_' and '-', beginning with a letter or digit, got {name!r}"
+            f"{what} must be letters, digits, '.', '_' and '-', and begin with a letter or digit, got {name!r}"
         )
     return name

@@ -80,7 +80,9 @@ class Display:
         """Validation accuracy so far, by model and hop, mean over the seeds begun."""
         labels = list(dict.fromkeys(cell.model.label for cell in self._cells.values()))
         hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
-        table = RichTable("validation so far", *(f"{hop} hop{'s' if hop > 1 else ''}" for hop in hops), "cells", box=None)
+        table = RichTable(
+            "validation so far", *(f"{hop} hop{'s' if hop > 1 else ''}" for hop in hops), "cells", box=None
+        )
         for label in labels:
             cells = [run_id for run_id, cell in self._cells.items() if cell.model.label == label]
             begun = [self._newest[run_id] for run_id in cells if run_id in self._newest]

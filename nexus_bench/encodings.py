@@ -74,11 +74,6 @@ def encode_flat(examples: Examples, schema: Schema) -> Encoded:
 ENCODINGS: dict[str, Callable[[Examples, Schema], Encoded]] = {"fact": encode_fact, "flat": encode_flat}
 
 
-def seq_len(encoded: Encoded) -> int:
-    """Positions of a sequence."""
-    return encoded.tokens.shape[1]
-
-
 def _columns(examples: Examples, schema: Schema) -> tuple[tuple[Int, tuple[Role, ...]], ...]:
     return (examples.facts, schema.fact), (examples.query, schema.query)
 

@@ -5,8 +5,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nexus_bench.config import Config
-from nexus_bench.errors import ConfigError
-from nexus_bench.registry import unknown_name
+from nexus_bench.errors import ConfigError, unknown_name
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 

@@ -1,5 +1,8 @@
 """What can go wrong for a user: each kind is one line on stderr and one exit code."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class NexusBenchError(Exception):
     """A mistake or a failure that the user can act on; the message says what to do next."""
@@ -35,3 +38,11 @@ class FailedCellsError(NexusBenchError):
     """Some cells of a run failed; the others are done and kept."""
 
     exit_code = 7
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The one-line message for a name that nobody registered, with the closest match."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"

@@ -6,7 +6,7 @@ takes no other with it. Processes report through pipes and write nothing but the
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class Failure(NamedTuple):
 Event = Progress | CellResult | Failure
 
 
-def run_inline(jobs: Sequence[Job]) -> Iterator[Event]:
+def run_inline(jobs: Sequence[Job]) -> Generator[Event, None, None]:
     """Run cells one after the other in this process; points are told when a cell is done."""
     for job in jobs:
         points: list[Point] = []
@@ -55,7 +55,7 @@ def run_inline(jobs: Sequence[Job]) -> Iterator[Event]:
         yield result
 
 
-def run_processes(jobs: Sequence[Job], *, n_workers: int) -> Iterator[Event]:
+def run_processes(jobs: Sequence[Job], *, n_workers: int) -> Generator[Event, None, None]:
     """Run cells in `n_workers` processes at a time, and tell what happens as it happens.
 
     When the caller stops listening (an error, Ctrl-C), the processes are told to save their state and end.
@@ -73,20 +73,20 @@ def run_processes(jobs: Sequence[Job], *, n_workers: int) -> Iterator[Event]:
                 process.start()
                 sender.close()
                 running[receiver] = (job, process)
-            for receiver in wait(list(running)):
-                assert isinstance(receiver, Connection)
-                job, process = running[receiver]
-                event = _receive(receiver, job, process)
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                job, worker = running[ready]
+                event = _receive(ready, job, worker)
                 if not isinstance(event, Progress):
-                    del running[receiver]
-                    process.join()
+                    del running[ready]
+                    worker.join()
                 yield event
     finally:
-        for _, process in running.values():
-            process.terminate()
-        for _, process in running.values():
-            process.join(_GRACE_SECONDS)
-            process.kill()
+        for _, worker in running.values():
+            worker.terminate()
+        for _, worker in running.values():
+            worker.join(_GRACE_SECONDS)
+            worker.kill()
 
 
 def _receive(receiver: Connection, job: Job, process: BaseProcess) -> Event:

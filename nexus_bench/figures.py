@@ -1,6 +1,7 @@
 """Figures of a report, the same bytes for the same results."""
 
 import io
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -10,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 # Okabe and Ito 2008, "Color universal design": told apart by colour-blind readers; then dashes.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_STYLE = {"svg.hashsalt": "nexus-bench", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
+_STYLE: Any = {"svg.hashsalt": "nexus-bench", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 
 
 def accuracy_figure(summary: pd.DataFrame, *, title: str, file_format: str) -> bytes:

@@ -37,7 +37,8 @@ class Block(nn.Module):
         x = x + self.attention(self.attention_norm(x), mask)
         if keep is not None:
             x = x[:, keep]
-        return x + self.mlp(self.mlp_norm(x))
+        out: Tensor = x + self.mlp(self.mlp_norm(x))
+        return out
 
 
 class Transformer(nn.Module):
@@ -74,7 +75,8 @@ class Transformer(nn.Module):
         blocks = list(self.blocks) * self.n_loops
         for block in blocks[:-1]:
             x = block(x, mask)
-        return self.readout(self.norm(blocks[-1](x, mask, keep=read_at)))
+        scores: Tensor = self.readout(self.norm(blocks[-1](x, mask, keep=read_at)))
+        return scores
 
 
 def build_model(spec: ModelSpec, schema: Schema, *, seq_len: int, seed: int) -> Transformer:

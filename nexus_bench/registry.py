@@ -4,20 +4,18 @@ Adding an entry is adding a file: the decorator in it registers the class, and t
 all files of the package.
 """
 
-import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
-from nexus_bench.errors import ConfigError
+from nexus_bench.errors import ConfigError, unknown_name
 
 
 class Named(Protocol):
     """What a registered class declares of itself."""
 
-    name: str
-    version: int
+    name: ClassVar[str]
+    version: ClassVar[int]
 
 
 EntryT = TypeVar("EntryT", bound=type[Named])
@@ -75,12 +73,3 @@ class Registry(Generic[EntryT]):
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
         self._is_loaded = True
-
-
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """The one-line message for a name that nobody registered, with the closest match."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"
-

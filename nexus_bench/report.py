@@ -147,7 +147,13 @@ def _table(
         f"{setting['task']}, {setting['n_facts']} facts of {setting['n_symbols']} names, "
         f"trained on hops {setting['train_hops']}, {setting['encoding']} encoding"
     )
-    columns = ["model", *(f"{hop} hop{'s' if hop > 1 else ''}" for hop in hops), "hop reach", "parameters", "MFLOP/step"]
+    columns = [
+        "model",
+        *(f"{hop} hop{'s' if hop > 1 else ''}" for hop in hops),
+        "hop reach",
+        "parameters",
+        "MFLOP/step",
+    ]
     rows = []
     for _, model in reach.iterrows():
         of_model = summary[summary["model"] == model["model"]].set_index("hop")
@@ -169,7 +175,7 @@ def _notes(reach: pd.DataFrame, names: dict[str, str], *, has_grid: bool) -> lis
     n_seeds = sorted({len(seeds) for seeds in reach["seeds"]})
     counted = " to ".join(str(n) for n in dict.fromkeys((n_seeds[0], n_seeds[-1])))
     notes = [
-        f"Test accuracy, mean over {counted} seed{'s' if n_seeds[-1] != 1 else ''} with the 95% t-interval in brackets; "
+        f"Test accuracy, mean over {counted} seed{'s' if n_seeds[-1] != 1 else ''}, 95% t-interval in brackets; "
         "hop reach is the largest hop up to which a seed's accuracy stays at 0.95 or more."
     ]
     if n_seeds[0] < 2:

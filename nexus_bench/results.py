@@ -134,7 +134,9 @@ class RunFolder:
             lock = filelock.FileLock(self.path / ".lock", timeout=0)
             lock.acquire()
         except filelock.Timeout as error:
-            raise UsageError(f"{self.path}: another nexus-bench is writing to it; wait, or choose another --out") from error
+            raise UsageError(
+                f"{self.path}: another nexus-bench is writing to it; wait, or choose another --out"
+            ) from error
         except OSError as error:
             raise StorageError(f"{self.path}: cannot be written: {error.strerror}; choose another --out") from error
         try:
@@ -196,7 +198,9 @@ class RunFolder:
         data = read_bytes(self.results_csv)
         try:
             frame = pd.read_csv(
-                io.BytesIO(data), dtype={column.name: column.dtype for column in COLUMNS}, keep_default_na=False,
+                io.BytesIO(data),
+                dtype={column.name: column.dtype for column in COLUMNS},
+                keep_default_na=False,
                 na_values=[""],
             )
         except ValueError as error:

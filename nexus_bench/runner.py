@@ -149,5 +149,3 @@ def _environment(device: str) -> Row:
         "threads_per_cell": 1,
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
     }
-
-

@@ -79,7 +79,8 @@ def _most_frequent_symbol(fit: Examples, score: Examples, schema: Schema) -> Int
     by_query = np.repeat(counts[:, None, :], score.query.shape[1], axis=1)  # g q c
     for asked in _asked_symbols(score, schema):
         np.put_along_axis(by_query, asked[:, :, None], 0, axis=2)
-    return by_query.argmax(axis=2).astype(np.int32)
+    most: Int = by_query.argmax(axis=2).astype(np.int32)
+    return most
 
 
 def _last_symbol(fit: Examples, score: Examples, schema: Schema) -> Int:
@@ -115,7 +116,9 @@ def _asked_symbols(examples: Examples, schema: Schema) -> list[Int]:
 
 
 def _row_of_start(examples: Examples) -> Int:
-    return (examples.facts[:, None, :, 0] == examples.query[:, :, None, 0]).argmax(axis=2).astype(np.int32)
+    is_start = examples.facts[:, None, :, 0] == examples.query[:, :, None, 0]  # g q f
+    row: Int = is_start.argmax(axis=2).astype(np.int32)
+    return row
 
 
 def _last_role(examples: Examples, rows: Int) -> Int:

@@ -33,7 +33,9 @@ def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 
     """Describe one query of one graph."""
     schema = generator.schema
     one = Examples(*(array[graph : graph + 1] for array in examples))
-    one = Examples(one.facts, one.query[:, query : query + 1], one.answer[:, query : query + 1], one.hop[:, query : query + 1])
+    one = Examples(
+        one.facts, one.query[:, query : query + 1], one.answer[:, query : query + 1], one.hop[:, query : query + 1]
+    )
     facts, asked = one.facts[0], one.query[0, 0]
     tokens = ENCODINGS["flat"](one, schema).tokens[0, :, 0].tolist()
     names = {
@@ -43,7 +45,10 @@ def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 
     }
     return Shown(
         facts=[_arrow(generator, schema.fact, fact) for fact in facts],
-        query=" ".join(f"{role.name}={name}" for role, name in zip(schema.query, _names(generator, schema.query, asked), strict=True)),
+        query=" ".join(
+            f"{role.name}={name}"
+            for role, name in zip(schema.query, _names(generator, schema.query, asked), strict=True)
+        ),
         answer=generator.symbol(schema.answer, int(one.answer[0, 0])),
         hop=int(one.hop[0, 0]),
         chain=_chain(generator, schema, facts, asked),

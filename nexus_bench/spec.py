@@ -50,9 +50,7 @@ class ModelSpec(Spec):
         """The model in a few words: the attention, and whatever is not the default."""
         options = ATTENTIONS.get(self.attention).Options()
         parts = [self.attention]
-        parts += [
-            f"{k} {v}" for k, v in self.options.items() if k in options.always_named or v != getattr(options, k)
-        ]
+        parts += [f"{k} {v}" for k, v in self.options.items() if k in options.always_named or v != getattr(options, k)]
         for name, field in ModelSpec.model_fields.items():
             value = getattr(self, name)
             if not field.is_required() and value != field.default:

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from nexus_bench.config import Config, bundled, check_name, read_bundled, read_config
 from nexus_bench.dataset import read_manifest
 from nexus_bench.entry import Keys, validate
-from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.registry import unknown_name
+from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.spec import CellSpec, TrainSpec, make_model, model_keys
 from nexus_bench.task import make_task, task_keys
 

@@ -193,7 +193,7 @@ class State:
         try:
             with safe_open(path, framework="pt", device="cpu") as file:
                 about = json.loads(file.metadata()["nexus_bench"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
         except (SafetensorError, FileNotFoundError):
             return
         if about["run_id"] != self.cell.run_id:
@@ -220,4 +220,5 @@ def _flops_per_step(state: State) -> int:
     """Counted on the unfused attention, so that the figure is the same on every device."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         state.loss().backward()  # type: ignore[no-untyped-call]
-    return counter.get_total_flops()
+    flops: int = counter.get_total_flops()
+    return flops

@@ -102,7 +102,9 @@ class PackedProjections(nn.Module):
         d = x.shape[-1]
         first = "qkv".index(which)
         packed = F.linear(x, self.qkv.weight[first * d : (first + len(which)) * d])
-        return [part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for part in packed.split(d, dim=-1)]
+        return [
+            part.reshape(*part.shape[:2], self.n_heads, -1).transpose(1, 2) for part in packed.chunk(len(which), dim=-1)
+        ]
 
 
 def attend(

@@ -52,7 +52,7 @@ class Nexus(Attention[NexusOptions]):
         self.projections = PackedProjections(d_model, n_heads)
 
     def forward(self, x: Float[Tensor, "b n d"], mask: Mask) -> Float[Tensor, "b n d"]:
-        """m passes; what does not change between levels is projected once."""
+        """One pass an order; what does not change between levels is projected once."""
         q, k, v = self.projections.project(x, "qkv")
         for _ in range(self.options.order - 1):
             z = combine(attend(q, k, v, mask), x, self.options.combine)
@@ -62,7 +62,8 @@ class Nexus(Attention[NexusOptions]):
                 (q,) = self.projections.project(z, "q")
             else:
                 (k,) = self.projections.project(z, "k")
-        return self.projections.out(attend(q, k, v, mask))
+        mixed: Tensor = self.projections.out(attend(q, k, v, mask))
+        return mixed
 
 
 def combine(inner: Float[Tensor, "b n d"], x: Float[Tensor, "b n d"], how: Combine) -> Float[Tensor, "b n d"]:

@@ -23,4 +23,5 @@ class Standard(Attention[AttentionOptions]):
     def forward(self, x: Float[Tensor, "b n d"], mask: Mask) -> Float[Tensor, "b n d"]:
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
-        return self.projections.out(attend(q, k, v, mask))
+        mixed: Tensor = self.projections.out(attend(q, k, v, mask))
+        return mixed

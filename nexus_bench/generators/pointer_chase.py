@@ -21,7 +21,7 @@ class PointerChaseParams(TaskParams):
     def _fill_from_n_nodes(cls, values: dict[str, Any]) -> dict[str, Any]:
         n_nodes = values.get("n_nodes")
         if type(n_nodes) is not int:
-            return values
+            n_nodes = 1  # its own check refuses it; the others need not complain too
         given = {key: value for key, value in values.items() if value is not None}
         return {"n_symbols": 3 * n_nodes, "n_queries": n_nodes} | given
 

@@ -1,0 +1,32 @@
+# make quick    install, train the quick suite, print the staircase
+# make test     install, run every test
+# make check    install, run the linters and the type checker
+# PIP_ARGS      extra options for pip, such as an index that has a CPU build of PyTorch
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: quick test check clean
+
+quick: $(INSTALLED)
+	$(BIN)/nexus-bench train quick
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(INSTALLED): pyproject.toml requirements.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,54 @@
+"""Shared fixtures: one task at a small size, one dataset folder, one way to call the command line."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nexus_bench import cli
+from nexus_bench.dataset import write_dataset
+from nexus_bench.generators.base import Generator
+from nexus_bench.task import make_task
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def small_task() -> Generator:
+    return make_task(
+        {"task": "pointer_chase", "hops": [1, 2, 3], "n_nodes": 11, "n_queries": 5}, where="test"
+    ).generator()
+
+
+@pytest.fixture
+def dataset_folder(tmp_path: Path, small_task: Generator) -> Path:
+    folder = tmp_path / "data"
+    write_dataset(folder, small_task, seed=3, n_train=50, n_val=7, n_test=13, file_format="npz")
+    return folder
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run one command in this process, in an empty folder; output and exit code as from a shell."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        code = cli.run(list(arguments))
+        captured = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Command:
+    """Run one command in a process of its own, in an empty folder."""
+
+    def call(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "nexus_bench", *arguments]
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
+
+    return call

@@ -1,0 +1,75 @@
+"""The contract of every registered task family."""
+
+import numpy as np
+import pytest
+
+from nexus_bench.config import bundled
+from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.shortcuts import score_shortcuts
+from nexus_bench.show import as_text, show_example
+from nexus_bench.streams import stream
+from nexus_bench.task import make_task
+
+FAMILIES = GENERATORS.names()
+
+
+@pytest.fixture(params=FAMILIES)
+def generator(request: pytest.FixtureRequest) -> Generator:
+    return make_task({"task": request.param}, where="test").generator()
+
+
+def test_every_family_has_a_yaml_and_every_yaml_a_family() -> None:
+    assert tuple(bundled("task")) == FAMILIES
+
+
+def test_arrays_have_the_declared_shapes_and_ranges(generator: Generator) -> None:
+    examples = generator.sample(23, stream("contract"))
+    schema, n_queries = generator.schema, generator.params.n_queries
+    assert examples.facts.shape == (23, generator.n_facts, len(schema.fact))
+    assert examples.query.shape == (23, n_queries, len(schema.query))
+    assert examples.answer.shape == examples.hop.shape == (23, n_queries)
+    assert {array.dtype for array in examples} == {np.dtype(np.int32)}
+    for array, roles in ((examples.facts, schema.fact), (examples.query, schema.query)):
+        for column, role in enumerate(roles):
+            values = array[:, :, column]
+            assert 0 <= values.min() and values.max() < schema.vocabularies[role.vocabulary], role
+    assert 0 <= examples.answer.min() and examples.answer.max() < schema.n_classes
+    assert set(np.unique(examples.hop)) == set(generator.hops)
+
+
+def test_queries_of_a_graph_are_distinct(generator: Generator) -> None:
+    for query in generator.sample(50, stream("distinct")).query:
+        assert len({tuple(row) for row in query.tolist()}) == len(query)
+
+
+def test_the_derivation_has_one_fact_a_hop(generator: Generator) -> None:
+    examples = generator.sample(31, stream("derivation"))
+    for facts, queries, _, hops in zip(*examples, strict=True):
+        for query, hop in zip(queries, hops, strict=True):
+            rows = generator.derivation(facts, query)
+            assert len(rows) == len(set(rows)) == hop
+
+
+def test_the_same_stream_gives_the_same_examples(generator: Generator) -> None:
+    first, second = (generator.sample(19, stream("again")) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_ceilings_are_probabilities_and_rise_above_chance(generator: Generator) -> None:
+    for hop in range(1, generator.max_hop + 1):
+        assert 0 < generator.chance(hop) <= generator.partial(hop) <= 1
+
+
+def test_shortcuts_apply_to_every_family(generator: Generator) -> None:
+    fit, score = generator.sample(40, stream("fit")), generator.sample(40, stream("score"))
+    scores = score_shortcuts(fit, score, generator.schema)
+    assert all(0 <= accuracy <= 1 for by_hop in scores.values() for accuracy in by_hop.values())
+    assert set(scores["majority_class"]) == set(generator.hops)
+
+
+def test_an_example_can_be_shown(generator: Generator) -> None:
+    shown = show_example(generator, generator.sample(1, stream("show")))
+    assert len(shown.facts) == generator.n_facts
+    assert shown.answer in shown.chain
+    assert len(shown.tokens) == len(shown.flat.split())
+    assert shown.chain in as_text(shown)

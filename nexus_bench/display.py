@@ -7,12 +7,13 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
 from nexus_bench.executor import Event, Failure
 from nexus_bench.executor import Progress as CellProgress
-from nexus_bench.report import Report
+from nexus_bench.report import Report, Table
 from nexus_bench.results import CellResult
 from nexus_bench.runner import Plan
 from nexus_bench.spec import CellSpec
@@ -99,10 +100,10 @@ class Display:
 
 def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None:
     """Print the cells of a suite and the time they will take at most."""
-    table = RichTable("run_id", "cell", "steps", "at most", box=None)
+    table = RichTable("run_id", "cell", "lr", "steps", "at most", box=None)
     for cell in plan.suite.cells:
         time = _duration(seconds[cell.run_id]) if cell.run_id in seconds else "done"
-        table.add_row(cell.run_id, cell.title, str(cell.train.steps), time)
+        table.add_row(cell.run_id, cell.title, f"{cell.train.lr:g}", str(cell.train.steps), time)
     console = _output()
     console.print(table)
     total = max(sum(seconds.values()) / max(n_workers, 1), max(seconds.values(), default=0.0))
@@ -116,20 +117,30 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
     """Print the staircase of every setting, the notes, and where the files are."""
     console = _output()
     for table in report.tables:
-        columns = RichTable(*table.columns, box=None, title=table.title, title_justify="left")
-        for column in columns.columns[1:]:
-            column.justify = "right"
-        for row in table.rows:
-            columns.add_row(*row)
-        columns.add_section()
-        for row in table.references:
-            columns.add_row(*row, style="dim")
-        console.print(columns)
+        grid = _as_grid(table, with_intervals=True)
+        unbounded = console.options.update(max_width=10_000)
+        fits = Measurement.get(console, unbounded, grid).maximum <= console.width
+        console.print(table.title, style="bold")
+        console.print(grid if fits else _as_grid(table, with_intervals=False))
+        if not fits:
+            console.print("This terminal is too narrow for the intervals; they are in report.md.")
         for note in table.notes:
             console.print(note, markup=False)
         console.print()
     for path in paths:
         console.print(str(path), markup=False)
+
+
+def _as_grid(table: Table, *, with_intervals: bool) -> RichTable:
+    grid = RichTable(*table.columns, box=None, header_style="")
+    for column in grid.columns[1:]:
+        column.justify = "right"
+        column.no_wrap = True
+    for row in table.rows:
+        grid.add_row(*(row if with_intervals else [value.split(" [")[0] for value in row]))
+    for row in table.references:
+        grid.add_row(*row, style="dim")
+    return grid
 
 
 def _output() -> Console:

@@ -42,7 +42,8 @@ def accuracy_figure(summary: pd.DataFrame, *, title: str, file_format: str) -> b
             ("partial", "--", "elimination ceiling"),
         ):
             axes.plot(reference.index, reference[name], dashes, color="0.45", linewidth=1, label=label)
-        axes.set(xlabel="hops", ylabel="test accuracy", ylim=(-0.02, 1.04), title=title)
+        axes.set(xlabel="hops", ylabel="test accuracy", ylim=(-0.02, 1.04))
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y", color="0.9")
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

@@ -151,6 +151,7 @@ def _table(
         "model",
         *(f"{hop} hop{'s' if hop > 1 else ''}" for hop in hops),
         "hop reach",
+        "seeds",
         "parameters",
         "MFLOP/step",
     ]
@@ -162,24 +163,23 @@ def _table(
                 names[model["model"]],
                 *(_interval(of_model.loc[hop], digits=3) if hop in of_model.index else "-" for hop in hops),
                 _interval(model, digits=1),
+                str(len(model["seeds"])) + (f", {model['n_failed']} failed" if model["n_failed"] else ""),
                 "-" if pd.isna(model["n_params"]) else f"{model['n_params']:,}",
                 "-" if pd.isna(model["flops_per_step"]) else f"{model['flops_per_step'] / 1e6:.0f}",
             ]
         )
     means = summary.groupby("hop")[list(_REFERENCES)].mean()
-    references = [[label, *(_number(means.loc[hop, name], 3) for hop in hops)] for name, label in _REFERENCES.items()]
+    references = [
+        [label, *(_number(float(means[name][hop]), 3) for hop in hops)] for name, label in _REFERENCES.items()
+    ]
     return Table(title, columns, rows, references, _notes(reach, names, has_grid=has_grid))
 
 
 def _notes(reach: pd.DataFrame, names: dict[str, str], *, has_grid: bool) -> list[str]:
-    n_seeds = sorted({len(seeds) for seeds in reach["seeds"]})
-    counted = " to ".join(str(n) for n in dict.fromkeys((n_seeds[0], n_seeds[-1])))
     notes = [
-        f"Test accuracy, mean over {counted} seed{'s' if n_seeds[-1] != 1 else ''}, 95% t-interval in brackets; "
-        "hop reach is the largest hop up to which a seed's accuracy stays at 0.95 or more."
+        "Test accuracy, mean over seeds with the 95% t-interval in brackets (one seed gives none); hop reach is the "
+        "largest hop up to which a seed's accuracy stays at 0.95 or more, likewise a mean over seeds."
     ]
-    if n_seeds[0] < 2:
-        notes.append("One seed gives no interval.")
     common = _common_parts(list(names))
     if common:
         notes.append(f"All models: {', '.join(common)}.")
@@ -189,9 +189,8 @@ def _notes(reach: pd.DataFrame, names: dict[str, str], *, has_grid: bool) -> lis
     for model, n_solved, seeds in zip(reach["model"], reach["n_solved"], reach["seeds"], strict=True):
         if n_solved:
             notes.append(f"{names[model]}: {n_solved} of {len(seeds)} stopped early because validation stayed solved.")
-    for model, n_failed in zip(reach["model"], reach["n_failed"], strict=True):
-        if n_failed:
-            notes.append(f"{names[model]}: {n_failed} failed and count nowhere.")
+    if reach["n_failed"].any():
+        notes.append("Failed cells count nowhere.")
     return notes
 
 

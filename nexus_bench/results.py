@@ -121,7 +121,7 @@ class RunFolder:
         return self.path / "cells" / run_id / "checkpoint.safetensors"
 
     @contextmanager
-    def writing(self, name: str, config: Config, env: Row) -> Iterator[None]:
+    def writing(self, name: str, config: Config) -> Iterator[None]:
         """Take the folder for a run; what it holds of the same suite stays and counts.
 
         Raises:
@@ -141,10 +141,13 @@ class RunFolder:
             raise StorageError(f"{self.path}: cannot be written: {error.strerror}; choose another --out") from error
         try:
             write_atomic(self.path / "spec.yaml", yaml.safe_dump(config, sort_keys=False))
-            write_atomic(self.path / "env.json", to_json(env))
             yield
         finally:
             lock.release()
+
+    def write_environment(self, environment: Row) -> None:
+        """Say on what the cells are trained."""
+        write_atomic(self.path / "env.json", to_json(environment))
 
     def finished(self, run_id: str) -> bool:
         """Whether the cell is done."""

@@ -69,7 +69,9 @@ def run_plan(
     by_id = {cell.run_id: cell for cell in cells}
     jobs = [Job(cell, device, folder.checkpoint(cell.run_id), data) for cell in plan.to_do]
     failures: list[Failure] = []
-    with folder.writing(name, config, _environment(device)):
+    with folder.writing(name, config):
+        if jobs:
+            folder.write_environment(_environment(device))
         events = run_processes(jobs, n_workers=n_workers) if n_workers else run_inline(jobs)
         with closing(events):
             for event in events:

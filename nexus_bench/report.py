@@ -65,13 +65,12 @@ def build_report(results: pd.DataFrame) -> Report:
     summary, reach = accuracy_by_hop(selected), reach_by_model(selected)
     n_recipes = results.groupby([*SETTING, "model"], dropna=False)["lr"].nunique().max()
     tables, figures = [], {}
-    settings = list(summary.groupby(list(SETTING), sort=False, dropna=False))
-    for number, (key, hops) in enumerate(settings, start=1):
+    settings = [frame.groupby(list(SETTING), sort=False, dropna=False) for frame in (summary, reach)]
+    for number, ((key, hops), (_, reaches)) in enumerate(zip(*settings, strict=True), start=1):
         setting = dict(zip(SETTING, key, strict=True))
-        reaches = reach.merge(pd.DataFrame([setting]), on=list(SETTING))
         names = _short_names(list(reaches["model"]))
         tables.append(_table(setting, hops, reaches, names, has_grid=n_recipes > 1))
-        stem = "accuracy_by_hop" if len(settings) == 1 else f"accuracy_by_hop_{number}"
+        stem = "accuracy_by_hop" if len(settings[0]) == 1 else f"accuracy_by_hop_{number}"
         named = hops.assign(model=hops["model"].map(names))
         for file_format in ("png", "svg"):
             figures[f"{stem}.{file_format}"] = accuracy_figure(named, title=tables[-1].title, file_format=file_format)

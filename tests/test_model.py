@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+import torch
+
+from nexus_bench.encodings import ENCODINGS, PAD, table_size
+from nexus_bench.evaluate import score, to_batch
+from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.model import Transformer, build_model
+from nexus_bench.spec import ModelSpec, make_model
+from nexus_bench.streams import stream
+
+CPU = torch.device("cpu")
+
+
+def build(task: Generator, **entry: object) -> tuple[Transformer, ModelSpec]:
+    spec = make_model({"attention": "nexus", "d_model": 18, "n_heads": 3, **entry}, where="test")
+    return build_model(spec, task.schema, seq_len=40, seed=0), spec
+
+
+def scores(model: Transformer, examples: Examples, task: Generator, spec: ModelSpec) -> torch.Tensor:
+    batch = to_batch(examples, task.schema, spec.encoding, CPU)
+    out: torch.Tensor = model(batch.tokens, batch.read_at, batch.mask)
+    return out.detach()
+
+
+def test_fact_encoding_is_one_position_a_fact_and_one_a_query(small_task: Generator) -> None:
+    examples = Examples(
+        *(np.array(a, dtype=np.int32) for a in ([[[4, 9], [9, 2]]], [[[4, 2], [9, 1]]], [[2, 2]], [[2, 1]]))
+    )
+    encoded = ENCODINGS["fact"](examples, small_task.schema)
+    first_hop = PAD + 1 + 33  # node names come first in the table, then hops
+    assert encoded.tokens.tolist() == [[[5, 10], [10, 3], [5, first_hop + 2], [10, first_hop + 1]]]
+    assert encoded.read_at.tolist() == [2, 3]
+    assert (encoded.n_keys, encoded.causal) == (2, False)
+
+
+def test_flat_encoding_is_one_token_a_symbol_read_at_each_querys_last(small_task: Generator) -> None:
+    examples = Examples(
+        *(np.array(a, dtype=np.int32) for a in ([[[4, 9], [9, 2]]], [[[4, 2], [9, 1]]], [[2, 2]], [[2, 1]]))
+    )
+    encoded = ENCODINGS["flat"](examples, small_task.schema)
+    assert encoded.tokens[0, :, 0].tolist() == [5, 10, 10, 3, 5, 36, 10, 35]
+    assert encoded.read_at.tolist() == [5, 7]
+    assert (encoded.n_keys, encoded.causal) == (None, True)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_query_gets_a_score_for_every_class(encoding: str, small_task: Generator) -> None:
+    model, spec = build(small_task, encoding=encoding)
+    out = scores(model, small_task.sample(4, stream("model")), small_task, spec)
+    assert out.shape == (4, 5, 33)
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_a_query_is_answered_without_looking_at_other_queries(n_layers: int, small_task: Generator) -> None:
+    model, spec = build(small_task, order=3, n_layers=n_layers)
+    examples = small_task.sample(4, stream("model"))
+    changed = examples._replace(query=examples.query.copy())
+    changed.query[:, 2] = examples.query[:, 0]
+    before, after = scores(model, examples, small_task, spec), scores(model, changed, small_task, spec)
+    others = [0, 1, 3, 4]
+    torch.testing.assert_close(before[:, others], after[:, others], rtol=0, atol=1e-5)
+    torch.testing.assert_close(after[:, 2], before[:, 0], rtol=0, atol=1e-5)
+
+
+def test_the_order_of_the_facts_does_not_matter_in_the_fact_encoding(small_task: Generator) -> None:
+    model, spec = build(small_task)
+    examples = small_task.sample(4, stream("model"))
+    shuffled = examples._replace(facts=examples.facts[:, ::-1].copy())
+    before, after = scores(model, examples, small_task, spec), scores(model, shuffled, small_task, spec)
+    torch.testing.assert_close(before, after, rtol=0, atol=1e-5)
+
+
+def test_a_later_query_cannot_change_an_earlier_answer_in_the_flat_encoding(small_task: Generator) -> None:
+    model, spec = build(small_task, encoding="flat", n_layers=2)
+    examples = small_task.sample(4, stream("model"))
+    changed = examples._replace(query=examples.query.copy())
+    changed.query[:, 3] = examples.query[:, 0]
+    before, after = scores(model, examples, small_task, spec), scores(model, changed, small_task, spec)
+    torch.testing.assert_close(before[:, :3], after[:, :3], rtol=0, atol=1e-5)
+    assert not torch.allclose(before[:, 3], after[:, 3])
+
+
+def test_parameters_and_initial_weights_do_not_depend_on_order(small_task: Generator) -> None:
+    models = [build(small_task, order=order)[0] for order in (1, 2, 4)] + [build(small_task, attention="standard")[0]]
+    first = models[0].state_dict()
+    for model in models[1:]:
+        weights = model.state_dict()
+        assert weights.keys() == first.keys()
+        assert all(torch.equal(weights[name], first[name]) for name in first)
+
+
+def test_loops_reuse_the_same_parameters_and_layers_do_not(small_task: Generator) -> None:
+    one, looped, deep = (build(small_task, **e)[0] for e in ({}, {"n_loops": 3}, {"n_layers": 3}))
+    count = [sum(p.numel() for p in model.parameters()) for model in (one, looped, deep)]
+    assert count[0] == count[1] < count[2]
+    examples = small_task.sample(4, stream("model"))
+    spec = make_model({"attention": "nexus"}, where="test")
+    assert not torch.allclose(scores(one, examples, small_task, spec), scores(looped, examples, small_task, spec))
+
+
+def test_building_a_model_keeps_the_callers_random_state(small_task: Generator) -> None:
+    before = torch.random.get_rng_state()
+    build(small_task)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_table_holds_every_vocabulary_and_the_pad(small_task: Generator) -> None:
+    assert table_size(small_task.schema) == 1 + 33 + 4
+
+
+def test_scores_count_right_answers_by_hop(small_task: Generator) -> None:
+    """A model that always answers class 8: what is right can be counted by hand."""
+    model, spec = build(small_task)
+    with torch.no_grad():
+        model.readout.weight.zero_()
+        model.readout.bias.zero_()
+        model.readout.bias[8] = 100.0
+    examples = small_task.sample(300, stream("score"))
+    for hop, at in score(model, examples, small_task.schema, spec.encoding).items():
+        answers = examples.answer[examples.hop == hop]
+        assert (at.n_examples, at.n_correct) == (answers.size, int((answers == 8).sum()))
+        assert at.loss == pytest.approx(100.0 * (answers != 8).mean())

@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+
+from nexus_bench.config import Config
+from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.generators.base import Generator
+from nexus_bench.suite import Suite, apply_settings, make_suite, select_suite
+
+MINIMAL: Config = {
+    "suite": "minimal",
+    "tasks": [{"task": "pointer_chase", "hops": "1-2"}],
+    "models": [{"attention": "nexus"}],
+}
+
+
+def select(suite: str | None = None, **options: object) -> Suite:
+    given: Config = {"task": None, "attention": None, "data": None, "settings": {}} | options
+    config, where = select_suite(suite, **given)
+    return make_suite(config, where=where)
+
+
+def test_quick_is_three_models_of_three_seeds() -> None:
+    cells = select().cells
+    assert [(cell.model.label, cell.seed) for cell in cells] == [
+        (label, seed)
+        for label in ("standard", "nexus, order 2, refine qk", "nexus, order 3, refine qk")
+        for seed in (0, 1, 2)
+    ]
+    assert {cell.task.hops for cell in cells} == {(1, 2, 3)}
+
+
+def test_staircase_is_orders_1_to_4_refined_both_ways_over_6_seeds() -> None:
+    cells = select("staircase").cells
+    assert len(cells) == 7 * 6
+    assert {cell.model.options.get("order", 1) for cell in cells} == {1, 2, 3, 4}
+    assert {cell.model.options.get("refine") for cell in cells} == {None, "q", "qk"}
+    assert {cell.task.hops for cell in cells} == {(1, 2, 3, 4, 5)}
+
+
+def test_lists_are_axes_and_the_last_varies_fastest() -> None:
+    config = MINIMAL | {"train": {"lr": [1e-3, 3e-3]}, "seeds": [4, 2]}
+    config["models"] = [{"attention": "nexus", "order": [1, 2]}]
+    cells = make_suite(config, where="x").cells
+    assert [(c.model.options["order"], c.train.lr, c.seed) for c in cells] == [
+        (order, lr, seed) for order in (1, 2) for lr in (1e-3, 3e-3) for seed in (4, 2)
+    ]
+
+
+def test_run_ids_name_cells_by_content() -> None:
+    first, again = (make_suite(MINIMAL, where="x").cells[0].run_id for _ in range(2))
+    renamed = make_suite(MINIMAL | {"suite": "other", "summary": "x"}, where="x").cells[0].run_id
+    settings: list[Config] = [{"lr": 1e-2}, {"order": 3}, {"n_nodes": 9}, {"seeds": [5]}]
+    changed = [make_suite(apply_settings(MINIMAL, one), where="x").cells[0].run_id for one in settings]
+    assert first == again == renamed
+    assert len({first, *changed}) == 5
+
+
+def test_settings_reach_the_value_of_their_name_wherever_it_stands() -> None:
+    settings: Config = {"n_nodes": 9, "order": [1, 4], "d_model": 32, "steps": 7, "seeds": 2, "suite": "mine"}
+    suite = select("quick", settings=settings)
+    assert suite.name == "mine"
+    assert {c.task.params["n_nodes"] for c in suite.cells} == {9}
+    assert {c.model.options.get("order") for c in suite.cells} == {None, 1, 4}
+    assert {(c.model.d_model, c.train.steps) for c in suite.cells} == {(32, 7)}
+    assert {c.seed for c in suite.cells} == {0, 1}
+
+
+def test_a_suite_can_be_made_on_the_spot() -> None:
+    cells = select(task="pointer_chase", attention="nexus", settings={"order": [1, 2], "hops": [1, 2]}).cells
+    assert [(c.model.options["order"], c.seed) for c in cells] == [(o, s) for o in (1, 2) for s in (0, 1, 2)]
+
+
+def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task: Generator) -> None:
+    suite = select("quick", data=dataset_folder)
+    assert suite.name == "quick-data"
+    assert {c.task.hops for c in suite.cells} == {small_task.hops}
+    assert all(c.task.content_sha256 for c in suite.cells)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"modles": []}, "x: unknown key 'modles'; did you mean 'models'?"),
+        ({"suite": "../x"}, r"x: suite must be letters, .* got '\.\./x'"),
+        ({"tasks": []}, "x: tasks must be a list of entries, each beginning with `- task: ...`"),
+        ({"tasks": [{"hops": 1}]}, "x: every entry needs a name under `task`, got None"),
+        ({"tasks": [{"task": "pointer_chaze"}]}, "unknown task 'pointer_chaze'; did you mean 'pointer_chase'?"),
+        ({"tasks": [{"task": "../x"}]}, r"unknown task '\.\./x'"),
+        ({"tasks": [{"task": "pointer_chase", "n_node": 3}]}, "unknown key 'n_node'; did you mean 'n_nodes'?"),
+        ({"tasks": [{"task": "pointer_chase", "hops": "3-1"}]}, "x: pointer_chase: hops '3-1' run backwards"),
+        (
+            {"tasks": [{"task": "pointer_chase", "hops": "7"}]},
+            r"hops must be in 1\.\.5, got 7; raise n_nodes from 16 to 21",
+        ),
+        (
+            {"tasks": [{"task": "pointer_chase", "n_test": 0}]},
+            "n_test: input should be greater than or equal to 1, got 0",
+        ),
+        ({"models": [{"attention": "nexsu"}]}, "unknown attention 'nexsu'; did you mean 'nexus'?"),
+        ({"models": [{"attention": "standard", "order": 2}]}, "x: standard: unknown key 'order'"),
+        ({"models": [{"attention": "nexus", "order": 0}]}, "order: input should be greater than or equal to 1, got 0"),
+        ({"models": [{"attention": "nexus", "refine": "v"}]}, "refine: input should be 'q', 'k' or 'qk', got 'v'"),
+        ({"models": [{"attention": "nexus", "order": "2"}]}, "order: input should be a valid integer, got '2'"),
+        ({"models": [{"attention": "nexus", "order": []}]}, "order is an empty list"),
+        ({"models": [{"attention": "nexus", "order": [2, 2]}]}, "the grid holds the same cell twice: .*order 2"),
+        ({"model": {"d_model": 65}}, r"x: nexus: d_model \(65\) must be divisible by n_heads \(2\)"),
+        ({"train": {"lr": "fast"}}, "x: train: lr: input should be a valid number, got 'fast'"),
+        ({"train": {"step": 5}}, "x: train: unknown key 'step'; did you mean 'steps'?"),
+        ({"train": 5}, "x: train must hold `key: value` lines, got 5"),
+        ({"seeds": 0}, "x: seeds must be a count of 1 or more, or a list of integers from 0, got 0"),
+    ],
+)
+def test_a_wrong_suite_is_refused_in_one_line(change: Config, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        make_suite(MINIMAL | change, where="x")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"suite": "quik"}, ConfigError, "unknown suite 'quik'; did you mean 'quick'?"),
+        ({"suite": "../x"}, ConfigError, r"suite '\.\./x' is neither a \.yaml file nor a bundled name"),
+        ({"suite": "quick", "task": "pointer_chase"}, UsageError, "give a suite, or --task and --attention, not both"),
+        ({"task": "pointer_chase"}, UsageError, "--attention is missing"),
+        ({"attention": "nexus"}, UsageError, "--task is missing"),
+        ({"settings": {"stepz": 1}}, ConfigError, "--set: unknown key 'stepz'; did you mean 'steps'?"),
+        ({"data": Path("x"), "task": "y"}, UsageError, "--data brings its own task and hops"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(options: Config, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        select(**options)

@@ -1,0 +1,136 @@
+"""The engine: exact resumption, learning, stopping."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from nexus_bench.cells import open_source
+from nexus_bench.config import Config
+from nexus_bench.evaluate import HopScore
+from nexus_bench.spec import CellSpec, TrainSpec, make_model
+from nexus_bench.task import make_task
+from nexus_bench.train import DivergedError, Point, State, StoppedError, Trained, _stays_solved, learning_rate, train
+
+CPU = torch.device("cpu")
+
+
+def cell(*, train: Config | None = None, **model: object) -> CellSpec:
+    return CellSpec(
+        task=make_task({"task": "pointer_chase", "hops": "1-2", "n_nodes": 6, "n_val": 20, "n_test": 20}, where="test"),
+        model=make_model({"attention": "nexus", "d_model": 16, **model}, where="test"),
+        train=TrainSpec.model_validate({"steps": 30, "batch_size": 8, "eval_every": 10, **(train or {})}),
+        seed=3,
+    )
+
+
+def run(spec: CellSpec, checkpoint: Path, **options: object) -> Trained:
+    torch.set_num_threads(1)
+    return train(spec, open_source(spec, None), device=CPU, checkpoint=checkpoint, **options)  # type: ignore[arg-type]
+
+
+def weights(trained: Trained) -> dict[str, bytes]:
+    return {name: value.numpy().tobytes() for name, value in trained.model.state_dict().items()}
+
+
+@pytest.mark.parametrize("encoding", ["fact", "flat"])
+def test_the_same_cell_gives_the_same_weights(encoding: str, tmp_path: Path) -> None:
+    first, second = (run(cell(encoding=encoding), tmp_path / name) for name in ("a", "b"))
+    assert weights(first) == weights(second)
+    assert first.curve == second.curve
+
+
+@pytest.mark.parametrize("stop_at", [1, 9, 10, 11, 29])
+def test_a_stopped_cell_goes_on_to_the_same_bytes(stop_at: int, tmp_path: Path) -> None:
+    whole = run(cell(), tmp_path / "whole")
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > stop_at
+
+    with pytest.raises(StoppedError, match=f"stopped at step {stop_at}"):
+        run(cell(), tmp_path / "stopped", should_stop=should_stop)
+    points: list[Point] = []
+    resumed = run(cell(), tmp_path / "stopped", on_point=points.append)
+    assert weights(resumed) == weights(whole)
+    assert resumed.curve == whole.curve == points
+
+
+def test_a_checkpoint_of_another_cell_or_a_broken_one_is_not_used(tmp_path: Path) -> None:
+    whole = run(cell(), tmp_path / "whole")
+    run(cell(order=3), tmp_path / "other")
+    assert weights(run(cell(), tmp_path / "other")) == weights(whole)
+    (tmp_path / "broken").write_bytes((tmp_path / "whole").read_bytes()[:-40])
+    assert weights(run(cell(), tmp_path / "broken")) == weights(whole)
+
+
+def test_a_model_learns_one_hop(tmp_path: Path) -> None:
+    recipe = {"steps": 400, "batch_size": 32, "eval_every": 100, "lr": 1e-2}
+    trained = run(cell(attention="standard", train=recipe, d_model=32), tmp_path / "learns")
+    assert trained.curve[-1].scores[1].accuracy >= 0.95
+    assert trained.curve[-1].scores[2].accuracy < 0.6, "two hops are out of the reach of one standard layer"
+    assert trained.curve[0].scores[1].loss > trained.curve[-1].scores[1].loss
+
+
+def test_a_diverged_loss_ends_the_cell(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match="the loss is not finite at step 10; lower lr"):
+        run(cell(combine="none", train={"lr": 1e30, "warmup_steps": 0}), tmp_path / "diverges")
+
+
+def test_training_examples_do_not_depend_on_the_model(tmp_path: Path) -> None:
+    specs = [cell(), cell(attention="standard", d_model=32), cell(encoding="flat", n_layers=2, train={"steps": 50})]
+    batches = [open_source(spec, None).batch(17, 8) for spec in specs]
+    for other in batches[1:]:
+        assert all((a == b).all() for a, b in zip(batches[0], other, strict=True))
+
+
+def test_learning_rate_warms_up_then_falls_to_zero() -> None:
+    recipe = TrainSpec(steps=100, lr=2.0, warmup_steps=4)
+    rates = [learning_rate(step, recipe) for step in (0, 1, 3, 50, 100)]
+    cosine = [1.0, 0.5 * (1 + math.cos(math.pi / 100)), 0.5 * (1 + math.cos(math.pi * 3 / 100)), 0.5, 0.0]
+    assert rates == pytest.approx([2 * c * w for c, w in zip(cosine, (0.25, 0.5, 1, 1, 1), strict=True)])
+    assert learning_rate(0, TrainSpec(lr=2.0, warmup_steps=0)) == 2.0
+
+
+def test_training_stops_early_only_while_validation_stays_solved() -> None:
+    def points(*accuracies: float) -> list[Point]:
+        always = HopScore(1000, 1000, 0.0)
+        return [Point(i, {1: always, 2: HopScore(1000, round(1000 * a), 0.0)}) for i, a in enumerate(accuracies)]
+
+    recipe = TrainSpec()
+    assert not _stays_solved(points(1.0, 1.0), recipe)
+    assert _stays_solved(points(0.2, 0.995, 1.0, 1.0), recipe)
+    assert not _stays_solved(points(1.0, 1.0, 0.99, 1.0, 1.0), recipe)
+    assert not _stays_solved(points(1.0, 1.0, 1.0), TrainSpec(stop_when_solved=False))
+
+
+def test_a_step_is_an_adamw_step_of_the_stated_recipe() -> None:
+    """Against a loop written out by hand, over three steps."""
+    spec = cell(train={"warmup_steps": 2, "clip_norm": 0.1})
+    state, by_hand = (State(spec, open_source(spec, None), CPU) for _ in range(2))
+    moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in by_hand.model.parameters()]
+    for step in range(3):
+        state.advance()
+        by_hand.step = step
+        grads = torch.autograd.grad(by_hand.loss(), list(by_hand.model.parameters()))
+        norm = torch.sqrt(sum((g.square().sum() for g in grads), torch.tensor(0.0)))
+        scale, lr = min(1.0, 0.1 / (float(norm) + 1e-6)), learning_rate(step, spec.train)
+        with torch.no_grad():
+            for p, g, (m, v) in zip(by_hand.model.parameters(), grads, moments, strict=True):
+                m.mul_(0.9).add_(0.1 * scale * g)
+                v.mul_(0.999).add_(0.001 * (scale * g).square())
+                p.mul_(1 - lr * 0.01)
+                p.sub_(lr * (m / (1 - 0.9 ** (step + 1))) / ((v / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8))
+    for p, q in zip(state.model.parameters(), by_hand.model.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-5)
+
+
+def test_flops_of_a_step_grow_with_order_by_what_a_pass_costs(tmp_path: Path) -> None:
+    flops = [run(cell(order=order, train={"steps": 1}), tmp_path / str(order)).flops_per_step for order in (1, 2, 3)]
+    n_facts, n_positions, d, graphs = 6, 12, 16, 8
+    projections = 2 * graphs * n_positions * d * 2 * d  # queries and keys again
+    attention = 2 * 2 * graphs * n_positions * n_facts * d  # scores and mixing
+    assert flops[1] - flops[0] == flops[2] - flops[1] == 3 * (projections + attention)  # backward is twice forward

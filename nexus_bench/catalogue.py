@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
-from nexus_bench.config import bundled, read_bundled
+from nexus_bench.config import Config, bundled, read_bundled
 
 KINDS = ("tasks", "attentions", "suites")
 
@@ -29,19 +28,21 @@ def catalogue(kind: str) -> list[Entry]:
     if kind == "tasks":
         from nexus_bench.generators.base import GENERATORS
 
+        from nexus_bench.task import task_defaults
+
         return [
-            Entry(name, str(read_bundled("task", name).get("summary", "")), _options(GENERATORS.get(name).Params))
-            for name in GENERATORS.names()
+            Entry(name, str(defaults.get("summary", "")), _options(GENERATORS.get(name).Params, defaults))
+            for name, defaults in ((name, task_defaults(name)) for name in GENERATORS.names())
         ]
     from nexus_bench.attention.base import ATTENTIONS
 
     mechanisms = [ATTENTIONS.get(name) for name in ATTENTIONS.names()]
-    return [Entry(m.name, (m.__doc__ or "").strip().splitlines()[0], _options(m.Options)) for m in mechanisms]
+    return [Entry(m.name, (m.__doc__ or "").strip().splitlines()[0], _options(m.Options, {})) for m in mechanisms]
 
 
-def _options(model: type[BaseModel]) -> list[str]:
+def _options(model: type[BaseModel], defaults: Config) -> list[str]:
     lines = []
     for name, field in model.model_fields.items():
-        default = "" if field.default is PydanticUndefined else f" (default {field.default})"
-        lines.append(f"{name}: {field.description or ''}{default}")
+        default = defaults.get(name, field.default)
+        lines.append(f"{name}: {field.description or ''} (default {'null' if default is None else default})")
     return lines

@@ -58,7 +58,7 @@ def run_cell(job: Job, *, on_point: Callable[[Point], None], should_stop: Callab
         on_point=on_point,
         should_stop=should_stop,
     )
-    weights = {name: value.cpu().contiguous() for name, value in trained.model.state_dict().items()}
+    weights = {name: value.cpu().clone() for name, value in trained.model.state_dict().items()}
     steps_done = trained.curve[-1].step
     names = {"run_id": job.cell.run_id, "model": job.cell.model.label, "seed": job.cell.seed}
     return CellResult(
@@ -130,7 +130,7 @@ def _describe(cell: CellSpec) -> Row:
         "encoding": model.encoding,
         "train_hops": format_hops(task.hops),
         "n_facts": generator.n_facts,
-        "n_symbols": generator.schema.n_classes,
+        "n_symbols": generator.n_symbols,
         "distractors": generator.distractors,
         "attention": model.attention,
         "attention_version": ATTENTIONS.get(model.attention).version,

@@ -31,6 +31,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 
 def main() -> NoReturn:
     """Run the command line and exit with the code of what happened."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -40,7 +41,6 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code; errors are told in one line on stderr.
     """
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(arguments, prog_name="nexus-bench", standalone_mode=False)
     except NexusBenchError as error:

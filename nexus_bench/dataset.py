@@ -116,7 +116,10 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         CorruptArtefactError: It is missing, truncated or edited.
+        StorageError: There is no such folder.
     """
+    if not folder.is_dir():
+        raise StorageError(f"{folder}: is not a folder; make a dataset with `nexus-bench gen --out {folder}`")
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("manifest_sha256") != _manifest_sha256(manifest):
         raise CorruptArtefactError(f"{folder / MANIFEST}: was edited: its hash does not match; run gen again")
@@ -130,8 +133,6 @@ def read_dataset(folder: Path) -> Dataset:
         ConfigError: Its task is not known, or has changed its version since.
         CorruptArtefactError: A file is missing, truncated or edited.
     """
-    if not folder.is_dir():
-        raise StorageError(f"{folder}: is not a folder; make a dataset with `nexus-bench gen --out {folder}`")
     manifest = read_manifest(folder)
     family = GENERATORS.get(manifest["task"])
     if (manifest["format_version"], manifest["task_version"]) != (FORMAT_VERSION, family.version):

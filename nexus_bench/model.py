@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Mask
 from nexus_bench.encodings import n_slots, table_size
+from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Schema
 from nexus_bench.spec import ModelSpec
 
@@ -34,7 +35,13 @@ class Block(nn.Module):
         self, x: Float[Tensor, "b n d"], mask: Mask, keep: Int[Tensor, " q"] | None = None
     ) -> Float[Tensor, "b m d"]:
         """Mix positions, then transform each; `keep` names the positions to return, None all."""
-        x = x + self.attention(self.attention_norm(x), mask)
+        mixed = self.attention(self.attention_norm(x), mask)
+        if mixed.shape != x.shape:
+            raise ConfigError(
+                f"attention '{self.attention.name}' must return the shape of its input, {tuple(x.shape)}, "
+                f"got {tuple(mixed.shape)}; mend its forward"
+            )
+        x = x + mixed
         if keep is not None:
             x = x[:, keep]
         out: Tensor = x + self.mlp(self.mlp_norm(x))
@@ -53,6 +60,8 @@ class Transformer(nn.Module):
     def __init__(self, spec: ModelSpec, schema: Schema, *, seq_len: int) -> None:
         super().__init__()
         slots = n_slots(schema, spec.encoding)
+        if spec.d_model < slots:
+            raise ConfigError(f"d_model must be at least {slots}, a position's roles side by side, got {spec.d_model}")
         self.n_loops = spec.n_loops
         self.unused_width = spec.d_model % slots  # zeros where the slots do not fill the width
         self.table = nn.Embedding(table_size(schema), spec.d_model // slots)

@@ -27,9 +27,11 @@ class Registry(Generic[EntryT]):
     Args:
         kind: What an entry is called in error messages, such as `attention`.
         package: The package whose modules register the entries.
+        requires: Class attributes that an entry must define.
     """
 
-    def __init__(self, kind: str, *, package: str) -> None:
+    def __init__(self, kind: str, *, package: str, requires: tuple[str, ...]) -> None:
+        self._requires = requires
         self._kind = kind
         self._package = package
         self._entries: dict[str, EntryT] = {}
@@ -39,8 +41,12 @@ class Registry(Generic[EntryT]):
         """Add a class under its own `name`; used as a decorator.
 
         Raises:
-            ConfigError: Another class already has the name.
+            ConfigError: It lacks a class attribute, or another class already has the name.
         """
+        for attribute in self._requires:
+            if not hasattr(entry, attribute):
+                where = f"{entry.__module__}.{entry.__qualname__}"
+                raise ConfigError(f"{self._kind} {where} lacks the class attribute `{attribute}`; define it")
         known = self._entries.get(entry.name)
         if known is not None:
             raise ConfigError(

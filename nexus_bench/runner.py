@@ -61,12 +61,15 @@ def run_plan(
         The cells that failed.
 
     Raises:
+        ConfigError: The data is too small for its splits or for a batch.
+        CorruptArtefactError: The dataset is damaged.
         StorageError: A result or a checkpoint cannot be written; what was done before is kept.
         UsageError: The folder holds something else.
     """
     name, config, cells = plan.suite
     run_ids = [cell.run_id for cell in cells]
     by_id = {cell.run_id: cell for cell in cells}
+    _check_sources(plan.to_do, data)
     jobs = [Job(cell, device, folder.checkpoint(cell.run_id), data) for cell in plan.to_do]
     failures: list[Failure] = []
     with folder.writing(name, config):
@@ -125,6 +128,13 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not has_cuda:
         raise ConfigError("device cuda is not available here; use --device cpu")
     return name
+
+
+def _check_sources(cells: list[CellSpec], data: Path | None) -> None:
+    """Open every source once, so that what is wrong with the data is told before anything is trained."""
+    distinct = {repr((cell.task, cell.train.batch_size)): cell for cell in cells}
+    for cell in distinct.values():
+        open_source(cell, data).batch(0, cell.train.batch_size)
 
 
 def _time_a_step(cell: CellSpec, device: str, data: Path | None) -> float:

@@ -13,6 +13,7 @@ from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.streams import Int
 
 Guess = Callable[[Examples, Examples, Schema], Int]
+Needs = Callable[[Schema], bool]
 
 
 class Shortcut(NamedTuple):
@@ -21,11 +22,13 @@ class Shortcut(NamedTuple):
     Attributes:
         name: What the rule does.
         n_facts: How many facts it follows; it is scored at hops beyond that.
+        needs: Whether a task has the roles that the rule looks at; elsewhere it is not scored.
         guess: From examples to fit on, examples to answer and their schema to class ids (g, q).
     """
 
     name: str
     n_facts: int
+    needs: Needs
     guess: Guess
 
 
@@ -48,7 +51,7 @@ def score_shortcuts(fit: Examples, score: Examples, schema: Schema) -> dict[str,
         Rule -> hop -> accuracy.
     """
     scores: dict[str, dict[int, float]] = {}
-    for rule in SHORTCUTS:
+    for rule in (rule for rule in SHORTCUTS if rule.needs(schema)):
         is_right = rule.guess(fit, score, schema) == score.answer
         hops = [int(hop) for hop in np.unique(score.hop) if hop > rule.n_facts]
         scores[rule.name] = {hop: float(is_right[score.hop == hop].mean()) for hop in hops}
@@ -125,11 +128,23 @@ def _last_role(examples: Examples, rows: Int) -> Int:
     return np.take_along_axis(examples.facts[:, :, -1], rows, axis=1)
 
 
+def _always(schema: Schema) -> bool:
+    return True
+
+
+def _facts_hold_answers(schema: Schema) -> bool:
+    return any(role.vocabulary == schema.answer for role in schema.fact)
+
+
+def _facts_lead_from_start_to_answers(schema: Schema) -> bool:
+    return schema.fact[0].vocabulary == schema.query[0].vocabulary and schema.fact[-1].vocabulary == schema.answer
+
+
 SHORTCUTS = (
-    Shortcut("majority_class", 0, _majority_class),
-    Shortcut("most_frequent_symbol", 0, _most_frequent_symbol),
-    Shortcut("last_symbol", 0, _last_symbol),
-    Shortcut("best_place", 0, _best_place),
-    Shortcut("beside_start", 0, _beside_start),
-    Shortcut("successor", 1, _successor),
+    Shortcut("majority_class", 0, _always, _majority_class),
+    Shortcut("most_frequent_symbol", 0, _facts_hold_answers, _most_frequent_symbol),
+    Shortcut("last_symbol", 0, _facts_hold_answers, _last_symbol),
+    Shortcut("best_place", 0, _facts_hold_answers, _best_place),
+    Shortcut("beside_start", 0, _facts_lead_from_start_to_answers, _beside_start),
+    Shortcut("successor", 1, _facts_lead_from_start_to_answers, _successor),
 )

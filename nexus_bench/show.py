@@ -15,7 +15,7 @@ class Shown(NamedTuple):
         query: What is asked.
         answer: The label.
         hop: How many facts derive it.
-        chain: Those facts drawn as a chain.
+        chain: Those facts, drawn as a chain where one begins at the end of another.
         flat: The example as the flat encoding writes it, one word a token.
         tokens: The same tokens as rows of the embedding table.
     """
@@ -69,11 +69,12 @@ def as_text(shown: Shown) -> str:
 
 
 def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:
-    rows = generator.derivation(facts, query)
-    drawn = _arrow(generator, schema.fact, facts[rows[0]])
-    for row in rows[1:]:
-        names = _names(generator, schema.fact, facts[row])
-        drawn += _link(names[1:])
+    """The facts of the derivation; one that begins where the last ended goes on from there."""
+    drawn, end = "", ""
+    for row in generator.derivation(facts, query):
+        first, *rest = _names(generator, schema.fact, facts[row])
+        drawn += _link(rest) if first == end else f"{'; ' if drawn else ''}{first}{_link(rest)}"
+        end = rest[-1]
     return drawn
 
 

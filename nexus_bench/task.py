@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from nexus_bench.config import Config, parse_hops, read_bundled
+from nexus_bench.config import Config, bundled, parse_hops, read_bundled
 from nexus_bench.entry import Keys, Spec, divide, name_in, validate
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
@@ -34,6 +34,22 @@ def task_keys(name: str) -> Keys:
     return Keys(tuple(GENERATORS.get(name).Params.model_fields), shared)
 
 
+def task_defaults(name: str) -> Config:
+    """What `tasks/<name>.yaml` says, its summary included.
+
+    Raises:
+        ConfigError: There is no such file, it is another task's, or has a key that the task lacks.
+    """
+    file = f"tasks/{name}.yaml"
+    if name not in bundled("task"):
+        raise ConfigError(f"task '{name}' has no {file}; write one with its defaults")
+    defaults = read_bundled("task", name)
+    if defaults.get("task") != name:
+        raise ConfigError(f"{file}: must say `task: {name}`, got {defaults.get('task')!r}")
+    divide({key: value for key, value in defaults.items() if key != "summary"}, task_keys(name), "task", where=file)
+    return defaults
+
+
 def make_task(entry: Config, *, where: str) -> TaskSpec:
     """Validate a task entry, over the defaults of `tasks/<name>.yaml`.
 
@@ -46,11 +62,10 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     """
     name = name_in(entry, "task", where=where)
     family = GENERATORS.get(name)
-    defaults = {key: value for key, value in read_bundled("task", name).items() if key != "summary"}
+    defaults = {key: value for key, value in task_defaults(name).items() if key != "summary"}
     own, shared = divide(defaults | entry, task_keys(name), "task", where=where)
-    where = f"{where}: {name}"
-    params = validate(family.Params, own, where=where)
-    spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=where)
+    params = validate(family.Params, own, where=f"{where}: {name}")
+    spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=f"{where}: {name}")
     try:
         spec.generator()
     except ConfigError as error:

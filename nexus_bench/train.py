@@ -177,7 +177,7 @@ class State:
 
     def save(self, path: Path, *, seconds: float) -> None:
         """Write the state, whole or not at all."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors = {f"model.{name}": value.clone() for name, value in self.model.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         about = {

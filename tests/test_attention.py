@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, Mask
-from nexus_bench.attention.nexus import Nexus, NexusOptions
-from nexus_bench.attention.standard import Standard
+from nexus_bench.attention.nexus import Nexus
+from nexus_bench.spec import ModelSpec, TrainSpec
+from nexus_bench.task import TaskSpec
 
 B, H, N, E = 2, 3, 7, 5  # batch, heads, positions, width of a head
 D = H * E
@@ -164,6 +165,8 @@ def test_mask_as_a_matrix_is_the_stated_one() -> None:
     assert Mask().allowed(2).tolist() == [[True, True], [True, True]]
 
 
-def test_options_are_closed() -> None:
-    assert NexusOptions().order == 2
-    assert set(Standard.Options.model_fields) == set()
+def test_options_have_defaults_and_names_of_their_own(attention: Attention) -> None:
+    """`--set` finds a value by its name alone."""
+    taken = {*TaskSpec.model_fields, *ModelSpec.model_fields, *TrainSpec.model_fields, "suite", "seeds"}
+    assert not taken & set(attention.Options.model_fields)
+    assert attention.Options().model_dump() is not None

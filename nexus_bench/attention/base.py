@@ -120,4 +120,6 @@ def attend(
     return mixed.transpose(1, 2).flatten(2)  # b n d
 
 
-ATTENTIONS: Registry[type[Attention[Any]]] = Registry("attention", package="nexus_bench.attention")
+ATTENTIONS: Registry[type[Attention[Any]]] = Registry(
+    "attention", package="nexus_bench.attention", requires=("name", "version", "Options")
+)

@@ -129,6 +129,11 @@ class Generator(ABC, Generic[ParamsT]):
         """Facts a graph."""
 
     @property
+    def n_symbols(self) -> int:
+        """Names that facts are made of: the size of the largest vocabulary of a fact."""
+        return max(self.schema.vocabularies[role.vocabulary] for role in self.schema.fact)
+
+    @property
     @abstractmethod
     def n_worlds(self) -> int:
         """How many distinct sets of facts there are, or a lower bound."""
@@ -162,4 +167,6 @@ class Generator(ABC, Generic[ParamsT]):
         return str(index) if vocabulary == "hop" else f"{vocabulary}{index}"
 
 
-GENERATORS: Registry[type[Generator[Any]]] = Registry("task", package="nexus_bench.generators")
+GENERATORS: Registry[type[Generator[Any]]] = Registry(
+    "task", package="nexus_bench.generators", requires=("name", "version", "Params")
+)

@@ -49,9 +49,9 @@ class PointerChase(Generator[PointerChaseParams]):
     >>> params = PointerChaseParams(n_nodes=6, n_symbols=18, n_queries=1)
     >>> examples = PointerChase(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
-    [[2, 11], [8, 10], [5, 8], [10, 3], [11, 5], [3, 2]]
+    [[3, 0], [10, 3], [4, 6], [0, 1], [1, 4], [6, 10]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[8, 2]], [3], [2])
+    ([[4, 2]], [10], [2])
     """
 
     name = "pointer_chase"

@@ -1,0 +1,264 @@
+"""What a user types: outputs, one-line errors, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nexus_bench.results import RunFolder
+from tests.conftest import Command
+
+TINY = """
+suite: tiny
+tasks:
+  - task: pointer_chase
+    hops: 1-2
+    n_nodes: 6
+    n_val: 8
+    n_test: 16
+model: {d_model: 16}
+models:
+  - attention: standard
+  - {attention: nexus, order: 2}
+train: {steps: 20, batch_size: 4, eval_every: 10}
+seeds: 2
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return "tiny.yaml"
+
+
+def assert_fails(result: "subprocess.CompletedProcess[str]", code: int, message: str) -> None:
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1, result.stderr
+    assert result.returncode == code
+    assert result.stdout == ""
+
+
+def test_version_and_help(shell: Command) -> None:
+    assert shell("--version").stdout == "nexus-bench 0.1.0\n"
+    for command in ("gen", "train", "report", "list", "show"):
+        assert f"nexus-bench {command}" in shell(command, "-h").stdout
+
+
+def test_help_and_data_commands_do_not_import_torch(tmp_path: Path) -> None:
+    script = (
+        "import sys; from nexus_bench import cli; "
+        "cli.run(['gen', '--hops', '2', '--n', '3', '--n-test', '3', '--out', 'd']); "
+        "cli.run(['show', 'pointer_chase']); cli.run(['list', 'tasks']); sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_gen_writes_a_dataset_where_the_readme_says(command: Command) -> None:
+    result = command("gen", "--hops", "3", "--n", "20", "--n-test", "10")
+    assert result.returncode == 0 and result.stderr == ""
+    folder = Path("runs/data/pointer_chase-hops3-seed0")
+    assert sorted(p.name for p in folder.iterdir()) == ["manifest.json", "test.npz", "train.npz", "val.npz"]
+    assert "one example" in result.stdout and "chain   node" in result.stdout
+    again = command("gen", "--hops", "3", "--n", "20", "--n-test", "10", "--json")
+    manifest = json.loads(again.stdout)["manifest"]
+    assert manifest == json.loads((folder / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("file_format", ["npz", "csv", "jsonl"])
+def test_gen_formats_can_be_trained_on(file_format: str, command: Command) -> None:
+    made = command(
+        "gen",
+        "--hops",
+        "1-2",
+        "--n",
+        "30",
+        "--n-test",
+        "10",
+        "--format",
+        file_format,
+        "--set",
+        "n_nodes=6",
+        "--out",
+        "d",
+    )
+    assert made.returncode == 0
+    trained = command(
+        "train",
+        "--data",
+        "d",
+        "--attention",
+        "standard",
+        "--set",
+        "steps=3",
+        "--set",
+        "batch_size=8",
+        "--seeds",
+        "1",
+        "--workers",
+        "0",
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert "pointer_chase, 6 facts of 18 names, trained on hops 1-2" in trained.stdout
+    assert Path("runs/standard-d/results.csv").is_file()
+
+
+def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny: str) -> None:
+    result = command("train", tiny, "--workers", "0")
+    assert result.returncode == 0, result.stderr
+    for expected in ("standard", "nexus, order 2, refine qk", "1 hop", "2 hops", "hop reach", "chance", "elimination"):
+        assert expected in result.stdout
+    files = ["results.csv", "report.csv", "report.md", "report.html", "accuracy_by_hop.png", "accuracy_by_hop.svg"]
+    assert result.stdout.splitlines()[-6:] == [f"runs/tiny/{file}" for file in files]
+    assert all(Path("runs/tiny", file).stat().st_size > 0 for file in [*files, "curve.csv", "timing.csv", "env.json"])
+    results = RunFolder(Path("runs/tiny")).read_results()
+    assert len(results) == 2 * 2 * 2 * 2  # models, seeds, splits, hops
+    assert results["n_params"].nunique() == 1
+    assert set(results["n_examples"]) == {8 * 6 // 2, 16 * 6 // 2}
+    assert results["n_correct"].between(0, results["n_examples"]).all()
+    assert result.stderr.count("\n") == 4, "one line a cell"
+
+
+def test_processes_and_this_process_give_the_same_bytes(command: Command, tiny: str) -> None:
+    assert command("train", tiny, "--workers", "0", "--out", "a", "--quiet").stderr == ""
+    assert command("train", tiny, "--workers", "3", "--out", "b").returncode == 0
+    for name in ("results.csv", "curve.csv", "spec.yaml", "report.html"):
+        assert Path("a", name).read_bytes() == Path("b", name).read_bytes(), name
+
+
+def test_finished_cells_are_kept_and_only_new_ones_are_trained(command: Command, tiny: str) -> None:
+    command("train", tiny, "--workers", "0", "--set", "order=1")
+    first = Path("runs/tiny/results.csv").read_bytes()
+    weights = {p: p.stat().st_mtime_ns for p in Path("runs/tiny").rglob("model.safetensors")}
+    again = command("train", tiny, "--workers", "0", "--set", "order=1")
+    assert again.stderr == "4 of 4 cells are done already\n"
+    more = command("train", tiny, "--workers", "0", "--set", "order=1,2")
+    assert more.stderr.startswith("4 of 6 cells are done already\n") and more.stderr.count("\n") == 3
+    assert {p: p.stat().st_mtime_ns for p in weights} == weights
+    assert Path("runs/tiny/results.csv").read_bytes().startswith(first)
+
+
+def test_a_saved_spec_runs_again(command: Command, tiny: str) -> None:
+    command("train", tiny, "--workers", "0", "--out", "a", "--set", "lr=1e-2")
+    command("train", "a/spec.yaml", "--workers", "0", "--out", "b")
+    assert Path("a/results.csv").read_bytes() == Path("b/results.csv").read_bytes()
+
+
+def test_dry_run_says_the_cells_and_the_time_and_trains_nothing(command: Command, tiny: str) -> None:
+    result = command("train", tiny, "--dry-run", "--workers", "2")
+    assert result.returncode == 0
+    assert result.stdout.count("pointer_chase hops 1-2") == 4
+    assert "4 of 4 cells to train, 2 at a time: at most about" in result.stdout
+    assert not Path("runs").exists()
+
+
+def test_report_is_rebuilt_from_results_alone(command: Command, tiny: str) -> None:
+    command("train", tiny, "--workers", "0")
+    page = Path("runs/tiny/report.html").read_bytes()
+    alone = Path("alone")
+    alone.mkdir()
+    (alone / "results.csv").write_bytes(Path("runs/tiny/results.csv").read_bytes())
+    assert command("report", "alone").returncode == 0
+    assert (alone / "report.html").read_bytes() == page
+    table = pd.read_csv(command_output(command("report", "alone", "--format", "csv")))
+    assert list(table["hop"]) == [1, 2, 1, 2]
+    assert json.loads(command("report", "alone", "--format", "json").stdout)["schema_version"] == 1
+    assert command("report", "alone", "--format", "md").stdout.startswith("# nexus-bench: tiny\n")
+    assert command("report", "alone", "runs/tiny", "--out", "both").returncode == 0
+    assert Path("both/report.csv").read_bytes() == Path("runs/tiny/report.csv").read_bytes()
+
+
+def command_output(result: "subprocess.CompletedProcess[str]") -> "pd.io.common.StringIO":
+    import io
+
+    return io.StringIO(result.stdout)
+
+
+def test_lists_name_everything(command: Command) -> None:
+    listed = json.loads(command("list", "--json").stdout)
+    assert {entry["name"] for entry in listed["tasks"]} >= {"pointer_chase"}
+    assert {entry["name"] for entry in listed["attentions"]} >= {"standard", "nexus"}
+    assert {entry["name"] for entry in listed["suites"]} >= {"quick", "staircase"}
+    assert "order" in command("list", "attentions").stdout
+
+
+def test_show_draws_the_chain(command: Command) -> None:
+    shown = json.loads(command("show", "pointer_chase", "--hops", "3", "--json").stdout)
+    assert shown["hop"] == 3 and shown["chain"].count("->") == 3 and shown["chain"].endswith(shown["answer"])
+    text = command("show", "pointer_chase", "--hops", "3").stdout
+    assert text.count("\n") > 5 and shown["chain"] in text and "tokens" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("gen --hops 0", 2, "--hops: hops must be 1 or more, got 0"),
+        ("gen --hops 3-1", 2, "--hops: hops '3-1' run backwards"),
+        ("gen --hops=", 2, "--hops: cannot read hops ''"),
+        ("gen --hops 9", 3, "hops must be in 1..5, got 9; raise n_nodes from 16 to 27"),
+        ("gen --task pointer_chaze", 3, "unknown task 'pointer_chaze'; did you mean 'pointer_chase'?"),
+        ("gen --task ../x", 3, "unknown task '../x'"),
+        ("gen --format nzp", 2, "unknown format 'nzp'; did you mean 'npz'?"),
+        ("gen --set n_nodez=3", 3, "unknown key 'n_nodez'; did you mean 'n_nodes'?"),
+        ("gen --set n_nodes=3 --set n_symbols=3 --hops 1", 3, "there are 2; ask for fewer graphs"),
+        ("gen --n 0", 2, "0 is not in the range"),
+        ("gen --nope", 2, "No such option: --nope"),
+        ("train quik", 3, "unknown suite 'quik'; did you mean 'quick'?"),
+        ("train ../x", 3, "suite '../x' is neither a .yaml file nor a bundled name"),
+        ("train nowhere.yaml", 5, "nowhere.yaml: cannot be read"),
+        ("train --task pointer_chase", 2, "--attention is missing"),
+        ("train --task pointer_chase --attention nexsu", 3, "unknown attention 'nexsu'; did you mean 'nexus'?"),
+        ("train --set d_model=65", 3, "d_model (65) must be divisible by n_heads (2)"),
+        ("train --set order=0", 3, "order: input should be greater than or equal to 1, got 0"),
+        ("train --order=", 3, "order: input should be a valid integer, got None"),
+        ("train --device tpu", 3, "device must be auto, cpu or cuda, got 'tpu'"),
+        ("train --data nowhere", 5, "nowhere: is not a folder"),
+        ("train --seeds 0", 2, "0 is not in the range"),
+        ("report nowhere", 5, "nowhere: is not a run folder"),
+        ("report a b", 2, "a report of several runs needs a folder of its own; give --out"),
+        ("list tusks", 2, "unknown kind 'tusks'; did you mean 'tasks'?"),
+        ("show pointer_chaze", 3, "did you mean 'pointer_chase'?"),
+        ("trian", 2, "No such command 'trian'"),
+    ],
+)
+def test_a_wrong_line_is_one_line_of_error_and_the_code_of_its_kind(
+    line: str, code: int, message: str, command: Command
+) -> None:
+    assert_fails(command(*line.split()), code, message)
+    assert not Path("runs").exists(), "and nothing is written"
+
+
+def test_an_output_folder_that_holds_something_else_is_kept(command: Command, tiny: str) -> None:
+    Path("mine").mkdir()
+    Path("mine/thesis.tex").write_text("precious")
+    assert_fails(command("train", tiny, "--out", "mine"), 2, "mine: holds something else, which is kept")
+    assert_fails(command("gen", "--out", "mine"), 2, "mine: holds something else, which is kept")
+    assert [p.name for p in Path("mine").iterdir()] == ["thesis.tex"]
+    command("train", tiny, "--workers", "0", "--set", "order=1")
+    other = command("train", "quick", "--out", "runs/tiny")
+    assert_fails(other, 2, "runs/tiny: holds a run of suite 'tiny', which is kept")
+
+
+def test_unwritable_folders_are_named(command: Command, tiny: str) -> None:
+    Path("file").write_text("")
+    assert_fails(command("train", tiny, "--out", "file/run"), 5, "file/run: cannot be written")
+    assert_fails(command("train", tiny, "--out", "file"), 2, "file: is a file, which is kept")
+    assert_fails(command("gen", "--out", "file/data"), 5, "file/data")
+
+
+@pytest.mark.parametrize("name", ["test.npz", "manifest.json"])
+def test_a_damaged_dataset_is_named_before_training(name: str, command: Command) -> None:
+    command("gen", "--hops", "1", "--n", "30", "--n-test", "10", "--out", "d")
+    path = Path("d", name)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert_fails(command("train", "--data", "d"), 4, f"d/{name}: is truncated or edited")
+    assert not Path("runs").exists()
+
+
+def test_output_can_be_cut_off_quietly(tmp_path: Path) -> None:
+    line = f"{sys.executable} -m nexus_bench list | head -1"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("tasks\n", "")

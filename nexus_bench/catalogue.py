@@ -27,7 +27,6 @@ def catalogue(kind: str) -> list[Entry]:
         return [Entry(name, str(read_bundled("suite", name).get("summary", "")), []) for name in bundled("suite")]
     if kind == "tasks":
         from nexus_bench.generators.base import GENERATORS
-
         from nexus_bench.task import task_defaults
 
         return [

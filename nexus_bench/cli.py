@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
     except NexusBenchError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        return _fail(f"{error.format_message()} See `nexus-bench -h`.", UsageError.exit_code)
+        return _fail(f"{error.format_message().rstrip('.')}; see `nexus-bench -h`", UsageError.exit_code)
     return code if isinstance(code, int) else 0
 
 
@@ -123,9 +123,8 @@ def train(
     from nexus_bench.suite import make_suite, select_suite
 
     overrides = parse_settings(settings or [])
-    overrides |= _given(
-        hops=_hops(hops), seeds=seeds, **parse_settings([f"order={order}"] if order is not None else [])
-    )
+    overrides |= parse_settings([] if order is None else [f"order={order}"])
+    overrides |= _given(hops=_hops(hops), seeds=seeds)
     config, where = select_suite(suite, task=task, attention=attention, data=data, settings=overrides)
     grid = make_suite(config, where=where)
     folder = RunFolder(out or Path("runs") / grid.name)
@@ -142,7 +141,7 @@ def train(
     print_report(report, paths)
     if failures:
         raise FailedCellsError(
-            f"{len(failures)} of {len(grid.cells)} cells failed; run the command again to retry them"
+            f"{len(failures)} of {len(grid.cells)} cells failed, as told above; the same command tries them again"
         )
 
 

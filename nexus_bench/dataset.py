@@ -94,7 +94,8 @@ def write_dataset(
     parts = {"train": splits.train(0, n_train), "val": splits.val, "test": splits.test}
     unfinished = folder.parent / f".{folder.name}.unfinished"
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a gen that was killed
+        unfinished.mkdir(parents=True)
         files = {split: _write_split(unfinished, split, parts[split], file_format) for split in SPLITS}
         manifest = request | {
             "schema": _schema_as_json(generator),

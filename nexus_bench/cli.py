@@ -1,6 +1,7 @@
 """The command line: parse, call one function, print. What a command needs is imported when it runs."""
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ from nexus_bench.errors import ConfigError, FailedCellsError, NexusBenchError, U
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -32,7 +32,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 def main() -> NoReturn:
     """Run the command line and exit with the code of what happened."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    os._exit(code)  # everything is written: taking PyTorch down would cost a second
 
 
 def run(arguments: list[str]) -> int:
@@ -52,11 +57,14 @@ def run(arguments: list[str]) -> int:
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
         typer.echo(f"nexus-bench {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from nexus_bench.errors import ConfigError, StorageError, unknown_name
+from nexus_bench.errors import ConfigError, StorageError, UsageError, unknown_name
 
 Config = dict[str, Any]
 
@@ -129,15 +129,15 @@ def parse_settings(settings: list[str]) -> Config:
     """Read `key=value` settings; a value is YAML, and `1,2,3` is a list.
 
     Raises:
-        ConfigError: A setting is malformed or given twice.
+        UsageError: A setting is malformed or given twice.
     """
     config: Config = {}
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
-            raise ConfigError(f"--set must be key=value, got '{setting}'")
+            raise UsageError(f"--set must be key=value, got '{setting}'")
         if key in config:
-            raise ConfigError(f"--set {key} is given twice; keep one")
+            raise UsageError(f"--set {key} is given twice; keep one")
         is_list = "," in text and not text.lstrip().startswith(("[", '"', "'"))
         config[key] = parse_yaml(f"[{text}]" if is_list else text, where=f"--set {key}")
     return config

@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from nexus_bench.errors import NexusBenchError
 from nexus_bench.executor import Event, Failure
 from nexus_bench.executor import Progress as CellProgress
 from nexus_bench.report import Report, Table
@@ -34,6 +35,8 @@ class Display:
         self._cells = {cell.run_id: cell for cell in plan.to_do}
         self._newest: dict[str, Point] = {}
         self._n_ended = 0
+        self._n_done = len(plan.done)
+        self._n_cells = len(plan.suite.cells)
         self._bar = Progress(
             TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self._console
         )
@@ -51,6 +54,9 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+        if kind is not None and not issubclass(kind, NexusBenchError):
+            n_done = self._n_done + self._n_ended
+            self._console.print(f"stopped: {n_done} of {self._n_cells} cells are done; the same command goes on")
 
     def on_event(self, event: Event) -> None:
         """Take notice of an evaluation, a result or a failure."""

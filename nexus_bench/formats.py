@@ -33,8 +33,9 @@ def _from_npz(data: bytes) -> Examples:
 
 
 def _to_jsonl(examples: Examples) -> bytes:
-    lines = (json.dumps(dict(zip(_COLUMNS, row, strict=True)), separators=(",", ":")) for row in _rows(examples))
-    return "".join(f"{line}\n" for line in lines).encode()
+    keys = [f'"{name}":' for name in _COLUMNS]
+    lines = (",".join(key + text for key, text in zip(keys, row, strict=True)) for row in _rows(examples))
+    return "".join(f"{{{line}}}\n" for line in lines).encode()
 
 
 def _from_jsonl(data: bytes) -> Examples:
@@ -45,7 +46,7 @@ def _to_csv(examples: Examples) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows([json.dumps(value, separators=(",", ":")) for value in row] for row in _rows(examples))
+    writer.writerows(_rows(examples))
     return text.getvalue().encode()
 
 
@@ -62,11 +63,17 @@ FORMATS = {
 }
 
 
-def _rows(examples: Examples) -> Iterator[tuple[Any, ...]]:
+def _rows(examples: Examples) -> Iterator[tuple[str, ...]]:
+    """One row an example, each value as JSON; the facts of a graph are written once and used for all its rows."""
     for graph in range(examples.n_graphs):
         facts, queries, answers, hops = (array[graph].tolist() for array in examples)
+        facts_text = _compact(facts)
         for query, answer, hop in zip(queries, answers, hops, strict=True):
-            yield graph, facts, query, answer, hop
+            yield str(graph), facts_text, _compact(query), str(answer), str(hop)
+
+
+def _compact(value: list[Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _from_rows(rows: Iterable[tuple[Any, ...]]) -> Examples:

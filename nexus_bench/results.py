@@ -120,6 +120,22 @@ class RunFolder:
         """Where a begun cell keeps its state."""
         return self.path / "cells" / run_id / "checkpoint.safetensors"
 
+    def check(self, name: str) -> None:
+        """Make sure that the folder is new, empty, or a run of the same suite.
+
+        Raises:
+            UsageError: It holds something else.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise UsageError(f"{self.path}: is a file, which is kept; choose another --out")
+        held = {entry.name for entry in self.path.iterdir()} - {".lock"}
+        if held and "spec.yaml" not in held:
+            raise UsageError(f"{self.path}: holds something else, which is kept; choose another --out")
+        if held and (other := read_config(self.path / "spec.yaml").get("suite")) != name:
+            raise UsageError(f"{self.path}: holds a run of suite '{other}', which is kept; choose another --out")
+
     @contextmanager
     def writing(self, name: str, config: Config) -> Iterator[None]:
         """Take the folder for a run; what it holds of the same suite stays and counts.
@@ -128,7 +144,7 @@ class RunFolder:
             StorageError: The folder cannot be written.
             UsageError: It holds something else, or another process writes to it.
         """
-        self._check_is_ours(name)
+        self.check(name)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.path / ".lock", timeout=0)
@@ -225,17 +241,6 @@ class RunFolder:
         if not isinstance(record, dict) or not {"rows", "curve", "timing"} <= record.keys():
             raise CorruptArtefactError(f"{path}: was edited; delete {path.parent} and train again")
         return record
-
-    def _check_is_ours(self, name: str) -> None:
-        if not self.path.exists():
-            return
-        if not self.path.is_dir():
-            raise UsageError(f"{self.path}: is a file, which is kept; choose another --out")
-        held = {entry.name for entry in self.path.iterdir()} - {".lock"}
-        if held and "spec.yaml" not in held:
-            raise UsageError(f"{self.path}: holds something else, which is kept; choose another --out")
-        if held and (other := read_config(self.path / "spec.yaml").get("suite")) != name:
-            raise UsageError(f"{self.path}: holds a run of suite '{other}', which is kept; choose another --out")
 
 
 def _rounded(row: Row) -> Row:

@@ -13,7 +13,7 @@ import torch
 
 from nexus_bench import __version__
 from nexus_bench.cells import Job, failed_result, open_source
-from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.errors import StorageError, UsageError
 from nexus_bench.evaluate import score
 from nexus_bench.executor import Event, Failure, run_inline, run_processes
 from nexus_bench.results import CellResult, Row, RunFolder
@@ -21,7 +21,8 @@ from nexus_bench.spec import CellSpec
 from nexus_bench.suite import Suite
 from nexus_bench.train import State
 
-_PROBE_STEPS = 20
+_PROBE_STEPS = 20  # or as many as fit in
+_PROBE_SECONDS = 1.0
 
 
 class Plan(NamedTuple):
@@ -39,7 +40,12 @@ class Plan(NamedTuple):
 
 
 def make_plan(suite: Suite, folder: RunFolder) -> Plan:
-    """Which cells of a suite a folder lacks."""
+    """Which cells of a suite a folder lacks.
+
+    Raises:
+        UsageError: The folder holds something else.
+    """
+    folder.check(suite.name)
     done = [cell for cell in suite.cells if folder.finished(cell.run_id)]
     return Plan(suite, done, [cell for cell in suite.cells if not folder.finished(cell.run_id)])
 
@@ -118,15 +124,15 @@ def choose_device(name: str) -> str:
     """`auto` becomes `cuda` where there is one, else `cpu`.
 
     Raises:
-        ConfigError: The name is unknown, or there is no such device.
+        UsageError: The name is unknown, or there is no such device.
     """
     has_cuda = torch.cuda.is_available()
     if name == "auto":
         return "cuda" if has_cuda else "cpu"
     if name not in ("cpu", "cuda"):
-        raise ConfigError(f"device must be auto, cpu or cuda, got '{name}'")
+        raise UsageError(f"device must be auto, cpu or cuda, got '{name}'")
     if name == "cuda" and not has_cuda:
-        raise ConfigError("device cuda is not available here; use --device cpu")
+        raise UsageError("device cuda is not available here; use --device cpu")
     return name
 
 
@@ -141,9 +147,10 @@ def _time_a_step(cell: CellSpec, device: str, data: Path | None) -> float:
     state = State(cell, open_source(cell, data), torch.device(device))
     state.advance()  # the first step pays for set-up
     started = time.perf_counter()
-    for _ in range(_PROBE_STEPS):
+    first = state.step
+    while state.step - first < _PROBE_STEPS and time.perf_counter() - started < _PROBE_SECONDS:
         state.advance()
-    step_seconds = (time.perf_counter() - started) / _PROBE_STEPS
+    step_seconds = (time.perf_counter() - started) / (state.step - first)
     started = time.perf_counter()
     score(state.model, state.source.val, state.schema, cell.model.encoding)
     return step_seconds + (time.perf_counter() - started) / cell.train.eval_every

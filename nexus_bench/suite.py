@@ -95,7 +95,7 @@ def apply_settings(config: Config, settings: Config) -> Config:
     for key, value in settings.items():
         found = [home for home, keys in homes if key in keys]
         if not found:
-            raise ConfigError(f"--set: {unknown_name('key', key, set().union(*(keys for _, keys in homes)))}")
+            raise ConfigError(unknown_name("setting", key, set().union(*(keys for _, keys in homes))))
         for home in found:
             home[key] = value
     return config
@@ -115,7 +115,8 @@ def make_suite(config: Config, *, where: str) -> Suite:
     for key in config:
         if key not in _KEYS:
             raise ConfigError(f"{where}: {unknown_name('key', key, _KEYS)}")
-    name = check_name(config.get("suite"), what=f"{where}: suite")
+    if "suite" not in config:
+        raise ConfigError(f"{where}: suite is missing; it names the run")
     common = _section(config, "model")
     tasks = [
         make_task(point, where=where)
@@ -130,6 +131,7 @@ def make_suite(config: Config, *, where: str) -> Suite:
     recipes = [
         validate(TrainSpec, point, where=f"{where}: train") for point in _grid(_section(config, "train", where), where)
     ]
+    name = check_name(config["suite"], what=f"{where}: suite")
     cells = tuple(
         CellSpec(task=task, model=model, train=recipe, seed=seed)
         for task, model, recipe, seed in itertools.product(tasks, models, recipes, _seeds(config, where))
@@ -155,7 +157,7 @@ def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool
     if attention is None or (task is None and not has_data):
         missing = "--attention" if attention is None else "--task"
         raise UsageError(f"without a suite, give both --task and --attention; {missing} is missing")
-    name = check_name(attention if task is None else f"{task}-{attention}", what="the run's name")
+    name = attention if task is None else f"{task}-{attention}"
     return {"suite": name, "tasks": [{"task": task}], "models": [{"attention": attention}], "seeds": 3}
 
 

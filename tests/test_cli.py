@@ -195,6 +195,11 @@ def test_show_draws_the_chain(command: Command) -> None:
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
+        ("gen --set n_nodes=0", 3, "gen: pointer_chase: n_nodes: input should be greater than or equal to 3, got 0"),
+        ("show pointer_chase --set n_nodes=100000000", 3, "n_nodes: input should be less than or equal to 10000"),
+        ("gen --set n_nodes", 2, "--set must be key=value, got 'n_nodes'"),
+        ("train --task ../x --attention nexus", 3, "unknown task '../x'"),
+        ("train --task pointer_chase --attention standard --order 2", 3, "unknown setting 'order'"),
         ("gen --hops 0", 2, "--hops: hops must be 1 or more, got 0"),
         ("gen --hops 3-1", 2, "--hops: hops '3-1' run backwards"),
         ("gen --hops=", 2, "--hops: cannot read hops ''"),
@@ -214,7 +219,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("train --set d_model=65", 3, "d_model (65) must be divisible by n_heads (2)"),
         ("train --set order=0", 3, "order: input should be greater than or equal to 1, got 0"),
         ("train --order=", 3, "order: input should be a valid integer, got None"),
-        ("train --device tpu", 3, "device must be auto, cpu or cuda, got 'tpu'"),
+        ("train --device tpu", 2, "device must be auto, cpu or cuda, got 'tpu'"),
         ("train --data nowhere", 5, "nowhere: is not a folder"),
         ("train --seeds 0", 2, "nput should be greater than or equal to 1"),
         ("report nowhere", 5, "nowhere: is not a run folder"),

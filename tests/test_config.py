@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.config import bundled, check_name, format_hops, parse_hops, parse_settings, parse_yaml, read_config
-from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.errors import ConfigError, StorageError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_settings_are_yaml_and_commas_make_lists() -> None:
     [(["lr"], "--set must be key=value, got 'lr'"), (["=1"], "key=value"), (["a=1", "a=2"], "--set a is given twice")],
 )
 def test_malformed_settings_are_refused(settings: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(UsageError, match=message):
         parse_settings(settings)
 
 

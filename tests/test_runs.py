@@ -26,6 +26,11 @@ def start(folder: Path, suite: str, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
+def finish(run: "subprocess.Popen[str]") -> int:
+    run.communicate(timeout=120)
+    return run.returncode
+
+
 def wait_for_checkpoints(folder: Path, *, n: int, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while len(list(folder.rglob("checkpoint.safetensors"))) < n:
@@ -53,10 +58,10 @@ def test_a_stopped_run_ends_within_a_second_and_keeps_its_state(
         os.killpg(run.pid, number)  # a terminal sends Ctrl-C to every process of the run
     else:
         run.send_signal(number)
+    assert run.wait(timeout=20) == code
+    assert time.monotonic() - started < 1.0
     _, errors = run.communicate(timeout=20)
-    assert time.monotonic() - started < 1.5  # a second, and the interpreter's own end
-    assert run.returncode == code
-    assert "Traceback" not in errors
+    assert errors == "stopped: 0 of 4 cells are done; the same command goes on\n"
     assert len(list(tmp_path.rglob("checkpoint.safetensors"))) == 2
     deadline = time.monotonic() + 5
     while is_running(run.pid):
@@ -69,13 +74,13 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    assert start(whole, MEDIUM).wait(timeout=120) == 0
+    assert finish(start(whole, MEDIUM)) == 0
     for n in (1, 2, 3):
         run = start(killed, MEDIUM)
         wait_for_checkpoints(killed, n=min(n, 2)) if n < 3 else time.sleep(4)
         os.killpg(run.pid, signal.SIGKILL)
         run.communicate(timeout=20)
-    assert start(killed, MEDIUM).wait(timeout=120) == 0
+    assert finish(start(killed, MEDIUM)) == 0
     for name in ("results.csv", "curve.csv", "report.html"):
         assert (killed / "runs/tiny" / name).read_bytes() == (whole / "runs/tiny" / name).read_bytes(), name
     for path in whole.rglob("model.safetensors"):
@@ -101,7 +106,7 @@ def test_a_worker_that_dies_fails_its_own_cell_alone(tmp_path: Path) -> None:
     results = RunFolder(tmp_path / "runs/tiny").read_results()
     failed = results[results["status"] == "failed"]
     assert failed["run_id"].nunique() == 1 and failed["accuracy"].isna().all()
-    assert start(tmp_path, MEDIUM).wait(timeout=120) == 0
+    assert finish(start(tmp_path, MEDIUM)) == 0
     assert set(RunFolder(tmp_path / "runs/tiny").read_results()["status"]) <= {"trained", "solved"}
 
 

@@ -82,6 +82,7 @@ def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task
     ("change", "message"),
     [
         ({"modles": []}, "x: unknown key 'modles'; did you mean 'models'?"),
+        ({"suite": None}, "x: suite must be letters"),
         ({"suite": "../x"}, r"x: suite must be letters, .* got '\.\./x'"),
         ({"tasks": []}, "x: tasks must be a list of entries, each beginning with `- task: ...`"),
         ({"tasks": [{"hops": 1}]}, "x: every entry needs a name under `task`, got None"),
@@ -125,7 +126,7 @@ def test_a_wrong_suite_is_refused_in_one_line(change: Config, message: str) -> N
         ({"suite": "quick", "task": "pointer_chase"}, UsageError, "give a suite, or --task and --attention, not both"),
         ({"task": "pointer_chase"}, UsageError, "--attention is missing"),
         ({"attention": "nexus"}, UsageError, "--task is missing"),
-        ({"settings": {"stepz": 1}}, ConfigError, "--set: unknown key 'stepz'; did you mean 'steps'?"),
+        ({"settings": {"stepz": 1}}, ConfigError, "unknown setting 'stepz'; did you mean 'steps'?"),
         ({"data": Path("x"), "task": "y"}, UsageError, "--data brings its own task and hops"),
     ],
 )

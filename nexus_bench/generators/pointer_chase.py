@@ -13,14 +13,14 @@ from nexus_bench.streams import Int, integers, permutations
 class PointerChaseParams(TaskParams):
     """Size of a pointer_chase graph."""
 
-    n_nodes: int = Field(ge=3, description="Nodes of the cycle, which are also its facts.")
-    n_symbols: int = Field(description="Names to draw the nodes from; null means three a node.")
+    n_nodes: int = Field(ge=3, le=10_000, description="Nodes of the cycle, which are also its facts.")
+    n_symbols: int = Field(le=100_000, description="Names to draw the nodes from; null means three a node.")
 
     @model_validator(mode="before")
     @classmethod
     def _fill_from_n_nodes(cls, values: dict[str, Any]) -> dict[str, Any]:
         n_nodes = values.get("n_nodes")
-        if type(n_nodes) is not int:
+        if type(n_nodes) is not int or n_nodes < 1:
             n_nodes = 1  # its own check refuses it; the others need not complain too
         given = {key: value for key, value in values.items() if value is not None}
         return {"n_symbols": 3 * n_nodes, "n_queries": n_nodes} | given

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -39,7 +40,9 @@ def _to_jsonl(examples: Examples) -> bytes:
 
 
 def _from_jsonl(data: bytes) -> Examples:
-    return _from_rows(tuple(json.loads(line)[key] for key in _COLUMNS) for line in data.splitlines())
+    pattern = re.compile("{" + ",".join(f'"{name}":(.*)' for name in _COLUMNS) + "}")
+    matches = (pattern.fullmatch(line) for line in data.decode().splitlines())
+    return _from_rows(match.groups() for match in matches if match)
 
 
 def _to_csv(examples: Examples) -> bytes:
@@ -53,7 +56,7 @@ def _to_csv(examples: Examples) -> bytes:
 def _from_csv(data: bytes) -> Examples:
     lines = csv.reader(io.StringIO(data.decode()))
     next(lines)
-    return _from_rows(tuple(json.loads(value) for value in line) for line in lines)
+    return _from_rows(tuple(line) for line in lines)
 
 
 FORMATS = {
@@ -76,8 +79,9 @@ def _compact(value: list[Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _from_rows(rows: Iterable[tuple[Any, ...]]) -> Examples:
+def _from_rows(rows: Iterable[tuple[str, ...]]) -> Examples:
+    """The inverse of `_rows`; the facts of a graph are read from its first row."""
     graphs = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row[0])]
-    facts = [group[0][1] for group in graphs]
-    query, answer, hop = ([[row[column] for row in group] for group in graphs] for column in (2, 3, 4))
+    facts = [json.loads(group[0][1]) for group in graphs]
+    query, answer, hop = ([json.loads(f"[{','.join(row[i] for row in group)}]") for group in graphs] for i in (2, 3, 4))
     return Examples(*(np.array(values, dtype=np.int32) for values in (facts, query, answer, hop)))

@@ -11,6 +11,7 @@ from nexus_bench import __version__
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.config import format_hops
 from nexus_bench.dataset import StoredSource, read_dataset
+from nexus_bench.errors import ConfigError
 from nexus_bench.evaluate import HopScore, score
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.results import CellResult, Row
@@ -80,10 +81,22 @@ def run_cell(job: Job, *, on_point: Callable[[Point], None], should_stop: Callab
 
 
 def open_source(cell: CellSpec, data: Path | None) -> Source:
-    """The examples of a cell: a dataset folder, or the stream of its task."""
+    """The examples of a cell: a dataset folder, or the stream of its task.
+
+    Raises:
+        ConfigError: The cell is for a dataset and `data` is not that one, or there are too few distinct graphs.
+        CorruptArtefactError: The dataset is damaged.
+    """
     task = cell.task
+    if task.content_sha256 is not None and data is None:
+        raise ConfigError(
+            f"{task.task}: was run on a dataset ({task.content_sha256[:16]}...); give its folder by --data"
+        )
     if data is not None:
-        return StoredSource(read_dataset(data), seed=cell.seed)
+        dataset = read_dataset(data)
+        if dataset.manifest["content_sha256"] != task.content_sha256:
+            raise ConfigError(f"{data}: changed since it was first read; run the command again")
+        return StoredSource(dataset, seed=cell.seed)
     return Splits(task.generator(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
 
 

@@ -165,7 +165,8 @@ def _on_dataset(config: Config, folder: Path) -> Config:
     manifest = read_manifest(folder)
     counts = {"n_val": manifest["n_graphs"]["val"], "n_test": manifest["n_graphs"]["test"]}
     task = {"task": manifest["task"], "hops": manifest["hops"], **manifest["params"], **counts}
-    name = f"{config.get('suite')}-{folder.resolve().name}"
+    suffix = f"-{folder.resolve().name}"
+    name = str(config.get("suite")).removesuffix(suffix) + suffix
     return config | {"suite": name, "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}
 
 

@@ -104,6 +104,10 @@ def test_gen_formats_can_be_trained_on(file_format: str, command: Command) -> No
     assert trained.returncode == 0, trained.stderr
     assert "pointer_chase, 6 facts of 18 names, trained on hops 1-2" in trained.stdout
     assert Path("runs/standard-d/results.csv").is_file()
+    spec = "runs/standard-d/spec.yaml"
+    assert_fails(command("train", spec, "--out", "e"), 3, "pointer_chase: was run on a dataset (")
+    again = command("train", spec, "--data", "d", "--workers", "0")
+    assert again.stderr == "1 of 1 cells are done already\n"
 
 
 def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny: str) -> None:

@@ -1,16 +1,22 @@
 """Runs that do not go well: killed, stopped, failing, short of space."""
 
+import multiprocessing
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from nexus_bench.cells import Job
+from nexus_bench.config import parse_yaml
+from nexus_bench.executor import Failure, run_processes
 from nexus_bench.results import RunFolder
+from nexus_bench.suite import make_suite
 from tests.conftest import Command
 from tests.test_cli import TINY
 
@@ -90,24 +96,20 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_dies_fails_its_own_cell_alone(tmp_path: Path) -> None:
-    run = start(tmp_path, MEDIUM)
-    wait_for_checkpoints(tmp_path, n=1)
-    children = subprocess.run(["ps", "-eo", "pid,sid,args"], capture_output=True, text=True, check=True).stdout
-    workers = [
-        int(line.split()[0])
-        for line in children.splitlines()
-        if line.split()[1] == str(run.pid) and "forkserver" in line
-    ]
-    os.kill(max(workers), signal.SIGKILL)
-    _, errors = run.communicate(timeout=120)
-    assert run.returncode == 7
-    assert "its process ended with code -9" in errors
-    assert errors.splitlines()[-1] == "error: 1 of 4 cells failed, as told above; the same command tries them again"
-    results = RunFolder(tmp_path / "runs/tiny").read_results()
-    failed = results[results["status"] == "failed"]
-    assert failed["run_id"].nunique() == 1 and failed["accuracy"].isna().all()
-    assert finish(start(tmp_path, MEDIUM)) == 0
-    assert set(RunFolder(tmp_path / "runs/tiny").read_results()["status"]) <= {"trained", "solved"}
+    cells = make_suite(parse_yaml(LONG, where="test"), where="test").cells[:2]
+    jobs = [Job(cell, "cpu", tmp_path / cell.run_id, None) for cell in cells]
+    with closing(run_processes(jobs, n_workers=2)) as events:
+        begun: set[str] = set()
+        while len(begun) < 2:
+            begun.add(next(events).run_id)
+        victim = multiprocessing.active_children()[0]
+        assert victim.pid is not None
+        os.kill(victim.pid, signal.SIGKILL)
+        failure = next(event for event in events if isinstance(event, Failure))
+        assert failure.reason.endswith("its process ended with code -9")
+        others = {next(events).run_id for _ in range(3)}
+    assert others == begun - {failure.run_id}, "the other cell goes on"
+    assert not multiprocessing.active_children(), "and is stopped when nobody listens any more"
 
 
 def test_two_runs_cannot_write_to_one_folder(tmp_path: Path, command: Command) -> None:

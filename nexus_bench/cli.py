@@ -81,9 +81,10 @@ def gen(
 ) -> None:
     """Write a dataset: train, val and test files and a manifest with their hashes."""
     from nexus_bench.config import format_hops, parse_settings
-    from nexus_bench.dataset import read_dataset, write_dataset
+    from nexus_bench.dataset import write_dataset
     from nexus_bench.formats import FORMATS
     from nexus_bench.show import as_text, show_example
+    from nexus_bench.splits import Splits
     from nexus_bench.task import make_task
 
     if file_format not in FORMATS:
@@ -97,13 +98,14 @@ def gen(
     if as_json:
         typer.echo(json.dumps({"schema_version": 1, "folder": str(folder), "manifest": manifest}))
         return
-    dataset = read_dataset(folder)
-    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {dataset.generator.n_facts} facts a graph")
+    generator = spec.generator()
+    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {generator.n_facts} facts a graph")
     for split, about in manifest["splits"].items():
         counts = f"{manifest['n_graphs'][split]:>9,} graphs {about['n_examples']:>11,} examples"
         typer.echo(f"  {about['file']:<12}{counts} {about['n_bytes'] / 1e6:>9.1f} MB  sha256 {about['sha256'][:16]}")
     typer.echo(f"  content     sha256 {manifest['content_sha256']}\n\none example")
-    typer.echo(as_text(show_example(dataset.generator, dataset.test)))
+    test = Splits(generator, seed=seed, n_val=spec.n_val, n_test=spec.n_test).test
+    typer.echo(as_text(show_example(generator, test)))
 
 
 @app.command()

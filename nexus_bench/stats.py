@@ -25,12 +25,14 @@ def t_interval(values: Sequence[float], *, level: float = 0.95, bounds: tuple[fl
     """Student's t-interval of a mean, clipped to what the measure can be.
 
     Args:
-        values: One a seed, 1 or more.
+        values: One a seed; none give NaN.
         level: Confidence.
         bounds: Least and largest possible value.
 
     Source: the t-interval of any textbook, such as Casella and Berger, "Statistical Inference", section 9.2.
     """
+    if not values:
+        return Interval(math.nan, math.nan, math.nan)
     array = np.asarray(values, dtype=float)
     mean = float(array.mean())
     if len(array) < 2:
@@ -78,7 +80,7 @@ def accuracy_by_hop(results: pd.DataFrame, *, split: str = "test") -> pd.DataFra
     for key, group in rows.groupby([*SETTING, "model", "hop"], sort=False, dropna=False):
         measured = group.dropna(subset=["accuracy"])
         seeds = [float(value) for value in measured["accuracy"]]
-        interval = t_interval(seeds) if seeds else Interval(math.nan, math.nan, math.nan)
+        interval = t_interval(seeds)
         summary.append(
             dict(zip((*SETTING, "model", "hop"), key, strict=True))
             | interval._asdict()
@@ -105,9 +107,7 @@ def reach_by_model(results: pd.DataFrame, *, split: str = "test") -> pd.DataFram
         cells = [cell for _, cell in group.groupby("run_id", sort=False)]
         done = [cell for cell in cells if cell["accuracy"].notna().all()]
         reaches = [hop_reach(dict(zip(cell["hop"], cell["accuracy"], strict=True))) for cell in done]
-        interval = (
-            t_interval(reaches, bounds=(0, int(group["hop"].max()))) if done else Interval(math.nan, math.nan, math.nan)
-        )
+        interval = t_interval(reaches, bounds=(0, int(group["hop"].max())))
         first = (done or cells)[0].iloc[0]
         summary.append(
             dict(zip((*SETTING, "model"), key, strict=True))

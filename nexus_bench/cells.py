@@ -13,14 +13,16 @@ from nexus_bench.config import format_hops
 from nexus_bench.dataset import StoredSource, read_dataset
 from nexus_bench.errors import ConfigError
 from nexus_bench.evaluate import HopScore, score
-from nexus_bench.generators.base import GENERATORS, Examples
+from nexus_bench.generators.base import GENERATORS, Examples, Schema
 from nexus_bench.results import CellResult, Row
 from nexus_bench.shortcuts import best_shortcuts
 from nexus_bench.spec import CellSpec
-from nexus_bench.splits import Splits
+from nexus_bench.splits import TEST, VAL, HeldOut, Splits
+from nexus_bench.task import HOP_OOD, IID, SIZE_OOD
 from nexus_bench.train import Point, Source, Trained, train
 
 _STEADY_ACCURACY = 0.95  # of `steps_to_95`
+_ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD)  # of the splits in results.csv
 
 
 class Job(NamedTuple):
@@ -97,15 +99,19 @@ def open_source(cell: CellSpec, data: Path | None) -> Source:
         if dataset.manifest["content_sha256"] != task.content_sha256:
             raise ConfigError(f"{data}: changed since it was first read; run the command again")
         return StoredSource(dataset, seed=cell.seed)
-    return Splits(task.generator(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
+    return Splits(task.generators(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
 
 
 def failed_result(cell: CellSpec) -> CellResult:
     """A cell without figures: its rows say `failed`, and measure nothing."""
     rows = [
         _describe(cell) | {"split": split, "hop": hop, "status": "failed"}
-        for split in ("val", "test")
-        for hop in cell.task.hops
+        for split, law in {
+            "val": IID,
+            "test": IID,
+            **{law: law for law in cell.task.generators() if law != IID},
+        }.items()
+        for hop in cell.task.generators()[law].hops
     ]
     return CellResult(cell.run_id, rows, [], {}, b"")
 
@@ -117,17 +123,19 @@ def _rows(cell: CellSpec, source: Source, trained: Trained) -> list[Row]:
         "status": trained.status,
         "steps_done": trained.curve[-1].step,
     }
-    splits = {"val": (source.val, source.test), "test": (source.test, source.val)}
     rows = []
-    for split, (examples, others) in splits.items():
+    for split in sorted(source.held_out, key=_ORDER.index):
+        law, examples = source.held_out[split]
+        fit = source.held_out[VAL if split == TEST else TEST].examples
+        references = _references(fit, source.held_out[split], source.generator.schema)
         scores = score(trained.model, examples, source.generator.schema, cell.model.encoding)
         rows += [
             common
-            | {"split": split, "hop": hop}
+            | {"split": split, "hop": hop, "n_facts": law.n_facts}
             | _measured(at)
             | reference
             | {"steps_to_95": _steps_to(trained.curve, hop)}
-            for (hop, at), reference in zip(scores.items(), _references(source, others, examples), strict=True)
+            for (hop, at), reference in zip(scores.items(), references, strict=True)
         ]
     return rows
 
@@ -153,7 +161,7 @@ def _describe(cell: CellSpec) -> Row:
         "mask": "facts" if model.encoding == "fact" else "causal",
         **{name: getattr(model, name) for name in ("n_layers", "n_loops", "d_model", "n_heads")},
         **{name: getattr(recipe, name) for name in ("lr", "batch_size", "steps")},
-        "n_queries": generator.params.n_queries,
+        "n_queries": generator.n_queries,
         "mode": "single",
         "seed": cell.seed,
         "version": __version__,
@@ -165,15 +173,15 @@ def _measured(at: HopScore) -> Row:
     return {"n_examples": at.n_examples, "n_correct": at.n_correct, "accuracy": at.accuracy, "loss": at.loss}
 
 
-def _references(source: Source, fit: Examples, examples: Examples) -> list[Row]:
+def _references(fit: Examples, scored: HeldOut, schema: Schema) -> list[Row]:
     """What an accuracy is to be read against, a row a hop."""
-    best = best_shortcuts(fit, examples, source.generator.schema)
+    best = best_shortcuts(fit, scored.examples, schema)
     return [
         {
-            "chance": source.generator.chance(hop),
+            "chance": scored.generator.chance(hop),
             "shortcut": rule.accuracy,
             "shortcut_name": rule.name,
-            "partial": source.generator.partial(hop),
+            "partial": scored.generator.partial(hop),
         }
         for hop, rule in sorted(best.items())
     ]
@@ -182,7 +190,7 @@ def _references(source: Source, fit: Examples, examples: Examples) -> list[Row]:
 def _steps_to(curve: list[Point], hop: int) -> int | None:
     reached: int | None = None
     for point in curve:
-        if point.scores[hop].accuracy < _STEADY_ACCURACY:
+        if hop not in point.scores or point.scores[hop].accuracy < _STEADY_ACCURACY:
             reached = None
         elif reached is None:
             reached = point.step

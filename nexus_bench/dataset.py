@@ -1,33 +1,38 @@
-"""Dataset folders: `train`, `val` and `test` files and a manifest that catches any change to them."""
+"""Dataset folders, read: their manifest, their files, and batches from them."""
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
-from nexus_bench.files import read_bytes, read_json, sha256, to_json, write_atomic
+from nexus_bench.config import parse_hops
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
+from nexus_bench.files import read_json, sha256, sha256_of_file, to_json
 from nexus_bench.formats import FORMATS
-from nexus_bench.generators.base import GENERATORS, Examples, Generator
-from nexus_bench.splits import SPLITS, Splits, world_ids
+from nexus_bench.generators.base import GENERATORS, Examples
+from nexus_bench.splits import TRAIN, HeldOut
 from nexus_bench.streams import permutations, stream
+from nexus_bench.task import IID, TaskSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 
 Manifest = dict[str, Any]
 
 
 class Dataset(NamedTuple):
-    """A verified dataset folder, read into memory."""
+    """A verified dataset folder, read into memory.
+
+    Attributes:
+        manifest: What `manifest.json` says.
+        spec: The task it was drawn from.
+        splits: The examples by split: `train`, `test`, `val`, and `hop_ood`, `size_ood` where there are such.
+    """
 
     manifest: Manifest
-    generator: Generator[Any]
-    train: Examples
-    val: Examples
-    test: Examples
+    spec: TaskSpec
+    splits: dict[str, Examples]
 
 
 class StoredSource:
@@ -39,10 +44,14 @@ class StoredSource:
     """
 
     def __init__(self, dataset: Dataset, *, seed: int) -> None:
-        self.generator = dataset.generator
-        self.val = dataset.val
-        self.test = dataset.test
-        self._train = dataset.train
+        laws = dataset.spec.generators()
+        self.generator = laws[IID]
+        self.held_out = {
+            split: HeldOut(laws.get(split, laws[IID]), examples)
+            for split, examples in dataset.splits.items()
+            if split != TRAIN
+        }
+        self._train = dataset.splits[TRAIN]
         self._key = ("epoch order", dataset.manifest["content_sha256"], seed)
         self._newest: tuple[int, np.ndarray] | None = None
 
@@ -62,69 +71,51 @@ class StoredSource:
         return self._train.take(self._newest[1][place * batch_size : (place + 1) * batch_size])
 
 
-def write_dataset(
-    folder: Path, generator: Generator[Any], *, seed: int, n_train: int, n_val: int, n_test: int, file_format: str
-) -> Manifest:
-    """Write a dataset folder, whole or not at all.
+class ContentHash:
+    """The hash of the examples themselves, the same for every file format, chunk size and machine."""
 
-    A folder that already holds the same dataset is verified and kept.
+    def __init__(self) -> None:
+        self._digests: dict[str, Any] = {}
+        self._n_graphs: dict[str, int] = {}
 
-    Returns:
-        The manifest.
+    def add(self, split: str, examples: Examples) -> None:
+        """The next graphs of a split."""
+        for name, array in examples._asdict().items():
+            key = f"{split}/{name}/{array.shape[1:]}"
+            self._digests.setdefault(key, hashlib.sha256()).update(np.ascontiguousarray(array, dtype="<i4").data)
+            self._n_graphs[key] = self._n_graphs.get(key, 0) + len(array)
 
-    Raises:
-        ConfigError: The task has too few distinct graphs.
-        CorruptArtefactError: The folder holds the same dataset, damaged.
-        StorageError: The disk is full or the folder cannot be written.
-        UsageError: The folder holds something else.
-    """
-    request = {
-        "format_version": FORMAT_VERSION,
-        "task": generator.name,
-        "task_version": generator.version,
-        "hops": list(generator.hops),
-        "params": generator.params.model_dump(),
-        "seed": seed,
-        "file_format": file_format,
-        "n_graphs": {"train": n_train, "val": n_val, "test": n_test},
-    }
-    if _holds_files(folder):
-        return _verify_same(folder, request)
-    splits = Splits(generator, seed=seed, n_val=n_val, n_test=n_test)
-    parts = {"train": splits.train(0, n_train), "val": splits.val, "test": splits.test}
-    unfinished = folder.parent / f".{folder.name}.unfinished"
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # left by a gen that was killed
-        unfinished.mkdir(parents=True)
-        files = {split: _write_split(unfinished, split, parts[split], file_format) for split in SPLITS}
-        manifest = request | {
-            "schema": _schema_as_json(generator),
-            "splits": files,
-            "content_sha256": content_sha256(parts),
-        }
-        manifest["manifest_sha256"] = _manifest_sha256(manifest)
-        write_atomic(unfinished / MANIFEST, to_json(manifest))
-        unfinished.replace(folder)
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot be written: {error.strerror}; choose another --out") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return manifest
+    def hexdigest(self) -> str:
+        """Of all splits, in the order of their names."""
+        parts = [[key, self._n_graphs[key], self._digests[key].hexdigest()] for key in sorted(self._digests)]
+        return sha256(to_json(parts).encode())
 
 
 def read_manifest(folder: Path) -> Manifest:
     """A dataset's manifest, verified against its own hash.
 
     Raises:
+        ConfigError: Another version of the format or of the task made it.
         CorruptArtefactError: It is missing, truncated or edited.
         StorageError: There is no such folder.
     """
     if not folder.is_dir():
         raise StorageError(f"{folder}: is not a folder; make a dataset with `nexus-bench gen --out {folder}`")
     manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("manifest_sha256") != _manifest_sha256(manifest):
+    if not isinstance(manifest, dict) or manifest.get("manifest_sha256") != manifest_sha256(manifest):
         raise CorruptArtefactError(f"{folder / MANIFEST}: was edited: its hash does not match; run gen again")
+    family = GENERATORS.get(manifest["task"])
+    if (manifest["format_version"], manifest["task_version"]) != (FORMAT_VERSION, family.version):
+        raise ConfigError(f"{folder}: was made by another version of {family.name}; run gen again")
     return manifest
+
+
+def spec_of(manifest: Manifest) -> TaskSpec:
+    """The task that a manifest describes."""
+    fields = {name: manifest[name] for name in ("task", "params", "hop_query", "size_ood")}
+    hops = {"hops": parse_hops(manifest["hops"]), "hop_ood": manifest["hop_ood"] and parse_hops(manifest["hop_ood"])}
+    counts = {f"n_{split}": manifest["n_graphs"][split] for split in ("val", "test")}
+    return TaskSpec.model_validate(fields | hops | counts)
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -135,73 +126,18 @@ def read_dataset(folder: Path) -> Dataset:
         CorruptArtefactError: A file is missing, truncated or edited.
     """
     manifest = read_manifest(folder)
-    family = GENERATORS.get(manifest["task"])
-    if (manifest["format_version"], manifest["task_version"]) != (FORMAT_VERSION, family.version):
-        raise ConfigError(f"{folder}: was made by another version of {family.name}; run gen again")
-    generator = family(family.Params.model_validate(manifest["params"]), tuple(manifest["hops"]))
-    parts = {}
-    for split in SPLITS:
-        about = manifest["splits"][split]
+    splits = {}
+    for split, about in manifest["splits"].items():
         path = folder / about["file"]
-        data = read_bytes(path)
-        if sha256(data) != about["sha256"]:
-            raise CorruptArtefactError(f"{path}: is truncated or edited: its hash does not match; run gen again")
-        parts[split] = FORMATS[manifest["file_format"]].from_bytes(data)
-    return Dataset(manifest, generator, parts["train"], parts["val"], parts["test"])
+        if sha256_of_file(path) != about["sha256"]:
+            raise CorruptArtefactError(
+                f"{path}: is truncated or edited: its hash does not match; "
+                f"`nexus-bench verify {folder}` names the row, gen makes it again"
+            )
+        splits[split] = FORMATS[manifest["file_format"]].read(path)
+    return Dataset(manifest, spec_of(manifest), splits)
 
 
-def content_sha256(parts: dict[str, Examples]) -> str:
-    """The hash of the examples themselves, the same for every file format and machine."""
-    digest = hashlib.sha256()
-    for split in SPLITS:
-        for name, array in parts[split]._asdict().items():
-            digest.update(f"{split}/{name}/{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
-    return digest.hexdigest()
-
-
-def _write_split(folder: Path, split: str, examples: Examples, file_format: str) -> Manifest:
-    data = FORMATS[file_format].to_bytes(examples)
-    file = f"{split}.{file_format}"
-    write_atomic(folder / file, data)
-    n_worlds = len(np.unique(world_ids(examples.facts)))
-    return {
-        "file": file,
-        "sha256": sha256(data),
-        "n_bytes": len(data),
-        "n_examples": examples.answer.size,
-        "n_repeated_graphs": examples.n_graphs - n_worlds,
-    }
-
-
-def _schema_as_json(generator: Generator[Any]) -> Manifest:
-    schema = generator.schema
-    return {
-        "fact": [role._asdict() for role in schema.fact],
-        "query": [role._asdict() for role in schema.query],
-        "answer": schema.answer,
-        "vocabularies": schema.vocabularies,
-    }
-
-
-def _manifest_sha256(manifest: Manifest) -> str:
+def manifest_sha256(manifest: Manifest) -> str:
+    """The hash of a manifest, itself left out."""
     return sha256(to_json({k: v for k, v in manifest.items() if k != "manifest_sha256"}).encode())
-
-
-def _holds_files(folder: Path) -> bool:
-    try:
-        return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot be read: {error.strerror}; choose another --out") from error
-
-
-def _verify_same(folder: Path, request: Manifest) -> Manifest:
-    if not (folder / MANIFEST).is_file():
-        raise UsageError(f"{folder}: holds something else, which is kept; choose another --out")
-    manifest = read_manifest(folder)
-    differs = [key for key, value in request.items() if manifest.get(key) != value]
-    if differs:
-        raise UsageError(
-            f"{folder}: holds another dataset (its {', '.join(differs)} differs), which is kept; choose another --out"
-        )
-    return read_dataset(folder).manifest

@@ -34,6 +34,12 @@ class StorageError(NexusBenchError):
     exit_code = 5
 
 
+class GateError(NexusBenchError):
+    """Something that was asked to hold does not: a guess beats a ceiling."""
+
+    exit_code = 6
+
+
 class FailedCellsError(NexusBenchError):
     """Some cells of a run failed; the others are done and kept."""
 

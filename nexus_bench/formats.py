@@ -1,82 +1,208 @@
-"""Examples as file content, and back: npz arrays, or one row an example as JSON lines or CSV."""
+"""Files of examples, written as they are drawn: npz arrays, or one row an example as JSON lines, CSV or Parquet."""
 
 import csv
 import io
 import itertools
 import json
 import re
+import shutil
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples
 
-_COLUMNS = ("graph", "facts", "query", "answer", "hop")
+COLUMNS = ("graph", "facts", "query", "answer", "hop")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member of an npz file: the same bytes whenever it is made
+
+
+class Writer(Protocol):
+    """A file that grows by batches; it is complete once closed."""
+
+    def write(self, examples: Examples) -> None:
+        """Append the next graphs."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file."""
+        ...
 
 
 class Format(NamedTuple):
-    """A way to write a split; reading gives back equal arrays."""
+    """A way to write a split; reading gives back equal arrays.
 
-    to_bytes: Callable[[Examples], bytes]
-    from_bytes: Callable[[bytes], Examples]
+    Attributes:
+        writer: From a path and the number of graphs to come.
+        read: The whole file.
+    """
+
+    writer: Callable[[Path, int], Writer]
+    read: Callable[[Path], Examples]
 
 
-def _to_npz(examples: Examples) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **examples._asdict())
-    return buffer.getvalue()
+class _NpzWriter:
+    """Arrays are written side by side as `.npy` files, and put into one archive at the end."""
+
+    def __init__(self, path: Path, n_graphs: int) -> None:
+        self._path = path
+        self._n_graphs = n_graphs
+        self._files: dict[str, IO[bytes]] = {}
+
+    def write(self, examples: Examples) -> None:
+        for name, array in examples._asdict().items():
+            if name not in self._files:
+                self._files[name] = self._member(name).open("wb")
+                header = {"descr": "<i4", "fortran_order": False, "shape": (self._n_graphs, *array.shape[1:])}
+                np.lib.format.write_array_header_1_0(self._files[name], header)
+            self._files[name].write(np.ascontiguousarray(array, dtype="<i4").data)
+
+    def close(self) -> None:
+        with zipfile.ZipFile(self._path, "w") as archive:
+            for name, file in self._files.items():
+                file.close()
+                member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+                with self._member(name).open("rb") as source, archive.open(member, "w", force_zip64=True) as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+                self._member(name).unlink()
+
+    def _member(self, name: str) -> Path:
+        return self._path.with_name(f".{self._path.name}.{name}")
 
 
-def _from_npz(data: bytes) -> Examples:
-    with np.load(io.BytesIO(data)) as arrays:
+class _TextWriter:
+    """One line an example."""
+
+    def __init__(self, path: Path, to_text: Callable[[Iterator[tuple[str, ...]]], str], head: str = "") -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._file.write(head)
+        self._to_text = to_text
+        self._n_written = 0
+
+    def write(self, examples: Examples) -> None:
+        self._file.write(self._to_text(_rows(examples, first_graph=self._n_written)))
+        self._n_written += examples.n_graphs
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _ParquetWriter:
+    """zstd, and a checksum a page: Parquet's defaults notice no flipped bit."""
+
+    def __init__(self, path: Path, n_graphs: int) -> None:
+        self._arrow, parquet = _pyarrow()
+        int32 = self._arrow.int32()
+        types = (self._arrow.int64(), self._arrow.list_(self._arrow.list_(int32)), self._arrow.list_(int32), int32)
+        self._schema = self._arrow.schema(list(zip(COLUMNS, (*types, int32), strict=True)))
+        self._file = parquet.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
+        self._n_written = 0
+
+    def write(self, examples: Examples) -> None:
+        n_graphs, n_queries = examples.answer.shape
+        graph = np.repeat(np.arange(self._n_written, self._n_written + n_graphs), n_queries)
+        facts = self._lists(np.repeat(examples.facts, n_queries, axis=0))
+        query = self._lists(examples.query.reshape(n_graphs * n_queries, -1))
+        columns = [graph, facts, query, examples.answer.ravel(), examples.hop.ravel()]
+        self._file.write_table(self._arrow.table(columns, schema=self._schema))
+        self._n_written += n_graphs
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _lists(self, array: np.ndarray) -> Any:
+        """An array of two or more axes as lists, nested along all but the first."""
+        values = self._arrow.array(array.ravel())
+        for size in reversed(array.shape[1:]):
+            offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
+            values = self._arrow.ListArray.from_arrays(offsets, values)
+        return values
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ConfigError("the parquet format needs pyarrow; pip install 'nexus-bench[parquet]'") from error
+    return pyarrow, pyarrow.parquet
+
+
+def _read_npz(path: Path) -> Examples:
+    with np.load(path) as arrays:
         return Examples(*(arrays[name] for name in Examples._fields))
 
 
-def _to_jsonl(examples: Examples) -> bytes:
-    keys = [f'"{name}":' for name in _COLUMNS]
-    lines = (",".join(key + text for key, text in zip(keys, row, strict=True)) for row in _rows(examples))
-    return "".join(f"{{{line}}}\n" for line in lines).encode()
+def _read_jsonl(path: Path) -> Examples:
+    pattern = re.compile("{" + ",".join(f'"{name}":(.*)' for name in COLUMNS) + "}")
+    with path.open(encoding="utf-8") as lines:
+        return _from_rows(_groups(pattern, line.rstrip("\n")) for line in lines)
 
 
-def _from_jsonl(data: bytes) -> Examples:
-    pattern = re.compile("{" + ",".join(f'"{name}":(.*)' for name in _COLUMNS) + "}")
-    matches = (pattern.fullmatch(line) for line in data.decode().splitlines())
-    return _from_rows(match.groups() for match in matches if match)
+def _read_csv(path: Path) -> Examples:
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        next(lines, None)
+        return _from_rows(tuple(line) for line in lines)
 
 
-def _to_csv(examples: Examples) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(_rows(examples))
-    return text.getvalue().encode()
-
-
-def _from_csv(data: bytes) -> Examples:
-    lines = csv.reader(io.StringIO(data.decode()))
-    next(lines)
-    return _from_rows(tuple(line) for line in lines)
+def _read_parquet(path: Path) -> Examples:
+    _, parquet = _pyarrow()
+    table = parquet.read_table(path, page_checksum_verification=True)
+    flat = {name: _flat(table[name].combine_chunks()) for name in COLUMNS}
+    n_graphs = len(np.unique(flat["graph"]))
+    facts = _flat(table["facts"].combine_chunks())
+    n_rows, n_facts = len(table), len(table["facts"][0])
+    every = n_rows // n_graphs
+    return Examples(
+        facts=np.ascontiguousarray(facts.reshape(n_rows, n_facts, -1)[::every]),
+        query=flat["query"].reshape(n_graphs, every, -1),
+        answer=flat["answer"].reshape(n_graphs, every),
+        hop=flat["hop"].reshape(n_graphs, every),
+    )
 
 
 FORMATS = {
-    "npz": Format(_to_npz, _from_npz),
-    "jsonl": Format(_to_jsonl, _from_jsonl),
-    "csv": Format(_to_csv, _from_csv),
+    "npz": Format(_NpzWriter, _read_npz),
+    "jsonl": Format(lambda path, n_graphs: _TextWriter(path, _to_jsonl), _read_jsonl),
+    "csv": Format(lambda path, n_graphs: _TextWriter(path, _to_csv, ",".join(COLUMNS) + "\n"), _read_csv),
+    "parquet": Format(_ParquetWriter, _read_parquet),
 }
 
 
-def _rows(examples: Examples) -> Iterator[tuple[str, ...]]:
+def _to_jsonl(rows: Iterator[tuple[str, ...]]) -> str:
+    keys = [f'"{name}":' for name in COLUMNS]
+    lines = (",".join(key + text for key, text in zip(keys, row, strict=True)) for row in rows)
+    return "".join(f"{{{line}}}\n" for line in lines)
+
+
+def _to_csv(rows: Iterator[tuple[str, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _rows(examples: Examples, *, first_graph: int) -> Iterator[tuple[str, ...]]:
     """One row an example, each value as JSON; the facts of a graph are written once and used for all its rows."""
     for graph in range(examples.n_graphs):
         facts, queries, answers, hops = (array[graph].tolist() for array in examples)
         facts_text = _compact(facts)
         for query, answer, hop in zip(queries, answers, hops, strict=True):
-            yield str(graph), facts_text, _compact(query), str(answer), str(hop)
+            yield str(first_graph + graph), facts_text, _compact(query), str(answer), str(hop)
 
 
 def _compact(value: list[Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+def _groups(pattern: re.Pattern[str], line: str) -> tuple[str, ...]:
+    match = pattern.fullmatch(line)
+    if match is None:
+        raise ValueError(f"line {line[:40]!r} is not an example")
+    return match.groups()
 
 
 def _from_rows(rows: Iterable[tuple[str, ...]]) -> Examples:
@@ -85,3 +211,11 @@ def _from_rows(rows: Iterable[tuple[str, ...]]) -> Examples:
     facts = [json.loads(group[0][1]) for group in graphs]
     query, answer, hop = ([json.loads(f"[{','.join(row[i] for row in group)}]") for group in graphs] for i in (2, 3, 4))
     return Examples(*(np.array(values, dtype=np.int32) for values in (facts, query, answer, hop)))
+
+
+def _flat(column: Any) -> np.ndarray:
+    """The numbers of an Arrow column, its lists laid end to end."""
+    while hasattr(column, "flatten") and "list" in str(column.type):
+        column = column.flatten()
+    array: np.ndarray = column.to_numpy(zero_copy_only=False)
+    return array

@@ -1,10 +1,11 @@
 """Name -> class tables, filled by importing every module of a package.
 
 Adding an entry is adding a file: the decorator in it registers the class, and the first lookup imports
-all files of the package.
+all files of the package, and then what other installed packages name under the entry point group.
 """
 
 import importlib
+import importlib.metadata
 import pkgutil
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -27,13 +28,15 @@ class Registry(Generic[EntryT]):
     Args:
         kind: What an entry is called in error messages, such as `attention`.
         package: The package whose modules register the entries.
+        group: The entry point group under which other packages name modules that register theirs.
         requires: Class attributes that an entry must define.
     """
 
-    def __init__(self, kind: str, *, package: str, requires: tuple[str, ...]) -> None:
+    def __init__(self, kind: str, *, package: str, group: str, requires: tuple[str, ...]) -> None:
         self._requires = requires
         self._kind = kind
         self._package = package
+        self._group = group
         self._entries: dict[str, EntryT] = {}
         self._is_loaded = False
 
@@ -79,3 +82,11 @@ class Registry(Generic[EntryT]):
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
         self._is_loaded = True
+        for point in sorted(importlib.metadata.entry_points(group=self._group)):
+            try:
+                point.load()
+            except ImportError as error:
+                raise ConfigError(
+                    f"entry point {point.name} = {point.value} of {self._group} cannot be imported ({error}); "
+                    "mend or uninstall its package"
+                ) from error

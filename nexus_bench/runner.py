@@ -18,6 +18,7 @@ from nexus_bench.evaluate import score
 from nexus_bench.executor import Event, Failure, run_inline, run_processes
 from nexus_bench.results import CellResult, Row, RunFolder
 from nexus_bench.spec import CellSpec
+from nexus_bench.splits import VAL
 from nexus_bench.suite import Suite
 from nexus_bench.train import State
 
@@ -152,7 +153,7 @@ def _time_a_step(cell: CellSpec, device: str, data: Path | None) -> float:
         state.advance()
     step_seconds = (time.perf_counter() - started) / (state.step - first)
     started = time.perf_counter()
-    score(state.model, state.source.val, state.schema, cell.model.encoding)
+    score(state.model, state.source.held_out[VAL].examples, state.schema, cell.model.encoding)
     return step_seconds + (time.perf_counter() - started) / cell.train.eval_every
 
 

@@ -1,7 +1,7 @@
-"""What can be guessed without reasoning: simple rules, scored beside every accuracy.
+"""What can be guessed without reasoning: rules scored beside every accuracy.
 
-A rule that itself follows facts is a shortcut only at hops beyond the facts it follows: the start's successor
-is the right answer at one hop.
+A rule that itself looks up facts is a shortcut only at hops beyond those it looks up: the start's successor is the
+right answer at one hop.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.learned import answer_symbols, asked_symbols, counts_in_graph, facts_only, symbol_counts
 from nexus_bench.streams import Int
 
 Guess = Callable[[Examples, Examples, Schema], Int]
@@ -21,7 +22,7 @@ class Shortcut(NamedTuple):
 
     Attributes:
         name: What the rule does.
-        n_facts: How many facts it follows; it is scored at hops beyond that.
+        n_facts: How many facts it looks up; it is scored at hops beyond that.
         needs: Whether a task has the roles that the rule looks at; elsewhere it is not scored.
         guess: From examples to fit on, examples to answer and their schema to class ids (g, q).
     """
@@ -74,28 +75,25 @@ def _majority_class(fit: Examples, score: Examples, schema: Schema) -> Int:
 
 
 def _most_frequent_symbol(fit: Examples, score: Examples, schema: Schema) -> Int:
-    """The answer-like symbol that stands most often in the graph and is not in the query."""
-    answers = _answer_symbols(score, schema)
-    counts = np.zeros((score.n_graphs, schema.n_classes), dtype=np.int32)
-    for column in range(answers.shape[1]):
-        counts[np.arange(score.n_graphs), answers[:, column]] += 1
-    by_query = np.repeat(counts[:, None, :], score.query.shape[1], axis=1)  # g q c
-    for asked in _asked_symbols(score, schema):
-        np.put_along_axis(by_query, asked[:, :, None], 0, axis=2)
-    most: Int = by_query.argmax(axis=2).astype(np.int32)
-    return most
+    """The answer-like symbol that stands most often in the graph and is not in the query; of equals the least id."""
+    symbols = answer_symbols(score, schema)
+    counts = np.repeat(counts_in_graph(symbols, symbols)[:, None, :], score.query.shape[1], axis=1)  # g q m
+    for asked in asked_symbols(score, schema):
+        counts[symbols[:, None, :] == asked[:, :, None]] = 0
+    rank = counts.astype(np.int64) * schema.n_classes - symbols[:, None, :]
+    return np.take_along_axis(symbols, rank.argmax(axis=2), axis=1)
 
 
 def _last_symbol(fit: Examples, score: Examples, schema: Schema) -> Int:
     """The answer-like symbol nearest to the queries: the last one of the last fact."""
-    return np.broadcast_to(_answer_symbols(score, schema)[:, -1:], score.answer.shape)
+    return np.broadcast_to(answer_symbols(score, schema)[:, -1:], score.answer.shape)
 
 
 def _best_place(fit: Examples, score: Examples, schema: Schema) -> Int:
     """The place in the list of facts that most often held the answer."""
-    hits = [(column[:, None] == fit.answer).sum() for column in _answer_symbols(fit, schema).T]
+    hits = [(column[:, None] == fit.answer).sum() for column in answer_symbols(fit, schema).T]
     place = int(np.argmax(hits))
-    return np.broadcast_to(_answer_symbols(score, schema)[:, place : place + 1], score.answer.shape)
+    return np.broadcast_to(answer_symbols(score, schema)[:, place : place + 1], score.answer.shape)
 
 
 def _beside_start(fit: Examples, score: Examples, schema: Schema) -> Int:
@@ -107,15 +105,6 @@ def _beside_start(fit: Examples, score: Examples, schema: Schema) -> Int:
 def _successor(fit: Examples, score: Examples, schema: Schema) -> Int:
     """The last symbol of the fact that begins with the start."""
     return _last_role(score, _row_of_start(score))
-
-
-def _answer_symbols(examples: Examples, schema: Schema) -> Int:
-    columns = [i for i, role in enumerate(schema.fact) if role.vocabulary == schema.answer]
-    return examples.facts[:, :, columns].reshape(examples.n_graphs, -1)
-
-
-def _asked_symbols(examples: Examples, schema: Schema) -> list[Int]:
-    return [examples.query[:, :, i] for i, role in enumerate(schema.query) if role.vocabulary == schema.answer]
 
 
 def _row_of_start(examples: Examples) -> Int:
@@ -146,5 +135,7 @@ SHORTCUTS = (
     Shortcut("last_symbol", 0, _facts_hold_answers, _last_symbol),
     Shortcut("best_place", 0, _facts_hold_answers, _best_place),
     Shortcut("beside_start", 0, _facts_lead_from_start_to_answers, _beside_start),
+    Shortcut("facts_only", 0, _facts_hold_answers, facts_only),
+    Shortcut("symbol_counts", 1, _always, symbol_counts),
     Shortcut("successor", 1, _facts_lead_from_start_to_answers, _successor),
 )

@@ -71,11 +71,16 @@ def as_text(shown: Shown) -> str:
 def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:
     """The facts of the derivation; one that begins where the last ended goes on from there."""
     drawn, end = "", ""
-    for row in generator.derivation(facts, query):
+    for row in _derivation(generator, facts, query):
         first, *rest = _names(generator, schema.fact, facts[row])
         drawn += _link(rest) if first == end else f"{'; ' if drawn else ''}{first}{_link(rest)}"
         end = rest[-1]
     return drawn
+
+
+def _derivation(generator: Generator[Any], facts: Int, query: Int) -> list[int]:
+    rows = generator.solve(facts[None], query[None, None]).rows[0, 0]
+    return [int(row) for row in rows if row >= 0]
 
 
 def _arrow(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> str:

@@ -1,48 +1,59 @@
-"""Train, validation and test graphs that never meet.
+"""Training, validation and test graphs that never meet.
 
 A world is the set of facts of a graph: their order and the queries do not matter. The test worlds are drawn
-first, then the validation worlds, which avoid them, then the training worlds, which avoid both.
+first, then the validation worlds, which avoid them, then those of other laws, and the training worlds avoid all.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.streams import Int, stream
+from nexus_bench.streams import Int, Mask, stream
 
 BLOCK_GRAPHS = 1024  # graphs a random stream; part of the data format, never tuned
-SPLITS = ("train", "val", "test")
+TRAIN, VAL, TEST = "train", "val", "test"
+
+WorldIds = NDArray[np.uint64]
+
+
+class HeldOut(NamedTuple):
+    """A split that is never trained on, and the law it was drawn by."""
+
+    generator: Generator[Any]
+    examples: Examples
 
 
 class Splits:
     """The graphs of one task at one seed.
 
     Args:
-        generator: The task.
+        generators: `iid`, the law of training, validation and test, and others, each a test split of its own name.
         seed: Names the dataset; two seeds share no stream.
         n_val: Validation graphs.
-        n_test: Test graphs.
+        n_test: Test graphs, of every split that tests.
 
     Raises:
         ConfigError: There are too few distinct worlds to keep the splits apart.
     """
 
-    def __init__(self, generator: Generator[Any], *, seed: int, n_val: int, n_test: int) -> None:
-        n_reserved = n_val + n_test
-        if 2 * n_reserved > generator.n_worlds:
-            raise ConfigError(
-                f"{generator.name}: {n_reserved:,} validation and test graphs need {2 * n_reserved:,} distinct worlds, "
-                f"there are {generator.n_worlds:,}; ask for fewer graphs or raise the graph's size"
-            )
-        self.generator = generator
+    def __init__(self, generators: dict[str, Generator[Any]], *, seed: int, n_val: int, n_test: int) -> None:
+        iid, others = generators["iid"], {name: law for name, law in generators.items() if name != "iid"}
+        n_reserved = n_val + n_test * len(generators)
+        for law in generators.values():
+            if 2 * n_reserved > law.n_worlds:
+                raise ConfigError(
+                    f"{law.name}: {n_reserved:,} validation and test graphs need {2 * n_reserved:,} distinct worlds, "
+                    f"there are {law.n_worlds:,}; ask for fewer graphs or raise the graph's size"
+                )
+        self.generator = iid
         self._seed = seed
-        self._reserved: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        self._reserved: WorldIds = np.empty(0, dtype=np.uint64)
         self._newest: tuple[int, Examples] | None = None
-        self.test = self._reserve("test", n_test)
-        self.val = self._reserve("val", n_val)
+        self.held_out = {TEST: self._reserve(iid, TEST, n_test), VAL: self._reserve(iid, VAL, n_val)}
+        self.held_out |= {name: self._reserve(law, name, n_test) for name, law in others.items()}
 
     def train(self, start: int, stop: int) -> Examples:
         """Training graphs start..stop-1 of an endless list; the same graphs however they are asked for."""
@@ -56,28 +67,28 @@ class Splits:
         """The training graphs of one step: a stream that never repeats a graph on purpose."""
         return self.train(step * batch_size, (step + 1) * batch_size)
 
-    def _reserve(self, split: str, n_graphs: int) -> Examples:
+    def _reserve(self, law: Generator[Any], split: str, n_graphs: int) -> HeldOut:
         n_blocks = -(-n_graphs // BLOCK_GRAPHS)
-        examples = Examples.concatenate([self._block(split, b) for b in range(n_blocks)]).take(slice(n_graphs))
+        examples = Examples.concatenate([self._block(law, split, b) for b in range(n_blocks)]).take(slice(n_graphs))
         self._reserved = np.union1d(self._reserved, world_ids(examples.facts))
-        return examples
+        return HeldOut(law, examples)
 
     def _train_block(self, block: int) -> Examples:
         if self._newest is None or self._newest[0] != block:
-            self._newest = (block, self._block("train", block))
+            self._newest = (block, self._block(self.generator, TRAIN, block))
         return self._newest[1]
 
-    def _block(self, split: str, block: int) -> Examples:
-        rng = stream(self.generator.name, self.generator.version, self._seed, split, block)
-        examples = self.generator.sample(BLOCK_GRAPHS, rng)
-        while (taken := np.isin(world_ids(examples.facts), self._reserved)).any():
-            fresh = self.generator.sample(int(taken.sum()), rng)
+    def _block(self, law: Generator[Any], split: str, block: int) -> Examples:
+        rng = stream(law.name, law.version, self._seed, split, block)
+        examples = law.sample(BLOCK_GRAPHS, rng)
+        while (taken := among(world_ids(examples.facts), self._reserved)).any():
+            fresh = law.sample(int(taken.sum()), rng)
             for array, replacement in zip(examples, fresh, strict=True):
                 array[taken] = replacement
         return examples
 
 
-def world_ids(facts: Int) -> NDArray[np.uint64]:
+def world_ids(facts: Int) -> WorldIds:
     """A 64-bit name for each graph's set of facts, whatever their order.
 
     Args:
@@ -88,13 +99,25 @@ def world_ids(facts: Int) -> NDArray[np.uint64]:
     """
     fact = np.zeros(facts.shape[:2], dtype=np.uint64)
     for role in range(facts.shape[2]):
-        fact = _mix(fact + facts[:, :, role].astype(np.uint64))
-    return _mix(fact.sum(axis=1, dtype=np.uint64))
+        fact = fact * _MULTIPLIER + facts[:, :, role].astype(np.uint64)
+    ids: WorldIds = _mix(_mix(fact).sum(axis=1, dtype=np.uint64))
+    return ids
 
 
-def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def among(ids: WorldIds, known: WorldIds) -> Mask:
+    """Which ids are among the known ones, which must be sorted."""
+    if not len(known):
+        return np.zeros(len(ids), dtype=np.bool_)
+    found: Mask = known[np.minimum(np.searchsorted(known, ids), len(known) - 1)] == ids
+    return found
+
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mix(words: WorldIds) -> WorldIds:
     """The SplitMix64 step (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators")."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = words + _MULTIPLIER
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(31))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Int = NDArray[np.int32]
+Mask = NDArray[np.bool_]
 
 
 def stream(*key: str | int) -> np.random.Generator:
@@ -54,6 +55,23 @@ def integers(rng: np.random.Generator, n_rows: int, n_columns: int, *, high: int
         Array (n_rows, n_columns).
     """
     return ((_words(rng, n_rows, n_columns) >> np.uint64(32)) * np.uint64(high) >> np.uint64(32)).astype(np.int32)
+
+
+def pick(rng: np.random.Generator, allowed: Mask) -> Int:
+    """One allowed column of each row, each as likely as another.
+
+    Args:
+        rng: The stream to draw from.
+        allowed: Array (n_rows, n_columns).
+
+    Returns:
+        Array (n_rows) of columns, -1 where none is allowed.
+    """
+    nth = integers(rng, len(allowed), 1, high=1 << 31)[:, 0].astype(np.int64)
+    count = allowed.sum(axis=1)
+    nth = nth * count >> 31
+    column: Int = (allowed.cumsum(axis=1) > nth[:, None]).argmax(axis=1).astype(np.int32)
+    return np.where(count > 0, column, -1).astype(np.int32)
 
 
 def _words(rng: np.random.Generator, n_rows: int, n_columns: int) -> NDArray[np.uint64]:

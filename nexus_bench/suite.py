@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nexus_bench.config import Config, bundled, check_name, read_bundled, read_config
-from nexus_bench.dataset import read_manifest
+from nexus_bench.dataset import read_manifest, spec_of
 from nexus_bench.entry import Keys, validate
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.spec import CellSpec, TrainSpec, make_model, model_keys
@@ -121,7 +121,7 @@ def make_suite(config: Config, *, where: str) -> Suite:
     tasks = [
         make_task(point, where=where)
         for entry in _entries(config, "tasks", where)
-        for point in _grid(entry, where, whole=("hops",))
+        for point in _grid(entry, where, whole=("hops", "hop_ood"))
     ]
     models = [
         make_model(point, where=where)
@@ -163,8 +163,8 @@ def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool
 
 def _on_dataset(config: Config, folder: Path) -> Config:
     manifest = read_manifest(folder)
-    counts = {"n_val": manifest["n_graphs"]["val"], "n_test": manifest["n_graphs"]["test"]}
-    task = {"task": manifest["task"], "hops": manifest["hops"], **manifest["params"], **counts}
+    spec = spec_of(manifest).model_dump(exclude={"params", "content_sha256"})
+    task = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.items()} | manifest["params"]
     suffix = f"-{folder.resolve().name}"
     name = str(config.get("suite")).removesuffix(suffix) + suffix
     return config | {"suite": name, "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}

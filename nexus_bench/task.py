@@ -1,13 +1,18 @@
 """A task at one setting: which family, which hops, how much held-out data."""
 
-from typing import Annotated, Any
+import inspect
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from nexus_bench.config import Config, bundled, parse_hops, read_bundled
+from nexus_bench.config import Config, bundled, format_hops, parse_hops, read_config
 from nexus_bench.entry import Keys, Spec, divide, name_in, validate
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.unary import UnaryHops
+
+IID, HOP_OOD, SIZE_OOD = "iid", "hop_ood", "size_ood"
 
 Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
 
@@ -19,13 +24,51 @@ class TaskSpec(Spec):
     hops: Hops
     params: Config = Field(description="Every parameter of the generator.")
     n_val: int = Field(default=256, ge=1, description="Validation graphs.")
-    n_test: int = Field(default=1024, ge=1, description="Test graphs.")
+    n_test: int = Field(default=1024, ge=1, description="Test graphs, of each split that tests.")
+    hop_ood: Hops | None = Field(default=None, description="Hops of a further test split, beyond those trained.")
+    size_ood: Config | None = Field(default=None, description="Parameters that differ in a further test split.")
+    hop_query: Literal["number", "unary"] = Field(description="How a query says its hop count.")
     content_sha256: str | None = Field(default=None, description="Of the dataset trained on; None: an endless stream.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _hops_beyond_training_need_marks(cls, values: Config) -> Config:
+        given = {key: value for key, value in values.items() if value is not None or key != "hop_query"}
+        return {"hop_query": "number" if values.get("hop_ood") is None else "unary"} | given
+
+    @model_validator(mode="after")
+    def _splits_differ(self) -> "TaskSpec":
+        if self.hop_ood is not None:
+            if shared := set(self.hop_ood) & set(self.hops):
+                raise ValueError(f"hop_ood must hold hops that are not trained, got {format_hops(tuple(shared))}")
+            if self.hop_query == "number":
+                raise ValueError("hop_ood needs `hop_query: unary`: a number that was never trained says nothing")
+        return self
+
     def generator(self) -> Generator[Any]:
-        """The generator at these parameters."""
+        """The generator of training, validation and test."""
+        return self.generators()[IID]
+
+    def generators(self) -> dict[str, Generator[Any]]:
+        """A generator a law: `iid`, and `hop_ood` and `size_ood` where they are asked for.
+
+        Raises:
+            ConfigError: A hop is out of range, or `size_ood` has symbols that training never shows.
+        """
+        largest = max(self.hops + (self.hop_ood or ()))
+        made = {IID: self._make(self.params, self.hops, largest)}
+        if self.hop_ood is not None:
+            made[HOP_OOD] = self._make(self.params, self.hop_ood, largest)
+        if self.size_ood is not None:
+            params = validate(GENERATORS.get(self.task).Params, self.params | self.size_ood, where=SIZE_OOD)
+            made[SIZE_OOD] = self._make(params.model_dump(), self.hops, largest)
+            _check_sizes(made[IID], made[SIZE_OOD])
+        return made
+
+    def _make(self, params: Config, hops: tuple[int, ...], largest_hop: int) -> Generator[Any]:
         family = GENERATORS.get(self.task)
-        return family(family.Params.model_validate(self.params), self.hops)
+        generator = family(family.Params.model_validate(params), hops, largest_hop=largest_hop)
+        return UnaryHops(generator) if self.hop_query == "unary" else generator
 
 
 def task_keys(name: str) -> Keys:
@@ -35,15 +78,19 @@ def task_keys(name: str) -> Keys:
 
 
 def task_defaults(name: str) -> Config:
-    """What `tasks/<name>.yaml` says, its summary included.
+    """What `tasks/<name>.yaml` says, its summary included; for a family of another package, the YAML beside its module.
 
     Raises:
         ConfigError: There is no such file, it is another task's, or has a key that the task lacks.
     """
-    file = f"tasks/{name}.yaml"
-    if name not in bundled("task"):
-        raise ConfigError(f"task '{name}' has no {file}; write one with its defaults")
-    defaults = read_bundled("task", name)
+    family = GENERATORS.get(name)
+    path = bundled("task").get(name)
+    if path is None:
+        path = Path(inspect.getfile(family)).with_name(f"{name}.yaml")
+        if not path.is_file():
+            raise ConfigError(f"task '{name}' has neither tasks/{name}.yaml nor {path}; write one with its defaults")
+    file = f"tasks/{name}.yaml" if name in bundled("task") else str(path)
+    defaults = read_config(path)
     if defaults.get("task") != name:
         raise ConfigError(f"{file}: must say `task: {name}`, got {defaults.get('task')!r}")
     divide({key: value for key, value in defaults.items() if key != "summary"}, task_keys(name), "task", where=file)
@@ -67,7 +114,25 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     params = validate(family.Params, own, where=f"{where}: {name}")
     spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=f"{where}: {name}")
     try:
-        spec.generator()
+        spec.generators()
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     return spec
+
+
+def _check_sizes(trained: Generator[Any], other: Generator[Any]) -> None:
+    """Every symbol of the larger graphs must be one that training shows."""
+    names = {role.vocabulary for role in (*trained.schema.fact, *trained.schema.query)} - {"hop"}
+    for name in sorted(names | {trained.schema.answer}):
+        known, asked = trained.schema.vocabularies[name], other.schema.vocabularies[name]
+        if known != asked:
+            raise ConfigError(
+                f"{trained.name}: size_ood must keep the {known} symbols of vocabulary '{name}', got {asked}; "
+                "fix its size for both, larger than any graph"
+            )
+    if trained.n_queries != other.n_queries or len(trained.schema.query) != len(other.schema.query):
+        raise ConfigError(f"{trained.name}: size_ood must keep the queries of a graph; fix n_queries for both")
+    if trained.n_facts >= other.n_facts:
+        raise ConfigError(
+            f"{trained.name}: size_ood must have more than the {trained.n_facts} facts of training, got {other.n_facts}"
+        )

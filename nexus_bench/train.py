@@ -25,6 +25,7 @@ from nexus_bench.files import write_atomic
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.model import Transformer, build_model
 from nexus_bench.spec import CellSpec, TrainSpec
+from nexus_bench.splits import VAL, HeldOut
 
 SOLVED_ACCURACY = 0.995  # on validation, at every hop
 SOLVED_EVALUATIONS = 3  # in a row: learning comes in sudden stairs, and can fall back
@@ -34,8 +35,7 @@ class Source(Protocol):
     """Where the examples of a cell come from."""
 
     generator: Generator[Any]
-    val: Examples
-    test: Examples
+    held_out: dict[str, HeldOut]
 
     def batch(self, step: int, batch_size: int) -> Examples:
         """The training graphs of one step, the same whenever it is asked for."""
@@ -169,7 +169,9 @@ class State:
 
     def evaluate(self) -> Point:
         """Score on validation and add the point to the curve."""
-        point = Point(self.step, score(self.model, self.source.val, self.schema, self.cell.model.encoding))
+        point = Point(
+            self.step, score(self.model, self.source.held_out[VAL].examples, self.schema, self.cell.model.encoding)
+        )
         if not all(math.isfinite(hop.loss) for hop in point.scores.values()):
             raise DivergedError(f"{self.cell.title}: the loss is not finite at step {self.step}; lower lr")
         self.curve.append(point)

@@ -8,24 +8,28 @@ from pathlib import Path
 import pytest
 
 from nexus_bench import cli
-from nexus_bench.dataset import write_dataset
+from nexus_bench.generate import write_dataset
 from nexus_bench.generators.base import Generator
-from nexus_bench.task import make_task
+from nexus_bench.task import TaskSpec, make_task
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def small_task() -> Generator:
-    return make_task(
-        {"task": "pointer_chase", "hops": [1, 2, 3], "n_nodes": 11, "n_queries": 5}, where="test"
-    ).generator()
+def small_spec() -> TaskSpec:
+    sizes = {"n_nodes": 11, "n_queries": 5, "n_val": 7, "n_test": 13}
+    return make_task({"task": "pointer_chase", "hops": [1, 2, 3], **sizes}, where="test")
 
 
 @pytest.fixture
-def dataset_folder(tmp_path: Path, small_task: Generator) -> Path:
+def small_task(small_spec: TaskSpec) -> Generator:
+    return small_spec.generator()
+
+
+@pytest.fixture
+def dataset_folder(tmp_path: Path, small_spec: TaskSpec) -> Path:
     folder = tmp_path / "data"
-    write_dataset(folder, small_task, seed=3, n_train=50, n_val=7, n_test=13, file_format="npz")
+    write_dataset(folder, small_spec, seed=3, n_train=50, file_format="npz")
     return folder
 
 

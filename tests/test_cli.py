@@ -61,7 +61,13 @@ def test_gen_writes_a_dataset_where_the_readme_says(command: Command) -> None:
     result = command("gen", "--hops", "3", "--n", "20", "--n-test", "10")
     assert result.returncode == 0 and result.stderr == ""
     folder = Path("runs/data/pointer_chase-hops3-seed0")
-    assert sorted(p.name for p in folder.iterdir()) == ["manifest.json", "test.npz", "train.npz", "val.npz"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "README.md",
+        "manifest.json",
+        "test.npz",
+        "train.npz",
+        "val.npz",
+    ]
     assert "one example" in result.stdout and "chain   node" in result.stdout
     again = command("gen", "--hops", "3", "--n", "20", "--n-test", "10", "--json")
     manifest = json.loads(again.stdout)["manifest"]

@@ -4,38 +4,40 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexus_bench.dataset import StoredSource, content_sha256, read_dataset, write_dataset
+from nexus_bench.dataset import ContentHash, StoredSource, read_dataset
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.files import write_atomic
 from nexus_bench.formats import FORMATS
-from nexus_bench.generators.base import Generator
-from nexus_bench.splits import SPLITS
+from nexus_bench.generate import write_dataset
+from nexus_bench.task import TaskSpec
 
 
-def write(folder: Path, task: Generator, **changes: object) -> dict[str, object]:
-    given: dict[str, object] = {"seed": 3, "n_train": 50, "n_val": 7, "n_test": 13, "file_format": "npz"}
-    return write_dataset(folder, task, **(given | changes))  # type: ignore[arg-type]
+def write(folder: Path, spec: TaskSpec, **changes: object) -> dict[str, object]:
+    given: dict[str, object] = {"seed": 3, "n_train": 50, "file_format": "npz"}
+    return write_dataset(folder, spec, **(given | changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_every_format_gives_back_the_same_examples(file_format: str, tmp_path: Path, small_task: Generator) -> None:
-    manifest = write(tmp_path / "data", small_task, file_format=file_format)
+def test_every_format_gives_back_the_same_examples(file_format: str, tmp_path: Path, small_spec: TaskSpec) -> None:
+    manifest = write(tmp_path / "data", small_spec, file_format=file_format)
     dataset = read_dataset(tmp_path / "data")
-    parts = {split: getattr(dataset, split) for split in SPLITS}
-    assert content_sha256(parts) == manifest["content_sha256"]
-    assert {array.dtype for part in parts.values() for array in part} == {np.dtype(np.int32)}
-    assert [parts[split].n_graphs for split in SPLITS] == [50, 7, 13]
+    content = ContentHash()
+    for split, examples in dataset.splits.items():
+        content.add(split, examples)
+    assert content.hexdigest() == manifest["content_sha256"]
+    assert {array.dtype for part in dataset.splits.values() for array in part} == {np.dtype(np.int32)}
+    assert {split: part.n_graphs for split, part in dataset.splits.items()} == {"train": 50, "val": 7, "test": 13}
 
 
-def test_npz_opens_with_numpy_alone(dataset_folder: Path, small_task: Generator) -> None:
+def test_npz_opens_with_numpy_alone(dataset_folder: Path, small_spec: TaskSpec) -> None:
     with np.load(dataset_folder / "test.npz") as arrays:
         assert arrays["facts"].shape == (13, 11, 2)
         assert arrays["query"].shape == (13, 5, 2)
         assert arrays["answer"].shape == arrays["hop"].shape == (13, 5)
 
 
-def test_files_are_the_same_bytes_when_made_again(dataset_folder: Path, tmp_path: Path, small_task: Generator) -> None:
-    write(tmp_path / "again", small_task)
+def test_files_are_the_same_bytes_when_made_again(dataset_folder: Path, tmp_path: Path, small_spec: TaskSpec) -> None:
+    write(tmp_path / "again", small_spec)
     for path in sorted(dataset_folder.iterdir()):
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
@@ -67,28 +69,28 @@ def test_damage_to_any_file_is_found_and_named(name: str, damage: str, dataset_f
         read_dataset(dataset_folder)
 
 
-def test_the_same_request_keeps_the_folder(dataset_folder: Path, small_task: Generator) -> None:
+def test_the_same_request_keeps_the_folder(dataset_folder: Path, small_spec: TaskSpec) -> None:
     before = {path: path.stat().st_mtime_ns for path in dataset_folder.iterdir()}
-    write(dataset_folder, small_task)
+    write(dataset_folder, small_spec)
     assert {path: path.stat().st_mtime_ns for path in dataset_folder.iterdir()} == before
 
 
-def test_another_dataset_or_other_files_are_kept(dataset_folder: Path, tmp_path: Path, small_task: Generator) -> None:
+def test_another_dataset_or_other_files_are_kept(dataset_folder: Path, tmp_path: Path, small_spec: TaskSpec) -> None:
     with pytest.raises(UsageError, match=r"holds another dataset \(its seed differs\), which is kept"):
-        write(dataset_folder, small_task, seed=4)
+        write(dataset_folder, small_spec, seed=4)
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("precious")
     with pytest.raises(UsageError, match="holds something else, which is kept"):
-        write(other, small_task)
+        write(other, small_spec)
     assert (other / "thesis.tex").read_text() == "precious"
     assert len(list(tmp_path.iterdir())) == 2, "and nothing is left beside them"
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, small_task: Generator) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, small_spec: TaskSpec) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
-        write(tmp_path / "file" / "data", small_task)
+        write(tmp_path / "file" / "data", small_spec)
     with pytest.raises(StorageError, match="is not a folder"):
         read_dataset(tmp_path / "nowhere")
 
@@ -109,7 +111,7 @@ def test_a_failed_write_keeps_the_old_content(tmp_path: Path, monkeypatch: pytes
 
 def test_an_epoch_holds_every_graph_once_and_its_order_is_the_seeds_own(dataset_folder: Path) -> None:
     dataset = read_dataset(dataset_folder)
-    facts = {graph.tobytes() for graph in dataset.train.facts}
+    facts = {graph.tobytes() for graph in dataset.splits["train"].facts}
     orders = []
     for seed in (0, 1):
         source = StoredSource(dataset, seed=seed)

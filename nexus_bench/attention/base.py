@@ -121,5 +121,8 @@ def attend(
 
 
 ATTENTIONS: Registry[type[Attention[Any]]] = Registry(
-    "attention", package="nexus_bench.attention", requires=("name", "version", "Options")
+    "attention",
+    package="nexus_bench.attention",
+    group="nexus_bench.attentions",
+    requires=("name", "version", "Options"),
 )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.registry import Registry
-from nexus_bench.streams import Int
+from nexus_bench.streams import Int, Mask, integers, permutations
 
 
 class Role(NamedTuple):
@@ -73,6 +73,21 @@ class Examples(NamedTuple):
         return Examples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
+class Solution(NamedTuple):
+    """What the facts alone say about each query.
+
+    Attributes:
+        answer: Array (g, q) of class ids.
+        hop: Array (g, q), how many look-ups derive the answer.
+        rows: Array (g, q, h) of the facts that derive it, in the order of the reasoning, as row numbers of
+            `facts`; -1 after the last. A look-up that finds nothing counts as a hop and has no row.
+    """
+
+    answer: Int
+    hop: Int
+    rows: Int
+
+
 class TaskParams(BaseModel):
     """Parameters that every family has; a family adds its own. Defaults live in `tasks/<name>.yaml`."""
 
@@ -85,11 +100,13 @@ ParamsT = TypeVar("ParamsT", bound=TaskParams)
 
 
 class Generator(ABC, Generic[ParamsT]):
-    """A task family: draws whole batches and states what can be known without reasoning.
+    """A task family: draws whole batches, solves them again from the facts, and states what can be guessed.
 
     Args:
         params: The family's parameters.
         hops: The hop counts to ask for, each 1 or more.
+        largest_hop: What graphs and vocabularies have room for, the largest of `hops` if None; a split with other
+            hops is of the same size.
 
     Raises:
         ConfigError: A hop count is out of range for the size of the graphs.
@@ -97,16 +114,16 @@ class Generator(ABC, Generic[ParamsT]):
 
     name: ClassVar[str]
     version: ClassVar[int]  # raised by hand when the same parameters give other bytes
-    distractors: ClassVar[str] = "none"
     Params: ClassVar[type[TaskParams]]
 
-    def __init__(self, params: ParamsT, hops: tuple[int, ...]) -> None:
+    def __init__(self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
         self.params = params
         self.hops = hops
-        too_far = max(hops)
-        if too_far > self.max_hop:
+        self.largest_hop = max(hops) if largest_hop is None else largest_hop
+        if self.largest_hop > self.max_hop:
             raise ConfigError(
-                f"{self.name}: hops must be in 1..{self.max_hop}, got {too_far}; {self.advice_for_hop(too_far)}"
+                f"{self.name}: hops must be in 1..{self.max_hop}, got {self.largest_hop}; "
+                f"{self.advice_for_hop(self.largest_hop)}"
             )
 
     @property
@@ -117,6 +134,16 @@ class Generator(ABC, Generic[ParamsT]):
     @abstractmethod
     def advice_for_hop(self, hop: int) -> str:
         """What to change so that `hop` becomes possible, as `raise n_nodes to 36`."""
+
+    @property
+    def n_queries(self) -> int:
+        """Labelled queries a graph."""
+        return self.params.n_queries
+
+    @property
+    def distractors(self) -> str:
+        """The kind of facts off the path; `none` for families without a choice."""
+        return str(getattr(self.params, "distractors", "none"))
 
     @property
     @abstractmethod
@@ -143,30 +170,83 @@ class Generator(ABC, Generic[ParamsT]):
         """Draw a batch, without a Python loop over graphs and with draws from `nexus_bench.streams` alone."""
 
     @abstractmethod
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """Derive every answer again from the facts alone, sharing no step with `sample`.
+
+        Args:
+            facts: Array (g, f, a), in any order; ids in range, but otherwise perhaps not what `sample` draws.
+            query: Array (g, q, r).
+
+        Returns:
+            Answers, hops and derivations; an answer that cannot be derived is -1.
+        """
+
+    @abstractmethod
     def chance(self, hop: int) -> float:
         """Accuracy of the best guess that knows which answers are possible, but follows no fact."""
 
     @abstractmethod
     def partial(self, hop: int) -> float:
-        """Ceiling of what a solver can score at `hop` when it can only make `hop - 1` hops."""
+        """Ceiling of the best guess at `hop` when one fact of the derivation is hidden."""
 
-    @abstractmethod
-    def derivation(self, facts: Int, query: Int) -> tuple[int, ...]:
-        """The facts that derive one answer.
+    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
+        """Which facts could have lent the hidden fact their last symbol, under the law of the family.
+
+        The audit hides one fact of a derivation, gives it the last symbol of one of these, drawn evenly, and
+        solves again: that is the guess of a solver that knows all facts but the hidden one.
 
         Args:
-            facts: Array (f, a), one graph.
-            query: Array (r), one query of it.
+            facts: Array (g, f, a).
+            query: Array (g, 1, r).
+            solution: Of these queries.
+            at: Array (g), the row of the hidden fact.
 
         Returns:
-            Row numbers of `facts` in the order of the reasoning; as many as the query has hops.
+            Array (g, f); true at `at` itself. By default, every fact that is not elsewhere on the derivation.
         """
+        on_path: Mask = (solution.rows[:, 0, :, None] == np.arange(facts.shape[1])).any(axis=1)  # g f
+        on_path[np.arange(len(at)), at] = False
+        return ~on_path
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """How a symbol is written for people; a hop count is a number."""
         return str(index) if vocabulary == "hop" else f"{vocabulary}{index}"
 
+    def deal_hops(self, n_graphs: int, rng: np.random.Generator) -> Int:
+        """The hops of the queries, dealt evenly: array (g, q)."""
+        first = integers(rng, n_graphs, 1, high=len(self.hops))
+        dealt = first + np.arange(self.n_queries, dtype=np.int32)
+        hops: Int = np.array(self.hops, dtype=np.int32)[dealt % len(self.hops)]
+        return hops
+
+
+def look_up(table: Int, columns: Int) -> Int:
+    """`table[g, columns[g, i]]` for every graph g: array of the shape of `columns`."""
+    return np.take_along_axis(table, columns, axis=1)
+
+
+def shuffled(facts: Int, rng: np.random.Generator) -> Int:
+    """The facts (g, f, a) of every graph in an order of its own."""
+    order = permutations(rng, len(facts), facts.shape[1])
+    mixed: Int = np.take_along_axis(facts, order[:, :, None], axis=1)
+    return mixed
+
+
+def row_of(symbols: Int, size: int) -> Int:
+    """Where each symbol stands in a column of facts.
+
+    Args:
+        symbols: Array (g, f), one role of the facts.
+        size: Of the role's vocabulary.
+
+    Returns:
+        Array (g, size) of row numbers, -1 for a symbol that does not occur; one of them where it occurs often.
+    """
+    rows = np.full((len(symbols), size), -1, dtype=np.int32)
+    np.put_along_axis(rows, symbols, np.arange(symbols.shape[1], dtype=np.int32)[None, :], axis=1)
+    return rows
+
 
 GENERATORS: Registry[type[Generator[Any]]] = Registry(
-    "task", package="nexus_bench.generators", requires=("name", "version", "Params")
+    "task", package="nexus_bench.generators", group="nexus_bench.tasks", requires=("name", "version", "Params")
 )

@@ -6,8 +6,18 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from nexus_bench.generators.base import GENERATORS, Examples, Generator, Role, Schema, TaskParams
-from nexus_bench.streams import Int, integers, permutations
+from nexus_bench.generators.base import (
+    GENERATORS,
+    Examples,
+    Generator,
+    Role,
+    Schema,
+    Solution,
+    TaskParams,
+    look_up,
+    row_of,
+)
+from nexus_bench.streams import Int, permutations
 
 
 class PointerChaseParams(TaskParams):
@@ -92,13 +102,23 @@ class PointerChase(Generator[PointerChaseParams]):
         n, n_queries = self.params.n_nodes, self.params.n_queries
         cycle = permutations(rng, n_graphs, self.params.n_symbols, k=n)
         place = permutations(rng, n_graphs, n)
-        facts = np.stack([_look_up(cycle, place), _look_up(cycle, (place + 1) % n)], axis=2)
+        facts = np.stack([look_up(cycle, place), look_up(cycle, (place + 1) % n)], axis=2)
 
         start = permutations(rng, n_graphs, n, k=n_queries)
-        dealt = integers(rng, n_graphs, 1, high=len(self.hops)) + np.arange(n_queries, dtype=np.int32)
-        hop = np.array(self.hops, dtype=np.int32)[dealt % len(self.hops)]
-        query = np.stack([_look_up(cycle, start), hop], axis=2)
-        return Examples(facts, query, _look_up(cycle, (start + hop) % n), hop)
+        hop = self.deal_hops(n_graphs, rng)
+        query = np.stack([look_up(cycle, start), hop], axis=2)
+        return Examples(facts, query, look_up(cycle, (start + hop) % n), hop)
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """Walk edge by edge."""
+        row_of_src = row_of(facts[:, :, 0], self.params.n_symbols)
+        node, hop = query[:, :, 0], query[:, :, 1]
+        rows = np.full((*hop.shape, self.largest_hop), -1, dtype=np.int32)
+        for step in range(self.largest_hop):
+            row = look_up(row_of_src, node)
+            rows[:, :, step] = np.where(step < hop, row, -1)
+            node = np.where(step < hop, look_up(facts[:, :, 1], row), node)
+        return Solution(node, hop, rows)
 
     def chance(self, hop: int) -> float:
         """Any node of the graph but the start."""
@@ -107,17 +127,3 @@ class PointerChase(Generator[PointerChaseParams]):
     def partial(self, hop: int) -> float:
         """Elimination: hop - 1 nodes before and after the start are known, and are not the answer."""
         return 1 / (self.params.n_nodes - 1 - 2 * (hop - 1))
-
-    def derivation(self, facts: Int, query: Int) -> tuple[int, ...]:
-        """The edges walked."""
-        row_of = {int(src): row for row, (src, _) in enumerate(facts)}
-        rows: list[int] = []
-        node, hop = (int(value) for value in query)
-        for _ in range(hop):
-            rows.append(row_of[node])
-            node = int(facts[rows[-1], 1])
-        return tuple(rows)
-
-
-def _look_up(table: Int, columns: Int) -> Int:
-    return np.take_along_axis(table, columns, axis=1)

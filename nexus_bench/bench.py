@@ -1,0 +1,100 @@
+"""How fast examples are made: one process, one core, the check against reserved worlds in, the disk apart."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import GENERATORS
+from nexus_bench.splits import BLOCK_GRAPHS, Splits
+from nexus_bench.task import make_task, task_defaults, task_keys
+
+_SEED = 0
+
+
+class Rate(NamedTuple):
+    """The speed of one family at one hop.
+
+    Attributes:
+        task: The family.
+        hop: Hops of every example.
+        n_facts: Facts a graph.
+        graphs_per_second: With one query a graph; also its examples a second.
+        n_queries: Of a graph, as the family's YAML has it.
+        examples_per_second: With that many queries a graph.
+    """
+
+    task: str
+    hop: int
+    n_facts: int
+    graphs_per_second: float
+    n_queries: int
+    examples_per_second: float
+
+
+def bench_generators(
+    tasks: tuple[str, ...], hops: tuple[int, ...], *, seconds: float, on_rate: Callable[[Rate], None]
+) -> list[Rate]:
+    """Time every family at every hop.
+
+    Args:
+        tasks: Names of families; none means all.
+        hops: Hop counts, each timed alone.
+        seconds: How long to time each.
+        on_rate: Told of each.
+
+    Raises:
+        ConfigError: A name is unknown, or no family can make any of the hops.
+    """
+    rates: list[Rate] = []
+    with _one_core():
+        for name in tasks or GENERATORS.names():
+            for hop in hops:
+                rates.append(_rate(name, hop, seconds))
+                on_rate(rates[-1])
+    return rates
+
+
+def _rate(name: str, hop: int, seconds: float) -> Rate:
+    sizes = _sizes(name, hop)
+    single, several = (make_task(sizes | extra, where="bench") for extra in ({"n_queries": 1}, {}))
+    speeds = []
+    for spec in (single, several):
+        splits = Splits(spec.generators(), seed=_SEED, n_val=spec.n_val, n_test=spec.n_test)
+        splits.train(0, BLOCK_GRAPHS)
+        done, begin = 1, time.perf_counter()
+        while time.perf_counter() - begin < seconds:
+            splits.train(done * BLOCK_GRAPHS, (done + 1) * BLOCK_GRAPHS)
+            done += 1
+        speeds.append((done - 1) * BLOCK_GRAPHS / (time.perf_counter() - begin))
+    generator = several.generator()
+    return Rate(name, hop, generator.n_facts, speeds[0], generator.n_queries, speeds[1] * generator.n_queries)
+
+
+def _sizes(name: str, hop: int) -> dict[str, object]:
+    """The family's defaults; where they are too small for the hop, the least size that is not."""
+    entry: dict[str, object] = {"task": name, "hops": hop}
+    try:
+        make_task(entry, where="bench")
+    except ConfigError:
+        if "n_nodes" not in task_keys(name).own:
+            raise
+        n_nodes = int(task_defaults(name)["n_nodes"])
+        return entry | {"n_nodes": max(n_nodes, 3 * hop)}
+    return entry
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Keep the process on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

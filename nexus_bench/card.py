@@ -1,0 +1,65 @@
+"""The dataset card: a README.md that people read and the `datasets` library understands."""
+
+from typing import Any
+
+import yaml
+
+from nexus_bench import __version__
+from nexus_bench.config import format_hops
+from nexus_bench.task import task_defaults
+
+_LIBRARY_SPLITS = {"val": "validation"}  # the names that the `datasets` library knows; others stay
+
+
+def dataset_card(manifest: dict[str, Any]) -> str:
+    """The card of a dataset.
+
+    Args:
+        manifest: Of the dataset, complete.
+
+    Returns:
+        Markdown after a YAML head that names each split's file.
+    """
+    files = [
+        {"split": _LIBRARY_SPLITS.get(split, split), "path": about["file"]}
+        for split, about in manifest["splits"].items()
+    ]
+    head = {
+        "pretty_name": f"nexus-bench {manifest['task']}, hops {format_hops(tuple(manifest['hops']))}",
+        "license": "mit",
+        "tags": ["multi-hop-reasoning", "synthetic"],
+        "configs": [{"config_name": "default", "data_files": files}],
+    }
+    schema = manifest["schema"]
+    rows = [f"| `{s}` | {manifest['n_graphs'][s]:,} | {a['n_examples']:,} |" for s, a in manifest["splits"].items()]
+    facts, query = (
+        ", ".join(f"{role['name']} ({role['vocabulary']})" for role in schema[key]) for key in ("fact", "query")
+    )
+    params = ", ".join(f"{name} {'null' if value is None else value}" for name, value in manifest["params"].items())
+    return "\n".join(
+        [
+            "---",
+            yaml.safe_dump(head, sort_keys=False).rstrip(),
+            "---",
+            "",
+            f"# {head['pretty_name']}",
+            "",
+            str(task_defaults(manifest["task"]).get("summary", "")),
+            "",
+            f"- a fact: {facts}",
+            f"- a query: {query}",
+            f"- the answer: {schema['answer']}, one of {schema['vocabularies'][schema['answer']]}",
+            f"- parameters: {params}; seed {manifest['seed']}",
+            f"- content SHA-256: `{manifest['content_sha256']}`",
+            "",
+            "An example is one query with the facts of its graph; `hop` is the true number of facts that derive the",
+            "answer. `nexus-bench verify` checks every file, label and split of this folder.",
+            "",
+            "| split | graphs | examples |",
+            "|---|---|---|",
+            *rows,
+            "",
+            f"Made by nexus-bench {__version__}, version {manifest['task_version']} of the task.",
+            "",
+        ]
+    )

@@ -1,0 +1,76 @@
+"""The command line: parse, call one function, print. What a command needs is imported when it runs."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from nexus_bench import __version__
+from nexus_bench.cli import data, training
+from nexus_bench.errors import NexusBenchError, UsageError
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="How many reasoning hops can one attention layer make, as a function of attention order?",
+)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code of what happened."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    os._exit(code)  # everything is written: taking PyTorch down would cost a second
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code; errors are told in one line on stderr.
+    """
+    try:
+        code = app(arguments, prog_name="nexus-bench", standalone_mode=False)
+    except NexusBenchError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _fail(f"{error.format_message().rstrip('.')}; see `nexus-bench -h`", UsageError.exit_code)
+    return code if isinstance(code, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"nexus-bench {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for command in (data.gen, data.verify, data.audit, data.show, training.train, training.report):
+    app.command()(command)
+app.command(name="list")(training.list_)
+bench = typer.Typer(help="Measure speed.", rich_markup_mode=None, no_args_is_help=True)
+bench.command(name="gen")(data.bench_gen)
+app.add_typer(bench, name="bench")
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _fail(message: str, code: int) -> int:
+    typer.echo(f"error: {message}", err=True)
+    return code

@@ -1,0 +1,147 @@
+"""Commands that make, check and show data; none of them needs PyTorch."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, Task, given, hops_of
+from nexus_bench.errors import GateError, UsageError, unknown_name
+
+
+def gen(
+    task: Task = "pointer_chase",
+    hops: Hops = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Training graphs.")] = 10_000,
+    n_test: Annotated[Optional[int], typer.Option(min=1, help="Test graphs.")] = None,
+    hop_ood: Annotated[Optional[str], typer.Option(help="A further test split with these hops.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Names the dataset.")] = 0,
+    out: Out = None,
+    file_format: Annotated[str, typer.Option("--format", help="npz, jsonl, csv or parquet.")] = "npz",
+    settings: Settings = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a dataset: a file a split, a card, and a manifest with their hashes."""
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.config import format_hops, parse_settings
+    from nexus_bench.formats import FORMATS
+    from nexus_bench.generate import write_dataset
+    from nexus_bench.show import as_text, show_example
+    from nexus_bench.streams import stream
+    from nexus_bench.task import make_task
+
+    if file_format not in FORMATS:
+        raise UsageError(unknown_name("format", file_format, FORMATS))
+    asked = given(hops=hops_of(hops), n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
+    spec = make_task({"task": task} | parse_settings(settings or []) | asked, where="gen")
+    folder = out or Path("runs/data") / f"{task}-hops{format_hops(spec.hops)}-seed{seed}"
+    n_graphs = n + spec.n_val + spec.n_test * len(spec.generators())
+    with progress(f"{folder}", n_graphs, quiet=quiet) as advance:
+        manifest = write_dataset(folder, spec, seed=seed, n_train=n, file_format=file_format, on_graphs=advance)
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "folder": str(folder), "manifest": manifest}))
+        return
+    generator = spec.generator()
+    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {generator.n_facts} facts a graph")
+    for split, about in manifest["splits"].items():
+        counts = f"{manifest['n_graphs'][split]:>10,} graphs {about['n_examples']:>11,} examples"
+        typer.echo(f"  {about['file']:<16}{counts} {about['n_bytes'] / 1e6:>9.1f} MB  sha256 {about['sha256'][:16]}")
+    typer.echo(f"  content         sha256 {manifest['content_sha256']}\n\none example")
+    first = generator.sample(1, stream("gen", task, seed))
+    typer.echo(as_text(show_example(generator, first)))
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A dataset folder from `gen`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a dataset: hashes, schema, labels and hops by the solver, repeats, overlap of splits, balance."""
+    from nexus_bench.verify import verify as check
+
+    rows = check(path)
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "folder": str(path), "splits": [row._asdict() for row in rows]}))
+        return
+    for row in rows:
+        counts = f"{row.n_graphs:>10,} graphs {row.n_examples:>11,} labels right {row.n_repeated_graphs:>9,} repeated"
+        typer.echo(f"{row.split:<10}{counts}   commonest answer {row.majority:.1%}")
+    typer.echo(f"{path}: every hash, label, hop and split is as it should be")
+
+
+def audit(
+    task: Annotated[str, typer.Argument(help="Task family.")],
+    hops: Hops = None,
+    n: Annotated[int, typer.Option("--n", min=1000, help="Examples to answer, at least.")] = 40_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the examples.")] = 0,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score every shortcut at every hop; exit 6 if one beats the ceiling that the family declares."""
+    from nexus_bench.audit import audit as score
+    from nexus_bench.cli.tables import audit_table, print_table
+    from nexus_bench.config import parse_settings
+    from nexus_bench.task import make_task
+
+    entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
+    generator = make_task(entry, where="audit").generator()
+    rows = score(generator, n_examples=n, seed=seed)
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "task": task, "rows": [row._asdict() for row in rows]}))
+    else:
+        print_table(audit_table(f"{task}, distractors {generator.distractors}", rows))
+    worst = [row for row in rows if row.beats]
+    if worst:
+        row = max(worst, key=lambda row: row.accuracy - row.ceiling)
+        scored = f"{row.guess} scores {row.accuracy:.3f} [{row.low:.3f}, {row.high:.3f}] at {row.hop} hops"
+        raise GateError(
+            f"{task}: {scored}, above its ceiling of {row.ceiling:.3f} ({len(worst)} of {len(rows)} guesses do); "
+            "mend the family or what it declares"
+        )
+
+
+def bench_gen(
+    tasks: Annotated[Optional[list[str]], typer.Argument(help="Task families; default all.")] = None,
+    hops: Annotated[str, typer.Option(help="Hop counts, each timed alone.")] = "3,6",
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each.")] = 1.0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Time the generators: one process, one core, the check against reserved worlds in, the disk apart."""
+    from nexus_bench.bench import bench_generators
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.tables import print_table, rate_table
+    from nexus_bench.generators.base import GENERATORS
+
+    asked = tuple(hops_of(hops) or ())
+    names = tuple(tasks or GENERATORS.names())
+    with progress("timing", len(names) * len(asked), quiet=quiet) as advance:
+        rates = bench_generators(names, asked, seconds=seconds, on_rate=lambda rate: advance(1))
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "rates": [rate._asdict() for rate in rates]}))
+    else:
+        print_table(rate_table(rates))
+
+
+def show(
+    task: Annotated[str, typer.Argument(help="Task family.")],
+    hops: Hops = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed shows another example.")] = 0,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one example: its facts, the chain that derives the answer, its flat tokens."""
+    from nexus_bench.config import parse_settings
+    from nexus_bench.show import as_text, show_example
+    from nexus_bench.streams import stream
+    from nexus_bench.task import make_task
+
+    entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
+    generator = make_task(entry, where="show").generator()
+    shown = show_example(generator, generator.sample(1, stream("show", task, seed)))
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "task": task, **shown._asdict()}))
+        return
+    typer.echo(as_text(shown))
+    typer.echo(f"flat    {shown.flat}\ntokens  {' '.join(str(token) for token in shown.tokens)}")

@@ -1,0 +1,34 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from nexus_bench.errors import ConfigError, UsageError
+
+Task = Annotated[str, typer.Option(help="Task family; see `nexus-bench list tasks`.")]
+Hops = Annotated[Optional[str], typer.Option(help="Hop counts: 3, 1-5 or 1,2,4.")]
+Settings = Annotated[Optional[list[str]], typer.Option("--set", help="Override a value: key=value; repeatable.")]
+Out = Annotated[Optional[Path], typer.Option(help="Output folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def hops_of(text: str | None, *, option: str = "--hops") -> list[int] | None:
+    """The hop counts of an option.
+
+    Raises:
+        UsageError: They cannot be read.
+    """
+    from nexus_bench.config import parse_hops
+
+    try:
+        return None if text is None else list(parse_hops(text))
+    except ConfigError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,55 @@
+"""Tables on stdout."""
+
+from rich.console import Console
+from rich.table import Table
+
+from nexus_bench.audit import Audited
+from nexus_bench.bench import Rate
+
+
+def print_table(table: Table) -> None:
+    """To stdout, as wide as it needs where stdout is not a terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    console.print(table)
+
+
+def audit_table(title: str, rows: list[Audited]) -> Table:
+    """A row a hop and guess; what beats its ceiling is marked."""
+    table = Table(title=title, title_justify="left")
+    for name in ("hop", "guess"):
+        table.add_column(name)
+    for name in ("n", "accuracy", "95% interval", "ceiling", ""):
+        table.add_column(name, justify="right")
+    for i, row in enumerate(rows):
+        ends = i + 1 == len(rows) or rows[i + 1].hop != row.hop
+        table.add_row(
+            str(row.hop),
+            row.guess,
+            f"{row.n_examples:,}",
+            f"{row.accuracy:.4f}",
+            f"{row.low:.4f} to {row.high:.4f}",
+            f"{row.ceiling:.4f}",
+            "BEATS IT" if row.beats else "ok",
+            end_section=ends,
+        )
+    return table
+
+
+def rate_table(rates: list[Rate]) -> Table:
+    """A row a family and hop."""
+    table = Table(title="examples made a second, one process on one core", title_justify="left")
+    table.add_column("task")
+    for name in ("hops", "facts", "1 query a graph", "queries", "with that many"):
+        table.add_column(name, justify="right")
+    for rate in rates:
+        table.add_row(
+            rate.task,
+            str(rate.hop),
+            str(rate.n_facts),
+            f"{rate.graphs_per_second:,.0f}",
+            str(rate.n_queries),
+            f"{rate.examples_per_second:,.0f}",
+        )
+    return table

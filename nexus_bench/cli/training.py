@@ -1,0 +1,103 @@
+"""Commands that train, and that report what was trained."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, given, hops_of
+from nexus_bench.errors import FailedCellsError, UsageError, unknown_name
+
+
+def train(
+    suite: Annotated[Optional[str], typer.Argument(help="A YAML file or a bundled suite; default quick.")] = None,
+    task: Annotated[Optional[str], typer.Option(help="Without a suite: the task.")] = None,
+    hops: Hops = None,
+    attention: Annotated[Optional[str], typer.Option(help="Without a suite: the attention.")] = None,
+    order: Annotated[Optional[str], typer.Option(help="Attention orders, as 1,2,3.")] = None,
+    data: Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`, instead of a task.")] = None,
+    seeds: Annotated[Optional[int], typer.Option(min=1, help="How many seeds.")] = None,
+    settings: Settings = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[Optional[int], typer.Option(min=0, help="Processes; default one a core, 0 none.")] = None,
+    out: Out = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which cells, and how long they take.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the grid of a suite, then print and write its report."""
+    from nexus_bench.config import parse_settings
+    from nexus_bench.display import Display, print_plan, print_report
+    from nexus_bench.report import build_report, write_report
+    from nexus_bench.results import RunFolder
+    from nexus_bench.runner import available_cores, choose_device, estimate_seconds, make_plan, run_plan
+    from nexus_bench.suite import make_suite, select_suite
+
+    overrides = parse_settings(settings or [])
+    overrides |= parse_settings([] if order is None else [f"order={order}"])
+    overrides |= given(hops=hops_of(hops), seeds=seeds)
+    config, where = select_suite(suite, task=task, attention=attention, data=data, settings=overrides)
+    grid = make_suite(config, where=where)
+    folder = RunFolder(out or Path("runs") / grid.name)
+    plan = make_plan(grid, folder)
+    n_workers = available_cores() if workers is None else workers
+    chosen = choose_device(device)
+    if dry_run:
+        print_plan(plan, estimate_seconds(plan, device=chosen, data=data), n_workers=n_workers)
+        return
+    with Display(plan, quiet=quiet) as display:
+        failures = run_plan(plan, folder, device=chosen, n_workers=n_workers, data=data, on_event=display.on_event)
+    report = build_report(folder.read_results())
+    paths = [folder.results_csv, *write_report(report, folder.path)]
+    print_report(report, paths)
+    if failures:
+        raise FailedCellsError(
+            f"{len(failures)} of {len(grid.cells)} cells failed, as told above; the same command tries them again"
+        )
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    out: Out = None,
+    file_format: Annotated[
+        Optional[str], typer.Option("--format", help="csv, md or json: to stdout, no files.")
+    ] = None,
+) -> None:
+    """Rebuild the report of one or several runs from their results.csv alone."""
+    import pandas as pd
+
+    from nexus_bench.display import print_report
+    from nexus_bench.report import build_report, to_csv, to_json, to_markdown, write_report
+    from nexus_bench.results import RunFolder
+
+    writers = {"csv": to_csv, "json": to_json, "md": to_markdown}
+    if file_format is not None and file_format not in writers:
+        raise UsageError(unknown_name("format", file_format, writers))
+    if len(runs) > 1 and out is None and file_format is None:
+        raise UsageError("a report of several runs needs a folder of its own; give --out")
+    built = build_report(pd.concat([RunFolder(run).read_results() for run in runs], ignore_index=True))
+    if file_format is not None:
+        typer.echo(writers[file_format](built), nl=False)
+        return
+    print_report(built, write_report(built, out or runs[0]))
+
+
+def list_(
+    what: Annotated[Optional[str], typer.Argument(help="tasks, attentions or suites; default all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what can be trained."""
+    from nexus_bench.catalogue import KINDS, catalogue
+
+    if what is not None and what not in KINDS:
+        raise UsageError(unknown_name("kind", what, KINDS))
+    listed = {kind: catalogue(kind) for kind in ([what] if what else KINDS)}
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, **{k: [e._asdict() for e in v] for k, v in listed.items()}}))
+        return
+    for kind, entries in listed.items():
+        typer.echo(kind)
+        for entry in entries:
+            typer.echo(f"  {entry.name:<16} {entry.summary}")
+            for option in entry.options:
+                typer.echo(f"    {option}")

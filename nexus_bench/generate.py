@@ -1,0 +1,166 @@
+"""Dataset folders, written: drawn block by block and streamed to disk, whole or not at all."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexus_bench.card import dataset_card
+from nexus_bench.dataset import (
+    FORMAT_VERSION,
+    MANIFEST,
+    ContentHash,
+    Manifest,
+    manifest_sha256,
+    read_dataset,
+    read_manifest,
+)
+from nexus_bench.errors import StorageError, UsageError
+from nexus_bench.files import sha256_of_file, to_json, write_atomic
+from nexus_bench.formats import FORMATS
+from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.splits import BLOCK_GRAPHS, TEST, TRAIN, VAL, Splits, world_ids
+from nexus_bench.task import TaskSpec
+
+OnGraphs = Callable[[int], None]
+
+_CHUNK_GRAPHS = 8 * BLOCK_GRAPHS  # written at a time; no byte depends on it
+
+
+def write_dataset(
+    folder: Path,
+    spec: TaskSpec,
+    *,
+    seed: int,
+    n_train: int,
+    file_format: str,
+    chunk_graphs: int = _CHUNK_GRAPHS,
+    on_graphs: OnGraphs = lambda n_graphs: None,
+) -> Manifest:
+    """Write a dataset folder, whole or not at all; memory does not grow with `n_train` but for 8 bytes a graph.
+
+    A folder that already holds the same dataset is checked and kept.
+
+    Args:
+        folder: Where; a file or another dataset there is kept, and is an error.
+        spec: The task.
+        seed: Names the dataset.
+        n_train: Training graphs.
+        file_format: One of FORMATS.
+        chunk_graphs: Graphs in memory at a time; no byte depends on it.
+        on_graphs: Told how many more graphs are written.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ConfigError: The task has too few distinct graphs, or the format needs a package that is missing.
+        CorruptArtefactError: The folder holds the same dataset, damaged.
+        StorageError: The disk is full or the folder cannot be written.
+        UsageError: The folder holds something else.
+    """
+    laws = spec.generators()
+    n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
+    n_graphs |= {name: spec.n_test for name in laws if name != "iid"}
+    request: Manifest = {
+        "format_version": FORMAT_VERSION,
+        "task_version": laws["iid"].version,
+        "seed": seed,
+        "file_format": file_format,
+        "n_graphs": n_graphs,
+        **{
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in spec.model_dump(
+                include={"task", "hops", "params", "hop_ood", "size_ood", "hop_query"}
+            ).items()
+        },
+    }
+    if _holds_files(folder):
+        return _keep_same(folder, request)
+    splits = Splits(laws, seed=seed, n_val=spec.n_val, n_test=spec.n_test)
+    unfinished = folder.parent / f".{folder.name}.unfinished"
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a gen that was killed
+        unfinished.mkdir(parents=True)
+        content = ContentHash()
+        files = {}
+        for split, count in n_graphs.items():
+            path = unfinished / f"{split}.{file_format}"
+            files[split] = _write_split(
+                path, split, _chunks(splits, split, count, chunk_graphs), count, content, on_graphs
+            )
+        manifest = request | {
+            "schema": _schema_as_json(laws["iid"]),
+            "splits": files,
+            "content_sha256": content.hexdigest(),
+        }
+        manifest["manifest_sha256"] = manifest_sha256(manifest)
+        write_atomic(unfinished / "README.md", dataset_card(manifest))
+        write_atomic(unfinished / MANIFEST, to_json(manifest))
+        unfinished.replace(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"{folder}: cannot be written: {reason}; free some space or choose another --out") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return manifest
+
+
+def _chunks(splits: Splits, split: str, n_graphs: int, chunk_graphs: int) -> Iterator[Examples]:
+    if split == TRAIN:
+        for start in range(0, n_graphs, chunk_graphs):
+            yield splits.train(start, min(start + chunk_graphs, n_graphs))
+    else:
+        yield splits.held_out[split].examples
+
+
+def _write_split(
+    path: Path, split: str, chunks: Iterator[Examples], n_graphs: int, content: ContentHash, on_graphs: OnGraphs
+) -> Manifest:
+    writer = FORMATS[path.suffix[1:]].writer(path, n_graphs)
+    ids, n_examples = [], 0
+    for examples in chunks:
+        writer.write(examples)
+        content.add(split, examples)
+        ids.append(world_ids(examples.facts))
+        n_examples += examples.answer.size
+        on_graphs(examples.n_graphs)
+    writer.close()
+    return {
+        "file": path.name,
+        "sha256": sha256_of_file(path),
+        "n_bytes": path.stat().st_size,
+        "n_examples": n_examples,
+        "n_repeated_graphs": n_graphs - len(np.unique(np.concatenate(ids))),
+    }
+
+
+def _schema_as_json(generator: Generator[Any]) -> Manifest:
+    schema = generator.schema
+    return {
+        "fact": [role._asdict() for role in schema.fact],
+        "query": [role._asdict() for role in schema.query],
+        "answer": schema.answer,
+        "vocabularies": schema.vocabularies,
+    }
+
+
+def _holds_files(folder: Path) -> bool:
+    try:
+        return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be read: {error.strerror}; choose another --out") from error
+
+
+def _keep_same(folder: Path, request: Manifest) -> Manifest:
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(f"{folder}: holds something else, which is kept; choose another --out")
+    manifest = read_manifest(folder)
+    differs = [key for key, value in request.items() if manifest.get(key) != value]
+    if differs:
+        raise UsageError(
+            f"{folder}: holds another dataset (its {', '.join(differs)} differs), which is kept; choose another --out"
+        )
+    return read_dataset(folder).manifest

@@ -1,0 +1,107 @@
+"""A hop count as marks: k ones and then zeros, so that a larger hop count brings no unseen symbol."""
+
+from typing import Any
+
+import numpy as np
+
+from nexus_bench.generators.base import Examples, Generator, Role, Schema, Solution
+from nexus_bench.streams import Int, Mask
+
+MARK = "mark"
+
+
+class UnaryHops(Generator[Any]):
+    """A family whose query says the hop count in marks; the worlds, the answers and the streams stay the same.
+
+    Families whose query has no hop count stay as they are.
+
+    Args:
+        inner: The family, whose query holds the hop count as a number.
+    """
+
+    def __init__(self, inner: Generator[Any]) -> None:
+        self.inner = inner
+        self.name = inner.name  # type: ignore[misc]  # a class's own for families, an object's here
+        self.version = inner.version  # type: ignore[misc]
+        self._column = [role.vocabulary for role in inner.schema.query].index("hop") if _says_hop(inner) else None
+        super().__init__(inner.params, inner.hops, largest_hop=inner.largest_hop)
+
+    @property
+    def max_hop(self) -> int:
+        """As in the family."""
+        return self.inner.max_hop
+
+    def advice_for_hop(self, hop: int) -> str:
+        """As in the family."""
+        return self.inner.advice_for_hop(hop)
+
+    @property
+    def n_queries(self) -> int:
+        """As in the family."""
+        return self.inner.n_queries
+
+    @property
+    def distractors(self) -> str:
+        """As in the family."""
+        return self.inner.distractors
+
+    @property
+    def schema(self) -> Schema:
+        """The hop's role becomes as many marks as the largest hop."""
+        schema = self.inner.schema
+        if self._column is None:
+            return schema
+        marks = tuple(Role(f"mark{i}", MARK) for i in range(1, self.largest_hop + 1))
+        query = schema.query[: self._column] + schema.query[self._column + 1 :] + marks
+        sizes = {name: size for name, size in schema.vocabularies.items() if name != "hop"}
+        return Schema(schema.fact, query, schema.answer, sizes | {MARK: 2})
+
+    @property
+    def n_facts(self) -> int:
+        """As in the family."""
+        return self.inner.n_facts
+
+    @property
+    def n_worlds(self) -> int:
+        """As in the family."""
+        return self.inner.n_worlds
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """The family's examples, their hop counts written as marks."""
+        examples = self.inner.sample(n_graphs, rng)
+        if self._column is None:
+            return examples
+        hop = examples.query[:, :, self._column, None]
+        marks = (np.arange(self.largest_hop) < hop).astype(np.int32)
+        others = np.delete(examples.query, self._column, axis=2)
+        return examples._replace(query=np.concatenate([others, marks], axis=2))
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """As the family, from the number of marks."""
+        return self.inner.solve(facts, self._numbered(query))
+
+    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
+        """As in the family."""
+        return self.inner.alike(facts, self._numbered(query), solution, at)
+
+    def chance(self, hop: int) -> float:
+        """As in the family."""
+        return self.inner.chance(hop)
+
+    def partial(self, hop: int) -> float:
+        """As in the family."""
+        return self.inner.partial(hop)
+
+    def symbol(self, vocabulary: str, index: int) -> str:
+        """A mark is a stroke, its absence a dot."""
+        return ".|"[index] if vocabulary == MARK else self.inner.symbol(vocabulary, index)
+
+    def _numbered(self, query: Int) -> Int:
+        if self._column is None:
+            return query
+        hop = query[:, :, -self.largest_hop :].sum(axis=2, dtype=np.int32)
+        return np.insert(query[:, :, : -self.largest_hop], self._column, hop, axis=2)
+
+
+def _says_hop(generator: Generator[Any]) -> bool:
+    return any(role.vocabulary == "hop" for role in generator.schema.query)

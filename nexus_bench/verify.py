@@ -1,0 +1,197 @@
+"""A dataset folder checked again from its facts: hashes, schema, labels, hops, repeats, overlap, balance."""
+
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nexus_bench.dataset import ContentHash, Manifest, read_manifest, spec_of
+from nexus_bench.errors import CorruptArtefactError
+from nexus_bench.files import sha256_of_file
+from nexus_bench.formats import FORMATS
+from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.splits import TRAIN, WorldIds, among, world_ids
+from nexus_bench.streams import Mask
+from nexus_bench.task import IID
+
+_CHUNK_GRAPHS = 4096  # solved at a time
+_SIGMAS = 6.0  # a share further than this from what is declared is not chance
+
+
+class Verified(NamedTuple):
+    """What was checked of one split.
+
+    Attributes:
+        split: Its name.
+        n_graphs: Graphs.
+        n_examples: Labels solved again.
+        n_repeated_graphs: Graphs whose facts occurred before in the split; counted, not an error.
+        majority: Share of the most common answer, at the hop where it is largest.
+    """
+
+    split: str
+    n_graphs: int
+    n_examples: int
+    n_repeated_graphs: int
+    majority: float
+
+
+def verify(folder: Path) -> list[Verified]:
+    """Check a dataset folder.
+
+    Returns:
+        A row a split.
+
+    Raises:
+        ConfigError: Another version of the task made it.
+        CorruptArtefactError: Something is wrong; the message names the first bad row.
+        StorageError: The folder cannot be read.
+    """
+    manifest = read_manifest(folder)
+    laws = spec_of(manifest).generators()
+    content = ContentHash()
+    worlds: dict[str, WorldIds] = {}
+    rows, edited = [], []
+    for split, about in manifest["splits"].items():
+        path = folder / about["file"]
+        is_edited = sha256_of_file(path) != about["sha256"]
+        examples = _read(path, manifest, is_edited)
+        check = _Check(path, split, laws.get(split, laws[IID]), laws[IID], examples)
+        check.schema(manifest["n_graphs"][split])
+        check.graphs()
+        check.labels()
+        if is_edited:
+            edited.append(path)
+            continue
+        content.add(split, examples)
+        worlds[split] = world_ids(examples.facts)
+        n_repeated = examples.n_graphs - len(np.unique(worlds[split]))
+        if n_repeated != about["n_repeated_graphs"]:
+            check.fail(f"{n_repeated} graphs repeat, the manifest says {about['n_repeated_graphs']}")
+        rows.append(Verified(split, examples.n_graphs, examples.answer.size, n_repeated, check.balance()))
+    if edited:
+        raise CorruptArtefactError(
+            f"{edited[0]}: was edited: its hash does not match, though every row in it is right; run gen again"
+        )
+    _check_overlap(folder, manifest, worlds)
+    if content.hexdigest() != manifest["content_sha256"]:
+        raise CorruptArtefactError(f"{folder}: the content hash of the manifest is of other examples; run gen again")
+    return rows
+
+
+class _Check:
+    """The checks of one file, each of which names the first bad row."""
+
+    def __init__(
+        self, path: Path, split: str, law: Generator[Any], trained: Generator[Any], examples: Examples
+    ) -> None:
+        self.path, self.split, self.law, self.examples = path, split, law, examples
+        self._schema = trained.schema  # a larger graph must do with the symbols of training
+
+    def fail(self, what: str) -> None:
+        raise CorruptArtefactError(f"{self.path}: {what}; run gen again")
+
+    def schema(self, n_graphs: int) -> None:
+        """Shapes as declared, ids within their vocabularies, hops among those asked for."""
+        law, schema, examples = self.law, self._schema, self.examples
+        shape = (n_graphs, law.n_queries)
+        wanted = ((n_graphs, law.n_facts, len(schema.fact)), (*shape, len(schema.query)), shape, shape)
+        for name, array, expected in zip(Examples._fields, examples, wanted, strict=True):
+            if array.shape != expected:
+                self.fail(f"{name} must have the shape {expected}, got {array.shape}")
+        for name, array, roles in (("facts", examples.facts, schema.fact), ("query", examples.query, schema.query)):
+            for column, role in enumerate(roles):
+                size = schema.vocabularies[role.vocabulary]
+                values = array[:, :, column]
+                outside = np.logical_or(values < 0, values >= size).any(axis=1)
+                self._no(np.asarray(outside), f"{name}: {role.name} is not in 0..{size - 1}")
+        bad = (examples.answer < 0) | (examples.answer >= schema.n_classes)
+        self._no_query(bad, f"answer is not in 0..{schema.n_classes - 1}")
+        self._no_query(~np.isin(examples.hop, law.hops), f"hop is not among those asked for, {list(law.hops)}")
+
+    def graphs(self) -> None:
+        """No fact twice in a graph, no query twice."""
+        self._no(_has_twins(self.examples.facts), "a fact stands twice in the graph")
+        self._no(_has_twins(self.examples.query), "a query is asked twice of the graph")
+
+    def labels(self) -> None:
+        """Answers and hops as the solver derives them from the facts, as many different facts as there are hops."""
+        for start in range(0, self.examples.n_graphs, _CHUNK_GRAPHS):
+            part = self.examples.take(slice(start, start + _CHUNK_GRAPHS))
+            solution = self.law.solve(part.facts, part.query)
+            for name, given, derived in (("answer", part.answer, solution.answer), ("hop", part.hop, solution.hop)):
+                write = self._answer if name == "answer" else str
+                bad = given != derived
+                g, q = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+                self._no_query(bad, f"{name} is {write(given[g, q])}, the facts give {write(derived[g, q])}", start)
+
+    def balance(self) -> float:
+        """No answer more common than `chance` allows, every hop equally common; the largest share of an answer."""
+        answer, hop, n = self.examples.answer, self.examples.hop, self.examples.hop.size
+        largest = 0.0
+        for k in self.law.hops:
+            here = hop == k
+            expected = 1 / len(self.law.hops)
+            if abs(here.mean() - expected) > _SIGMAS * np.sqrt(expected * (1 - expected) / n):
+                self.fail(f"hop {k} is asked in {here.mean():.1%} of the examples, {expected:.1%} are its share")
+            counts = np.bincount(answer[here], minlength=1)
+            share, chance = counts.max() / counts.sum(), self.law.chance(k)
+            if share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / counts.sum()):
+                name = self.law.symbol(self._schema.answer, int(counts.argmax()))
+                self.fail(f"at {k} hops {share:.1%} of the answers are {name}; by chance at most {chance:.1%} can be")
+            largest = max(largest, float(share))
+        return largest
+
+    def _no(self, bad: Mask, what: str) -> None:
+        if bad.any():
+            graph = int(bad.argmax())
+            self.fail(f"{self._row(graph, 0)}(graph {graph}): {what}")
+
+    def _answer(self, answer: np.int32) -> str:
+        return "nothing" if answer < 0 else self.law.symbol(self._schema.answer, int(answer))
+
+    def _no_query(self, bad: Mask, what: str, first_graph: int = 0) -> None:
+        if bad.any():
+            graph, query = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
+            at = first_graph + graph
+            self.fail(f"{self._row(at, query)}(graph {at}, query {query}): {what}")
+
+    def _row(self, graph: int, query: int) -> str:
+        """Where a file of rows has it, counted from 1, the head of a CSV not counted."""
+        return f"row {graph * self.law.n_queries + query + 1} "
+
+
+def _read(path: Path, manifest: Manifest, is_edited: bool) -> Examples:
+    try:
+        return FORMATS[manifest["file_format"]].read(path)
+    except (ValueError, KeyError, IndexError, EOFError, OSError, zipfile.BadZipFile) as error:
+        state = "is truncated or edited" if is_edited else "is damaged"
+        raise CorruptArtefactError(f"{path}: {state}: cannot be read; run gen again") from error
+
+
+def _check_overlap(folder: Path, manifest: Manifest, worlds: dict[str, WorldIds]) -> None:
+    """No world of one split in another; training is compared last, since it is drawn last."""
+    names = [name for name in worlds if name != TRAIN] + [TRAIN]
+    for i, name in enumerate(names):
+        for other in names[:i]:
+            shared = among(worlds[name], np.sort(worlds[other]))
+            if shared.any():
+                graph = int(shared.argmax())
+                raise CorruptArtefactError(
+                    f"{folder / manifest['splits'][name]['file']}: graph {graph} has the facts of a graph "
+                    f"of {other}: {int(shared.sum())} such; run gen again"
+                )
+
+
+def _has_twins(tuples: np.ndarray) -> Mask:
+    """Whether a row (g, n, c) holds the same tuple twice: array (g)."""
+    size = int(tuples.max()) + 1
+    key = np.zeros(tuples.shape[:2], dtype=np.int64)
+    for column in range(tuples.shape[2]):
+        key = key * size + tuples[:, :, column]
+    if float(size) ** tuples.shape[2] >= 2.0**63:  # too wide for one number: compare as bytes
+        key = np.array([[row.tobytes() for row in graph] for graph in tuples])
+    key = np.sort(key, axis=1)
+    twins: Mask = (key[:, 1:] == key[:, :-1]).any(axis=1)
+    return twins

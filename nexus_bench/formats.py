@@ -132,7 +132,7 @@ def _pyarrow() -> tuple[Any, Any]:
 
 
 def _read_npz(path: Path) -> Examples:
-    with np.load(path) as arrays:
+    with path.open("rb") as file, np.load(file) as arrays:
         return Examples(*(arrays[name] for name in Examples._fields))
 
 

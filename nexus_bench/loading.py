@@ -61,7 +61,7 @@ class LoadedDataset:
         import torch
         from torch.utils.data import Dataset as TorchDataset
 
-        tensors = {name: torch.from_numpy(array).long() for name, array in self[split]._asdict().items()}
+        tensors = {name: torch.tensor(array, dtype=torch.int64) for name, array in self[split]._asdict().items()}
 
         class Graphs(TorchDataset[dict[str, "Tensor"]]):
             def __len__(self) -> int:

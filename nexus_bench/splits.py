@@ -97,9 +97,10 @@ def world_ids(facts: Int) -> WorldIds:
     Returns:
         Array (g).
     """
-    fact = np.zeros(facts.shape[:2], dtype=np.uint64)
-    for role in range(facts.shape[2]):
-        fact = fact * _MULTIPLIER + facts[:, :, role].astype(np.uint64)
+    fact = facts[:, :, 0].astype(np.uint64)
+    for role in range(1, facts.shape[2]):
+        fact *= _MULTIPLIER
+        fact += facts[:, :, role].astype(np.uint64)
     ids: WorldIds = _mix(_mix(fact).sum(axis=1, dtype=np.uint64))
     return ids
 
@@ -118,6 +119,9 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 def _mix(words: WorldIds) -> WorldIds:
     """The SplitMix64 step (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators")."""
     words = words + _MULTIPLIER
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    words ^= words >> np.uint64(30)
+    words *= np.uint64(0xBF58476D1CE4E5B9)
+    words ^= words >> np.uint64(27)
+    words *= np.uint64(0x94D049BB133111EB)
+    words ^= words >> np.uint64(31)
+    return words

@@ -43,7 +43,9 @@ def permutations(rng: np.random.Generator, n_rows: int, n: int, *, k: int | None
         Array (n_rows, k).
     """
     low = np.uint64((1 << (n - 1).bit_length()) - 1)
-    keys = (_words(rng, n_rows, n) & ~low) | np.arange(n, dtype=np.uint64)
+    keys = _words(rng, n_rows, n)
+    keys &= ~low
+    keys |= np.arange(n, dtype=np.uint64)
     keys.sort(axis=1)
     return (keys[:, :k] & low).astype(np.int32)
 

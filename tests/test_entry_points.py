@@ -1,0 +1,112 @@
+"""Another package brings a task and an attention of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+PYPROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "their-package"
+version = "1"
+
+[project.entry-points."nexus_bench.tasks"]
+backwards = "their_package.backwards"
+
+[project.entry-points."nexus_bench.attentions"]
+uniform = "their_package.uniform"
+"""
+
+TASK = '''
+from nexus_bench.generators.base import GENERATORS
+from nexus_bench.generators.pointer_chase import PointerChase
+
+
+@GENERATORS.register
+class Backwards(PointerChase):
+    """Follow the edges, and call it backwards."""
+
+    name = "backwards"
+'''
+
+ATTENTION = '''
+from torch import nn
+
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+
+
+@ATTENTIONS.register
+class Uniform(Attention[AttentionOptions]):
+    """The mean of all keys' values."""
+
+    name = "uniform"
+    version = 1
+    Options = AttentionOptions
+
+    def __init__(self, d_model, n_heads, options):
+        super().__init__(d_model, n_heads, options)
+        self.value = nn.Linear(d_model, d_model)
+
+    def forward(self, x, mask):
+        return self.value(x[:, : mask.n_keys]).mean(dim=1, keepdim=True).expand_as(x)
+'''
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder of installed packages that holds theirs."""
+    package = tmp_path / "source" / "their_package"
+    package.mkdir(parents=True)
+    (tmp_path / "source" / "pyproject.toml").write_text(PYPROJECT)
+    (package / "__init__.py").write_text("")
+    (package / "backwards.py").write_text(TASK)
+    (package / "backwards.yaml").write_text("task: backwards\nsummary: Theirs.\nhops: 1-2\nn_nodes: 9\n")
+    (package / "uniform.py").write_text(ATTENTION)
+    install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    target = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", *install, "--target", str(target), str(tmp_path / "source")],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return target
+
+
+def call(site: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    line = [sys.executable, "-m", "nexus_bench", *arguments]
+    environment = {"PYTHONPATH": f"{site}:{ROOT}", "PATH": "/usr/bin:/bin"}
+    return subprocess.run(line, cwd=site.parent, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.slow
+def test_installed_entries_are_listed_generated_and_trained(site: Path) -> None:
+    listed = json.loads(call(site, "list", "--json").stdout)
+    assert "backwards" in [task["name"] for task in listed["tasks"]]
+    assert "uniform" in [attention["name"] for attention in listed["attentions"]]
+    made = call(site, "gen", "--task", "backwards", "--n", "30", "--n-test", "9", "--out", "d")
+    assert made.returncode == 0 and "9 facts a graph" in made.stdout, made.stderr
+    assert call(site, "verify", "d").returncode == 0
+    train = ["train", "--task", "backwards", "--attention", "uniform", "--seeds", "1", "--set", "steps=3"]
+    trained = call(site, *train, "--workers", "1")
+    assert trained.returncode == 0, trained.stderr
+    assert "uniform" in trained.stdout
+
+
+@pytest.mark.slow
+def test_an_entry_point_that_cannot_be_imported_is_named(site: Path) -> None:
+    (site / "their_package" / "backwards.py").write_text("import nothing_of_the_kind\n")
+    failed = call(site, "list", "tasks")
+    assert failed.returncode == 3
+    assert failed.stderr.startswith(
+        "error: entry point backwards = their_package.backwards of nexus_bench.tasks cannot"
+    )
+    assert failed.stderr.count("\n") == 1

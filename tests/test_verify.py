@@ -1,0 +1,157 @@
+"""`verify` finds what is wrong in a dataset, whoever made it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nexus_bench.dataset import ContentHash, manifest_sha256
+from nexus_bench.errors import CorruptArtefactError
+from nexus_bench.files import sha256_of_file, to_json
+from nexus_bench.formats import FORMATS
+from nexus_bench.generate import write_dataset
+from nexus_bench.generators.base import Examples
+from nexus_bench.splits import world_ids
+from nexus_bench.task import TaskSpec, make_task
+from nexus_bench.verify import verify
+
+Change = Callable[[dict[str, Examples]], None]
+
+
+def forge(folder: Path, change: Change) -> None:
+    """Change examples and mend every hash, as another tool could have made them."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    file_format = FORMATS[manifest["file_format"]]
+    parts = {split: file_format.read(folder / about["file"]) for split, about in manifest["splits"].items()}
+    change(parts)
+    content = ContentHash()
+    for split, examples in parts.items():
+        path = folder / manifest["splits"][split]["file"]
+        path.unlink()
+        writer = file_format.writer(path, examples.n_graphs)
+        writer.write(examples)
+        writer.close()
+        content.add(split, examples)
+        n_repeated = examples.n_graphs - len(np.unique(world_ids(examples.facts)))
+        manifest["splits"][split] |= {"sha256": sha256_of_file(path), "n_repeated_graphs": n_repeated}
+    manifest["content_sha256"] = content.hexdigest()
+    (folder / "manifest.json").write_text(to_json(manifest | {"manifest_sha256": manifest_sha256(manifest)}))
+
+
+def a_wrong_label(parts: dict[str, Examples]) -> None:
+    parts["val"].answer[4, 2] = (parts["val"].answer[4, 2] + 1) % 33
+
+
+def a_wrong_hop(parts: dict[str, Examples]) -> None:
+    parts["test"].hop[5, 1] = parts["test"].hop[5, 1] % 3 + 1
+
+
+def an_unknown_symbol(parts: dict[str, Examples]) -> None:
+    parts["train"].facts[7, 3, 1] = 33
+
+
+def an_unknown_answer(parts: dict[str, Examples]) -> None:
+    parts["train"].answer[7, 3] = -1
+
+
+def a_fact_twice(parts: dict[str, Examples]) -> None:
+    parts["test"].facts[2, 0] = parts["test"].facts[2, 1]
+
+
+def a_query_twice(parts: dict[str, Examples]) -> None:
+    parts["test"].query[2, 0] = parts["test"].query[2, 1]
+
+
+def a_test_graph_in_training(parts: dict[str, Examples]) -> None:
+    for whole, other in zip(parts["train"], parts["test"], strict=True):
+        whole[11] = other[3]
+    parts["train"].facts[11] = parts["train"].facts[11, ::-1]
+
+
+def one_hop_only(parts: dict[str, Examples]) -> None:
+    keep = np.flatnonzero(parts["train"].hop[:, 0] == 1)
+    pick = np.resize(keep, parts["train"].n_graphs)
+    for whole in parts["train"]:
+        whole[:] = whole[pick]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_dataset_as_it_was_made_is_right(file_format: str, tmp_path: Path, small_spec: TaskSpec) -> None:
+    write_dataset(tmp_path / "d", small_spec, seed=3, n_train=50, file_format=file_format)
+    rows = {row.split: row for row in verify(tmp_path / "d")}
+    assert {split: row.n_examples for split, row in rows.items()} == {"train": 250, "val": 35, "test": 65}
+    assert all(row.n_repeated_graphs == 0 for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (a_wrong_label, r"val.csv: row 23 \(graph 4, query 2\): answer is node\d+, the facts give node\d+"),
+        (a_wrong_hop, r"test.csv: row 27 \(graph 5, query 1\): hop is \d, the facts give \d"),
+        (an_unknown_symbol, r"train.csv: row 36 \(graph 7\): facts: dst is not in 0\.\.32"),
+        (an_unknown_answer, r"train.csv: row 39 \(graph 7, query 3\): answer is not in 0\.\.32"),
+        (a_fact_twice, r"test.csv: row 11 \(graph 2\): a fact stands twice in the graph"),
+        (a_query_twice, r"test.csv: row 11 \(graph 2\): a query is asked twice of the graph"),
+        (a_test_graph_in_training, r"train.csv: graph 11 has the facts of a graph of test: 1 such"),
+    ],
+)
+def test_a_forged_dataset_is_found_out(change: Change, message: str, tmp_path: Path, small_spec: TaskSpec) -> None:
+    write_dataset(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="csv")
+    forge(tmp_path / "d", change)
+    with pytest.raises(CorruptArtefactError, match=message):
+        verify(tmp_path / "d")
+
+
+def test_a_dataset_of_one_hop_alone_is_not_balanced(tmp_path: Path) -> None:
+    spec = make_task({"task": "pointer_chase", "hops": "1-3", "n_queries": 1, "n_val": 9, "n_test": 9}, where="test")
+    write_dataset(tmp_path / "d", spec, seed=3, n_train=600, file_format="npz")
+    forge(tmp_path / "d", one_hop_only)
+    with pytest.raises(CorruptArtefactError, match=r"hop 1 is asked in 100.0% of the examples, 33.3% are its share"):
+        verify(tmp_path / "d")
+
+
+def test_an_edited_file_names_its_row_although_its_hash_is_wrong_already(tmp_path: Path, small_spec: TaskSpec) -> None:
+    folder = tmp_path / "d"
+    write_dataset(folder, small_spec, seed=3, n_train=50, file_format="jsonl")
+    lines = (folder / "test.jsonl").read_text().splitlines()
+    row = json.loads(lines[40])
+    lines[40] = json.dumps(row | {"answer": (row["answer"] + 1) % 33}, separators=(",", ":"))
+    (folder / "test.jsonl").write_text("\n".join(lines) + "\n")
+    with pytest.raises(CorruptArtefactError, match=r"row 41 \(graph 8, query 0\): answer is node"):
+        verify(folder)
+
+
+def test_an_edit_that_changes_no_example_is_told_as_such(tmp_path: Path, small_spec: TaskSpec) -> None:
+    folder = tmp_path / "d"
+    write_dataset(folder, small_spec, seed=3, n_train=50, file_format="csv")
+    text = (folder / "val.csv").read_text()
+    (folder / "val.csv").write_text(text.replace("],[", "], ["))
+    with pytest.raises(CorruptArtefactError, match="its hash does not match, though every row in it is right"):
+        verify(folder)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_truncated_file_is_named(file_format: str, tmp_path: Path, small_spec: TaskSpec) -> None:
+    folder = tmp_path / "d"
+    write_dataset(folder, small_spec, seed=3, n_train=50, file_format=file_format)
+    path = folder / f"train.{file_format}"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(CorruptArtefactError, match=rf"train.{file_format}: "):
+        verify(folder)
+
+
+def test_every_flipped_bit_of_a_parquet_file_is_caught(tmp_path: Path, small_spec: TaskSpec) -> None:
+    write_dataset(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="parquet")
+    whole = (tmp_path / "d" / "test.parquet").read_bytes()
+    for i in range(20):
+        broken = tmp_path / "broken"
+        shutil.copytree(tmp_path / "d", broken)
+        data = bytearray(whole)
+        data[(2 * i + 1) * len(data) // 40] ^= 1 << i % 8
+        (broken / "test.parquet").write_bytes(data)
+        with pytest.raises(CorruptArtefactError, match=r"test\.parquet"):
+            verify(broken)
+        shutil.rmtree(broken)

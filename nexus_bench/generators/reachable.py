@@ -1,0 +1,196 @@
+"""Reachability: does a path of directed edges lead from the start to the goal?"""
+
+import math
+
+import numpy as np
+from pydantic import Field
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import (
+    GENERATORS,
+    Examples,
+    Generator,
+    Role,
+    Schema,
+    Solution,
+    TaskParams,
+    look_up,
+    row_of,
+    shuffled,
+)
+from nexus_bench.streams import Int, Mask, integers, permutations
+
+_LONGEST = 50  # hops, where the chains are as long as they need to be
+_SPARE_EDGES = 3  # of a chain beyond the largest hop: the starts are spread over as many nodes and one more
+
+
+class ReachableParams(TaskParams):
+    """Size of a reachable graph."""
+
+    n_queries: int | None = Field(  # type: ignore[assignment]
+        ge=1, description="Labelled queries a graph; null means one for every node that can be a start."
+    )
+    n_chains: int = Field(ge=2, le=100, description="Equal chains of a graph.")
+    length: int | None = Field(ge=1, le=1000, description="Edges of a chain; null means the largest hop + 3.")
+    n_symbols: int | None = Field(
+        ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
+    )
+
+
+@GENERATORS.register
+class Reachable(Generator[ReachableParams]):
+    """Equal chains; for `yes` the goal lies k edges after the start, for `no` at the same depth of another chain.
+
+    A `no` is a `yes` whose chain has swapped tails with another at a cut between start and goal: which cut does not
+    matter, since chains are alike before and after, so the goal of a `no` is drawn from the other chain directly. Start
+    and goal have the same depths either way, both have an edge on either side as often, and all facts but one say
+    nothing. The hop is the offset k for both answers: as many facts lead from the start to the goal, or past it on the
+    wrong chain.
+
+    Source: s-t connectivity of two chains, the 1-versus-2-cycle problem of parallel computation (in transformers:
+    Sanford, Hsu and Telgarsky, 2024, "Transformers, parallel computation, and logarithmic depth",
+    https://arxiv.org/abs/2402.09268).
+
+    >>> from nexus_bench.streams import stream
+    >>> params = ReachableParams(n_chains=2, length=3, n_symbols=24, n_queries=2)
+    >>> examples = Reachable(params, hops=(2,)).sample(1, stream("doctest"))
+    >>> examples.facts[0].tolist()
+    [[19, 18], [0, 1], [4, 19], [3, 0], [10, 3], [18, 22]]
+    >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
+    ([[10, 0], [3, 22]], [1, 0], [2, 2])
+    """
+
+    name = "reachable"
+    version = 1
+    Params = ReachableParams
+
+    def __init__(self, params: ReachableParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
+        super().__init__(params, hops, largest_hop=largest_hop)
+        most = params.n_chains * self._n_starts
+        if self.n_queries > most:
+            length = self.largest_hop - 1 + -(-self.n_queries // params.n_chains)
+            raise ConfigError(
+                f"{self.name}: n_queries must be at most {most}, the nodes that can be starts, got {self.n_queries}; "
+                f"raise length to {length}"
+            )
+        if self._n_names < self._n_nodes:
+            raise ConfigError(
+                f"{self.name}: n_symbols must be at least the nodes of a graph, got {self._n_names}; "
+                f"raise n_symbols to {self._n_nodes}"
+            )
+
+    @property
+    def n_queries(self) -> int:
+        """As asked, or one for every node that can be a start."""
+        return self.params.n_queries or self.params.n_chains * self._n_starts
+
+    @property
+    def distractors(self) -> str:
+        """The other chains look alike and are not connected."""
+        return "disconnected"
+
+    @property
+    def max_hop(self) -> int:
+        """The length of a chain."""
+        return _LONGEST if self.params.length is None else self.params.length
+
+    def advice_for_hop(self, hop: int) -> str:
+        """An edge a hop."""
+        return f"raise length to {hop}" if self.params.length is not None else "ask for fewer hops"
+
+    @property
+    def schema(self) -> Schema:
+        """Facts are (src, dst), a query is (start, goal), the answer is no (0) or yes (1)."""
+        return Schema(
+            fact=(Role("src", "node"), Role("dst", "node")),
+            query=(Role("start", "node"), Role("goal", "node")),
+            answer="verdict",
+            vocabularies={"node": self._n_names, "verdict": 2},
+        )
+
+    @property
+    def n_facts(self) -> int:
+        """The edges of all chains."""
+        return self.params.n_chains * self._length
+
+    @property
+    def n_worlds(self) -> int:
+        """Names for the nodes, where chains are alike."""
+        return math.perm(self._n_names, self._n_nodes) // math.factorial(self.params.n_chains)
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """Draw names, the order of the facts, distinct starts, and verdicts as even as can be at every hop."""
+        n_chains, n_nodes = self.params.n_chains, self._length + 1
+        name = permutations(rng, n_graphs, self._n_names, k=self._n_nodes)
+        edges = np.arange(self._n_nodes, dtype=np.int32).reshape(n_chains, n_nodes)
+        facts = shuffled(name.take(np.stack([edges[:, :-1].ravel(), edges[:, 1:].ravel()], axis=1), axis=1), rng)
+
+        drawn = permutations(rng, n_graphs, n_chains * self._n_starts, k=self.n_queries)
+        chain, depth = drawn // self._n_starts, drawn % self._n_starts
+        hop = self.deal_hops(n_graphs, rng)
+        # every round of hops has the other verdict; the first one is drawn for each hop of each graph
+        first = integers(rng, n_graphs, self.largest_hop + 1, high=2)
+        verdict = (look_up(first, hop) + np.arange(self.n_queries, dtype=np.int32) // len(self.hops)) % 2
+        other = integers(rng, *hop.shape, high=n_chains - 1) + 1
+        goal_chain = np.where(verdict == 1, chain, (chain + other) % n_chains)
+        start, goal = chain * n_nodes + depth, goal_chain * n_nodes + depth + hop
+        query = np.stack([look_up(name, start), look_up(name, goal)], axis=2)
+        return Examples(facts, query, verdict.astype(np.int32), hop)
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """Find the depths of start and goal by walking back, then walk their difference from the start."""
+        row_of_src, row_of_dst = (row_of(facts[:, :, side], self._n_names) for side in (0, 1))
+        start, goal = query[:, :, 0], query[:, :, 1]
+        hop = self._depth(facts, row_of_dst, goal) - self._depth(facts, row_of_dst, start)
+        rows = np.full((*hop.shape, self._length), -1, dtype=np.int32)
+        node = start
+        for step in range(self._length):
+            row = np.where((step < hop) & (node >= 0), look_up(row_of_src, node), -1)
+            rows[:, :, step] = row
+            node = np.where(step < hop, np.where(row >= 0, look_up(facts[:, :, 1], row), -1), node)
+        return Solution((node == goal).astype(np.int32), hop, rows)
+
+    def chance(self, hop: int) -> float:
+        """Yes or no."""
+        return 1 / 2
+
+    def partial(self, hop: int) -> float:
+        """Yes or no; with many chains a hidden fact makes `no` likely where all others agree with it."""
+        n_chains = self.params.n_chains
+        return 1 / 2 if n_chains == 2 else 1 - 1 / n_chains
+
+    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
+        """The edges at the same depth of every chain."""
+        row_of_dst = row_of(facts[:, :, 1], self._n_names)
+        depth = self._depth(facts, row_of_dst, facts[:, :, 0])
+        alike: Mask = depth == look_up(depth, at[:, None])
+        return alike
+
+    def _depth(self, facts: Int, row_of_dst: Int, node: Int) -> Int:
+        depth = np.zeros(node.shape, dtype=np.int32)
+        for _ in range(self._length):
+            row = np.where(node >= 0, look_up(row_of_dst, node), -1)
+            node = np.where(row >= 0, look_up(facts[:, :, 0], row), -1)
+            depth += row >= 0
+        return depth
+
+    @property
+    def _length(self) -> int:
+        return self.largest_hop + _SPARE_EDGES if self.params.length is None else self.params.length
+
+    @property
+    def _n_starts(self) -> int:
+        """Depths of a chain that have a node the largest hop further on."""
+        return self._length - self.largest_hop + 1
+
+    @property
+    def _n_nodes(self) -> int:
+        return self.params.n_chains * (self._length + 1)
+
+    @property
+    def _n_names(self) -> int:
+        return self.params.n_symbols or 3 * self._n_nodes
+
+    def symbol(self, vocabulary: str, index: int) -> str:
+        """A verdict is no or yes."""
+        return ("no", "yes")[index] if vocabulary == "verdict" else super().symbol(vocabulary, index)

@@ -3,6 +3,8 @@ import math
 import networkx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
@@ -32,6 +34,43 @@ def test_labels_and_hops_agree_with_networkx_on_100_000_examples() -> None:
                 assert undirected[start][answer] == k, "the way back must not be shorter"
                 n_examples += 1
     assert n_examples >= 100_000
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hops=st.sets(st.integers(1, 6), min_size=1).map(sorted),
+    more_nodes=st.integers(0, 5),
+    more_names=st.integers(0, 9),
+    n_queries=st.integers(1, 3),
+    seed=st.integers(0, 10_000),
+)
+def test_labels_hops_and_solver_agree_with_a_walk(
+    hops: list[int], more_nodes: int, more_names: int, n_queries: int, seed: int
+) -> None:
+    n_nodes = 3 * max(hops) + more_nodes
+    generator = task(hops=hops, n_nodes=n_nodes, n_symbols=n_nodes + more_names, n_queries=n_queries)
+    examples = generator.sample(5, stream("hypothesis", seed))
+    solution = generator.solve(examples.facts, examples.query)
+    for g in range(5):
+        after = dict(examples.facts[g].tolist())
+        assert len(after) == n_nodes and len(set(map(tuple, examples.query[g].tolist()))) == n_queries
+        for q, (node, k) in enumerate(examples.query[g].tolist()):
+            walk = [node]
+            for _ in range(k):
+                walk.append(after[walk[-1]])
+            assert (examples.answer[g, q], examples.hop[g, q]) == (walk[-1], k)
+            assert (solution.answer[g, q], solution.hop[g, q]) == (walk[-1], k)
+            rows = solution.rows[g, q][solution.rows[g, q] >= 0]
+            assert examples.facts[g, rows, 0].tolist() == walk[:-1]
+
+
+@pytest.mark.slow
+def test_a_million_labels_agree_with_the_solver() -> None:
+    generator = task(hops="1-5")
+    for block in range(25):
+        examples = generator.sample(2500, stream("million", block))
+        solution = generator.solve(examples.facts, examples.query)
+        assert (solution.answer == examples.answer).all() and (solution.hop == examples.hop).all()
 
 
 def test_a_graph_is_one_cycle_over_distinct_names() -> None:

@@ -167,7 +167,7 @@ class PathStar(Generator[PathStarParams]):
         return 1.0 if hop == 1 or self.n_stars == 1 else 1 / self.params.n_arms
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Hidden at a centre, the first edges of the stars' same arm; below, edges of the same star; else of the same depth."""
+        """Edges of the same depth: where all stars meet, of the same arm; one further on, of the same star."""
         row_of_src, row_of_dst = (row_of(facts[:, :, side], self._n_names) for side in (0, 1))
         enters = look_up(row_of_dst, facts[:, :, 0])  # g f: an edge into where this one begins, -1 at a centre
         after = facts[:, :, 1]

@@ -137,7 +137,7 @@ class ShortestPath(Generator[ShortestPathParams]):
     @property
     def n_worlds(self) -> int:
         """Choices of names alone; there are many graphs over each, and two orientations of an edge."""
-        return math.comb(self._n_names, self._n_nodes) * 2**self.n_facts
+        return math.comb(self._n_names, self._n_nodes) << self.n_facts
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw shapes, then names, the turn and the order of the facts, then pairs of the shape."""

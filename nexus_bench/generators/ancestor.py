@@ -1,0 +1,208 @@
+"""Ancestor: walk k parents up a tree."""
+
+import math
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import (
+    GENERATORS,
+    Examples,
+    Generator,
+    Role,
+    Schema,
+    Solution,
+    TaskParams,
+    look_up,
+    row_of,
+    shuffled,
+)
+from nexus_bench.streams import Int, Mask, integers, permutations
+
+_LONGEST = 50  # hops, where the depth follows them
+_BELOW_ROOT = 2  # depths an answer may have, where the depth follows the hops
+
+
+class AncestorParams(TaskParams):
+    """Size of an ancestor graph."""
+
+    n_queries: int | None = Field(  # type: ignore[assignment]
+        ge=1, description="Labelled queries a graph; null means one for every node that can be an answer."
+    )
+    n_trees: int = Field(ge=2, le=100, description="Trees of a graph; `distractors: none` has one.")
+    depth: int | None = Field(ge=2, le=100, description="Edges from a root down; null means largest hop + 2.")
+    distractors: Literal["none", "disconnected", "branches"] = Field(
+        description="One chain; a chain a tree; or chains with a leaf beside every node below the root."
+    )
+    n_symbols: int | None = Field(
+        ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
+    )
+
+
+@GENERATORS.register
+class Ancestor(Generator[AncestorParams]):
+    """Trees of one shape, each a chain from a root down; the answer is the node k parents above the start.
+
+    With `branches`, every node of a chain but its last has one more child, a leaf. Every node with children then
+    has two, so the number of children names no answer, and starts are half of them leaves.
+    Answers lie evenly at depths 1 to depth - largest hop of all trees, at every hop: the depth that the start has
+    left above it says nothing of the hop, and a root is never the answer. A hop is one edge.
+
+    Source: kinship composition as in CLUTRR (Sinha et al., 2019, https://arxiv.org/abs/1908.06177), with one relation;
+    an inner node that is the only one with two children would be found without walking.
+
+    >>> from nexus_bench.streams import stream
+    >>> params = AncestorParams(n_trees=2, depth=2, distractors="branches", n_symbols=30, n_queries=1)
+    >>> examples = Ancestor(params, hops=(1,)).sample(1, stream("doctest"))
+    >>> examples.facts[0].tolist()
+    [[1, 28], [4, 3], [10, 28], [26, 10], [0, 3], [25, 10], [27, 0], [24, 0]]
+    >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
+    ([[24, 1]], [0], [1])
+    """
+
+    name = "ancestor"
+    version = 1
+    Params = AncestorParams
+
+    def __init__(self, params: AncestorParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
+        super().__init__(params, hops, largest_hop=largest_hop)
+        n_answers = self._n_trees * self._n_depths
+        if self.n_queries > n_answers:
+            raise ConfigError(
+                f"{self.name}: n_queries must be at most {n_answers}, the nodes that can be answers, "
+                f"got {self.n_queries}; "
+                f"raise depth to {self.largest_hop + -(-self.n_queries // self._n_trees)}"
+            )
+        if self._n_names < self._n_nodes:
+            raise ConfigError(
+                f"{self.name}: n_symbols must be at least the nodes of a graph, got {self._n_names}; "
+                f"raise n_symbols to {self._n_nodes}"
+            )
+
+    @property
+    def max_hop(self) -> int:
+        """The depth less one, as a root is no answer."""
+        return _LONGEST if self.params.depth is None else self.params.depth - 1
+
+    def advice_for_hop(self, hop: int) -> str:
+        """One edge more than hops."""
+        return f"raise depth to {hop + 1}"
+
+    @property
+    def n_queries(self) -> int:
+        """As asked, or one for every node that can be an answer."""
+        return self.params.n_queries or self._n_trees * self._n_depths
+
+    @property
+    def schema(self) -> Schema:
+        """Facts are (child, parent), a query is (start, hop), the answer is a node."""
+        return Schema(
+            fact=(Role("child", "node"), Role("parent", "node")),
+            query=(Role("start", "node"), Role("hop", "hop")),
+            answer="node",
+            vocabularies={"node": self._n_names, "hop": self.largest_hop + 1},
+        )
+
+    @property
+    def n_facts(self) -> int:
+        """One edge a node that is no root."""
+        return len(self._edges)
+
+    @property
+    def n_worlds(self) -> int:
+        """Choices of names for the nodes, where the trees, and the last two leaves of each, are alike."""
+        alike = math.factorial(self._n_trees) * (2**self._n_trees if self._has_leaves else 1)
+        return math.perm(self._n_names, self._n_nodes) // alike
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """Draw the names, the order of the facts, then distinct answers and a start below each."""
+        names = permutations(rng, n_graphs, self._n_names, k=self._n_nodes)
+        facts = shuffled(names[:, self._edges], rng)
+
+        end = permutations(rng, n_graphs, self._n_trees * self._n_depths, k=self.n_queries)
+        tree, depth = end // self._n_depths, end % self._n_depths + 1
+        hop = self.deal_hops(n_graphs, rng)
+        start = self._on_chain(tree, depth + hop)
+        if self._has_leaves:
+            is_leaf = integers(rng, *hop.shape, high=2) > 0
+            start = np.where(is_leaf, self._leaf(tree, depth + hop), start)
+        query = np.stack([look_up(names, start), hop], axis=2)
+        return Examples(facts, query, look_up(names, self._on_chain(tree, depth)), hop)
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """Walk from child to parent."""
+        row_of_child = row_of(facts[:, :, 0], self._n_names)
+        node, hop = query[:, :, 0], query[:, :, 1]
+        rows = np.full((*hop.shape, self.largest_hop), -1, dtype=np.int32)
+        for step in range(self.largest_hop):
+            row = np.where((step < hop) & (node >= 0), look_up(row_of_child, node), -1)
+            rows[:, :, step] = row
+            parent = np.where(row >= 0, look_up(facts[:, :, 1], row), -1)
+            node = np.where(step < hop, parent, node)
+        return Solution(node, hop, rows)
+
+    def chance(self, hop: int) -> float:
+        """Any node that can be an answer but the start, which is one of them in some examples."""
+        n_answers = self._n_trees * self._n_depths
+        n_starts = max(0, self._n_depths - hop) / (self._n_depths * (2 if self._has_leaves else 1))
+        return (1 - n_starts) / n_answers + (n_starts / (n_answers - 1) if n_starts else 0)
+
+    def partial(self, hop: int) -> float:
+        """The right depth, but any of the trees: the rest of the walk is known, the node it lands on is not."""
+        return 1 / self._n_trees
+
+    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
+        """The edges at the same depth, of a child that has children or has none as the hidden one."""
+        row_of_child = row_of(facts[:, :, 0], self._n_names)
+        has_children = look_up(row_of(facts[:, :, 1], self._n_names), facts[:, :, 0]) >= 0
+        node = facts[:, :, 1]
+        kind = has_children.astype(np.int32)  # and 2 for every edge above
+        for _ in range(self._depth):
+            row = np.where(node >= 0, look_up(row_of_child, node), -1)
+            node = np.where(row >= 0, look_up(facts[:, :, 1], row), -1)
+            kind += 2 * (row >= 0)
+        alike: Mask = kind == look_up(kind, at[:, None])
+        return alike
+
+    @property
+    def _depth(self) -> int:
+        return self.largest_hop + _BELOW_ROOT if self.params.depth is None else self.params.depth
+
+    @property
+    def _n_depths(self) -> int:
+        return self._depth - self.largest_hop
+
+    @property
+    def _n_trees(self) -> int:
+        return 1 if self.params.distractors == "none" else self.params.n_trees
+
+    @property
+    def _has_leaves(self) -> bool:
+        return self.params.distractors == "branches"
+
+    @property
+    def _n_nodes(self) -> int:
+        return self._n_trees + len(self._edges)
+
+    @property
+    def _n_names(self) -> int:
+        return self.params.n_symbols or 3 * self._n_nodes
+
+    @cached_property
+    def _edges(self) -> Int:
+        """Array (f, 2) of nodes as numbers, a graph's facts before names and order."""
+        tree, depth = (axis.ravel() for axis in np.mgrid[: self._n_trees, 1 : self._depth + 1].astype(np.int32))
+        above = self._on_chain(tree, depth - 1)
+        edges = np.stack([self._on_chain(tree, depth), above], axis=1)
+        return (
+            np.concatenate([edges, np.stack([self._leaf(tree, depth), above], axis=1)]) if self._has_leaves else edges
+        )
+
+    def _on_chain(self, tree: Int, depth: Int) -> Int:
+        return tree * (self._depth + 1) + depth
+
+    def _leaf(self, tree: Int, depth: Int) -> Int:
+        return self._n_trees * (self._depth + 1) + tree * self._depth + depth - 1

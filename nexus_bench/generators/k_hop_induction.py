@@ -1,0 +1,217 @@
+"""K-hop induction: find the latest earlier occurrence of a token, read the token after it, k times."""
+
+import math
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import (
+    GENERATORS,
+    Examples,
+    Generator,
+    Role,
+    Schema,
+    Solution,
+    TaskParams,
+    look_up,
+)
+from nexus_bench.streams import Int, Mask, integers, permutations, pick
+
+_LONGEST = 12  # hops; 36 symbols and 497 facts
+
+
+class KHopInductionParams(TaskParams):
+    """Size of a k_hop_induction sequence."""
+
+    base: int | None = Field(ge=4, le=1_000, description="Symbols of the first round; null means 3 a hop, 12 or more.")
+    n_symbols: int | None = Field(
+        ge=1, le=100_000, description="Names to draw a graph's symbols from; null means three a symbol."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _six_queries_where_they_fit(cls, values: dict[str, Any]) -> dict[str, Any]:
+        base = values.get("base")
+        fit = min(6, base - base // 3) if type(base) is int else 6
+        return values if values.get("n_queries") is not None else values | {"n_queries": fit}
+
+
+@GENERATORS.register
+class KHopInduction(Generator[KHopInductionParams]):
+    """Appended to the sequence, a symbol stands where it last stood before, k times over; which token follows there?
+
+    A fact (previous, place, symbol) is a token and the one before it. With L largest hops the sequence is L rounds,
+    each a random permutation: of `base` symbols in the first round, and of one symbol more in every later one. A chain
+    of k hops begins in the last round and lands one round further back a hop, because a symbol occurs once a round. It
+    never goes through the last token of a round, so different starts land on different tokens and none is likelier.
+    One answer in `base` is `absent`, at every hop alike: the last look-up finds nothing, because the symbol is new in
+    the round it was reached in (at one hop: occurs nowhere). Names of symbols are drawn per graph from `n_symbols`.
+
+    Source: hop_k of Sanford, Hsu and Telgarsky, "Transformers, parallel computation, and logarithmic depth" (2024,
+    arXiv 2402.09268), section 4, asked at a place after the end; its sequences are random walks, whose chains merge,
+    and whose `absent` is the likelier the larger k is.
+
+    >>> from nexus_bench.streams import stream
+    >>> params = KHopInductionParams(base=6, n_symbols=None, n_queries=1)
+    >>> examples = KHopInduction(params, hops=(2,)).sample(1, stream("doctest"))
+    >>> examples.facts[0, :5].tolist()
+    [[10, 0, 11], [3, 9, 8], [9, 5, 11], [9, 8, 3], [12, 4, 9]]
+    >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
+    ([[9, 2]], [24], [2])
+    """
+
+    name = "k_hop_induction"
+    version = 1
+    Params = KHopInductionParams
+
+    def __init__(self, params: KHopInductionParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
+        super().__init__(params, hops, largest_hop=largest_hop)
+        self.base = max(12, 3 * self.largest_hop) if params.base is None else params.base
+        self._sizes = [self.base + earlier for earlier in range(self.largest_hop)]  # of the rounds
+        self._n_own = self._sizes[-1] + 1  # symbols of a graph, the last of which never occurs
+        self._n_names = 3 * self._n_own if params.n_symbols is None else params.n_symbols
+        if self._n_names < self._n_own:
+            raise ConfigError(
+                f"{self.name}: n_symbols must be at least {self._n_own} (base {self.base}, {self.largest_hop} hops), "
+                f"got {self._n_names}; raise n_symbols to {self._n_own}"
+            )
+        if self.n_queries > self.base - self.largest_hop:
+            raise ConfigError(
+                f"{self.name}: n_queries must be at most {self.base - self.largest_hop} (base {self.base} less "
+                f"{self.largest_hop} hops), got {self.n_queries}; lower it or raise base to "
+                f"{self.n_queries + self.largest_hop}"
+            )
+
+    @property
+    def max_hop(self) -> int:
+        """A third of the first round's symbols: further on, few chains are left to guess among."""
+        return _LONGEST if self.params.base is None else min(_LONGEST, self.params.base // 3)
+
+    def advice_for_hop(self, hop: int) -> str:
+        """Three symbols a hop."""
+        if hop > _LONGEST:
+            return f"ask for at most {_LONGEST} hops"
+        return f"raise base from {self.params.base} to {3 * hop}"
+
+    @property
+    def distractors(self) -> str:
+        """Facts off the chain say nothing about it."""
+        return "irrelevant"
+
+    @property
+    def schema(self) -> Schema:
+        """Facts are (previous, place, symbol), a query is (start, hop); of the answers, the last id is absent."""
+        return Schema(
+            fact=(Role("previous", "symbol"), Role("place", "place"), Role("symbol", "symbol")),
+            query=(Role("start", "symbol"), Role("hop", "hop")),
+            answer="symbol",
+            vocabularies={"symbol": self._n_names + 1, "place": self.n_facts, "hop": self.largest_hop + 1},
+        )
+
+    def symbol(self, vocabulary: str, index: int) -> str:
+        """Places count from 1, and the first token, which follows no other, has no fact of its own."""
+        if vocabulary == "place":
+            return f"place{index + 2}"
+        return "absent" if (vocabulary, index) == ("symbol", self._n_names) else super().symbol(vocabulary, index)
+
+    @property
+    def n_facts(self) -> int:
+        """One a token but the first."""
+        return sum(self._sizes) - 1
+
+    @property
+    def n_worlds(self) -> int:
+        """Choices of the first symbols and of the one new in each later round, times the orders of the rounds."""
+        choices = math.perm(self._n_names, self._n_own - 1) // math.factorial(self.base)
+        return choices * math.prod(math.factorial(size) for size in self._sizes)
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """Deal hops and absences, draw rounds and starts until every graph has one a query, then names and order."""
+        hop = self.deal_hops(n_graphs, rng)
+        absent = self._deal_absent(n_graphs, rng)
+        tokens, start, answer = self._draw(hop, absent, rng)
+        redo = np.flatnonzero((start < 0).any(axis=1))
+        while len(redo):
+            again = self._draw(hop[redo], absent[redo], rng)
+            tokens[redo], start[redo], answer[redo] = again
+            redo = redo[(again[1] < 0).any(axis=1)]
+
+        names = np.full((n_graphs, self._n_own + 1), self._n_names, dtype=np.int32)
+        names[:, :-1] = permutations(rng, n_graphs, self._n_names, k=self._n_own)
+        named = look_up(names, tokens)
+        place = permutations(rng, n_graphs, self.n_facts)
+        facts = np.stack([look_up(named, place), place, look_up(named, place + 1)], axis=2)
+        query = np.stack([look_up(names, start), hop], axis=2)
+        return Examples(facts, query, look_up(names, answer), hop)
+
+    def _deal_absent(self, n_graphs: int, rng: np.random.Generator) -> Mask:
+        """Which queries have the answer absent (g, q): each once in `base`, at most one a hop, hops independent."""
+        n_hops, query = len(self.hops), np.arange(self.n_queries)
+        turn = integers(rng, n_graphs, n_hops, high=self.base)
+        dealt: Mask = (turn[:, query % n_hops] + query // n_hops) % self.base == 0
+        return dealt
+
+    def _draw(self, hop: Int, absent: Mask, rng: np.random.Generator) -> tuple[Int, Int, Int]:
+        """Tokens (g, n), starts and answers (g, q) as a graph's own symbols; a start is -1 where there is none.
+
+        Own symbols count up by the round that they are new in; after them come absent and the end of a broken chain.
+        """
+        n_graphs, n_own = len(hop), self._n_own
+        is_absent, is_broken = n_own, n_own + 1
+        rounds = [permutations(rng, n_graphs, size) for size in self._sizes]
+        ends = np.empty((n_graphs, self.largest_hop, n_own), dtype=np.int32)  # of the chain of every hop and start
+        end: Int = np.broadcast_to(np.arange(n_own, dtype=np.int32), (n_graphs, n_own))
+        for step, symbols in enumerate(reversed(rounds)):
+            follower = np.full((n_graphs, n_own + 2), is_broken, dtype=np.int32)
+            follower[:, symbols.shape[1] : n_own] = is_absent
+            np.put_along_axis(follower, symbols[:, :-1], symbols[:, 1:], axis=1)
+            ends[:, step] = end = look_up(follower, end)
+
+        graph = np.arange(n_graphs)
+        start, answer = np.empty_like(hop), np.empty_like(hop)
+        for i in range(self.n_queries):
+            end = ends[graph, hop[:, i] - 1]
+            start[:, i] = pick(rng, np.where(absent[:, i, None], end == is_absent, end < is_absent))
+            answer[:, i] = end[graph, start[:, i]]
+            ends[graph, hop[:, i] - 1, start[:, i]] = is_broken  # not asked again
+        return np.concatenate(rounds, axis=1), start, answer
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """Look for the latest fact that begins with the token, at its place or before, hop by hop."""
+        previous, place = facts[:, None, :, 0], facts[:, None, :, 1]  # g 1 f
+        token, asked = query[:, :, 0], query[:, :, 1]
+        at = np.full_like(token, self.n_facts)
+        hop = np.zeros_like(asked)
+        rows = np.full((*asked.shape, self.largest_hop), -1, dtype=np.int32)
+        for step in range(self.largest_hop):
+            goes_on = (step < asked) & (token != self._n_names)
+            fits = (previous == token[:, :, None]) & (place <= at[:, :, None])
+            row = np.where(fits, place, -1).argmax(axis=2).astype(np.int32)
+            finds = goes_on & np.take_along_axis(fits, row[:, :, None], axis=2)[:, :, 0]
+            token = np.where(finds, look_up(facts[:, :, 2], row), np.where(goes_on, self._n_names, token))
+            at = np.where(finds, look_up(facts[:, :, 1], row), at)
+            rows[:, :, step] = np.where(finds, row, -1)
+            hop += goes_on
+        # A query for the last token finds itself, which no fact says.
+        last = look_up(facts[:, :, 2], facts[:, :, 1].argmax(axis=1)[:, None])
+        return Solution(np.where(query[:, :, 0] == last, -1, token).astype(np.int32), hop, rows)
+
+    def chance(self, hop: int) -> float:
+        """One of `base` is absent; else any symbol of the round but its first, the start, and those chains lose."""
+        return 1 / (self.base - max(hop, 2))
+
+    def partial(self, hop: int) -> float:
+        """Elimination: of the `base` symbols or more, a chain loses at most one a hop, and no token follows itself."""
+        return 1 / (self.base - hop - 1)
+
+    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
+        """Facts inside the same round, as no other place could be next; no token follows itself."""
+        inside = np.concatenate([np.append(-1, np.full(size - 1, number)) for number, size in enumerate(self._sizes)])
+        round_of = inside[1:].astype(np.int32)[facts[:, :, 1]]  # g f; -1 where a round begins
+        graph = np.arange(len(at))
+        same = (round_of == round_of[graph, at][:, None]) & (facts[:, :, 2] != facts[graph, at, 0][:, None])
+        same[graph, at] = True
+        alike: Mask = same & super().alike(facts, query, solution, at)
+        return alike

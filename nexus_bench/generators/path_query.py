@@ -1,0 +1,205 @@
+"""Path queries: follow named relations from a start, as a knowledge graph is asked."""
+
+import math
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import (
+    GENERATORS,
+    Examples,
+    Generator,
+    Role,
+    Schema,
+    Solution,
+    TaskParams,
+    look_up,
+)
+from nexus_bench.streams import Int, Mask, permutations, pick
+
+_LONGEST = 50  # hops, where n_nodes follows them
+_FEWEST_NODES = 12  # where n_nodes follows the hops
+
+
+class PathQueryParams(TaskParams):
+    """Size of a path_query graph."""
+
+    n_nodes: int | None = Field(ge=3, le=1_000, description="Nodes; null means three a hop, 12 at least.")
+    n_relations: int = Field(ge=2, le=100, description="Relations, each a cycle over all nodes.")
+    n_symbols: int | None = Field(le=100_000, description="Names to draw the nodes from; null means three a node.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_n_queries(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("n_queries") is not None:
+            return values
+        n_nodes = values.get("n_nodes")
+        is_few = type(n_nodes) is int and 1 <= n_nodes < _FEWEST_NODES
+        return {**values, "n_queries": n_nodes if is_few else _FEWEST_NODES}
+
+
+@GENERATORS.register
+class PathQuery(Generator[PathQueryParams]):
+    """Every relation is one uniform random cycle over the nodes; the answer is where the named relations lead.
+
+    The end of a query is drawn first, evenly, so the facts alone leave every node as likely an answer. The words
+    are drawn from the last to the first, each among the relations that lead back to a node not yet on the walk;
+    a walk that meets a dead end is drawn again, and the same word k times never does. So the k + 1 nodes of a walk
+    are distinct, and no hop undoes another. A hop is one fact. A relation can be walked backwards in n_nodes - k
+    facts where a query repeats one word, so k hops are true while k <= n_nodes / 3.
+
+    Source: path queries (Guu, Miller and Liang 2015, "Traversing knowledge graphs in vector space",
+    arXiv 1506.01094); cycles instead of a knowledge base, because a base's popular entities can be guessed.
+
+    >>> from nexus_bench.streams import stream
+    >>> params = PathQueryParams(n_nodes=6, n_relations=2, n_symbols=18, n_queries=1)
+    >>> examples = PathQuery(params, hops=(2,)).sample(1, stream("doctest"))
+    >>> examples.facts[0, :5].tolist()
+    [[4, 1, 0], [4, 0, 0], [10, 1, 6], [10, 0, 4], [1, 1, 3]]
+    >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
+    ([[4, 1, 0]], [1], [2])
+    """
+
+    name = "path_query"
+    version = 1
+    Params = PathQueryParams
+
+    def __init__(self, params: PathQueryParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
+        super().__init__(params, hops, largest_hop=largest_hop)
+        if self._n_names < self.n_nodes:
+            raise ConfigError(
+                f"{self.name}: n_symbols must be at least n_nodes ({self.n_nodes}), got {self._n_names}; "
+                f"raise n_symbols to {self.n_nodes}"
+            )
+        if params.n_queries > self.n_nodes:
+            raise ConfigError(
+                f"{self.name}: n_queries must be at most n_nodes ({self.n_nodes}), got {params.n_queries}; "
+                f"raise n_nodes to {params.n_queries}"
+            )
+
+    @property
+    def n_nodes(self) -> int:
+        """Nodes of a graph."""
+        given = self.params.n_nodes
+        return max(_FEWEST_NODES, 3 * self.largest_hop) if given is None else given
+
+    @property
+    def _n_names(self) -> int:
+        given = self.params.n_symbols
+        return 3 * self.n_nodes if given is None else given
+
+    @property
+    def max_hop(self) -> int:
+        """A third of the nodes: further on, the way back along one relation is short enough to help."""
+        return _LONGEST if self.params.n_nodes is None else self.params.n_nodes // 3
+
+    def advice_for_hop(self, hop: int) -> str:
+        """Three nodes a hop."""
+        return f"raise n_nodes {'' if self.params.n_nodes is None else f'from {self.params.n_nodes} '}to {3 * hop}"
+
+    @property
+    def schema(self) -> Schema:
+        """Facts are (src, relation, dst), a query is (start, relation1, relation2, ...), the answer is a node."""
+        words = tuple(Role(f"relation{place + 1}", "relation") for place in range(self.largest_hop))
+        return Schema(
+            fact=(Role("src", "node"), Role("relation", "relation"), Role("dst", "node")),
+            query=(Role("start", "node"), *words),
+            answer="node",
+            vocabularies={"node": self._n_names, "relation": self.params.n_relations + 1},
+        )
+
+    @property
+    def n_facts(self) -> int:
+        """One edge a node and relation."""
+        return self.n_nodes * self.params.n_relations
+
+    @property
+    def n_worlds(self) -> int:
+        """Choices of names times cycles over them, one a relation."""
+        cycles: int = math.factorial(self.n_nodes - 1) ** self.params.n_relations
+        return math.comb(self._n_names, self.n_nodes) * cycles
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """Draw names and cycles, then the order of the facts, then distinct ends and the words that lead there."""
+        n, n_relations = self.n_nodes, self.params.n_relations
+        names = permutations(rng, n_graphs, self._n_names, k=n)
+        cycle = permutations(rng, n_graphs * n_relations, n).reshape(n_graphs, n_relations, n)
+        following = np.empty_like(cycle)
+        np.put_along_axis(following, cycle, np.roll(cycle, -1, axis=2), axis=2)
+        previous = np.empty_like(cycle)
+        np.put_along_axis(previous, cycle, np.roll(cycle, 1, axis=2), axis=2)
+
+        fact = permutations(rng, n_graphs, self.n_facts)
+        relation, src = fact // n, fact % n
+        dst = look_up(following.reshape(n_graphs, -1), fact)
+        facts = np.stack([look_up(names, src), relation, look_up(names, dst)], axis=2)
+
+        end = permutations(rng, n_graphs, n, k=self.params.n_queries)
+        hop = self.deal_hops(n_graphs, rng)
+        start, words = self._walk_back(previous, end, hop, rng)
+        query = np.concatenate([look_up(names, start)[:, :, None], words], axis=2)
+        return Examples(facts, query, look_up(names, end), hop)
+
+    def _walk_back(self, previous: Int, end: Int, hop: Int, rng: np.random.Generator) -> tuple[Int, Int]:
+        """Starts (g, q) and words (g, q, K) of walks over distinct nodes; queries at a dead end are drawn again."""
+        graph = np.repeat(np.arange(len(end)), end.shape[1])
+        start = end.flatten()
+        words = np.full((start.size, self.largest_hop), self.params.n_relations, dtype=np.int32)
+        relations = np.arange(self.params.n_relations)
+        left = np.arange(start.size)
+        while left.size:
+            node, n_steps = end.ravel()[left], hop.ravel()[left]
+            seen = np.zeros((left.size, self.n_nodes), dtype=np.bool_)
+            is_stuck = np.zeros(left.size, dtype=np.bool_)
+            for step in range(int(n_steps.max())):
+                rows = np.flatnonzero(step < n_steps)
+                seen[rows, node[rows]] = True
+                reached = previous[graph[left[rows], None], relations, node[rows, None]]  # query, relation
+                word = pick(rng, ~seen[rows[:, None], reached])
+                is_stuck[rows] |= word < 0
+                words[left[rows], n_steps[rows] - 1 - step] = word
+                node[rows] = reached[np.arange(rows.size), word]
+            start[left] = node
+            left = left[is_stuck]
+        return start.reshape(end.shape), words.reshape(*end.shape, -1)
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """Walk word by word, each fact found by its source and relation among all facts in sorted order."""
+        n_graphs, n_facts, _ = facts.shape
+        n_relations = self.params.n_relations
+        graph = np.arange(n_graphs, dtype=np.int64)[:, None] * self._n_names
+        key = ((graph + facts[:, :, 0]) * n_relations + facts[:, :, 1]).ravel()
+        order = key.argsort(kind="stable")
+        key = key[order]
+        node, words = query[:, :, 0], query[:, :, 1:]
+        rows = np.full(words.shape, -1, dtype=np.int32)
+        for step in range(words.shape[2]):
+            is_asked = words[:, :, step] < n_relations
+            wanted = (graph + node) * n_relations + words[:, :, step]
+            place = np.minimum(np.searchsorted(key, wanted), key.size - 1)
+            is_found = is_asked & (node >= 0) & (key[place] == wanted)
+            row = (order[place] % n_facts).astype(np.int32)
+            rows[:, :, step] = np.where(is_found, row, -1)
+            node = np.where(is_found, look_up(facts[:, :, 2], row), np.where(is_asked, -1, node))
+        return Solution(node, (words < n_relations).sum(axis=2, dtype=np.int32), rows)
+
+    def chance(self, hop: int) -> float:
+        """Any node of the graph but the start."""
+        return 1 / (self.n_nodes - 1)
+
+    def partial(self, hop: int) -> float:
+        """Elimination: the first hop nodes of the walk and hop - 1 before them along the last relation are known."""
+        return 1 / (self.n_nodes - 1 - 2 * (hop - 1))
+
+    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
+        """Facts of the same relation that are not elsewhere on the derivation."""
+        relation = look_up(facts[:, :, 1], at[:, None])
+        alike: Mask = super().alike(facts, query, solution, at) & (facts[:, :, 1] == relation)
+        return alike
+
+    def symbol(self, vocabulary: str, index: int) -> str:
+        """A word of a query that is not used is a dash."""
+        is_unused = vocabulary == "relation" and index == self.params.n_relations
+        return "-" if is_unused else super().symbol(vocabulary, index)

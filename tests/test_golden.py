@@ -1,0 +1,96 @@
+"""The bytes of every family are pinned: if one changes, its version must rise."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from nexus_bench.generators.base import GENERATORS
+from nexus_bench.splits import Splits
+from nexus_bench.task import make_task
+
+OOD = {  # what else each family can be asked: hops beyond training, and larger graphs of the same symbols
+    "ancestor": {"hop_ood": [4, 5], "size_ood": {"n_trees": 5}, "n_symbols": 200, "n_queries": 6},
+    "k_hop_induction": {"hop_ood": [4]},
+    "path_query": {"hop_ood": [4], "size_ood": {"n_nodes": 16}, "n_symbols": 60},
+    "path_star": {"hop_ood": [4], "size_ood": {"n_arms": 5}, "n_symbols": 200, "n_queries": 4},
+    "pointer_chase": {"hop_ood": [4, 5], "size_ood": {"n_nodes": 24}, "n_queries": 8},
+    "reachable": {"hop_ood": [4, 5], "size_ood": {"length": 10}, "n_symbols": 100, "n_queries": 8},
+    "shortest_path": {"hop_ood": [4], "size_ood": {"n_nodes": 32}, "n_symbols": 100},
+}
+
+# family and version -> split -> SHA-256 of hops 2-3 at seed 7: 1,100 training, 13 validation, 17 test graphs
+GOLDEN: dict[str, dict[str, str]] = {
+    "ancestor 1": {
+        "train": "5ead031d7ce42d3f639a39638bb6445d2d17843978acd9101681f64eff26833a",
+        "test": "f1aae8c0d148da6959a3406dc661118a17c8e8c739d10ccf159e659563a1ad71",
+        "val": "19ce56c61a4b7cc67896b514c7e9b8d3c2e89abbbbd8dbb828ea1ff30b8121d4",
+        "hop_ood": "f07cf382e1ff828fe7fa0f7ca76726ffed747a0d652992a285d84c147501907d",
+        "size_ood": "02dccdfb7d3715c6856e17d825d73e44755e336d7a176ea70e6421dc9e6a3852",
+    },
+    "k_hop_induction 1": {
+        "train": "5f83dbff95d652c69c9a74f095288c983b9acbe9679f9399866e2f090f8b4415",
+        "test": "a7b774d922348cb21df21ecdf8492b19415e78ed299f3fc3a76ac7dee02c2bb3",
+        "val": "c46d50e68888fa7cf811094ef3ae1cefc16e7b8683403002de882d5dae506b0e",
+        "hop_ood": "54340168c568b414ee3554d4f7189b72d43f66038765ac10455b059eabd5e1d3",
+    },
+    "path_query 1": {
+        "train": "4213fffb0e481fdf84fe318e3d8bf586896d8b545a8495ce23d3307ae60b7787",
+        "test": "61ca23151f702de494935e7d5302240162767e1ca20e5fc531456d1dfb43f326",
+        "val": "87781e452a00817859d4d931c7136ba944261776f80d1e460d0f2a55c6aa9569",
+        "hop_ood": "6c400f6ec890060175de844e72b7dc367b1b11226eb24ee3cd48d1d290b3db4e",
+        "size_ood": "ef1addb7f08735767f03ed12bdf09bec2943d602ca5226318f3f7635ef978852",
+    },
+    "path_star 1": {
+        "train": "26272fcfd81c50ddda5f7a771dc8006b8a08909f942be6803a9a01af4818e751",
+        "test": "f8c4cb9c33ba41539e8fd7262179f6f465a85104a4a8df15ca8d38bbf8f808f2",
+        "val": "12bae89f1abc6402d970ee73f177413b12379cbeacbdae8959d777ba5b7a284b",
+        "hop_ood": "800c40ba5c4fc8deaa10183f4c7a17d3dd1a05b328faa90a74f8ecff765e349a",
+        "size_ood": "1b58e32aae8d8355a5e83e24923221ac184619268b149c5149869d116d1019b1",
+    },
+    "pointer_chase 1": {
+        "train": "297d6c99a883cda1cc1d5b48027fd3b70ad88c8771549ef8a7d6c557a0069136",
+        "test": "b2d5d705131e568bf5cfa836976f625808c040763e67c3a38dd45070bfafafd9",
+        "val": "79707d4ff124c9340f21d985f7edc338be9a437609a1e7364090d69ff8dcb63f",
+        "hop_ood": "2ec598be2ed9c0e19545b35ca38f791eea823135fb95803ef432d70ff19a7979",
+        "size_ood": "c856668694cc2f4e25d6f551d77d9d8419ba6e29c8b755f8cbb9832ecf3dccfa",
+    },
+    "reachable 1": {
+        "train": "a1dda51d43bf44c9681d10ddb52bf42a7d8db23780686e7d75239167907be89c",
+        "test": "fe7ff9be064582b5ac1b869643382531585f9baabe3a9d7c36b9d504feb4e628",
+        "val": "2c201541b16ec9e588f21f508e897edb54a99f364b89a94fca4376298b5341ed",
+        "hop_ood": "849c449781b8739eef33e57bcc6d0aba8e443e90e21aaaade89795b532bf000b",
+        "size_ood": "574f9145535ced2b84e89aa343f1afc474abae683ffe77e9a01aa99e82898b66",
+    },
+    "shortest_path 1": {
+        "train": "60543873be785167c8bfbe84afa9d5c6e0456a43906b1140a55f356a05086480",
+        "test": "d05f1f45b25d52c602708a37ebca775679267a0a5d4421cc417b69c1e2c6fffe",
+        "val": "04385dda0cb23c0fc26b1db6781cdeec61744157662ab3712c3e6bc8d47592e7",
+        "hop_ood": "c2805772e01b11b0866112df4b81880bfd7e34fea773623cd4d9ebfe3db331d8",
+        "size_ood": "4330c2250df22f86e0d71e21003d084e705982b5b560af0b37b3dd470ece074c",
+    },
+}
+
+
+def sha256(arrays: tuple[np.ndarray, ...]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+    return digest.hexdigest()
+
+
+def digests(name: str) -> dict[str, str]:
+    entry = {"task": name, "hops": [2, 3], "n_val": 13, "n_test": 17} | OOD.get(name, {})
+    splits = Splits(make_task(entry, where="test").generators(), seed=7, n_val=13, n_test=17)
+    held_out = {split: sha256(held.examples) for split, held in splits.held_out.items()}
+    return {"train": sha256(splits.train(0, 1100)), **held_out}
+
+
+@pytest.mark.parametrize("name", OOD)
+def test_bytes_are_the_golden_ones(name: str) -> None:
+    assert digests(name) == GOLDEN[f"{name} {GENERATORS.get(name).version}"]
+
+
+def test_every_family_of_ours_is_pinned() -> None:
+    ours = {name for name in GENERATORS.names() if GENERATORS.get(name).__module__.startswith("nexus_bench.")}
+    assert {key.split()[0] for key in GOLDEN} == set(OOD) <= ours

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nexus_bench.audit import hide_a_fact, one_query_a_graph
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.streams import stream
+from nexus_bench.task import make_task
+
+
+def task(**entry: object) -> Generator:
+    return make_task({"task": "path_query", **entry}, where="test").generator()
+
+
+def assert_right(generator: Generator, examples: Examples, n_relations: int) -> None:
+    """Follows the words with a dictionary; a word beyond the relations is no word."""
+    solution = generator.solve(examples.facts, examples.query)
+    for g in range(examples.n_graphs):
+        facts = examples.facts[g].tolist()
+        lead = {(src, relation): dst for src, relation, dst in facts}
+        assert len(lead) == generator.n_facts == len(facts)
+        for relation in range(n_relations):
+            sources = {src for src, r in lead if r == relation}
+            assert sources == {lead[src, relation] for src in sources}, "each relation is a permutation"
+            assert len(sources) == generator.n_facts // n_relations
+        for q, (start, *words) in enumerate(examples.query[g].tolist()):
+            walk = [start]
+            for word in (word for word in words if word < n_relations):
+                walk.append(lead[walk[-1], word])
+            hop = len(walk) - 1
+            assert words[hop:] == [n_relations] * (len(words) - hop), "the words stand first"
+            assert len(set(walk)) == hop + 1, "every entity of the walk is another one"
+            assert (examples.answer[g, q], examples.hop[g, q]) == (walk[-1], hop)
+            assert (solution.answer[g, q], solution.hop[g, q]) == (walk[-1], hop)
+            rows = solution.rows[g, q][solution.rows[g, q] >= 0]
+            assert [facts[row][0] for row in rows] == walk[:-1] and [facts[row][2] for row in rows] == walk[1:]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n_relations=st.integers(2, 5),
+    hops=st.sets(st.integers(1, 6), min_size=1).map(sorted),
+    more_nodes=st.integers(0, 4),
+    n_queries=st.integers(1, 3),
+    seed=st.integers(0, 10_000),
+)
+def test_labels_hops_and_solver_agree_with_a_walk_word_by_word(
+    n_relations: int, hops: list[int], more_nodes: int, n_queries: int, seed: int
+) -> None:
+    n_nodes = 3 * max(hops) + more_nodes
+    generator = task(hops=hops, n_nodes=n_nodes, n_relations=n_relations, n_queries=n_queries)
+    examples = generator.sample(5, stream("hypothesis", seed))
+    assert all(len(set(map(tuple, queries.tolist()))) == n_queries for queries in examples.query)
+    assert_right(generator, examples, n_relations)
+
+
+def test_answers_are_uniform_over_the_names() -> None:
+    examples = task(hops=[1, 3], n_nodes=10, n_symbols=20, n_queries=1).sample(20_000, stream("balance"))
+    for hop in (1, 3):
+        counts = np.bincount(examples.answer[examples.hop == hop], minlength=20)
+        assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 19 + 5 * np.sqrt(2 * 19)
+
+
+def test_relations_are_asked_evenly_at_every_word() -> None:
+    words = task(hops=[3], n_relations=4, n_queries=1).sample(20_000, stream("words")).query[:, 0, 1:]
+    for place in range(3):
+        assert np.bincount(words[:, place], minlength=5) / 20_000 == pytest.approx([0.25] * 4 + [0], abs=0.02)
+
+
+def test_hiding_any_fact_leaves_no_more_than_the_ceiling() -> None:
+    generator = task(hops=[3])
+    examples = one_query_a_graph(generator.sample(1500, stream("hide")))
+    for step in range(3):
+        guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
+        assert (guess == examples.answer[:, 0]).mean() < generator.partial(3) + 0.01
+
+
+def test_an_unused_word_is_written_as_a_dash() -> None:
+    generator = task(n_relations=2)
+    assert [generator.symbol("relation", i) for i in range(3)] == ["relation0", "relation1", "-"]
+
+
+@pytest.mark.slow
+def test_a_million_labels_agree_with_the_solver() -> None:
+    generator = task(hops="1-6", n_queries=10)
+    for block in range(40):
+        examples = generator.sample(2500, stream("million", block))
+        solution = generator.solve(examples.facts, examples.query)
+        assert (solution.answer == examples.answer).all() and (solution.hop == examples.hop).all()
+        if block == 0:
+            assert_right(generator, examples.take(slice(200)), 3)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"n_nodes": 12, "hops": [5]}, r"hops must be in 1\.\.4, got 5; raise n_nodes from 12 to 15"),
+        ({"n_nodes": 12, "n_symbols": 11}, r"n_symbols must be at least n_nodes \(12\), got 11"),
+        ({"n_nodes": 12, "n_queries": 13}, r"n_queries must be at most n_nodes \(12\), got 13"),
+        ({"n_relations": 1}, "n_relations: input should be greater than or equal to 2, got 1"),
+    ],
+)
+def test_impossible_sizes_are_refused(entry: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        task(**entry)

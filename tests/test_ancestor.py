@@ -104,8 +104,8 @@ def test_a_million_labels_agree_with_the_solver() -> None:
     ("entry", "message"),
     [
         ({"depth": 4, "hops": [4]}, r"hops must be in 1\.\.3, got 4; raise depth to 5"),
-        ({"hops": [3], "n_queries": 9}, "n_queries must be at most 8, .* got 9; raise depth to 6"),
-        ({"hops": [2], "n_trees": 2, "n_symbols": 5}, "n_symbols must be at least the nodes of a graph, got 5"),
+        ({"hops": [3], "n_queries": 9}, "n_queries must be at most 8, .* got 9; ask for fewer"),
+        ({"hops": [2], "n_trees": 2, "n_symbols": 5}, r"n_symbols must be at least the \d+ nodes of a graph, got 5"),
         ({"n_trees": 1}, "n_trees: input should be greater than or equal to 2, got 1"),
     ],
 )

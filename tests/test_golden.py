@@ -29,17 +29,17 @@ GOLDEN: dict[str, dict[str, str]] = {
         "size_ood": "02dccdfb7d3715c6856e17d825d73e44755e336d7a176ea70e6421dc9e6a3852",
     },
     "k_hop_induction 1": {
-        "train": "5f83dbff95d652c69c9a74f095288c983b9acbe9679f9399866e2f090f8b4415",
-        "test": "a7b774d922348cb21df21ecdf8492b19415e78ed299f3fc3a76ac7dee02c2bb3",
-        "val": "c46d50e68888fa7cf811094ef3ae1cefc16e7b8683403002de882d5dae506b0e",
-        "hop_ood": "54340168c568b414ee3554d4f7189b72d43f66038765ac10455b059eabd5e1d3",
+        "train": "3df3a5bfa1275cbcc7d0953255b318c3bb628a7dd018e9e82fa0ac9fca91fe6b",
+        "test": "d7cce8e498f7ac77f2d7b5ab067f01583f5cd1cc5abf53279a174e46905d34d6",
+        "val": "160965b8aa3dbf970e84a52c0dcd1f86b84d6a9ba0df592a878f72cc886340f6",
+        "hop_ood": "f11544cd9089b25c55eccce8c47b7f92199c080ef7c5180594386840fe1e7bcf",
     },
     "path_query 1": {
-        "train": "4213fffb0e481fdf84fe318e3d8bf586896d8b545a8495ce23d3307ae60b7787",
-        "test": "61ca23151f702de494935e7d5302240162767e1ca20e5fc531456d1dfb43f326",
-        "val": "87781e452a00817859d4d931c7136ba944261776f80d1e460d0f2a55c6aa9569",
-        "hop_ood": "6c400f6ec890060175de844e72b7dc367b1b11226eb24ee3cd48d1d290b3db4e",
-        "size_ood": "ef1addb7f08735767f03ed12bdf09bec2943d602ca5226318f3f7635ef978852",
+        "train": "cdd66fc80e7e71ca482425d7051ff0770594ca2626c5ac2cd57be921f9a39a32",
+        "test": "1982a7839731f3b50e127b9e56887828c4184bd47f2ad197126e6117e4d05e82",
+        "val": "e3c7f2b5718deb017a167f550910906e2fbb1d682f2e8bdd108906d20b4e2b9f",
+        "hop_ood": "d0e23e05f1f4265ec4a623605af789981d8f23930fc048820e90850e840a760d",
+        "size_ood": "7039f40853bbcf8c0ef0e4c0cf3a380e7b41d130bfda82f55932b85374f93bb3",
     },
     "path_star 1": {
         "train": "26272fcfd81c50ddda5f7a771dc8006b8a08909f942be6803a9a01af4818e751",
@@ -63,11 +63,11 @@ GOLDEN: dict[str, dict[str, str]] = {
         "size_ood": "574f9145535ced2b84e89aa343f1afc474abae683ffe77e9a01aa99e82898b66",
     },
     "shortest_path 1": {
-        "train": "60543873be785167c8bfbe84afa9d5c6e0456a43906b1140a55f356a05086480",
-        "test": "d05f1f45b25d52c602708a37ebca775679267a0a5d4421cc417b69c1e2c6fffe",
-        "val": "04385dda0cb23c0fc26b1db6781cdeec61744157662ab3712c3e6bc8d47592e7",
-        "hop_ood": "c2805772e01b11b0866112df4b81880bfd7e34fea773623cd4d9ebfe3db331d8",
-        "size_ood": "4330c2250df22f86e0d71e21003d084e705982b5b560af0b37b3dd470ece074c",
+        "train": "b9221f2dcd770140076db15c7435e58751704ba31d3dfc06ca8d7a172e5ea842",
+        "test": "0c0f7d43c722020fdf92fb2ed08f168c8f81927e05dda0d59e95bbf0892d08ad",
+        "val": "25eebec2f74fd270ec5ce53f85645562391c11b6a1ff55cbe274f138f0a7fd30",
+        "hop_ood": "514ea3d0c287a5f5442a1f15942fc64178fca83374f6015c53658cf262e42142",
+        "size_ood": "ddfc9c484787e4ce9f025d944797c5a44ee2facbf24a8d582d4ad4a880c8cfb3",
     },
 }
 

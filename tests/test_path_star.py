@@ -109,8 +109,14 @@ def test_a_million_labels_agree_with_the_solver() -> None:
     [
         ({"arm_length": 3, "hops": [4]}, r"hops must be in 1\.\.3, got 4; raise arm_length to 4"),
         ({"hops": [51]}, r"hops must be in 1\.\.50, got 51; ask for fewer hops"),
-        ({"n_arms": 3, "n_queries": 10}, "n_queries must be at most 9, one a star and arm, got 10; raise n_arms"),
-        ({"n_arms": 3, "hops": [2], "n_symbols": 14}, "at least the nodes of a graph, got 14; raise n_symbols to 15"),
+        (
+            {"n_arms": 3, "n_queries": 10},
+            "n_queries must be at most 9, as many as a graph can be asked, got 10; ask for fewer",
+        ),
+        (
+            {"n_arms": 3, "hops": [2], "n_symbols": 14},
+            "at least the 15 nodes of a graph, got 14; raise n_symbols to 15",
+        ),
         ({"n_arms": 1}, "n_arms: input should be greater than or equal to 2, got 1"),
         ({"distractors": "branch"}, "distractors: input should be 'none' or 'branches', got 'branch'"),
     ],

@@ -114,8 +114,11 @@ def test_a_million_labels_agree_with_the_solver() -> None:
     [
         ({"length": 3, "hops": [4]}, r"hops must be in 1\.\.3, got 4; raise length to 4"),
         ({"hops": [51]}, r"hops must be in 1\.\.50, got 51; ask for fewer hops"),
-        ({"hops": [3], "n_queries": 9}, "n_queries must be at most 8, .* got 9; raise length to 7"),
-        ({"hops": [3], "length": 3, "n_symbols": 7}, "at least the nodes of a graph, got 7; raise n_symbols to 8"),
+        (
+            {"hops": [3], "n_queries": 9},
+            "n_queries must be at most 8, .* got 9; ask for fewer or make the graph larger",
+        ),
+        ({"hops": [3], "length": 3, "n_symbols": 7}, "at least the 8 nodes of a graph, got 7; raise n_symbols to 8"),
         ({"n_chains": 1}, "n_chains: input should be greater than or equal to 2, got 1"),
     ],
 )

@@ -7,26 +7,24 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import (
     GENERATORS,
     Examples,
-    Generator,
     Role,
     Schema,
     Solution,
-    TaskParams,
     look_up,
     row_of,
     shuffled,
 )
+from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 _LONGEST = 50  # hops, where the depth follows them
 _BELOW_ROOT = 2  # depths an answer may have, where the depth follows the hops
 
 
-class AncestorParams(TaskParams):
+class AncestorParams(NamedParams):
     """Size of an ancestor graph."""
 
     n_queries: int | None = Field(  # type: ignore[assignment]
@@ -37,13 +35,10 @@ class AncestorParams(TaskParams):
     distractors: Literal["none", "disconnected", "branches"] = Field(
         description="One chain; a chain a tree; or chains with a leaf beside every node below the root."
     )
-    n_symbols: int | None = Field(
-        ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
-    )
 
 
 @GENERATORS.register
-class Ancestor(Generator[AncestorParams]):
+class Ancestor(NamedNodes[AncestorParams]):
     """Trees of one shape, each a chain from a root down; the answer is the node k parents above the start.
 
     With `branches`, every node of a chain but its last has one more child, a leaf. Every node with children then
@@ -67,20 +62,10 @@ class Ancestor(Generator[AncestorParams]):
     version = 1
     Params = AncestorParams
 
-    def __init__(self, params: AncestorParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
-        super().__init__(params, hops, largest_hop=largest_hop)
-        n_answers = self._n_trees * self._n_depths
-        if self.n_queries > n_answers:
-            raise ConfigError(
-                f"{self.name}: n_queries must be at most {n_answers}, the nodes that can be answers, "
-                f"got {self.n_queries}; "
-                f"raise depth to {self.largest_hop + -(-self.n_queries // self._n_trees)}"
-            )
-        if self._n_names < self._n_nodes:
-            raise ConfigError(
-                f"{self.name}: n_symbols must be at least the nodes of a graph, got {self._n_names}; "
-                f"raise n_symbols to {self._n_nodes}"
-            )
+    @property
+    def most_queries(self) -> int:
+        """One a node that can be an answer."""
+        return self._n_trees * self._n_depths
 
     @property
     def max_hop(self) -> int:
@@ -103,7 +88,7 @@ class Ancestor(Generator[AncestorParams]):
             fact=(Role("child", "node"), Role("parent", "node")),
             query=(Role("start", "node"), Role("hop", "hop")),
             answer="node",
-            vocabularies={"node": self._n_names, "hop": self.largest_hop + 1},
+            vocabularies={"node": self.n_names, "hop": self.largest_hop + 1},
         )
 
     @property
@@ -115,11 +100,11 @@ class Ancestor(Generator[AncestorParams]):
     def n_worlds(self) -> int:
         """Choices of names for the nodes, where the trees, and the last two leaves of each, are alike."""
         alike = math.factorial(self._n_trees) * (2**self._n_trees if self._has_leaves else 1)
-        return math.perm(self._n_names, self._n_nodes) // alike
+        return math.perm(self.n_names, self.n_nodes) // alike
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw the names, the order of the facts, then distinct answers and a start below each."""
-        names = permutations(rng, n_graphs, self._n_names, k=self._n_nodes)
+        names = self.draw_names(n_graphs, rng)
         facts = shuffled(names[:, self._edges], rng)
 
         end = permutations(rng, n_graphs, self._n_trees * self._n_depths, k=self.n_queries)
@@ -134,7 +119,7 @@ class Ancestor(Generator[AncestorParams]):
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk from child to parent."""
-        row_of_child = row_of(facts[:, :, 0], self._n_names)
+        row_of_child = row_of(facts[:, :, 0], self.n_names)
         node, hop = query[:, :, 0], query[:, :, 1]
         rows = np.full((*hop.shape, self.largest_hop), -1, dtype=np.int32)
         for step in range(self.largest_hop):
@@ -156,8 +141,8 @@ class Ancestor(Generator[AncestorParams]):
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """The edges at the same depth, of a child that has children or has none as the hidden one."""
-        row_of_child = row_of(facts[:, :, 0], self._n_names)
-        has_children = look_up(row_of(facts[:, :, 1], self._n_names), facts[:, :, 0]) >= 0
+        row_of_child = row_of(facts[:, :, 0], self.n_names)
+        has_children = look_up(row_of(facts[:, :, 1], self.n_names), facts[:, :, 0]) >= 0
         node = facts[:, :, 1]
         kind = has_children.astype(np.int32)  # and 2 for every edge above
         for _ in range(self._depth):
@@ -184,12 +169,9 @@ class Ancestor(Generator[AncestorParams]):
         return self.params.distractors == "branches"
 
     @property
-    def _n_nodes(self) -> int:
+    def n_nodes(self) -> int:
+        """Nodes of a graph."""
         return self._n_trees + len(self._edges)
-
-    @property
-    def _n_names(self) -> int:
-        return self.params.n_symbols or 3 * self._n_nodes
 
     @cached_property
     def _edges(self) -> Int:

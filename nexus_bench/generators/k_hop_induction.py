@@ -16,10 +16,12 @@ from nexus_bench.generators.base import (
     Solution,
     TaskParams,
     look_up,
+    shuffled,
 )
 from nexus_bench.streams import Int, Mask, integers, permutations, pick
 
 _LONGEST = 12  # hops; 36 symbols and 497 facts
+_TRIES = 4  # sequences drawn at once for a graph that lacks a start; one almost always has it
 
 
 class KHopInductionParams(TaskParams):
@@ -40,26 +42,27 @@ class KHopInductionParams(TaskParams):
 
 @GENERATORS.register
 class KHopInduction(Generator[KHopInductionParams]):
-    """Appended to the sequence, a symbol stands where it last stood before, k times over; which token follows there?
+    """Where did the start last stand, what came next, where did that stand before, k times; which token comes last?
 
-    A fact (previous, place, symbol) is a token and the one before it. With L largest hops the sequence is L rounds,
-    each a random permutation: of `base` symbols in the first round, and of one symbol more in every later one. A chain
-    of k hops begins in the last round and lands one round further back a hop, because a symbol occurs once a round. It
-    never goes through the last token of a round, so different starts land on different tokens and none is likelier.
-    One answer in `base` is `absent`, at every hop alike: the last look-up finds nothing, because the symbol is new in
-    the round it was reached in (at one hop: occurs nowhere). Names of symbols are drawn per graph from `n_symbols`.
+    A fact (previous, place, symbol) is a token and the one before it. The sequence is a round for each hop that there
+    is room for. The first round is a random permutation of `base` symbols; each later one has one symbol more. A chain
+    begins in the last round and lands one round further back each hop, as a symbol occurs once a round. It never
+    crosses into the next round, so different starts end at different tokens. One answer in `base` is `absent`, at
+    every hop alike: the last look-up finds nothing, because its symbol is new in the round where the chain stands (at
+    one hop: occurs nowhere). The names of a graph are drawn from `n_symbols` without replacement. A hop is one fact,
+    or the look-up that finds none. The next fact also names the token, as its previous one: as many look-ups.
 
-    Source: hop_k of Sanford, Hsu and Telgarsky, "Transformers, parallel computation, and logarithmic depth" (2024,
-    arXiv 2402.09268), section 4, asked at a place after the end; its sequences are random walks, whose chains merge,
-    and whose `absent` is the likelier the larger k is.
+    Source: hop_k of Sanford, Hsu and Telgarsky 2024 ("Transformers, parallel computation, and logarithmic depth",
+    arXiv 2402.09268), at one place after the end; rounds instead of a random sequence, because there chains merge
+    and the share of `absent` depends on k.
 
     >>> from nexus_bench.streams import stream
     >>> params = KHopInductionParams(base=6, n_symbols=None, n_queries=1)
     >>> examples = KHopInduction(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0, :5].tolist()
-    [[10, 0, 11], [3, 9, 8], [9, 5, 11], [9, 8, 3], [12, 4, 9]]
+    [[0, 6, 16], [17, 11, 9], [18, 0, 0], [18, 10, 17], [16, 2, 17]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[9, 2]], [24], [2])
+    ([[17, 2]], [24], [2])
     """
 
     name = "k_hop_induction"
@@ -132,17 +135,20 @@ class KHopInduction(Generator[KHopInductionParams]):
         hop = self.deal_hops(n_graphs, rng)
         absent = self._deal_absent(n_graphs, rng)
         tokens, start, answer = self._draw(hop, absent, rng)
-        redo = np.flatnonzero((start < 0).any(axis=1))
-        while len(redo):
-            again = self._draw(hop[redo], absent[redo], rng)
-            tokens[redo], start[redo], answer[redo] = again
-            redo = redo[(again[1] < 0).any(axis=1)]
+        left = np.flatnonzero((start < 0).any(axis=1))
+        while len(left):
+            tries = np.repeat(left, _TRIES)
+            again = self._draw(hop[tries], absent[tries], rng)
+            fits = (again[1] >= 0).all(axis=1).reshape(-1, _TRIES)
+            first = fits.argmax(axis=1) + np.arange(0, len(tries), _TRIES)
+            tokens[left], start[left], answer[left] = (array[first] for array in again)
+            left = left[~fits.any(axis=1)]
 
         names = np.full((n_graphs, self._n_own + 1), self._n_names, dtype=np.int32)
         names[:, :-1] = permutations(rng, n_graphs, self._n_names, k=self._n_own)
         named = look_up(names, tokens)
-        place = permutations(rng, n_graphs, self.n_facts)
-        facts = np.stack([look_up(named, place), place, look_up(named, place + 1)], axis=2)
+        place = np.broadcast_to(np.arange(self.n_facts, dtype=np.int32), (n_graphs, self.n_facts))
+        facts = shuffled(np.stack([named[:, :-1], place, named[:, 1:]], axis=2), rng)
         query = np.stack([look_up(names, start), hop], axis=2)
         return Examples(facts, query, look_up(names, answer), hop)
 
@@ -160,13 +166,15 @@ class KHopInduction(Generator[KHopInductionParams]):
         """
         n_graphs, n_own = len(hop), self._n_own
         is_absent, is_broken = n_own, n_own + 1
-        rounds = [permutations(rng, n_graphs, size) for size in self._sizes]
+        rounds = [np.broadcast_to(np.arange(self.base, dtype=np.int32), (n_graphs, self.base))]
+        rounds += [permutations(rng, n_graphs, size) for size in self._sizes[1:]]
         ends = np.empty((n_graphs, self.largest_hop, n_own), dtype=np.int32)  # of the chain of every hop and start
+        row = np.arange(0, n_graphs * (n_own + 2), n_own + 2)[:, None]  # where a graph's followers begin
         end: Int = np.broadcast_to(np.arange(n_own, dtype=np.int32), (n_graphs, n_own))
         for step, symbols in enumerate(reversed(rounds)):
             follower = np.full((n_graphs, n_own + 2), is_broken, dtype=np.int32)
             follower[:, symbols.shape[1] : n_own] = is_absent
-            np.put_along_axis(follower, symbols[:, :-1], symbols[:, 1:], axis=1)
+            follower.ravel()[symbols[:, :-1] + row] = symbols[:, 1:]
             ends[:, step] = end = look_up(follower, end)
 
         graph = np.arange(n_graphs)

@@ -6,29 +6,27 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import (
     GENERATORS,
     Examples,
-    Generator,
     Role,
     Schema,
     Solution,
-    TaskParams,
     look_up,
+    shuffled,
 )
+from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.streams import Int, Mask, permutations, pick
 
 _LONGEST = 50  # hops, where n_nodes follows them
 _FEWEST_NODES = 12  # where n_nodes follows the hops
 
 
-class PathQueryParams(TaskParams):
+class PathQueryParams(NamedParams):
     """Size of a path_query graph."""
 
     n_nodes: int | None = Field(ge=3, le=1_000, description="Nodes; null means three a hop, 12 at least.")
     n_relations: int = Field(ge=2, le=100, description="Relations, each a cycle over all nodes.")
-    n_symbols: int | None = Field(le=100_000, description="Names to draw the nodes from; null means three a node.")
 
     @model_validator(mode="before")
     @classmethod
@@ -41,7 +39,7 @@ class PathQueryParams(TaskParams):
 
 
 @GENERATORS.register
-class PathQuery(Generator[PathQueryParams]):
+class PathQuery(NamedNodes[PathQueryParams]):
     """Every relation is one uniform random cycle over the nodes; the answer is where the named relations lead.
 
     The end of a query is drawn first, evenly, so the facts alone leave every node as likely an answer. The words
@@ -57,27 +55,14 @@ class PathQuery(Generator[PathQueryParams]):
     >>> params = PathQueryParams(n_nodes=6, n_relations=2, n_symbols=18, n_queries=1)
     >>> examples = PathQuery(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0, :5].tolist()
-    [[4, 1, 0], [4, 0, 0], [10, 1, 6], [10, 0, 4], [1, 1, 3]]
+    [[4, 1, 0], [3, 0, 10], [10, 1, 6], [4, 0, 0], [6, 1, 4]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[4, 1, 0]], [1], [2])
+    ([[6, 0, 0]], [10], [2])
     """
 
     name = "path_query"
     version = 1
     Params = PathQueryParams
-
-    def __init__(self, params: PathQueryParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
-        super().__init__(params, hops, largest_hop=largest_hop)
-        if self._n_names < self.n_nodes:
-            raise ConfigError(
-                f"{self.name}: n_symbols must be at least n_nodes ({self.n_nodes}), got {self._n_names}; "
-                f"raise n_symbols to {self.n_nodes}"
-            )
-        if params.n_queries > self.n_nodes:
-            raise ConfigError(
-                f"{self.name}: n_queries must be at most n_nodes ({self.n_nodes}), got {params.n_queries}; "
-                f"raise n_nodes to {params.n_queries}"
-            )
 
     @property
     def n_nodes(self) -> int:
@@ -86,9 +71,9 @@ class PathQuery(Generator[PathQueryParams]):
         return max(_FEWEST_NODES, 3 * self.largest_hop) if given is None else given
 
     @property
-    def _n_names(self) -> int:
-        given = self.params.n_symbols
-        return 3 * self.n_nodes if given is None else given
+    def most_queries(self) -> int:
+        """One a node that a walk can end at."""
+        return self.n_nodes
 
     @property
     def max_hop(self) -> int:
@@ -107,7 +92,7 @@ class PathQuery(Generator[PathQueryParams]):
             fact=(Role("src", "node"), Role("relation", "relation"), Role("dst", "node")),
             query=(Role("start", "node"), *words),
             answer="node",
-            vocabularies={"node": self._n_names, "relation": self.params.n_relations + 1},
+            vocabularies={"node": self.n_names, "relation": self.params.n_relations + 1},
         )
 
     @property
@@ -119,28 +104,26 @@ class PathQuery(Generator[PathQueryParams]):
     def n_worlds(self) -> int:
         """Choices of names times cycles over them, one a relation."""
         cycles: int = math.factorial(self.n_nodes - 1) ** self.params.n_relations
-        return math.comb(self._n_names, self.n_nodes) * cycles
+        return math.comb(self.n_names, self.n_nodes) * cycles
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names and cycles, then the order of the facts, then distinct ends and the words that lead there."""
-        n, n_relations = self.n_nodes, self.params.n_relations
-        names = permutations(rng, n_graphs, self._n_names, k=n)
-        cycle = permutations(rng, n_graphs * n_relations, n).reshape(n_graphs, n_relations, n)
-        following = np.empty_like(cycle)
-        np.put_along_axis(following, cycle, np.roll(cycle, -1, axis=2), axis=2)
+        """Draw names, then cycles over the nodes, then walks that end at the first nodes, whose names are random."""
+        n, n_relations, n_queries = self.n_nodes, self.params.n_relations, self.params.n_queries
+        names = self.draw_names(n_graphs, rng)
+        cycle = permutations(rng, n_graphs * n_relations, n).reshape(n_graphs, -1, n)
+        before = np.concatenate([cycle[:, :, -1:], cycle[:, :, :-1]], axis=2)
+        relation = np.broadcast_to(np.arange(n_relations, dtype=np.int32)[:, None], cycle.shape)
+        edges = np.stack([before, relation, cycle], axis=3).reshape(n_graphs, -1, 3)
+        edges[:, :, 0] = look_up(names, edges[:, :, 0])
+        edges[:, :, 2] = look_up(names, edges[:, :, 2])
+
         previous = np.empty_like(cycle)
-        np.put_along_axis(previous, cycle, np.roll(cycle, 1, axis=2), axis=2)
-
-        fact = permutations(rng, n_graphs, self.n_facts)
-        relation, src = fact // n, fact % n
-        dst = look_up(following.reshape(n_graphs, -1), fact)
-        facts = np.stack([look_up(names, src), relation, look_up(names, dst)], axis=2)
-
-        end = permutations(rng, n_graphs, n, k=self.params.n_queries)
+        np.put_along_axis(previous, cycle, before, axis=2)
         hop = self.deal_hops(n_graphs, rng)
+        end = np.broadcast_to(np.arange(n_queries, dtype=np.int32), hop.shape)
         start, words = self._walk_back(previous, end, hop, rng)
         query = np.concatenate([look_up(names, start)[:, :, None], words], axis=2)
-        return Examples(facts, query, look_up(names, end), hop)
+        return Examples(shuffled(edges, rng), query, look_up(names, end), hop)
 
     def _walk_back(self, previous: Int, end: Int, hop: Int, rng: np.random.Generator) -> tuple[Int, Int]:
         """Starts (g, q) and words (g, q, K) of walks over distinct nodes; queries at a dead end are drawn again."""
@@ -169,7 +152,7 @@ class PathQuery(Generator[PathQueryParams]):
         """Walk word by word, each fact found by its source and relation among all facts in sorted order."""
         n_graphs, n_facts, _ = facts.shape
         n_relations = self.params.n_relations
-        graph = np.arange(n_graphs, dtype=np.int64)[:, None] * self._n_names
+        graph = np.arange(n_graphs, dtype=np.int64)[:, None] * self.n_names
         key = ((graph + facts[:, :, 0]) * n_relations + facts[:, :, 1]).ravel()
         order = key.argsort(kind="stable")
         key = key[order]

@@ -6,34 +6,29 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import (
     GENERATORS,
     Examples,
-    Generator,
     Role,
     Schema,
     Solution,
-    TaskParams,
     look_up,
     row_of,
     shuffled,
 )
+from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.streams import Int, Mask, permutations
 
 _LONGEST = 50  # hops, where the arms are as long as they need to be
 
 
-class PathStarParams(TaskParams):
+class PathStarParams(NamedParams):
     """Size of a path_star graph."""
 
     n_arms: int = Field(ge=2, le=100, description="Arms of a star; with branches, also the stars of a graph.")
     arm_length: int | None = Field(ge=2, le=100, description="Edges of an arm; null means the largest hop, at least 2.")
     distractors: Literal["none", "branches"] = Field(
         description="One star alone, or look-alike stars that share its arms."
-    )
-    n_symbols: int | None = Field(
-        ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
     )
 
     @model_validator(mode="before")
@@ -44,7 +39,7 @@ class PathStarParams(TaskParams):
 
 
 @GENERATORS.register
-class PathStar(Generator[PathStarParams]):
+class PathStar(NamedNodes[PathStarParams]):
     """Arms of equal length leave a centre; the answer is the first node on the way from the centre to the goal.
 
     A star alone (`distractors: none`, the published form) is a labelled control: the node k - 1 steps back from the
@@ -70,24 +65,15 @@ class PathStar(Generator[PathStarParams]):
     version = 1
     Params = PathStarParams
 
-    def __init__(self, params: PathStarParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
-        super().__init__(params, hops, largest_hop=largest_hop)
-        most = self.n_stars * params.n_arms
-        if params.n_queries > most:
-            raise ConfigError(
-                f"{self.name}: n_queries must be at most {most}, one a star and arm, got {params.n_queries}; "
-                "raise n_arms"
-            )
-        if self._n_names < self._n_nodes:
-            raise ConfigError(
-                f"{self.name}: n_symbols must be at least the nodes of a graph, got {self._n_names}; "
-                f"raise n_symbols to {self._n_nodes}"
-            )
-
     @property
     def n_stars(self) -> int:
         """Centres of a graph."""
         return self.params.n_arms if self.params.distractors == "branches" else 1
+
+    @property
+    def most_queries(self) -> int:
+        """One a star and arm."""
+        return self.n_stars * self.params.n_arms
 
     @property
     def max_hop(self) -> int:
@@ -105,7 +91,7 @@ class PathStar(Generator[PathStarParams]):
             fact=(Role("src", "node"), Role("dst", "node")),
             query=(Role("centre", "node"), Role("goal", "node")),
             answer="node",
-            vocabularies={"node": self._n_names},
+            vocabularies={"node": self.n_names},
         )
 
     @property
@@ -118,12 +104,12 @@ class PathStar(Generator[PathStarParams]):
     def n_worlds(self) -> int:
         """Names for the nodes, where stars, and arms, are alike."""
         alike = math.factorial(self.n_stars) * math.factorial(self.params.n_arms)
-        return math.perm(self._n_names, self._n_nodes) // alike
+        return math.perm(self.n_names, self.n_nodes) // alike
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, the order of the facts, then a star, an arm and a depth for each query."""
         n_arms, n_stars = self.params.n_arms, self.n_stars
-        name = permutations(rng, n_graphs, self._n_names, k=self._n_nodes)
+        name = self.draw_names(n_graphs, rng)
         edges = self._edges()
         facts = shuffled(name.take(edges, axis=1), rng)
 
@@ -137,7 +123,7 @@ class PathStar(Generator[PathStarParams]):
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk forwards from every first node of the centre until one meets the goal."""
-        row_of_src = row_of(facts[:, :, 0], self._n_names)
+        row_of_src = row_of(facts[:, :, 0], self.n_names)
         centre, goal = query[:, :, 0], query[:, :, 1]
         answer = np.full(centre.shape, -1, dtype=np.int32)
         hop = np.zeros(centre.shape, dtype=np.int32)
@@ -168,7 +154,7 @@ class PathStar(Generator[PathStarParams]):
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """Edges of the same depth: where all stars meet, of the same arm; one further on, of the same star."""
-        row_of_src, row_of_dst = (row_of(facts[:, :, side], self._n_names) for side in (0, 1))
+        row_of_src, row_of_dst = (row_of(facts[:, :, side], self.n_names) for side in (0, 1))
         enters = look_up(row_of_dst, facts[:, :, 0])  # g f: an edge into where this one begins, -1 at a centre
         after = facts[:, :, 1]
         n_after = np.zeros(after.shape, dtype=np.int32)  # edges that follow on the arm: the depth, from the other end
@@ -194,13 +180,10 @@ class PathStar(Generator[PathStarParams]):
         return max(2, self.largest_hop) if self.params.arm_length is None else self.params.arm_length
 
     @property
-    def _n_nodes(self) -> int:
+    def n_nodes(self) -> int:
+        """Nodes of a graph."""
         n_arms = self.params.n_arms
         return self.n_stars * (1 + n_arms) + n_arms * (self._arm_length - 1)
-
-    @property
-    def _n_names(self) -> int:
-        return self.params.n_symbols or 3 * self._n_nodes
 
     def _head(self, star: Int, arm: Int) -> Int:
         """The first node of a star's arm, as a number; centres come before."""

@@ -5,26 +5,24 @@ import math
 import numpy as np
 from pydantic import Field
 
-from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import (
     GENERATORS,
     Examples,
-    Generator,
     Role,
     Schema,
     Solution,
-    TaskParams,
     look_up,
     row_of,
     shuffled,
 )
+from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 _LONGEST = 50  # hops, where the chains are as long as they need to be
 _SPARE_EDGES = 3  # of a chain beyond the largest hop: the starts are spread over as many nodes and one more
 
 
-class ReachableParams(TaskParams):
+class ReachableParams(NamedParams):
     """Size of a reachable graph."""
 
     n_queries: int | None = Field(  # type: ignore[assignment]
@@ -32,13 +30,10 @@ class ReachableParams(TaskParams):
     )
     n_chains: int = Field(ge=2, le=100, description="Equal chains of a graph.")
     length: int | None = Field(ge=1, le=1000, description="Edges of a chain; null means the largest hop + 3.")
-    n_symbols: int | None = Field(
-        ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
-    )
 
 
 @GENERATORS.register
-class Reachable(Generator[ReachableParams]):
+class Reachable(NamedNodes[ReachableParams]):
     """Equal chains; for `yes` the goal lies k edges after the start, for `no` at the same depth of another chain.
 
     A `no` is a `yes` whose chain has swapped tails with another at a cut between start and goal: which cut does not
@@ -64,21 +59,6 @@ class Reachable(Generator[ReachableParams]):
     version = 1
     Params = ReachableParams
 
-    def __init__(self, params: ReachableParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
-        super().__init__(params, hops, largest_hop=largest_hop)
-        most = params.n_chains * self._n_starts
-        if self.n_queries > most:
-            length = self.largest_hop - 1 + -(-self.n_queries // params.n_chains)
-            raise ConfigError(
-                f"{self.name}: n_queries must be at most {most}, the nodes that can be starts, got {self.n_queries}; "
-                f"raise length to {length}"
-            )
-        if self._n_names < self._n_nodes:
-            raise ConfigError(
-                f"{self.name}: n_symbols must be at least the nodes of a graph, got {self._n_names}; "
-                f"raise n_symbols to {self._n_nodes}"
-            )
-
     @property
     def n_queries(self) -> int:
         """As asked, or one for every node that can be a start."""
@@ -88,6 +68,11 @@ class Reachable(Generator[ReachableParams]):
     def distractors(self) -> str:
         """The other chains look alike and are not connected."""
         return "disconnected"
+
+    @property
+    def most_queries(self) -> int:
+        """One a node that can be a start."""
+        return self.params.n_chains * self._n_starts
 
     @property
     def max_hop(self) -> int:
@@ -105,7 +90,7 @@ class Reachable(Generator[ReachableParams]):
             fact=(Role("src", "node"), Role("dst", "node")),
             query=(Role("start", "node"), Role("goal", "node")),
             answer="verdict",
-            vocabularies={"node": self._n_names, "verdict": 2},
+            vocabularies={"node": self.n_names, "verdict": 2},
         )
 
     @property
@@ -116,13 +101,13 @@ class Reachable(Generator[ReachableParams]):
     @property
     def n_worlds(self) -> int:
         """Names for the nodes, where chains are alike."""
-        return math.perm(self._n_names, self._n_nodes) // math.factorial(self.params.n_chains)
+        return math.perm(self.n_names, self.n_nodes) // math.factorial(self.params.n_chains)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, the order of the facts, distinct starts, and verdicts as even as can be at every hop."""
         n_chains, n_nodes = self.params.n_chains, self._length + 1
-        name = permutations(rng, n_graphs, self._n_names, k=self._n_nodes)
-        edges = np.arange(self._n_nodes, dtype=np.int32).reshape(n_chains, n_nodes)
+        name = self.draw_names(n_graphs, rng)
+        edges = np.arange(self.n_nodes, dtype=np.int32).reshape(n_chains, n_nodes)
         facts = shuffled(name.take(np.stack([edges[:, :-1].ravel(), edges[:, 1:].ravel()], axis=1), axis=1), rng)
 
         drawn = permutations(rng, n_graphs, n_chains * self._n_starts, k=self.n_queries)
@@ -139,7 +124,7 @@ class Reachable(Generator[ReachableParams]):
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Find the depths of start and goal by walking back, then walk their difference from the start."""
-        row_of_src, row_of_dst = (row_of(facts[:, :, side], self._n_names) for side in (0, 1))
+        row_of_src, row_of_dst = (row_of(facts[:, :, side], self.n_names) for side in (0, 1))
         start, goal = query[:, :, 0], query[:, :, 1]
         hop = self._depth(facts, row_of_dst, goal) - self._depth(facts, row_of_dst, start)
         rows = np.full((*hop.shape, self._length), -1, dtype=np.int32)
@@ -161,7 +146,7 @@ class Reachable(Generator[ReachableParams]):
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """The edges at the same depth of every chain."""
-        row_of_dst = row_of(facts[:, :, 1], self._n_names)
+        row_of_dst = row_of(facts[:, :, 1], self.n_names)
         depth = self._depth(facts, row_of_dst, facts[:, :, 0])
         alike: Mask = depth == look_up(depth, at[:, None])
         return alike
@@ -184,12 +169,9 @@ class Reachable(Generator[ReachableParams]):
         return self._length - self.largest_hop + 1
 
     @property
-    def _n_nodes(self) -> int:
+    def n_nodes(self) -> int:
+        """Nodes of a graph."""
         return self.params.n_chains * (self._length + 1)
-
-    @property
-    def _n_names(self) -> int:
-        return self.params.n_symbols or 3 * self._n_nodes
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """A verdict is no or yes."""

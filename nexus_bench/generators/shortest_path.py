@@ -11,14 +11,13 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import (
     GENERATORS,
     Examples,
-    Generator,
     Role,
     Schema,
     Solution,
-    TaskParams,
     look_up,
     shuffled,
 )
+from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 # Fewest nodes, by degree, at which most random graphs have 20 or more pairs 1, 2, 3, ... hops apart by one path alone.
@@ -26,20 +25,17 @@ _FEWEST_NODES = {3: (12, 12, 16, 24, 32, 48, 72, 128), 4: (12, 12, 24, 48, 96)}
 # What is guessed with one edge of the path hidden, by degree, at 1, 2, 3, ... hops: measured at the fewest nodes and
 # rounded up; more nodes leave less. docs/measurements.md has the figures.
 _PARTIAL = {3: (1.0, 0.36, 0.44, 0.52, 0.61, 0.65, 0.71, 0.75), 4: (1.0, 0.30, 0.40, 0.45, 0.52)}
-_COPIES = 16  # graphs of one shape in a batch; part of the data's definition
+_COPIES = 32  # graphs of one shape in a batch; part of the data's definition
 _MOST_ROUNDS = 200  # of drawing shapes, before the size is called too small
 _SOLVED_AT_ONCE = 2048  # graphs; bounds memory
 
 
-class ShortestPathParams(TaskParams):
+class ShortestPathParams(NamedParams):
     """Size of a shortest_path graph."""
 
     degree: int = Field(ge=3, le=4, description="Edges of every node.")
     n_nodes: int | None = Field(
         ge=12, le=1000, description="Nodes, an even number; null means as many as the hops need."
-    )
-    n_symbols: int | None = Field(
-        ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
     )
 
 
@@ -62,7 +58,7 @@ class _Shapes(NamedTuple):
 
 
 @GENERATORS.register
-class ShortestPath(Generator[ShortestPathParams]):
+class ShortestPath(NamedNodes[ShortestPathParams]):
     """A random regular graph; the goal is k edges from the start by one path alone, whose first node is the answer.
 
     Every node has the same number of neighbours, so counts say nothing, and any neighbour of the start may be right.
@@ -74,8 +70,8 @@ class ShortestPath(Generator[ShortestPathParams]):
 
     Shapes are drawn from a random Hamiltonian cycle and a random perfect matching (degree 3) or two such cycles (degree
     4), kept if no edge is double: laws close to the uniform one (Wormald, 1999, "Models of random regular graphs",
-    section 4). Each shape serves 16 graphs of a batch, each with names, an order of facts and pairs of its own: every
-    example by itself is an exact draw, but graphs of a batch share their shapes by sixteens.
+    section 4). Each shape serves 32 graphs of a batch, each with names, an order of facts and pairs of its own: every
+    example by itself is an exact draw, but graphs of a batch share their shapes by 32.
 
     Source: shortest paths as in CLRS (Velickovic et al., 2022, https://arxiv.org/abs/2205.15659), bfs.
 
@@ -83,9 +79,9 @@ class ShortestPath(Generator[ShortestPathParams]):
     >>> params = ShortestPathParams(degree=3, n_nodes=12, n_symbols=36, n_queries=1)
     >>> examples = ShortestPath(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0, :5].tolist()
-    [[20, 23], [27, 6], [6, 33], [2, 19], [0, 8]]
+    [[20, 0], [2, 33], [33, 6], [28, 33], [27, 29]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[27, 25]], [29], [2])
+    ([[2, 20]], [28], [2])
     """
 
     name = "shortest_path"
@@ -94,18 +90,13 @@ class ShortestPath(Generator[ShortestPathParams]):
 
     def __init__(self, params: ShortestPathParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
         super().__init__(params, hops, largest_hop=largest_hop)
-        if self._n_nodes % 2:
-            raise ConfigError(f"{self.name}: n_nodes must be even, got {self._n_nodes}; raise n_nodes by one")
-        if self._n_names < self._n_nodes:
-            raise ConfigError(
-                f"{self.name}: n_symbols must be at least n_nodes ({self._n_nodes}), got {self._n_names}; "
-                f"raise n_symbols to {self._n_nodes}"
-            )
-        if params.n_queries > self._n_nodes:
-            raise ConfigError(
-                f"{self.name}: n_queries must be at most n_nodes ({self._n_nodes}), got {params.n_queries}; "
-                "raise n_nodes or ask less of a graph"
-            )
+        if self.n_nodes % 2:
+            raise ConfigError(f"{self.name}: n_nodes must be even, got {self.n_nodes}; raise n_nodes by one")
+
+    @property
+    def most_queries(self) -> int:
+        """As many as nodes: pairs are plentiful."""
+        return self.n_nodes
 
     @property
     def max_hop(self) -> int:
@@ -126,29 +117,30 @@ class ShortestPath(Generator[ShortestPathParams]):
             fact=(Role("end1", "node"), Role("end2", "node")),
             query=(Role("start", "node"), Role("goal", "node")),
             answer="node",
-            vocabularies={"node": self._n_names},
+            vocabularies={"node": self.n_names},
         )
 
     @property
     def n_facts(self) -> int:
         """Every edge once."""
-        return self._n_nodes * self.params.degree // 2
+        return self.n_nodes * self.params.degree // 2
 
     @property
     def n_worlds(self) -> int:
         """Choices of names alone; there are many graphs over each, and two orientations of an edge."""
-        return math.comb(self._n_names, self._n_nodes) << self.n_facts
+        return math.comb(self.n_names, self.n_nodes) << self.n_facts
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw shapes, then names, the turn and the order of the facts, then pairs of the shape."""
         shapes = self._draw_shapes(-(-n_graphs // _COPIES), rng)
         shape = np.arange(n_graphs) // _COPIES
-        name = permutations(rng, n_graphs, self._n_names, k=self._n_nodes)
+        name = self.draw_names(n_graphs, rng)
         edges = shapes.edges[shape]
-        turned = integers(rng, n_graphs, self.n_facts, high=2)
-        ends = [
-            look_up(edges[:, :, 0] * (1 - t) + edges[:, :, 1] * t, _all_columns(edges)) for t in (turned, 1 - turned)
-        ]
+        bits = integers(rng, n_graphs, -(-self.n_facts // 31), high=1 << 31)
+        column = np.arange(self.n_facts)
+        turned = bits[:, column // 31] >> (column % 31).astype(np.int32) & 1
+        difference = (edges[:, :, 1] - edges[:, :, 0]) * turned
+        ends = (edges[:, :, 0] + difference, edges[:, :, 1] - difference)
         facts = shuffled(np.stack([look_up(name, end) for end in ends], axis=2), rng)
 
         hop = self.deal_hops(n_graphs, rng)
@@ -161,7 +153,7 @@ class ShortestPath(Generator[ShortestPathParams]):
                 first = shapes.first_pair[k]
                 n_pairs = first[shape[left[g]] + 1] - first[shape[left[g]]]
                 asked[left[g], q] = shapes.pairs[k][first[shape[left[g]]] + (words[g, q] * n_pairs >> 31)]
-            key = np.sort(asked[left, :, 0] * self._n_nodes + asked[left, :, 1], axis=1)
+            key = np.sort(asked[left, :, 0] * self.n_nodes + asked[left, :, 1], axis=1)
             left = left[(key[:, 1:] == key[:, :-1]).any(axis=1)]
         start, goal = asked[:, :, 0], asked[:, :, 1]
         steps = shapes.neighbours[shape[:, None], start]  # g q d
@@ -172,14 +164,14 @@ class ShortestPath(Generator[ShortestPathParams]):
 
     def _draw_shapes(self, n_shapes: int, rng: np.random.Generator) -> _Shapes:
         """Shapes without double edges that have pairs enough at every hop asked for."""
-        n, degree = self._n_nodes, self.params.degree
+        n, degree = self.n_nodes, self.params.degree
         wanted = 2 * -(-self.n_queries // len(self.hops))
         kept: list[tuple[Int, Int, dict[int, Mask]]] = []
         n_kept = 0
         for _ in range(_MOST_ROUNDS):
             edges = self._simple(n_shapes + 8, rng)
             distance, askable = _survey(_adjacency(edges, n), self.hops)
-            enough = np.all([mask.sum(axis=(1, 2)) >= wanted for mask in askable.values()], axis=0)
+            enough = np.all([np.count_nonzero(mask, axis=(1, 2)) >= wanted for mask in askable.values()], axis=0)
             kept.append((edges[enough], distance[enough], {k: mask[enough] for k, mask in askable.items()}))
             n_kept += int(enough.sum())
             if n_kept >= n_shapes:
@@ -200,7 +192,7 @@ class ShortestPath(Generator[ShortestPathParams]):
 
     def _simple(self, n_shapes: int, rng: np.random.Generator) -> Int:
         """Edges (t, f, 2) of those of some random shapes that have no double edge."""
-        n = self._n_nodes
+        n = self.n_nodes
         cycle = np.arange(n, dtype=np.int32)
         base = np.stack([cycle, (cycle + 1) % n], axis=1)
         other = permutations(rng, 4 * n_shapes, n)
@@ -225,7 +217,7 @@ class ShortestPath(Generator[ShortestPathParams]):
         )
 
     def _solve(self, facts: Int, query: Int) -> Solution:
-        present = np.zeros((len(facts), self._n_names), dtype=np.bool_)
+        present = np.zeros((len(facts), self.n_names), dtype=np.bool_)
         np.put_along_axis(present, facts.reshape(len(facts), -1), True, axis=1)
         node_of = present.cumsum(axis=1, dtype=np.int32) - 1  # names of the graph, numbered
         ends = look_up(node_of, facts.reshape(len(facts), -1)).reshape(facts.shape)
@@ -260,17 +252,10 @@ class ShortestPath(Generator[ShortestPathParams]):
         return _PARTIAL[self.params.degree][hop - 1]
 
     @property
-    def _n_nodes(self) -> int:
+    def n_nodes(self) -> int:
+        """Nodes of a graph."""
         given: int | None = self.params.n_nodes
         return _FEWEST_NODES[self.params.degree][self.largest_hop - 1] if given is None else given
-
-    @property
-    def _n_names(self) -> int:
-        return self.params.n_symbols or 3 * self._n_nodes
-
-
-def _all_columns(edges: Int) -> Int:
-    return np.broadcast_to(np.arange(edges.shape[1], dtype=np.int32), edges.shape[:2])
 
 
 def _adjacency(edges: Int, n: int) -> NDArray[np.float32]:

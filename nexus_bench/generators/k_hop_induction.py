@@ -211,8 +211,12 @@ class KHopInduction(Generator[KHopInductionParams]):
         return 1 / (self.base - max(hop, 2))
 
     def partial(self, hop: int) -> float:
-        """Elimination: of the `base` symbols or more, a chain loses at most one a hop, and no token follows itself."""
-        return 1 / (self.base - hop - 1)
+        """Elimination leaves `base` symbols less one a hop and the token itself.
+
+        Before the last hop, a wrong symbol stands earlier in its own round one time in two. The next look-up finds it
+        there, so the chain ends elsewhere than the chains of all other symbols, and may be right a second way.
+        """
+        return (1 if hop == 1 else 1.5) / (self.base - hop - 1)
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """Facts inside the same round, as no other place could be next; no token follows itself."""

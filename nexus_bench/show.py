@@ -69,18 +69,21 @@ def as_text(shown: Shown) -> str:
 
 
 def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:
-    """The facts of the derivation; one that begins where the last ended goes on from there."""
-    drawn, end = "", ""
-    for row in _derivation(generator, facts, query):
+    """The facts of the derivation; one that touches where the last ended goes on from there, either way round."""
+    drawn = end = _names(generator, schema.query, query)[0]
+    is_begun = False
+    for row in generator.solve(facts[None], query[None, None]).rows[0, 0]:
+        if row < 0:
+            break
         first, *rest = _names(generator, schema.fact, facts[row])
-        drawn += _link(rest) if first == end else f"{'; ' if drawn else ''}{first}{_link(rest)}"
-        end = rest[-1]
-    return drawn
-
-
-def _derivation(generator: Generator[Any], facts: Int, query: Int) -> list[int]:
-    rows = generator.solve(facts[None], query[None, None]).rows[0, 0]
-    return [int(row) for row in rows if row >= 0]
+        if first == end:
+            drawn, end = drawn + _link(rest), rest[-1]
+        elif rest[-1] == end:
+            drawn, end = drawn + _link_back([first, *rest[:-1]]), first
+        else:
+            drawn, end = (f"{drawn}; " if is_begun else "") + first + _link(rest), rest[-1]
+        is_begun = True
+    return drawn if is_begun else ""
 
 
 def _arrow(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> str:
@@ -92,6 +95,12 @@ def _link(names: list[str]) -> str:
     """An arrow to the last name, with the names between written on it."""
     *on_arrow, last = names
     return f" -{','.join(on_arrow)}-> {last}" if on_arrow else f" -> {last}"
+
+
+def _link_back(names: list[str]) -> str:
+    """An arrow from the first name, for a fact that is walked from its last symbol to its first."""
+    first, *on_arrow = names
+    return f" <-{','.join(on_arrow)}- {first}" if on_arrow else f" <- {first}"
 
 
 def _names(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> list[str]:

@@ -62,7 +62,8 @@ def _root(
 for command in (data.gen, data.verify, data.audit, data.show, training.train, training.report):
     app.command()(command)
 app.command(name="list")(training.list_)
-bench = typer.Typer(help="Measure speed.", rich_markup_mode=None, no_args_is_help=True)
+bench = typer.Typer(help="Measure speed.", rich_markup_mode=None)
+bench.callback(invoke_without_command=True)(data.bench)
 bench.command(name="gen")(data.bench_gen)
 app.add_typer(bench, name="bench")
 

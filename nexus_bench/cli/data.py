@@ -101,6 +101,12 @@ def audit(
         )
 
 
+def bench(context: typer.Context) -> None:
+    """Measure speed."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 def bench_gen(
     tasks: Annotated[Optional[list[str]], typer.Argument(help="Task families; default all.")] = None,
     hops: Annotated[str, typer.Option(help="Hop counts, each timed alone.")] = "3,6",

@@ -211,12 +211,12 @@ class KHopInduction(Generator[KHopInductionParams]):
         return 1 / (self.base - max(hop, 2))
 
     def partial(self, hop: int) -> float:
-        """Elimination leaves `base` symbols less one a hop and the token itself.
+        """Elimination leaves `base` - 2 symbols at one hop: neither the round's first nor the start itself.
 
-        Before the last hop, a wrong symbol stands earlier in its own round one time in two. The next look-up finds it
-        there, so the chain ends elsewhere than the chains of all other symbols, and may be right a second way.
+        Before the last hop a wrong symbol stands earlier in its own round half the time. The next look-up finds it
+        there, so its chain ends where a right one may: half as much again, and a little where rounds meet.
         """
-        return (1 if hop == 1 else 1.5) / (self.base - hop - 1)
+        return 1 / (self.base - 2) if hop == 1 else 1.5 / (self.base - 3)
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """Facts inside the same round, as no other place could be next; no token follows itself."""

@@ -141,7 +141,12 @@ class State:
         self.schema = source.generator.schema
         self.device = device
         first = to_batch(source.batch(0, 1), self.schema, cell.model.encoding, torch.device("cpu"))
-        model = build_model(cell.model, self.schema, seq_len=first.tokens.shape[1], seed=cell.seed)
+        one_of_each = [held.examples.take(slice(1)) for held in source.held_out.values()]
+        lengths = [
+            to_batch(one, self.schema, cell.model.encoding, torch.device("cpu")).tokens.shape[1] for one in one_of_each
+        ]
+        seq_len = max(first.tokens.shape[1], *lengths)  # a held-out graph may be larger than those trained on
+        model = build_model(cell.model, self.schema, seq_len=seq_len, seed=cell.seed)
         self.model = model.to(device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=cell.train.lr, weight_decay=cell.train.weight_decay, fused=True

@@ -98,8 +98,8 @@ class _Check:
         shape = (n_graphs, law.n_queries)
         wanted = ((n_graphs, law.n_facts, len(schema.fact)), (*shape, len(schema.query)), shape, shape)
         for name, array, expected in zip(Examples._fields, examples, wanted, strict=True):
-            if array.shape != expected:
-                self.fail(f"{name} must have the shape {expected}, got {array.shape}")
+            if array.shape != expected or array.dtype != np.int32:
+                self.fail(f"{name} must be int32 of the shape {expected}, got {array.dtype} of {array.shape}")
         for name, array, roles in (("facts", examples.facts, schema.fact), ("query", examples.query, schema.query)):
             for column, role in enumerate(roles):
                 size = schema.vocabularies[role.vocabulary]

@@ -333,6 +333,8 @@ def test_splits_beyond_training_are_scored_in_rows_of_their_own(command: Command
     line = ["train", "--task", "pointer_chase", "--hops", "1-2", "--attention", "standard", "--seeds", "1", *spec]
     result = command(*line, "--set", "steps=2", "--workers", "0", "--out", "r")
     assert result.returncode == 0, result.stderr
+    flat = command(*line, "--set", "steps=2", "--set", "encoding=flat", "--workers", "0", "--out", "flat")
+    assert flat.returncode == 0, flat.stderr
     rows = RunFolder(Path("r")).read_results()
     assert list(zip(rows["split"], rows["hop"], strict=True)) == [
         *(("val", 1), ("val", 2), ("test", 1), ("test", 2)),

@@ -105,6 +105,17 @@ def test_a_forged_dataset_is_found_out(change: Change, message: str, tmp_path: P
         verify(tmp_path / "d")
 
 
+def test_arrays_of_another_type_or_shape_are_refused(dataset_folder: Path) -> None:
+    with np.load(dataset_folder / "test.npz") as arrays:
+        wide = {name: array.astype(np.int64) for name, array in arrays.items()}
+    np.savez(dataset_folder / "test.npz", **wide)
+    with pytest.raises(CorruptArtefactError, match=r"facts must be int32 of the shape \(13, 11, 2\), got int64 of"):
+        verify(dataset_folder)
+    np.savez(dataset_folder / "test.npz", **{name: array[:5].astype(np.int32) for name, array in wide.items()})
+    with pytest.raises(CorruptArtefactError, match=r"got int32 of \(5, 11, 2\)"):
+        verify(dataset_folder)
+
+
 def test_a_dataset_of_one_hop_alone_is_not_balanced(tmp_path: Path) -> None:
     spec = make_task({"task": "pointer_chase", "hops": "1-3", "n_queries": 1, "n_val": 9, "n_test": 9}, where="test")
     write_dataset(tmp_path / "d", spec, seed=3, n_train=600, file_format="npz")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.splits import BLOCK_GRAPHS, Splits
-from nexus_bench.task import make_task, task_defaults, task_keys
+from nexus_bench.task import make_task, task_keys
 
 _SEED = 0
 _WINDOWS = 5  # the fastest counts: other work on the machine only ever slows one down
@@ -60,7 +60,7 @@ def bench_generators(
 
 
 def _rate(name: str, hop: int, seconds: float) -> Rate:
-    sizes = _sizes(name, hop)
+    sizes = entry_for_hops(name, (hop,))
     single, several = (make_task(sizes | extra, where="bench") for extra in ({"n_queries": 1}, {}))
     speeds = []
     for spec in (single, several):
@@ -81,16 +81,19 @@ def _graphs_per_second(splits: Splits, blocks: Iterator[int], seconds: float) ->
     return n_graphs / spent
 
 
-def _sizes(name: str, hop: int) -> dict[str, object]:
-    """The family's defaults; where they are too small for the hop, the least size that is not."""
-    entry: dict[str, object] = {"task": name, "hops": hop}
+def entry_for_hops(name: str, hops: tuple[int, ...]) -> dict[str, object]:
+    """A task entry with the family's defaults; where they are too small for the hops, three nodes a hop.
+
+    Raises:
+        ConfigError: The family cannot make the hops.
+    """
+    entry: dict[str, object] = {"task": name, "hops": list(hops)}
     try:
         make_task(entry, where="bench")
     except ConfigError:
         if "n_nodes" not in task_keys(name).own:
             raise
-        n_nodes = int(task_defaults(name)["n_nodes"])
-        return entry | {"n_nodes": max(n_nodes, 3 * hop)}
+        return entry | {"n_nodes": 3 * max(hops)}
     return entry
 
 

@@ -18,7 +18,7 @@ from nexus_bench.results import CellResult, Row
 from nexus_bench.shortcuts import best_shortcuts
 from nexus_bench.spec import CellSpec
 from nexus_bench.splits import TEST, VAL, HeldOut, Splits
-from nexus_bench.task import HOP_OOD, IID, SIZE_OOD
+from nexus_bench.task import HOP_OOD, SIZE_OOD, law_of
 from nexus_bench.train import Point, Source, Trained, train
 
 _STEADY_ACCURACY = 0.95  # of `steps_to_95`
@@ -104,14 +104,12 @@ def open_source(cell: CellSpec, data: Path | None) -> Source:
 
 def failed_result(cell: CellSpec) -> CellResult:
     """A cell without figures: its rows say `failed`, and measure nothing."""
+    laws = cell.task.generators()
     rows = [
         _describe(cell) | {"split": split, "hop": hop, "status": "failed"}
-        for split, law in {
-            "val": IID,
-            "test": IID,
-            **{law: law for law in cell.task.generators() if law != IID},
-        }.items()
-        for hop in cell.task.generators()[law].hops
+        for split in _ORDER
+        if split in (VAL, TEST, *laws)
+        for hop in law_of(split, laws).hops
     ]
     return CellResult(cell.run_id, rows, [], {}, b"")
 

@@ -13,7 +13,7 @@ from nexus_bench.formats import FORMATS
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.splits import TRAIN, HeldOut
 from nexus_bench.streams import permutations, stream
-from nexus_bench.task import IID, TaskSpec
+from nexus_bench.task import IID, TaskSpec, law_of
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
@@ -47,7 +47,7 @@ class StoredSource:
         laws = dataset.spec.generators()
         self.generator = laws[IID]
         self.held_out = {
-            split: HeldOut(laws.get(split, laws[IID]), examples)
+            split: HeldOut(law_of(split, laws), examples)
             for split, examples in dataset.splits.items()
             if split != TRAIN
         }

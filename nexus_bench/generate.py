@@ -22,7 +22,7 @@ from nexus_bench.files import sha256_of_file, to_json, write_atomic
 from nexus_bench.formats import FORMATS
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.splits import BLOCK_GRAPHS, TEST, TRAIN, VAL, Splits, world_ids
-from nexus_bench.task import TaskSpec
+from nexus_bench.task import IID, TaskSpec
 
 OnGraphs = Callable[[int], None]
 
@@ -63,10 +63,10 @@ def write_dataset(
     """
     laws = spec.generators()
     n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
-    n_graphs |= {name: spec.n_test for name in laws if name != "iid"}
+    n_graphs |= {name: spec.n_test for name in laws if name != IID}
     request: Manifest = {
         "format_version": FORMAT_VERSION,
-        "task_version": laws["iid"].version,
+        "task_version": laws[IID].version,
         "seed": seed,
         "file_format": file_format,
         "n_graphs": n_graphs,
@@ -92,7 +92,7 @@ def write_dataset(
                 path, split, _chunks(splits, split, count, chunk_graphs), count, content, on_graphs
             )
         manifest = request | {
-            "schema": _schema_as_json(laws["iid"]),
+            "schema": _schema_as_json(laws[IID]),
             "splits": files,
             "content_sha256": content.hexdigest(),
         }

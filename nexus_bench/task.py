@@ -71,6 +71,11 @@ class TaskSpec(Spec):
         return UnaryHops(generator) if self.hop_query == "unary" else generator
 
 
+def law_of(split: str, laws: dict[str, Generator[Any]]) -> Generator[Any]:
+    """The generator a split is drawn by: its own, or that of training."""
+    return laws.get(split, laws[IID])
+
+
 def task_keys(name: str) -> Keys:
     """What a task entry may say: the generator's parameters and the fields of TaskSpec."""
     shared = tuple(field for field in TaskSpec.model_fields if field not in ("task", "params"))

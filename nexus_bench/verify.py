@@ -13,7 +13,7 @@ from nexus_bench.formats import FORMATS
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.splits import TRAIN, WorldIds, among, world_ids
 from nexus_bench.streams import Mask
-from nexus_bench.task import IID
+from nexus_bench.task import IID, law_of
 
 _CHUNK_GRAPHS = 4096  # solved at a time
 _SIGMAS = 6.0  # a share further than this from what is declared is not chance
@@ -57,7 +57,7 @@ def verify(folder: Path) -> list[Verified]:
         path = folder / about["file"]
         is_edited = sha256_of_file(path) != about["sha256"]
         examples = _read(path, manifest, is_edited)
-        check = _Check(path, split, laws.get(split, laws[IID]), laws[IID], examples)
+        check = _Check(path, split, law_of(split, laws), laws[IID], examples)
         check.schema(manifest["n_graphs"][split])
         check.graphs()
         check.labels()

@@ -89,17 +89,6 @@ def test_hiding_any_fact_leaves_no_more_than_the_ceiling(distractors: str) -> No
     assert generator.partial(3) == 1 / 4
 
 
-@pytest.mark.slow
-def test_a_million_labels_agree_with_the_solver() -> None:
-    generator = task(hops="1-6", n_queries=8)
-    for block in range(50):
-        examples = generator.sample(2500, stream("million", block))
-        solution = generator.solve(examples.facts, examples.query)
-        assert (solution.answer == examples.answer).all() and (solution.hop == examples.hop).all()
-        if block == 0:
-            assert_right(generator, examples.take(slice(250)))
-
-
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

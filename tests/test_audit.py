@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nexus_bench.audit import audit, hide_a_fact, one_query_a_graph
+from nexus_bench.bench import entry_for_hops
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.generators.pointer_chase import PointerChase, PointerChaseParams
 from nexus_bench.learned import facts_only, symbol_counts
@@ -15,14 +16,9 @@ from tests.conftest import Command
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GENERATORS.names())
 def test_no_guess_beats_what_a_family_declares(name: str) -> None:
-    generator = make_task({"task": name, "hops": "1-6"} | larger(name, 6), where="test").generator()
+    generator = make_task(entry_for_hops(name, (1, 2, 3, 4, 5, 6)), where="test").generator()
     beaten = [row for row in audit(generator, n_examples=24_000, seed=1) if row.beats]
     assert not beaten
-
-
-def larger(name: str, hop: int) -> dict[str, int]:
-    """Nodes for many hops, where a family's defaults are too few."""
-    return {"n_nodes": 3 * hop} if name in ("pointer_chase",) else {}
 
 
 def test_an_audit_has_every_guess_at_every_hop_it_applies_to() -> None:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from nexus_bench.bench import entry_for_hops
 from nexus_bench.config import bundled
+from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
 from nexus_bench.shortcuts import score_shortcuts
 from nexus_bench.show import as_text, show_example
@@ -52,6 +54,21 @@ def test_the_solver_derives_answers_and_hops_from_the_facts_alone(generator: Gen
         for rows in queries:
             derivation = rows[rows >= 0]
             assert len(derivation) == len(set(derivation.tolist()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_million_labels_and_hops_agree_with_the_solver(name: str) -> None:
+    try:
+        generator = make_task(entry_for_hops(name, (1, 2, 3, 4, 5, 6)), where="test").generator()
+    except ConfigError:
+        generator = make_task({"task": name}, where="test").generator()  # a family of few hops
+    n_examples = 0
+    while n_examples < 1_000_000:
+        examples = generator.sample(2048, stream("million", name, n_examples))
+        solution = generator.solve(examples.facts, examples.query)
+        assert (solution.answer == examples.answer).all() and (solution.hop == examples.hop).all()
+        n_examples += examples.answer.size
 
 
 def test_the_same_stream_gives_the_same_examples(generator: Generator) -> None:

@@ -12,7 +12,7 @@ from nexus_bench.task import make_task
 OOD = {  # what else each family can be asked: hops beyond training, and larger graphs of the same symbols
     "ancestor": {"hop_ood": [4, 5], "size_ood": {"n_trees": 5}, "n_symbols": 200, "n_queries": 6},
     "k_hop_induction": {"hop_ood": [4]},
-    "path_query": {"hop_ood": [4], "size_ood": {"n_nodes": 16}, "n_symbols": 60},
+    "path_query": {"hop_ood": [4], "size_ood": {"n_nodes": 16}, "n_symbols": 60, "n_queries": 12},
     "path_star": {"hop_ood": [4], "size_ood": {"n_arms": 5}, "n_symbols": 200, "n_queries": 4},
     "pointer_chase": {"hop_ood": [4, 5], "size_ood": {"n_nodes": 24}, "n_queries": 8},
     "reachable": {"hop_ood": [4, 5], "size_ood": {"length": 10}, "n_symbols": 100, "n_queries": 8},

@@ -157,17 +157,6 @@ def test_facts_off_the_law_are_solved_without_an_error() -> None:
     assert (solution.answer == examples.answer).mean() > 0.8, "most derivations need neither fact"
 
 
-@pytest.mark.slow
-def test_a_million_labels_agree_with_the_solver() -> None:
-    generator = task(hops="1-6", n_queries=6)
-    for block in range(84):
-        examples = generator.sample(2000, stream("million", block))
-        solution = generator.solve(examples.facts, examples.query)
-        assert (solution.answer == examples.answer).all() and (solution.hop == examples.hop).all()
-        if block == 0:
-            assert_right(generator, examples.take(slice(340)))
-
-
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

@@ -82,17 +82,6 @@ def test_an_unused_word_is_written_as_a_dash() -> None:
     assert [generator.symbol("relation", i) for i in range(3)] == ["relation0", "relation1", "-"]
 
 
-@pytest.mark.slow
-def test_a_million_labels_agree_with_the_solver() -> None:
-    generator = task(hops="1-6", n_queries=10)
-    for block in range(40):
-        examples = generator.sample(2500, stream("million", block))
-        solution = generator.solve(examples.facts, examples.query)
-        assert (solution.answer == examples.answer).all() and (solution.hop == examples.hop).all()
-        if block == 0:
-            assert_right(generator, examples.take(slice(200)), 3)
-
-
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

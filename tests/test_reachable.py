@@ -98,17 +98,6 @@ def test_hiding_any_fact_leaves_no_more_than_the_ceiling(n_chains: int) -> None:
         assert (guess == examples.answer[:, 0]).mean() < generator.partial(3) + 0.02
 
 
-@pytest.mark.slow
-def test_a_million_labels_agree_with_the_solver() -> None:
-    generator = task(hops="1-6", n_queries=8)
-    for block in range(25):
-        examples = generator.sample(5000, stream("million", block))
-        solution = generator.solve(examples.facts, examples.query)
-        assert (solution.answer == examples.answer).all() and (solution.hop == examples.hop).all()
-        if block == 0:
-            assert_right(generator, examples.take(slice(250)))
-
-
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

@@ -87,17 +87,6 @@ def test_a_hidden_edge_leaves_no_more_than_the_ceiling_and_less_in_larger_graphs
     assert worst[1] + 0.05 < worst[0] < generator.partial(4)
 
 
-@pytest.mark.slow
-def test_a_million_labels_agree_with_the_solver() -> None:
-    generator = task(hops="1-4", n_queries=8)
-    for block in range(25):
-        examples = generator.sample(5000, stream("million", block))
-        solution = generator.solve(examples.facts, examples.query)
-        assert (solution.answer == examples.answer).all() and (solution.hop == examples.hop).all()
-        if block == 0:
-            assert_right(generator, examples.take(slice(250)), 3)
-
-
 def test_an_unreachable_goal_has_no_answer() -> None:
     generator = task(hops=[2], n_queries=1)
     facts = np.array([[[0, 1], [1, 2], [3, 4], [4, 5]]], dtype=np.int32)

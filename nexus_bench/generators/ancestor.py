@@ -27,9 +27,6 @@ _BELOW_ROOT = 2  # depths an answer may have, where the depth follows the hops
 class AncestorParams(NamedParams):
     """Size of an ancestor graph."""
 
-    n_queries: int | None = Field(  # type: ignore[assignment]
-        ge=1, description="Labelled queries a graph; null means one for every node that can be an answer."
-    )
     n_trees: int = Field(ge=2, le=100, description="Trees of a graph; `distractors: none` has one.")
     depth: int | None = Field(ge=2, le=100, description="Edges from a root down; null means largest hop + 2.")
     distractors: Literal["none", "disconnected", "branches"] = Field(
@@ -75,11 +72,6 @@ class Ancestor(NamedNodes[AncestorParams]):
     def advice_for_hop(self, hop: int) -> str:
         """One edge more than hops."""
         return f"raise depth to {hop + 1}"
-
-    @property
-    def n_queries(self) -> int:
-        """As asked, or one for every node that can be an answer."""
-        return self.params.n_queries or self._n_trees * self._n_depths
 
     @property
     def schema(self) -> Schema:

@@ -12,8 +12,12 @@ from nexus_bench.streams import Int, permutations
 
 
 class NamedParams(TaskParams):
-    """How many names there are."""
+    """How many names and queries there are."""
 
+    n_queries: int | None = Field(  # type: ignore[assignment]  # null depends on the size
+        ge=1,
+        description="Labelled queries a graph; null means as many as can be asked.",
+    )
     n_symbols: int | None = Field(
         ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
     )
@@ -51,6 +55,11 @@ class NamedNodes(Generator[NamedT]):
     @abstractmethod
     def most_queries(self) -> int:
         """How many distinct queries a graph can be asked."""
+
+    @property
+    def n_queries(self) -> int:
+        """As asked, or as many as can be."""
+        return self.params.n_queries or self.most_queries
 
     @property
     def n_names(self) -> int:

@@ -1,10 +1,9 @@
 """Path queries: follow named relations from a start, as a knowledge graph is asked."""
 
 import math
-from typing import Any
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from nexus_bench.generators.base import (
     GENERATORS,
@@ -27,15 +26,6 @@ class PathQueryParams(NamedParams):
 
     n_nodes: int | None = Field(ge=3, le=1_000, description="Nodes; null means three a hop, 12 at least.")
     n_relations: int = Field(ge=2, le=100, description="Relations, each a cycle over all nodes.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_n_queries(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if values.get("n_queries") is not None:
-            return values
-        n_nodes = values.get("n_nodes")
-        is_few = type(n_nodes) is int and 1 <= n_nodes < _FEWEST_NODES
-        return {**values, "n_queries": n_nodes if is_few else _FEWEST_NODES}
 
 
 @GENERATORS.register
@@ -108,7 +98,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, then cycles over the nodes, then walks that end at the first nodes, whose names are random."""
-        n, n_relations, n_queries = self.n_nodes, self.params.n_relations, self.params.n_queries
+        n, n_relations, n_queries = self.n_nodes, self.params.n_relations, self.n_queries
         names = self.draw_names(n_graphs, rng)
         cycle = permutations(rng, n_graphs * n_relations, n).reshape(n_graphs, -1, n)
         before = np.concatenate([cycle[:, :, -1:], cycle[:, :, :-1]], axis=2)

@@ -1,10 +1,10 @@
 """Path star: which arm of a star leads to the goal?"""
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from nexus_bench.generators.base import (
     GENERATORS,
@@ -30,12 +30,6 @@ class PathStarParams(NamedParams):
     distractors: Literal["none", "branches"] = Field(
         description="One star alone, or look-alike stars that share its arms."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_query_an_arm(cls, values: dict[str, Any]) -> dict[str, Any]:
-        given = {key: value for key, value in values.items() if key != "n_queries" or value is not None}
-        return {"n_queries": values.get("n_arms", 1)} | given
 
 
 @GENERATORS.register

@@ -25,9 +25,6 @@ _SPARE_EDGES = 3  # of a chain beyond the largest hop: the starts are spread ove
 class ReachableParams(NamedParams):
     """Size of a reachable graph."""
 
-    n_queries: int | None = Field(  # type: ignore[assignment]
-        ge=1, description="Labelled queries a graph; null means one for every node that can be a start."
-    )
     n_chains: int = Field(ge=2, le=100, description="Equal chains of a graph.")
     length: int | None = Field(ge=1, le=1000, description="Edges of a chain; null means the largest hop + 3.")
 
@@ -58,11 +55,6 @@ class Reachable(NamedNodes[ReachableParams]):
     name = "reachable"
     version = 1
     Params = ReachableParams
-
-    @property
-    def n_queries(self) -> int:
-        """As asked, or one for every node that can be a start."""
-        return self.params.n_queries or self.params.n_chains * self._n_starts
 
     @property
     def distractors(self) -> str:
@@ -133,16 +125,16 @@ class Reachable(NamedNodes[ReachableParams]):
             row = np.where((step < hop) & (node >= 0), look_up(row_of_src, node), -1)
             rows[:, :, step] = row
             node = np.where(step < hop, np.where(row >= 0, look_up(facts[:, :, 1], row), -1), node)
-        return Solution((node == goal).astype(np.int32), hop, rows)
+        answer = np.where(hop > 0, node == goal, -1).astype(np.int32)
+        return Solution(answer, hop, rows)
 
     def chance(self, hop: int) -> float:
         """Yes or no."""
         return 1 / 2
 
     def partial(self, hop: int) -> float:
-        """Yes or no; with many chains a hidden fact makes `no` likely where all others agree with it."""
-        n_chains = self.params.n_chains
-        return 1 / 2 if n_chains == 2 else 1 - 1 / n_chains
+        """Yes or no: as the verdict was drawn, whatever the other facts are."""
+        return 1 / 2
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """The edges at the same depth of every chain."""

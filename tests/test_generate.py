@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import nexus_bench
-from nexus_bench.errors import UsageError
+from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.formats import FORMATS
 from nexus_bench.generate import write_dataset
 from nexus_bench.task import TaskSpec, make_task
@@ -127,6 +127,15 @@ def test_load_gives_arrays_and_a_pytorch_dataset(dataset_folder: Path) -> None:
         data["tran"]
     with pytest.raises(AttributeError, match="unknown split 'tests'; did you mean 'test'"):
         data.tests  # noqa: B018
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    tmp_path: Path, small_spec: TaskSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"parquet format needs pyarrow; pip install 'nexus-bench\[parquet\]'"):
+        write_dataset(tmp_path / "d", small_spec, seed=0, n_train=5, file_format="parquet")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from nexus_bench.generators.base import GENERATORS, Generator
 from nexus_bench.shortcuts import score_shortcuts
 from nexus_bench.show import as_text, show_example
 from nexus_bench.spec import ModelSpec, TrainSpec
-from nexus_bench.streams import stream
+from nexus_bench.streams import permutations, stream
 from nexus_bench.task import TaskSpec, make_task
 
 FAMILIES = GENERATORS.names()
@@ -54,6 +54,17 @@ def test_the_solver_derives_answers_and_hops_from_the_facts_alone(generator: Gen
         for rows in queries:
             derivation = rows[rows >= 0]
             assert len(derivation) == len(set(derivation.tolist()))
+
+
+def test_the_solver_survives_facts_that_are_never_drawn(generator: Generator) -> None:
+    examples = generator.sample(60, stream("off the law"))
+    order = permutations(stream("ends"), 60, generator.n_facts)
+    facts = examples.facts.copy()
+    facts[:, :, -1] = np.take_along_axis(facts[:, :, -1], order, axis=1)
+    solution = generator.solve(facts, examples.query[::-1])
+    assert {array.dtype for array in solution} == {np.dtype(np.int32)}
+    assert solution.answer.min() >= -1 and solution.answer.max() < generator.schema.n_classes
+    assert solution.rows.min() >= -1 and solution.rows.max() < generator.n_facts
 
 
 @pytest.mark.slow

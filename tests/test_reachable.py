@@ -55,6 +55,13 @@ def test_a_graph_is_equal_chains_and_nothing_else() -> None:
         assert max(degree for _, degree in graph.out_degree()) == max(degree for _, degree in graph.in_degree()) == 1
 
 
+def test_a_goal_that_is_not_below_the_start_has_no_answer() -> None:
+    generator = task(hops=[2], length=3, n_symbols=9)
+    facts = np.array([[[0, 1], [1, 2], [2, 3], [4, 5], [5, 6], [6, 7]]], dtype=np.int32)
+    solution = generator.solve(facts, np.array([[[0, 2], [2, 0], [0, 6], [1, 5]]], dtype=np.int32))
+    assert solution.answer.tolist() == [[1, -1, 0, -1]]
+
+
 @pytest.mark.parametrize("n_queries", [1, 5, 8])
 def test_yes_and_no_are_balanced_at_every_hop(n_queries: int) -> None:
     examples = task(hops=[1, 2, 4], n_queries=n_queries).sample(6000, stream("balance"))

@@ -6,13 +6,13 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 if TYPE_CHECKING:
-    from nexus_bench.loading import load
+    from nexus_bench.data.loading import load
 
 
 def __getattr__(name: str) -> Any:
     """`load`, imported when it is first asked for: a command's help must not wait for numpy."""
     if name == "load":
-        from nexus_bench.loading import load
+        from nexus_bench.data.loading import load
 
         return load
     raise AttributeError(f"module 'nexus_bench' has no attribute {name!r}")

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.shortcuts import SHORTCUTS
-from nexus_bench.splits import BLOCK_GRAPHS
 from nexus_bench.streams import Int, Mask, pick, stream
 
 PARTIAL = "partial"

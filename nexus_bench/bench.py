@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.splits import BLOCK_GRAPHS, Splits
 from nexus_bench.task import make_task, task_keys
 
 _SEED = 0

@@ -10,14 +10,14 @@ import torch
 from nexus_bench import __version__
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.config import format_hops
-from nexus_bench.dataset import StoredSource, read_dataset
+from nexus_bench.data.dataset import StoredSource, read_dataset
+from nexus_bench.data.splits import TEST, VAL, HeldOut, Splits
 from nexus_bench.errors import ConfigError
 from nexus_bench.evaluate import HopScore, score
 from nexus_bench.generators.base import GENERATORS, Examples, Schema
 from nexus_bench.results import CellResult, Row
 from nexus_bench.shortcuts import best_shortcuts
 from nexus_bench.spec import CellSpec
-from nexus_bench.splits import TEST, VAL, HeldOut, Splits
 from nexus_bench.task import HOP_OOD, SIZE_OOD, law_of
 from nexus_bench.train import Point, Source, Trained, train
 

@@ -13,12 +13,12 @@ import torch
 
 from nexus_bench import __version__
 from nexus_bench.cells import Job, failed_result, open_source
+from nexus_bench.data.splits import VAL
 from nexus_bench.errors import StorageError, UsageError
 from nexus_bench.evaluate import score
 from nexus_bench.executor import Event, Failure, run_inline, run_processes
 from nexus_bench.results import CellResult, Row, RunFolder
 from nexus_bench.spec import CellSpec
-from nexus_bench.splits import VAL
 from nexus_bench.suite import Suite
 from nexus_bench.train import State
 

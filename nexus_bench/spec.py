@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.config import Config, format_hops
+from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.entry import Keys, Spec, divide, name_in, validate
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.splits import BLOCK_GRAPHS
 from nexus_bench.task import TaskSpec
 
 FORMAT_VERSION = 1  # raised by hand when the same spec gives other results

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nexus_bench.config import Config, bundled, check_name, read_bundled, read_config
-from nexus_bench.dataset import read_manifest, spec_of
+from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.entry import Keys, validate
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.spec import CellSpec, TrainSpec, make_model, model_keys

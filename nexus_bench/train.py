@@ -19,13 +19,13 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from nexus_bench.data.splits import VAL, HeldOut
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.evaluate import HopScore, score, to_batch
 from nexus_bench.files import write_atomic
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.model import Transformer, build_model
 from nexus_bench.spec import CellSpec, TrainSpec
-from nexus_bench.splits import VAL, HeldOut
 
 SOLVED_ACCURACY = 0.995  # on validation, at every hop
 SOLVED_EVALUATIONS = 3  # in a row: learning comes in sudden stairs, and can fall back

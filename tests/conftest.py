@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nexus_bench import cli
-from nexus_bench.generate import write_dataset
+from nexus_bench.data.generate import write_dataset
 from nexus_bench.generators.base import Generator
 from nexus_bench.task import TaskSpec, make_task
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexus_bench.dataset import ContentHash, StoredSource, read_dataset
+from nexus_bench.data.dataset import ContentHash, StoredSource, read_dataset
+from nexus_bench.data.formats import FORMATS
+from nexus_bench.data.generate import write_dataset
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.files import write_atomic
-from nexus_bench.formats import FORMATS
-from nexus_bench.generate import write_dataset
 from nexus_bench.task import TaskSpec
 
 

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from nexus_bench.data.splits import Splits
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.splits import Splits
 from nexus_bench.task import make_task
 
 OOD = {  # what else each family can be asked: hops beyond training, and larger graphs of the same symbols

@@ -4,9 +4,9 @@ import itertools
 import numpy as np
 import pytest
 
+from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.splits import BLOCK_GRAPHS, Splits, world_ids
 from nexus_bench.streams import integers, permutations, stream
 from nexus_bench.task import make_task
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexus_bench.dataset import ContentHash, manifest_sha256
+from nexus_bench.data.dataset import ContentHash, manifest_sha256
+from nexus_bench.data.formats import FORMATS
+from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.splits import world_ids
+from nexus_bench.data.verify import verify
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.files import sha256_of_file, to_json
-from nexus_bench.formats import FORMATS
-from nexus_bench.generate import write_dataset
 from nexus_bench.generators.base import Examples
-from nexus_bench.splits import world_ids
 from nexus_bench.task import TaskSpec, make_task
-from nexus_bench.verify import verify
 
 Change = Callable[[dict[str, Examples]], None]
 

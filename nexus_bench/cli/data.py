@@ -26,8 +26,8 @@ def gen(
     """Write a dataset: a file a split, a card, and a manifest with their hashes."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.config import format_hops, parse_settings
-    from nexus_bench.formats import FORMATS
-    from nexus_bench.generate import write_dataset
+    from nexus_bench.data.formats import FORMATS
+    from nexus_bench.data.generate import write_dataset
     from nexus_bench.show import as_text, show_example
     from nexus_bench.streams import stream
     from nexus_bench.task import make_task
@@ -58,7 +58,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a dataset: hashes, schema, labels and hops by the solver, repeats, overlap of splits, balance."""
-    from nexus_bench.verify import verify as check
+    from nexus_bench.data.verify import verify as check
 
     rows = check(path)
     if as_json:

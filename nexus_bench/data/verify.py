@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nexus_bench.dataset import ContentHash, Manifest, read_manifest, spec_of
+from nexus_bench.data.dataset import ContentHash, Manifest, read_manifest, spec_of
+from nexus_bench.data.formats import FORMATS
+from nexus_bench.data.splits import TRAIN, WorldIds, among, world_ids
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.files import sha256_of_file
-from nexus_bench.formats import FORMATS
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.splits import TRAIN, WorldIds, among, world_ids
 from nexus_bench.streams import Mask
 from nexus_bench.task import IID, law_of
 

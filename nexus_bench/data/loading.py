@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nexus_bench.dataset import Dataset, Manifest, read_dataset
+from nexus_bench.data.dataset import Dataset, Manifest, read_dataset
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.generators.base import Examples
 

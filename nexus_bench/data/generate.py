@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nexus_bench.card import dataset_card
-from nexus_bench.dataset import (
+from nexus_bench.data.card import dataset_card
+from nexus_bench.data.dataset import (
     FORMAT_VERSION,
     MANIFEST,
     ContentHash,
@@ -17,11 +17,11 @@ from nexus_bench.dataset import (
     read_dataset,
     read_manifest,
 )
+from nexus_bench.data.formats import FORMATS
+from nexus_bench.data.splits import BLOCK_GRAPHS, TEST, TRAIN, VAL, Splits, world_ids
 from nexus_bench.errors import StorageError, UsageError
 from nexus_bench.files import sha256_of_file, to_json, write_atomic
-from nexus_bench.formats import FORMATS
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.splits import BLOCK_GRAPHS, TEST, TRAIN, VAL, Splits, world_ids
 from nexus_bench.task import IID, TaskSpec
 
 OnGraphs = Callable[[int], None]

@@ -1,0 +1,1 @@
+"""Splits that never meet, and dataset folders: written, read, checked."""

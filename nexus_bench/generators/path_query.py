@@ -75,6 +75,11 @@ class PathQuery(NamedNodes[PathQueryParams]):
         return f"raise n_nodes {'' if self.params.n_nodes is None else f'from {self.params.n_nodes} '}to {3 * hop}"
 
     @property
+    def distractors(self) -> str:
+        """The facts of the relations that are not asked for."""
+        return "irrelevant"
+
+    @property
     def schema(self) -> Schema:
         """Facts are (src, relation, dst), a query is (start, relation1, relation2, ...), the answer is a node."""
         words = tuple(Role(f"relation{place + 1}", "relation") for place in range(self.largest_hop))

@@ -111,6 +111,11 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         return f"raise n_nodes to {table[hop - 1]}" if hop <= len(table) else "ask for fewer hops, or degree 3"
 
     @property
+    def distractors(self) -> str:
+        """Every other edge leads off the path."""
+        return "branches"
+
+    @property
     def schema(self) -> Schema:
         """Facts are edges (end1, end2), a query is (start, goal), the answer is a node."""
         return Schema(

@@ -17,6 +17,7 @@ from nexus_bench.generators.base import (
     look_up,
     shuffled,
 )
+from nexus_bench.generators.graphs import adjacency_of, distances_to, only_paths
 from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.streams import Int, Mask, integers, permutations
 
@@ -175,7 +176,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         n_kept = 0
         for _ in range(_MOST_ROUNDS):
             edges = self._simple(n_shapes + 8, rng)
-            distance, askable = _survey(_adjacency(edges, n), self.hops)
+            distance, askable = only_paths(adjacency_of(edges, n), self.hops)
             enough = np.all([np.count_nonzero(mask, axis=(1, 2)) >= wanted for mask in askable.values()], axis=0)
             kept.append((edges[enough], distance[enough], {k: mask[enough] for k, mask in askable.items()}))
             n_kept += int(enough.sum())
@@ -192,7 +193,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
             shape, start, goal = np.nonzero(np.concatenate([part[2][k] for part in kept])[:n_shapes])
             pairs[k] = np.stack([start, goal], axis=1).astype(np.int32)
             first_pair[k] = np.searchsorted(shape, np.arange(n_shapes + 1))
-        neighbours = np.nonzero(_adjacency(edges, n))[2].reshape(n_shapes, n, degree).astype(np.int32)
+        neighbours = np.nonzero(adjacency_of(edges, n))[2].reshape(n_shapes, n, degree).astype(np.int32)
         return _Shapes(edges, neighbours, distance, pairs, first_pair)
 
     def _simple(self, n_shapes: int, rng: np.random.Generator) -> Int:
@@ -228,7 +229,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         ends = look_up(node_of, facts.reshape(len(facts), -1)).reshape(facts.shape)
         start, goal = (look_up(node_of, query[:, :, i]) for i in (0, 1))
         n = int(node_of.max()) + 1
-        distance = _distances(ends, goal, n)  # g q n
+        distance = distances_to(ends, goal, n)  # g q n
 
         node = start
         hop = np.take_along_axis(distance, start[:, :, None], axis=2)[:, :, 0]
@@ -261,50 +262,3 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         """Nodes of a graph."""
         given: int | None = self.params.n_nodes
         return _FEWEST_NODES[self.params.degree][self.largest_hop - 1] if given is None else given
-
-
-def _adjacency(edges: Int, n: int) -> NDArray[np.float32]:
-    adjacency = np.zeros((len(edges), n, n), dtype=np.float32)
-    shape = np.arange(len(edges))[:, None]
-    adjacency[shape, edges[:, :, 0], edges[:, :, 1]] = 1
-    adjacency[shape, edges[:, :, 1], edges[:, :, 0]] = 1
-    return adjacency
-
-
-def _survey(adjacency: NDArray[np.float32], hops: tuple[int, ...]) -> tuple[Int, dict[int, Mask]]:
-    """Distances, and which pairs have one shortest path alone.
-
-    Args:
-        adjacency: Array (t, n, n).
-        hops: To ask for.
-
-    Returns:
-        Distances (t, n, n), and by hop an array (t, n, n) over starts and goals.
-    """
-    n_paths = np.broadcast_to(np.eye(adjacency.shape[1], dtype=np.float32), adjacency.shape)
-    seen: Mask = n_paths > 0
-    distance = np.where(seen, 0, max(hops) + 1).astype(np.int32)
-    askable = {}
-    for k in range(1, max(hops) + 1):
-        n_paths = n_paths @ adjacency
-        n_paths[seen] = 0
-        reached = n_paths > 0
-        seen |= reached
-        distance[reached] = k
-        if k in hops:
-            askable[k] = n_paths == 1
-    return distance, askable
-
-
-def _distances(ends: Int, goal: Int, n: int) -> Int:
-    """Edges to the goals: array (g, q, n), -1 where there is no way."""
-    adjacency = _adjacency(ends, n)
-    distance = np.full((*goal.shape, n), -1, dtype=np.int32)
-    np.put_along_axis(distance, goal[:, :, None], 0, axis=2)
-    for k in range(n):
-        reached = (distance == k).astype(np.float32) @ adjacency
-        new = (reached > 0) & (distance < 0)
-        if not new.any():
-            break
-        distance[new] = k + 1
-    return distance

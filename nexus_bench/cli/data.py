@@ -97,7 +97,7 @@ def audit(
         scored = f"{row.guess} scores {row.accuracy:.3f} [{row.low:.3f}, {row.high:.3f}] at {row.hop} hops"
         raise GateError(
             f"{task}: {scored}, above its ceiling of {row.ceiling:.3f} ({len(worst)} of {len(rows)} guesses do); "
-            "mend the family or what it declares"
+            "mend the family, its `alike` or what it declares"
         )
 
 

@@ -203,7 +203,9 @@ class Generator(ABC, Generic[ParamsT]):
             at: Array (g), the row of the hidden fact.
 
         Returns:
-            Array (g, f); true at `at` itself. By default, every fact that is not elsewhere on the derivation.
+            Array (g, f). Where a family deals last symbols without repeats, the hidden fact is one of its own kind and
+            is true as well; where it draws each by itself, leave the hidden fact out. By default, every fact that is
+            not elsewhere on the derivation, the hidden one among them.
         """
         on_path: Mask = (solution.rows[:, 0, :, None] == np.arange(facts.shape[1])).any(axis=1)  # g f
         on_path[np.arange(len(at)), at] = False

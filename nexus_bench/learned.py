@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from nexus_bench.generators.base import Examples, Schema
-from nexus_bench.streams import Int
+from nexus_bench.streams import Int, Words, mix
 
 Float = NDArray[np.float64]
-Colour = NDArray[np.uint64]
+Colour = Words
 
 _ROUNDS = 8  # of colour refinement: how far around a symbol its colour looks
 _PRIOR_SEEN = 50.0  # how often a colour must be seen before its own frequency outweighs the average
@@ -122,14 +122,14 @@ def _colours(examples: Examples, schema: Schema) -> Colour:
     place = np.empty(key.size, dtype=np.int64)
     place[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=key.size))
     named = np.array([role.vocabulary != schema.answer for role in schema.fact])  # such as places and relations
-    first = _mix((kind * 1_000_003 + np.where(named, facts + 1, 0)).astype(np.uint64))
-    roles = _mix(np.arange(1, facts.shape[2] + 1, dtype=np.uint64))
+    first = mix((kind * 1_000_003 + np.where(named, facts + 1, 0)).astype(np.uint64))
+    roles = mix(np.arange(1, facts.shape[2] + 1, dtype=np.uint64))
     colour = first
     for _ in range(_ROUNDS):
-        fact = _mix(_mix(colour ^ roles).sum(axis=2, dtype=np.uint64))
-        message = _mix(fact[:, :, None] + roles)
+        fact = mix(mix(colour ^ roles).sum(axis=2, dtype=np.uint64))
+        message = mix(fact[:, :, None] + roles)
         total = np.add.reduceat(message.ravel()[order], starts)
-        colour = _mix(colour + total[place].reshape(facts.shape))
+        colour = mix(colour + total[place].reshape(facts.shape))
     columns = [i for i, role in enumerate(schema.fact) if role.vocabulary == schema.answer]
     return colour[:, :, columns].reshape(len(facts), -1)
 
@@ -189,9 +189,3 @@ def _fit(features: Float, labels: NDArray[np.bool_]) -> Float:
 
     best: Float = minimize(loss, np.zeros(features.shape[2]), jac=True, method="L-BFGS-B", options={"maxiter": 50}).x
     return best
-
-
-def _mix(words: Colour) -> Colour:
-    words = words * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0xD1B54A32D192ED03)
-    mixed: Colour = words ^ (words >> np.uint64(29)) ^ (words << np.uint64(17))
-    return mixed

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Int = NDArray[np.int32]
 Mask = NDArray[np.bool_]
+Words = NDArray[np.uint64]
+
+GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, odd
 
 
 def stream(*key: str | int) -> np.random.Generator:
@@ -76,6 +79,17 @@ def pick(rng: np.random.Generator, allowed: Mask) -> Int:
     return np.where(count > 0, column, -1).astype(np.int32)
 
 
-def _words(rng: np.random.Generator, n_rows: int, n_columns: int) -> NDArray[np.uint64]:
-    words: NDArray[np.uint64] = rng.bit_generator.random_raw(n_rows * n_columns)
+def mix(words: Words) -> Words:
+    """The SplitMix64 step (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators")."""
+    words = words + GOLDEN_RATIO
+    words ^= words >> np.uint64(30)
+    words *= np.uint64(0xBF58476D1CE4E5B9)
+    words ^= words >> np.uint64(27)
+    words *= np.uint64(0x94D049BB133111EB)
+    words ^= words >> np.uint64(31)
+    return words
+
+
+def _words(rng: np.random.Generator, n_rows: int, n_columns: int) -> Words:
+    words: Words = rng.bit_generator.random_raw(n_rows * n_columns)
     return words.reshape(n_rows, n_columns)

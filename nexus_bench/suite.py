@@ -163,8 +163,7 @@ def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool
 
 def _on_dataset(config: Config, folder: Path) -> Config:
     manifest = read_manifest(folder)
-    spec = spec_of(manifest).model_dump(exclude={"params", "content_sha256"})
-    task = {key: list(value) if isinstance(value, tuple) else value for key, value in spec.items()} | manifest["params"]
+    task = spec_of(manifest).model_dump(mode="json", exclude={"params", "content_sha256"}) | manifest["params"]
     suffix = f"-{folder.resolve().name}"
     name = str(config.get("suite")).removesuffix(suffix) + suffix
     return config | {"suite": name, "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}

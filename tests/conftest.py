@@ -56,3 +56,10 @@ def shell(tmp_path: Path) -> Command:
         return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
 
     return call
+
+
+def assert_fails(result: "subprocess.CompletedProcess[str]", code: int, message: str) -> None:
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1, result.stderr
+    assert result.returncode == code
+    assert result.stdout == ""

@@ -70,12 +70,7 @@ def write_dataset(
         "seed": seed,
         "file_format": file_format,
         "n_graphs": n_graphs,
-        **{
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in spec.model_dump(
-                include={"task", "hops", "params", "hop_ood", "size_ood", "hop_query"}
-            ).items()
-        },
+        **spec.model_dump(mode="json", include={"task", "hops", "params", "hop_ood", "size_ood", "hop_query"}),
     }
     if _holds_files(folder):
         return _keep_same(folder, request)

@@ -7,16 +7,15 @@ first, then the validation worlds, which avoid them, then those of other laws, a
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.streams import Int, Mask, stream
+from nexus_bench.streams import GOLDEN_RATIO, Int, Mask, Words, mix, stream
 
 BLOCK_GRAPHS = 1024  # graphs a random stream; part of the data format, never tuned
 TRAIN, VAL, TEST = "train", "val", "test"
 
-WorldIds = NDArray[np.uint64]
+WorldIds = Words
 
 
 class HeldOut(NamedTuple):
@@ -99,9 +98,9 @@ def world_ids(facts: Int) -> WorldIds:
     """
     fact = facts[:, :, 0].astype(np.uint64)
     for role in range(1, facts.shape[2]):
-        fact *= _MULTIPLIER
+        fact *= GOLDEN_RATIO
         fact += facts[:, :, role].astype(np.uint64)
-    ids: WorldIds = _mix(_mix(fact).sum(axis=1, dtype=np.uint64))
+    ids: WorldIds = mix(mix(fact).sum(axis=1, dtype=np.uint64))
     return ids
 
 
@@ -111,17 +110,3 @@ def among(ids: WorldIds, known: WorldIds) -> Mask:
         return np.zeros(len(ids), dtype=np.bool_)
     found: Mask = known[np.minimum(np.searchsorted(known, ids), len(known) - 1)] == ids
     return found
-
-
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-
-
-def _mix(words: WorldIds) -> WorldIds:
-    """The SplitMix64 step (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators")."""
-    words = words + _MULTIPLIER
-    words ^= words >> np.uint64(30)
-    words *= np.uint64(0xBF58476D1CE4E5B9)
-    words ^= words >> np.uint64(27)
-    words *= np.uint64(0x94D049BB133111EB)
-    words ^= words >> np.uint64(31)
-    return words

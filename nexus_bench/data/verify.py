@@ -57,7 +57,7 @@ def verify(folder: Path) -> list[Verified]:
         path = folder / about["file"]
         is_edited = sha256_of_file(path) != about["sha256"]
         examples = _read(path, manifest, is_edited)
-        check = _Check(path, split, law_of(split, laws), laws[IID], examples)
+        check = _Check(path, law_of(split, laws), laws[IID], examples)
         check.schema(manifest["n_graphs"][split])
         check.graphs()
         check.labels()
@@ -83,10 +83,8 @@ def verify(folder: Path) -> list[Verified]:
 class _Check:
     """The checks of one file, each of which names the first bad row."""
 
-    def __init__(
-        self, path: Path, split: str, law: Generator[Any], trained: Generator[Any], examples: Examples
-    ) -> None:
-        self.path, self.split, self.law, self.examples = path, split, law, examples
+    def __init__(self, path: Path, law: Generator[Any], trained: Generator[Any], examples: Examples) -> None:
+        self.path, self.law, self.examples = path, law, examples
         self._schema = trained.schema  # a larger graph must do with the symbols of training
 
     def fail(self, what: str) -> None:
@@ -148,7 +146,7 @@ class _Check:
     def _no(self, bad: Mask, what: str) -> None:
         if bad.any():
             graph = int(bad.argmax())
-            self.fail(f"{self._row(graph, 0)}(graph {graph}): {what}")
+            self.fail(f"row {self._row(graph, 0)} (graph {graph}): {what}")
 
     def _answer(self, answer: np.int32) -> str:
         return "nothing" if answer < 0 else self.law.symbol(self._schema.answer, int(answer))
@@ -157,11 +155,11 @@ class _Check:
         if bad.any():
             graph, query = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
             at = first_graph + graph
-            self.fail(f"{self._row(at, query)}(graph {at}, query {query}): {what}")
+            self.fail(f"row {self._row(at, query)} (graph {at}, query {query}): {what}")
 
-    def _row(self, graph: int, query: int) -> str:
+    def _row(self, graph: int, query: int) -> int:
         """Where a file of rows has it, counted from 1, the head of a CSV not counted."""
-        return f"row {graph * self.law.n_queries + query + 1} "
+        return graph * self.law.n_queries + query + 1
 
 
 def _read(path: Path, manifest: Manifest, is_edited: bool) -> Examples:

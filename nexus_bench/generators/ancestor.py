@@ -13,9 +13,11 @@ from nexus_bench.generators.base import (
     Role,
     Schema,
     Solution,
+    follow,
     look_up,
     row_of,
     shuffled,
+    walk,
 )
 from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.streams import Int, Mask, integers, permutations
@@ -99,7 +101,7 @@ class Ancestor(NamedNodes[AncestorParams]):
         names = self.draw_names(n_graphs, rng)
         facts = shuffled(names[:, self._edges], rng)
 
-        end = permutations(rng, n_graphs, self._n_trees * self._n_depths, k=self.n_queries)
+        end = permutations(rng, n_graphs, self.most_queries, k=self.n_queries)
         tree, depth = end // self._n_depths, end % self._n_depths + 1
         hop = self.deal_hops(n_graphs, rng)
         start = self._on_chain(tree, depth + hop)
@@ -111,19 +113,14 @@ class Ancestor(NamedNodes[AncestorParams]):
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk from child to parent."""
-        row_of_child = row_of(facts[:, :, 0], self.n_names)
-        node, hop = query[:, :, 0], query[:, :, 1]
-        rows = np.full((*hop.shape, self.largest_hop), -1, dtype=np.int32)
-        for step in range(self.largest_hop):
-            row = np.where((step < hop) & (node >= 0), look_up(row_of_child, node), -1)
-            rows[:, :, step] = row
-            parent = np.where(row >= 0, look_up(facts[:, :, 1], row), -1)
-            node = np.where(step < hop, parent, node)
+        start, hop = query[:, :, 0], query[:, :, 1]
+        size, n_steps = self.n_names, self.largest_hop
+        node, rows = walk(facts[:, :, 0], facts[:, :, 1], start, hop, size=size, n_steps=n_steps)
         return Solution(node, hop, rows)
 
     def chance(self, hop: int) -> float:
         """Any node that can be an answer but the start, which is one of them in some examples."""
-        n_answers = self._n_trees * self._n_depths
+        n_answers = self.most_queries
         n_starts = max(0, self._n_depths - hop) / (self._n_depths * (2 if self._has_leaves else 1))
         return (1 - n_starts) / n_answers + (n_starts / (n_answers - 1) if n_starts else 0)
 
@@ -138,8 +135,7 @@ class Ancestor(NamedNodes[AncestorParams]):
         node = facts[:, :, 1]
         kind = has_children.astype(np.int32)  # and 2 for every edge above
         for _ in range(self._depth):
-            row = np.where(node >= 0, look_up(row_of_child, node), -1)
-            node = np.where(row >= 0, look_up(facts[:, :, 1], row), -1)
+            row, node = follow(row_of_child, facts[:, :, 1], node)
             kind += 2 * (row >= 0)
         alike: Mask = kind == look_up(kind, at[:, None])
         return alike

@@ -251,6 +251,44 @@ def row_of(symbols: Int, size: int) -> Int:
     return rows.reshape(n_graphs, size)
 
 
+def follow(row_of_symbol: Int, ends: Int, node: Int) -> tuple[Int, Int]:
+    """One step from each node along its fact.
+
+    Args:
+        row_of_symbol: Array (g, size), from `row_of`.
+        ends: Array (g, f), the role of the facts that a step leads to.
+        node: Array (g, ...), -1 for nowhere.
+
+    Returns:
+        The rows of the facts, and the nodes they lead to; -1 for both where there is no fact.
+    """
+    row = np.where(node >= 0, look_up(row_of_symbol, node), -1)
+    return row, np.where(row >= 0, look_up(ends, row), -1)
+
+
+def walk(starts: Int, ends: Int, node: Int, hop: Int, *, size: int, n_steps: int) -> tuple[Int, Int]:
+    """As many steps from each node as its hop says.
+
+    Args:
+        starts: Array (g, f), the role of the facts that a step begins at.
+        ends: Array (g, f), the role that it leads to.
+        node: Array (g, q).
+        hop: Array (g, q), at most `n_steps`.
+        size: Of the vocabulary of both roles.
+        n_steps: Of the longest walk.
+
+    Returns:
+        The nodes walked to (g, q), -1 where a fact is missing, and the rows of the facts (g, q, n_steps), -1 beyond.
+    """
+    row_of_start = row_of(starts, size)
+    rows = np.full((*node.shape, n_steps), -1, dtype=np.int32)
+    for step in range(n_steps):
+        row, after = follow(row_of_start, ends, node)
+        rows[:, :, step] = np.where(step < hop, row, -1)
+        node = np.where(step < hop, after, node)
+    return node, rows
+
+
 def _first_places(n_rows: int, n_columns: int) -> NDArray[np.int64]:
     """Where each row of a table begins when it is laid end to end: array (n_rows, 1)."""
     return np.arange(0, n_rows * n_columns, n_columns, dtype=np.int64)[:, None]

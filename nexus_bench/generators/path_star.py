@@ -12,6 +12,7 @@ from nexus_bench.generators.base import (
     Role,
     Schema,
     Solution,
+    follow,
     look_up,
     row_of,
     shuffled,
@@ -102,12 +103,12 @@ class PathStar(NamedNodes[PathStarParams]):
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, the order of the facts, then a star, an arm and a depth for each query."""
-        n_arms, n_stars = self.params.n_arms, self.n_stars
+        n_arms = self.params.n_arms
         name = self.draw_names(n_graphs, rng)
         edges = self._edges()
         facts = shuffled(name.take(edges, axis=1), rng)
 
-        drawn = permutations(rng, n_graphs, n_stars * n_arms, k=self.n_queries)
+        drawn = permutations(rng, n_graphs, self.most_queries, k=self.n_queries)
         star, arm = drawn // n_arms, drawn % n_arms
         hop = self.deal_hops(n_graphs, rng)
         first = self._head(star, arm)
@@ -134,8 +135,7 @@ class PathStar(NamedNodes[PathStarParams]):
                 answer = np.where(found, first, answer)
                 hop = np.where(found, depth + 1, hop)
                 rows[found] = walked[found]
-                row = np.where(node >= 0, look_up(row_of_src, node), -1)
-                node = np.where(row >= 0, look_up(facts[:, :, 1], row), -1)
+                row, node = follow(row_of_src, facts[:, :, 1], node)
         return Solution(answer, hop, rows)
 
     def chance(self, hop: int) -> float:
@@ -149,17 +149,15 @@ class PathStar(NamedNodes[PathStarParams]):
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """Edges of the same depth: where all stars meet, of the same arm; one further on, of the same star."""
         row_of_src, row_of_dst = (row_of(facts[:, :, side], self.n_names) for side in (0, 1))
-        enters = look_up(row_of_dst, facts[:, :, 0])  # g f: an edge into where this one begins, -1 at a centre
+        # g f: an edge into where this one begins, and its own beginning; -1 at a centre
+        enters, centre = follow(row_of_dst, facts[:, :, 0], facts[:, :, 0])
         after = facts[:, :, 1]
         n_after = np.zeros(after.shape, dtype=np.int32)  # edges that follow on the arm: the depth, from the other end
         node = after
         for _ in range(self._arm_length):
-            row = np.where(node >= 0, look_up(row_of_src, node), -1)
-            node = np.where(row >= 0, look_up(facts[:, :, 1], row), -1)
+            row, node = follow(row_of_src, facts[:, :, 1], node)
             n_after += row >= 0
-        next_row = look_up(row_of_src, after)
-        joined = np.where(next_row >= 0, look_up(facts[:, :, 1], next_row), -1)  # the second node of the arm
-        centre = np.where(enters >= 0, look_up(facts[:, :, 0], enters), -1)
+        _, joined = follow(row_of_src, facts[:, :, 1], after)  # the second node of the arm
         hidden = at[:, None]
         same_depth = (n_after == look_up(n_after, hidden)) & ((enters < 0) == (look_up(enters, hidden) < 0))
         is_first = look_up(enters, hidden) < 0

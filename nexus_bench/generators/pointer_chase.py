@@ -15,7 +15,7 @@ from nexus_bench.generators.base import (
     Solution,
     TaskParams,
     look_up,
-    row_of,
+    walk,
 )
 from nexus_bench.streams import Int, permutations
 
@@ -111,13 +111,9 @@ class PointerChase(Generator[PointerChaseParams]):
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk edge by edge."""
-        row_of_src = row_of(facts[:, :, 0], self.params.n_symbols)
-        node, hop = query[:, :, 0], query[:, :, 1]
-        rows = np.full((*hop.shape, self.largest_hop), -1, dtype=np.int32)
-        for step in range(self.largest_hop):
-            row = look_up(row_of_src, node)
-            rows[:, :, step] = np.where(step < hop, row, -1)
-            node = np.where(step < hop, look_up(facts[:, :, 1], row), node)
+        start, hop = query[:, :, 0], query[:, :, 1]
+        size, n_steps = self.params.n_symbols, self.largest_hop
+        node, rows = walk(facts[:, :, 0], facts[:, :, 1], start, hop, size=size, n_steps=n_steps)
         return Solution(node, hop, rows)
 
     def chance(self, hop: int) -> float:

@@ -11,9 +11,11 @@ from nexus_bench.generators.base import (
     Role,
     Schema,
     Solution,
+    follow,
     look_up,
     row_of,
     shuffled,
+    walk,
 )
 from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.streams import Int, Mask, integers, permutations
@@ -102,7 +104,7 @@ class Reachable(NamedNodes[ReachableParams]):
         edges = np.arange(self.n_nodes, dtype=np.int32).reshape(n_chains, n_nodes)
         facts = shuffled(name.take(np.stack([edges[:, :-1].ravel(), edges[:, 1:].ravel()], axis=1), axis=1), rng)
 
-        drawn = permutations(rng, n_graphs, n_chains * self._n_starts, k=self.n_queries)
+        drawn = permutations(rng, n_graphs, self.most_queries, k=self.n_queries)
         chain, depth = drawn // self._n_starts, drawn % self._n_starts
         hop = self.deal_hops(n_graphs, rng)
         # every round of hops has the other verdict; the first one is drawn for each hop of each graph
@@ -116,15 +118,11 @@ class Reachable(NamedNodes[ReachableParams]):
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Find the depths of start and goal by walking back, then walk their difference from the start."""
-        row_of_src, row_of_dst = (row_of(facts[:, :, side], self.n_names) for side in (0, 1))
+        row_of_dst = row_of(facts[:, :, 1], self.n_names)
         start, goal = query[:, :, 0], query[:, :, 1]
         hop = self._depth(facts, row_of_dst, goal) - self._depth(facts, row_of_dst, start)
-        rows = np.full((*hop.shape, self._length), -1, dtype=np.int32)
-        node = start
-        for step in range(self._length):
-            row = np.where((step < hop) & (node >= 0), look_up(row_of_src, node), -1)
-            rows[:, :, step] = row
-            node = np.where(step < hop, np.where(row >= 0, look_up(facts[:, :, 1], row), -1), node)
+        size, n_steps = self.n_names, self._length
+        node, rows = walk(facts[:, :, 0], facts[:, :, 1], start, hop, size=size, n_steps=n_steps)
         answer = np.where(hop > 0, node == goal, -1).astype(np.int32)
         return Solution(answer, hop, rows)
 
@@ -146,8 +144,7 @@ class Reachable(NamedNodes[ReachableParams]):
     def _depth(self, facts: Int, row_of_dst: Int, node: Int) -> Int:
         depth = np.zeros(node.shape, dtype=np.int32)
         for _ in range(self._length):
-            row = np.where(node >= 0, look_up(row_of_dst, node), -1)
-            node = np.where(row >= 0, look_up(facts[:, :, 0], row), -1)
+            row, node = follow(row_of_dst, facts[:, :, 0], node)
             depth += row >= 0
         return depth
 

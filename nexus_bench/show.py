@@ -44,7 +44,7 @@ def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 
         for index in range(schema.vocabularies[vocabulary])
     }
     return Shown(
-        facts=[_arrow(generator, schema.fact, fact) for fact in facts],
+        facts=[_arrow(_ends_last(generator, schema.fact, fact)) for fact in facts],
         query=" ".join(
             f"{role.name}={name}"
             for role, name in zip(schema.query, _names(generator, schema.query, asked), strict=True)
@@ -75,7 +75,7 @@ def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) ->
     for row in generator.solve(facts[None], query[None, None]).rows[0, 0]:
         if row < 0:
             break
-        first, *rest = _names(generator, schema.fact, facts[row])
+        first, *rest = _ends_last(generator, schema.fact, facts[row])
         if first == end:
             drawn, end = drawn + _link(rest), rest[-1]
         elif rest[-1] == end:
@@ -86,8 +86,15 @@ def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) ->
     return drawn if is_begun else ""
 
 
-def _arrow(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> str:
+def _ends_last(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> list[str]:
+    """The names of a fact, its two ends first and last: the last is the last role of the first one's vocabulary."""
     names = _names(generator, roles, symbols)
+    ends = [i for i, role in enumerate(roles) if role.vocabulary == roles[0].vocabulary]
+    names.append(names.pop(ends[-1] if len(ends) > 1 else -1))
+    return names
+
+
+def _arrow(names: list[str]) -> str:
     return names[0] + _link(names[1:])
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.errors import ConfigError
+from nexus_bench.generators.walks import look_up
 from nexus_bench.registry import Registry
 from nexus_bench.streams import Int, Mask, integers, permutations
 
@@ -222,76 +222,26 @@ class Generator(ABC, Generic[ParamsT]):
         hops: Int = np.array(self.hops, dtype=np.int32)[dealt % len(self.hops)]
         return hops
 
+    def deal_distinct(self, hop: Int, n: int, rng: np.random.Generator) -> Int:
+        """For each query one of n, such as a chain to ask of, never the same twice at a hop of a graph: array (g, q).
 
-def look_up(table: Int, columns: Int) -> Int:
-    """`table[g, columns[g, i]]` for every graph g: array of the shape of `columns`."""
-    return table.ravel().take(columns + _first_places(*table.shape))  # three times as fast as take_along_axis
+        Args:
+            hop: From `deal_hops`; at most n queries a hop.
+            n: How many there are to deal.
+            rng: Draws the order.
+        """
+        order = permutations(rng, len(hop) * len(self.hops), n).reshape(len(hop), -1)
+        return look_up(order, np.searchsorted(self.hops, hop) * n + self.rounds)
 
+    def deal_verdicts(self, hop: Int, rng: np.random.Generator) -> Int:
+        """No (0) or yes (1), in turn at every hop of a graph, the first one drawn: array (g, q)."""
+        first = integers(rng, len(hop), self.largest_hop + 1, high=2)
+        return (look_up(first, hop) + self.rounds) % np.int32(2)
 
-def shuffled(facts: Int, rng: np.random.Generator) -> Int:
-    """The facts (g, f, a) of every graph in an order of its own."""
-    n_graphs, n_facts, n_roles = facts.shape
-    order = permutations(rng, n_graphs, n_facts) + _first_places(n_graphs, n_facts)
-    return facts.reshape(-1, n_roles).take(order, axis=0)
-
-
-def row_of(symbols: Int, size: int) -> Int:
-    """Where each symbol stands in a column of facts.
-
-    Args:
-        symbols: Array (g, f), one role of the facts.
-        size: Of the role's vocabulary.
-
-    Returns:
-        Array (g, size) of row numbers, -1 for a symbol that does not occur; one of them where it occurs often.
-    """
-    n_graphs, n_facts = symbols.shape
-    rows = np.full(n_graphs * size, -1, dtype=np.int32)
-    rows[symbols + _first_places(n_graphs, size)] = np.arange(n_facts, dtype=np.int32)
-    return rows.reshape(n_graphs, size)
-
-
-def follow(row_of_symbol: Int, ends: Int, node: Int) -> tuple[Int, Int]:
-    """One step from each node along its fact.
-
-    Args:
-        row_of_symbol: Array (g, size), from `row_of`.
-        ends: Array (g, f), the role of the facts that a step leads to.
-        node: Array (g, ...), -1 for nowhere.
-
-    Returns:
-        The rows of the facts, and the nodes they lead to; -1 for both where there is no fact.
-    """
-    row = np.where(node >= 0, look_up(row_of_symbol, node), -1)
-    return row, np.where(row >= 0, look_up(ends, row), -1)
-
-
-def walk(starts: Int, ends: Int, node: Int, hop: Int, *, size: int, n_steps: int) -> tuple[Int, Int]:
-    """As many steps from each node as its hop says.
-
-    Args:
-        starts: Array (g, f), the role of the facts that a step begins at.
-        ends: Array (g, f), the role that it leads to.
-        node: Array (g, q).
-        hop: Array (g, q), at most `n_steps`.
-        size: Of the vocabulary of both roles.
-        n_steps: Of the longest walk.
-
-    Returns:
-        The nodes walked to (g, q), -1 where a fact is missing, and the rows of the facts (g, q, n_steps), -1 beyond.
-    """
-    row_of_start = row_of(starts, size)
-    rows = np.full((*node.shape, n_steps), -1, dtype=np.int32)
-    for step in range(n_steps):
-        row, after = follow(row_of_start, ends, node)
-        rows[:, :, step] = np.where(step < hop, row, -1)
-        node = np.where(step < hop, after, node)
-    return node, rows
-
-
-def _first_places(n_rows: int, n_columns: int) -> NDArray[np.int64]:
-    """Where each row of a table begins when it is laid end to end: array (n_rows, 1)."""
-    return np.arange(0, n_rows * n_columns, n_columns, dtype=np.int64)[:, None]
+    @property
+    def rounds(self) -> Int:
+        """How many queries of the same hop a query comes after: array (q)."""
+        return np.arange(self.n_queries, dtype=np.int32) // np.int32(len(self.hops))
 
 
 GENERATORS: Registry[type[Generator[Any]]] = Registry(

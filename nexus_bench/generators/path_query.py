@@ -5,16 +5,9 @@ import math
 import numpy as np
 from pydantic import Field
 
-from nexus_bench.generators.base import (
-    GENERATORS,
-    Examples,
-    Role,
-    Schema,
-    Solution,
-    look_up,
-    shuffled,
-)
+from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.walks import look_up, shuffled
 from nexus_bench.streams import Int, Mask, permutations, pick
 
 _LONGEST = 50  # hops, where n_nodes follows them

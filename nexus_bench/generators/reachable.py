@@ -5,19 +5,9 @@ import math
 import numpy as np
 from pydantic import Field
 
-from nexus_bench.generators.base import (
-    GENERATORS,
-    Examples,
-    Role,
-    Schema,
-    Solution,
-    follow,
-    look_up,
-    row_of,
-    shuffled,
-    walk,
-)
+from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.walks import follow, look_up, row_of, shuffled, walk
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 _LONGEST = 50  # hops, where the chains are as long as they need to be
@@ -107,14 +97,12 @@ class Reachable(NamedNodes[ReachableParams]):
         drawn = permutations(rng, n_graphs, self.most_queries, k=self.n_queries)
         chain, depth = drawn // self._n_starts, drawn % self._n_starts
         hop = self.deal_hops(n_graphs, rng)
-        # every round of hops has the other verdict; the first one is drawn for each hop of each graph
-        first = integers(rng, n_graphs, self.largest_hop + 1, high=2)
-        verdict = (look_up(first, hop) + np.arange(self.n_queries, dtype=np.int32) // len(self.hops)) % 2
+        verdict = self.deal_verdicts(hop, rng)
         other = integers(rng, *hop.shape, high=n_chains - 1) + 1
         goal_chain = np.where(verdict == 1, chain, (chain + other) % n_chains)
         start, goal = chain * n_nodes + depth, goal_chain * n_nodes + depth + hop
         query = np.stack([look_up(name, start), look_up(name, goal)], axis=2)
-        return Examples(facts, query, verdict.astype(np.int32), hop)
+        return Examples(facts, query, verdict, hop)
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Find the depths of start and goal by walking back, then walk their difference from the start."""

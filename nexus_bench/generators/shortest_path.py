@@ -8,17 +8,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import (
-    GENERATORS,
-    Examples,
-    Role,
-    Schema,
-    Solution,
-    look_up,
-    shuffled,
-)
+from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.graphs import adjacency_of, distances_to, only_paths
 from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.walks import look_up, shuffled
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 # Fewest nodes, by degree, at which most random graphs have 20 or more pairs 1, 2, 3, ... hops apart by one path alone.

@@ -1,0 +1,124 @@
+"""Ordering: which of two items is greater, told by comparisons of neighbours alone?"""
+
+import math
+
+import numpy as np
+from pydantic import Field
+
+from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
+from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.walks import look_up, shuffled, walk_until
+from nexus_bench.streams import Int, integers
+
+_LONGEST = 50  # hops, where n_items follows them
+_SPARE_ITEMS = 3  # places where a query of the most hops can stand, less one
+
+
+class OrderingParams(NamedParams):
+    """Size of an order."""
+
+    n_items: int | None = Field(ge=4, le=10_000, description="Items; null means three a hop and four.")
+
+
+@GENERATORS.register
+class Ordering(NamedNodes[OrderingParams]):
+    """A chain of comparisons between neighbours; the answer is whether the first item asked is the greater one.
+
+    A hop is one comparison. The asked items are k comparisons apart and each at least k from the ends of the chain, so
+    k - 1 comparisons, wherever they are, never join the two items nor an item to an end: they say nothing. With all
+    but one known there are two pieces, which fit together in one way at k comparisons and in the other at n_items - k;
+    since that many are never asked, the law alone tells which, and `partial` is 1. That is the nature of an order.
+
+    Source: transitive inference (Bryant and Trabasso 1971, Nature 232); the distance to the ends is ours.
+
+    >>> from nexus_bench.streams import stream
+    >>> params = OrderingParams(n_items=7, n_symbols=21, n_queries=1)
+    >>> examples = Ordering(params, hops=(2,)).sample(1, stream("doctest"))
+    >>> examples.facts[0].tolist()
+    [[19, 18], [4, 19], [1, 4], [3, 0], [10, 3], [0, 1]]
+    >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
+    ([[0, 4]], [1], [2])
+    """
+
+    name = "ordering"
+    version = 1
+    Params = OrderingParams
+
+    @property
+    def n_nodes(self) -> int:
+        """Items of a graph."""
+        given = self.params.n_items
+        return 3 * self.largest_hop + 1 + _SPARE_ITEMS if given is None else given
+
+    @property
+    def most_queries(self) -> int:
+        """One a hop and place, counted where places are fewest."""
+        return len(self.hops) * (self.n_nodes - 3 * self.largest_hop)
+
+    @property
+    def max_hop(self) -> int:
+        """A third of the comparisons: a path, and as many beyond either item."""
+        return _LONGEST if self.params.n_items is None else (self.params.n_items - 1) // 3
+
+    def advice_for_hop(self, hop: int) -> str:
+        """Three items a hop, and one."""
+        return f"raise n_items to {3 * hop + 1}" if self.params.n_items is not None else "ask for fewer hops"
+
+    @property
+    def schema(self) -> Schema:
+        """Facts are (greater, lesser), a query is (first, second), the answer is no (0) or yes (1)."""
+        return Schema(
+            fact=(Role("greater", "node"), Role("lesser", "node")),
+            query=(Role("first", "node"), Role("second", "node")),
+            answer="verdict",
+            vocabularies={"node": self.n_names, "verdict": 2},
+        )
+
+    @property
+    def n_facts(self) -> int:
+        """One comparison a pair of neighbours."""
+        return self.n_nodes - 1
+
+    @property
+    def n_worlds(self) -> int:
+        """Names in order."""
+        return math.perm(self.n_names, self.n_nodes)
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """Draw the order, then the order of the facts, then distinct places, and verdicts as even as can be."""
+        item = self.draw_names(n_graphs, rng)
+        facts = shuffled(np.stack([item[:, :-1], item[:, 1:]], axis=2), rng)
+        hop = self.deal_hops(n_graphs, rng)
+        first_place = look_up(integers(rng, n_graphs, self.largest_hop + 1, high=1 << 30), hop)
+        place = hop + (first_place + self.rounds) % (self.n_nodes - 3 * hop)
+        verdict = self.deal_verdicts(hop, rng)
+        greater, lesser = look_up(item, place), look_up(item, place + hop)
+        query = np.stack([np.where(verdict == 1, greater, lesser), np.where(verdict == 1, lesser, greater)], axis=2)
+        return Examples(facts, query, verdict, hop)
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """Walk down from either item; the one from which the other is met is the greater."""
+        first, second = query[:, :, 0], query[:, :, 1]
+        met, hop, rows = self._walk_down(facts, first, second)
+        met_back, hop_back, rows_back = self._walk_down(facts, second, first)
+        answer = np.where(met >= 0, 1, np.where(met_back >= 0, 0, -1)).astype(np.int32)
+        is_back = (met < 0) & (met_back >= 0)
+        rows = np.where(is_back[:, :, None], rows_back, rows)
+        return Solution(answer, np.where(is_back, hop_back, hop), rows)
+
+    def chance(self, hop: int) -> float:
+        """Yes or no."""
+        return 1 / 2
+
+    def partial(self, hop: int) -> float:
+        """Two pieces of a chain, of which only one order has an asked number of hops."""
+        return 1.0
+
+    def _walk_down(self, facts: Int, start: Int, goal: Int) -> tuple[Int, Int, Int]:
+        greater, lesser = facts[:, :, 0], facts[:, :, 1]
+        size, n_steps = self.n_names, self.largest_hop
+        return walk_until(greater, lesser, start, size=size, n_steps=n_steps, arrives=lambda node: node == goal)
+
+    def symbol(self, vocabulary: str, index: int) -> str:
+        """A verdict is no or yes."""
+        return ("no", "yes")[index] if vocabulary == "verdict" else super().symbol(vocabulary, index)

@@ -1,0 +1,155 @@
+"""Rule chains: does a property follow from another by k rules, some of which negate?"""
+
+import math
+
+import numpy as np
+from pydantic import Field
+
+from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
+from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.walks import look_up, shuffled, walk_until
+from nexus_bench.streams import Int, Mask, integers
+
+_LONGEST = 50  # hops, where length follows them
+_STARTS = 2  # chains of a ladder
+
+
+class RuleChainParams(NamedParams):
+    """Size of a set of rules."""
+
+    n_ladders: int = Field(ge=1, le=100, description="Pairs of chains that conclude the same properties.")
+    length: int | None = Field(ge=1, le=1_000, description="Rules of a chain; null means the largest hop + 1.")
+
+
+@GENERATORS.register
+class RuleChain(NamedNodes[RuleChainParams]):
+    """Rules `if p then q` with either side negated or not; the answer is whether the goal follows or its negation.
+
+    Two look-alike chains, each from a property of its own, conclude the same properties, and wherever one concludes a
+    property the other concludes its negation. So every property is concluded once positively and once negated, a "no"
+    is proved by as many rules as a "yes", and nothing but the chain from the start tells them apart. A hop is one rule.
+
+    Source: PrOntoQA (Saparov and He 2023, arXiv 2210.01240) and ProofWriter (Tafjord et al. 2021, arXiv 2012.13048);
+    pairs of chains instead of distractor rules, where "false" often means that no rule concludes the property.
+
+    >>> from nexus_bench.streams import stream
+    >>> params = RuleChainParams(n_ladders=1, length=2, n_symbols=12, n_queries=1)
+    >>> examples = RuleChain(params, hops=(2,)).sample(1, stream("doctest"))
+    >>> examples.facts[0].tolist()
+    [[3, 1, 0, 0], [0, 1, 1, 1], [0, 0, 1, 0], [10, 1, 0, 1]]
+    >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
+    ([[10, 1]], [1], [2])
+    """
+
+    name = "rule_chain"
+    version = 1
+    Params = RuleChainParams
+
+    @property
+    def n_nodes(self) -> int:
+        """Properties of a graph: the starts, and those that are concluded."""
+        return self.params.n_ladders * (_STARTS + self._length)
+
+    @property
+    def most_queries(self) -> int:
+        """One a chain and hop."""
+        return self._n_chains * len(self.hops)
+
+    @property
+    def max_hop(self) -> int:
+        """The length of a chain."""
+        return _LONGEST if self.params.length is None else self.params.length
+
+    def advice_for_hop(self, hop: int) -> str:
+        """A rule a hop."""
+        return f"raise length to {hop}" if self.params.length is not None else "ask for fewer hops"
+
+    @property
+    def distractors(self) -> str:
+        """The look-alike chains."""
+        return "branches"
+
+    @property
+    def schema(self) -> Schema:
+        """Facts are (premise, its sign, conclusion, its sign), a query is (start, goal), the answer is no or yes."""
+        return Schema(
+            fact=(
+                Role("premise", "node"),
+                Role("premise_sign", "sign"),
+                Role("conclusion", "node"),
+                Role("conclusion_sign", "sign"),
+            ),
+            query=(Role("start", "node"), Role("goal", "node")),
+            answer="verdict",
+            vocabularies={"node": self.n_names, "sign": 2, "verdict": 2},
+        )
+
+    @property
+    def n_facts(self) -> int:
+        """The rules of all chains."""
+        return self._n_chains * self._length
+
+    @property
+    def n_worlds(self) -> int:
+        """Names and signs, where ladders are alike and the chains of a ladder too."""
+        n_ladders = self.params.n_ladders
+        drawn: int = math.perm(self.n_names, self.n_nodes) * 2 ** (n_ladders * self._length)
+        same: int = math.factorial(n_ladders) * 2**n_ladders
+        return drawn // same
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """Draw names and signs, the order of the facts, then the chains to ask of at every hop."""
+        n_ladders, length = self.params.n_ladders, self._length
+        name = self.draw_names(n_graphs, rng).reshape(n_graphs, n_ladders, _STARTS + length)
+        concluded = np.repeat(name[:, :, None, _STARTS:], _STARTS, axis=2)  # graph, ladder, chain, depth
+        premise = np.concatenate([name[:, :, :_STARTS, None], concluded[:, :, :, :-1]], axis=3)
+        sign = integers(rng, n_graphs, n_ladders * length, high=2).reshape(n_graphs, n_ladders, 1, length)
+        sign = np.concatenate([sign, 1 - sign], axis=2)
+        premise_sign = np.concatenate([np.ones_like(sign[:, :, :, :1]), sign[:, :, :, :-1]], axis=3)
+        facts = np.stack([premise, premise_sign, concluded, sign], axis=4).reshape(n_graphs, -1, 4)
+
+        hop = self.deal_hops(n_graphs, rng)
+        chain = self.deal_distinct(hop, self._n_chains, rng)
+        at = chain * length + hop - 1
+        goal = look_up(concluded.reshape(n_graphs, -1), at)
+        query = np.stack([look_up(premise.reshape(n_graphs, -1), chain * length), goal], axis=2)
+        return Examples(shuffled(facts, rng), query, look_up(sign.reshape(n_graphs, -1), at), hop)
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        """Apply rules from the start, which holds, until the goal or its negation is concluded."""
+        goal = query[:, :, 1]
+        literal, hop, rows = walk_until(
+            2 * facts[:, :, 0] + facts[:, :, 1],
+            2 * facts[:, :, 2] + facts[:, :, 3],
+            2 * query[:, :, 0] + 1,
+            size=2 * self.n_names,
+            n_steps=self._length,
+            arrives=lambda literal: literal // 2 == goal,
+        )
+        return Solution(np.where(literal >= 0, literal % 2, -1).astype(np.int32), hop, rows)
+
+    def chance(self, hop: int) -> float:
+        """Yes or no."""
+        return 1 / 2
+
+    def partial(self, hop: int) -> float:
+        """Yes or no: the sign of the missing rule was drawn by itself."""
+        return 1 / 2
+
+    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
+        """The two rules that conclude the same property."""
+        alike: Mask = facts[:, :, 2] == look_up(facts[:, :, 2], at[:, None])
+        return alike
+
+    @property
+    def _length(self) -> int:
+        return self.largest_hop + 1 if self.params.length is None else self.params.length
+
+    @property
+    def _n_chains(self) -> int:
+        return _STARTS * self.params.n_ladders
+
+    def symbol(self, vocabulary: str, index: int) -> str:
+        """A sign is `not` or `is`, a verdict no or yes."""
+        words = {"sign": ("not", "is"), "verdict": ("no", "yes")}
+        return words[vocabulary][index] if vocabulary in words else super().symbol(vocabulary, index)

@@ -24,7 +24,7 @@ class UnaryHops(Generator[Any]):
         self.name = inner.name  # type: ignore[misc]  # a class's own for families, an object's here
         self.version = inner.version  # type: ignore[misc]
         self._column = [role.vocabulary for role in inner.schema.query].index("hop") if _says_hop(inner) else None
-        super().__init__(inner.params, inner.hops, largest_hop=inner.largest_hop)
+        super().__init__(inner.params, inner.hops, largest_hop=inner.largest_hop, patterns=inner.patterns)
 
     @property
     def max_hop(self) -> int:
@@ -44,6 +44,11 @@ class UnaryHops(Generator[Any]):
     def distractors(self) -> str:
         """As in the family."""
         return self.inner.distractors
+
+    @property
+    def reasoning(self) -> str:
+        """As in the family."""
+        return self.inner.reasoning
 
     @property
     def schema(self) -> Schema:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.errors import ConfigError
+from nexus_bench.generators.patterns import ALL
 from nexus_bench.generators.walks import look_up
 from nexus_bench.registry import Registry
 from nexus_bench.streams import Int, Mask, integers, permutations
@@ -108,6 +109,8 @@ class Generator(ABC, Generic[ParamsT]):
         hops: The hop counts to ask for, each 1 or more.
         largest_hop: What graphs and vocabularies have room for, the largest of `hops` if None; a split with other
             hops is of the same size.
+        patterns: Which relation patterns to ask for, of `nexus_bench.generators.patterns`; those of families that
+            `has_patterns`.
 
     Raises:
         ConfigError: A hop count is out of range for the size of the graphs.
@@ -116,9 +119,13 @@ class Generator(ABC, Generic[ParamsT]):
     name: ClassVar[str]
     version: ClassVar[int]  # raised by hand when the same parameters give other bytes
     Params: ClassVar[type[TaskParams]]
+    has_patterns: ClassVar[bool] = False  # whether a path is a pattern of words, some of which can be held out
 
-    def __init__(self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
+    def __init__(
+        self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
+    ) -> None:
         self.params = params
+        self.patterns = patterns
         self.hops = hops
         self.largest_hop = max(hops) if largest_hop is None else largest_hop
         if self.largest_hop > self.max_hop:
@@ -145,6 +152,11 @@ class Generator(ABC, Generic[ParamsT]):
     def distractors(self) -> str:
         """The kind of facts off the path; `none` for families without a choice."""
         return str(getattr(self.params, "distractors", "none"))
+
+    @property
+    def reasoning(self) -> str:
+        """`depth`, or `aggregation` where facts can be put together in any order."""
+        return "depth"
 
     @property
     @abstractmethod
@@ -210,6 +222,15 @@ class Generator(ABC, Generic[ParamsT]):
         on_path: Mask = (solution.rows[:, 0, :, None] == np.arange(facts.shape[1])).any(axis=1)  # g f
         on_path[np.arange(len(at)), at] = False
         return ~on_path
+
+    def check_patterns(self) -> None:
+        """Refuse to hold patterns out where there are too few.
+
+        Raises:
+            ConfigError: There are too few, or the family has none.
+        """
+        if not self.has_patterns:
+            raise ConfigError(f"{self.name}: has no relation patterns to hold out; leave pattern_ood out")
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """How a symbol is written for people; a hop count is a number."""

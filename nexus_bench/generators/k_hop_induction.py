@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator, Role, Schema, Solution, TaskParams
+from nexus_bench.generators.patterns import ALL
 from nexus_bench.generators.walks import look_up, shuffled
 from nexus_bench.streams import Int, Mask, integers, permutations, pick
 
@@ -60,8 +61,10 @@ class KHopInduction(Generator[KHopInductionParams]):
     version = 1
     Params = KHopInductionParams
 
-    def __init__(self, params: KHopInductionParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
-        super().__init__(params, hops, largest_hop=largest_hop)
+    def __init__(
+        self, params: KHopInductionParams, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
+    ) -> None:
+        super().__init__(params, hops, largest_hop=largest_hop, patterns=patterns)
         self.base = max(12, 3 * self.largest_hop) if params.base is None else params.base
         self._sizes = [self.base + earlier for earlier in range(self.largest_hop)]  # of the rounds
         self._n_own = self._sizes[-1] + 1  # symbols of a graph, the last of which never occurs

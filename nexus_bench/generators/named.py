@@ -8,6 +8,7 @@ from pydantic import Field
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Generator, TaskParams
+from nexus_bench.generators.patterns import ALL
 from nexus_bench.streams import Int, permutations
 
 
@@ -33,8 +34,10 @@ class NamedNodes(Generator[NamedT]):
         ConfigError: There are fewer names than nodes, or fewer distinct queries than are asked for.
     """
 
-    def __init__(self, params: NamedT, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
-        super().__init__(params, hops, largest_hop=largest_hop)
+    def __init__(
+        self, params: NamedT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
+    ) -> None:
+        super().__init__(params, hops, largest_hop=largest_hop, patterns=patterns)
         if self.n_names < self.n_nodes:
             raise ConfigError(
                 f"{self.name}: n_symbols must be at least the {self.n_nodes} nodes of a graph, got {self.n_names}; "

@@ -11,6 +11,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.graphs import adjacency_of, distances_to, only_paths
 from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.patterns import ALL
 from nexus_bench.generators.walks import look_up, shuffled
 from nexus_bench.streams import Int, Mask, integers, permutations
 
@@ -82,8 +83,10 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
     version = 1
     Params = ShortestPathParams
 
-    def __init__(self, params: ShortestPathParams, hops: tuple[int, ...], *, largest_hop: int | None = None) -> None:
-        super().__init__(params, hops, largest_hop=largest_hop)
+    def __init__(
+        self, params: ShortestPathParams, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
+    ) -> None:
+        super().__init__(params, hops, largest_hop=largest_hop, patterns=patterns)
         if self.n_nodes % 2:
             raise ConfigError(f"{self.name}: n_nodes must be even, got {self.n_nodes}; raise n_nodes by one")
 

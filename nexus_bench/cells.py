@@ -18,11 +18,11 @@ from nexus_bench.generators.base import GENERATORS, Examples, Schema
 from nexus_bench.results import CellResult, Row
 from nexus_bench.shortcuts import best_shortcuts
 from nexus_bench.spec import CellSpec
-from nexus_bench.task import HOP_OOD, SIZE_OOD, law_of
+from nexus_bench.task import HOP_OOD, PATTERN_OOD, SIZE_OOD, law_of
 from nexus_bench.train import Point, Source, Trained, train
 
 _STEADY_ACCURACY = 0.95  # of `steps_to_95`
-_ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD)  # of the splits in results.csv
+_ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # of the splits in results.csv
 
 
 class Job(NamedTuple):

@@ -65,7 +65,7 @@ COLUMNS = (
     Column("steps", "Int64", "optimiser steps allowed"),
     Column("mode", "string", "`single`: models are trained one at a time"),
     Column("seed", "Int64", "of the data, the weights and the order of both"),
-    Column("split", "string", "`val`, `test`, `hop_ood` or `size_ood`"),
+    Column("split", "string", "`val`, `test`, `hop_ood`, `size_ood` or `pattern_ood`"),
     Column("hop", "Int64", "true hop count of these examples"),
     Column("n_examples", "Int64", "examples scored"),
     Column("n_correct", "Int64", "answered right"),

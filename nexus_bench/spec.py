@@ -88,7 +88,10 @@ class CellSpec(Spec):
             "task": GENERATORS.get(self.task.task).version,
             "attention": ATTENTIONS.get(self.model.attention).version,
         }
-        content = json.dumps([versions, self.model_dump(mode="json")], sort_keys=True)
+        cell = self.model_dump(mode="json")
+        if not self.task.pattern_ood:
+            del cell["task"]["pattern_ood"]  # younger than the other fields: cells without it keep their names
+        content = json.dumps([versions, cell], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property

@@ -10,9 +10,10 @@ from nexus_bench.config import Config, bundled, format_hops, parse_hops, read_co
 from nexus_bench.entry import Keys, Spec, divide, name_in, validate
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.generators.patterns import ALL, HELD_OUT, TRAINED
 from nexus_bench.unary import UnaryHops
 
-IID, HOP_OOD, SIZE_OOD = "iid", "hop_ood", "size_ood"
+IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"
 
 Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
 
@@ -27,6 +28,7 @@ class TaskSpec(Spec):
     n_test: int = Field(default=1024, ge=1, description="Test graphs, of each split that tests.")
     hop_ood: Hops | None = Field(default=None, description="Hops of a further test split, beyond those trained.")
     size_ood: Config | None = Field(default=None, description="Parameters that differ in a further test split.")
+    pattern_ood: bool = Field(default=False, description="A further test split of relation patterns never trained.")
     hop_query: Literal["number", "unary"] = Field(description="How a query says its hop count.")
     content_sha256: str | None = Field(default=None, description="Of the dataset trained on; None: an endless stream.")
 
@@ -50,24 +52,32 @@ class TaskSpec(Spec):
         return self.generators()[IID]
 
     def generators(self) -> dict[str, Generator[Any]]:
-        """A generator a law: `iid`, and `hop_ood` and `size_ood` where they are asked for.
+        """A generator a law: `iid`, and `hop_ood`, `size_ood` and `pattern_ood` where they are asked for.
 
         Raises:
-            ConfigError: A hop is out of range, or `size_ood` has symbols that training never shows.
+            ConfigError: A hop is out of range, `size_ood` has symbols that training never shows, or the family has no
+                patterns to hold out.
         """
         largest = max(self.hops + (self.hop_ood or ()))
-        made = {IID: self._make(self.params, self.hops, largest)}
+        trained = TRAINED if self.pattern_ood else ALL
+        made = {IID: self._make(self.params, self.hops, largest, trained)}
         if self.hop_ood is not None:
-            made[HOP_OOD] = self._make(self.params, self.hop_ood, largest)
+            made[HOP_OOD] = self._make(self.params, self.hop_ood, largest, trained)
         if self.size_ood is not None:
             params = validate(GENERATORS.get(self.task).Params, self.params | self.size_ood, where=SIZE_OOD)
-            made[SIZE_OOD] = self._make(params.model_dump(), self.hops, largest)
+            made[SIZE_OOD] = self._make(params.model_dump(), self.hops, largest, trained)
             _check_sizes(made[IID], made[SIZE_OOD])
+        if self.pattern_ood:
+            made[IID].check_patterns()
+            hops = tuple(hop for hop in self.hops if hop > 1)
+            if not hops:
+                raise ConfigError(f"{self.task}: pattern_ood needs hops of 2 or more: a single relation is no pattern")
+            made[PATTERN_OOD] = self._make(self.params, hops, largest, HELD_OUT)
         return made
 
-    def _make(self, params: Config, hops: tuple[int, ...], largest_hop: int) -> Generator[Any]:
+    def _make(self, params: Config, hops: tuple[int, ...], largest_hop: int, patterns: str) -> Generator[Any]:
         family = GENERATORS.get(self.task)
-        generator = family(family.Params.model_validate(params), hops, largest_hop=largest_hop)
+        generator = family(family.Params.model_validate(params), hops, largest_hop=largest_hop, patterns=patterns)
         return UnaryHops(generator) if self.hop_query == "unary" else generator
 
 

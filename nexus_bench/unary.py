@@ -97,6 +97,10 @@ class UnaryHops(Generator[Any]):
         """As in the family."""
         return self.inner.partial(hop)
 
+    def check_patterns(self) -> None:
+        """As in the family."""
+        self.inner.check_patterns()
+
     def symbol(self, vocabulary: str, index: int) -> str:
         """A mark is a stroke, its absence a dot."""
         return ".|"[index] if vocabulary == MARK else self.inner.symbol(vocabulary, index)

@@ -16,6 +16,18 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
     "path_star": {"hop_ood": [4], "size_ood": {"n_arms": 5}, "n_symbols": 200, "n_queries": 4},
     "pointer_chase": {"hop_ood": [4, 5], "size_ood": {"n_nodes": 24}, "n_queries": 8},
     "reachable": {"hop_ood": [4, 5], "size_ood": {"length": 10}, "n_symbols": 100, "n_queries": 8},
+    "group_word": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "n_symbols": 100, "n_queries": 4},
+    "kinship": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "n_symbols": 100, "n_queries": 4},
+    "ordering": {"hop_ood": [4], "size_ood": {"n_items": 20}, "n_symbols": 100, "n_queries": 4},
+    "rule_chain": {"hop_ood": [4], "size_ood": {"n_ladders": 3}, "n_symbols": 100, "n_queries": 6},
+    "spatial": {"hop_ood": [4], "size_ood": {"n_objects": 12}, "n_symbols": 100, "n_queries": 4},
+    "variable_chain": {
+        "hop_ood": [4],
+        "size_ood": {"n_chains": 5},
+        "n_symbols": 100,
+        "n_constants": 12,
+        "n_queries": 4,
+    },
     "shortest_path": {"hop_ood": [4], "size_ood": {"n_nodes": 32}, "n_symbols": 100},
 }
 

@@ -114,6 +114,7 @@ def spec_of(manifest: Manifest) -> TaskSpec:
     """The task that a manifest describes."""
     fields = {name: manifest[name] for name in ("task", "params", "hop_query", "size_ood")}
     hops = {"hops": parse_hops(manifest["hops"]), "hop_ood": manifest["hop_ood"] and parse_hops(manifest["hop_ood"])}
+    hops |= {"pattern_ood": manifest.get("pattern_ood", False)}
     counts = {f"n_{split}": manifest["n_graphs"][split] for split in ("val", "test")}
     return TaskSpec.model_validate(fields | hops | counts)
 

@@ -71,6 +71,7 @@ def write_dataset(
         "file_format": file_format,
         "n_graphs": n_graphs,
         **spec.model_dump(mode="json", include={"task", "hops", "params", "hop_ood", "size_ood", "hop_query"}),
+        **({"pattern_ood": True} if spec.pattern_ood else {}),
     }
     if _holds_files(folder):
         return _keep_same(folder, request)

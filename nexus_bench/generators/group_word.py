@@ -18,6 +18,7 @@ from nexus_bench.streams import Int, Mask, integers
 
 _LONGEST = 50  # hops
 _LARGEST_CYCLIC, _LARGEST_SYMMETRIC = 100, 5
+_MOST_ENUMERATED = 1_000_000  # words
 
 
 class Group(NamedTuple):
@@ -59,8 +60,31 @@ def named_group(name: str) -> Group:
     return Group(name, points.astype(np.int32), table, bool((table == table.T).all()))
 
 
+class _Guess(NamedTuple):
+    """What the law of the words gives away: with nothing known of a word, and with one element hidden."""
+
+    blind: float
+    one_hidden: float
+
+
 @functools.cache
-def _chance(name: str, n_facts: int, hop: int) -> float:
+def _by_law(name: str, hop: int, kind: str) -> _Guess:
+    n = len(named_group(name).points)
+    if kind == patterns.ALL:
+        return _Guess(1 / n, 1 / n)
+    if n**hop > _MOST_ENUMERATED:
+        return _Guess(1 / n, min(1.0, patterns.odds(kind) / n))
+    words = np.stack(np.unravel_index(np.arange(n**hop), (n,) * hop), axis=1).astype(np.int32)
+    words = words[patterns.is_among(kind, words, np.full(len(words), hop, dtype=np.int32))]
+    product = functools.reduce(lambda left, right: named_group(name).table[left, right], words.T)
+    contexts = [np.delete(words, hidden, axis=1) @ n ** np.arange(hop - 1) for hidden in range(hop)]
+    # every completion of a context is another product, so each context has one right guess
+    one_hidden = max(len(np.unique(context)) for context in contexts) / len(words)
+    return _Guess(float(np.bincount(product).max() / len(words)), one_hidden)
+
+
+@functools.cache
+def _likeliest(name: str, n_facts: int, hop: int) -> float:
     table = named_group(name).table
     return likeliest_product(table, np.arange(len(table), dtype=np.int32)[:, None], n_facts=n_facts, hop=hop)
 
@@ -195,11 +219,12 @@ class GroupWord(NamedNodes[GroupWordParams]):
 
     def chance(self, hop: int) -> float:
         """The likeliest product of elements of the graph: near any element of the group beyond one hop."""
-        return _chance(self.params.group, self.n_facts, hop)
+        by_law = _by_law(self.params.group, hop, self.patterns).blind
+        return max(by_law, _likeliest(self.params.group, self.n_facts, hop))
 
     def partial(self, hop: int) -> float:
-        """Any element of the group: a uniform factor makes the product uniform. Not below chance."""
-        return max(1 / len(self._group.points), self.chance(hop))
+        """Any element of the group, where all words are asked: a uniform factor makes the product uniform."""
+        return max(_by_law(self.params.group, hop, self.patterns).one_hidden, self.chance(hop))
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """Every fact off the path: elements are drawn each by itself."""

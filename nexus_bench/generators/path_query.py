@@ -5,6 +5,7 @@ import math
 import numpy as np
 from pydantic import Field
 
+from nexus_bench.generators import patterns
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.named import NamedNodes, NamedParams
 from nexus_bench.generators.walks import look_up, shuffled
@@ -12,6 +13,7 @@ from nexus_bench.streams import Int, Mask, permutations, pick
 
 _LONGEST = 50  # hops, where n_nodes follows them
 _FEWEST_NODES = 12  # where n_nodes follows the hops
+_MOST_ROUNDS = 64  # of drawing walks of a pattern, before the graph is drawn again
 
 
 class PathQueryParams(NamedParams):
@@ -46,6 +48,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
     name = "path_query"
     version = 1
     Params = PathQueryParams
+    has_patterns = True
 
     @property
     def n_nodes(self) -> int:
@@ -95,7 +98,18 @@ class PathQuery(NamedNodes[PathQueryParams]):
         return math.comb(self.n_names, self.n_nodes) * cycles
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names, then cycles over the nodes, then walks that end at the first nodes, whose names are random."""
+        """Draw names, then cycles over the nodes, then walks that end at the first nodes, whose names are random.
+
+        A graph in which an end has no walk of the asked patterns is drawn again.
+        """
+        examples = self._draw(n_graphs, rng)
+        while (is_stuck := (examples.answer < 0).any(axis=1)).any():
+            for array, fresh in zip(examples, self._draw(int(is_stuck.sum()), rng), strict=True):
+                array[is_stuck] = fresh
+        return examples
+
+    def _draw(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        """As `sample`; the answer is -1 where no walk was found."""
         n, n_relations, n_queries = self.n_nodes, self.params.n_relations, self.n_queries
         names = self.draw_names(n_graphs, rng)
         cycle = permutations(rng, n_graphs * n_relations, n).reshape(n_graphs, -1, n)
@@ -110,17 +124,22 @@ class PathQuery(NamedNodes[PathQueryParams]):
         hop = self.deal_hops(n_graphs, rng)
         end = np.broadcast_to(np.arange(n_queries, dtype=np.int32), hop.shape)
         start, words = self._walk_back(previous, end, hop, rng)
-        query = np.concatenate([look_up(names, start)[:, :, None], words], axis=2)
-        return Examples(shuffled(edges, rng), query, look_up(names, end), hop)
+        query = np.concatenate([look_up(names, np.maximum(start, 0))[:, :, None], words], axis=2)
+        return Examples(shuffled(edges, rng), query, np.where(start >= 0, look_up(names, end), -1), hop)
 
     def _walk_back(self, previous: Int, end: Int, hop: Int, rng: np.random.Generator) -> tuple[Int, Int]:
-        """Starts (g, q) and words (g, q, K) of walks over distinct nodes; queries at a dead end are drawn again."""
+        """Starts (g, q) and words (g, q, K) of walks over distinct nodes; queries at a dead end are drawn again.
+
+        Walks of other patterns than those asked for are drawn again too, until that seems hopeless: the start is -1.
+        """
         graph = np.repeat(np.arange(len(end)), end.shape[1])
         start = end.flatten()
         words = np.full((start.size, self.largest_hop), self.params.n_relations, dtype=np.int32)
         relations = np.arange(self.params.n_relations)
         left = np.arange(start.size)
-        while left.size:
+        n_rounds = 0
+        while left.size and (self.patterns == patterns.ALL or n_rounds < _MOST_ROUNDS):
+            n_rounds += 1
             node, n_steps = end.ravel()[left], hop.ravel()[left]
             seen = np.zeros((left.size, self.n_nodes), dtype=np.bool_)
             is_stuck = np.zeros(left.size, dtype=np.bool_)
@@ -133,7 +152,8 @@ class PathQuery(NamedNodes[PathQueryParams]):
                 words[left[rows], n_steps[rows] - 1 - step] = word
                 node[rows] = reached[np.arange(rows.size), word]
             start[left] = node
-            left = left[is_stuck]
+            left = left[is_stuck | ~patterns.is_among(self.patterns, words[left], n_steps)]
+        start[left] = -1
         return start.reshape(end.shape), words.reshape(*end.shape, -1)
 
     def solve(self, facts: Int, query: Int) -> Solution:
@@ -169,6 +189,10 @@ class PathQuery(NamedNodes[PathQueryParams]):
         relation = look_up(facts[:, :, 1], at[:, None])
         alike: Mask = super().alike(facts, query, solution, at) & (facts[:, :, 1] == relation)
         return alike
+
+    def check_patterns(self) -> None:
+        """A word is a relation."""
+        patterns.check_enough(self.name, self.params.n_relations, advice="raise n_relations to 4")
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """A word of a query that is not used is a dash."""

@@ -11,7 +11,7 @@ from nexus_bench.streams import Int, Mask, mix
 
 ALL, TRAINED, HELD_OUT = "all", "trained", "held_out"
 
-_ONE_IN = np.uint64(4)
+_ONE_IN = 4
 _FEWEST = 16  # patterns of two words, so that some surely are held out and some surely not
 
 
@@ -31,8 +31,13 @@ def is_among(patterns: str, words: Int, n_words: Int) -> Mask:
     code = mix(n_words.astype(np.uint64))
     for place in range(words.shape[-1]):
         code = np.where(place < n_words, mix(code + words[..., place].astype(np.uint64)), code)
-    is_held_out: Mask = (n_words > 1) & (code % _ONE_IN == 0)
+    is_held_out: Mask = (n_words > 1) & (code % np.uint64(_ONE_IN) == 0)
     return is_held_out if patterns == HELD_OUT else ~is_held_out
+
+
+def odds(patterns: str) -> float:
+    """All long patterns to those that are asked."""
+    return {ALL: 1.0, TRAINED: _ONE_IN / (_ONE_IN - 1), HELD_OUT: float(_ONE_IN)}[patterns]
 
 
 def check_enough(task: str, n_words: int, *, advice: str) -> None:

@@ -108,7 +108,7 @@ def task_defaults(name: str) -> Config:
     defaults = read_config(path)
     if defaults.get("task") != name:
         raise ConfigError(f"{file}: must say `task: {name}`, got {defaults.get('task')!r}")
-    divide({key: value for key, value in defaults.items() if key != "summary"}, task_keys(name), "task", where=file)
+    divide(_settings(defaults), task_keys(name), "task", where=file)
     return defaults
 
 
@@ -124,8 +124,7 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     """
     name = name_in(entry, "task", where=where)
     family = GENERATORS.get(name)
-    defaults = {key: value for key, value in task_defaults(name).items() if key != "summary"}
-    own, shared = divide(defaults | entry, task_keys(name), "task", where=where)
+    own, shared = divide(_settings(task_defaults(name)) | entry, task_keys(name), "task", where=where)
     params = validate(family.Params, own, where=f"{where}: {name}")
     spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=f"{where}: {name}")
     try:
@@ -133,6 +132,11 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     return spec
+
+
+def _settings(defaults: Config) -> Config:
+    """What can be set, without what only describes the task."""
+    return {key: value for key, value in defaults.items() if key not in ("summary", "text")}
 
 
 def _check_sizes(trained: Generator[Any], other: Generator[Any]) -> None:

@@ -74,20 +74,15 @@ class UnaryHops(Generator[Any]):
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """The family's examples, their hop counts written as marks."""
         examples = self.inner.sample(n_graphs, rng)
-        if self._column is None:
-            return examples
-        hop = examples.query[:, :, self._column, None]
-        marks = (np.arange(self.largest_hop) < hop).astype(np.int32)
-        others = np.delete(examples.query, self._column, axis=2)
-        return examples._replace(query=np.concatenate([others, marks], axis=2))
+        return examples._replace(query=self.to_marks(examples.query))
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """As the family, from the number of marks."""
-        return self.inner.solve(facts, self._numbered(query))
+        return self.inner.solve(facts, self.to_numbers(query))
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """As in the family."""
-        return self.inner.alike(facts, self._numbered(query), solution, at)
+        return self.inner.alike(facts, self.to_numbers(query), solution, at)
 
     def chance(self, hop: int) -> float:
         """As in the family."""
@@ -105,11 +100,20 @@ class UnaryHops(Generator[Any]):
         """A mark is a stroke, its absence a dot."""
         return ".|"[index] if vocabulary == MARK else self.inner.symbol(vocabulary, index)
 
-    def _numbered(self, query: Int) -> Int:
+    def to_numbers(self, query: Int) -> Int:
+        """Queries (g, q, r) as the family asks them, from those with marks."""
         if self._column is None:
             return query
         hop = query[:, :, -self.largest_hop :].sum(axis=2, dtype=np.int32)
         return np.insert(query[:, :, : -self.largest_hop], self._column, hop, axis=2)
+
+    def to_marks(self, query: Int) -> Int:
+        """Queries (g, q, r) with marks, from those that the family asks."""
+        if self._column is None:
+            return query
+        hop = query[:, :, self._column, None]
+        marks = (np.arange(self.largest_hop) < hop).astype(np.int32)
+        return np.concatenate([np.delete(query, self._column, axis=2), marks], axis=2)
 
 
 def _says_hop(generator: Generator[Any]) -> bool:

@@ -18,7 +18,7 @@ def gen(
     hop_ood: Annotated[Optional[str], typer.Option(help="A further test split with these hops.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Names the dataset.")] = 0,
     out: Out = None,
-    file_format: Annotated[str, typer.Option("--format", help="npz, jsonl, csv or parquet.")] = "npz",
+    file_format: Annotated[str, typer.Option("--format", help="npz, jsonl, csv, parquet, text or chat.")] = "npz",
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -28,18 +28,27 @@ def gen(
     from nexus_bench.config import format_hops, parse_settings
     from nexus_bench.data.formats import FORMATS
     from nexus_bench.data.generate import write_dataset
+    from nexus_bench.entry import validate
     from nexus_bench.show import as_text, show_example
     from nexus_bench.streams import stream
     from nexus_bench.task import make_task
+    from nexus_bench.text.render import TextOptions
 
     if file_format not in FORMATS:
         raise UsageError(unknown_name("format", file_format, FORMATS))
+    overrides = parse_settings(settings or [])
+    text = None
+    if file_format in ("text", "chat"):
+        told = {key: overrides.pop(key) for key in TextOptions.model_fields if key in overrides}
+        text = validate(TextOptions, told, where="gen: text")
     asked = given(hops=hops_of(hops), n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
-    spec = make_task({"task": task} | parse_settings(settings or []) | asked, where="gen")
+    spec = make_task({"task": task} | overrides | asked, where="gen")
     folder = out or Path("runs/data") / f"{task}-hops{format_hops(spec.hops)}-seed{seed}"
     n_graphs = n + spec.n_val + spec.n_test * len(spec.generators())
     with progress(f"{folder}", n_graphs, quiet=quiet) as advance:
-        manifest = write_dataset(folder, spec, seed=seed, n_train=n, file_format=file_format, on_graphs=advance)
+        manifest = write_dataset(
+            folder, spec, seed=seed, n_train=n, file_format=file_format, text=text, on_graphs=advance
+        )
     if as_json:
         typer.echo(json.dumps({"schema_version": 1, "folder": str(folder), "manifest": manifest}))
         return

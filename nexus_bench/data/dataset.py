@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nexus_bench.config import parse_hops
-from nexus_bench.data.formats import FORMATS
+from nexus_bench.data.formats import FORMATS, View
 from nexus_bench.data.splits import TRAIN, HeldOut
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
 from nexus_bench.files import read_json, sha256, sha256_of_file, to_json
-from nexus_bench.generators.base import GENERATORS, Examples
+from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.streams import permutations, stream
 from nexus_bench.task import IID, TaskSpec, law_of
+from nexus_bench.text.render import TextOptions
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
@@ -119,6 +120,11 @@ def spec_of(manifest: Manifest) -> TaskSpec:
     return TaskSpec.model_validate(fields | hops | counts)
 
 
+def view_of(manifest: Manifest, law: Generator[Any]) -> View:
+    """How the files of a dataset are to be read."""
+    return View(law, TextOptions.model_validate(manifest.get("text", {})))
+
+
 def read_dataset(folder: Path) -> Dataset:
     """Read a dataset folder and check every file against its hash.
 
@@ -127,6 +133,8 @@ def read_dataset(folder: Path) -> Dataset:
         CorruptArtefactError: A file is missing, truncated or edited.
     """
     manifest = read_manifest(folder)
+    spec = spec_of(manifest)
+    laws = spec.generators()
     splits = {}
     for split, about in manifest["splits"].items():
         path = folder / about["file"]
@@ -135,8 +143,8 @@ def read_dataset(folder: Path) -> Dataset:
                 f"{path}: is truncated or edited: its hash does not match; "
                 f"`nexus-bench verify {folder}` names the row, gen makes it again"
             )
-        splits[split] = FORMATS[manifest["file_format"]].read(path)
-    return Dataset(manifest, spec_of(manifest), splits)
+        splits[split] = FORMATS[manifest["file_format"]].read(path, view_of(manifest, law_of(split, laws)))
+    return Dataset(manifest, spec, splits)
 
 
 def manifest_sha256(manifest: Manifest) -> str:

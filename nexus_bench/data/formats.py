@@ -1,4 +1,4 @@
-"""Files of examples, written as they are drawn: npz arrays, or one row an example as JSON lines, CSV or Parquet."""
+"""Files of examples, written as they are drawn: npz arrays, or one row an example, as numbers or in English."""
 
 import csv
 import io
@@ -14,7 +14,10 @@ from typing import IO, Any, NamedTuple, Protocol
 import numpy as np
 
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import Examples
+from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.text.parse import Listener
+from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.rows import read_told, told_as_chat, told_as_text
 
 COLUMNS = ("graph", "facts", "query", "answer", "hop")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member of an npz file: the same bytes whenever it is made
@@ -32,22 +35,36 @@ class Writer(Protocol):
         ...
 
 
+class View(NamedTuple):
+    """What a format may need to know beside the arrays.
+
+    Attributes:
+        law: The family that they are of.
+        text: How they are told in English.
+    """
+
+    law: Generator[Any]
+    text: TextOptions
+
+
 class Format(NamedTuple):
     """A way to write a split; reading gives back equal arrays.
 
     Attributes:
-        writer: From a path and the number of graphs to come.
+        suffix: Of the file's name.
+        writer: From a path, the number of graphs to come and how they are seen.
         read: The whole file.
     """
 
-    writer: Callable[[Path, int], Writer]
-    read: Callable[[Path], Examples]
+    suffix: str
+    writer: Callable[[Path, int, View], Writer]
+    read: Callable[[Path, View], Examples]
 
 
 class _NpzWriter:
     """Arrays are written side by side as `.npy` files, and put into one archive at the end."""
 
-    def __init__(self, path: Path, n_graphs: int) -> None:
+    def __init__(self, path: Path, n_graphs: int, view: View) -> None:
         self._path = path
         self._n_graphs = n_graphs
         self._files: dict[str, IO[bytes]] = {}
@@ -73,7 +90,7 @@ class _NpzWriter:
         return self._path.with_name(f".{self._path.name}.{name}")
 
 
-class _TextWriter:
+class _RowWriter:
     """One line an example."""
 
     def __init__(self, path: Path, to_text: Callable[[Iterator[tuple[str, ...]]], str], head: str = "") -> None:
@@ -90,10 +107,28 @@ class _TextWriter:
         self._file.close()
 
 
+class _TextWriter:
+    """One JSON line an example, in English."""
+
+    def __init__(self, path: Path, view: View, to_line: Callable[[Told], str]) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._teller = Teller(view.law, view.text)
+        self._to_line = to_line
+        self._n_written = 0
+
+    def write(self, examples: Examples) -> None:
+        told = self._teller.tell(examples, first_graph=self._n_written)
+        self._file.writelines(self._to_line(one) for one in told)
+        self._n_written += examples.n_graphs
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class _ParquetWriter:
     """zstd, and a checksum a page: Parquet's defaults notice no flipped bit."""
 
-    def __init__(self, path: Path, n_graphs: int) -> None:
+    def __init__(self, path: Path, n_graphs: int, view: View) -> None:
         self._arrow, parquet = _pyarrow()
         int32 = self._arrow.int32()
         types = (self._arrow.int64(), self._arrow.list_(self._arrow.list_(int32)), self._arrow.list_(int32), int32)
@@ -131,25 +166,25 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def _read_npz(path: Path) -> Examples:
+def _read_npz(path: Path, view: View) -> Examples:
     with path.open("rb") as file, np.load(file) as arrays:
         return Examples(*(arrays[name] for name in Examples._fields))
 
 
-def _read_jsonl(path: Path) -> Examples:
+def _read_jsonl(path: Path, view: View) -> Examples:
     pattern = re.compile("{" + ",".join(f'"{name}":(.*)' for name in COLUMNS) + "}")
     with path.open(encoding="utf-8") as lines:
         return _from_rows(_groups(pattern, line.rstrip("\n")) for line in lines)
 
 
-def _read_csv(path: Path) -> Examples:
+def _read_csv(path: Path, view: View) -> Examples:
     with path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
         next(lines, None)
         return _from_rows(tuple(line) for line in lines)
 
 
-def _read_parquet(path: Path) -> Examples:
+def _read_parquet(path: Path, view: View) -> Examples:
     _, parquet = _pyarrow()
     table = parquet.read_table(path, page_checksum_verification=True)
     flat = {name: _flat(table[name].combine_chunks()) for name in COLUMNS}
@@ -165,11 +200,19 @@ def _read_parquet(path: Path) -> Examples:
     )
 
 
+def _read_text(path: Path, view: View) -> Examples:
+    listener = Listener(Teller(view.law, view.text))
+    with path.open(encoding="utf-8") as lines:
+        return read_told((json.loads(line) for line in lines), listener)
+
+
 FORMATS = {
-    "npz": Format(_NpzWriter, _read_npz),
-    "jsonl": Format(lambda path, n_graphs: _TextWriter(path, _to_jsonl), _read_jsonl),
-    "csv": Format(lambda path, n_graphs: _TextWriter(path, _to_csv, ",".join(COLUMNS) + "\n"), _read_csv),
-    "parquet": Format(_ParquetWriter, _read_parquet),
+    "npz": Format("npz", _NpzWriter, _read_npz),
+    "jsonl": Format("jsonl", lambda path, n_graphs, view: _RowWriter(path, _to_jsonl), _read_jsonl),
+    "csv": Format("csv", lambda path, n_graphs, view: _RowWriter(path, _to_csv, ",".join(COLUMNS) + "\n"), _read_csv),
+    "parquet": Format("parquet", _ParquetWriter, _read_parquet),
+    "text": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, told_as_text), _read_text),
+    "chat": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, told_as_chat), _read_text),
 }
 
 

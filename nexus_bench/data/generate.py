@@ -17,12 +17,13 @@ from nexus_bench.data.dataset import (
     read_dataset,
     read_manifest,
 )
-from nexus_bench.data.formats import FORMATS
+from nexus_bench.data.formats import FORMATS, View, Writer
 from nexus_bench.data.splits import BLOCK_GRAPHS, TEST, TRAIN, VAL, Splits, world_ids
 from nexus_bench.errors import StorageError, UsageError
 from nexus_bench.files import sha256_of_file, to_json, write_atomic
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.task import IID, TaskSpec
+from nexus_bench.task import IID, TaskSpec, law_of
+from nexus_bench.text.render import TextOptions
 
 OnGraphs = Callable[[int], None]
 
@@ -36,6 +37,7 @@ def write_dataset(
     seed: int,
     n_train: int,
     file_format: str,
+    text: TextOptions | None = None,
     chunk_graphs: int = _CHUNK_GRAPHS,
     on_graphs: OnGraphs = lambda n_graphs: None,
 ) -> Manifest:
@@ -49,6 +51,7 @@ def write_dataset(
         seed: Names the dataset.
         n_train: Training graphs.
         file_format: One of FORMATS.
+        text: How the formats `text` and `chat` tell the examples.
         chunk_graphs: Graphs in memory at a time; no byte depends on it.
         on_graphs: Told how many more graphs are written.
 
@@ -72,6 +75,7 @@ def write_dataset(
         "n_graphs": n_graphs,
         **spec.model_dump(mode="json", include={"task", "hops", "params", "hop_ood", "size_ood", "hop_query"}),
         **({"pattern_ood": True} if spec.pattern_ood else {}),
+        **({} if text is None else {"text": text.model_dump()}),
     }
     if _holds_files(folder):
         return _keep_same(folder, request)
@@ -83,10 +87,11 @@ def write_dataset(
         content = ContentHash()
         files = {}
         for split, count in n_graphs.items():
-            path = unfinished / f"{split}.{file_format}"
-            files[split] = _write_split(
-                path, split, _chunks(splits, split, count, chunk_graphs), count, content, on_graphs
-            )
+            form = FORMATS[file_format]
+            path = unfinished / f"{split}.{form.suffix}"
+            writer = form.writer(path, count, View(law_of(split, laws), text or TextOptions()))
+            chunks = _chunks(splits, split, count, chunk_graphs)
+            files[split] = _write_split(path, writer, split, chunks, count, content, on_graphs)
         manifest = request | {
             "schema": _schema_as_json(laws[IID]),
             "splits": files,
@@ -113,9 +118,14 @@ def _chunks(splits: Splits, split: str, n_graphs: int, chunk_graphs: int) -> Ite
 
 
 def _write_split(
-    path: Path, split: str, chunks: Iterator[Examples], n_graphs: int, content: ContentHash, on_graphs: OnGraphs
+    path: Path,
+    writer: Writer,
+    split: str,
+    chunks: Iterator[Examples],
+    n_graphs: int,
+    content: ContentHash,
+    on_graphs: OnGraphs,
 ) -> Manifest:
-    writer = FORMATS[path.suffix[1:]].writer(path, n_graphs)
     ids, n_examples = [], 0
     for examples in chunks:
         writer.write(examples)

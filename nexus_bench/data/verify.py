@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nexus_bench.data.dataset import ContentHash, Manifest, read_manifest, spec_of
+from nexus_bench.data.dataset import ContentHash, Manifest, read_manifest, spec_of, view_of
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.splits import TRAIN, WorldIds, among, world_ids
 from nexus_bench.errors import CorruptArtefactError
@@ -56,7 +56,7 @@ def verify(folder: Path) -> list[Verified]:
     for split, about in manifest["splits"].items():
         path = folder / about["file"]
         is_edited = sha256_of_file(path) != about["sha256"]
-        examples = _read(path, manifest, is_edited)
+        examples = _read(path, manifest, law_of(split, laws), is_edited)
         check = _Check(path, law_of(split, laws), laws[IID], examples)
         check.schema(manifest["n_graphs"][split])
         check.graphs()
@@ -162,12 +162,13 @@ class _Check:
         return graph * self.law.n_queries + query + 1
 
 
-def _read(path: Path, manifest: Manifest, is_edited: bool) -> Examples:
+def _read(path: Path, manifest: Manifest, law: Generator[Any], is_edited: bool) -> Examples:
     try:
-        return FORMATS[manifest["file_format"]].read(path)
-    except (ValueError, KeyError, IndexError, EOFError, OSError, zipfile.BadZipFile) as error:
+        return FORMATS[manifest["file_format"]].read(path, view_of(manifest, law))
+    except (ValueError, KeyError, IndexError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
         state = "is truncated or edited" if is_edited else "is damaged"
-        raise CorruptArtefactError(f"{path}: {state}: cannot be read; run gen again") from error
+        detail = f": {error}" if "text" in manifest and isinstance(error, ValueError) else ""
+        raise CorruptArtefactError(f"{path}: {state}: cannot be read{detail}; run gen again") from error
 
 
 def _check_overlap(folder: Path, manifest: Manifest, worlds: dict[str, WorldIds]) -> None:

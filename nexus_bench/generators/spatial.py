@@ -45,7 +45,7 @@ class Spatial(NamedNodes[SpatialParams]):
     >>> examples.facts[0].tolist()
     [[10, 3, 4], [1, 0, 2], [1, 4, 2], [0, 3, 3]]
     >>> family.symbol("unit", 7), family.symbol("displacement", 3)
-    ('east', '1e0n')
+    ('east', '1 east 0 north')
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
     ([[10, 0]], [1], [2])
     """
@@ -177,7 +177,7 @@ class Spatial(NamedNodes[SpatialParams]):
             return _WORDS[index]
         if vocabulary == "displacement":
             east, north = divmod(index, self.params.side)
-            return f"{east}e{north}n"
+            return f"{east} east {north} north"
         return super().symbol(vocabulary, index)
 
 

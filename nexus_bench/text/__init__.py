@@ -1,0 +1,1 @@
+"""Examples in English: grammars in the tasks' YAML, rendering, and reading back."""

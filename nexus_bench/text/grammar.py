@@ -1,0 +1,161 @@
+"""What a family says in English: sentence templates from its YAML, and words for its symbols.
+
+A template names roles in braces: `{src} points to {dst}.` Beside that, `{hop:step}` is a count, as `1 step` or
+`3 steps`, and `{relation*}` is the list of the roles relation1, relation2, ... as far as they are used.
+"""
+
+import functools
+import importlib.resources
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nexus_bench.entry import validate
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import Generator, Role, Schema
+from nexus_bench.task import task_defaults
+
+_PLACEHOLDER = re.compile(r"\{(\w+)(\*|:\w+)?\}")
+_SENTENCE = r"^[^\"\\\n]+[.?]$"
+_UNUSED = "-"  # how a family writes a word of a query that is not used
+_THEN = ", then "
+
+Sentence = Annotated[str, Field(pattern=_SENTENCE)]
+
+
+class TextSection(BaseModel):
+    """The `text` of `tasks/<name>.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    words: dict[str, str | list[str] | dict[str, str]] = Field(
+        default={},
+        description="By vocabulary: a list that ships with nexus-bench, `numbers`, names in a row, or a name a symbol.",
+    )
+    intro: Sentence | None = Field(default=None, description="Said before the facts.")
+    facts: list[Sentence] = Field(min_length=1)
+    questions: list[Sentence] = Field(min_length=1)
+
+
+class Slot(NamedTuple):
+    """One gap of a template: the text before it, and how each symbol of its role is written there."""
+
+    before: str
+    role: int
+    words: tuple[str, ...]
+
+
+class Template(NamedTuple):
+    """A sentence with gaps."""
+
+    slots: tuple[Slot, ...]
+    after: str
+
+    def fill(self, symbols: list[int]) -> str:
+        """The sentence about one fact or query."""
+        return "".join(slot.before + slot.words[symbols[slot.role]] for slot in self.slots) + self.after
+
+
+class Grammar(NamedTuple):
+    """The English of one family at one setting.
+
+    Attributes:
+        intro: Said before the facts, or None.
+        facts: Templates of a fact.
+        questions: Templates of a query.
+        answers: How each answer is written.
+    """
+
+    intro: str | None
+    facts: tuple[Template, ...]
+    questions: tuple[Template, ...]
+    answers: tuple[str, ...]
+
+
+def grammar_of(law: Generator[Any]) -> Grammar:
+    """The grammar of a family, from its YAML; plain sentences of role and value where that has none.
+
+    Raises:
+        ConfigError: The YAML names a role or a list that is not there, or leaves out a role.
+    """
+    schema, where = law.schema, f"tasks/{law.name}.yaml: text"
+    given = task_defaults(law.name).get("text")
+    section = _plain(schema) if given is None else validate(TextSection, given, where=where)
+    words = {name: _words(law, name, section.words.get(name), where=where) for name in schema.vocabularies}
+    return Grammar(
+        section.intro,
+        tuple(_template(text, schema.fact, words, where=where) for text in section.facts),
+        tuple(_template(text, schema.query, words, where=where) for text in section.questions),
+        words[schema.answer],
+    )
+
+
+@functools.cache
+def shipped_list(name: str) -> tuple[str, ...]:
+    """A list of names that ships with nexus-bench, a line an entry.
+
+    Raises:
+        ConfigError: There is no such list.
+    """
+    path = importlib.resources.files("nexus_bench.text") / "lists" / f"{name}.txt"
+    if not path.is_file():
+        raise ConfigError(f"there is no list of words '{name}'; use people, places, qualities or numbers")
+    return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
+def _words(
+    law: Generator[Any], vocabulary: str, given: str | list[str] | dict[str, str] | None, *, where: str
+) -> tuple[str, ...]:
+    """How each symbol is written: of those given names in a row, one that the family has a word for keeps it."""
+    own = [law.symbol(vocabulary, index) for index in range(law.schema.vocabularies[vocabulary])]
+    if given is None:
+        return tuple(own)
+    if isinstance(given, dict):
+        if unknown := sorted(set(given) - set(own)):
+            raise ConfigError(f"{where}: words: {vocabulary} has no symbol '{unknown[0]}'; it has {', '.join(own)}")
+        return tuple(given.get(word, word) for word in own)
+    if given == "numbers":
+        return tuple(str(index + 1) for index in range(len(own)))
+    names = shipped_list(given) if isinstance(given, str) else given
+    pairs = enumerate(zip(own, _endless(names), strict=False))
+    return tuple(name if word == f"{vocabulary}{i}" else word for i, (word, name) in pairs)
+
+
+def _endless(names: Sequence[str]) -> Iterator[str]:
+    """Ada, ..., Zoe, Ada 2, ..., Zoe 2, Ada 3, ..."""
+    yield from names
+    for turn in itertools.count(2):
+        yield from (f"{name} {turn}" for name in names)
+
+
+def _template(text: str, roles: tuple[Role, ...], words: dict[str, tuple[str, ...]], *, where: str) -> Template:
+    names = [role.name for role in roles]
+    slots: list[Slot] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(text):
+        name, how = match[1], match[2]
+        before, end = text[end : match.start()], match.end()
+        listed = [i for i, role in enumerate(names) if how == "*" and re.fullmatch(rf"{name}\d+", role)]
+        if not listed and name not in names:
+            raise ConfigError(f"{where}: {match[0]} in {text!r} is no role; roles are {', '.join(names)}")
+        for i in listed or [names.index(name)]:
+            written = words[roles[i].vocabulary]
+            if how and how != "*":
+                written = tuple(f"{word} {how[1:]}{'' if word == '1' else 's'}" for word in written)
+            if how == "*":
+                link = _THEN if i != listed[0] else ""
+                written = tuple("" if word == _UNUSED else link + word for word in written)
+            slots.append(Slot(before, i, written))
+            before = ""
+    left_out = sorted({names[i] for i in range(len(names))} - {names[slot.role] for slot in slots})
+    if left_out:
+        raise ConfigError(f"{where}: {text!r} leaves out {', '.join(left_out)}")
+    return Template(tuple(slots), text[end:])
+
+
+def _plain(schema: Schema) -> TextSection:
+    fact, query = (", ".join(f"{role.name} {{{role.name}}}" for role in roles) for roles in (schema.fact, schema.query))
+    return TextSection(facts=[f"{fact}."], questions=[f"{query}?"])

@@ -1,0 +1,113 @@
+"""English read back: the facts, the query and the answer that a prompt and its completion tell."""
+
+import re
+from typing import NamedTuple
+
+from nexus_bench.streams import Int
+from nexus_bench.text.grammar import Template, shipped_list
+from nexus_bench.text.render import DISTRACTORS, SO, Teller
+from nexus_bench.unary import UnaryHops
+
+_BETWEEN = re.compile(r"(?<=\.) ")
+_SENTENCE_END = re.compile(r"[.?](?: |$)")
+
+
+class Heard(NamedTuple):
+    """One example: the facts in the order told, the query, the answer; all as ids, the hop count as a number."""
+
+    facts: list[list[int]]
+    query: list[int]
+    answer: int
+
+
+class Listener:
+    """Reads what a `Teller` tells.
+
+    Args:
+        teller: Whose grammar and options.
+    """
+
+    def __init__(self, teller: Teller) -> None:
+        grammar, schema = teller.grammar, teller.law.schema
+        self._law = teller.law
+        self._words = grammar.answers
+        self._question_first = teller.options.question == "first"
+        self._facts = [_Pattern(template, len(schema.fact)) for template in grammar.facts]
+        n_asked = 1 + max(slot.role for template in grammar.questions for slot in template.slots)
+        self._questions = [_Pattern(template, n_asked) for template in grammar.questions]
+        self._answers = {word: index for index, word in enumerate(grammar.answers)}
+        self._skipped = {*shipped_list(DISTRACTORS), *_BETWEEN.split(grammar.intro or "")}
+        self._known: dict[str, list[int]] = {}
+
+    def hear(self, prompt: str, completion: str) -> Heard:
+        """Read one example.
+
+        Raises:
+            ValueError: A sentence is none of the grammar's.
+        """
+        story, question = self._parted(prompt)
+        told = [sentence for sentence in _BETWEEN.split(story) if sentence not in self._skipped]
+        answer = completion.rpartition(SO)[2].removesuffix(".")
+        if answer not in self._answers:
+            raise ValueError(f"{answer!r} is no answer")
+        return Heard(
+            [self._fact(sentence) for sentence in told], _read(question, self._questions), self._answers[answer]
+        )
+
+    def word(self, answer: int) -> str:
+        """How an answer is written."""
+        return self._words[answer]
+
+    def marked(self, query: Int) -> Int:
+        """Queries (g, q, r) as the data has them: where the hop count is marks, from numbers."""
+        return self._law.to_marks(query) if isinstance(self._law, UnaryHops) else query
+
+    def _fact(self, sentence: str) -> list[int]:
+        if sentence not in self._known:
+            self._known[sentence] = _read(sentence, self._facts)
+        return self._known[sentence]
+
+    def _parted(self, prompt: str) -> tuple[str, str]:
+        """The story, and the sentences of the question, which are as many as its templates have."""
+        n = self._questions[0].n_sentences
+        ends = [match.end() for match in _SENTENCE_END.finditer(prompt)]
+        if len(ends) <= n:
+            raise ValueError("the prompt has too few sentences")
+        if self._question_first:
+            return prompt[ends[n - 1] :], prompt[: ends[n - 1]].rstrip()
+        return prompt[: ends[-n - 1]].rstrip(), prompt[ends[-n - 1] :]
+
+
+class _Pattern:
+    """A template as a regular expression."""
+
+    def __init__(self, template: Template, n_roles: int) -> None:
+        parts = [re.escape(slot.before) + f"({_either(slot.words)})" for slot in template.slots]
+        self._regex = re.compile("".join(parts) + re.escape(template.after))
+        self._slots = [(slot.role, {word: i for i, word in enumerate(slot.words)}) for slot in template.slots]
+        self._n_roles = n_roles
+        fixed = [template.after, *(slot.before for slot in template.slots)]
+        self.n_sentences = sum(len(_SENTENCE_END.findall(part)) for part in fixed)
+
+    def read(self, sentence: str) -> list[int] | None:
+        """The ids of the roles, None if the sentence is another."""
+        match = self._regex.fullmatch(sentence)
+        if match is None:
+            return None
+        ids = [0] * self._n_roles
+        for (role, words), word in zip(self._slots, match.groups(), strict=True):
+            if ids[role] and ids[role] != words[word]:
+                return None
+            ids[role] = words[word]
+        return ids
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
+def _read(sentence: str, patterns: list[_Pattern]) -> list[int]:
+    for pattern in patterns:
+        if (ids := pattern.read(sentence)) is not None:
+            return ids
+    raise ValueError(f"{sentence[:80]!r} is not told by any template")

@@ -9,14 +9,12 @@ import torch
 
 from nexus_bench import __version__
 from nexus_bench.attention.base import ATTENTIONS
-from nexus_bench.config import format_hops
 from nexus_bench.data.dataset import StoredSource, read_dataset
-from nexus_bench.data.splits import TEST, VAL, HeldOut, Splits
+from nexus_bench.data.splits import TEST, VAL, Splits
 from nexus_bench.errors import ConfigError
 from nexus_bench.evaluate import HopScore, score
-from nexus_bench.generators.base import GENERATORS, Examples, Schema
+from nexus_bench.references import reference_columns, task_columns
 from nexus_bench.results import CellResult, Row
-from nexus_bench.shortcuts import best_shortcuts
 from nexus_bench.spec import CellSpec
 from nexus_bench.task import HOP_OOD, PATTERN_OOD, SIZE_OOD, law_of
 from nexus_bench.train import Point, Source, Trained, train
@@ -125,15 +123,15 @@ def _rows(cell: CellSpec, source: Source, trained: Trained) -> list[Row]:
     for split in sorted(source.held_out, key=_ORDER.index):
         law, examples = source.held_out[split]
         fit = source.held_out[VAL if split == TEST else TEST].examples
-        references = _references(fit, source.held_out[split], source.generator.schema)
+        references = reference_columns(fit, source.held_out[split], source.generator.schema)
         scores = score(trained.model, examples, source.generator.schema, cell.model.encoding)
         rows += [
             common
             | {"split": split, "hop": hop, "n_facts": law.n_facts}
             | _measured(at)
-            | reference
+            | references[hop]
             | {"steps_to_95": _steps_to(trained.curve, hop)}
-            for (hop, at), reference in zip(scores.items(), references, strict=True)
+            for hop, at in scores.items()
         ]
     return rows
 
@@ -141,16 +139,10 @@ def _rows(cell: CellSpec, source: Source, trained: Trained) -> list[Row]:
 def _describe(cell: CellSpec) -> Row:
     """What is known of a cell before it is trained."""
     task, model, recipe = cell.task, cell.model, cell.train
-    generator = task.generator()
     return {
         "run_id": cell.run_id,
-        "task": task.task,
-        "task_version": GENERATORS.get(task.task).version,
+        **task_columns(task),
         "encoding": model.encoding,
-        "train_hops": format_hops(task.hops),
-        "n_facts": generator.n_facts,
-        "n_symbols": generator.n_symbols,
-        "distractors": generator.distractors,
         "attention": model.attention,
         "attention_version": ATTENTIONS.get(model.attention).version,
         "order": model.options.get("order", 1),
@@ -159,7 +151,6 @@ def _describe(cell: CellSpec) -> Row:
         "mask": "facts" if model.encoding == "fact" else "causal",
         **{name: getattr(model, name) for name in ("n_layers", "n_loops", "d_model", "n_heads")},
         **{name: getattr(recipe, name) for name in ("lr", "batch_size", "steps")},
-        "n_queries": generator.n_queries,
         "mode": "single",
         "seed": cell.seed,
         "version": __version__,
@@ -169,20 +160,6 @@ def _describe(cell: CellSpec) -> Row:
 
 def _measured(at: HopScore) -> Row:
     return {"n_examples": at.n_examples, "n_correct": at.n_correct, "accuracy": at.accuracy, "loss": at.loss}
-
-
-def _references(fit: Examples, scored: HeldOut, schema: Schema) -> list[Row]:
-    """What an accuracy is to be read against, a row a hop."""
-    best = best_shortcuts(fit, scored.examples, schema)
-    return [
-        {
-            "chance": scored.generator.chance(hop),
-            "shortcut": rule.accuracy,
-            "shortcut_name": rule.name,
-            "partial": scored.generator.partial(hop),
-        }
-        for hop, rule in sorted(best.items())
-    ]
 
 
 def _steps_to(curve: list[Point], hop: int) -> int | None:

@@ -205,6 +205,19 @@ class RunFolder:
             frame = pd.DataFrame([_rounded(row) for row in table], columns=columns, dtype=object)
             write_atomic(self.path / file, frame.to_csv(index=False, lineterminator="\n"))
 
+    def write_rows(self, name: str, rows: Sequence[Row]) -> None:
+        """Write results.csv from rows that no cell of this folder made.
+
+        Raises:
+            StorageError: The disk is full or the folder cannot be written.
+            UsageError: The folder holds cells, or the results of something else.
+        """
+        if (self.path / "spec.yaml").exists():
+            raise UsageError(f"{self.path}: holds a run, which is kept; choose another --out")
+        names = [column.name for column in COLUMNS]
+        frame = pd.DataFrame([_rounded(row | {"suite": name}) for row in rows], columns=names, dtype=object)
+        write_atomic(self.results_csv, frame.to_csv(index=False, lineterminator="\n"))
+
     def read_results(self) -> pd.DataFrame:
         """results.csv with the right types.
 

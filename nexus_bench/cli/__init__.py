@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nexus_bench import __version__
-from nexus_bench.cli import data, training
+from nexus_bench.cli import data, language, training
 from nexus_bench.errors import NexusBenchError, UsageError
 
 app = typer.Typer(
@@ -59,7 +59,16 @@ def _root(
         typer.echo(context.get_help())
 
 
-for command in (data.gen, data.verify, data.audit, data.show, training.train, training.report):
+for command in (
+    data.gen,
+    data.verify,
+    data.audit,
+    data.show,
+    training.train,
+    training.report,
+    language.export,
+    language.score,
+):
     app.command()(command)
 app.command(name="list")(training.list_)
 bench = typer.Typer(help="Measure speed.", rich_markup_mode=None)

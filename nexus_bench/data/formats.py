@@ -129,7 +129,7 @@ class _ParquetWriter:
     """zstd, and a checksum a page: Parquet's defaults notice no flipped bit."""
 
     def __init__(self, path: Path, n_graphs: int, view: View) -> None:
-        self._arrow, parquet = _pyarrow()
+        self._arrow, parquet = pyarrow_and_parquet()
         int32 = self._arrow.int32()
         types = (self._arrow.int64(), self._arrow.list_(self._arrow.list_(int32)), self._arrow.list_(int32), int32)
         self._schema = self._arrow.schema(list(zip(COLUMNS, (*types, int32), strict=True)))
@@ -157,7 +157,12 @@ class _ParquetWriter:
         return values
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def pyarrow_and_parquet() -> tuple[Any, Any]:
+    """Both modules.
+
+    Raises:
+        ConfigError: They are not installed.
+    """
     try:
         import pyarrow
         import pyarrow.parquet
@@ -185,7 +190,7 @@ def _read_csv(path: Path, view: View) -> Examples:
 
 
 def _read_parquet(path: Path, view: View) -> Examples:
-    _, parquet = _pyarrow()
+    _, parquet = pyarrow_and_parquet()
     table = parquet.read_table(path, page_checksum_verification=True)
     flat = {name: _flat(table[name].combine_chunks()) for name in COLUMNS}
     n_graphs = len(np.unique(flat["graph"]))

@@ -12,6 +12,7 @@ from nexus_bench.data.dataset import (
     FORMAT_VERSION,
     MANIFEST,
     ContentHash,
+    Dataset,
     Manifest,
     manifest_sha256,
     read_dataset,
@@ -107,6 +108,21 @@ def write_dataset(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return manifest
+
+
+def draw_dataset(spec: TaskSpec, *, seed: int) -> Dataset:
+    """The held-out splits of a dataset, as `write_dataset` would write them, in memory and without training graphs.
+
+    Raises:
+        ConfigError: The task has too few distinct graphs.
+    """
+    splits = Splits(spec.generators(), seed=seed, n_val=spec.n_val, n_test=spec.n_test)
+    held_out = {split: held.examples for split, held in splits.held_out.items()}
+    content = ContentHash()
+    for split, examples in held_out.items():
+        content.add(split, examples)
+    manifest = {"task_version": splits.generator.version, "seed": seed, "content_sha256": content.hexdigest()}
+    return Dataset(manifest, spec, held_out)
 
 
 def _chunks(splits: Splits, split: str, n_graphs: int, chunk_graphs: int) -> Iterator[Examples]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import Int, Words, mix
-from nexus_bench.text.grammar import Grammar, Template, grammar_of, shipped_list
+from nexus_bench.text.grammar import Template, grammar_of, shipped_list
 from nexus_bench.unary import UnaryHops
 
 DISTRACTORS = "distractors"
@@ -36,6 +36,7 @@ class Told(NamedTuple):
 
     Attributes:
         graph: Number of the graph in its split.
+        query: Number of the query in its graph.
         prompt: Facts and question.
         completion: What a model is to write.
         answer: The answer alone.
@@ -44,6 +45,7 @@ class Told(NamedTuple):
     """
 
     graph: int
+    query: int
     prompt: str
     completion: str
     answer: str
@@ -95,7 +97,7 @@ class Teller:
                 completion = answer
                 if self.options.target == "steps":
                     completion = " ".join([*(told[row] for row in derivation), f"{SO}{answer}."])
-                yield Told(first_graph + g, prompt, completion, answer, int(examples.hop[g, q]), order)
+                yield Told(first_graph + g, q, prompt, completion, answer, int(examples.hop[g, q]), order)
 
     @property
     def _needs_rows(self) -> bool:
@@ -155,6 +157,3 @@ def _codes(tuples: Int, key: Words) -> Words:
     for role in range(tuples.shape[2]):
         code = mix(code + tuples[:, :, role].astype(np.uint64))
     return code >> np.uint64(8)
-
-
-__all__ = ["Grammar", "Teller", "TextOptions", "Told"]

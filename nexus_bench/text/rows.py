@@ -70,7 +70,7 @@ def _in_place(facts: list[list[int]], order: list[int] | None) -> list[list[int]
 
 
 def _line(told: Told, asked: Row) -> str:
-    row = {"graph": told.graph, **asked, "answer": told.answer, "hop": told.hop}
+    row = {"graph": told.graph, "query": told.query, **asked, "answer": told.answer, "hop": told.hop}
     if told.order is not None:
         row["order"] = told.order
     return json.dumps(row, separators=(",", ":")) + "\n"

@@ -1,0 +1,106 @@
+"""Commands for language models: tasks for an evaluation harness, and scores of anyone's answers."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from nexus_bench.cli.options import Hops, Out, Settings, Task, given, hops_of
+from nexus_bench.errors import GateError, UsageError, unknown_name
+
+Data = Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`.")]
+Split = Annotated[str, typer.Option(help="Which split.")]
+
+
+def export(
+    task: Task = "pointer_chase",
+    hops: Hops = None,
+    data: Data = None,
+    split: Split = "test",
+    n: Annotated[int, typer.Option("--n", min=1, help="Examples a hop, at most.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Without --data: names the dataset.")] = 0,
+    export_format: Annotated[str, typer.Option("--format", help="lm-eval.")] = "lm-eval",
+    files: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
+    out: Out = None,
+    settings: Settings = None,
+) -> None:
+    """Write test examples as tasks that the Language Model Evaluation Harness runs offline."""
+    from nexus_bench.config import parse_settings
+    from nexus_bench.data.dataset import read_dataset
+    from nexus_bench.data.generate import draw_dataset
+    from nexus_bench.entry import validate
+    from nexus_bench.export import FILE_FORMATS, export_lm_eval
+    from nexus_bench.task import make_task
+    from nexus_bench.text.render import TextOptions
+
+    if export_format != "lm-eval":
+        raise UsageError(unknown_name("format", export_format, ["lm-eval"]))
+    if files not in FILE_FORMATS:
+        raise UsageError(unknown_name("kind of file", files, FILE_FORMATS))
+    overrides = parse_settings(settings or [])
+    told = {key: overrides.pop(key) for key in TextOptions.model_fields if key in overrides}
+    if told.pop("target", "answer") != "answer":
+        raise UsageError("the harness scores answers alone; leave target out")
+    text = validate(TextOptions, told, where="export: text")
+    if data is not None and (overrides or hops is not None):
+        raise UsageError("with --data the task is that of the dataset; leave --hops and its settings out")
+    entry = {"task": task} | overrides | given(hops=hops_of(hops))
+    dataset = draw_dataset(make_task(entry, where="export"), seed=seed) if data is None else read_dataset(data)
+    folder = out or Path("runs/lm-eval") / dataset.spec.task
+    names = export_lm_eval(folder, dataset, split=split, n_per_hop=n, text=text, file_format=files)
+    typer.echo(f"{folder}: tasks {', '.join(names)}")
+    typer.echo(f"lm_eval --model hf --model_args pretrained=MODEL --include_path {folder} --tasks {names[0]}")
+
+
+def gallery(
+    out: Out = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit 6 if --out is not current; write nothing.")] = False,
+) -> None:
+    """Write the page that shows every task: an example drawn, in tokens and in English, chance and ceilings."""
+    from nexus_bench.files import read_bytes, write_atomic
+    from nexus_bench.gallery import gallery_page
+
+    page = gallery_page()
+    if check:
+        if out is None:
+            raise UsageError("--check compares with a file; give --out")
+        if read_bytes(out) != page.encode():
+            raise GateError(
+                f"{out}: is not what the tasks are now; write it again with `nexus-bench gallery --out {out}`"
+            )
+    elif out is None:
+        typer.echo(page, nl=False)
+    else:
+        write_atomic(out, page)
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help="JSON lines: graph, query, prediction.")],
+    data: Annotated[Path, typer.Option(help="The dataset folder that was asked.")],
+    split: Split = "test",
+    model: Annotated[Optional[str], typer.Option(help="A name for what answered; default the file's.")] = None,
+    out: Out = None,
+) -> None:
+    """Score anyone's answers by hop, with chance and shortcuts beside, into a results.csv."""
+    from nexus_bench.config import check_name
+    from nexus_bench.data.dataset import read_dataset
+    from nexus_bench.display import print_report
+    from nexus_bench.report import build_report, write_report
+    from nexus_bench.results import RunFolder
+    from nexus_bench.score import score_predictions
+
+    name = check_name(predictions.stem if model is None else model, what="--model")
+    rows = score_predictions(predictions, read_dataset(data), split=split, model=name)
+    folder = RunFolder(out or Path("runs") / f"score-{name}")
+    folder.write_rows(f"score-{name}", rows)
+    for row in rows:
+        counts = f"{row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
+        beside = (
+            f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}   partial {row['partial']:.3f}"
+        )
+        typer.echo(f"{row['hop']:>2} hops {counts}   {beside}")
+    if split != "test":
+        typer.echo(folder.results_csv)
+        return
+    report = build_report(folder.read_results())
+    print_report(report, [folder.results_csv, *write_report(report, folder.path)])

@@ -5,11 +5,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
 from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import Generator
+from nexus_bench.streams import stream
 from nexus_bench.task import make_task, task_keys
+from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.rows import told_as_text
 
 _SEED = 0
 _WINDOWS = 5  # the fastest counts: other work on the machine only ever slows one down
@@ -25,6 +29,7 @@ class Rate(NamedTuple):
         graphs_per_second: With one query a graph; also its examples a second.
         n_queries: Of a graph, as the family's YAML has it.
         examples_per_second: With that many queries a graph.
+        texts_per_second: Lines of `--format text` made of drawn examples, one query a graph.
     """
 
     task: str
@@ -33,6 +38,7 @@ class Rate(NamedTuple):
     graphs_per_second: float
     n_queries: int
     examples_per_second: float
+    texts_per_second: float
 
 
 def bench_generators(
@@ -68,7 +74,17 @@ def _rate(name: str, hop: int, seconds: float) -> Rate:
         blocks = itertools.count(1)
         speeds.append(max(_graphs_per_second(splits, blocks, seconds / _WINDOWS) for _ in range(_WINDOWS)))
     generator = several.generator()
-    return Rate(name, hop, generator.n_facts, speeds[0], generator.n_queries, speeds[1] * generator.n_queries)
+    texts = max(_texts_per_second(single.generator(), seconds / _WINDOWS) for _ in range(_WINDOWS))
+    return Rate(name, hop, generator.n_facts, speeds[0], generator.n_queries, speeds[1] * generator.n_queries, texts)
+
+
+def _texts_per_second(law: Generator[Any], seconds: float) -> float:
+    teller = Teller(law, TextOptions())
+    examples = law.sample(BLOCK_GRAPHS, stream("bench text"))
+    n_lines, begin = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds or not n_lines:
+        n_lines += sum(1 for told in teller.tell(examples) if told_as_text(told))
+    return n_lines / spent
 
 
 def _graphs_per_second(splits: Splits, blocks: Iterator[int], seconds: float) -> float:

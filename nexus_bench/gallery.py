@@ -16,10 +16,10 @@ _SHOWN_HOP = 2  # of the drawn example
 
 _HEAD = """# The tasks
 
-Every family that ships with nexus-bench, with one drawn example of {hop} hops at the default sizes. This page is made by
-`nexus-bench gallery --out docs/tasks.md`, and a test holds it to what the code does.
+Every family that ships with nexus-bench, with one drawn example of {hop} hops at the default sizes. This page is made
+by `nexus-bench gallery --out docs/tasks.md`, and a test holds it to what the code does.
 
-`chance` bounds guesses that follow no fact, `partial` those of a solver that knows every fact of the derivation but one.
+`chance` bounds guesses that follow no fact, `partial` those of a solver that knows all facts of the derivation but one.
 Reasoning is `depth` where facts must be put together in order, `aggregation` where any order will do. The flat tokens
 are the example as a causal language model sees it, facts first. Sizes follow the largest hop asked for, and ceilings
 follow sizes, so each column of a table is the task asked for that hop alone.

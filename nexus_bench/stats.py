@@ -54,14 +54,18 @@ def hop_reach(accuracy: dict[int, float]) -> int:
 def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
     """Keep, for every setting and model, the training recipe that is best on validation.
 
-    Test accuracy is never looked at. Equal recipes: the first in the order of the results.
+    Test accuracy is never looked at. Equal recipes: the first in the order of the results. Answers from elsewhere have
+    no recipe, and stay.
     """
+    is_from_elsewhere = results["status"] == "scored"
+    elsewhere, results = results[is_from_elsewhere], results[~is_from_elsewhere]
     val = results[results["split"] == "val"]
     keys = [*SETTING, "model"]
     means = val.groupby([*keys, *RECIPE], sort=False, dropna=False)["accuracy"].mean().reset_index()
     means["accuracy"] = means["accuracy"].fillna(-1.0)  # a recipe whose cells all failed comes last
     best = means.loc[means.groupby(keys, sort=False, dropna=False)["accuracy"].idxmax()]
-    return results.merge(best[[*keys, *RECIPE]], on=[*keys, *RECIPE])
+    trained = results.merge(best[[*keys, *RECIPE]], on=[*keys, *RECIPE])
+    return pd.concat([trained, elsewhere], ignore_index=True) if len(elsewhere) else trained
 
 
 def accuracy_by_hop(results: pd.DataFrame, *, split: str = "test") -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -59,7 +60,7 @@ def _root(
         typer.echo(context.get_help())
 
 
-for command in (
+_COMMANDS: tuple[Callable[..., None], ...] = (
     data.gen,
     data.verify,
     data.audit,
@@ -68,7 +69,9 @@ for command in (
     training.report,
     language.export,
     language.score,
-):
+    language.gallery,
+)
+for command in _COMMANDS:
     app.command()(command)
 app.command(name="list")(training.list_)
 bench = typer.Typer(help="Measure speed.", rich_markup_mode=None)

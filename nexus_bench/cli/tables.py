@@ -42,7 +42,7 @@ def rate_table(rates: list[Rate]) -> Table:
     """A row a family and hop."""
     table = Table(title="examples made a second, one process on one core", title_justify="left")
     table.add_column("task")
-    for name in ("hops", "facts", "1 query a graph", "queries", "with that many"):
+    for name in ("hops", "facts", "1 query a graph", "queries", "with that many", "in English"):
         table.add_column(name, justify="right")
     for rate in rates:
         table.add_row(
@@ -52,5 +52,6 @@ def rate_table(rates: list[Rate]) -> Table:
             f"{rate.graphs_per_second:,.0f}",
             str(rate.n_queries),
             f"{rate.examples_per_second:,.0f}",
+            f"{rate.texts_per_second:,.0f}",
         )
     return table

@@ -13,6 +13,7 @@ import typer.main
 
 from nexus_bench.cli import app
 from nexus_bench.config import parse_yaml
+from nexus_bench.gallery import gallery_page
 from nexus_bench.results import COLUMNS
 from nexus_bench.suite import make_suite
 
@@ -33,7 +34,7 @@ def test_readme_explains_every_column_in_order() -> None:
 def test_every_command_of_the_readme_can_be_parsed() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     lines = [line for block in blocks(README, "") for line in block.splitlines() if line.startswith("nexus-bench ")]
-    assert len(lines) == 14
+    assert len(lines) == 17
     for line in lines:
         name, *arguments = shlex.split(line, comments=True)[1:]
         command = commands[name]
@@ -46,6 +47,10 @@ def test_every_command_of_the_readme_can_be_parsed() -> None:
 def test_the_suite_of_the_readme_is_valid() -> None:
     (text,) = blocks(README, "yaml")
     assert len(make_suite(parse_yaml(text, where="README"), where="README").cells) == 6 * 2 * 6
+
+
+def test_the_page_of_tasks_is_what_the_tasks_are() -> None:
+    assert (ROOT / "docs" / "tasks.md").read_text() == gallery_page(), "nexus-bench gallery --out docs/tasks.md"
 
 
 def test_every_link_and_picture_of_the_readme_exists() -> None:

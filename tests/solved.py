@@ -1,0 +1,30 @@
+"""What tests of families share: every label against a slow solver, and what a hidden fact leaves."""
+
+from collections.abc import Callable
+
+from nexus_bench.audit import hide_a_fact, one_query_a_graph
+from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.streams import stream
+
+Facts = list[tuple[int, ...]]
+Slow = Callable[[Facts, tuple[int, ...]], tuple[int, list[int]]]
+
+
+def assert_right(generator: Generator, examples: Examples, slow: Slow) -> None:
+    """The slow solver gives the answer and the rows of the facts; labels, hops and `solve` must agree."""
+    solution = generator.solve(examples.facts, examples.query)
+    for g in range(examples.n_graphs):
+        facts = [tuple(fact) for fact in examples.facts[g].tolist()]
+        assert len(set(facts)) == len(facts) == generator.n_facts
+        for q, query in enumerate(examples.query[g].tolist()):
+            answer, rows = slow(facts, tuple(query))
+            assert (examples.answer[g, q], examples.hop[g, q]) == (answer, len(rows))
+            assert (solution.answer[g, q], solution.hop[g, q]) == (answer, len(rows))
+            assert solution.rows[g, q][solution.rows[g, q] >= 0].tolist() == rows
+
+
+def assert_hidden_facts_leave_the_ceiling(generator: Generator, hop: int, *, n_graphs: int = 1500) -> None:
+    examples = one_query_a_graph(generator.sample(n_graphs, stream("hide")))
+    for step in range(hop):
+        guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
+        assert (guess == examples.answer[:, 0]).mean() < generator.partial(hop) + 0.02

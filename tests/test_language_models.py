@@ -1,0 +1,168 @@
+"""Tasks for the evaluation harness run offline, and anyone's answers are scored by hop."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from nexus_bench.data.dataset import Dataset, read_dataset
+from nexus_bench.generators.base import GENERATORS
+from nexus_bench.results import COLUMNS, RunFolder
+from nexus_bench.task import make_task
+from nexus_bench.text.choices import Choices
+from tests.conftest import Command, assert_fails
+
+
+@pytest.fixture
+def asked(command: Command) -> Dataset:
+    sizes = ["--n", "5", "--set", "n_test=12", "--set", "n_val=12", "--out", "d", "--quiet"]
+    assert command("gen", "--task", "kinship", "--hops", "1-3", *sizes).returncode == 0
+    return read_dataset(Path("d"))
+
+
+def write(path: str, rows: list[dict[str, Any]]) -> None:
+    Path(path).write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def answers(asked: Dataset, *, wrong_at: int = 0) -> list[dict[str, Any]]:
+    """The right answer of every example, but of those at one hop."""
+    law, examples = asked.spec.generator(), asked.splits["test"]
+    return [
+        {
+            "graph": g,
+            "query": q,
+            "prediction": "nobody" if examples.hop[g, q] == wrong_at else law.symbol("term", examples.answer[g, q]),
+        }
+        for g, q in np.ndindex(*examples.answer.shape)
+    ]
+
+
+def test_right_answers_score_one_and_wrong_ones_nought_at_their_hop(asked: Dataset, command: Command) -> None:
+    write("mine.jsonl", answers(asked, wrong_at=2))
+    done = command("score", "mine.jsonl", "--data", "d")
+    assert done.returncode == 0, done.stderr
+    frame = RunFolder(Path("runs/score-mine")).read_results()
+    assert list(frame.columns) == [column.name for column in COLUMNS]
+    assert dict(zip(frame["hop"], frame["accuracy"], strict=True)) == {1: 1.0, 2: 0.0, 3: 1.0}
+    assert frame["n_examples"].sum() == 48 and set(frame["model"]) == {"mine"} and set(frame["status"]) == {"scored"}
+    law = asked.spec.generator()
+    assert list(frame["chance"]) == pytest.approx([law.chance(hop) for hop in (1, 2, 3)], rel=1e-5)
+    assert frame["shortcut"].notna().all() and frame["partial"].notna().all()
+
+
+def test_scores_stand_in_one_report_with_trained_models(asked: Dataset, command: Command) -> None:
+    write("mine.jsonl", answers(asked))
+    assert command("score", "mine.jsonl", "--data", "d").returncode == 0
+    small = ["--set", "steps=3", "--set", "batch_size=4", "--seeds", "1", "--workers", "0", "--quiet"]
+    assert command("train", "--data", "d", *small, "--attention", "standard", "--out", "r").returncode == 0
+    done = command("report", "r", "runs/score-mine", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    assert {line.split(",")[8] for line in done.stdout.splitlines()[1:]} == {"standard", "mine"}
+
+
+@pytest.mark.parametrize("said", ["{}", " {}.\n", "The answer is {}.", "I think so. ANSWER: {}", "**{}**", '"{}"'])
+def test_what_stands_around_an_answer_does_not_matter(asked: Dataset, command: Command, said: str) -> None:
+    rows = [row | {"prediction": said.format(row["prediction"]).upper()} for row in answers(asked)]
+    write("mine.jsonl", rows)
+    assert command("score", "mine.jsonl", "--data", "d").returncode == 0
+    assert set(RunFolder(Path("runs/score-mine")).read_results()["accuracy"]) == {1.0}
+
+
+def test_part_of_the_answers_is_scored_as_such(asked: Dataset, command: Command) -> None:
+    write("mine.jsonl", answers(asked)[:7])
+    assert command("score", "mine.jsonl", "--data", "d").returncode == 0
+    assert RunFolder(Path("runs/score-mine")).read_results()["n_examples"].sum() == 7
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "mine.jsonl:1: is no prediction"),
+        ('{"graph": 0, "prediction": "aunt"}', "mine.jsonl:1: is no prediction"),
+        ('{"graph": 99, "query": 0, "prediction": "aunt"}', "test has graphs 0..11 with queries 0..3, got graph 99"),
+        ('{"graph": 0, "query": "0", "prediction": "aunt"}', "graph and query must be numbers"),
+        ('{"graph": 0, "query": 0, "prediction": "a"}\n{"graph": 0, "query": 0, "prediction": "b"}', "answered twice"),
+        ("", "holds no prediction"),
+    ],
+)
+def test_a_line_that_is_no_prediction_is_named(asked: Dataset, command: Command, line: str, message: str) -> None:
+    Path("mine.jsonl").write_text(line)
+    assert_fails(command("score", "mine.jsonl", "--data", "d"), 3, message)
+    assert not Path("runs/score-mine").exists()
+
+
+def test_predictions_that_are_not_there_are_an_error_of_storage(asked: Dataset, command: Command) -> None:
+    assert_fails(command("score", "none.jsonl", "--data", "d"), 5, "none.jsonl: cannot be read")
+    write("mine.jsonl", answers(asked))
+    assert_fails(command("score", "mine.jsonl", "--data", "d", "--split", "hop_ood"), 3, "has no split 'hop_ood'")
+
+
+@pytest.mark.parametrize("name", GENERATORS.names())
+def test_the_answer_is_among_the_choices(name: str) -> None:
+    from nexus_bench.data.generate import draw_dataset
+
+    spec = make_task({"task": name, "n_test": 20, "n_val": 5}, where="test")
+    law, examples = spec.generator(), draw_dataset(spec, seed=0).splits["test"]
+    choices = Choices(law, examples)
+    for g, q in np.ndindex(*examples.answer.shape):
+        offered = choices(g, int(examples.hop[g, q]))
+        assert examples.answer[g, q] in offered and len(offered) >= 2
+
+
+def test_an_export_holds_a_task_a_hop_and_kind_and_a_group_a_kind(asked: Dataset, command: Command) -> None:
+    done = command("export", "--data", "d", "--n", "5", "--out", "e", "--files", "parquet")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in Path("e").iterdir()} == {
+        "utils.py",
+        *(f"test-hop{hop}.parquet" for hop in (1, 2, 3)),
+        *(f"nexus_kinship_hop{hop}_{kind}.yaml" for hop in (1, 2, 3) for kind in ("choice", "generate")),
+        *(f"_nexus_kinship_{kind}.yaml" for kind in ("choice", "generate")),
+    }
+    group = yaml.safe_load(Path("e/_nexus_kinship_choice.yaml").read_text())
+    assert group["task"] == [f"nexus_kinship_hop{hop}_choice" for hop in (1, 2, 3)]
+    assert group["metadata"]["version"] == 1
+    assert_fails(command("export", "--data", "d", "--out", "e"), 2, "e: holds something, which is kept")
+    assert_fails(command("export", "--data", "d", "--hops", "2", "--out", "f"), 2, "leave --hops and its settings out")
+    assert_fails(command("export", "--format", "helm", "--out", "f"), 2, "unknown format 'helm'")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_harness_runs_an_export_offline_and_its_samples_are_scored(
+    asked: Dataset, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    import lm_eval
+    import torch
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    assert command("export", "--data", "d", "--n", "9", "--out", "e").returncode == 0
+    words = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    text = Path("e/test-hop3.jsonl").read_text()
+    words.train_from_iterator([text], trainers.WordLevelTrainer(special_tokens=["<unk>", "<eos>"]))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="<eos>", pad_token="<eos>")
+    torch.manual_seed(0)
+    size = GPT2Config(vocab_size=len(tokenizer), n_embd=8, n_layer=1, n_head=1, bos_token_id=1, eos_token_id=1)
+    model = HFLM(pretrained=GPT2LMHeadModel(size), tokenizer=tokenizer, backend="causal", batch_size=4, device="cpu")
+    groups = ["nexus_kinship_choice", "nexus_kinship_generate"]
+    manager = TaskManager(include_path="e", include_defaults=False)
+    done = lm_eval.simple_evaluate(model, tasks=groups, task_manager=manager, bootstrap_iters=0, log_samples=True)
+    samples = done["samples"]
+    assert set(samples) == {f"nexus_kinship_hop{hop}_{kind}" for hop in (1, 2, 3) for kind in ("choice", "generate")}
+    choice = [sample for name, some in samples.items() if name.endswith("choice") for sample in some]
+    assert len(choice) == 27
+    assert done["results"]["nexus_kinship_choice"]["acc,none"] == pytest.approx(np.mean([s["acc"] for s in choice]))
+    assert "exact_match,stripped" in done["results"]["nexus_kinship_generate"]
+    assert done["versions"]["nexus_kinship_hop2_choice"] == 1
+    write("tiny.jsonl", [{"doc": s["doc"], "filtered_resps": s["filtered_resps"]} for s in choice])
+    assert command("score", "tiny.jsonl", "--data", "d").returncode == 0
+    frame = RunFolder(Path("runs/score-tiny")).read_results()
+    assert frame["n_correct"].sum() == sum(sample["acc"] for sample in choice)

@@ -1,0 +1,69 @@
+"""ordering against reachability in networkx."""
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import Generator
+from nexus_bench.streams import stream
+from nexus_bench.task import make_task
+from tests.solved import Facts, assert_right
+
+
+def task(**entry: object) -> Generator:
+    return make_task({"task": "ordering", **entry}, where="test").generator()
+
+
+def slow(facts: Facts, query: tuple[int, ...]) -> tuple[int, list[int]]:
+    graph = nx.DiGraph(facts)
+    first, second = query
+    verdict = int(nx.has_path(graph, first, second))
+    path = nx.shortest_path(graph, first, second) if verdict else nx.shortest_path(graph, second, first)
+    return verdict, [facts.index(edge) for edge in zip(path, path[1:], strict=False)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(hops=st.sets(st.integers(1, 6), min_size=1).map(sorted), spare=st.integers(0, 4), seed=st.integers(0, 10_000))
+def test_labels_hops_and_solver_agree_with_reachability(hops: list[int], spare: int, seed: int) -> None:
+    generator = task(hops=hops, n_items=3 * max(hops) + 1 + spare)
+    examples = generator.sample(4, stream("hypothesis", seed))
+    assert_right(generator, examples, slow)
+    assert all(len({tuple(query) for query in queries.tolist()}) == generator.n_queries for queries in examples.query)
+
+
+def test_fewer_comparisons_than_hops_meet_neither_the_other_item_nor_an_end() -> None:
+    """Whatever k - 1 comparisons are walked from an asked item, up or down, more lie beyond and none joins the two."""
+    generator = task(hops=[1, 2, 3], n_items=10)
+    examples = generator.sample(100, stream("ends"))
+    for facts, queries, hops in zip(examples.facts.tolist(), examples.query.tolist(), examples.hop, strict=True):
+        below, above = {a: b for a, b in facts}, {b: a for a, b in facts}
+        assert len(facts) >= 3 * 3
+        for (first, second), hop in zip(queries, hops.tolist(), strict=True):
+            for item, other in ((first, second), (second, first)):
+                for way in (below, above):
+                    for _ in range(hop - 1):
+                        item = way[item]
+                        assert item != other and item in way
+
+
+def test_yes_and_no_are_as_likely_at_every_hop() -> None:
+    examples = task(hops=[1, 2, 3]).sample(4000, stream("balance"))
+    for hop in (1, 2, 3):
+        assert examples.answer[examples.hop == hop].mean() == pytest.approx(0.5, abs=0.03)
+        assert np.isin(examples.answer, (0, 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"n_items": 9, "hops": [3]}, r"hops must be in 1\.\.2, got 3; raise n_items to 10"),
+        ({"n_items": 10, "hops": [3], "n_queries": 2}, "n_queries must be at most 1, as many as a graph can be asked"),
+        ({"n_items": 10, "n_symbols": 9}, "n_symbols must be at least the 10 nodes of a graph, got 9"),
+    ],
+)
+def test_impossible_sizes_are_refused(entry: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        task(**entry)

@@ -1,0 +1,238 @@
+"""English says exactly what the arrays say, for every family, every template and every option."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from nexus_bench.data.dataset import read_dataset
+from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.verify import verify
+from nexus_bench.errors import ConfigError, CorruptArtefactError
+from nexus_bench.generators.base import GENERATORS, Examples, Generator
+from nexus_bench.streams import stream
+from nexus_bench.task import TaskSpec, make_task
+from nexus_bench.text import grammar
+from nexus_bench.text.grammar import grammar_of, shipped_list
+from nexus_bench.text.parse import Listener
+from nexus_bench.text.render import Teller, TextOptions
+from tests.conftest import Command, assert_fails
+
+FAMILIES = GENERATORS.names()
+_ASKED = "{start} {hop}?"
+OPTIONS = [
+    {"n_distractors": n, "sentences": sentences, "question": question, "target": target}
+    for n, sentences, question, target in itertools.product(
+        (0, 5), ("shuffled", "forward", "backward"), ("last", "first"), ("answer", "steps")
+    )
+]
+
+
+def law_of(name: str, **entry: object) -> Generator:
+    return make_task({"task": name, **entry}, where="test").generator()
+
+
+def heard(teller: Teller, examples: Examples) -> list[tuple[list[list[int]], list[int], int]]:
+    """What a listener makes of every example, the facts back in the order of the data."""
+    listener = Listener(teller)
+    found = []
+    for told in teller.tell(examples):
+        facts, query, answer = listener.hear(told.prompt, told.completion)
+        if told.order is not None:
+            facts = [fact for _, fact in sorted(zip(told.order, facts, strict=True))]
+        found.append((facts, query, answer))
+    return found
+
+
+def expected(examples: Examples) -> list[tuple[list[list[int]], list[int], int]]:
+    return [
+        (facts.tolist(), query.tolist(), int(answer))
+        for facts, queries, answers in zip(examples.facts, examples.query, examples.answer, strict=True)
+        for query, answer in zip(queries, answers, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_text_is_read_back_to_the_same_facts_query_and_answer(name: str) -> None:
+    law = law_of(name)
+    examples = law.sample(3, stream("text", name))
+    for options in OPTIONS:
+        assert heard(Teller(law, TextOptions.model_validate(options)), examples) == expected(examples), options
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_template_is_told_and_read_back(name: str) -> None:
+    law = law_of(name)
+    teller = Teller(law, TextOptions())
+    listener = Listener(teller)
+    examples = law.sample(5, stream("templates", name))
+    for facts, queries in zip(examples.facts.tolist(), examples.query.tolist(), strict=True):
+        for fact, question in itertools.product(teller.grammar.facts, teller.grammar.questions):
+            prompt = " ".join([*(fact.fill(symbols) for symbols in facts), question.fill(queries[0])])
+            assert listener.hear(prompt, teller.grammar.answers[0])[:2] == (facts, queries[0])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_templates_are_told_about_equally_often(name: str) -> None:
+    law = law_of(name, n_queries=1)
+    teller = Teller(law, TextOptions())
+    examples = law.sample(100, stream("often"))
+    counts = dict.fromkeys(range(len(teller.grammar.facts)), 0)
+    for told, facts in zip(teller.tell(examples), examples.facts.tolist(), strict=True):
+        for symbols in facts:
+            for number, template in enumerate(teller.grammar.facts):
+                counts[number] += template.fill(symbols) in told.prompt
+    assert min(counts.values()) > 0.7 * max(counts.values())
+
+
+def test_families_of_ours_have_several_templates_a_relation() -> None:
+    for name in FAMILIES:
+        assert len(grammar_of(law_of(name)).facts) >= 2, name
+
+
+def test_the_words_of_a_list_are_all_different_and_hold_no_sentence_end() -> None:
+    for name in ("people", "places", "qualities"):
+        words = shipped_list(name)
+        assert len(set(words)) == len(words) > 100
+        assert not any(set(word) & set('.?"\\{}') for word in words)
+
+
+def test_more_symbols_than_names_are_numbered_and_read_back() -> None:
+    law = law_of("pointer_chase", n_symbols=500)
+    words = grammar_of(law).answers
+    assert len(set(words)) == 500 and words[len(shipped_list("people"))] == "Ada 2"
+    examples = law.sample(4, stream("many names"))
+    assert heard(Teller(law, TextOptions()), examples) == expected(examples)
+
+
+def test_a_hop_count_in_marks_is_told_as_a_number() -> None:
+    law = law_of("pointer_chase", hops=[1, 2], hop_ood=[4])
+    told = next(iter(Teller(law, TextOptions()).tell(law.sample(1, stream("marks")))))
+    assert any(count in told.prompt for count in ("1 step", "2 steps", "1 time", "2 times"))
+
+
+def test_forward_tells_the_derivation_in_order_and_backward_against_it() -> None:
+    law = law_of("pointer_chase", hops=[3])
+    examples = law.sample(5, stream("order"))
+    rows = law.solve(examples.facts, examples.query).rows
+    for sentences, step in (("forward", 1), ("backward", -1)):
+        told = list(Teller(law, TextOptions.model_validate({"sentences": sentences})).tell(examples))
+        for one in told:
+            assert one.order is not None
+            places = [one.order.index(row) for row in rows[one.graph, one.query]]
+            assert places == sorted(places, reverse=step < 0)
+
+
+def test_a_worked_answer_tells_the_facts_of_the_derivation_in_order() -> None:
+    law = law_of("variable_chain", hops=[3])
+    examples = law.sample(4, stream("worked"))
+    teller = Teller(law, TextOptions(target="steps"))
+    rows = law.solve(examples.facts, examples.query).rows
+    for told in teller.tell(examples):
+        *steps, last = told.completion.split(". ")
+        assert last == f"So the answer is {told.answer}."
+        facts = [examples.facts[told.graph, row] for row in rows[told.graph, told.query] if row >= 0]
+        for step, fact in zip(steps, facts, strict=True):
+            assert all(teller.grammar.answers[symbol] in step for symbol in fact) and f"{step}." in told.prompt
+
+
+def test_the_text_of_a_graph_does_not_depend_on_the_batch_it_came_in() -> None:
+    law = law_of("kinship")
+    examples = law.sample(7, stream("batches"))
+    teller = Teller(law, TextOptions(n_distractors=3))
+    parts = [
+        told for start in (0, 3) for told in teller.tell(examples.take(slice(start, start + 4)), first_graph=start)
+    ]
+    assert [told for told in parts if told.graph < 3 or told.graph > 3] == [
+        told for told in teller.tell(examples) if told.graph != 3
+    ]
+
+
+def test_a_family_without_a_grammar_is_told_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammar, "task_defaults", lambda name: {})
+    law = law_of("path_query")
+    examples = law.sample(3, stream("plain"))
+    teller = Teller(law, TextOptions())
+    assert "src node" in next(iter(teller.tell(examples))).prompt
+    assert heard(teller, examples) == expected(examples)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (
+            {"facts": ["{src} to {dest}."], "questions": ["{start} {hop}?"]},
+            "{dest} in .* is no role; roles are src, dst",
+        ),
+        ({"facts": ["{src} leads on."], "questions": ["{start} {hop}?"]}, "leaves out dst"),
+        ({"facts": ["{src} to {dst}"], "questions": ["{start} {hop}?"]}, "facts"),
+        ({"words": {"node": "cats"}, "facts": ["{src} {dst}."], "questions": [_ASKED]}, "no list of words 'cats'"),
+    ],
+)
+def test_a_grammar_that_does_not_fit_is_refused(
+    section: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar, "task_defaults", lambda name: {"text": section})
+    with pytest.raises(ConfigError, match=message):
+        grammar_of(law_of("pointer_chase"))
+
+
+@pytest.mark.parametrize("file_format", ["text", "chat"])
+@pytest.mark.parametrize("options", [{}, {"sentences": "backward", "n_distractors": 2, "target": "steps"}])
+def test_a_dataset_in_english_is_the_same_dataset(
+    tmp_path: Path, small_spec: TaskSpec, file_format: str, options: dict[str, object]
+) -> None:
+    text = TextOptions.model_validate(options)
+    told = write_dataset(tmp_path / "told", small_spec, seed=3, n_train=50, file_format=file_format, text=text)
+    arrays = write_dataset(tmp_path / "arrays", small_spec, seed=3, n_train=50, file_format="npz")
+    assert told["content_sha256"] == arrays["content_sha256"]
+    first, second = read_dataset(tmp_path / "told"), read_dataset(tmp_path / "arrays")
+    for split, examples in second.splits.items():
+        assert all((a == b).all() for a, b in zip(first.splits[split], examples, strict=True))
+    assert [row.split for row in verify(tmp_path / "told")] == [row.split for row in verify(tmp_path / "arrays")]
+
+
+def test_chunks_do_not_change_the_bytes(tmp_path: Path, small_spec: TaskSpec) -> None:
+    manifests = [
+        write_dataset(
+            tmp_path / str(chunk),
+            small_spec,
+            seed=1,
+            n_train=60,
+            file_format="text",
+            text=TextOptions(n_distractors=1),
+            chunk_graphs=chunk,
+        )
+        for chunk in (7, 4096)
+    ]
+    assert manifests[0] == manifests[1]
+
+
+def test_verify_names_a_sentence_that_no_template_tells(tmp_path: Path, small_spec: TaskSpec) -> None:
+    folder = tmp_path / "told"
+    write_dataset(folder, small_spec, seed=3, n_train=9, file_format="text", text=TextOptions())
+    path = folder / "test.jsonl"
+    lines = path.read_text().splitlines()
+    row = json.loads(lines[0])
+    row["prompt"] = row["prompt"].replace("chosen", "shunned", 40)
+    path.write_text("\n".join([json.dumps(row), *lines[1:]]) + "\n")
+    with pytest.raises(CorruptArtefactError, match="is not told by any template; run gen again"):
+        verify(folder)
+
+
+def test_gen_tells_examples_as_asked(command: Command) -> None:
+    asked = ["--set", "question=first", "--set", "target=steps", "--set", "n_distractors=2"]
+    done = command("gen", "--hops", "2", "--n", "5", "--set", "n_test=5", "--format", "chat", "--out", "d", *asked)
+    assert done.returncode == 0, done.stderr
+    row = json.loads(Path("d/train.jsonl").read_text().splitlines()[0])
+    user, assistant = row["messages"]
+    assert user["content"].split("?")[0].count(".") == 0 and "So the answer is" in assistant["content"]
+    assert command("verify", "d").returncode == 0
+
+
+def test_an_option_of_english_that_is_not_there_is_refused(command: Command) -> None:
+    done = command("gen", "--format", "text", "--set", "question=middle", "--out", "d")
+    assert_fails(done, 3, "gen: text: question")
+    done = command("gen", "--set", "question=first", "--out", "d")
+    assert_fails(done, 3, "question")

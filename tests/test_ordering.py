@@ -1,5 +1,7 @@
 """ordering against reachability in networkx."""
 
+import itertools
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ def slow(facts: Facts, query: tuple[int, ...]) -> tuple[int, list[int]]:
     first, second = query
     verdict = int(nx.has_path(graph, first, second))
     path = nx.shortest_path(graph, first, second) if verdict else nx.shortest_path(graph, second, first)
-    return verdict, [facts.index(edge) for edge in zip(path, path[1:], strict=False)]
+    return verdict, [facts.index(edge) for edge in itertools.pairwise(path)]
 
 
 @settings(max_examples=40, deadline=None)

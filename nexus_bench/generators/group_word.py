@@ -54,7 +54,7 @@ def named_group(name: str) -> Group:
         n_inversions = (points[:, i] > points[:, j]).sum(axis=1)
         points = points[n_inversions % 2 == 0] if kind == "A" else points
     else:
-        raise ValueError(f"must be Z_2 to Z_{_LARGEST_CYCLIC}, S_3, S_4, S_5, A_4 or A_5, got {name!r}")
+        raise ValueError(f"group must be Z_2 to Z_{_LARGEST_CYCLIC}, S_3, S_4, S_5, A_4 or A_5, got {name!r}")
     index = {tuple(element): i for i, element in enumerate(points.tolist())}
     table = np.array([[index[tuple(second[first])] for second in points] for first in points], dtype=np.int32)
     return Group(name, points.astype(np.int32), table, bool((table == table.T).all()))

@@ -216,8 +216,9 @@ class RunFolder:
             StorageError: The disk is full or the folder cannot be written.
             UsageError: The folder holds cells, or the results of something else.
         """
-        if (self.path / "spec.yaml").exists():
-            raise UsageError(f"{self.path}: holds a run, which is kept; choose another --out")
+        is_other = self.results_csv.exists() and set(self.read_results()["suite"]) != {name}
+        if is_other or (self.path / "spec.yaml").exists():
+            raise UsageError(f"{self.path}: holds other results, which are kept; choose another --out")
         names = [column.name for column in COLUMNS]
         frame = pd.DataFrame([_rounded(row | {"suite": name}) for row in rows], columns=names, dtype=object)
         write_atomic(self.results_csv, frame.to_csv(index=False, lineterminator="\n"))

@@ -98,6 +98,7 @@ def test_an_installed_copy_knows_its_suites_from_any_folder(tmp_path: Path) -> N
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {"nexus_bench/tasks/suites/quick.yaml", "nexus_bench/tasks/pointer_chase.yaml"} <= set(names)
+    assert "nexus_bench/text/lists/people.txt" in names
     assert "nexus_bench/templates/report.html" in names and "nexus_bench/py.typed" in names
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     line = [sys.executable, "-m", "nexus_bench", "list", "suites"]

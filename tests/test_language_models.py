@@ -94,6 +94,16 @@ def test_a_line_that_is_no_prediction_is_named(asked: Dataset, command: Command,
     assert not Path("runs/score-mine").exists()
 
 
+def test_results_of_something_else_are_kept(asked: Dataset, command: Command) -> None:
+    write("mine.jsonl", answers(asked))
+    assert command("score", "mine.jsonl", "--data", "d", "--out", "s").returncode == 0
+    assert command("score", "mine.jsonl", "--data", "d", "--out", "s").returncode == 0
+    before = Path("s/results.csv").read_bytes()
+    other = command("score", "mine.jsonl", "--data", "d", "--model", "other", "--out", "s")
+    assert_fails(other, 2, "s: holds other results, which are kept")
+    assert Path("s/results.csv").read_bytes() == before
+
+
 def test_predictions_that_are_not_there_are_an_error_of_storage(asked: Dataset, command: Command) -> None:
     assert_fails(command("score", "none.jsonl", "--data", "d"), 5, "none.jsonl: cannot be read")
     write("mine.jsonl", answers(asked))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexus_bench.data.dataset import ContentHash, manifest_sha256
+from nexus_bench.data.dataset import ContentHash, manifest_sha256, spec_of, view_of
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import write_dataset
 from nexus_bench.data.splits import world_ids
@@ -25,13 +25,15 @@ def forge(folder: Path, change: Change) -> None:
     """Change examples and mend every hash, as another tool could have made them."""
     manifest = json.loads((folder / "manifest.json").read_text())
     file_format = FORMATS[manifest["file_format"]]
-    parts = {split: file_format.read(folder / about["file"]) for split, about in manifest["splits"].items()}
+    law = spec_of(manifest).generator()
+    view = view_of(manifest, law)
+    parts = {split: file_format.read(folder / about["file"], view) for split, about in manifest["splits"].items()}
     change(parts)
     content = ContentHash()
     for split, examples in parts.items():
         path = folder / manifest["splits"][split]["file"]
         path.unlink()
-        writer = file_format.writer(path, examples.n_graphs)
+        writer = file_format.writer(path, examples.n_graphs, view)
         writer.write(examples)
         writer.close()
         content.add(split, examples)
@@ -148,9 +150,9 @@ def test_an_edit_that_changes_no_example_is_told_as_such(tmp_path: Path, small_s
 def test_a_truncated_file_is_named(file_format: str, tmp_path: Path, small_spec: TaskSpec) -> None:
     folder = tmp_path / "d"
     write_dataset(folder, small_spec, seed=3, n_train=50, file_format=file_format)
-    path = folder / f"train.{file_format}"
+    path = folder / f"train.{FORMATS[file_format].suffix}"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(CorruptArtefactError, match=rf"train.{file_format}: "):
+    with pytest.raises(CorruptArtefactError, match=rf"{path.name}: "):
         verify(folder)
 
 

@@ -146,17 +146,22 @@ def show(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one example: its facts, the chain that derives the answer, its flat tokens."""
+    """Show one example: its facts, the chain that derives the answer, its flat tokens, its English."""
     from nexus_bench.config import parse_settings
     from nexus_bench.show import as_text, show_example
     from nexus_bench.streams import stream
     from nexus_bench.task import make_task
+    from nexus_bench.text.render import Teller, TextOptions
 
     entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
     generator = make_task(entry, where="show").generator()
-    shown = show_example(generator, generator.sample(1, stream("show", task, seed)))
+    examples = generator.sample(1, stream("show", task, seed))
+    shown = show_example(generator, examples)
+    told = next(Teller(generator, TextOptions(target="steps")).tell(examples))
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "task": task, **shown._asdict()}))
+        english = {"prompt": told.prompt, "completion": told.completion}
+        typer.echo(json.dumps({"schema_version": 1, "task": task, **shown._asdict(), **english}))
         return
     typer.echo(as_text(shown))
     typer.echo(f"flat    {shown.flat}\ntokens  {' '.join(str(token) for token in shown.tokens)}")
+    typer.echo(f"english {told.prompt}\n        {told.completion}")

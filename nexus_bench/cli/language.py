@@ -91,8 +91,9 @@ def score(
 
     name = check_name(predictions.stem if model is None else model, what="--model")
     rows = score_predictions(predictions, read_dataset(data), split=split, model=name)
-    folder = RunFolder(out or Path("runs") / f"score-{name}")
-    folder.write_rows(f"score-{name}", rows)
+    suite = f"score-{name}" if split == "test" else f"score-{name}-{split}"
+    folder = RunFolder(out or Path("runs") / suite)
+    folder.write_rows(suite, rows)
     for row in rows:
         counts = f"{row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
         beside = (

@@ -49,6 +49,7 @@ def dataset_card(manifest: dict[str, Any]) -> str:
             f"- a fact: {facts}",
             f"- a query: {query}",
             f"- the answer: {schema['answer']}, one of {schema['vocabularies'][schema['answer']]}",
+            f"- reasoning: {manifest['reasoning']}",
             f"- parameters: {params}; seed {manifest['seed']}",
             f"- content SHA-256: `{manifest['content_sha256']}`",
             "",

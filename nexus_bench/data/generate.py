@@ -95,6 +95,7 @@ def write_dataset(
             files[split] = _write_split(path, writer, split, chunks, count, content, on_graphs)
         manifest = request | {
             "schema": _schema_as_json(laws[IID]),
+            "reasoning": laws[IID].reasoning,
             "splits": files,
             "content_sha256": content.hexdigest(),
         }

@@ -61,7 +61,7 @@ def build_report(results: pd.DataFrame) -> Report:
         results: Rows with every column of `results.COLUMNS`; rows of the same cell count once.
     """
     results = results.drop_duplicates(subset=["run_id", "split", "hop"])
-    selected = select_recipes(results)
+    selected = _beside_trained(select_recipes(results))
     summary, reach = accuracy_by_hop(selected), reach_by_model(selected)
     n_recipes = results.groupby([*SETTING, "model"], dropna=False)["lr"].nunique().max()
     tables, figures = [], {}
@@ -138,13 +138,28 @@ def to_html(report: Report) -> str:
     return page.render(title=report.title, sections=list(zip(report.tables, drawings, strict=True)))
 
 
+def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
+    """Answers from elsewhere stand with the models trained on the same task; where there are none, by themselves."""
+    is_external = results["status"] == "scored"
+    same = [name for name in SETTING if name != "encoding"]
+    settings = results.loc[~is_external, list(SETTING)].drop_duplicates()
+    external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))
+    if external.empty:
+        return results
+    is_beside = external["encoding_trained"].notna()
+    external.loc[is_beside, "model"] += " (text)"
+    external["encoding"] = external["encoding_trained"].fillna(external["encoding"])
+    return pd.concat([results[~is_external], external[results.columns]], ignore_index=True)
+
+
 def _table(
     setting: dict[str, object], summary: pd.DataFrame, reach: pd.DataFrame, names: dict[str, str], *, has_grid: bool
 ) -> Table:
     hops = sorted(int(hop) for hop in summary["hop"].unique())
+    asked = "asked at" if setting["encoding"] == "text" else "trained on"
     title = (
         f"{setting['task']}, {setting['n_facts']} facts of {setting['n_symbols']} names, "
-        f"trained on hops {setting['train_hops']}, {setting['encoding']} encoding"
+        f"{asked} hops {setting['train_hops']}, {setting['encoding']} encoding"
     )
     columns = [
         "model",

@@ -60,7 +60,10 @@ def test_scores_stand_in_one_report_with_trained_models(asked: Dataset, command:
     assert command("train", "--data", "d", *small, "--attention", "standard", "--out", "r").returncode == 0
     done = command("report", "r", "runs/score-mine", "--format", "csv")
     assert done.returncode == 0, done.stderr
-    assert {line.split(",")[8] for line in done.stdout.splitlines()[1:]} == {"standard", "mine"}
+    assert {line.split(",")[8] for line in done.stdout.splitlines()[1:]} == {"standard", "mine (text)"}
+    tables = command("report", "r", "runs/score-mine", "--format", "md").stdout
+    assert tables.count("## kinship") == 1
+    assert "| standard" in tables and "| mine (text)" in tables
 
 
 @pytest.mark.parametrize("said", ["{}", " {}.\n", "The answer is {}.", "I think so. ANSWER: {}", "**{}**", '"{}"'])

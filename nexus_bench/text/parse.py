@@ -1,5 +1,6 @@
 """English read back: the facts, the query and the answer that a prompt and its completion tell."""
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from nexus_bench.text.grammar import Template, shipped_list
 from nexus_bench.text.render import DISTRACTORS, SO, Teller
 from nexus_bench.unary import UnaryHops
 
+_REMEMBERED = 4096  # sentences: the queries of a graph share its facts
 _BETWEEN = re.compile(r"(?<=\.) ")
 _SENTENCE_END = re.compile(r"[.?](?: |$)")
 
@@ -37,7 +39,7 @@ class Listener:
         self._questions = [_Pattern(template, n_asked) for template in grammar.questions]
         self._answers = {word: index for index, word in enumerate(grammar.answers)}
         self._skipped = {*shipped_list(DISTRACTORS), *_BETWEEN.split(grammar.intro or "")}
-        self._known: dict[str, list[int]] = {}
+        self._fact = functools.lru_cache(_REMEMBERED)(lambda sentence: _read(sentence, self._facts))
 
     def hear(self, prompt: str, completion: str) -> Heard:
         """Read one example.
@@ -61,11 +63,6 @@ class Listener:
     def marked(self, query: Int) -> Int:
         """Queries (g, q, r) as the data has them: where the hop count is marks, from numbers."""
         return self._law.to_marks(query) if isinstance(self._law, UnaryHops) else query
-
-    def _fact(self, sentence: str) -> list[int]:
-        if sentence not in self._known:
-            self._known[sentence] = _read(sentence, self._facts)
-        return self._known[sentence]
 
     def _parted(self, prompt: str) -> tuple[str, str]:
         """The story, and the sentences of the question, which are as many as its templates have."""

@@ -1,7 +1,7 @@
 """Families whose nodes are named anew in every graph, so that a model cannot learn what a name leads to."""
 
 from abc import abstractmethod
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -72,3 +72,35 @@ class NamedNodes(Generator[NamedT]):
     def draw_names(self, n_graphs: int, rng: np.random.Generator) -> Int:
         """The name of every node: array (g, n_nodes)."""
         return permutations(rng, n_graphs, self.n_names, k=self.n_nodes)
+
+
+_LONGEST = 50  # hops, where the length of chains follows them
+
+
+class ChainParams(NamedParams):
+    """How long the chains of a graph are."""
+
+    length: int | None = Field(ge=1, le=1_000, description="Facts of a chain; null means the largest hop and a few.")
+
+
+ChainT = TypeVar("ChainT", bound=ChainParams)
+
+
+class Chains(NamedNodes[ChainT]):
+    """A family whose graphs are chains of equal length."""
+
+    spare: ClassVar[int]  # facts of a chain beyond the largest hop, where its length follows that
+
+    @property
+    def length(self) -> int:
+        """Facts of a chain."""
+        return self.largest_hop + self.spare if self.params.length is None else self.params.length
+
+    @property
+    def max_hop(self) -> int:
+        """The length of a chain."""
+        return _LONGEST if self.params.length is None else self.params.length
+
+    def advice_for_hop(self, hop: int) -> str:
+        """A fact a hop."""
+        return f"raise length to {hop}" if self.params.length is not None else "ask for fewer hops"

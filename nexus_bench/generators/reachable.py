@@ -6,23 +6,19 @@ import numpy as np
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.named import ChainParams, Chains
 from nexus_bench.generators.walks import follow, look_up, row_of, shuffled, walk
 from nexus_bench.streams import Int, Mask, integers, permutations
 
-_LONGEST = 50  # hops, where the chains are as long as they need to be
-_SPARE_EDGES = 3  # of a chain beyond the largest hop: the starts are spread over as many nodes and one more
 
-
-class ReachableParams(NamedParams):
+class ReachableParams(ChainParams):
     """Size of a reachable graph."""
 
     n_chains: int = Field(ge=2, le=100, description="Equal chains of a graph.")
-    length: int | None = Field(ge=1, le=1000, description="Edges of a chain; null means the largest hop + 3.")
 
 
 @GENERATORS.register
-class Reachable(NamedNodes[ReachableParams]):
+class Reachable(Chains[ReachableParams]):
     """Equal chains; for `yes` the goal lies k edges after the start, for `no` at the same depth of another chain.
 
     A `no` is a `yes` whose chain has swapped tails with another at a cut between start and goal: which cut does not
@@ -46,6 +42,7 @@ class Reachable(NamedNodes[ReachableParams]):
 
     name = "reachable"
     version = 1
+    spare = 3  # starts are spread over as many nodes and one more
     Params = ReachableParams
 
     @property
@@ -57,15 +54,6 @@ class Reachable(NamedNodes[ReachableParams]):
     def most_queries(self) -> int:
         """One a node that can be a start."""
         return self.params.n_chains * self._n_starts
-
-    @property
-    def max_hop(self) -> int:
-        """The length of a chain."""
-        return _LONGEST if self.params.length is None else self.params.length
-
-    def advice_for_hop(self, hop: int) -> str:
-        """An edge a hop."""
-        return f"raise length to {hop}" if self.params.length is not None else "ask for fewer hops"
 
     @property
     def schema(self) -> Schema:
@@ -80,7 +68,7 @@ class Reachable(NamedNodes[ReachableParams]):
     @property
     def n_facts(self) -> int:
         """The edges of all chains."""
-        return self.params.n_chains * self._length
+        return self.params.n_chains * self.length
 
     @property
     def n_worlds(self) -> int:
@@ -89,7 +77,7 @@ class Reachable(NamedNodes[ReachableParams]):
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, the order of the facts, distinct starts, and verdicts as even as can be at every hop."""
-        n_chains, n_nodes = self.params.n_chains, self._length + 1
+        n_chains, n_nodes = self.params.n_chains, self.length + 1
         name = self.draw_names(n_graphs, rng)
         edges = np.arange(self.n_nodes, dtype=np.int32).reshape(n_chains, n_nodes)
         facts = shuffled(name.take(np.stack([edges[:, :-1].ravel(), edges[:, 1:].ravel()], axis=1), axis=1), rng)
@@ -109,7 +97,7 @@ class Reachable(NamedNodes[ReachableParams]):
         row_of_dst = row_of(facts[:, :, 1], self.n_names)
         start, goal = query[:, :, 0], query[:, :, 1]
         hop = self._depth(facts, row_of_dst, goal) - self._depth(facts, row_of_dst, start)
-        size, n_steps = self.n_names, self._length
+        size, n_steps = self.n_names, self.length
         node, rows = walk(facts[:, :, 0], facts[:, :, 1], start, hop, size=size, n_steps=n_steps)
         answer = np.where(hop > 0, node == goal, -1).astype(np.int32)
         return Solution(answer, hop, rows)
@@ -131,24 +119,20 @@ class Reachable(NamedNodes[ReachableParams]):
 
     def _depth(self, facts: Int, row_of_dst: Int, node: Int) -> Int:
         depth = np.zeros(node.shape, dtype=np.int32)
-        for _ in range(self._length):
+        for _ in range(self.length):
             row, node = follow(row_of_dst, facts[:, :, 0], node)
             depth += row >= 0
         return depth
 
     @property
-    def _length(self) -> int:
-        return self.largest_hop + _SPARE_EDGES if self.params.length is None else self.params.length
-
-    @property
     def _n_starts(self) -> int:
         """Depths of a chain that have a node the largest hop further on."""
-        return self._length - self.largest_hop + 1
+        return self.length - self.largest_hop + 1
 
     @property
     def n_nodes(self) -> int:
         """Nodes of a graph."""
-        return self.params.n_chains * (self._length + 1)
+        return self.params.n_chains * (self.length + 1)
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """A verdict is no or yes."""

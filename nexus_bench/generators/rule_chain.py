@@ -6,23 +6,21 @@ import numpy as np
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.named import ChainParams, Chains
 from nexus_bench.generators.walks import look_up, shuffled, walk_until
 from nexus_bench.streams import Int, Mask, integers
 
-_LONGEST = 50  # hops, where length follows them
 _STARTS = 2  # chains of a ladder
 
 
-class RuleChainParams(NamedParams):
+class RuleChainParams(ChainParams):
     """Size of a set of rules."""
 
     n_ladders: int = Field(ge=1, le=100, description="Pairs of chains that conclude the same properties.")
-    length: int | None = Field(ge=1, le=1_000, description="Rules of a chain; null means the largest hop + 1.")
 
 
 @GENERATORS.register
-class RuleChain(NamedNodes[RuleChainParams]):
+class RuleChain(Chains[RuleChainParams]):
     """Rules `if p then q` with either side negated or not; the answer is whether the goal follows or its negation.
 
     Two look-alike chains, each from a property of its own, conclude the same properties, and wherever one concludes a
@@ -43,26 +41,18 @@ class RuleChain(NamedNodes[RuleChainParams]):
 
     name = "rule_chain"
     version = 1
+    spare = 1
     Params = RuleChainParams
 
     @property
     def n_nodes(self) -> int:
         """Properties of a graph: the starts, and those that are concluded."""
-        return self.params.n_ladders * (_STARTS + self._length)
+        return self.params.n_ladders * (_STARTS + self.length)
 
     @property
     def most_queries(self) -> int:
         """One a chain and hop."""
         return self._n_chains * len(self.hops)
-
-    @property
-    def max_hop(self) -> int:
-        """The length of a chain."""
-        return _LONGEST if self.params.length is None else self.params.length
-
-    def advice_for_hop(self, hop: int) -> str:
-        """A rule a hop."""
-        return f"raise length to {hop}" if self.params.length is not None else "ask for fewer hops"
 
     @property
     def distractors(self) -> str:
@@ -87,19 +77,19 @@ class RuleChain(NamedNodes[RuleChainParams]):
     @property
     def n_facts(self) -> int:
         """The rules of all chains."""
-        return self._n_chains * self._length
+        return self._n_chains * self.length
 
     @property
     def n_worlds(self) -> int:
         """Names and signs, where ladders are alike and the chains of a ladder too."""
         n_ladders = self.params.n_ladders
-        drawn: int = math.perm(self.n_names, self.n_nodes) * 2 ** (n_ladders * self._length)
+        drawn: int = math.perm(self.n_names, self.n_nodes) * 2 ** (n_ladders * self.length)
         same: int = math.factorial(n_ladders) * 2**n_ladders
         return drawn // same
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names and signs, the order of the facts, then the chains to ask of at every hop."""
-        n_ladders, length = self.params.n_ladders, self._length
+        n_ladders, length = self.params.n_ladders, self.length
         name = self.draw_names(n_graphs, rng).reshape(n_graphs, n_ladders, _STARTS + length)
         concluded = np.repeat(name[:, :, None, _STARTS:], _STARTS, axis=2)  # graph, ladder, chain, depth
         premise = np.concatenate([name[:, :, :_STARTS, None], concluded[:, :, :, :-1]], axis=3)
@@ -123,7 +113,7 @@ class RuleChain(NamedNodes[RuleChainParams]):
             2 * facts[:, :, 2] + facts[:, :, 3],
             2 * query[:, :, 0] + 1,
             size=2 * self.n_names,
-            n_steps=self._length,
+            n_steps=self.length,
             arrives=lambda literal: literal // 2 == goal,
         )
         return Solution(np.where(literal >= 0, literal % 2, -1).astype(np.int32), hop, rows)
@@ -140,10 +130,6 @@ class RuleChain(NamedNodes[RuleChainParams]):
         """The two rules that conclude the same property."""
         alike: Mask = facts[:, :, 2] == look_up(facts[:, :, 2], at[:, None])
         return alike
-
-    @property
-    def _length(self) -> int:
-        return self.largest_hop + 1 if self.params.length is None else self.params.length
 
     @property
     def _n_chains(self) -> int:

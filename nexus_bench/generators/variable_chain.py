@@ -6,23 +6,20 @@ import numpy as np
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import NamedNodes, NamedParams
+from nexus_bench.generators.named import ChainParams, Chains
 from nexus_bench.generators.walks import look_up, shuffled, walk_until
 from nexus_bench.streams import Int, Mask, permutations
 
-_LONGEST = 50  # hops, where length follows them
 
-
-class VariableChainParams(NamedParams):
+class VariableChainParams(ChainParams):
     """Size of a list of assignments."""
 
     n_chains: int = Field(ge=4, le=100, description="Equal chains, each from a constant of its own.")
-    length: int | None = Field(ge=1, le=1_000, description="Variables of a chain; null means the largest hop + 1.")
     n_constants: int | None = Field(ge=4, le=100_000, description="Constants to draw; null means three a chain.")
 
 
 @GENERATORS.register
-class VariableChain(NamedNodes[VariableChainParams]):
+class VariableChain(Chains[VariableChainParams]):
     """Equal chains of variables, each from a constant of its own; the answer is the constant behind a variable.
 
     A hop is one assignment. Chains are equally long and their constants distinct, and every chain is asked equally
@@ -43,26 +40,18 @@ class VariableChain(NamedNodes[VariableChainParams]):
 
     name = "variable_chain"
     version = 1
+    spare = 1
     Params = VariableChainParams
 
     @property
     def n_nodes(self) -> int:
         """Variables of all chains."""
-        return self.params.n_chains * self._length
+        return self.params.n_chains * self.length
 
     @property
     def most_queries(self) -> int:
         """One a chain and hop."""
         return self.params.n_chains * len(self.hops)
-
-    @property
-    def max_hop(self) -> int:
-        """The length of a chain."""
-        return _LONGEST if self.params.length is None else self.params.length
-
-    def advice_for_hop(self, hop: int) -> str:
-        """A variable a hop."""
-        return f"raise length to {hop}" if self.params.length is not None else "ask for fewer hops"
 
     @property
     def distractors(self) -> str:
@@ -92,7 +81,7 @@ class VariableChain(NamedNodes[VariableChainParams]):
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, constants and the order of the facts, then the chains to ask of at every hop."""
-        n_chains, length = self.params.n_chains, self._length
+        n_chains, length = self.params.n_chains, self.length
         variable = self.draw_names(n_graphs, rng).reshape(n_graphs, n_chains, length)
         constant = permutations(rng, n_graphs, self._n_constants, k=n_chains) + np.int32(self.n_names)
         term = np.concatenate([constant[:, :, None], variable[:, :, :-1]], axis=2)
@@ -129,13 +118,9 @@ class VariableChain(NamedNodes[VariableChainParams]):
             facts[:, :, 1],
             variable,
             size=n_variables + self._n_constants,
-            n_steps=self._length,
+            n_steps=self.length,
             arrives=lambda node: node >= n_variables,
         )
-
-    @property
-    def _length(self) -> int:
-        return self.largest_hop + 1 if self.params.length is None else self.params.length
 
     @property
     def _n_constants(self) -> int:

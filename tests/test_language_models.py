@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from nexus_bench.data.dataset import Dataset, read_dataset
+from nexus_bench.data.generate import draw_dataset
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.results import COLUMNS, RunFolder
 from nexus_bench.task import make_task
@@ -115,14 +116,19 @@ def test_predictions_that_are_not_there_are_an_error_of_storage(asked: Dataset, 
 
 @pytest.mark.parametrize("name", GENERATORS.names())
 def test_the_answer_is_among_the_choices(name: str) -> None:
-    from nexus_bench.data.generate import draw_dataset
-
     spec = make_task({"task": name, "n_test": 20, "n_val": 5}, where="test")
     law, examples = spec.generator(), draw_dataset(spec, seed=0).splits["test"]
     choices = Choices(law, examples)
     for g, q in np.ndindex(*examples.answer.shape):
         offered = choices(g, int(examples.hop[g, q]))
         assert examples.answer[g, q] in offered and len(offered) >= 2
+
+
+def test_a_variable_is_no_choice_where_constants_are_asked_for() -> None:
+    spec = make_task({"task": "variable_chain", "n_test": 50, "n_val": 5}, where="test")
+    law, examples = spec.generator(), draw_dataset(spec, seed=0).splits["test"]
+    choices = Choices(law, examples)
+    assert all(len(choices(graph, 2)) == 4 for graph in range(50))
 
 
 def test_an_export_holds_a_task_a_hop_and_kind_and_a_group_a_kind(asked: Dataset, command: Command) -> None:

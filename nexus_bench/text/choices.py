@@ -11,8 +11,9 @@ from nexus_bench.streams import Int
 class Choices:
     """The answers to choose from, learned from the examples of a split.
 
-    Where facts hold symbols that could be answers, more of these than a graph has facts, those of the graph's facts,
-    and every answer of the split that its facts lack, such as "absent". Else every answer of the split at that hop.
+    Where facts hold symbols that could be answers, more of these than a graph has facts: those of the graph's facts that
+    are ever an answer in the split, and every answer of the split that its facts lack, such as "absent". Else every
+    answer of the split at that hop.
 
     Args:
         law: The family.
@@ -25,6 +26,7 @@ class Choices:
         self._in_facts: Int | None = None
         if columns and law.schema.n_classes > law.n_facts:
             self._in_facts = examples.facts[:, :, columns].reshape(examples.n_graphs, -1)
+            self._ever = np.unique(examples.answer)
             is_inside = (self._in_facts[:, None, :] == examples.answer[:, :, None]).any(axis=2)
             self._outside = np.unique(examples.answer[~is_inside])
 
@@ -32,4 +34,4 @@ class Choices:
         """Class ids of one graph at one hop, ascending."""
         if self._in_facts is None:
             return self._at_hop[hop]
-        return np.union1d(self._in_facts[graph], self._outside)
+        return np.union1d(np.intersect1d(self._in_facts[graph], self._ever), self._outside)

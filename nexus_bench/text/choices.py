@@ -11,9 +11,9 @@ from nexus_bench.streams import Int
 class Choices:
     """The answers to choose from, learned from the examples of a split.
 
-    Where facts hold symbols that could be answers, more of these than a graph has facts: those of the graph's facts that
-    are ever an answer in the split, and every answer of the split that its facts lack, such as "absent". Else every
-    answer of the split at that hop.
+    Where facts hold symbols that could be answers, and these are more than a graph has facts: those of the graph's
+    facts that are ever an answer in the split, and every answer of the split that its facts lack, such as "absent".
+    Else every answer of the split at that hop.
 
     Args:
         law: The family.

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jinja2
 import pandas as pd
 
+from nexus_bench.errors import ConfigError
 from nexus_bench.figures import accuracy_figure
 from nexus_bench.files import write_atomic
 from nexus_bench.stats import SETTING, accuracy_by_hop, reach_by_model, select_recipes
@@ -59,8 +60,13 @@ def build_report(results: pd.DataFrame) -> Report:
 
     Args:
         results: Rows with every column of `results.COLUMNS`; rows of the same cell count once.
+
+    Raises:
+        ConfigError: No row is of the test split.
     """
     results = results.drop_duplicates(subset=["run_id", "split", "hop"])
+    if not (results["split"] == "test").any():
+        raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
     selected = _beside_trained(select_recipes(results))
     summary, reach = accuracy_by_hop(selected), reach_by_model(selected)
     n_recipes = results.groupby([*SETTING, "model"], dropna=False)["lr"].nunique().max()

@@ -216,11 +216,16 @@ class RunFolder:
             StorageError: The disk is full or the folder cannot be written.
             UsageError: The folder holds cells, or the results of something else.
         """
-        is_other = self.results_csv.exists() and set(self.read_results()["suite"]) != {name}
+        rows = [row | {"suite": name} for row in rows]
+        same = ["suite", "task", "train_hops", "n_facts", "n_symbols", "seed", "split"]
+        before = (
+            set(self.read_results()[same].itertuples(index=False, name=None)) if self.results_csv.exists() else set()
+        )
+        is_other = bool(before) and before != {tuple(row[name] for name in same) for row in rows}
         if is_other or (self.path / "spec.yaml").exists():
             raise UsageError(f"{self.path}: holds other results, which are kept; choose another --out")
         names = [column.name for column in COLUMNS]
-        frame = pd.DataFrame([_rounded(row | {"suite": name}) for row in rows], columns=names, dtype=object)
+        frame = pd.DataFrame([_rounded(row) for row in rows], columns=names, dtype=object)
         write_atomic(self.results_csv, frame.to_csv(index=False, lineterminator="\n"))
 
     def read_results(self) -> pd.DataFrame:

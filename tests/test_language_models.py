@@ -77,8 +77,32 @@ def test_what_stands_around_an_answer_does_not_matter(asked: Dataset, command: C
 
 def test_part_of_the_answers_is_scored_as_such(asked: Dataset, command: Command) -> None:
     write("mine.jsonl", answers(asked)[:7])
-    assert command("score", "mine.jsonl", "--data", "d").returncode == 0
+    done = command("score", "mine.jsonl", "--data", "d")
+    assert done.returncode == 0 and "answered: 7 of the 48 examples of test" in done.stdout
     assert RunFolder(Path("runs/score-mine")).read_results()["n_examples"].sum() == 7
+
+
+def test_a_report_of_no_test_row_is_refused_in_one_line(asked: Dataset, command: Command) -> None:
+    write("mine.jsonl", answers(asked)[:1])
+    assert command("score", "mine.jsonl", "--data", "d", "--split", "val", "--out", "s").returncode == 0
+    assert_fails(command("report", "s"), 3, "a report shows the test split, of which these results have no row")
+
+
+def test_scores_on_another_dataset_do_not_replace_those_there(asked: Dataset, command: Command) -> None:
+    write("mine.jsonl", answers(asked)[:1])
+    assert command("score", "mine.jsonl", "--data", "d").returncode == 0
+    sizes = ["--n", "5", "--set", "n_test=12", "--set", "n_val=12", "--out", "e", "--quiet", "--seed", "1"]
+    assert command("gen", "--task", "kinship", "--hops", "1-3", *sizes).returncode == 0
+    assert_fails(command("score", "mine.jsonl", "--data", "e"), 2, "runs/score-mine: holds other results")
+
+
+def test_an_export_tells_examples_as_the_dataset_does(command: Command) -> None:
+    told = ["--format", "text", "--set", "question=first", "--set", "target=steps"]
+    sizes = ["--n", "5", "--set", "n_test=12", "--set", "n_val=12", "--out", "e", "--quiet"]
+    assert command("gen", "--task", "kinship", "--hops", "2", *sizes, *told).returncode == 0
+    assert command("export", "--data", "e", "--out", "h").returncode == 0
+    row = json.loads(Path("h/test-hop2.jsonl").read_text().splitlines()[0])
+    assert row["prompt"].index("?") < row["prompt"].index(".") and " " not in row["answer"]
 
 
 @pytest.mark.parametrize(

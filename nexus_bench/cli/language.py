@@ -41,11 +41,12 @@ def export(
     told = {key: overrides.pop(key) for key in TextOptions.model_fields if key in overrides}
     if told.pop("target", "answer") != "answer":
         raise UsageError("the harness scores answers alone; leave target out")
-    text = validate(TextOptions, told, where="export: text")
     if data is not None and (overrides or hops is not None):
         raise UsageError("with --data the task is that of the dataset; leave --hops and its settings out")
     entry = {"task": task} | overrides | given(hops=hops_of(hops))
     dataset = draw_dataset(make_task(entry, where="export"), seed=seed) if data is None else read_dataset(data)
+    as_told = {key: value for key, value in dataset.manifest.get("text", {}).items() if key != "target"}
+    text = validate(TextOptions, as_told | told, where="export: text")
     folder = out or Path("runs/lm-eval") / dataset.spec.task
     names = export_lm_eval(folder, dataset, split=split, n_per_hop=n, text=text, file_format=files)
     typer.echo(f"{folder}: tasks {', '.join(names)}")
@@ -90,7 +91,8 @@ def score(
     from nexus_bench.score import score_predictions
 
     name = check_name(predictions.stem if model is None else model, what="--model")
-    rows = score_predictions(predictions, read_dataset(data), split=split, model=name)
+    dataset = read_dataset(data)
+    rows = score_predictions(predictions, dataset, split=split, model=name)
     suite = f"score-{name}" if split == "test" else f"score-{name}-{split}"
     folder = RunFolder(out or Path("runs") / suite)
     folder.write_rows(suite, rows)
@@ -100,6 +102,9 @@ def score(
             f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}   partial {row['partial']:.3f}"
         )
         typer.echo(f"{row['hop']:>2} hops {counts}   {beside}")
+    n_answered, n_asked = sum(row["n_examples"] for row in rows), dataset.splits[split].answer.size
+    if n_answered < n_asked:
+        typer.echo(f"answered: {n_answered:,} of the {n_asked:,} examples of {split}; the others are not counted")
     if split != "test":
         typer.echo(folder.results_csv)
         return

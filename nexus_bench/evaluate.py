@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import Mask
+from nexus_bench.attention.base import Layout
 from nexus_bench.encodings import ENCODINGS
 from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.model import Transformer
@@ -25,13 +25,13 @@ class Batch(NamedTuple):
     Attributes:
         tokens: Rows of the embedding table.
         read_at: Positions of the queries.
-        mask: Which positions may be attended to.
+        layout: Which positions may be attended to.
         answer: The labels.
     """
 
     tokens: Int[Tensor, "b n s"]
     read_at: Int[Tensor, " q"]
-    mask: Mask
+    layout: Layout
     answer: Int[Tensor, "b q"]
 
 
@@ -54,7 +54,7 @@ def to_batch(examples: Examples, schema: Schema, encoding: str, device: torch.de
     return Batch(
         tokens=torch.from_numpy(encoded.tokens).to(device),
         read_at=torch.from_numpy(encoded.read_at).to(device),
-        mask=Mask(causal=encoded.causal, n_keys=encoded.n_keys),
+        layout=Layout(causal=encoded.causal, n_keys=encoded.n_keys),
         answer=torch.from_numpy(examples.answer).to(device, torch.int64),
     )
 
@@ -72,7 +72,7 @@ def score(model: Transformer, examples: Examples, schema: Schema, encoding: str)
     losses, hits = [], []
     for start in range(0, examples.n_graphs, _CHUNK_GRAPHS):
         batch = to_batch(examples.take(slice(start, start + _CHUNK_GRAPHS)), schema, encoding, device)
-        logits = model(batch.tokens, batch.read_at, batch.mask)  # b q c
+        logits = model(batch.tokens, batch.read_at, batch.layout)  # b q c
         losses.append(F.cross_entropy(logits.flatten(0, 1), batch.answer.flatten(), reduction="none").cpu().numpy())
         hits.append((logits.argmax(dim=-1) == batch.answer).flatten().cpu().numpy())
     model.train(was_training)

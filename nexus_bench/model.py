@@ -3,12 +3,14 @@
 Axis letters: b graphs, n positions, s slots of a position, d width of the model, q queries, c classes.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import ATTENTIONS, Mask
+from nexus_bench.attention.base import ATTENTIONS, Layout
 from nexus_bench.encodings import n_slots, table_size
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Schema
@@ -32,10 +34,10 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, x: Float[Tensor, "b n d"], mask: Mask, keep: Int[Tensor, " q"] | None = None
+        self, x: Float[Tensor, "b n d"], layout: Layout, keep: Int[Tensor, " q"] | None = None
     ) -> Float[Tensor, "b m d"]:
         """Mix positions, then transform each; `keep` names the positions to return, None all."""
-        mixed = self.attention(self.attention_norm(x), mask)
+        mixed = self.attention(self.attention_norm(x), layout)
         if mixed.shape != x.shape:
             raise ConfigError(
                 f"attention '{self.attention.name}' must return the shape of its input, {tuple(x.shape)}, "
@@ -63,6 +65,7 @@ class Transformer(nn.Module):
         if spec.d_model < slots:
             raise ConfigError(f"d_model must be at least {slots}, a position's roles side by side, got {spec.d_model}")
         self.n_loops = spec.n_loops
+        self.has_rope = spec.position == "rope"
         self.unused_width = spec.d_model % slots  # zeros where the slots do not fill the width
         self.table = nn.Embedding(table_size(schema), spec.d_model // slots)
         self.position = nn.Embedding(seq_len, spec.d_model) if spec.position == "learned" else None
@@ -70,21 +73,24 @@ class Transformer(nn.Module):
         self.norm = nn.RMSNorm(spec.d_model)
         self.readout = nn.Linear(spec.d_model, schema.n_classes)
 
-    def forward(self, tokens: Int[Tensor, "b n s"], read_at: Int[Tensor, " q"], mask: Mask) -> Float[Tensor, "b q c"]:
+    def forward(
+        self, tokens: Int[Tensor, "b n s"], read_at: Int[Tensor, " q"], layout: Layout
+    ) -> Float[Tensor, "b q c"]:
         """Class scores of every query.
 
         Args:
             tokens: Rows of the embedding table.
             read_at: The positions of the queries.
-            mask: Which positions may be attended to.
+            layout: Which positions may be attended to.
         """
         x = F.pad(self.table(tokens).flatten(2), (0, self.unused_width))
         if self.position is not None:
             x = x + self.position.weight[: x.shape[1]]
+        layout = replace(layout, rope=self.has_rope)
         blocks = list(self.blocks) * self.n_loops
         for block in blocks[:-1]:
-            x = block(x, mask)
-        scores: Tensor = self.readout(self.norm(blocks[-1](x, mask, keep=read_at)))
+            x = block(x, layout)
+        scores: Tensor = self.readout(self.norm(blocks[-1](x, layout, keep=read_at)))
         return scores
 
 

@@ -26,7 +26,9 @@ class ModelSpec(Spec):
     attention: str
     options: Config = Field(description="Every option of the attention.")
     encoding: Literal["fact", "flat"] = Field(default="fact", description="How examples become positions.")
-    position: Literal["none", "learned"] = Field(description="Position embedding.")
+    position: Literal["none", "learned", "rope"] = Field(
+        description="How positions are told apart: not, by a learned embedding, or by RoPE at every level."
+    )
     n_layers: int = Field(default=1, ge=1, description="Blocks, each with weights of its own.")
     n_loops: int = Field(default=1, ge=1, description="How often the stack of blocks is applied.")
     d_model: int = Field(default=64, ge=2, description="Width of the residual stream.")
@@ -40,9 +42,13 @@ class ModelSpec(Spec):
         return {"position": usual} | values
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> "ModelSpec":
+    def _attention_takes_it(self) -> "ModelSpec":
         if self.d_model % self.n_heads:
             raise ValueError(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
+        mechanism = ATTENTIONS.get(self.attention)
+        if self.position == "rope" and not mechanism.takes_rope:
+            raise ValueError(f"position must be none or learned for {self.attention}, got rope")
+        mechanism.check(self.d_model, mechanism.Options.model_validate(self.options))
         return self
 
     @property

@@ -159,7 +159,7 @@ class State:
         """Mean cross-entropy over the queries of the next step's batch."""
         examples = self.source.batch(self.step, self.cell.train.batch_size)
         batch = to_batch(examples, self.schema, self.cell.model.encoding, self.device)
-        logits = self.model(batch.tokens, batch.read_at, batch.mask)
+        logits = self.model(batch.tokens, batch.read_at, batch.layout)
         return F.cross_entropy(logits.flatten(0, 1), batch.answer.flatten())
 
     def advance(self) -> None:

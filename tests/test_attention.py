@@ -1,21 +1,25 @@
-"""The contract of every registered attention, and Nexus against a naive reference."""
+"""The contract of every registered attention, and what mechanisms owe to each other."""
 
-import math
-from collections.abc import Iterator
+import copy
 
 import pytest
 import torch
 from torch import Tensor
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, Mask
-from nexus_bench.attention.nexus import Nexus
+from nexus_bench.attention.base import ATTENTIONS, Attention, Layout, rotate
 from nexus_bench.spec import ModelSpec, TrainSpec
 from nexus_bench.task import TaskSpec
 
-B, H, N, E = 2, 3, 7, 5  # batch, heads, positions, width of a head
+B, H, N, E = 2, 3, 7, 6  # batch, heads, positions, width of a head
 D = H * E
-MASKS = [Mask(), Mask(causal=True), Mask(n_keys=4), Mask(causal=True, n_keys=5)]
-COMBINES = ("residual_norm", "residual", "norm", "none")
+LAYOUTS = [Layout(), Layout(causal=True), Layout(n_keys=4), Layout(causal=True, n_keys=5)]
+NESTED = [
+    {"order": 3, "inner": inner, "refine": refine, "share": share}
+    for inner in ("reproject", "direct")
+    for refine in ("q", "k", "qk")
+    for share in ("shared", "unshared")
+]
+CASES = [(name, {}) for name in ATTENTIONS.names()] + [("nexus", options) for options in NESTED]
 
 
 def make(name: str, **options: object) -> Attention:
@@ -30,27 +34,38 @@ def positions(*, requires_grad: bool = False) -> Tensor:
     return torch.randn(B, N, D, dtype=torch.float64, generator=generator).requires_grad_(requires_grad)
 
 
-@pytest.fixture(params=ATTENTIONS.names())
+@pytest.fixture(params=CASES, ids=lambda case: "-".join([case[0], *map(str, case[1].values())]))
 def attention(request: pytest.FixtureRequest) -> Attention:
-    return make(request.param)
+    name, options = request.param
+    return make(name, **options)
 
 
-@pytest.mark.parametrize("mask", MASKS, ids=str)
-def test_output_has_the_shape_of_the_input_and_gradients_are_finite(attention: Attention, mask: Mask) -> None:
-    x = positions(requires_grad=True)
-    out = attention(x, mask)
-    assert out.shape == (B, N, D)
+def with_rope(attention: Attention, layout: Layout) -> Layout:
+    return Layout(layout.causal, layout.n_keys, rope=attention.takes_rope)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_output_has_the_shape_of_the_input_and_gradients_are_finite(
+    attention: Attention, layout: Layout, dtype: torch.dtype
+) -> None:
+    attention = attention.to(dtype)
+    x = positions().to(dtype).requires_grad_()
+    out = attention(x, with_rope(attention, layout))
+    assert (out.shape, out.dtype) == ((B, N, D), dtype)
     out.square().sum().backward()
     assert x.grad is not None and x.grad.isfinite().all()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in attention.parameters())
 
 
-def test_future_position_cannot_change_past_output(attention: Attention) -> None:
+@pytest.mark.parametrize("n_keys", [None, 6])
+def test_future_position_cannot_change_past_output(attention: Attention, n_keys: int | None) -> None:
     x = positions()
     changed = x.clone()
     changed[:, 5] += 3.0
-    before, after = attention(x, Mask(causal=True)), attention(changed, Mask(causal=True))
-    assert torch.equal(before[:, :5], after[:, :5])
+    layout = with_rope(attention, Layout(causal=True, n_keys=n_keys))
+    before, after = attention(x, layout), attention(changed, layout)
+    torch.testing.assert_close(before[:, :5], after[:, :5], rtol=0, atol=0)
     assert not torch.allclose(before[:, 5:], after[:, 5:])
 
 
@@ -58,111 +73,129 @@ def test_position_that_is_no_key_changes_only_its_own_output(attention: Attentio
     x = positions()
     changed = x.clone()
     changed[:, 5] += 3.0
-    before, after = attention(x, Mask(n_keys=4)), attention(changed, Mask(n_keys=4))
+    before, after = attention(x, Layout(n_keys=4)), attention(changed, Layout(n_keys=4))
     others = [0, 1, 2, 3, 4, 6]
     torch.testing.assert_close(before[:, others], after[:, others], rtol=0, atol=1e-12)
     assert not torch.allclose(before[:, 5], after[:, 5])
 
 
-def test_without_a_mask_permuted_positions_give_permuted_outputs(attention: Attention) -> None:
+def test_only_positions_make_the_order_matter(attention: Attention) -> None:
     order = torch.tensor([3, 6, 0, 2, 5, 1, 4])
     x = positions()
-    torch.testing.assert_close(attention(x, Mask())[:, order], attention(x[:, order], Mask()), rtol=0, atol=1e-12)
+    torch.testing.assert_close(attention(x, Layout())[:, order], attention(x[:, order], Layout()), rtol=0, atol=1e-12)
+    if attention.takes_rope:
+        rope = Layout(rope=True)
+        assert not torch.allclose(attention(x, rope)[:, order], attention(x[:, order], rope), atol=1e-6)
 
 
-@pytest.mark.parametrize("mask", MASKS, ids=str)
-def test_nexus_of_order_1_is_standard_attention_bit_for_bit(mask: Mask) -> None:
-    standard, nexus = make("standard").float(), make("nexus", order=1).float()
-    nexus.load_state_dict(standard.state_dict())
-    x = positions().float()
-    assert torch.equal(standard(x, mask), nexus(x, mask))
+def test_rotary_positions_count_by_distance_alone(attention: Attention) -> None:
+    """Five positions, and the same five behind two that nobody attends to."""
+    if not attention.takes_rope:
+        pytest.skip("takes no rotary positions")
 
+    class Shifted(Layout):
+        def keys(self, x: Tensor) -> Tensor:
+            return x[..., 2:, :]
 
-def test_parameters_do_not_grow_with_order() -> None:
-    counts = {sum(p.numel() for p in make("nexus", order=order).parameters()) for order in (1, 2, 3, 4)}
-    assert counts == {4 * D * D}
-    assert counts == {sum(p.numel() for p in make("standard").parameters())}
-
-
-def naive(x: Tensor, module: Nexus, mask: Mask) -> Tensor:
-    """Nexus from its definition: loops over examples, heads and positions, one level after the other."""
-    w_q, w_k, w_v = module.projections.qkv.weight.split(D)
-    options = module.options
-
-    def passes(q_from: Tensor, k_from: Tensor, value_from: Tensor) -> Tensor:
-        rows = []
-        for i in range(N):
-            heads = []
-            for h in range(H):
-                part = slice(h * E, (h + 1) * E)
-                allowed = [
-                    j for j in range(N) if (not mask.causal or j <= i) and (mask.n_keys is None or j < mask.n_keys)
-                ]
-                query = w_q[part] @ q_from[i]
-                scores = torch.stack([query @ (w_k[part] @ k_from[j]) / math.sqrt(E) for j in allowed])
-                weights = scores.exp() / scores.exp().sum()
-                heads.append(
-                    sum(weight * (w_v[part] @ value_from[j]) for weight, j in zip(weights, allowed, strict=True))
-                )
-            rows.append(torch.cat(heads))  # type: ignore[arg-type]
-        return torch.stack(rows)
-
-    def joined(inner: Tensor, x_one: Tensor) -> Tensor:
-        z = inner + x_one if "residual" in options.combine else inner
-        if "norm" in options.combine:
-            z = z / (z.square().mean(dim=1, keepdim=True) + torch.finfo(z.dtype).eps).sqrt()
-        return z
-
-    outputs = []
-    for x_one in x:
-        z = x_one
-        for _ in range(options.order - 1):
-            q_from = z if "q" in options.refine else x_one
-            k_from = z if "k" in options.refine else x_one
-            z = joined(passes(q_from, k_from, x_one), x_one)
-        q_from = z if "q" in options.refine else x_one
-        k_from = z if "k" in options.refine else x_one
-        outputs.append(passes(q_from, k_from, x_one) @ module.projections.out.weight.T)
-    return torch.stack(outputs)
-
-
-def formulations() -> Iterator[dict[str, object]]:
-    for order in (1, 2, 3, 4):
-        yield {"order": order}
-    for combine in COMBINES:
-        for refine in ("q", "k", "qk"):
-            yield {"order": 3, "combine": combine, "refine": refine}
-
-
-@pytest.mark.parametrize("options", list(formulations()), ids=str)
-@pytest.mark.parametrize("mask", MASKS, ids=str)
-def test_nexus_agrees_with_the_naive_reference_in_values_and_gradients(options: dict[str, object], mask: Mask) -> None:
-    module = make("nexus", **options)
-    assert isinstance(module, Nexus)
-    weigh = torch.randn(B, N, D, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
-    found = []
-    for function in (lambda x: module(x, mask), lambda x: naive(x, module, mask)):
-        module.zero_grad()
-        x = positions(requires_grad=True)
-        out = function(x)
-        (out * weigh).sum().backward()
-        found.append([out.detach(), x.grad, *(p.grad.clone() for p in module.parameters() if p.grad is not None)])
-    assert len(found[0]) == len(found[1]) == 4
-    for fused, reference in zip(*found, strict=True):
-        torch.testing.assert_close(fused, reference, rtol=0, atol=1e-9)
-
-
-def test_every_order_computes_something_else() -> None:
     x = positions()
-    outputs = [make("nexus", order=order)(x, Mask()) for order in (1, 2, 3, 4)]
+    plain, shifted = attention(x[:, 2:], Layout(rope=True)), attention(x, Shifted(rope=True))
+    torch.testing.assert_close(shifted[:, 2:], plain, rtol=0, atol=1e-12)
+
+
+def test_turning_keeps_lengths_and_leaves_an_odd_channel() -> None:
+    x = positions().reshape(1, 1, -1, 9)
+    turned = rotate(x)
+    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
+    assert torch.equal(turned[..., 8], x[..., 8]) and torch.equal(turned[:, :, 0], x[:, :, 0])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_compiles_as_one_graph(attention: Attention, layout: Layout) -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(attention, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(positions(), layout), attention(positions(), layout), rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_models_stacked_by_vmap_equal_one_at_a_time(attention: Attention, layout: Layout) -> None:
+    modules = [copy.deepcopy(attention).float() for _ in range(3)]
+    for number, module in enumerate(modules):
+        for parameter in module.parameters():
+            parameter.data *= 1 + number / 4
+    weights, buffers = torch.func.stack_module_state(modules)
+    x = positions().float()
+
+    def loss(weight: dict[str, Tensor]) -> Tensor:
+        out: Tensor = torch.func.functional_call(modules[0], (weight, buffers), (x, layout))
+        return out.square().mean()
+
+    stacked, losses = torch.func.vmap(torch.func.grad_and_value(loss))(weights)
+    for number, module in enumerate(modules):
+        alone = module(x, layout).square().mean()
+        torch.testing.assert_close(losses[number], alone.detach(), rtol=0, atol=1e-6)
+        alone.backward()
+        for name, parameter in module.named_parameters():
+            torch.testing.assert_close(stacked[name][number], parameter.grad, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, Layout(rope=True)], ids=str)
+@pytest.mark.parametrize("inner", ["reproject", "direct"])
+@pytest.mark.parametrize("share", ["shared", "unshared"])
+def test_nexus_of_order_1_is_standard_attention_bit_for_bit(layout: Layout, inner: str, share: str) -> None:
+    standard, nexus = make("standard").float(), make("nexus", order=1, inner=inner, share=share).float()
+    assert nexus.state_dict().keys() == standard.state_dict().keys()
+    assert all(torch.equal(weight, standard.state_dict()[name]) for name, weight in nexus.state_dict().items())
+    x = positions().float()
+    assert torch.equal(standard(x, layout), nexus(x, layout))
+
+
+def test_diffusion_to_the_first_power_without_teleport_is_standard_attention() -> None:
+    x = positions().float()
+    diffusion = make("diffusion", powers=1, alpha=0.0).float()
+    assert torch.equal(make("standard").float()(x, Layout()), diffusion(x, Layout()))
+
+
+@pytest.mark.parametrize("inner", ["reproject", "direct"])
+def test_shared_parameters_do_not_grow_with_order(inner: str) -> None:
+    counts = {n_parameters("nexus", order=order, inner=inner) for order in (1, 2, 3, 4)}
+    assert counts == {4 * D * D} == {n_parameters("standard")}
+
+
+@pytest.mark.parametrize(
+    "refine, inner, matrices", [("qk", "reproject", 22), ("q", "reproject", 10), ("qk", "direct", 16)]
+)
+def test_unshared_parameters_are_those_of_the_whole_tree(refine: str, inner: str, matrices: int) -> None:
+    assert n_parameters("nexus", order=3, share="unshared", refine=refine, inner=inner) == matrices * D * D
+
+
+def test_unshared_with_equal_weights_everywhere_is_shared() -> None:
+    shared, unshared = make("nexus", order=3), make("nexus", order=3, share="unshared")
+    with torch.no_grad():
+        unshared.out.weight.copy_(shared.out.weight)
+        for name, weight in unshared.named_parameters():
+            if name.endswith("packed.weight"):
+                weight.copy_(shared.projections.packed.weight)
+    torch.testing.assert_close(unshared(positions(), Layout()), shared(positions(), Layout()), rtol=0, atol=1e-12)
+
+
+def n_parameters(name: str, **options: object) -> int:
+    return sum(p.numel() for p in make(name, **options).parameters())
+
+
+def test_every_formulation_computes_something_else() -> None:
+    x = positions()
+    formulations = [{"order": 1}, {"order": 2}, {"order": 3, "combine": "none"}, {"order": 3, "combine": "norm"}]
+    outputs = [make("nexus", **options)(x, Layout()) for options in [*formulations, *NESTED]]
+    outputs += [make(name)(x, Layout()) for name in ("strassen", "two_simplicial", "diffusion")]
     for i, first in enumerate(outputs):
         for second in outputs[i + 1 :]:
             assert (first - second).abs().max() > 1e-4
 
 
 def test_mask_as_a_matrix_is_the_stated_one() -> None:
-    assert Mask(causal=True, n_keys=2).allowed(3).tolist() == [[True, False], [True, True], [True, True]]
-    assert Mask().allowed(2).tolist() == [[True, True], [True, True]]
+    assert Layout(causal=True, n_keys=2).allowed(3).tolist() == [[True, False], [True, True], [True, True]]
+    assert Layout().allowed(2).tolist() == [[True, True], [True, True]]
 
 
 def test_options_have_defaults_and_names_of_their_own(attention: Attention) -> None:

@@ -19,7 +19,7 @@ def build(task: Generator, **entry: object) -> tuple[Transformer, ModelSpec]:
 
 def scores(model: Transformer, examples: Examples, task: Generator, spec: ModelSpec) -> torch.Tensor:
     batch = to_batch(examples, task.schema, spec.encoding, CPU)
-    out: torch.Tensor = model(batch.tokens, batch.read_at, batch.mask)
+    out: torch.Tensor = model(batch.tokens, batch.read_at, batch.layout)
     return out.detach()
 
 

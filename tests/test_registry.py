@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nexus_bench import config
-from nexus_bench.attention.base import Mask
+from nexus_bench.attention.base import Layout
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Role, Schema
 from nexus_bench.model import build_model
@@ -68,13 +68,13 @@ def test_a_forward_of_the_wrong_shape_is_named(small_task: Generator) -> None:
     model = build_model(make_model({"attention": "standard"}, where="x"), small_task.schema, seq_len=9, seed=0)
     attention = model.blocks[0].attention
 
-    def shorter(x: Tensor, mask: Mask) -> Tensor:
+    def shorter(x: Tensor, layout: Layout) -> Tensor:
         return x[:, :1]
 
     attention.forward = shorter
     message = re.escape("attention 'standard' must return the shape of its input, (2, 9, 64), got (2, 1, 64)")
     with pytest.raises(ConfigError, match=message):
-        model(torch.zeros(2, 9, 2, dtype=torch.int64), torch.tensor([8]), Mask())
+        model(torch.zeros(2, 9, 2, dtype=torch.int64), torch.tensor([8]), Layout())
 
 
 def test_a_width_below_the_roles_of_a_fact_is_refused(small_task: Generator) -> None:

@@ -1,7 +1,7 @@
 """The contract of an attention mechanism, and the pieces that mechanisms share.
 
 Axis letters: b batch, n positions, k positions that may be attended to, h heads, d width of the model,
-e width of a head.
+e width of a head's queries and keys, f width of its values.
 """
 
 from abc import ABC, abstractmethod
@@ -25,18 +25,20 @@ class AttentionOptions(BaseModel):
 
 
 @dataclass(frozen=True)
-class Mask:
-    """Which positions may be attended to; the same at every level of a nested attention.
+class Layout:
+    """How positions stand to each other; the same at every level of a nested attention.
 
     Attributes:
         causal: A position attends to itself and to those before it.
         n_keys: Only the first n_keys positions are attended to; None means all.
+        rope: Queries and keys are turned by their position before each comparison (RoPE).
     """
 
     causal: bool = False
     n_keys: int | None = None
+    rope: bool = False
 
-    def keys(self, x: Float[Tensor, "b *h n d"]) -> Float[Tensor, "b *h k d"]:
+    def keys(self, x: Float[Tensor, "b *h n e"]) -> Float[Tensor, "b *h k e"]:
         """The positions of x that may be attended to at all; use it on keys and on values."""
         return x if self.n_keys is None else x[..., : self.n_keys, :]
 
@@ -44,6 +46,10 @@ class Mask:
         """The whole mask as a matrix, for mechanisms that need one: True where row may attend to column."""
         full = torch.ones(n, n, dtype=torch.bool, device=device)
         return (full.tril() if self.causal else full)[:, : self.n_keys]
+
+    def turned(self, x: Float[Tensor, "b h n e"]) -> Float[Tensor, "b h n e"]:
+        """Queries or keys of the positions from the first on, ready to be compared: turned if `rope`."""
+        return rotate(x) if self.rope else x
 
 
 OptionsT = TypeVar("OptionsT", bound=AttentionOptions)
@@ -64,6 +70,7 @@ class Attention(nn.Module, ABC, Generic[OptionsT]):
     name: ClassVar[str]
     version: ClassVar[int]  # raised by hand when the same options compute something else
     Options: ClassVar[type[AttentionOptions]] = AttentionOptions
+    takes_rope: ClassVar[bool] = True  # False where turned queries and keys would not be a function of distance
 
     def __init__(self, d_model: int, n_heads: int, options: OptionsT) -> None:
         super().__init__()
@@ -71,53 +78,96 @@ class Attention(nn.Module, ABC, Generic[OptionsT]):
         self.n_heads = n_heads
         self.options = options
 
+    @classmethod
+    def check(cls, d_model: int, options: OptionsT) -> None:
+        """Refuse, before anything is built, what the options alone do not show.
+
+        Raises:
+            ValueError: Says which option, what is allowed at this width, and what was given.
+        """
+
     @abstractmethod
-    def forward(self, x: Float[Tensor, "b n d"], mask: Mask) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
         """Mix the positions of x, which the block has normalised; the block adds the residual."""
 
 
 class PackedProjections(nn.Module):
-    """W_Q, W_K and W_V as one matrix, and W_O, without biases.
+    """The input projections of a mechanism as one matrix, without biases.
 
-    Every mechanism that projects like standard attention uses it, so that equal seeds give equal weights
-    whatever the mechanism, and comparisons are paired.
+    Every mechanism that projects like standard attention packs `qkv`, and makes its output projection next, so that
+    equal seeds give equal weights whatever the mechanism, and comparisons are paired.
+
+    Args:
+        d_model: Width of the positions, and of each projection.
+        n_heads: Heads.
+        letters: One a projection, such as `qkv`.
     """
 
-    def __init__(self, d_model: int, n_heads: int) -> None:
+    def __init__(self, d_model: int, n_heads: int, letters: str = "qkv") -> None:
         super().__init__()
         self.n_heads = n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model, bias=False)
-        self.out = nn.Linear(d_model, d_model, bias=False)
+        self.letters = letters
+        self.packed = nn.Linear(d_model, len(letters) * d_model, bias=False)
 
     def project(self, x: Float[Tensor, "b n d"], which: str) -> list[Float[Tensor, "b h n e"]]:
         """Project to some of queries, keys and values, split into heads.
 
         Args:
             x: What to project.
-            which: Adjacent letters of `qkv`, such as `q` or `qk`.
+            which: Adjacent letters, such as `q` or `qk`.
 
         Returns:
             One tensor a letter.
         """
         d = x.shape[-1]
-        first = "qkv".index(which)
-        packed = F.linear(x, self.qkv.weight[first * d : (first + len(which)) * d])
-        return [
-            part.reshape(*part.shape[:2], self.n_heads, -1).transpose(1, 2) for part in packed.chunk(len(which), dim=-1)
-        ]
+        first = self.letters.index(which)
+        projected = F.linear(x, self.packed.weight[first * d : (first + len(which)) * d])
+        return [split_heads(part, self.n_heads) for part in projected.chunk(len(which), dim=-1)]
+
+
+def split_heads(x: Float[Tensor, "b n d"], n_heads: int) -> Float[Tensor, "b h n e"]:
+    """Cut the width into heads."""
+    return x.reshape(*x.shape[:2], n_heads, -1).transpose(1, 2)
+
+
+def merge_heads(x: Float[Tensor, "b h n e"]) -> Float[Tensor, "b n d"]:
+    """Lay the heads side by side again."""
+    return x.transpose(1, 2).flatten(2)
 
 
 def attend(
-    q: Float[Tensor, "b h n e"], k: Float[Tensor, "b h n e"], v: Float[Tensor, "b h n e"], mask: Mask
-) -> Float[Tensor, "b n d"]:
-    """One attention pass, A(Q, K) V = softmax(Q K^T / sqrt(e) + M) V per head, heads merged."""
-    if mask.causal and mask.n_keys is not None:
-        mixed = F.scaled_dot_product_attention(
-            q, mask.keys(k), mask.keys(v), attn_mask=mask.allowed(q.shape[-2], device=q.device)
-        )
-    else:
-        mixed = F.scaled_dot_product_attention(q, mask.keys(k), mask.keys(v), is_causal=mask.causal)
-    return mixed.transpose(1, 2).flatten(2)  # b n d
+    q: Float[Tensor, "b h n e"], k: Float[Tensor, "b h n e"], v: Float[Tensor, "b h n f"], layout: Layout
+) -> Float[Tensor, "b h n f"]:
+    """One attention pass, A(Q, K) V = softmax(Q K^T / sqrt(e) + M) V per head.
+
+    It runs on fused kernels: no matrix of n x n scores is kept, and memory is linear in n. Rotary positions are applied
+    here, hence at every level of a nest.
+
+    Source: Vaswani et al. 2017, section 3.2.1.
+    """
+    q, k, v = layout.turned(q), layout.keys(layout.turned(k)), layout.keys(v)
+    n_keys = k.shape[-2]
+    if layout.causal and n_keys < q.shape[-2]:  # the later positions see every key
+        first = F.scaled_dot_product_attention(q[..., :n_keys, :], k, v, is_causal=True)
+        return torch.cat([first, F.scaled_dot_product_attention(q[..., n_keys:, :], k, v)], dim=-2)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=layout.causal)
+
+
+def rotate(x: Float[Tensor, "b h n e"]) -> Float[Tensor, "b h n e"]:
+    """Turn pairs of channels (c, c + e/2) by angles position / 10000^(2c/e); an odd last channel stays.
+
+    The product of a turned query and a turned key depends on the distance of their positions alone.
+
+    Source: Su et al. 2021, "RoFormer" (arXiv 2104.09864), section 3.2.2.
+    """
+    half = x.shape[-1] // 2
+    at_least_float = torch.promote_types(x.dtype, torch.float32)  # bfloat16 cannot tell late positions apart
+    channel = torch.arange(half, dtype=at_least_float, device=x.device)
+    position = torch.arange(x.shape[-2], dtype=at_least_float, device=x.device)
+    angle = position[:, None] * 10000.0 ** (-channel / max(half, 1))
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    return torch.cat([a * cos - b * sin, a * sin + b * cos, rest], dim=-1)
 
 
 ATTENTIONS: Registry[type[Attention[Any]]] = Registry(

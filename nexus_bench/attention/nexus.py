@@ -4,11 +4,20 @@ from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Mask, PackedProjections, attend
+from nexus_bench.attention.base import (
+    ATTENTIONS,
+    Attention,
+    AttentionOptions,
+    Layout,
+    PackedProjections,
+    attend,
+    merge_heads,
+)
 
+MAX_PARAMETERS = 2**24  # of one layer: `unshared` doubles with every order
 Combine = Literal["residual_norm", "residual", "norm", "none"]
 
 
@@ -17,30 +26,48 @@ class NexusOptions(AttentionOptions):
 
     always_named = ("order", "refine")
 
-    order: int = Field(default=2, ge=1, description="Nesting: 1 is standard attention, each further order one pass.")
-    inner: Literal["reproject"] = Field(
-        default="reproject", description="The inner output is a representation, projected to queries and keys again."
+    order: int = Field(default=2, ge=1, description="Nesting: 1 is standard attention, each further order one level.")
+    inner: Literal["reproject", "direct"] = Field(
+        default="reproject",
+        description="The inner output is projected to queries and keys again, or is the queries and keys itself.",
     )
-    combine: Combine = Field(default="residual_norm", description="How the inner output meets the layer's input.")
+    combine: Combine = Field(default="residual_norm", description="How the inner output meets what it refines.")
     refine: Literal["q", "k", "qk"] = Field(default="qk", description="Which side is made from the inner output.")
-    share: Literal["shared"] = Field(default="shared", description="Every level reuses W_Q, W_K and W_V.")
+    share: Literal["shared", "unshared"] = Field(
+        default="shared", description="Every level reuses W_Q, W_K and W_V, or has its own, for q and for k."
+    )
+
+    @property
+    def n_passes(self) -> int:
+        """Attention passes of one forward pass; `direct` with `qk` counts the pass that serves both once."""
+        return int(2**self.order) - 1 if self.share == "unshared" and self.refine == "qk" else self.order
 
 
 @ATTENTIONS.register
 class Nexus(Attention[NexusOptions]):
-    """Attention of order m: m passes with one set of weights.
+    """Attention of order m.
 
-    With X the layer's normalised input and V = X W_V,
+    With X the layer's normalised input and A(Q, K) = softmax(Q K^T / sqrt(d_head) + M):
+
+    `inner: reproject`, the inner output is a representation, projected again (V = X W_V):
 
         Z_0 = X
         Z_i = combine(A(Z_{i-1} W_Q, Z_{i-1} W_K) V, X)        for i = 1..m-1
         output = A(Z_{m-1} W_Q, Z_{m-1} W_K) V W_O
 
-    where the side that `refine` leaves out keeps X at every level. The mask holds at every level: otherwise
-    later positions would leak in through the keys.
+    `inner: direct`, the inner outputs are the queries and keys, and what they mix are those of order 1:
 
-    Source: "Nexus: Higher-Order Attention Mechanisms in Transformers", arXiv 2512.03377, with shared weights.
-    `combine: none` is the literal reading.
+        Q_1, K_1 = X W_Q, X W_K
+        Q_i, K_i = combine(A(Q_{i-1}, K_{i-1}) Q_1, Q_1), combine(A(Q_{i-1}, K_{i-1}) K_1, K_1)
+        output = A(Q_m, K_m) V W_O
+
+    The side that `refine` leaves out stays that of order 1. With `share: unshared` the recursion is the full one, and
+    every attention in it has weights of its own (`Nest`); `refine: qk` then takes 2^m - 1 passes instead of m. The mask
+    and rotary positions hold at every level: otherwise later positions would leak in through the keys.
+
+    Source: "Nexus: Higher-Order Attention Mechanisms in Transformers", arXiv 2512.03377; its Nexus-QK-Shared is
+    `shared`, its Nexus-QK `unshared`. The norm is an RMS norm without parameters; `combine: none` is the literal
+    reading.
     """
 
     name = "nexus"
@@ -49,24 +76,107 @@ class Nexus(Attention[NexusOptions]):
 
     def __init__(self, d_model: int, n_heads: int, options: NexusOptions) -> None:
         super().__init__(d_model, n_heads, options)
-        self.projections = PackedProjections(d_model, n_heads)
+        if options.share == "unshared" and options.order > 1:
+            self.check(d_model, options)
+            self.nest = Nest(d_model, n_heads, options, options.order)
+        else:
+            self.projections = PackedProjections(d_model, n_heads)
+        self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], mask: Mask) -> Float[Tensor, "b n d"]:
-        """One pass an order; what does not change between levels is projected once."""
+    @classmethod
+    def check(cls, d_model: int, options: NexusOptions) -> None:
+        """Refuse a tree of unshared weights that is too large.
+
+        Raises:
+            ValueError: A layer would have more than MAX_PARAMETERS parameters; says the largest order that fits.
+        """
+        if options.share == "shared":
+            return
+        fits = [o for o in range(1, 25) if _tree_parameters(d_model, options, o) <= MAX_PARAMETERS]
+        if options.order not in fits:
+            raise ValueError(
+                f"order must be 1 to {max(fits, default=0)} with share unshared, inner {options.inner}, refine "
+                f"{options.refine} and d_model {d_model} (at most {MAX_PARAMETERS:,} parameters a layer), "
+                f"got {options.order}"
+            )
+
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+        """Level after level, the innermost first."""
+        if self.options.share == "unshared" and self.options.order > 1:
+            inner, _ = self.nest(x, layout)
+        elif self.options.inner == "direct":
+            inner = self._direct(x, layout)
+        else:
+            inner = self._reproject(x, layout)
+        mixed: Tensor = self.out(merge_heads(inner))
+        return mixed
+
+    def _reproject(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b h n e"]:
+        """What does not change between levels is projected once."""
         q, k, v = self.projections.project(x, "qkv")
         for _ in range(self.options.order - 1):
-            z = combine(attend(q, k, v, mask), x, self.options.combine)
+            z = combine(merge_heads(attend(q, k, v, layout)), x, self.options.combine)
             if self.options.refine == "qk":
                 q, k = self.projections.project(z, "qk")
             elif self.options.refine == "q":
                 (q,) = self.projections.project(z, "q")
             else:
                 (k,) = self.projections.project(z, "k")
-        mixed: Tensor = self.projections.out(attend(q, k, v, mask))
-        return mixed
+        return attend(q, k, v, layout)
+
+    def _direct(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b h n e"]:
+        first_q, first_k, v = self.projections.project(x, "qkv")
+        q, k = first_q, first_k
+        for _ in range(self.options.order - 1):
+            new_q = attend(q, k, first_q, layout) if "q" in self.options.refine else None
+            new_k = attend(q, k, first_k, layout) if "k" in self.options.refine else None
+            q = q if new_q is None else combine(new_q, first_q, self.options.combine)
+            k = k if new_k is None else combine(new_k, first_k, self.options.combine)
+        return attend(q, k, v, layout)
 
 
-def combine(inner: Float[Tensor, "b n d"], x: Float[Tensor, "b n d"], how: Combine) -> Float[Tensor, "b n d"]:
-    """Join the inner attention's output with the layer's input; the norm is an RMS norm without parameters."""
-    joined = inner + x if how in ("residual", "residual_norm") else inner
+class Nest(nn.Module):
+    """One attention of the full recursion, with its own weights; inside, one of the next lower order a refined side.
+
+    Its output of order m is A(Q, K) V with V = X W_V. A refined side is combine(inner output, X) W for
+    `inner: reproject`; for `inner: direct` it is combine(inner output, X W_V of that inner attention) itself.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, options: NexusOptions, order: int) -> None:
+        super().__init__()
+        self.options = options
+        refined = options.refine if order > 1 else ""
+        self.given = "".join(side for side in "qk" if side in refined and options.inner == "direct")  # need no weights
+        letters = "".join(letter for letter in "qkv" if letter not in self.given)
+        self.projections = PackedProjections(d_model, n_heads, letters)
+        self.inner = nn.ModuleDict({side: Nest(d_model, n_heads, options, order - 1) for side in refined})
+
+    def forward(
+        self, x: Float[Tensor, "b n d"], layout: Layout
+    ) -> tuple[Float[Tensor, "b h n e"], Float[Tensor, "b h n e"]]:
+        """The output, and the values it mixes."""
+        plain = [letter for letter in self.projections.letters if letter not in self.inner]
+        sides = {letter: self.projections.project(x, letter)[0] for letter in plain}
+        for side, nest in self.inner.items():
+            inner, values = nest(x, layout)
+            if side in self.given:
+                sides[side] = combine(inner, values, self.options.combine)
+            else:
+                z = combine(merge_heads(inner), x, self.options.combine)
+                (sides[side],) = self.projections.project(z, side)
+        return attend(sides["q"], sides["k"], sides["v"], layout), sides["v"]
+
+
+def combine(inner: Float[Tensor, "*b n w"], base: Float[Tensor, "*b n w"], how: Combine) -> Float[Tensor, "*b n w"]:
+    """Join an inner attention's output with what it refines; the norm, over the last axis, is an RMS norm."""
+    joined = inner + base if how in ("residual", "residual_norm") else inner
     return F.rms_norm(joined, joined.shape[-1:]) if how in ("norm", "residual_norm") else joined
+
+
+def _tree_parameters(d_model: int, options: NexusOptions, order: int) -> int:
+    """Of a layer with unshared weights; what `direct` refines needs no matrix."""
+    n_refined = len(options.refine)
+    n_attentions = sum(n_refined**level for level in range(order))
+    n_innermost = n_refined ** (order - 1)
+    n_given = (n_attentions - n_innermost) * n_refined if options.inner == "direct" else 0
+    return int(3 * n_attentions - n_given + 1) * d_model * d_model

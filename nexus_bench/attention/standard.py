@@ -1,9 +1,17 @@
 """Standard multi-head softmax attention."""
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Mask, PackedProjections, attend
+from nexus_bench.attention.base import (
+    ATTENTIONS,
+    Attention,
+    AttentionOptions,
+    Layout,
+    PackedProjections,
+    attend,
+    merge_heads,
+)
 
 
 @ATTENTIONS.register
@@ -19,9 +27,10 @@ class Standard(Attention[AttentionOptions]):
     def __init__(self, d_model: int, n_heads: int, options: AttentionOptions) -> None:
         super().__init__(d_model, n_heads, options)
         self.projections = PackedProjections(d_model, n_heads)
+        self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], mask: Mask) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
-        mixed: Tensor = self.projections.out(attend(q, k, v, mask))
+        mixed: Tensor = self.out(merge_heads(attend(q, k, v, layout)))
         return mixed

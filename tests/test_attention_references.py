@@ -1,0 +1,58 @@
+"""Every mechanism against its definition written out, in values and in every gradient."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from nexus_bench.attention.base import ATTENTIONS, Layout
+from tests.naive import naive
+
+B, H, E = 2, 3, 11
+D = H * E
+LAYOUTS = [
+    Layout(causal=causal, n_keys=n_keys, rope=rope)
+    for causal, n_keys in ((False, None), (True, None), (False, 3), (True, 3))
+    for rope in (False, True)
+]
+
+
+def formulations() -> Iterator[tuple[str, dict[str, object]]]:
+    for name in ATTENTIONS.names():
+        yield name, {}
+    for order in (1, 2, 4):
+        yield "nexus", {"order": order}
+    for inner in ("reproject", "direct"):
+        for combine in ("residual_norm", "residual", "norm", "none"):
+            for refine in ("q", "k", "qk"):
+                for share in ("shared", "unshared"):
+                    yield "nexus", {"order": 3, "inner": inner, "combine": combine, "refine": refine, "share": share}
+    yield "diffusion", {"powers": 5, "alpha": 0.4}
+
+
+@pytest.mark.parametrize(
+    "case", list(formulations()), ids=lambda case: "-".join(map(str, (case[0], *case[1].values())))
+)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("n", [5, 7])
+def test_agrees_with_the_naive_reference(case: tuple[str, dict[str, object]], layout: Layout, n: int) -> None:
+    name, options = case
+    mechanism = ATTENTIONS.get(name)
+    if layout.rope and not mechanism.takes_rope:
+        pytest.skip("takes no rotary positions")
+    generator = torch.Generator().manual_seed(5)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(11)
+        module = mechanism(D, H, mechanism.Options.model_validate(options)).double()
+    weigh = torch.randn(B, n, D, dtype=torch.float64, generator=generator)
+    start = torch.randn(B, n, D, dtype=torch.float64, generator=generator)
+    found = []
+    for function in (module, lambda x, layout: naive(module, x, layout)):
+        module.zero_grad()
+        x = start.clone().requires_grad_()
+        out = function(x, layout)
+        (out * weigh).sum().backward()
+        found.append([out.detach(), x.grad, *(p.grad.clone() for p in module.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1]) == 2 + len(list(module.parameters()))
+    for fused, reference in zip(*found, strict=True):
+        torch.testing.assert_close(fused, reference, rtol=0, atol=1e-9)

@@ -4,17 +4,24 @@ Axis letters: b graphs, n positions, s slots of a position, d width of the model
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import ATTENTIONS, Layout
+from nexus_bench.attention.base import ATTENTIONS, Attention, Layout
 from nexus_bench.encodings import n_slots, table_size
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Schema
 from nexus_bench.spec import ModelSpec
+
+
+def build_attention(spec: ModelSpec) -> Attention[Any]:
+    """The attention of one block."""
+    mechanism = ATTENTIONS.get(spec.attention)
+    return mechanism(spec.d_model, spec.n_heads, mechanism.Options.model_validate(spec.options))
 
 
 class Block(nn.Module):
@@ -22,10 +29,8 @@ class Block(nn.Module):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        mechanism = ATTENTIONS.get(spec.attention)
-        options = mechanism.Options.model_validate(spec.options)
         self.attention_norm = nn.RMSNorm(spec.d_model)
-        self.attention = mechanism(spec.d_model, spec.n_heads, options)
+        self.attention = build_attention(spec)
         self.mlp_norm = nn.RMSNorm(spec.d_model)
         self.mlp = nn.Sequential(
             nn.Linear(spec.d_model, spec.mlp_ratio * spec.d_model),

@@ -52,11 +52,16 @@ class ModelSpec(Spec):
         return self
 
     @property
+    def attention_label(self) -> str:
+        """The attention in a few words: its name, and whatever is not the default."""
+        usual = ATTENTIONS.get(self.attention).Options()
+        named = [f"{k} {v}" for k, v in self.options.items() if k in usual.always_named or v != getattr(usual, k)]
+        return ", ".join([self.attention, *named])
+
+    @property
     def label(self) -> str:
         """The model in a few words: the attention, and whatever is not the default."""
-        options = ATTENTIONS.get(self.attention).Options()
-        parts = [self.attention]
-        parts += [f"{k} {v}" for k, v in self.options.items() if k in options.always_named or v != getattr(options, k)]
+        parts = [self.attention_label]
         for name, field in ModelSpec.model_fields.items():
             value = getattr(self, name)
             if not field.is_required() and value != field.default:

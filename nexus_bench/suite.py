@@ -121,15 +121,16 @@ def make_suite(config: Config, *, where: str) -> Suite:
     tasks = [
         make_task(point, where=where)
         for entry in _entries(config, "tasks", where)
-        for point in _grid(entry, where, whole=("hops", "hop_ood"))
+        for point in grid_points(entry, where, whole=("hops", "hop_ood"))
     ]
     models = [
         make_model(point, where=where)
         for entry in _entries(config, "models", where)
-        for point in _grid(common | entry, where)
+        for point in grid_points(common | entry, where)
     ]
     recipes = [
-        validate(TrainSpec, point, where=f"{where}: train") for point in _grid(_section(config, "train", where), where)
+        validate(TrainSpec, point, where=f"{where}: train")
+        for point in grid_points(_section(config, "train", where), where)
     ]
     name = check_name(config["suite"], what=f"{where}: suite")
     cells = tuple(
@@ -175,7 +176,7 @@ def _keys(entry: Config, kind: str, keys_of: Callable[[str], Keys]) -> set[str]:
     return {key for name in (names if isinstance(names, list) else [names]) for key in keys_of(str(name)).all}
 
 
-def _grid(entry: Config, where: str, whole: tuple[str, ...] = ()) -> list[Config]:
+def grid_points(entry: Config, where: str, whole: tuple[str, ...] = ()) -> list[Config]:
     """Every combination of the values that are lists, except those in `whole`."""
     axes = [v if isinstance(v, list) and k not in whole else [v] for k, v in entry.items()]
     for key, axis in zip(entry, axes, strict=True):

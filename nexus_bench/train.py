@@ -16,9 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
+from nexus_bench.costs import count_flops
 from nexus_bench.data.splits import VAL, HeldOut
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.evaluate import HopScore, score, to_batch
@@ -224,8 +223,4 @@ def _stays_solved(curve: list[Point], recipe: TrainSpec) -> bool:
 
 
 def _flops_per_step(state: State) -> int:
-    """Counted on the unfused attention, so that the figure is the same on every device."""
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        state.loss().backward()  # type: ignore[no-untyped-call]
-    flops: int = counter.get_total_flops()
-    return flops
+    return count_flops(lambda: state.loss().backward())[0]  # type: ignore[no-untyped-call]

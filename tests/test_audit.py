@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nexus_bench.audit import audit, hide_a_fact, one_query_a_graph
-from nexus_bench.bench import entry_for_hops
+from nexus_bench.bench.generators import entry_for_hops
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.generators.pointer_chase import PointerChase, PointerChaseParams
 from nexus_bench.learned import facts_only, symbol_counts

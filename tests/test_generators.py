@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nexus_bench.bench import entry_for_hops
+from nexus_bench.bench.generators import entry_for_hops
 from nexus_bench.config import bundled
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator

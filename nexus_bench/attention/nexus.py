@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from nexus_bench.attention.base import (
     merge_heads,
 )
 
-MAX_PARAMETERS = 2**24  # of one layer: `unshared` doubles with every order
+MAX_PARAMETERS = 2**26  # of one layer: `unshared` doubles with every order
 Combine = Literal["residual_norm", "residual", "norm", "none"]
 
 
@@ -127,11 +128,15 @@ class Nexus(Attention[NexusOptions]):
     def _direct(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b h n e"]:
         first_q, first_k, v = self.projections.project(x, "qkv")
         q, k = first_q, first_k
+        how = self.options.combine
         for _ in range(self.options.order - 1):
-            new_q = attend(q, k, first_q, layout) if "q" in self.options.refine else None
-            new_k = attend(q, k, first_k, layout) if "k" in self.options.refine else None
-            q = q if new_q is None else combine(new_q, first_q, self.options.combine)
-            k = k if new_k is None else combine(new_k, first_k, self.options.combine)
+            if self.options.refine == "qk":
+                new_q, new_k = _attend_both(q, k, first_q, first_k, layout)
+                q, k = (combine(new, first, how) for new, first in ((new_q, first_q), (new_k, first_k)))
+            elif self.options.refine == "q":
+                q = combine(attend(q, k, first_q, layout), first_q, how)
+            else:
+                k = combine(attend(q, k, first_k, layout), first_k, how)
         return attend(q, k, v, layout)
 
 
@@ -165,6 +170,17 @@ class Nest(nn.Module):
                 z = combine(merge_heads(inner), x, self.options.combine)
                 (sides[side],) = self.projections.project(z, side)
         return attend(sides["q"], sides["k"], sides["v"], layout), sides["v"]
+
+
+def _attend_both(q: Tensor, k: Tensor, first_q: Tensor, first_k: Tensor, layout: Layout) -> tuple[Tensor, ...]:
+    """A(Q, K) times Q_1 and times K_1.
+
+    In one pass with the two side by side where fused kernels take values wider than queries, which is on a GPU; on a
+    CPU that would keep the n x n matrix.
+    """
+    if q.is_cuda:
+        return attend(q, k, torch.cat([first_q, first_k], dim=-1), layout).chunk(2, dim=-1)
+    return attend(q, k, first_q, layout), attend(q, k, first_k, layout)
 
 
 def combine(inner: Float[Tensor, "*b n w"], base: Float[Tensor, "*b n w"], how: Combine) -> Float[Tensor, "*b n w"]:

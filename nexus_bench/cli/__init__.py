@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nexus_bench import __version__
-from nexus_bench.cli import data, language, training
+from nexus_bench.cli import bench, data, language, training
 from nexus_bench.errors import NexusBenchError, UsageError
 
 app = typer.Typer(
@@ -74,10 +74,11 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 for command in _COMMANDS:
     app.command()(command)
 app.command(name="list")(training.list_)
-bench = typer.Typer(help="Measure speed.", rich_markup_mode=None)
-bench.callback(invoke_without_command=True)(data.bench)
-bench.command(name="gen")(data.bench_gen)
-app.add_typer(bench, name="bench")
+timing = typer.Typer(help="Measure speed.", rich_markup_mode=None)
+timing.callback(invoke_without_command=True)(bench.bench)
+timing.command(name="gen")(bench.bench_gen)
+timing.command(name="attention")(bench.bench_attention)
+app.add_typer(timing, name="bench")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -110,35 +110,6 @@ def audit(
         )
 
 
-def bench(context: typer.Context) -> None:
-    """Measure speed."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
-def bench_gen(
-    tasks: Annotated[Optional[list[str]], typer.Argument(help="Task families; default all.")] = None,
-    hops: Annotated[str, typer.Option(help="Hop counts, each timed alone.")] = "3,6",
-    seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each.")] = 1.0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Time the generators: one process, one core, the check against reserved worlds in, the disk apart."""
-    from nexus_bench.bench import bench_generators
-    from nexus_bench.cli.progress import progress
-    from nexus_bench.cli.tables import print_table, rate_table
-    from nexus_bench.generators.base import GENERATORS
-
-    asked = tuple(hops_of(hops) or ())
-    names = tuple(tasks or GENERATORS.names())
-    with progress("timing", len(names) * len(asked), quiet=quiet) as advance:
-        rates = bench_generators(names, asked, seconds=seconds, on_rate=lambda rate: advance(1))
-    if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "rates": [rate._asdict() for rate in rates]}))
-    else:
-        print_table(rate_table(rates))
-
-
 def show(
     task: Annotated[str, typer.Argument(help="Task family.")],
     hops: Hops = None,

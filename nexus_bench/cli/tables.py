@@ -1,10 +1,15 @@
 """Tables on stdout."""
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
 
 from nexus_bench.audit import Audited
-from nexus_bench.bench import Rate
+from nexus_bench.bench.generators import Rate
+
+if TYPE_CHECKING:  # it would import PyTorch
+    from nexus_bench.bench.attention import Measured
 
 
 def print_table(table: Table) -> None:
@@ -53,5 +58,26 @@ def rate_table(rates: list[Rate]) -> Table:
             str(rate.n_queries),
             f"{rate.examples_per_second:,.0f}",
             f"{rate.texts_per_second:,.0f}",
+        )
+    return table
+
+
+def attention_table(rows: "list[Measured]") -> Table:
+    """A row a length and mechanism."""
+    table = Table(title="attention modules; the ratios are to the first of each length", title_justify="left")
+    for name in ("n", "attention", "forward ms", "backward ms", "peak MiB", "GFLOP fwd", "GFLOP bwd", "fwd", "both"):
+        table.add_column(name, justify="left" if name == "attention" else "right")
+    for i, row in enumerate(rows):
+        table.add_row(
+            f"{row.n_positions:,}",
+            row.attention,
+            f"{row.forward_ms:.2f}",
+            f"{row.backward_ms:.2f}",
+            f"{row.peak_mib:,.0f}",
+            f"{row.forward_gflop:,.1f}",
+            f"{row.backward_gflop:,.1f}",
+            f"{row.forward_ratio:.2f}",
+            f"{row.total_ratio:.2f}",
+            end_section=i + 1 == len(rows) or rows[i + 1].n_positions != row.n_positions,
         )
     return table

@@ -1,0 +1,83 @@
+"""Commands that measure speed."""
+
+import json
+from typing import Annotated, Optional
+
+import typer
+
+from nexus_bench.cli.options import AsJson, Quiet, Settings, hops_of
+from nexus_bench.errors import UsageError
+
+
+def bench(context: typer.Context) -> None:
+    """Measure speed."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def bench_gen(
+    tasks: Annotated[Optional[list[str]], typer.Argument(help="Task families; default all.")] = None,
+    hops: Annotated[str, typer.Option(help="Hop counts, each timed alone.")] = "3,6",
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each.")] = 1.0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Time the generators: one process, one core, the check against reserved worlds in, the disk apart."""
+    from nexus_bench.bench.generators import bench_generators
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.tables import print_table, rate_table
+    from nexus_bench.generators.base import GENERATORS
+
+    asked = tuple(hops_of(hops) or ())
+    names = tuple(tasks or GENERATORS.names())
+    with progress("timing", len(names) * len(asked), quiet=quiet) as advance:
+        rates = bench_generators(names, asked, seconds=seconds, on_rate=lambda rate: advance(1))
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "rates": [rate._asdict() for rate in rates]}))
+    else:
+        print_table(rate_table(rates))
+
+
+def bench_attention(
+    attentions: Annotated[Optional[list[str]], typer.Argument(help="Mechanisms; default standard and nexus.")] = None,
+    order: Annotated[str, typer.Option(help="Orders of mechanisms that nest.")] = "1,2,3",
+    n: Annotated[str, typer.Option(help="Sequence lengths.")] = "256,512",
+    batch: Annotated[int, typer.Option(min=1, help="Sequences.")] = 8,
+    heads: Annotated[int, typer.Option(min=1, help="Heads.")] = 4,
+    d_head: Annotated[int, typer.Option(min=1, help="Width of a head.")] = 64,
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    causal: Annotated[bool, typer.Option("--causal", help="Positions see only earlier ones.")] = False,
+    settings: Settings = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    rounds: Annotated[int, typer.Option(min=1, help="How often to time each; the fastest counts.")] = 10,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Time attention modules, forward and backward, beside PyTorch's own; peak memory and FLOPs."""
+    import torch
+
+    from nexus_bench.bench.attention import Workload, attention_entries
+    from nexus_bench.bench.attention import bench_attention as measure
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.tables import attention_table, print_table
+    from nexus_bench.config import parse_settings
+    from nexus_bench.runner import choose_device
+
+    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if dtype not in dtypes:
+        raise UsageError(f"--dtype must be float32 or bfloat16, got {dtype}")
+    entries = attention_entries(
+        attentions or ["standard", "nexus"], parse_settings([f"order={order}", *(settings or [])])
+    )
+    lengths = parse_settings([f"n={n}"])["n"]
+    lengths = lengths if isinstance(lengths, list) else [lengths]
+    if not all(type(length) is int and length > 0 for length in lengths):
+        raise UsageError(f"--n: write sequence lengths as 256 or 256,512, got {n}")
+    chosen = torch.device(choose_device(device))
+    workloads = [Workload(length, batch, heads, d_head, dtypes[dtype], causal, chosen) for length in lengths]
+    with progress("timing", rounds * len(workloads), quiet=quiet) as advance:
+        rows = measure(entries, workloads, rounds=rounds, on_round=lambda: advance(1))
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "rows": [row._asdict() for row in rows]}))
+    else:
+        print_table(attention_table(rows))

@@ -13,10 +13,11 @@ from nexus_bench.config import Config, bundled, check_name, read_bundled, read_c
 from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.entry import Keys, validate
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
+from nexus_bench.matching import with_rivals
 from nexus_bench.spec import CellSpec, TrainSpec, make_model, model_keys
 from nexus_bench.task import make_task, task_keys
 
-_KEYS = ("suite", "summary", "tasks", "model", "models", "train", "seeds")
+_KEYS = ("suite", "summary", "tasks", "model", "models", "train", "seeds", "matched")
 
 
 class Suite(NamedTuple):
@@ -89,7 +90,7 @@ def apply_settings(config: Config, settings: Config) -> Config:
     tasks = [dict(entry) for entry in _entries(config, "tasks")]
     models = [dict(entry) for entry in _entries(config, "models")]
     config |= {"tasks": tasks, "models": models, "train": dict(_section(config, "train"))}
-    homes = [(config, {"suite", "seeds"}), (config["train"], set(TrainSpec.model_fields))]
+    homes = [(config, {"suite", "seeds", "matched"}), (config["train"], set(TrainSpec.model_fields))]
     homes += [(entry, _keys(entry, "task", task_keys)) for entry in tasks]
     homes += [(entry, _keys(entry, "attention", model_keys)) for entry in models]
     for key, value in settings.items():
@@ -106,7 +107,7 @@ def make_suite(config: Config, *, where: str) -> Suite:
 
     Args:
         config: `suite`, `tasks`, `models`, and optionally `summary`, `model` (values common to all models),
-            `train`, `seeds` (a count, or a list).
+            `train`, `seeds` (a count, or a list), `matched` (true: add the rivals of `matching.with_rivals`).
         where: What to name in an error message.
 
     Raises:
@@ -132,10 +133,16 @@ def make_suite(config: Config, *, where: str) -> Suite:
         validate(TrainSpec, point, where=f"{where}: train")
         for point in grid_points(_section(config, "train", where), where)
     ]
+    seeds = _seeds(config, where)
+    has_rivals = config.get("matched", False)
+    if type(has_rivals) is not bool:
+        raise ConfigError(f"{where}: matched must be true or false, got {has_rivals!r}")
     name = check_name(config["suite"], what=f"{where}: suite")
     cells = tuple(
         CellSpec(task=task, model=model, train=recipe, seed=seed)
-        for task, model, recipe, seed in itertools.product(tasks, models, recipes, _seeds(config, where))
+        for task in tasks
+        for model in (with_rivals(models, task) if has_rivals else models)
+        for recipe, seed in itertools.product(recipes, seeds)
     )
     seen: set[str] = set()
     for cell in cells:

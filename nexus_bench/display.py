@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.executor import Event, Failure
 from nexus_bench.executor import Progress as CellProgress
-from nexus_bench.report import Report, Table
+from nexus_bench.report import MATCHED, Grid, Report, Table
 from nexus_bench.results import CellResult
 from nexus_bench.runner import Plan
 from nexus_bench.spec import CellSpec
@@ -130,6 +130,10 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
         console.print(grid if fits else _as_grid(table, with_intervals=False))
         if not fits:
             console.print("This terminal is too narrow for the intervals; they are in report.md.")
+        if table.matched is not None:
+            console.print()
+            console.print(MATCHED, markup=False)
+            console.print(_as_grid(table.matched, with_intervals=fits))
         for note in table.notes:
             console.print(note, markup=False)
         console.print()
@@ -137,14 +141,14 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
         console.print(str(path), markup=False)
 
 
-def _as_grid(table: Table, *, with_intervals: bool) -> RichTable:
+def _as_grid(table: Table | Grid, *, with_intervals: bool) -> RichTable:
     grid = RichTable(*table.columns, box=None, header_style="")
     for column in grid.columns[1:]:
         column.justify = "right"
         column.no_wrap = True
     for row in table.rows:
         grid.add_row(*(row if with_intervals else [value.split(" [")[0] for value in row]))
-    for row in table.references:
+    for row in table.references if isinstance(table, Table) else ():
         grid.add_row(*row, style="dim")
     return grid
 

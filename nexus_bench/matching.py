@@ -15,8 +15,6 @@ from nexus_bench.spec import ModelSpec
 from nexus_bench.streams import stream
 from nexus_bench.task import TaskSpec
 
-CLOSE = 0.05  # a match within 5%
-
 
 class Cost(NamedTuple):
     """What a model costs.

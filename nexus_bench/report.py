@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jinja2
 import pandas as pd
 
+from nexus_bench.comparison import matched_pairs
 from nexus_bench.errors import ConfigError
 from nexus_bench.figures import accuracy_figure
 from nexus_bench.files import write_atomic
@@ -16,7 +17,18 @@ from nexus_bench.stats import SETTING, accuracy_by_hop, reach_by_model, select_r
 
 SCHEMA_VERSION = 1
 _REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial": "elimination ceiling"}
+MATCHED = (
+    "Models of the same size, within 5%: hop reach over the seeds that both have, and the difference with its 95% "
+    "t-interval, paired by seed."
+)
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Grid(NamedTuple):
+    """Headings and rows, as text."""
+
+    columns: list[str]
+    rows: list[list[str]]
 
 
 class Table(NamedTuple):
@@ -28,6 +40,7 @@ class Table(NamedTuple):
         rows: One a model.
         references: Chance, the best shortcut and the elimination ceiling; shorter than `columns`.
         notes: What a reader must know to read the rows.
+        matched: Models beside standard ones of the same size; None where there are none.
     """
 
     title: str
@@ -35,6 +48,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
     references: list[list[str]]
     notes: list[str]
+    matched: Grid | None
 
 
 class Report(NamedTuple):
@@ -75,7 +89,9 @@ def build_report(results: pd.DataFrame) -> Report:
     for number, ((key, hops), (_, reaches)) in enumerate(zip(*settings, strict=True), start=1):
         setting = dict(zip(SETTING, key, strict=True))
         names = _short_names(list(reaches["model"]))
-        tables.append(_table(setting, hops, reaches, names, has_grid=n_recipes > 1))
+        of_setting = selected.merge(pd.DataFrame([setting]), on=list(SETTING))
+        matched = _matched(matched_pairs(of_setting), names)
+        tables.append(_table(setting, hops, reaches, names, matched, has_grid=n_recipes > 1))
         stem = "accuracy_by_hop" if len(settings[0]) == 1 else f"accuracy_by_hop_{number}"
         named = hops.assign(model=hops["model"].map(names))
         for file_format in ("png", "svg"):
@@ -129,6 +145,9 @@ def to_markdown(report: Report) -> str:
         body = [*table.rows, *(row + [""] * (len(table.columns) - len(row)) for row in table.references)]
         lines += [f"## {table.title}", ""]
         lines += [pd.DataFrame(body, columns=table.columns).to_markdown(index=False, disable_numparse=True), ""]
+        if table.matched is not None:
+            grid = pd.DataFrame(table.matched.rows, columns=table.matched.columns)
+            lines += [MATCHED, "", grid.to_markdown(index=False, disable_numparse=True), ""]
         lines += [*(f"- {note}" for note in table.notes), "", f"![accuracy by hop]({picture})", ""]
     return "\n".join(lines)
 
@@ -141,7 +160,7 @@ def to_html(report: Report) -> str:
     drawings = [content.decode() for name, content in report.figures.items() if name.endswith(".svg")]
     drawings = [drawing[drawing.index("<svg") :] for drawing in drawings]
     page = environment.get_template("report.html")
-    return page.render(title=report.title, sections=list(zip(report.tables, drawings, strict=True)))
+    return page.render(title=report.title, matched=MATCHED, sections=list(zip(report.tables, drawings, strict=True)))
 
 
 def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
@@ -159,7 +178,13 @@ def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(
-    setting: dict[str, object], summary: pd.DataFrame, reach: pd.DataFrame, names: dict[str, str], *, has_grid: bool
+    setting: dict[str, object],
+    summary: pd.DataFrame,
+    reach: pd.DataFrame,
+    names: dict[str, str],
+    matched: Grid | None,
+    *,
+    has_grid: bool,
 ) -> Table:
     hops = sorted(int(hop) for hop in summary["hop"].unique())
     asked = "asked at" if setting["encoding"] == "text" else "trained on"
@@ -192,7 +217,20 @@ def _table(
     references = [
         [label, *(_number(float(means[name][hop]), 3) for hop in hops)] for name, label in _REFERENCES.items()
     ]
-    return Table(title, columns, rows, references, _notes(reach, names, has_grid=has_grid))
+    return Table(title, columns, rows, references, _notes(reach, names, has_grid=has_grid), matched)
+
+
+def _matched(pairs: pd.DataFrame, names: dict[str, str]) -> Grid | None:
+    if pairs.empty:
+        return None
+    columns = ["model", "equal", "beside", "its parameters", "its compute", "reach", "its reach", "difference"]
+    rows = [
+        [names[pair["model"]], pair["equal"], names[pair["rival"]]]
+        + [f"x {pair[size]:.2f}" for size in ("parameters", "compute")]
+        + [_number(pair["reach"], 1), _number(pair["rival_reach"], 1), _interval(pair, digits=1, sign="+")]
+        for _, pair in pairs.iterrows()
+    ]
+    return Grid(columns, rows)
 
 
 def _notes(reach: pd.DataFrame, names: dict[str, str], *, has_grid: bool) -> list[str]:
@@ -227,12 +265,12 @@ def _short_names(labels: Sequence[str]) -> dict[str, str]:
     return {label: ", ".join(part for part in label.split(", ") if part not in common) for label in labels}
 
 
-def _interval(row: pd.Series, *, digits: int) -> str:
-    mean = _number(row["mean"], digits)
+def _interval(row: pd.Series, *, digits: int, sign: str = "") -> str:
+    mean = _number(row["mean"], digits, sign)
     if math.isnan(row["low"]):
         return mean
-    return f"{mean} [{_number(row['low'], digits)}, {_number(row['high'], digits)}]"
+    return f"{mean} [{_number(row['low'], digits, sign)}, {_number(row['high'], digits, sign)}]"
 
 
-def _number(value: float, digits: int) -> str:
-    return "-" if pd.isna(value) else f"{value:.{digits}f}"
+def _number(value: float, digits: int, sign: str = "") -> str:
+    return "-" if pd.isna(value) else f"{value:{sign}.{digits}f}"

@@ -44,10 +44,11 @@ class ModelSpec(Spec):
     @model_validator(mode="after")
     def _attention_takes_it(self) -> "ModelSpec":
         if self.d_model % self.n_heads:
-            raise ValueError(f"d_model ({self.d_model}) must be divisible by n_heads ({self.n_heads})")
+            divisors = ", ".join(str(n) for n in range(1, self.d_model + 1) if self.d_model % n == 0)
+            raise ValueError(f"n_heads must divide d_model ({self.d_model}): {divisors}; got {self.n_heads}")
         mechanism = ATTENTIONS.get(self.attention)
         if self.position == "rope" and not mechanism.takes_rope:
-            raise ValueError(f"position must be none or learned for {self.attention}, got rope")
+            raise ValueError("position must be none or learned, got rope")
         mechanism.check(self.d_model, mechanism.Options.model_validate(self.options))
         return self
 

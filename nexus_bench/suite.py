@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.config import Config, bundled, check_name, read_bundled, read_config
 from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.entry import Keys, validate
@@ -95,6 +96,11 @@ def apply_settings(config: Config, settings: Config) -> Config:
     homes += [(entry, _keys(entry, "attention", model_keys)) for entry in models]
     for key, value in settings.items():
         found = [home for home, keys in homes if key in keys]
+        owners = [name for name in ATTENTIONS.names() if key in model_keys(name).own]
+        if not found and owners:
+            asked = ", ".join(dict.fromkeys(str(entry.get("attention")) for entry in models))
+            having = ", ".join(owners)
+            raise ConfigError(f"{key} is no option of {asked}; leave it out, or take one that has it: {having}")
         if not found:
             raise ConfigError(unknown_name("setting", key, set().union(*(keys for _, keys in homes))))
         for home in found:

@@ -105,7 +105,7 @@ def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task
         ({"models": [{"attention": "nexus", "order": "2"}]}, "order: input should be a valid integer, got '2'"),
         ({"models": [{"attention": "nexus", "order": []}]}, "order is an empty list"),
         ({"models": [{"attention": "nexus", "order": [2, 2]}]}, "the grid holds the same cell twice: .*order 2"),
-        ({"model": {"d_model": 65}}, r"x: nexus: d_model \(65\) must be divisible by n_heads \(2\)"),
+        ({"model": {"d_model": 65}}, r"x: nexus: n_heads must divide d_model \(65\): 1, 5, 13, 65; got 2"),
         ({"train": {"lr": "fast"}}, "x: train: lr: input should be a valid number, got 'fast'"),
         ({"train": {"step": 5}}, "x: train: unknown key 'step'; did you mean 'steps'?"),
         ({"train": 5}, "x: train must hold `key: value` lines, got 5"),

@@ -18,6 +18,9 @@ from nexus_bench.attention.base import (
 class Standard(Attention[AttentionOptions]):
     """softmax(Q K^T / sqrt(d_head) + M) V, heads merged, times W_O.
 
+    At any depth by `n_layers`; `n_loops` applies the same blocks again, which is the looped transformer (Dehghani et
+    al. 2019, "Universal Transformers", arXiv 1807.03819).
+
     Source: Vaswani et al. 2017, "Attention is all you need", section 3.2.
     """
 

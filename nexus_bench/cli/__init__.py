@@ -66,6 +66,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     data.audit,
     data.show,
     training.train,
+    training.match,
     training.report,
     language.export,
     language.score,

@@ -10,6 +10,7 @@ from nexus_bench.bench.generators import Rate
 
 if TYPE_CHECKING:  # it would import PyTorch
     from nexus_bench.bench.attention import Measured
+    from nexus_bench.matching import Cost, Match
 
 
 def print_table(table: Table) -> None:
@@ -79,5 +80,25 @@ def attention_table(rows: "list[Measured]") -> Table:
             f"{row.forward_ratio:.2f}",
             f"{row.total_ratio:.2f}",
             end_section=i + 1 == len(rows) or rows[i + 1].n_positions != row.n_positions,
+        )
+    return table
+
+
+def matches_table(title: str, cost: "Cost", rivals: "list[Match]") -> Table:
+    """A row a rival."""
+    title = f"{title}: {cost.parameters:,} parameters, {cost.compute / 1e6:.2f} MFLOP a graph"
+    table = Table(title=title, title_justify="left")
+    for name in ("rival", "equal in", "model", "parameters", "", "MFLOP a graph", "", "off by"):
+        table.add_column(name, justify="left" if name in ("rival", "equal in", "model") else "right")
+    for rival in rivals:
+        table.add_row(
+            rival.shape,
+            rival.by,
+            rival.model.label,
+            f"{rival.cost.parameters:,}",
+            f"x {rival.parameters_ratio:.2f}",
+            f"{rival.cost.compute / 1e6:.2f}",
+            f"x {rival.compute_ratio:.2f}",
+            f"{100 * rival.error:.1f}%",
         )
     return table

@@ -56,6 +56,45 @@ def train(
         )
 
 
+def match(
+    suite: Annotated[Optional[str], typer.Argument(help="A YAML file or a bundled suite.")] = None,
+    task: Annotated[Optional[str], typer.Option(help="Without a suite: the task.")] = None,
+    hops: Hops = None,
+    attention: Annotated[Optional[str], typer.Option(help="Without a suite: the attention.")] = None,
+    order: Annotated[Optional[str], typer.Option(help="Attention orders, as 2,3.")] = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the standard and looped models with the parameters, or the compute, of each model; nothing is trained."""
+    from nexus_bench.cli.tables import matches_table, print_table
+    from nexus_bench.config import parse_settings
+    from nexus_bench.matching import cost_of, matched
+    from nexus_bench.suite import make_suite, select_suite
+
+    overrides = parse_settings([*([] if order is None else [f"order={order}"]), *(settings or [])])
+    overrides |= given(hops=hops_of(hops), matched=False)
+    config, where = select_suite(suite, task=task, attention=attention, data=None, settings=overrides)
+    cells = make_suite(config, where=where).cells
+    pairs = {(cell.task.model_dump_json(), cell.model.model_dump_json()): cell for cell in cells}.values()
+    found = [
+        (cell.task, cell.model, cost_of(cell.model, cell.task), rivals)
+        for cell in pairs
+        if (rivals := matched(cell.model, cell.task))
+    ]
+    if not found:
+        raise UsageError("only standard attention is asked for, which is the rival; ask for another, such as nexus")
+    if as_json:
+        models = [
+            {"task": task.task, "model": model.model_dump(mode="json"), **cost._asdict()}
+            | {"matches": [rival._asdict() | {"model": rival.model.model_dump(mode="json")} for rival in rivals]}
+            for task, model, cost, rivals in found
+        ]
+        typer.echo(json.dumps({"schema_version": 1, "models": models}))
+        return
+    for task_spec, model, cost, rivals in found:
+        print_table(matches_table(f"{task_spec.task}: {model.label}", cost, rivals))
+
+
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     out: Out = None,

@@ -1,0 +1,122 @@
+"""Models of the same parameters or the same compute, and the tables that set them side by side."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nexus_bench.comparison import matched_pairs
+from nexus_bench.config import read_bundled
+from nexus_bench.matching import cost_of, matched
+from nexus_bench.model import build_model
+from nexus_bench.report import build_report, to_html, to_markdown
+from nexus_bench.results import RunFolder
+from nexus_bench.spec import ModelSpec, make_model
+from nexus_bench.suite import make_suite
+from nexus_bench.task import make_task
+
+RUNS = Path(__file__).parent.parent / "runs" / "example"
+TASK = make_task({"task": "pointer_chase", "hops": "1-3", "n_nodes": 12}, where="test")
+
+
+def nexus(**entry: object) -> ModelSpec:
+    return make_model({"attention": "nexus", **entry}, where="test")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"order": 2},
+        {"order": 3},
+        {"order": 4},
+        {"order": 2, "share": "unshared"},
+        {"order": 3, "inner": "direct", "refine": "q"},
+        {"order": 2, "d_model": 128, "n_heads": 4, "n_layers": 2},
+        {"order": 2, "encoding": "flat"},
+    ],
+    ids=str,
+)
+def test_rivals_are_within_5_percent(entry: dict[str, object]) -> None:
+    model = nexus(**entry)
+    found = matched(model, TASK)
+    assert [(match.shape, match.by) for match in found] == [
+        (shape, by) for shape in ("same depth", "deeper", "looped") for by in ("parameters", "compute")
+    ]
+    target = cost_of(model, TASK)
+    for match in found:
+        assert match.error <= 0.05
+        assert match.cost == cost_of(match.model, TASK)
+        assert match.model.attention == "standard"
+        assert match.parameters_ratio == match.cost.parameters / target.parameters
+        assert match.compute_ratio == match.cost.compute / target.compute
+        depth = (match.model.n_layers / model.n_layers, match.model.n_loops / model.n_loops)
+        order = model.options["order"]
+        assert depth == {"same depth": (1, 1), "deeper": (order, 1), "looped": (1, order)}[match.shape]
+
+
+def test_where_no_width_is_near_the_nearest_is_given_and_said() -> None:
+    """With 16 heads the width goes by 16."""
+    model = nexus(order=2, n_heads=16)
+    coarse = [match for match in matched(model, TASK) if match.error > 0.05]
+    assert coarse
+    for match in coarse:
+        target = cost_of(model, TASK)._asdict()[match.by]
+        for step in (-16, 16):
+            other = match.model.model_copy(update={"d_model": match.model.d_model + step})
+            assert abs(cost_of(other, TASK)._asdict()[match.by] / target - 1) >= match.error
+
+
+def test_a_cost_is_that_of_the_model_that_is_trained() -> None:
+    """The committed runs hold what training itself counted."""
+    results = RunFolder(RUNS / "quick").read_results()
+    for order in (2, 3):
+        row = results[results["order"] == order].iloc[0]
+        cost = cost_of(nexus(order=order), TASK)
+        assert (cost.parameters, cost.compute * row["batch_size"]) == (row["n_params"], row["flops_per_step"])
+    model = build_model(nexus(), TASK.generator().schema, seq_len=30, seed=0)
+    assert sum(p.numel() for p in model.parameters()) == cost_of(nexus(), TASK).parameters
+
+
+def test_standard_attention_has_no_rivals_and_order_1_only_those_of_its_depth() -> None:
+    assert matched(make_model({"attention": "standard"}, where="test"), TASK) == []
+    assert [match.shape for match in matched(nexus(order=1), TASK)] == ["same depth", "same depth"]
+
+
+def test_a_suite_holds_every_rival_once() -> None:
+    config = read_bundled("suite", "matched")
+    models = {cell.model.label: cell.model for cell in make_suite(config, where="test").cells}
+    wanted = [nexus(order=order) for order in (2, 3)]
+    wanted += [match.model for model in wanted for match in matched(model, TASK)]
+    assert set(models) == {model.label for model in wanted}
+    assert len(make_suite(config, where="test").cells) == len(models) * 2 * 6
+
+
+@pytest.fixture(scope="module")
+def trained() -> pd.DataFrame:
+    return RunFolder(RUNS / "matched").read_results()
+
+
+def test_pairs_are_of_the_same_size_and_differences_paired_by_seed(trained: pd.DataFrame) -> None:
+    pairs = matched_pairs(trained[trained["lr"] == 3e-3])
+    assert set(pairs["model"]) == {"nexus, order 2, refine qk", "nexus, order 3, refine qk"}
+    assert ((pairs["parameters"] - 1).abs() <= 0.05)[pairs["equal"] == "parameters"].all()
+    assert ((pairs["compute"] - 1).abs() <= 0.05)[pairs["equal"] == "compute"].all()
+    assert ((pairs["reach"] - pairs["rival_reach"] - pairs["mean"]).abs() < 1e-9).all()
+    assert ((pairs["low"] <= pairs["mean"]) & (pairs["mean"] <= pairs["high"])).all()
+
+
+def test_pairs_use_only_seeds_that_both_models_have(trained: pd.DataFrame) -> None:
+    at_rate = trained[trained["lr"] == 3e-3]
+    without = at_rate[~((at_rate["model"] == "standard") & (at_rate["seed"] > 0))]
+    pairs = matched_pairs(without)
+    assert pairs[pairs["rival"] == "standard"]["low"].isna().all()
+    assert pairs[pairs["rival"] != "standard"]["low"].notna().all()
+
+
+def test_the_report_says_what_order_buys(trained: pd.DataFrame) -> None:
+    report = build_report(trained)
+    assert report.tables[0].matched is not None
+    for text in (to_markdown(report), to_html(report)):
+        assert "Models of the same size" in text and "its compute" in text
+    alone = build_report(trained[trained["attention"] == "nexus"])
+    assert alone.tables[0].matched is None and "same size" not in to_markdown(alone)

@@ -11,6 +11,7 @@ from tests.walkers import (
     SHARPNESS,
     accuracy,
     blocks,
+    point_back,
     set_projections,
     walk_both_ways,
     walk_by_one_head,
@@ -73,6 +74,13 @@ def test_direct_that_refines_both_sides_is_idempotent(order: int, combine: str) 
 def test_direct_that_refines_queries_walks_order_hops(order: int, combine: str) -> None:
     entry = {"attention": "nexus", "order": order, "inner": "direct", "refine": "q", "combine": combine}
     solves_only(order, lambda task: walk_forwards(walker(task, **entry)))
+
+
+@pytest.mark.parametrize("combine", ["norm", "none"])
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
+def test_direct_that_refines_keys_goes_two_hops_and_one_in_turn(order: int, combine: str) -> None:
+    entry = {"attention": "nexus", "order": order, "inner": "direct", "refine": "k", "combine": combine, "n_heads": 1}
+    solves_only(2 if order % 2 == 0 else 1, lambda task: point_back(walker(task, **entry)))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])

@@ -118,6 +118,19 @@ def walk_by_one_head(model: Transformer) -> Transformer:
     return model
 
 
+def point_back(model: Transformer) -> Transformer:
+    """One head in which a fact points at the fact before it, and a query at its own: D against D scores low."""
+    w = model.table.weight.shape[1]
+    set_projections(
+        model,
+        q=SHARPNESS * blocks(ss=1, dd=1, width=w),
+        k=SHARPNESS * blocks(ss=2, ds=1, dd=-5, width=w),
+        v=GAIN * blocks(dd=1, width=w),
+        o=GAIN * blocks(dd=1, width=w),
+    )
+    return model
+
+
 def accuracy(model: Transformer, task: Generator) -> dict[int, float]:
     """By hop, on graphs nobody chose."""
     examples = task.sample(N_GRAPHS, stream("walkers"))

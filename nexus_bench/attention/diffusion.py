@@ -31,7 +31,7 @@ class Diffusion(Attention[DiffusionOptions]):
     Computed as Z_0 = V, Z_{i+1} = (1 - alpha) A Z_i + alpha V; no power of the matrix A is ever formed. One power with
     alpha 0 is standard attention; parameters are those of standard attention.
 
-    Source: MAGNA, Wang et al. 2021, "Multi-hop Attention Graph Neural Networks" (arXiv 2009.14332), equations 4 to 6.
+    Source: MAGNA, Wang et al. 2021, "Multi-hop Attention Graph Neural Networks" (arXiv 2009.14332), section 3.
     """
 
     name = "diffusion"

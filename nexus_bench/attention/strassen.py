@@ -20,7 +20,8 @@ class Strassen(Attention[AttentionOptions]):
     O(n^2 d_head) memory a head. Fast matrix multiplication, after which it is named, would lower the exponent; no
     library offers it, and factored exponentials overflow where scores are sharp.
 
-    Source: Kozachinskiy et al. 2025, "Strassen Attention" (arXiv 2501.19215).
+    Source: Kozachinskiy et al. 2025, "Strassen Attention, Split VC Dimension and Compositionality in Transformers"
+    (arXiv 2501.19215).
     """
 
     name = "strassen"

@@ -19,7 +19,7 @@ class TwoSimplicial(Attention[AttentionOptions]):
     The three-way product of turned vectors is no function of distances, so rotary positions are refused.
 
     Source: Clift et al. 2019, "Logic and the 2-Simplicial Transformer" (arXiv 1909.00668); in this form Roy et al.
-    2025, "Fast and Simplex: 2-Simplicial Attention in Triton" (arXiv 2507.02754), section 4.
+    2025, "Fast and Simplex: 2-Simplicial Attention in Triton" (arXiv 2507.02754).
     """
 
     name = "two_simplicial"

@@ -109,7 +109,7 @@ def test_turning_keeps_lengths_and_leaves_an_odd_channel() -> None:
     assert torch.equal(turned[..., 8], x[..., 8]) and torch.equal(turned[:, :, 0], x[:, :, 0])
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("layout", [Layout(n_keys=4), Layout(causal=True)], ids=str)
 def test_compiles_as_one_graph(attention: Attention, layout: Layout) -> None:
     torch.compiler.reset()
     compiled = torch.compile(attention, backend="aot_eager", fullgraph=True)
@@ -117,7 +117,7 @@ def test_compiles_as_one_graph(attention: Attention, layout: Layout) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("layout", [Layout(n_keys=4), Layout(causal=True)], ids=str)
 def test_models_stacked_by_vmap_equal_one_at_a_time(attention: Attention, layout: Layout) -> None:
     modules = [copy.deepcopy(attention).float() for _ in range(3)]
     for number, module in enumerate(modules):

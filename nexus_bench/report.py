@@ -223,11 +223,11 @@ def _table(
 def _matched(pairs: pd.DataFrame, names: dict[str, str]) -> Grid | None:
     if pairs.empty:
         return None
-    columns = ["model", "equal", "beside", "its parameters", "its compute", "reach", "its reach", "difference"]
+    columns = ["model", "equal", "beside", "difference", "reach", "its reach", "its parameters", "its compute"]
     rows = [
         [names[pair["model"]], pair["equal"], names[pair["rival"]]]
+        + [_interval(pair, digits=1, sign="+"), _number(pair["reach"], 1), _number(pair["rival_reach"], 1)]
         + [f"x {pair[size]:.2f}" for size in ("parameters", "compute")]
-        + [_number(pair["reach"], 1), _number(pair["rival_reach"], 1), _interval(pair, digits=1, sign="+")]
         for _, pair in pairs.iterrows()
     ]
     return Grid(columns, rows)

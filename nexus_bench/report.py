@@ -85,12 +85,12 @@ def build_report(results: pd.DataFrame) -> Report:
     summary, reach = accuracy_by_hop(selected), reach_by_model(selected)
     n_recipes = results.groupby([*SETTING, "model"], dropna=False)["lr"].nunique().max()
     tables, figures = [], {}
-    settings = [frame.groupby(list(SETTING), sort=False, dropna=False) for frame in (summary, reach)]
-    for number, ((key, hops), (_, reaches)) in enumerate(zip(*settings, strict=True), start=1):
+    tested = selected[selected["split"] == "test"]
+    settings = [frame.groupby(list(SETTING), sort=False, dropna=False) for frame in (summary, reach, tested)]
+    for number, ((key, hops), (_, reaches), (_, rows)) in enumerate(zip(*settings, strict=True), start=1):
         setting = dict(zip(SETTING, key, strict=True))
         names = _short_names(list(reaches["model"]))
-        of_setting = selected.merge(pd.DataFrame([setting]), on=list(SETTING))
-        matched = _matched(matched_pairs(of_setting), names)
+        matched = _matched(matched_pairs(rows), names)
         tables.append(_table(setting, hops, reaches, names, matched, has_grid=n_recipes > 1))
         stem = "accuracy_by_hop" if len(settings[0]) == 1 else f"accuracy_by_hop_{number}"
         named = hops.assign(model=hops["model"].map(names))

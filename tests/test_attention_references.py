@@ -30,7 +30,9 @@ def formulations() -> Iterator[tuple[str, dict[str, object]]]:
     yield "diffusion", {"powers": 5, "alpha": 0.4}
 
 
-@pytest.mark.parametrize("case", formulations(), ids=lambda case: "-".join([case[0], *map(str, case[1].values())]))
+@pytest.mark.parametrize(
+    "case", list(formulations()), ids=lambda case: "-".join([case[0], *map(str, case[1].values())])
+)
 @pytest.mark.parametrize(("n", "layout"), [(7 if layout.rope else 5, layout) for layout in LAYOUTS], ids=str)
 def test_agrees_with_the_naive_reference(case: tuple[str, dict[str, object]], layout: Layout, n: int) -> None:
     name, options = case

@@ -38,8 +38,7 @@ class ModelSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _position_suits_encoding(cls, values: Config) -> Config:
-        usual = "learned" if values.get("encoding") == "flat" else "none"  # facts are a set, tokens a sequence
-        return {"position": usual} | values
+        return {"position": _usual_position(values.get("encoding"))} | values
 
     @model_validator(mode="after")
     def _attention_takes_it(self) -> "ModelSpec":
@@ -67,7 +66,14 @@ class ModelSpec(Spec):
             value = getattr(self, name)
             if not field.is_required() and value != field.default:
                 parts.append(f"{name} {value}" if field.annotation is int else str(value))
+        if self.position != _usual_position(self.encoding):
+            parts.append(f"position {self.position}")
         return ", ".join(parts)
+
+
+def _usual_position(encoding: str | None) -> str:
+    """Facts are a set, tokens a sequence."""
+    return "learned" if encoding == "flat" else "none"
 
 
 class TrainSpec(Spec):

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from nexus_bench.config import Config
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.generators.base import Generator
+from nexus_bench.spec import make_model
 from nexus_bench.suite import Suite, apply_settings, make_suite, select_suite
 
 MINIMAL: Config = {
@@ -133,3 +135,20 @@ def test_a_wrong_suite_is_refused_in_one_line(change: Config, message: str) -> N
 def test_a_wrong_command_line_is_refused(options: Config, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         select(**options)
+
+
+def test_models_that_differ_have_names_that_differ() -> None:
+    axes = {
+        "order": [2, 3],
+        "inner": ["reproject", "direct"],
+        "combine": ["none", "norm"],
+        "refine": ["q", "k"],
+        "share": ["shared", "unshared"],
+        "encoding": ["fact", "flat"],
+        "position": ["none", "learned", "rope"],
+        "n_layers": [1, 2],
+        "n_loops": [1, 2],
+    }
+    points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
+    labels = {make_model({"attention": "nexus", **point}, where="test").label for point in points}
+    assert len(labels) == len(points)

@@ -1,6 +1,9 @@
-"""One cell from its spec to its rows: build the source, train, score on validation and test."""
+"""A job from its cells to their rows: open the sources, train, score on validation and test."""
 
-from collections.abc import Callable
+import hashlib
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,70 +14,211 @@ from nexus_bench import __version__
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import StoredSource, read_dataset
 from nexus_bench.data.splits import TEST, VAL, Splits
-from nexus_bench.errors import ConfigError
+from nexus_bench.errors import ConfigError, FailedCellsError, NexusBenchError
 from nexus_bench.evaluate import HopScore, score
+from nexus_bench.events import Begun, Event, Failure, JobDone, Note, Progress
+from nexus_bench.matching import cost_of
 from nexus_bench.references import reference_columns, task_columns
-from nexus_bench.results import CellResult, Row
+from nexus_bench.results import CellResult, Row, RunFolder
 from nexus_bench.spec import CellSpec
 from nexus_bench.task import HOP_OOD, PATTERN_OOD, SIZE_OOD, law_of
-from nexus_bench.train import Point, Source, Trained, train
+from nexus_bench.training.checkpoint import Checkpoint
+from nexus_bench.training.engine import Engine, Single, Source
+from nexus_bench.training.loop import Ending, Listener, StoppedError, train
+from nexus_bench.training.recipe import Point
+from nexus_bench.training.stacked import Stacked, largest_stack, prepare_determinism
 
+SINGLE = "single"  # the mode of one model at a time
 _STEADY_ACCURACY = 0.95  # of `steps_to_95`
 _ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # of the splits in results.csv
+_MAY_DIFFER = {"seed": True, "train": {"lr", "curriculum"}}  # between the models of a stack
 
 
 class Job(NamedTuple):
-    """A cell, and where to train it.
+    """Cells that are trained together, and how.
 
     Attributes:
-        cell: What to train.
-        device: `cpu` or `cuda`.
-        checkpoint: File that keeps the state of a begun cell.
+        cells: Of equal shape; one in mode `single`.
+        wanted: Names of those whose results are not there yet.
+        mode: `single`, or one of the modes of `training.stacked`.
+        device: `cpu`, `cuda`, `cuda:1`.
+        root: The run folder, which keeps the state of a begun job; None keeps none.
         data: Dataset folder to train on; None means the endless stream of the task.
     """
 
-    cell: CellSpec
+    cells: tuple[CellSpec, ...]
+    wanted: frozenset[str]
+    mode: str
     device: str
-    checkpoint: Path
+    root: Path | None
     data: Path | None
 
+    @property
+    def job_id(self) -> str:
+        """The name of its folder of checkpoints."""
+        return _stack_id(self.cells)
 
-def run_cell(job: Job, *, on_point: Callable[[Point], None], should_stop: Callable[[], bool]) -> CellResult:
-    """Train a cell and score it.
+    def checkpoint(self, cells: Sequence[CellSpec]) -> Checkpoint | None:
+        """Where the state of these cells of the job is kept."""
+        if self.root is None:
+            return None
+        return Checkpoint(RunFolder(self.root).checkpoints(self.job_id) / _stack_id(cells), root=self.root)
+
+
+def make_jobs(
+    cells: Sequence[CellSpec],
+    done: Iterable[str],
+    *,
+    mode: str,
+    stack: int,
+    device: str,
+    root: Path | None,
+    data: Path | None,
+) -> list[Job]:
+    """Divide a suite into jobs: by cell, or by stacks of at most `stack` cells of equal shape.
+
+    Stacks are cut from the whole suite, not from what is to do, so that an interrupted run cuts the same ones.
+    """
+    finished = frozenset(done)
+    if mode == SINGLE:
+        stacks: list[tuple[CellSpec, ...]] = [(cell,) for cell in cells]
+    else:
+        shapes = {cell.run_id: cell.model_dump_json(exclude=_MAY_DIFFER) for cell in cells}  # type: ignore[arg-type]
+        order = {shape: place for place, shape in reversed(list(enumerate(shapes.values())))}
+        alike = groupby(sorted(cells, key=lambda c: order[shapes[c.run_id]]), key=lambda c: shapes[c.run_id])
+        groups = [tuple(group) for _, group in alike]
+        stacks = [group[i : i + stack] for group in groups for i in range(0, len(group), stack)]
+    jobs = []
+    for members in stacks:
+        wanted = frozenset(cell.run_id for cell in members) - finished
+        job = Job(members, wanted, mode, device, root, data)
+        if wanted and len(wanted) < len(members) and not (root and RunFolder(root).checkpoints(job.job_id).exists()):
+            job = job._replace(cells=tuple(cell for cell in members if cell.run_id in wanted))
+        if wanted:
+            jobs.append(job)
+    return jobs
+
+
+def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    """Train the cells of a job and score them.
+
+    Every wanted cell ends in a result or a failure; nothing else is raised than the wish to stop.
 
     Args:
-        job: What, where and on which data.
-        on_point: Told of every evaluation.
+        job: What, how, where and on which data.
+        on_event: Told what happens.
         should_stop: Asked before every step.
 
     Raises:
-        NexusBenchError: Anything that `train` or `open_source` raises.
+        StoppedError: `should_stop` said so; the state is saved.
     """
-    source = open_source(job.cell, job.data)
-    trained = train(
-        job.cell,
-        source,
-        device=torch.device(job.device),
-        checkpoint=job.checkpoint,
-        on_point=on_point,
+    open_cells = {cell.run_id: cell for cell in job.cells if cell.run_id in job.wanted}
+    for run_id in open_cells:
+        on_event(Begun(run_id))
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Begun | Note | JobDone):
+            on_event(event)
+        elif event.run_id in job.wanted:
+            if not isinstance(event, Progress):
+                open_cells.pop(event.run_id, None)
+            on_event(event)
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        _train_stacks(job, tell, should_stop)
+    except StoppedError:
+        raise
+    except Exception as error:
+        code = error.exit_code if isinstance(error, NexusBenchError) else FailedCellsError.exit_code
+        reason = str(error) if isinstance(error, NexusBenchError) else _one_line(error)
+        for cell in list(open_cells.values()):
+            tell(Failure(cell.run_id, f"{cell.title}: {reason}", code))
+    finally:
+        torch.set_num_threads(n_threads)
+    on_event(JobDone(job.job_id))
+
+
+def _train_stacks(job: Job, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+    by_seed: dict[int, Source] = {}
+    for cell in job.cells:
+        if cell.seed not in by_seed:
+            by_seed[cell.seed] = open_source(cell, job.data)
+    device = torch.device(job.device)
+    if job.mode == SINGLE:
+        (cell,) = job.cells
+        source = by_seed[cell.seed]
+        _train(job, Single(cell, source, device), source_of=[source], tell=tell, should_stop=should_stop)
+        return
+    if job.mode == "deterministic":
+        prepare_determinism()
+    sources = [by_seed[cell.seed] for cell in job.cells]
+    size = largest_stack(job.cells[0], sources[0], device, job.mode)
+    waiting = [slice(i, i + size) for i in range(0, len(job.cells), size)]
+    while waiting:
+        part = waiting.pop(0)
+        cells, own = job.cells[part], sources[part]
+        try:
+            engine = Stacked(cells, own, device, job.mode)
+            try:
+                _train(job, engine, source_of=own, tell=tell, should_stop=should_stop)
+            finally:
+                engine.close()
+        except torch.OutOfMemoryError:
+            if len(cells) == 1:
+                raise
+            half = -(-len(cells) // 2)
+            tell(Note(f"out of memory with {len(cells)} models in a stack; going on with {half}"))
+            middle = part.start + half
+            waiting[:0] = [slice(part.start, middle), slice(middle, part.start + len(cells))]
+            torch.cuda.empty_cache()
+
+
+def _train(
+    job: Job,
+    engine: Engine,
+    *,
+    source_of: Sequence[Source],
+    tell: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    cells = engine.cells
+
+    def end(index: int, ending: Ending) -> None:
+        cell = cells[index]
+        if ending.status == "diverged":
+            step = ending.curve[-1].step
+            reason = f"{cell.title}: the loss is not finite at step {step}; lower lr"
+            tell(Failure(cell.run_id, reason, FailedCellsError.exit_code))
+        elif cell.run_id in job.wanted:
+            tell(_result(cell, job, source_of[index], ending))
+
+    listener = Listener(
+        on_point=lambda index, point: tell(Progress(cells[index].run_id, point)),
+        on_end=end,
+        on_note=lambda text: tell(Note(text)),
         should_stop=should_stop,
     )
-    weights = {name: value.cpu().clone() for name, value in trained.model.state_dict().items()}
-    steps_done = trained.curve[-1].step
-    names = {"run_id": job.cell.run_id, "model": job.cell.model.label, "seed": job.cell.seed}
+    train(engine, mode=job.mode, checkpoint=job.checkpoint(cells), listener=listener)
+
+
+def _result(cell: CellSpec, job: Job, source: Source, ending: Ending) -> CellResult:
+    weights = {name: value.cpu().clone() for name, value in ending.model.state_dict().items()}
+    names = {"run_id": cell.run_id, "model": cell.label, "seed": cell.seed}
     return CellResult(
-        run_id=job.cell.run_id,
-        rows=_rows(job.cell, source, trained),
+        run_id=cell.run_id,
+        rows=_rows(cell, job.mode, source, ending),
         curve=[
             names | {"step": point.step, "hop": hop, "accuracy": at.accuracy, "loss": at.loss}
-            for point in trained.curve
+            for point in ending.curve
             for hop, at in point.scores.items()
         ],
         timing=names
         | {
             "device": job.device,
-            "train_seconds": trained.train_seconds,
-            "steps_per_second": steps_done / trained.train_seconds,
+            "train_seconds": ending.train_seconds,
+            "steps_per_second": ending.curve[-1].step / ending.train_seconds,
         },
         weights=safetensors.torch.save(weights),
     )
@@ -100,11 +244,11 @@ def open_source(cell: CellSpec, data: Path | None) -> Source:
     return Splits(task.generators(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
 
 
-def failed_result(cell: CellSpec) -> CellResult:
+def failed_result(cell: CellSpec, mode: str) -> CellResult:
     """A cell without figures: its rows say `failed`, and measure nothing."""
     laws = cell.task.generators()
     rows = [
-        _describe(cell) | {"split": split, "hop": hop, "status": "failed"}
+        _describe(cell, mode) | {"split": split, "hop": hop, "status": "failed"}
         for split in _ORDER
         if split in (VAL, TEST, *laws)
         for hop in law_of(split, laws).hops
@@ -112,31 +256,32 @@ def failed_result(cell: CellSpec) -> CellResult:
     return CellResult(cell.run_id, rows, [], {}, b"")
 
 
-def _rows(cell: CellSpec, source: Source, trained: Trained) -> list[Row]:
-    common = _describe(cell) | {
-        "n_params": sum(p.numel() for p in trained.model.parameters()),
-        "flops_per_step": trained.flops_per_step,
-        "status": trained.status,
-        "steps_done": trained.curve[-1].step,
+def _rows(cell: CellSpec, mode: str, source: Source, ending: Ending) -> list[Row]:
+    cost = cost_of(cell.model, cell.task)
+    common = _describe(cell, mode) | {
+        "n_params": sum(p.numel() for p in ending.model.parameters()),
+        "flops_per_step": cost.compute * cell.train.batch_size,
+        "status": ending.status,
+        "steps_done": ending.curve[-1].step,
     }
     rows = []
     for split in sorted(source.held_out, key=_ORDER.index):
         law, examples = source.held_out[split]
         fit = source.held_out[VAL if split == TEST else TEST].examples
         references = reference_columns(fit, source.held_out[split], source.generator.schema)
-        scores = score(trained.model, examples, source.generator.schema, cell.model.encoding)
+        scores = score(ending.model, examples, source.generator.schema, cell.model.encoding)
         rows += [
             common
             | {"split": split, "hop": hop, "n_facts": law.n_facts}
             | _measured(at)
             | references[hop]
-            | {"steps_to_95": _steps_to(trained.curve, hop)}
+            | {"steps_to_95": _steps_to(ending.curve, hop)}
             for hop, at in scores.items()
         ]
     return rows
 
 
-def _describe(cell: CellSpec) -> Row:
+def _describe(cell: CellSpec, mode: str) -> Row:
     """What is known of a cell before it is trained."""
     task, model, recipe = cell.task, cell.model, cell.train
     return {
@@ -151,10 +296,11 @@ def _describe(cell: CellSpec) -> Row:
         "mask": "facts" if model.encoding == "fact" else "causal",
         **{name: getattr(model, name) for name in ("n_layers", "n_loops", "d_model", "n_heads")},
         **{name: getattr(recipe, name) for name in ("lr", "batch_size", "steps")},
-        "mode": "single",
+        "curriculum": recipe.curriculum,
+        "mode": mode,
         "seed": cell.seed,
         "version": __version__,
-        "model": model.label,
+        "model": cell.label,
     }
 
 
@@ -170,3 +316,15 @@ def _steps_to(curve: list[Point], hop: int) -> int | None:
         elif reached is None:
             reached = point.step
     return reached
+
+
+def _stack_id(cells: Sequence[CellSpec]) -> str:
+    names = [cell.run_id for cell in cells]
+    return names[0] if len(names) == 1 else hashlib.sha256(" ".join(names).encode()).hexdigest()[:16]
+
+
+def _one_line(error: Exception) -> str:
+    """What went wrong in code that is not ours to mend, and where."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0] if said else 'no message'} ({Path(where.filename).name}:{where.lineno})"

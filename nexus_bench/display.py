@@ -10,30 +10,37 @@ from rich.live import Live
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from nexus_bench.errors import NexusBenchError
-from nexus_bench.executor import Event, Failure
-from nexus_bench.executor import Progress as CellProgress
+from nexus_bench.events import Begun, Event, Failure, JobDone, Note
+from nexus_bench.events import Progress as CellProgress
 from nexus_bench.report import MATCHED, Grid, Report, Table
 from nexus_bench.results import CellResult
 from nexus_bench.runner import Plan
 from nexus_bench.spec import CellSpec
-from nexus_bench.train import Point
+from nexus_bench.training.recipe import Point
+
+_MOST_LINES = 6  # of running cells
 
 
 class Display:
-    """Progress on stderr: a live staircase on a terminal, else one line a cell.
+    """Progress on stderr: one live view on a terminal, and one line a cell that ends.
 
     Args:
         plan: What will be run.
         quiet: Say nothing but failures.
+        log_every: Also print an evaluation of each cell every so many steps; None prints none.
     """
 
-    def __init__(self, plan: Plan, *, quiet: bool) -> None:
+    def __init__(self, plan: Plan, *, quiet: bool, log_every: int | None = None) -> None:
         self._console = Console(stderr=True)
         self._quiet = quiet
         self._cells = {cell.run_id: cell for cell in plan.to_do}
+        self._log_every = log_every
         self._newest: dict[str, Point] = {}
+        self._running: dict[str, None] = {}  # in the order in which they were begun
+        self._last_error = ""
         self._n_ended = 0
         self._n_done = len(plan.done)
         self._n_cells = len(plan.suite.cells)
@@ -59,39 +66,64 @@ class Display:
             self._console.print(f"stopped: {n_done} of {self._n_cells} cells are done; the same command goes on")
 
     def on_event(self, event: Event) -> None:
-        """Take notice of an evaluation, a result or a failure."""
-        cell = self._cells[event.run_id]
-        if isinstance(event, CellProgress):
-            done = self._newest.get(event.run_id)
-            self._bar.advance(self._steps, event.point.step - (done.step if done else 0))
-            self._newest[event.run_id] = event.point
-        else:
+        """Take notice of what happened."""
+        if isinstance(event, Note):
+            self._print(event.text)
+        elif isinstance(event, Begun):
+            self._running[event.run_id] = None
+        elif isinstance(event, CellProgress):
+            self._tell_point(event)
+        elif not isinstance(event, JobDone):
+            cell = self._cells[event.run_id]
             self._n_ended += 1
+            self._running.pop(event.run_id, None)
             self._bar.advance(self._steps, cell.train.steps - self._steps_of(event.run_id))
             self._tell_end(cell, event)
         if self._live.is_started:
-            self._live.update(Group(self._staircase(), self._bar), refresh=True)
+            self._live.update(self._view(), refresh=True)
+
+    def _tell_point(self, event: CellProgress) -> None:
+        cell, point, before = self._cells[event.run_id], event.point, self._steps_of(event.run_id)
+        self._bar.advance(self._steps, point.step - before)
+        self._newest[event.run_id] = point
+        if self._log_every and point.step // self._log_every > before // self._log_every:
+            figures = "  ".join(f"{hop}: {at.accuracy:.3f} ({at.loss:.3f})" for hop, at in point.scores.items())
+            self._print(f"{cell.title} | step {point.step:,} | validation accuracy (loss) by hop  {figures}")
 
     def _tell_end(self, cell: CellSpec, event: CellResult | Failure) -> None:
         count = f"{self._n_ended}/{len(self._cells)}"
         if isinstance(event, Failure):
+            self._last_error = event.reason
             self._console.print(f"{count} FAILED {event.reason}", markup=False, highlight=False, soft_wrap=True)
-        elif not self._quiet:
+        else:
             test = [row for row in event.rows if row["split"] == "test"]
             figures = "  ".join(f"{row['hop']}: {row['accuracy']:.3f}" for row in test)
             ending = f"{test[0]['status']} after {test[0]['steps_done']} steps, {event.timing['train_seconds']:.0f} s"
-            line = f"{count} {cell.title} | test accuracy by hop  {figures} | {ending}"
+            self._print(f"{count} {cell.title} | test accuracy by hop  {figures} | {ending}")
+
+    def _print(self, line: str) -> None:
+        if not self._quiet:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _view(self) -> Group:
+        """All that there is to see: the staircase, what runs, the last error, the bar."""
+        running = [self._cells[run_id] for run_id in self._running]
+        lines = [Text(f"running: {cell.title}, step {self._steps_of(cell.run_id):,}") for cell in running[:_MOST_LINES]]
+        if len(running) > _MOST_LINES:
+            lines.append(Text(f"and {len(running) - _MOST_LINES} more"))
+        if self._last_error:
+            lines.append(Text(f"last error: {self._last_error}", style="red"))
+        return Group(self._staircase(), *lines, self._bar)
 
     def _staircase(self) -> RichTable:
         """Validation accuracy so far, by model and hop, mean over the seeds begun."""
-        labels = list(dict.fromkeys(cell.model.label for cell in self._cells.values()))
+        labels = list(dict.fromkeys(cell.label for cell in self._cells.values()))
         hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
         table = RichTable(
             "validation so far", *(f"{hop} hop{'s' if hop > 1 else ''}" for hop in hops), "cells", box=None
         )
         for label in labels:
-            cells = [run_id for run_id, cell in self._cells.items() if cell.model.label == label]
+            cells = [run_id for run_id, cell in self._cells.items() if cell.label == label]
             begun = [self._newest[run_id] for run_id in cells if run_id in self._newest]
             means = []
             for hop in hops:

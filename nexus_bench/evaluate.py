@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Int
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,8 +16,10 @@ from nexus_bench.attention.base import Layout
 from nexus_bench.encodings import ENCODINGS
 from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.model import Transformer
+from nexus_bench.streams import Int as Int32
+from nexus_bench.streams import Mask
 
-_CHUNK_GRAPHS = 256  # bounds the memory of an evaluation
+EVALUATION_GRAPHS = 256  # at a time: bounds the memory of an evaluation
 
 
 class Batch(NamedTuple):
@@ -70,13 +73,27 @@ def score(model: Transformer, examples: Examples, schema: Schema, encoding: str)
     was_training = model.training
     model.eval()
     losses, hits = [], []
-    for start in range(0, examples.n_graphs, _CHUNK_GRAPHS):
-        batch = to_batch(examples.take(slice(start, start + _CHUNK_GRAPHS)), schema, encoding, device)
+    for start in range(0, examples.n_graphs, EVALUATION_GRAPHS):
+        batch = to_batch(examples.take(slice(start, start + EVALUATION_GRAPHS)), schema, encoding, device)
         logits = model(batch.tokens, batch.read_at, batch.layout)  # b q c
         losses.append(F.cross_entropy(logits.flatten(0, 1), batch.answer.flatten(), reduction="none").cpu().numpy())
         hits.append((logits.argmax(dim=-1) == batch.answer).flatten().cpu().numpy())
     model.train(was_training)
-    loss, hit, hop = np.concatenate(losses).astype(np.float64), np.concatenate(hits), examples.hop.ravel()
+    return by_hop(np.concatenate(losses), np.concatenate(hits), examples.hop.ravel())
+
+
+def by_hop(loss: NDArray[np.float32], hit: Mask, hop: Int32) -> dict[int, HopScore]:
+    """Sort single results by their hops.
+
+    Args:
+        loss: Cross-entropy of each example.
+        hit: Whether it was answered right.
+        hop: Its hop count.
+
+    Returns:
+        Hop -> score, hops ascending.
+    """
+    loss = loss.astype(np.float64)
     return {
         int(k): HopScore(int((hop == k).sum()), int(hit[hop == k].sum()), float(loss[hop == k].mean()))
         for k in np.unique(hop)

@@ -88,7 +88,7 @@ class Transformer(nn.Module):
             read_at: The positions of the queries.
             layout: Which positions may be attended to.
         """
-        x = F.pad(self.table(tokens).flatten(2), (0, self.unused_width))
+        x = F.pad(look_up(self.table.weight, tokens).flatten(2), (0, self.unused_width))
         if self.position is not None:
             x = x + self.position.weight[: x.shape[1]]
         layout = replace(layout, rope=self.has_rope)
@@ -97,6 +97,18 @@ class Transformer(nn.Module):
             x = block(x, layout)
         scores: Tensor = self.readout(self.norm(blocks[-1](x, layout, keep=read_at)))
         return scores
+
+
+def look_up(table: Float[Tensor, "r e"], rows: Int[Tensor, "*n"]) -> Float[Tensor, "*n e"]:
+    """Rows of a small table.
+
+    On a GPU as a product with one-hot vectors: its gradient needs no atomic additions, which are slow where many
+    positions share a row, and not repeatable.
+    """
+    if rows.is_cuda:
+        is_row = rows[..., None] == torch.arange(table.shape[0], dtype=rows.dtype, device=rows.device)
+        return is_row.to(table.dtype) @ table
+    return F.embedding(rows, table)
 
 
 def build_model(spec: ModelSpec, schema: Schema, *, seq_len: int, seed: int) -> Transformer:

@@ -7,13 +7,16 @@ Layout of a run folder:
     results.csv     one row a (cell, split, hop)
     curve.csv       validation accuracy and loss by hop while training
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
-    cells/<run_id>/ result.json and model.safetensors of a finished cell, checkpoint.safetensors of a begun one
+    cells/<run_id>/ result.json and model.safetensors of a finished cell, failed.json of one that failed
+    checkpoints/    the state of begun jobs
+    progress.json   how far the cells are that a run is training
     report.*        made from results.csv alone
 """
 
 import io
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +66,7 @@ COLUMNS = (
     Column("batch_size", "Int64", "graphs a step"),
     Column("n_queries", "Int64", "labelled queries a graph"),
     Column("steps", "Int64", "optimiser steps allowed"),
-    Column("mode", "string", "`single`: models are trained one at a time"),
+    Column("mode", "string", "`single`: one model at a time; `deterministic`, `tf32`, `bfloat16`: stacked"),
     Column("seed", "Int64", "of the data, the weights and the order of both"),
     Column("split", "string", "`val`, `test`, `hop_ood`, `size_ood` or `pattern_ood`"),
     Column("hop", "Int64", "true hop count of these examples"),
@@ -86,7 +89,9 @@ COLUMNS = (
     Column("version", "string", "of nexus-bench"),
     Column("steps_done", "Int64", "optimiser steps made"),
     Column("model", "string", "the model in words"),
+    Column("curriculum", "string", "over the hops: `none`, `staged`, `adaptive`"),
 )
+_YOUNGER = {"curriculum"}  # columns that files of earlier versions lack
 CURVE_COLUMNS = ("run_id", "model", "seed", "step", "hop", "accuracy", "loss")
 TIMING_COLUMNS = ("run_id", "model", "seed", "device", "train_seconds", "steps_per_second")
 
@@ -114,15 +119,22 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._records: dict[str, Row] = {}
 
     @property
     def results_csv(self) -> Path:
         """Where the results are."""
         return self.path / "results.csv"
 
-    def checkpoint(self, run_id: str) -> Path:
-        """Where a begun cell keeps its state."""
-        return self.path / "cells" / run_id / "checkpoint.safetensors"
+    def checkpoints(self, job_id: str) -> Path:
+        """Where a begun job keeps its state."""
+        return self.path / "checkpoints" / job_id
+
+    def drop_checkpoints(self, job_id: str) -> None:
+        """Forget the state of a job that is done."""
+        shutil.rmtree(self.checkpoints(job_id), ignore_errors=True)
+        with suppress(OSError):
+            self.checkpoints(job_id).parent.rmdir()  # if nothing else is begun
 
     def check(self, name: str) -> None:
         """Make sure that the folder is new, empty, or a run of the same suite.
@@ -160,10 +172,46 @@ class RunFolder:
         except OSError as error:
             raise StorageError(f"{self.path}: cannot be written: {error.strerror}; choose another --out") from error
         try:
-            write_atomic(self.path / "spec.yaml", yaml.safe_dump(config, sort_keys=False))
+            self.write_spec(config)
             yield
         finally:
+            (self.path / "progress.json").unlink(missing_ok=True)
             lock.release()
+
+    def write_spec(self, config: Config) -> None:
+        """Say what is run."""
+        write_atomic(self.path / "spec.yaml", yaml.safe_dump(config, sort_keys=False))
+
+    def is_written_to(self) -> bool:
+        """Whether a process is training in it."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with filelock.FileLock(self.path / ".lock", timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:  # of somebody else, on a disk that cannot be written
+            return False
+
+    def write_progress(self, steps: dict[str, int]) -> None:
+        """Say how far the cells are that are being trained."""
+        write_atomic(self.path / "progress.json", to_json(steps))
+
+    def read_progress(self) -> dict[str, int]:
+        """Run id -> steps made, of the cells that are being trained."""
+        path = self.path / "progress.json"
+        return dict(read_json(path)) if path.exists() else {}
+
+    def read_spec(self) -> Config:
+        """The suite as it was run.
+
+        Raises:
+            CorruptArtefactError: It is no run folder.
+        """
+        if not (self.path / "spec.yaml").is_file():
+            raise CorruptArtefactError(f"{self.path}: is no run folder, it has no spec.yaml; give one that train wrote")
+        return read_config(self.path / "spec.yaml")
 
     def write_environment(self, environment: Row) -> None:
         """Say on what the cells are trained."""
@@ -188,7 +236,17 @@ class RunFolder:
             "weights_sha256": sha256(result.weights),
         }
         write_atomic(self._record(result.run_id), to_json(record))
-        self.checkpoint(result.run_id).unlink(missing_ok=True)
+        self._failed(result.run_id).unlink(missing_ok=True)
+        self._records[result.run_id] = record
+
+    def save_failure(self, run_id: str, reason: str) -> None:
+        """Keep why a cell failed, until it is tried again."""
+        write_atomic(self._failed(run_id), to_json({"reason": reason}))
+
+    def failure(self, run_id: str) -> str | None:
+        """Why a cell failed when it was last tried; None if it did not."""
+        path = self._failed(run_id)
+        return str(read_json(path)["reason"]) if path.is_file() and not self.finished(run_id) else None
 
     def write_tables(self, name: str, run_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
         """Write the CSV files from the cells that are done, in the order given, then those that failed.
@@ -248,6 +306,8 @@ class RunFolder:
         except ValueError as error:
             first = str(error).splitlines()[0]
             raise CorruptArtefactError(f"{self.results_csv}: is truncated or edited: {first}") from error
+        for name in _YOUNGER - set(frame.columns):
+            frame[name] = pd.NA
         missing = [column.name for column in COLUMNS if column.name not in frame.columns]
         if missing:
             raise CorruptArtefactError(f"{self.results_csv}: lacks the columns {', '.join(missing)}")
@@ -259,11 +319,17 @@ class RunFolder:
         return self.path / "cells" / run_id / "result.json"
 
     def _read_record(self, run_id: str) -> Row:
+        if run_id in self._records:
+            return self._records[run_id]
         path = self._record(run_id)
         record = read_json(path)
         if not isinstance(record, dict) or not {"rows", "curve", "timing"} <= record.keys():
             raise CorruptArtefactError(f"{path}: was edited; delete {path.parent} and train again")
-        return record
+        self._records[run_id] = record
+        return dict(record)
+
+    def _failed(self, run_id: str) -> Path:
+        return self.path / "cells" / run_id / "failed.json"
 
 
 def _rounded(row: Row) -> Row:

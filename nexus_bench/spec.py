@@ -86,6 +86,10 @@ class TrainSpec(Spec):
     weight_decay: float = Field(default=0.01, ge=0)
     clip_norm: float = Field(default=1.0, gt=0, description="Largest gradient norm.")
     eval_every: int = Field(default=250, ge=1, description="Steps between evaluations on validation.")
+    curriculum: Literal["none", "staged", "adaptive"] = Field(
+        default="none",
+        description="Hops in training: all at once, one more at fixed steps, or once passed.",
+    )
     stop_when_solved: bool = Field(default=True, description="Stop once validation stays solved.")
 
 
@@ -107,15 +111,23 @@ class CellSpec(Spec):
             "attention": ATTENTIONS.get(self.model.attention).version,
         }
         cell = self.model_dump(mode="json")
-        if not self.task.pattern_ood:
-            del cell["task"]["pattern_ood"]  # younger than the other fields: cells without it keep their names
+        younger = ("task", "pattern_ood", False), ("train", "curriculum", "none")  # cells without them keep their names
+        for part, name, usual in younger:
+            if cell[part][name] == usual:
+                del cell[part][name]
         content = json.dumps([versions, cell], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
+    def label(self) -> str:
+        """The model in a few words, and how it was taught if that is not the default: what results are grouped by."""
+        curriculum = self.train.curriculum
+        return self.model.label + (f", curriculum {curriculum}" if curriculum != "none" else "")
+
+    @property
     def title(self) -> str:
         """The cell in a few words."""
-        return f"{self.task.task} hops {format_hops(self.task.hops)} | {self.model.label} | seed {self.seed}"
+        return f"{self.task.task} hops {format_hops(self.task.hops)} | {self.label} | seed {self.seed}"
 
 
 def model_keys(name: str) -> Keys:

@@ -98,20 +98,20 @@ def test_gen_formats_can_be_trained_on(file_format: str, command: Command) -> No
         "batch_size=8",
         "--seeds",
         "1",
-        "--workers",
-        "0",
+        "--executor",
+        "inline",
     )
     assert trained.returncode == 0, trained.stderr
     assert "pointer_chase, 6 facts of 18 names, trained on hops 1-2" in trained.stdout
     assert Path("runs/standard-d/results.csv").is_file()
     spec = "runs/standard-d/spec.yaml"
     assert_fails(command("train", spec, "--out", "e"), 3, "pointer_chase: was run on a dataset (")
-    again = command("train", spec, "--data", "d", "--workers", "0")
+    again = command("train", spec, "--data", "d", "--executor", "inline")
     assert again.stderr == "1 of 1 cells are done already\n"
 
 
 def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny: str) -> None:
-    result = command("train", tiny, "--workers", "0")
+    result = command("train", tiny, "--executor", "inline")
     assert result.returncode == 0, result.stderr
     for expected in ("standard", "nexus, order 2, refine qk", "1 hop", "2 hops", "hop reach", "chance", "elimination"):
         assert expected in result.stdout
@@ -127,27 +127,27 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
 
 
 def test_processes_and_this_process_give_the_same_bytes(command: Command, tiny: str) -> None:
-    assert command("train", tiny, "--workers", "0", "--out", "a", "--quiet").stderr == ""
+    assert command("train", tiny, "--executor", "inline", "--out", "a", "--quiet").stderr == ""
     assert command("train", tiny, "--workers", "3", "--out", "b").returncode == 0
     for name in ("results.csv", "curve.csv", "spec.yaml", "report.html"):
         assert Path("a", name).read_bytes() == Path("b", name).read_bytes(), name
 
 
 def test_finished_cells_are_kept_and_only_new_ones_are_trained(command: Command, tiny: str) -> None:
-    command("train", tiny, "--workers", "0", "--set", "order=1")
+    command("train", tiny, "--executor", "inline", "--set", "order=1")
     first = Path("runs/tiny/results.csv").read_bytes()
     weights = {p: p.stat().st_mtime_ns for p in Path("runs/tiny").rglob("model.safetensors")}
-    again = command("train", tiny, "--workers", "0", "--set", "order=1")
+    again = command("train", tiny, "--executor", "inline", "--set", "order=1")
     assert again.stderr == "4 of 4 cells are done already\n"
-    more = command("train", tiny, "--workers", "0", "--set", "order=1,2")
+    more = command("train", tiny, "--executor", "inline", "--set", "order=1,2")
     assert more.stderr.startswith("4 of 6 cells are done already\n") and more.stderr.count("\n") == 3
     assert {p: p.stat().st_mtime_ns for p in weights} == weights
     assert Path("runs/tiny/results.csv").read_bytes().startswith(first)
 
 
 def test_a_saved_spec_runs_again(command: Command, tiny: str) -> None:
-    command("train", tiny, "--workers", "0", "--out", "a", "--set", "lr=1e-2")
-    command("train", "a/spec.yaml", "--workers", "0", "--out", "b")
+    command("train", tiny, "--executor", "inline", "--out", "a", "--set", "lr=1e-2")
+    command("train", "a/spec.yaml", "--executor", "inline", "--out", "b")
     assert Path("a/results.csv").read_bytes() == Path("b/results.csv").read_bytes()
 
 
@@ -160,7 +160,7 @@ def test_dry_run_says_the_cells_and_the_time_and_trains_nothing(command: Command
 
 
 def test_report_is_rebuilt_from_results_alone(command: Command, tiny: str) -> None:
-    command("train", tiny, "--workers", "0")
+    command("train", tiny, "--executor", "inline")
     page = Path("runs/tiny/report.html").read_bytes()
     alone = Path("alone")
     alone.mkdir()
@@ -267,7 +267,7 @@ def test_an_output_folder_that_holds_something_else_is_kept(command: Command, ti
     assert_fails(command("train", tiny, "--out", "mine"), 2, "mine: holds something else, which is kept")
     assert_fails(command("gen", "--out", "mine"), 2, "mine: holds something else, which is kept")
     assert [p.name for p in Path("mine").iterdir()] == ["thesis.tex"]
-    command("train", tiny, "--workers", "0", "--set", "order=1")
+    command("train", tiny, "--executor", "inline", "--set", "order=1")
     other = command("train", "quick", "--out", "runs/tiny")
     assert_fails(other, 2, "runs/tiny: holds a run of suite 'tiny', which is kept")
 

@@ -60,9 +60,9 @@ def test_bad_input_to_the_data_commands_is_one_line(
 def test_splits_beyond_training_are_scored_in_rows_of_their_own(command: Command) -> None:
     spec = ["--set", "hop_ood=3-4", "--set", "size_ood={n_nodes: 24}", "--set", "n_nodes=12", "--set", "n_queries=12"]
     line = ["train", "--task", "pointer_chase", "--hops", "1-2", "--attention", "standard", "--seeds", "1", *spec]
-    result = command(*line, "--set", "steps=2", "--workers", "0", "--out", "r")
+    result = command(*line, "--set", "steps=2", "--executor", "inline", "--out", "r")
     assert result.returncode == 0, result.stderr
-    flat = command(*line, "--set", "steps=2", "--set", "encoding=flat", "--workers", "0", "--out", "flat")
+    flat = command(*line, "--set", "steps=2", "--set", "encoding=flat", "--executor", "inline", "--out", "flat")
     assert flat.returncode == 0, flat.stderr
     rows = RunFolder(Path("r")).read_results()
     assert list(zip(rows["split"], rows["hop"], strict=True)) == [
@@ -77,7 +77,7 @@ def test_splits_beyond_training_are_scored_in_rows_of_their_own(command: Command
     made = command("gen", "--hops", "1-2", *spec, "--n", "40", "--n-test", "9", "--out", "d")
     assert made.returncode == 0, made.stderr
     trained = command(
-        "train", "--data", "d", "--attention", "standard", "--seeds", "1", "--set", "steps=2", "--workers", "0"
+        "train", "--data", "d", "--attention", "standard", "--seeds", "1", "--set", "steps=2", "--executor", "inline"
     )
     assert trained.returncode == 0, trained.stderr
     rows = RunFolder(Path("runs/standard-d")).read_results()

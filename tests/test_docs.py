@@ -76,7 +76,7 @@ def test_the_entries_that_contributing_shows_pass_the_contract_tests(tmp_path: P
 
     passes("ruff", "check", *paths[:2])
     passes("pytest", "-q", "tests/test_generators.py", "tests/test_attention.py")
-    tiny = ["--set", "steps=5", "--seeds", "1", "--workers", "0", "--set", "n_test=9", "--set", "n_val=9"]
+    tiny = ["--set", "steps=5", "--seeds", "1", "--executor", "inline", "--set", "n_test=9", "--set", "n_val=9"]
     passes("nexus_bench", "train", "--task", "predecessor", "--attention", "tempered", "--set", "start=0.5,2", *tiny)
 
 

@@ -57,7 +57,7 @@ def test_right_answers_score_one_and_wrong_ones_nought_at_their_hop(asked: Datas
 def test_scores_stand_in_one_report_with_trained_models(asked: Dataset, command: Command) -> None:
     write("mine.jsonl", answers(asked))
     assert command("score", "mine.jsonl", "--data", "d").returncode == 0
-    small = ["--set", "steps=3", "--set", "batch_size=4", "--seeds", "1", "--workers", "0", "--quiet"]
+    small = ["--set", "steps=3", "--set", "batch_size=4", "--seeds", "1", "--executor", "inline", "--quiet"]
     assert command("train", "--data", "d", *small, "--attention", "standard", "--out", "r").returncode == 0
     done = command("report", "r", "runs/score-mine", "--format", "csv")
     assert done.returncode == 0, done.stderr

@@ -11,10 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from nexus_bench.executor import Failure, run_processes
 
 from nexus_bench.cells import Job
 from nexus_bench.config import parse_yaml
-from nexus_bench.executor import Failure, run_processes
 from nexus_bench.results import RunFolder
 from nexus_bench.suite import make_suite
 from tests.conftest import Command
@@ -127,7 +127,16 @@ def test_two_runs_cannot_write_to_one_folder(tmp_path: Path, command: Command) -
 def test_a_diverging_cell_fails_alone_and_is_told(command: Command, tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(TINY)
     result = command(
-        "train", "suite.yaml", "--workers", "0", "--set", "lr=1e-3,1e30", "--set", "warmup_steps=0", "--seeds", "1"
+        "train",
+        "suite.yaml",
+        "--executor",
+        "inline",
+        "--set",
+        "lr=1e-3,1e30",
+        "--set",
+        "warmup_steps=0",
+        "--seeds",
+        "1",
     )
     assert result.returncode == 7
     assert "FAILED" in result.stderr and "the loss is not finite at step 10; lower lr" in result.stderr
@@ -141,7 +150,7 @@ def test_a_diverging_cell_fails_alone_and_is_told(command: Command, tmp_path: Pa
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     """A limit on the size of files stands in for a full disk: checkpoints no longer fit."""
     (tmp_path / "suite.yaml").write_text(TINY)
-    line = [sys.executable, "-m", "nexus_bench", "train", "suite.yaml", "--workers", "0"]
+    line = [sys.executable, "-m", "nexus_bench", "train", "suite.yaml", "--executor", "inline"]
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nexus_bench.attention.short import attend_short, is_short
 from nexus_bench.registry import Registry
 
 
@@ -147,6 +148,8 @@ def attend(
     """
     q, k, v = layout.turned(q), layout.keys(layout.turned(k)), layout.keys(v)
     n_keys = k.shape[-2]
+    if is_short(q, k, v):
+        return attend_short(q, k, v, causal=layout.causal)
     if layout.causal and n_keys < q.shape[-2]:  # the later positions see every key
         first = F.scaled_dot_product_attention(q[..., :n_keys, :], k, v, is_causal=True)
         return torch.cat([first, F.scaled_dot_product_attention(q[..., n_keys:, :], k, v)], dim=-2)

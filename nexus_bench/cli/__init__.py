@@ -66,6 +66,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     data.audit,
     data.show,
     training.train,
+    training.status,
     training.match,
     training.report,
     language.export,
@@ -79,6 +80,7 @@ timing = typer.Typer(help="Measure speed.", rich_markup_mode=None)
 timing.callback(invoke_without_command=True)(bench.bench)
 timing.command(name="gen")(bench.bench_gen)
 timing.command(name="attention")(bench.bench_attention)
+timing.command(name="train")(bench.bench_train)
 app.add_typer(timing, name="bench")
 
 

@@ -81,3 +81,35 @@ def bench_attention(
         typer.echo(json.dumps({"schema_version": 1, "rows": [row._asdict() for row in rows]}))
     else:
         print_table(attention_table(rows))
+
+
+def bench_train(
+    order: Annotated[str, typer.Option(help="Attention orders, as 1,2,3,4.")] = "1,2,3,4",
+    batch: Annotated[int, typer.Option(min=1, help="Graphs a step.")] = 256,
+    stack: Annotated[int, typer.Option(min=2, help="Models of the larger stack, on a GPU.")] = 256,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each way.")] = 3.0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Time training: a plain PyTorch loop, one model, and many at once; model-steps a second."""
+    from nexus_bench.bench.training import bench_training, n_ways
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.tables import print_table, training_table
+    from nexus_bench.config import parse_settings
+    from nexus_bench.runner import choose_device
+
+    orders = parse_settings([f"order={order}"])["order"]
+    orders = orders if isinstance(orders, list) else [orders]
+    if not all(type(each) is int and each > 0 for each in orders):
+        raise UsageError(f"--order: write attention orders as 2 or 1,2,3, got {order}")
+    chosen = choose_device(device)
+    with progress("timing", len(orders) * n_ways(chosen, stack), quiet=quiet) as advance:
+        measured = bench_training(
+            orders, device=chosen, stack=stack, batch_size=batch, seconds=seconds, on_rate=lambda: advance(1)
+        )
+        rates = list(measured)
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "rates": [rate._asdict() for rate in rates]}))
+    else:
+        print_table(training_table(rates))

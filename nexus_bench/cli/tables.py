@@ -1,5 +1,6 @@
 """Tables on stdout."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -9,8 +10,10 @@ from nexus_bench.audit import Audited
 from nexus_bench.bench.generators import Rate
 
 if TYPE_CHECKING:  # it would import PyTorch
+    from nexus_bench.bench import training
     from nexus_bench.bench.attention import Measured
     from nexus_bench.matching import Cost, Match
+    from nexus_bench.status import CellState
 
 
 def print_table(table: Table) -> None:
@@ -100,5 +103,30 @@ def matches_table(title: str, cost: "Cost", rivals: "list[Match]") -> Table:
             f"{rival.cost.compute / 1e6:.2f}",
             f"x {rival.compute_ratio:.2f}",
             f"{100 * rival.error:.1f}%",
+        )
+    return table
+
+
+def status_table(states: "list[CellState]") -> Table:
+    """The cells of a run, and how many are in which state."""
+    from nexus_bench.status import STATES
+
+    counts = Counter(cell.state for cell in states)
+    title = f"{len(states)} cells: " + ", ".join(f"{counts[state]} {state}" for state in STATES)
+    table = Table("run_id", "cell", "state", "step", box=None, title=title, title_justify="left")
+    for cell in states:
+        step = f"{cell.step:,} of {cell.steps:,}" if cell.step is not None else ""
+        table.add_row(cell.run_id, cell.title, f"{cell.state}: {cell.reason}" if cell.reason else cell.state, step)
+    return table
+
+
+def training_table(rates: "list[training.Rate]") -> Table:
+    """Ways of training, and how much faster than a plain loop each is."""
+    table = Table("order", "way", "models", "model-steps/s", "times the plain loop", box=None)
+    for column in (table.columns[0], *table.columns[2:]):
+        column.justify = "right"
+    for rate in rates:
+        table.add_row(
+            str(rate.order), rate.way, str(rate.n_models), f"{rate.model_steps_per_second:,.0f}", f"{rate.ratio:.2f}"
         )
     return table

@@ -1,6 +1,7 @@
 """Commands that train, and that report what was trained."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -20,7 +21,13 @@ def train(
     seeds: Annotated[Optional[int], typer.Option(min=1, help="How many seeds.")] = None,
     settings: Settings = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[Optional[int], typer.Option(min=0, help="Processes; default one a core, 0 none.")] = None,
+    mode: Annotated[str, typer.Option(help="auto, single, deterministic, tf32 or bfloat16.")] = "auto",
+    stack: Annotated[Optional[int], typer.Option(min=1, help="Models in one step, at most; by memory if less.")] = None,
+    executor: Annotated[str, typer.Option(help="process, inline or dask.")] = "process",
+    scheduler: Annotated[Optional[str], typer.Option(help="Of dask: tcp://host:port; default a local one.")] = None,
+    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes on a CPU; default one a core.")] = None,
+    log_every: Annotated[Optional[int], typer.Option(min=1, help="Print evaluations, this many steps apart.")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")] = False,
     out: Out = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which cells, and how long they take.")] = False,
     quiet: Quiet = False,
@@ -28,10 +35,12 @@ def train(
     """Train the grid of a suite, then print and write its report."""
     from nexus_bench.config import parse_settings
     from nexus_bench.display import Display, print_plan, print_report
+    from nexus_bench.events import Event
     from nexus_bench.report import build_report, write_report
     from nexus_bench.results import RunFolder
-    from nexus_bench.runner import available_cores, choose_device, estimate_seconds, make_plan, run_plan
+    from nexus_bench.runner import choose_execution, estimate_seconds, make_plan, run_plan
     from nexus_bench.suite import make_suite, select_suite
+    from nexus_bench.tensorboard import TensorBoard
 
     overrides = parse_settings(settings or [])
     overrides |= parse_settings([] if order is None else [f"order={order}"])
@@ -40,13 +49,22 @@ def train(
     grid = make_suite(config, where=where)
     folder = RunFolder(out or Path("runs") / grid.name)
     plan = make_plan(grid, folder)
-    n_workers = available_cores() if workers is None else workers
-    chosen = choose_device(device)
+    execution = choose_execution(
+        mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
+    )
     if dry_run:
-        print_plan(plan, estimate_seconds(plan, device=chosen, data=data), n_workers=n_workers)
+        print_plan(plan, estimate_seconds(plan, device=execution.device, data=data), n_workers=execution.n_workers)
         return
-    with Display(plan, quiet=quiet) as display:
-        failures = run_plan(plan, folder, device=chosen, n_workers=n_workers, data=data, on_event=display.on_event)
+    with ExitStack() as stack_of:
+        board = stack_of.enter_context(TensorBoard(folder.path / "tensorboard")) if tensorboard else None
+        display = stack_of.enter_context(Display(plan, quiet=quiet, log_every=log_every))
+
+        def on_event(event: Event) -> None:
+            display.on_event(event)
+            if board:
+                board.on_event(event)
+
+        failures = run_plan(plan, folder, execution, data=data, on_event=on_event)
     report = build_report(folder.read_results())
     paths = [folder.results_csv, *write_report(report, folder.path)]
     print_report(report, paths)
@@ -54,6 +72,22 @@ def train(
         raise FailedCellsError(
             f"{len(failures)} of {len(grid.cells)} cells failed, as told above; the same command tries them again"
         )
+
+
+def status(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show which cells of a run are done, running, failed or to do."""
+    from nexus_bench.cli.tables import print_table, status_table
+    from nexus_bench.results import RunFolder
+    from nexus_bench.status import read_status
+
+    states = read_status(RunFolder(run))
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "cells": [state._asdict() for state in states]}))
+    else:
+        print_table(status_table(states))
 
 
 def match(

@@ -1,0 +1,186 @@
+"""How fast models are trained: one at a time in a plain loop, as everybody does, and by the engine's own ways.
+
+Everything is measured in one run, in turn; compare the ratios, not the rates of two runs. A rate is model-steps a
+second: a step of a stack of 64 models counts 64.
+"""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+from nexus_bench.cells import open_source
+from nexus_bench.evaluate import to_batch
+from nexus_bench.runner import available_cores
+from nexus_bench.spec import CellSpec, TrainSpec, make_model
+from nexus_bench.task import make_task
+from nexus_bench.training.engine import Single
+from nexus_bench.training.recipe import schedule
+from nexus_bench.training.stacked import Stacked
+
+PLAIN = "plain loop"
+_WINDOWS = 3  # the fastest counts: other work on the machine only ever slows one down
+_PLAIN_BATCHES = 64  # drawn and encoded before the plain loop is timed
+_PASSES = 4  # over all ways
+
+
+class Rate(NamedTuple):
+    """One way of training.
+
+    Attributes:
+        order: Attention order of the model.
+        way: How it is trained.
+        n_models: Trained at the same time.
+        model_steps_per_second: Optimiser steps, summed over the models.
+        ratio: To the plain loop of the same run and order (with as many cores).
+    """
+
+    order: int
+    way: str
+    n_models: int
+    model_steps_per_second: float
+    ratio: float
+
+
+def reference_cell(order: int, *, seed: int = 0, batch_size: int = 256) -> CellSpec:
+    """One layer, width 64, 4 heads, 17 positions: 16 facts and a query."""
+    task = {"task": "pointer_chase", "hops": "1-5", "n_nodes": 16, "n_queries": 1, "n_val": 256, "n_test": 256}
+    return CellSpec(
+        task=make_task(task, where="bench"),
+        model=make_model({"attention": "nexus", "order": order, "d_model": 64, "n_heads": 4}, where="bench"),
+        train=TrainSpec(steps=1_000_000, batch_size=batch_size, lr=1e-3),
+        seed=seed,
+    )
+
+
+def n_ways(device: str, stack: int) -> int:
+    """How many ways are measured on a device, for a progress bar."""
+    return 2 + len(_stacks(stack)) if device == "cuda" else 4
+
+
+def _stacks(stack: int) -> list[tuple[str, int]]:
+    usual = [("deterministic", 1), ("deterministic", 64), ("tf32", 64), ("bfloat16", 64)]
+    return list(dict.fromkeys([*usual, ("bfloat16", stack)]))
+
+
+def bench_training(
+    orders: list[int], *, device: str, stack: int, batch_size: int, seconds: float, on_rate: Callable[[], None]
+) -> Iterator[Rate]:
+    """Measure every way at every order.
+
+    Args:
+        orders: Attention orders of the reference cell.
+        device: `cpu` or `cuda`.
+        stack: Models of the larger stack, on a GPU.
+        batch_size: Graphs a step.
+        seconds: To time each way, in each of a few windows.
+        on_rate: Told after every way.
+    """
+    for order in orders:
+        cell = reference_cell(order, batch_size=batch_size)
+        rates = _on_gpu(cell, stack, seconds) if device == "cuda" else _on_cpu(cell, seconds)
+        plain: dict[int, float] = {}
+        for way, n_models, n_cores, rate in rates:
+            if way.startswith(PLAIN):
+                plain[n_cores] = rate
+            on_rate()
+            yield Rate(order, way, n_models, rate, rate / plain[n_cores])
+
+
+def _on_gpu(cell: CellSpec, stack: int, seconds: float) -> Iterator[tuple[str, int, int, float]]:
+    gpu = torch.device("cuda")
+    yield PLAIN, 1, 1, _fastest(_PlainLoop(cell, gpu).advance, seconds)
+    yield "engine, mode single", 1, 1, _fastest(Single(cell, open_source(cell, None), gpu).advance, seconds)
+    for mode, n_models in _stacks(stack):
+        cells = [cell.model_copy(update={"seed": seed}) for seed in range(n_models)]
+        engine = Stacked(cells, [open_source(cell, None) for cell in cells], gpu, mode)
+        rate = n_models * _fastest(engine.advance, seconds)
+        engine.close()
+        yield f"{'graph' if n_models == 1 else 'stacked'}, mode {mode}", n_models, 1, rate
+
+
+def _on_cpu(cell: CellSpec, seconds: float) -> Iterator[tuple[str, int, int, float]]:
+    """One thread, then all cores: a loop of as many threads beside as many processes of one thread."""
+    n_cores = available_cores()
+    cpu = torch.device("cpu")
+    n_threads = torch.get_num_threads()
+    found = dict.fromkeys((f"{PLAIN}, 1 thread", "engine, 1 thread", f"{PLAIN}, {n_cores} threads"), 0.0)
+    torch.set_num_threads(1)
+    loop, engine = _PlainLoop(cell, cpu), Single(cell, open_source(cell, None), cpu)
+    processes, cores = 0.0, (1, 1, n_cores)
+    for _ in range(_PASSES):  # in turn: the machine is not equally fast at all times
+        for way, advance, threads in zip(found, (loop.advance, engine.advance, loop.advance), cores, strict=True):
+            torch.set_num_threads(threads)
+            found[way] = max(found[way], _fastest(advance, seconds / _PASSES, n_windows=1))
+        processes = max(processes, _in_processes(cell, n_cores, seconds / _PASSES))
+    torch.set_num_threads(n_threads)
+    for (way, rate), used in zip(found.items(), cores, strict=True):
+        yield way, 1, used, rate
+    yield f"engine, {n_cores} processes", n_cores, n_cores, processes
+
+
+def _in_processes(cell: CellSpec, n_processes: int, seconds: float) -> float:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["nexus_bench.bench.training"])
+    with context.Pool(n_processes, maxtasksperchild=1) as pool:
+        cells = [(cell.model_copy(update={"seed": seed}), seconds) for seed in range(n_processes)]
+        return sum(pool.starmap(_in_process, cells, chunksize=1))
+
+
+def _in_process(cell: CellSpec, seconds: float) -> float:
+    torch.set_num_threads(1)
+    return _fastest(Single(cell, open_source(cell, None), torch.device("cpu")).advance, seconds, n_windows=1)
+
+
+class _PlainLoop:
+    """What a careful user of PyTorch writes: batches made beforehand, AdamW, clipping, a schedule."""
+
+    def __init__(self, cell: CellSpec, device: torch.device) -> None:
+        self.recipe = cell.train
+        source = open_source(cell, None)
+        size = cell.train.batch_size
+        self.batches = [
+            to_batch(source.batch(step, size), source.generator.schema, cell.model.encoding, device)
+            for step in range(_PLAIN_BATCHES)
+        ]
+        with torch.random.fork_rng(devices=[]):
+            self.model = Single(cell, source, device).model(0)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=cell.train.lr, weight_decay=0.01)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: schedule(step, self.recipe))
+        self.step = 0
+
+    def advance(self) -> None:
+        batch = self.batches[self.step % _PLAIN_BATCHES]
+        logits = self.model(batch.tokens, batch.read_at, batch.layout)
+        loss = F.cross_entropy(logits.flatten(0, 1), batch.answer.flatten())
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.step += 1
+
+
+def _fastest(advance: Callable[[], None], seconds: float, *, n_windows: int = _WINDOWS) -> float:
+    """Steps a second, after a few that pay for compilation and caches."""
+    for _ in range(5):
+        advance()
+    best = 0.0
+    for _ in range(n_windows):
+        _wait()
+        started, n_steps = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds / n_windows:
+            for _ in range(10):
+                advance()
+            _wait()
+            n_steps += 10
+        best = max(best, n_steps / (time.perf_counter() - started))
+    return best
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

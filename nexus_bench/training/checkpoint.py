@@ -1,0 +1,84 @@
+"""What is kept of a begun job: two checkpoints, each whole or recognised as damaged."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from nexus_bench.errors import StorageError
+from nexus_bench.files import sha256, write_atomic
+
+_HASH_BYTES = 64  # hexadecimal SHA-256 at the head of the file, then a line break
+
+
+class Saved(NamedTuple):
+    """A state that was saved.
+
+    Attributes:
+        tensors: By name, on the CPU.
+        about: Everything else, as JSON can hold it.
+    """
+
+    tensors: dict[str, Tensor]
+    about: dict[str, Any]
+
+
+class Checkpoint:
+    """The newest state of a job and the one before it.
+
+    Args:
+        folder: Where both are kept.
+        root: The run folder, which must stand: a deleted one is not made again in silence.
+    """
+
+    def __init__(self, folder: Path, *, root: Path) -> None:
+        self._root = root
+        self.newest, self.previous = folder / "newest", folder / "previous"
+
+    def save(self, saved: Saved) -> None:
+        """Write the state, whole or not at all; what was the newest becomes the one before.
+
+        Raises:
+            StorageError: The disk is full, or the run folder is gone.
+        """
+        if not self._root.is_dir():
+            raise StorageError(f"{self._root}: was deleted while it was written to; run the command again")
+        content = safetensors.torch.save(saved.tensors, metadata={"about": json.dumps(saved.about)})
+        data = sha256(content).encode() + b"\n" + content
+        if self.newest.exists():
+            self.newest.replace(self.previous)
+        write_atomic(self.newest, data)
+
+    def load(self, *, is_ours: Callable[[dict[str, Any]], bool], on_note: Callable[[str], None]) -> Saved | None:
+        """The newest state that is whole and ours; None starts anew.
+
+        Args:
+            is_ours: Whether what is said about a state fits the job.
+            on_note: Told when a damaged file is passed over.
+        """
+        for path in (self.newest, self.previous):
+            try:
+                data = path.read_bytes()
+            except OSError:
+                continue
+            try:
+                saved = _parse(data)
+            except (ValueError, KeyError, SafetensorError):
+                on_note(f"{path}: is damaged; going on from the checkpoint before it")
+                continue
+            if is_ours(saved.about):
+                return saved
+        return None
+
+
+def _parse(data: bytes) -> Saved:
+    content = data[_HASH_BYTES + 1 :]
+    if sha256(content).encode() != data[:_HASH_BYTES]:
+        raise ValueError("the content is not what its hash says")
+    n_header = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + n_header])
+    return Saved(safetensors.torch.load(content), json.loads(header["__metadata__"]["about"]))

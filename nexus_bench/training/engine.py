@@ -1,0 +1,149 @@
+"""The contract of an engine, and the engine for one model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nexus_bench.data.splits import VAL, HeldOut
+from nexus_bench.evaluate import HopScore, score, to_batch
+from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.model import Transformer, build_model
+from nexus_bench.spec import CellSpec
+from nexus_bench.training.recipe import Point, hop_limit, schedule
+
+
+class Source(Protocol):
+    """Where the examples of a cell come from."""
+
+    generator: Generator[Any]
+    held_out: dict[str, HeldOut]
+
+    def batch(self, step: int, batch_size: int) -> Examples:
+        """The training graphs of one step, the same whenever it is asked for."""
+        ...
+
+
+class Engine(ABC):
+    """Models of equal shape, one a cell, trained side by side.
+
+    The cells differ in seed, learning rate and curriculum alone.
+
+    A step is a function of the weights, the optimiser's state, the step number and the evaluations so far. So a run
+    resumed from a checkpoint equals an uninterrupted one.
+
+    Args:
+        cells: What to train.
+        sources: The examples of each.
+
+    Attributes:
+        step: Optimiser steps made.
+        curves: The evaluations of each cell.
+        alive: Which models still learn; the others keep the weights that they have.
+    """
+
+    def __init__(self, cells: Sequence[CellSpec], sources: Sequence[Source]) -> None:
+        self.cells = tuple(cells)
+        self.sources = tuple(sources)
+        self.recipe = cells[0].train
+        self.schema = sources[0].generator.schema
+        self.encoding = cells[0].model.encoding
+        self.step = 0
+        self.curves: list[list[Point]] = [[] for _ in cells]
+        self.alive = [True for _ in cells]
+
+    @abstractmethod
+    def advance(self) -> None:
+        """One optimiser step of every model that is alive."""
+
+    @abstractmethod
+    def scores(self) -> list[dict[int, HopScore]]:
+        """Validation by hop, of each model."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights and the optimiser's state, on the CPU."""
+
+    @abstractmethod
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `tensors` gave."""
+
+    @abstractmethod
+    def model(self, index: int) -> Transformer:
+        """One of the models, with the weights it has now."""
+
+    def build(self, index: int) -> Transformer:
+        """One of the models before its first step, on the CPU."""
+        source = self.sources[index]
+        some = [source.batch(0, 1), *(held.examples.take(slice(1)) for held in source.held_out.values())]
+        cpu = torch.device("cpu")
+        seq_len = max(to_batch(one, self.schema, self.encoding, cpu).tokens.shape[1] for one in some)
+        cell = self.cells[index]
+        return build_model(cell.model, self.schema, seq_len=seq_len, seed=cell.seed)
+
+    def limit(self, index: int) -> int:
+        """The largest hop that counts in the loss of the next step."""
+        cell = self.cells[index]
+        return hop_limit(self.step, self.curves[index], cell.train, cell.task.hops)
+
+
+class Single(Engine):
+    """One model, in float32, one operation after the other."""
+
+    def __init__(self, cell: CellSpec, source: Source, device: torch.device) -> None:
+        super().__init__([cell], [source])
+        self._device = device
+        self._model = self.build(0).to(device)
+        self._optimizer = torch.optim.AdamW(
+            self._model.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay, fused=True
+        )
+
+    def loss(self) -> Tensor:
+        """Mean cross-entropy over the queries of the next step's batch that the curriculum lets in."""
+        examples = self.sources[0].batch(self.step, self.recipe.batch_size)
+        batch = to_batch(examples, self.schema, self.encoding, self._device)
+        logits = self._model(batch.tokens, batch.read_at, batch.layout).flatten(0, 1)
+        answer = batch.answer.flatten()
+        if self.recipe.curriculum == "none":
+            return F.cross_entropy(logits, answer)
+        counts = torch.from_numpy(examples.hop.ravel() <= self.limit(0)).to(self._device, torch.float32)
+        return (F.cross_entropy(logits, answer, reduction="none") * counts).sum() / counts.sum().clamp(min=1)
+
+    def advance(self) -> None:
+        """One optimiser step."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.recipe.lr * schedule(self.step, self.recipe)
+        self._optimizer.zero_grad()
+        self.loss().backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), self.recipe.clip_norm)
+        self._optimizer.step()
+        self.step += 1
+
+    def scores(self) -> list[dict[int, HopScore]]:
+        """Validation by hop."""
+        return [score(self._model, self.sources[0].held_out[VAL].examples, self.schema, self.encoding)]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights and the moments."""
+        tensors = {f"model.{name}": value.cpu().clone() for name, value in self._model.state_dict().items()}
+        for index, moments in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value.cpu() for name, value in moments.items()}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up the weights and the moments."""
+        prefix = "model."
+        self._model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if not key.startswith(prefix):
+                _, index, name = key.split(".")
+                moments.setdefault(int(index), {})[name] = value
+        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": moments})
+
+    def model(self, index: int) -> Transformer:
+        """The model."""
+        return self._model

@@ -1,0 +1,157 @@
+"""The loop around an engine: evaluate, end, save, stop."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nexus_bench.errors import NexusBenchError
+from nexus_bench.evaluate import HopScore
+from nexus_bench.model import Transformer
+from nexus_bench.training.checkpoint import Checkpoint, Saved
+from nexus_bench.training.engine import Engine
+from nexus_bench.training.recipe import Point, stays_solved
+
+
+class Ending(NamedTuple):
+    """How the training of one cell ended.
+
+    Attributes:
+        model: With its final weights.
+        curve: The evaluations on validation.
+        status: `trained` after all steps, `solved` if stopped because validation stayed solved, `diverged` if the
+            loss is no longer a number.
+        train_seconds: Its share of the time spent, over all resumptions.
+    """
+
+    model: Transformer
+    curve: list[Point]
+    status: str
+    train_seconds: float
+
+
+class StoppedError(NexusBenchError):
+    """Training was asked to stop; the checkpoint holds its state."""
+
+    exit_code = 143
+
+
+class Listener(NamedTuple):
+    """Who is told what, by the index of the cell.
+
+    Attributes:
+        on_point: Every evaluation, those of a resumed run included.
+        on_end: Every cell that ends.
+        on_note: What a person should know.
+        should_stop: Asked before every step.
+    """
+
+    on_point: Callable[[int, Point], None] = lambda index, point: None
+    on_end: Callable[[int, Ending], None] = lambda index, ending: None
+    on_note: Callable[[str], None] = lambda text: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def train(engine: Engine, *, mode: str, checkpoint: Checkpoint | None, listener: Listener) -> None:
+    """Train every cell of an engine to its end, from scratch or from a checkpoint.
+
+    Args:
+        engine: Fresh.
+        mode: Of the engine; a checkpoint of another mode is not taken up.
+        checkpoint: Written at every evaluation and when stopped; None keeps nothing.
+        listener: Told of what happens.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+        StorageError: The checkpoint cannot be written.
+    """
+    _Training(engine, mode, checkpoint, listener).run()
+
+
+class _Training:
+    def __init__(self, engine: Engine, mode: str, checkpoint: Checkpoint | None, listener: Listener) -> None:
+        self.engine = engine
+        self.checkpoint = checkpoint
+        self.listener = listener
+        self.name = {"run_ids": [cell.run_id for cell in engine.cells], "mode": mode}
+        self.endings: dict[int, tuple[str, float]] = {}  # index -> status, seconds
+        self.seconds_before = 0.0
+        self.started = time.perf_counter()
+
+    def run(self) -> None:
+        engine, recipe = self.engine, self.engine.recipe
+        self.resume()
+        while any(engine.alive):
+            if self.listener.should_stop():
+                self.save()
+                raise StoppedError(f"{engine.cells[0].title}: stopped at step {engine.step}")
+            engine.advance()
+            if engine.step % recipe.eval_every == 0 or engine.step == recipe.steps:
+                ended = self.evaluate()
+                self.save()
+                for index in ended:
+                    self.tell_end(index)
+
+    def evaluate(self) -> list[int]:
+        """Add a point to the curve of every model that is alive; those that end here are returned."""
+        engine, ended = self.engine, []
+        for index, scores in enumerate(engine.scores()):
+            if not engine.alive[index]:
+                continue
+            point = Point(engine.step, scores)
+            engine.curves[index].append(point)
+            status = self.status_of(index, point)
+            if status != "diverged":
+                self.listener.on_point(index, point)
+            if status is not None:
+                engine.alive[index] = False
+                self.endings[index] = (status, self.seconds())
+                ended.append(index)
+        return ended
+
+    def status_of(self, index: int, point: Point) -> str | None:
+        """How a cell ends with this point, if it does."""
+        if not point.is_finite:
+            return "diverged"
+        if point.step == self.engine.recipe.steps:
+            return "trained"
+        return "solved" if stays_solved(self.engine.curves[index], self.engine.recipe) else None
+
+    def tell_end(self, index: int) -> None:
+        status, seconds = self.endings[index]
+        model, curve = self.engine.model(index), self.engine.curves[index]
+        self.listener.on_end(index, Ending(model, curve, status, seconds / len(self.engine.cells)))
+
+    def seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
+
+    def save(self) -> None:
+        if self.checkpoint is None:
+            return
+        curves = [[[point.step, list(point.scores.items())] for point in curve] for curve in self.engine.curves]
+        progress = {"step": self.engine.step, "seconds": self.seconds(), "curves": curves}
+        about = self.name | progress | {"endings": list(self.endings.items())}
+        self.checkpoint.save(Saved(self.engine.tensors(), about))
+
+    def resume(self) -> None:
+        engine = self.engine
+        saved = self.checkpoint and self.checkpoint.load(
+            is_ours=lambda about: self.name.items() <= about.items(), on_note=self.listener.on_note
+        )
+        if not saved:
+            return
+        about = saved.about
+        engine.restore(saved.tensors)
+        engine.step = about["step"]
+        self.seconds_before = about["seconds"]
+        engine.curves = [
+            [Point(step, {hop: HopScore(*at) for hop, at in scores}) for step, scores in curve]
+            for curve in about["curves"]
+        ]
+        self.endings = {index: tuple(ending) for index, ending in about["endings"]}
+        engine.alive = [index not in self.endings for index in range(len(engine.cells))]
+        for index, curve in enumerate(engine.curves):
+            for point in curve:
+                if point.is_finite:
+                    self.listener.on_point(index, point)
+        for index in self.endings:
+            self.tell_end(index)

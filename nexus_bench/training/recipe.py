@@ -1,0 +1,65 @@
+"""What training does at which step: learning rate, curriculum, early stopping.
+
+Everything here is a function of the step number and of the evaluations so far, so that a resumed run repeats it.
+"""
+
+import math
+from typing import NamedTuple
+
+from nexus_bench.evaluate import HopScore
+from nexus_bench.spec import TrainSpec
+
+SOLVED_ACCURACY = 0.995  # on validation, at every hop
+SOLVED_EVALUATIONS = 3  # in a row: learning comes in sudden stairs, and can fall back
+STAGE_PASSED = 0.95  # on validation, at every hop of a stage of the adaptive curriculum
+STAGED_SHARE = 0.5  # of the steps, after which the staged curriculum asks every hop
+
+
+class Point(NamedTuple):
+    """One evaluation on validation, after `step` steps."""
+
+    step: int
+    scores: dict[int, HopScore]
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether every hop is answered."""
+        return min(hop.accuracy for hop in self.scores.values()) >= SOLVED_ACCURACY
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the model still computes numbers."""
+        return all(math.isfinite(hop.loss) for hop in self.scores.values())
+
+
+def schedule(step: int, recipe: TrainSpec) -> float:
+    """The share of the peak learning rate: a linear warm-up, times a cosine to zero; `step` counts from 0."""
+    warmup = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
+    return warmup * 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+
+
+def hop_limit(step: int, curve: list[Point], recipe: TrainSpec, hops: tuple[int, ...]) -> int:
+    """The largest hop whose queries count in the loss of a step.
+
+    Args:
+        step: Counts from 0.
+        curve: The evaluations before it.
+        recipe: Names the curriculum. `none`: all hops from the start. `staged`: one hop more after equal shares of the
+            first half of the steps. `adaptive`: one hop more once validation passes those asked so far.
+        hops: Of the task, ascending.
+    """
+    if recipe.curriculum == "staged":
+        stage = int(step / (STAGED_SHARE * recipe.steps) * len(hops))
+    elif recipe.curriculum == "adaptive":
+        stage = 0
+        for point in curve:
+            stage += all(point.scores[hop].accuracy >= STAGE_PASSED for hop in hops[: stage + 1])
+    else:
+        stage = len(hops)
+    return hops[min(stage, len(hops) - 1)]
+
+
+def stays_solved(curve: list[Point], recipe: TrainSpec) -> bool:
+    """Whether training may stop before its last step."""
+    newest = curve[-SOLVED_EVALUATIONS:]
+    return recipe.stop_when_solved and len(newest) == SOLVED_EVALUATIONS and all(point.is_solved for point in newest)

@@ -1,0 +1,267 @@
+"""Many models of equal shape in one step: each with its own data order, learning rate, clipping and curriculum.
+
+Axis letters: s stacked models, w weights of a model, b graphs of a batch, q queries, c classes.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from nexus_bench.data.splits import VAL
+from nexus_bench.evaluate import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
+from nexus_bench.model import Transformer
+from nexus_bench.spec import CellSpec
+from nexus_bench.training.engine import Engine, Source
+from nexus_bench.training.pool import POOL_STEPS, Arrays, Pool, encode
+from nexus_bench.training.recipe import schedule
+
+MODES = {
+    "deterministic": "stacked, float32, without compilation: repeats bit for bit on the same device",
+    "tf32": "stacked, compiled, matrix products in tf32: repeats within rounding",
+    "bfloat16": "stacked, compiled, bfloat16 with float32 weights: repeats within rounding",
+}
+MOST_MODELS = 256  # a stack; more gain little
+_SHARE_OF_MEMORY = 0.7
+_BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8  # of AdamW (Loshchilov and Hutter 2019), PyTorch's defaults
+_STEPS_AHEAD = 16  # that the CPU may queue before it waits: bounds how late a stop is heeded
+_WARM_UP = 3  # steps before a CUDA graph is captured, then undone
+
+
+class Stacked(Engine):
+    """The weights of all models are one matrix, a row a model; so are AdamW's moments.
+
+    Args:
+        cells: Equal but for seed and learning rate.
+        sources: One a cell; cells that share a source object share its examples on the device.
+        device: On `cuda` the step is captured as a CUDA graph.
+        mode: One of MODES.
+    """
+
+    def __init__(self, cells: Sequence[CellSpec], sources: Sequence[Source], device: torch.device, mode: str) -> None:
+        super().__init__(cells, sources)
+        self._device = device
+        self._mode = mode
+        models = [self.build(index) for index in range(len(cells))]
+        self._weights = torch.stack([_flat(model) for model in models]).to(device)
+        self._template = models[0].to(device)
+        self._shapes = {name: p.shape for name, p in self._template.named_parameters()}
+        self._moment1, self._moment2 = (torch.zeros_like(self._weights) for _ in range(2))
+        self._losses = torch.zeros(len(cells), device=device)
+        self._at = torch.zeros(1, dtype=torch.int64, device=device)
+        self._lr = torch.tensor([cell.train.lr for cell in cells], device=device)[:, None]
+        self._rates = torch.tensor(_rates(cells[0]), dtype=torch.float32, device=device)
+        self._alive = torch.ones(len(cells), 1, dtype=torch.bool, device=device)
+        self._limits = torch.zeros(len(cells), 1, 1, dtype=torch.int32, device=device)
+        self._newest_limits: list[int] = []
+        self._has_curriculum = any(cell.train.curriculum != "none" for cell in cells)
+        distinct = list(dict.fromkeys(self.sources))
+        self._which = torch.tensor([distinct.index(source) for source in self.sources], device=device)[:, None]
+        self._pool = Pool(distinct, self.recipe.batch_size, self.encoding, device)
+        self._validation = [encode(source.held_out[VAL].examples, self.schema, self.encoding) for source in distinct]
+        one = to_batch(self.sources[0].batch(0, 1), self.schema, self.encoding, device)
+        self._read_at, self._layout = one.read_at, one.layout
+        self._losses_of, self._update = self._losses_of_next, self._adamw
+        self._run: Callable[[], None] | None = None
+
+    def advance(self) -> None:
+        """One optimiser step of every model, queued on the device."""
+        self._pool.seek(self.step)
+        if self._has_curriculum or not self._newest_limits:
+            limits = [self.limit(index) for index in range(len(self.cells))]
+            if limits != self._newest_limits:
+                self._limits.copy_(torch.tensor(limits, dtype=torch.int32)[:, None, None])
+                self._newest_limits = limits
+        with self.numerics():
+            if self._run is None:
+                self._run = self._prepared()
+            self._run()
+        self.step += 1
+        if self._device.type == "cuda" and self.step % _STEPS_AHEAD == 0:
+            torch.cuda.current_stream().synchronize()
+
+    def scores(self) -> list[dict[int, HopScore]]:
+        """Validation by hop, of each model."""
+        self._alive.copy_(torch.tensor(self.alive)[:, None])
+        losses, hits = [], []
+        held = Arrays(*(torch.stack(parts) for parts in zip(*self._validation, strict=True)))
+        with torch.no_grad(), self.numerics():
+            for start in range(0, held.tokens.shape[1], EVALUATION_GRAPHS):
+                places = slice(start, start + EVALUATION_GRAPHS)
+                tokens, answer = (
+                    part[:, places].to(self._device)[self._which[:, 0]] for part in (held.tokens, held.answer)
+                )
+                loss, hit = self._scored(tokens, answer)
+                losses.append(loss.float().cpu())
+                hits.append(hit.cpu())
+        loss_of, hit_of = (torch.cat(parts, dim=1).flatten(1).numpy() for parts in (losses, hits))
+        hops = held.hop.flatten(1).numpy()
+        return [by_hop(loss_of[i], hit_of[i], hops[int(source)]) for i, source in enumerate(self._which[:, 0].tolist())]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights and the moments of all models."""
+        state = {"weights": self._weights, "moment1": self._moment1, "moment2": self._moment2}
+        return {name: tensor.cpu().clone() for name, tensor in state.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up the weights and the moments; they stay where they are on the device."""
+        for mine, name in ((self._weights, "weights"), (self._moment1, "moment1"), (self._moment2, "moment2")):
+            mine.copy_(tensors[name])
+
+    def model(self, index: int) -> Transformer:
+        """One of the models; the next call overwrites it."""
+        for name, value in self._unpacked(self._weights[index]).items():
+            self._template.get_parameter(name).data.copy_(value)
+        return self._template
+
+    @property
+    def n_bytes(self) -> int:
+        """What is held on the device between steps."""
+        held = (self._weights, self._moment1, self._moment2, *self._pool.arrays)
+        return sum(tensor.nbytes for tensor in held)
+
+    def try_step(self) -> None:
+        """One step as it is, for measuring; the state is spoilt."""
+        self._limits.fill_(max(self.cells[0].task.hops))
+        self._step()
+
+    def close(self) -> None:
+        """Free the device and end the threads."""
+        self._pool.close()
+        self._run = None
+
+    def _prepared(self) -> Callable[[], None]:
+        """The step as it will be run: compiled and captured where the mode and the device allow."""
+        self._at.fill_(self.step)
+        self._alive.copy_(torch.tensor(self.alive)[:, None])
+        if self._device.type != "cuda":
+            return self._step
+        if self._mode != "deterministic":
+            torch.compiler.reset()  # what was compiled for other stacks is captured or done with
+            self._losses_of = torch.compile(self._losses_of_next, fullgraph=True, dynamic=False)
+            self._update = torch.compile(self._adamw, fullgraph=True, dynamic=False)
+        held = (self._weights, self._moment1, self._moment2, self._at)
+        before = [tensor.clone() for tensor in held]
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UP):
+                self._step()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._step()
+        for tensor, old in zip(held, before, strict=True):
+            tensor.copy_(old)
+        return graph.replay
+
+    def _step(self) -> None:
+        weights = self._weights.detach().requires_grad_()
+        losses = self._losses_of(weights)
+        (gradient,) = torch.autograd.grad(losses.sum(), weights)  # each loss depends on one row alone
+        self._update(gradient)
+        self._losses.copy_(losses.detach())
+        self._at.add_(1)
+
+    def _losses_of_next(self, weights: Float[Tensor, "s w"]) -> Float[Tensor, " s"]:
+        """Mean cross-entropy of each model over the queries of its next batch that its curriculum lets in."""
+        rows = self._pool.order[self._at % POOL_STEPS]  # 1 b
+        tokens, answer, hop = (part[self._which, rows] for part in self._pool.arrays)
+        logits = self._logits(self._unpacked(weights), tokens)
+        each = F.cross_entropy(logits.flatten(0, 2).float(), answer.long().flatten(), reduction="none")
+        counted = (hop <= self._limits).float()
+        return (each.view(hop.shape) * counted).sum(dim=(1, 2)) / counted.sum(dim=(1, 2)).clamp(min=1)
+
+    def _adamw(self, gradient: Float[Tensor, "s w"]) -> None:
+        norm = gradient.square().sum(dim=1, keepdim=True).sqrt()
+        gradient = gradient * (self.recipe.clip_norm / (norm + 1e-6)).clamp(max=1)
+        share, correction1, correction2 = self._rates[self._at][0].unbind()
+        lr = self._lr * share
+        moment1 = _BETA1 * self._moment1 + (1 - _BETA1) * gradient
+        moment2 = _BETA2 * self._moment2 + (1 - _BETA2) * gradient.square()
+        change = moment1 * correction1 / (moment2.sqrt() * correction2 + _EPS)
+        weights = self._weights * (1 - lr * self.recipe.weight_decay) - lr * change
+        for old, new in ((self._weights, weights), (self._moment1, moment1), (self._moment2, moment2)):
+            old.copy_(torch.where(self._alive, new, old))
+
+    def _scored(self, tokens: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self._logits(self._unpacked(self._weights), tokens)
+        loss = F.cross_entropy(logits.flatten(0, 2).float(), answer.long().flatten(), reduction="none")
+        return loss.view(answer.shape), logits.argmax(dim=-1) == answer
+
+    def _logits(self, weights: dict[str, Tensor], tokens: Tensor) -> Float[Tensor, "s b q c"]:
+        def one(own: dict[str, Tensor], own_tokens: Tensor) -> Any:
+            return functional_call(self._template, own, (own_tokens, self._read_at, self._layout))
+
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._mode == "bfloat16"):
+            logits: Tensor = vmap(one)(weights, tokens.int())
+        return logits
+
+    def _unpacked(self, flat: Float[Tensor, "*s w"]) -> dict[str, Tensor]:
+        """The rows as the parameters of the models, views all of them."""
+        sizes = [math.prod(shape) for shape in self._shapes.values()]
+        parts = torch.split(flat, sizes, dim=-1)
+        pairs = zip(self._shapes.items(), parts, strict=True)
+        return {name: part.reshape(*part.shape[:-1], *shape) for (name, shape), part in pairs}
+
+    @contextmanager
+    def numerics(self) -> Iterator[None]:
+        """The kernels that the mode allows."""
+        exact = self._mode == "deterministic"
+        before = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+        torch.set_float32_matmul_precision("highest" if exact else "high")
+        torch.use_deterministic_algorithms(exact)
+        try:
+            with sdpa_kernel(SDPBackend.MATH):  # fused kernels do not stack: vmap runs them one by one, or fails
+                yield
+        finally:
+            torch.set_float32_matmul_precision(before[0])
+            torch.use_deterministic_algorithms(before[1])
+
+
+def largest_stack(cell: CellSpec, source: Source, device: torch.device, mode: str) -> int:
+    """How many models of a shape the free memory of a device holds, as a power of two.
+
+    Measured on one step of one model, uncompiled, which needs more than a compiled one.
+    """
+    if device.type != "cuda":
+        return MOST_MODELS
+    with torch.cuda.device(device):
+        engine = Stacked([cell], [source], device, mode)
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        with engine.numerics():
+            engine.try_step()
+        torch.cuda.synchronize()
+        of_one = torch.cuda.max_memory_allocated() - before + engine.n_bytes
+        engine.close()
+        del engine
+        torch.cuda.empty_cache()
+        free, _ = torch.cuda.mem_get_info()
+    return int(min(MOST_MODELS, 2 ** int(math.log2(max(1.0, _SHARE_OF_MEMORY * free / of_one)))))
+
+
+def prepare_determinism() -> None:
+    """What cuBLAS must find before its first use in a process (its documentation, "Results reproducibility")."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def _flat(model: Transformer) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def _rates(cell: CellSpec) -> np.ndarray:
+    """By step: the share of the learning rate, and AdamW's corrections of the two moments."""
+    steps = range(cell.train.steps)
+    return np.array(
+        [(schedule(s, cell.train), 1 / (1 - _BETA1 ** (s + 1)), (1 - _BETA2 ** (s + 1)) ** -0.5) for s in steps]
+    )

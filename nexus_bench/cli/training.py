@@ -1,14 +1,14 @@
 """Commands that train, and that report what was trained."""
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, given, hops_of
-from nexus_bench.errors import FailedCellsError, UsageError, unknown_name
+from nexus_bench.errors import FailedCellsError, StorageError, UsageError, unknown_name
 
 
 def train(
@@ -65,9 +65,9 @@ def train(
                 board.on_event(event)
 
         failures = run_plan(plan, folder, execution, data=data, on_event=on_event)
-    report = build_report(folder.read_results())
-    paths = [folder.results_csv, *write_report(report, folder.path)]
-    print_report(report, paths)
+    with suppress(StorageError) if failures else nullcontext():  # what failed is told first
+        report = build_report(folder.read_results())
+        print_report(report, [folder.results_csv, *write_report(report, folder.path)])
     if failures:
         raise FailedCellsError(
             f"{len(failures)} of {len(grid.cells)} cells failed, as told above; the same command tries them again"

@@ -6,6 +6,8 @@ worker is begun again on another, from the start, and gives the same bytes.
 Source: dask.distributed (https://distributed.dask.org), `Client.submit`, `as_completed` and `subscribe_topic`.
 """
 
+import logging
+import pickle
 import queue
 import uuid
 from collections.abc import Generator, Sequence
@@ -55,28 +57,32 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
     import distributed
 
     topic = f"nexus-bench-{uuid.uuid4().hex}"
-    heard: queue.SimpleQueue[Event | Any] = queue.SimpleQueue()
-    client.subscribe_topic(topic, lambda message: heard.put(message[1]))
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client.subscribe_topic(topic, lambda message: heard.put(pickle.loads(message[1])))
     by_key = {}
+    open_cells: set[str] = set()
     for job in jobs:
         job = job._replace(root=None)
         future = client.submit(work, job, topic, key=f"{topic}-{job.job_id}", retries=_RETRIES, pure=False)
         future.add_done_callback(heard.put)
         by_key[future.key] = (job, future)
+        open_cells |= job.wanted
     try:
         while by_key:
             event = heard.get()
-            if not isinstance(event, distributed.Future):
+            if isinstance(event, Note) or (isinstance(event, Begun | Progress) and event.run_id in open_cells):
                 yield event
-            elif event.key in by_key:
+            elif isinstance(event, distributed.Future) and event.key in by_key:
                 job, future = by_key.pop(event.key)
+                open_cells -= job.wanted  # what is still under way of its progress is of no interest
                 if future.status == "finished":
                     yield from future.result()
                 else:
                     yield from _lost(job, future)
                 yield JobDone(job.job_id)
     finally:
-        client.cancel([future for _, future in by_key.values()], force=True)
+        if by_key:
+            client.cancel([future for _, future in by_key.values()], force=True)
         client.unsubscribe_topic(topic)
 
 
@@ -89,7 +95,7 @@ def work(job: Job, topic: str) -> list[Event]:
 
     def tell(event: Event) -> None:
         if isinstance(event, Begun | Progress | Note):
-            worker.log_event(topic, event)
+            worker.log_event(topic, pickle.dumps(event))
         elif not isinstance(event, JobDone):
             kept.append(event)
 
@@ -110,7 +116,8 @@ def _local_cluster(n_workers: int, device: str) -> Any:
     """Processes of one thread on the loopback address, each with a GPU of its own if GPUs are asked for."""
     import distributed
 
-    options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "dashboard": False}
+    quiet = {"silence_logs": logging.CRITICAL}
+    options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", **quiet}
     if device == "cpu":
         workers = {i: {"cls": distributed.Nanny, "options": options} for i in range(n_workers)}
     else:
@@ -120,6 +127,6 @@ def _local_cluster(n_workers: int, device: str) -> Any:
         }
     scheduler = {
         "cls": distributed.Scheduler,
-        "options": {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": None},
+        "options": {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"},
     }
-    return distributed.SpecCluster(workers=workers, scheduler=scheduler, name="nexus-bench")
+    return distributed.SpecCluster(workers=workers, scheduler=scheduler, name="nexus-bench", **quiet)

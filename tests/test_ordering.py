@@ -46,9 +46,12 @@ def test_fewer_comparisons_than_hops_meet_neither_the_other_item_nor_an_end() ->
         for (first, second), hop in zip(queries, hops.tolist(), strict=True):
             for item, other in ((first, second), (second, first)):
                 for way in (below, above):
+                    at = item
                     for _ in range(hop - 1):
-                        item = way[item]
-                        assert item != other and item in way
+                        assert at in way
+                        at = way[at]
+                        assert at != other
+                    assert at in way
 
 
 def test_yes_and_no_are_as_likely_at_every_hop() -> None:

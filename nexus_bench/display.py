@@ -47,7 +47,9 @@ class Display:
         self._bar = Progress(
             TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self._console
         )
-        self._steps = self._bar.add_task("steps", total=sum(cell.train.steps for cell in plan.to_do))
+        self._total = sum(cell.train.steps for cell in plan.to_do)
+        self._steps = self._bar.add_task("steps", total=self._total)
+        self._names_lr = len({cell.train.lr for cell in plan.to_do}) > 1
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are done already", highlight=False)
@@ -77,7 +79,8 @@ class Display:
             cell = self._cells[event.run_id]
             self._n_ended += 1
             self._running.pop(event.run_id, None)
-            self._bar.advance(self._steps, cell.train.steps - self._steps_of(event.run_id))
+            self._total -= cell.train.steps - self._steps_of(event.run_id)  # those that are not needed
+            self._bar.update(self._steps, total=self._total)
             self._tell_end(cell, event)
         if self._live.is_started:
             self._live.update(self._view(), refresh=True)
@@ -88,7 +91,7 @@ class Display:
         self._newest[event.run_id] = point
         if self._log_every and point.step // self._log_every > before // self._log_every:
             figures = "  ".join(f"{hop}: {at.accuracy:.3f} ({at.loss:.3f})" for hop, at in point.scores.items())
-            self._print(f"{cell.title} | step {point.step:,} | validation accuracy (loss) by hop  {figures}")
+            self._print(f"{self._name(cell)} | step {point.step:,} | validation accuracy (loss) by hop  {figures}")
 
     def _tell_end(self, cell: CellSpec, event: CellResult | Failure) -> None:
         count = f"{self._n_ended}/{len(self._cells)}"
@@ -99,7 +102,7 @@ class Display:
             test = [row for row in event.rows if row["split"] == "test"]
             figures = "  ".join(f"{row['hop']}: {row['accuracy']:.3f}" for row in test)
             ending = f"{test[0]['status']} after {test[0]['steps_done']} steps, {event.timing['train_seconds']:.0f} s"
-            self._print(f"{count} {cell.title} | test accuracy by hop  {figures} | {ending}")
+            self._print(f"{count} {self._name(cell)} | test accuracy by hop  {figures} | {ending}")
 
     def _print(self, line: str) -> None:
         if not self._quiet:
@@ -108,12 +111,16 @@ class Display:
     def _view(self) -> Group:
         """All that there is to see: the staircase, what runs, the last error, the bar."""
         running = [self._cells[run_id] for run_id in self._running]
-        lines = [Text(f"running: {cell.title}, step {self._steps_of(cell.run_id):,}") for cell in running[:_MOST_LINES]]
+        lines = [Text(f"running: {self._name(cell)}, step {self._steps_of(cell.run_id):,}") for cell in running]
+        del lines[_MOST_LINES:]
         if len(running) > _MOST_LINES:
             lines.append(Text(f"and {len(running) - _MOST_LINES} more"))
         if self._last_error:
             lines.append(Text(f"last error: {self._last_error}", style="red"))
         return Group(self._staircase(), *lines, self._bar)
+
+    def _name(self, cell: CellSpec) -> str:
+        return f"{cell.title} | lr {cell.train.lr:g}" if self._names_lr else cell.title
 
     def _staircase(self) -> RichTable:
         """Validation accuracy so far, by model and hop, mean over the seeds begun."""

@@ -307,7 +307,7 @@ class RunFolder:
             first = str(error).splitlines()[0]
             raise CorruptArtefactError(f"{self.results_csv}: is truncated or edited: {first}") from error
         for name in _YOUNGER - set(frame.columns):
-            frame[name] = pd.NA
+            frame[name] = pd.Series(pd.NA, index=frame.index, dtype="string")
         missing = [column.name for column in COLUMNS if column.name not in frame.columns]
         if missing:
             raise CorruptArtefactError(f"{self.results_csv}: lacks the columns {', '.join(missing)}")

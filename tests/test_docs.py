@@ -12,9 +12,9 @@ import pytest
 import typer.main
 
 from nexus_bench.cli import app
+from nexus_bench.columns import COLUMNS
 from nexus_bench.config import parse_yaml
 from nexus_bench.gallery import gallery_page
-from nexus_bench.results import COLUMNS
 from nexus_bench.suite import make_suite
 
 ROOT = Path(__file__).parent.parent

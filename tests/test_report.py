@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from nexus_bench.columns import COLUMNS
 from nexus_bench.errors import CorruptArtefactError, StorageError
 from nexus_bench.report import build_report, to_csv, to_html, to_json, to_markdown, write_report
-from nexus_bench.results import COLUMNS, RunFolder
+from nexus_bench.results import RunFolder
 from tests.test_stats import table
 
 EXAMPLES = Path(__file__).parent.parent / "runs" / "example"

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from nexus_bench.results import COLUMNS
+from nexus_bench.columns import COLUMNS
 from nexus_bench.stats import accuracy_by_hop, hop_reach, reach_by_model, select_recipes, t_interval
 
 

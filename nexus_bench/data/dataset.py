@@ -67,9 +67,10 @@ class StoredSource:
         if steps_per_epoch == 0:
             raise ConfigError(f"batch_size must be at most the {n_graphs} training graphs, got {batch_size}")
         epoch, place = divmod(step, steps_per_epoch)
-        if self._newest is None or self._newest[0] != epoch:
-            self._newest = (epoch, permutations(stream(*self._key, epoch), 1, n_graphs)[0])
-        return self._train.take(self._newest[1][place * batch_size : (place + 1) * batch_size])
+        newest = self._newest
+        if newest is None or newest[0] != epoch:
+            newest = self._newest = (epoch, permutations(stream(*self._key, epoch), 1, n_graphs)[0])
+        return self._train.take(newest[1][place * batch_size : (place + 1) * batch_size])
 
 
 class ContentHash:

@@ -73,9 +73,10 @@ class Splits:
         return HeldOut(law, examples)
 
     def _train_block(self, block: int) -> Examples:
-        if self._newest is None or self._newest[0] != block:
-            self._newest = (block, self._block(self.generator, TRAIN, block))
-        return self._newest[1]
+        newest = self._newest
+        if newest is None or newest[0] != block:
+            newest = self._newest = (block, self._block(self.generator, TRAIN, block))
+        return newest[1]
 
     def _block(self, law: Generator[Any], split: str, block: int) -> Examples:
         rng = stream(law.name, law.version, self._seed, split, block)

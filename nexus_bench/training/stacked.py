@@ -41,7 +41,7 @@ class Stacked(Engine):
     """The weights of all models are one matrix, a row a model; so are AdamW's moments.
 
     Args:
-        cells: Equal but for seed and learning rate.
+        cells: Equal but for seed, learning rate and curriculum.
         sources: One a cell; cells that share a source object share its examples on the device.
         device: On `cuda` the step is captured as a CUDA graph.
         mode: One of MODES.
@@ -66,10 +66,12 @@ class Stacked(Engine):
         self._has_curriculum = any(cell.train.curriculum != "none" for cell in cells)
         distinct = list(dict.fromkeys(self.sources))
         self._which = torch.tensor([distinct.index(source) for source in self.sources], device=device)[:, None]
-        self._pool = Pool(distinct, self.recipe.batch_size, self.encoding, device)
         self._validation = [encode(source.held_out[VAL].examples, self.schema, self.encoding) for source in distinct]
         one = to_batch(self.sources[0].batch(0, 1), self.schema, self.encoding, device)
         self._read_at, self._layout = one.read_at, one.layout
+        self._pool = Pool(
+            distinct, self.recipe.batch_size, self.encoding, device
+        )  # the only reader of sources from here
         self._losses_of, self._update = self._losses_of_next, self._adamw
         self._run: Callable[[], None] | None = None
 

@@ -69,9 +69,8 @@ class Stacked(Engine):
         self._validation = [encode(source.held_out[VAL].examples, self.schema, self.encoding) for source in distinct]
         one = to_batch(self.sources[0].batch(0, 1), self.schema, self.encoding, device)
         self._read_at, self._layout = one.read_at, one.layout
-        self._pool = Pool(
-            distinct, self.recipe.batch_size, self.encoding, device
-        )  # the only reader of sources from here
+        # From here on only the pool reads the sources, on its own threads.
+        self._pool = Pool(distinct, self.recipe.batch_size, self.encoding, device)
         self._losses_of, self._update = self._losses_of_next, self._adamw
         self._run: Callable[[], None] | None = None
 

@@ -89,7 +89,7 @@ class RunFolder:
             raise UsageError(f"{self.path}: holds a run of suite '{other}', which is kept; choose another --out")
 
     @contextmanager
-    def writing(self, name: str, config: Config) -> Iterator[None]:
+    def writing(self, name: str) -> Iterator[None]:
         """Take the folder for a run; what it holds of the same suite stays and counts.
 
         Raises:
@@ -108,7 +108,6 @@ class RunFolder:
         except OSError as error:
             raise StorageError(f"{self.path}: cannot be written: {error.strerror}; choose another --out") from error
         try:
-            self.write_spec(config)
             yield
         finally:
             (self.path / "progress.json").unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import torch
 
 from nexus_bench import __version__
 from nexus_bench.cells import SINGLE, Job, make_jobs, open_source
-from nexus_bench.errors import StorageError, UsageError, unknown_name
+from nexus_bench.errors import FailedCellsError, StorageError, UsageError, unknown_name
 from nexus_bench.events import Begun, Event, Failure, JobDone, Progress
 from nexus_bench.executors.dask import run_dask
 from nexus_bench.executors.inline import run_inline
@@ -108,7 +108,7 @@ def run_plan(
         root=folder.path.absolute(),
         data=data.absolute() if data else None,
     )
-    with folder.writing(plan.suite.name, plan.suite.config):
+    with folder.writing(plan.suite.name):
         run = _Run(plan, folder, execution, {job.job_id: job.wanted for job in jobs}, on_event)
         run.write_about()
         try:
@@ -180,7 +180,8 @@ class _Run:
         """Results that were there and are no more."""
         for cell in self.plan.suite.cells:
             if cell.run_id not in self.failures and not self.folder.finished(cell.run_id):
-                failure = Failure(cell.run_id, f"{cell.title}: its result was deleted in mid-run; run again", 7)
+                reason = f"{cell.title}: its result was deleted in mid-run; run again"
+                failure = Failure(cell.run_id, reason, FailedCellsError.exit_code)
                 self.fail(failure)
                 self.on_event(failure)
 

@@ -58,7 +58,7 @@ class Pool:
         self._threads = ThreadPoolExecutor(max_workers=min(_N_THREADS, len(self._sources)))
         self._ahead: tuple[int, list[Future[Arrays]]] | None = None
         self._generation = 0
-        self.arrays = Arrays(*(part.to(device) for part in _stacked(self._made(0))))
+        self.arrays = Arrays(*(part.to(device) for part in stacked(self._made(0))))
         self.order = torch.from_numpy(self._order(0)).to(device)
         self._make_ahead(1)
 
@@ -67,7 +67,7 @@ class Pool:
         generation = step // POOL_STEPS
         if generation == self._generation:
             return
-        for buffer, part in zip(self.arrays, _stacked(self._made(generation)), strict=True):
+        for buffer, part in zip(self.arrays, stacked(self._made(generation)), strict=True):
             buffer.copy_(part, non_blocking=True)
         self.order.copy_(torch.from_numpy(self._order(generation)), non_blocking=True)
         self._generation = generation
@@ -112,7 +112,8 @@ def encode(examples: Examples, schema: Schema, encoding: str) -> Arrays:
     )
 
 
-def _stacked(parts: list[Arrays]) -> Arrays:
+def stacked(parts: list[Arrays]) -> Arrays:
+    """The examples of several sources, with the axis u."""
     return Arrays(*(torch.stack(column) for column in zip(*parts, strict=True)))
 
 

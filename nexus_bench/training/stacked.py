@@ -22,7 +22,7 @@ from nexus_bench.evaluate import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
 from nexus_bench.model import Transformer
 from nexus_bench.spec import CellSpec
 from nexus_bench.training.engine import Engine, Source
-from nexus_bench.training.pool import POOL_STEPS, Arrays, Pool, encode
+from nexus_bench.training.pool import POOL_STEPS, Pool, encode, stacked
 from nexus_bench.training.recipe import schedule
 
 MODES = {
@@ -56,7 +56,6 @@ class Stacked(Engine):
         self._template = models[0].to(device)
         self._shapes = {name: p.shape for name, p in self._template.named_parameters()}
         self._moment1, self._moment2 = (torch.zeros_like(self._weights) for _ in range(2))
-        self._losses = torch.zeros(len(cells), device=device)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
         self._lr = torch.tensor([cell.train.lr for cell in cells], device=device)[:, None]
         self._rates = torch.tensor(_rates(cells[0]), dtype=torch.float32, device=device)
@@ -66,7 +65,9 @@ class Stacked(Engine):
         self._has_curriculum = any(cell.train.curriculum != "none" for cell in cells)
         distinct = list(dict.fromkeys(self.sources))
         self._which = torch.tensor([distinct.index(source) for source in self.sources], device=device)[:, None]
-        self._validation = [encode(source.held_out[VAL].examples, self.schema, self.encoding) for source in distinct]
+        self._validation = stacked(
+            [encode(source.held_out[VAL].examples, self.schema, self.encoding) for source in distinct]
+        )
         one = to_batch(self.sources[0].batch(0, 1), self.schema, self.encoding, device)
         self._read_at, self._layout = one.read_at, one.layout
         # From here on only the pool reads the sources, on its own threads.
@@ -93,8 +94,7 @@ class Stacked(Engine):
     def scores(self) -> list[dict[int, HopScore]]:
         """Validation by hop, of each model."""
         self._alive.copy_(torch.tensor(self.alive)[:, None])
-        losses, hits = [], []
-        held = Arrays(*(torch.stack(parts) for parts in zip(*self._validation, strict=True)))
+        losses, hits, held = [], [], self._validation
         with torch.no_grad(), self.numerics():
             for start in range(0, held.tokens.shape[1], EVALUATION_GRAPHS):
                 places = slice(start, start + EVALUATION_GRAPHS)
@@ -170,7 +170,6 @@ class Stacked(Engine):
         losses = self._losses_of(weights)
         (gradient,) = torch.autograd.grad(losses.sum(), weights)  # each loss depends on one row alone
         self._update(gradient)
-        self._losses.copy_(losses.detach())
         self._at.add_(1)
 
     def _losses_of_next(self, weights: Float[Tensor, "s w"]) -> Float[Tensor, " s"]:
@@ -262,7 +261,7 @@ def _flat(model: Transformer) -> Tensor:
 
 def _rates(cell: CellSpec) -> np.ndarray:
     """By step: the share of the learning rate, and AdamW's corrections of the two moments."""
-    steps = range(cell.train.steps)
+    steps = range(cell.train.steps + _WARM_UP)  # before a capture so many are made and undone, even at the end
     return np.array(
         [(schedule(s, cell.train), 1 / (1 - _BETA1 ** (s + 1)), (1 - _BETA2 ** (s + 1)) ** -0.5) for s in steps]
     )

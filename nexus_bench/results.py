@@ -163,7 +163,7 @@ class RunFolder:
             StorageError: The disk is full or the folder cannot be written.
         """
         folder = self._record(result.run_id).parent
-        write_atomic(folder / "model.safetensors", result.weights)
+        write_atomic(self.weights(result.run_id), result.weights)
         record = {
             "rows": result.rows,
             "curve": result.curve,
@@ -173,6 +173,25 @@ class RunFolder:
         write_atomic(self._record(result.run_id), to_json(record))
         self._failed(result.run_id).unlink(missing_ok=True)
         self._records[result.run_id] = record
+
+    def weights(self, run_id: str) -> Path:
+        """Where the weights of a finished cell are."""
+        return self._record(run_id).with_name("model.safetensors")
+
+    def read_weights(self, run_id: str) -> bytes:
+        """The weights of a finished cell, checked against their hash.
+
+        Raises:
+            CorruptArtefactError: They are missing, truncated or edited.
+            StorageError: They cannot be read.
+        """
+        weights = read_bytes(self.weights(run_id))
+        if sha256(weights) != self._read_record(run_id).get("weights_sha256"):
+            raise CorruptArtefactError(
+                f"{self.weights(run_id)}: is truncated or edited: its hash does not match; "
+                f"delete {self._record(run_id).parent} and train again"
+            )
+        return weights
 
     def save_failure(self, run_id: str, reason: str) -> None:
         """Keep why a cell failed, until it is tried again."""

@@ -1,31 +1,29 @@
-"""The statistics of a report: intervals over seeds, hop reach, selection on validation."""
+"""Intervals and tests on plain numbers: what one value a seed, or counts of examples, can say."""
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
-SETTING = ("task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries")
-RECIPE = ("lr", "batch_size", "steps")
-REACHED = 0.95  # accuracy at which a hop counts as made
+LEVEL = 0.95  # confidence of every interval; 1 - LEVEL is the chance of a false claim over all of a table
+_MOST_EXACT = 16  # seeds of which every sign flip is tried: 65,536 of them; of more, as many are drawn
 
 
 class Interval(NamedTuple):
-    """A mean over seeds and its confidence interval; the bounds are NaN when one seed gives none."""
+    """A mean and its confidence interval; the bounds are NaN where nothing supports one."""
 
     mean: float
     low: float
     high: float
 
 
-def t_interval(values: Sequence[float], *, level: float = 0.95, bounds: tuple[float, float] = (0, 1)) -> Interval:
-    """Student's t-interval of a mean, clipped to what the measure can be.
+def t_interval(values: Sequence[float], *, level: float = LEVEL, bounds: tuple[float, float] = (0, 1)) -> Interval:
+    """Student's t-interval of a mean over seeds, clipped to what the measure can be.
 
     Args:
-        values: One a seed; none give NaN.
+        values: One a seed; none give NaN, one gives no bounds.
         level: Confidence.
         bounds: Least and largest possible value.
 
@@ -41,83 +39,79 @@ def t_interval(values: Sequence[float], *, level: float = 0.95, bounds: tuple[fl
     return Interval(mean, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
 
 
-def hop_reach(accuracy: dict[int, float]) -> int:
-    """The largest hop such that accuracy is at least 0.95 at it and at every smaller one asked; 0 if none."""
-    reach = 0
-    for hop in sorted(accuracy):
-        if not accuracy[hop] >= REACHED:
-            break
-        reach = hop
-    return reach
-
-
-def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
-    """Keep, for every setting and model, the training recipe that is best on validation.
-
-    Test accuracy is never looked at. Equal recipes: the first in the order of the results. Answers from elsewhere have
-    no recipe, and stay.
-    """
-    is_from_elsewhere = results["status"] == "scored"
-    elsewhere, results = results[is_from_elsewhere], results[~is_from_elsewhere]
-    val = results[results["split"] == "val"]
-    keys = [*SETTING, "model"]
-    means = val.groupby([*keys, *RECIPE], sort=False, dropna=False)["accuracy"].mean().reset_index()
-    means["accuracy"] = means["accuracy"].fillna(-1.0)  # a recipe whose cells all failed comes last
-    best = means.loc[means.groupby(keys, sort=False, dropna=False)["accuracy"].idxmax()]
-    trained = results.merge(best[[*keys, *RECIPE]], on=[*keys, *RECIPE])
-    return pd.concat([trained, elsewhere], ignore_index=True) if len(elsewhere) else trained
-
-
-def accuracy_by_hop(results: pd.DataFrame, *, split: str = "test") -> pd.DataFrame:
-    """One row a (setting, model, hop), in the order of the results.
+def wilson_interval(n_right: int, n: int, *, level: float = LEVEL) -> Interval:
+    """The interval of a share of examples, for answers that have no seeds.
 
     Args:
-        results: Rows of results.csv with one recipe a model.
-        split: Which split to summarise.
+        n_right: Examples answered right.
+        n: Examples asked; 0 gives NaN.
+        level: Confidence.
 
-    Returns:
-        The setting and model columns, hop, mean, low, high, n_seeds, n_failed, seeds (each seed's accuracy), and
-        the mean chance, shortcut and partial.
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22.
     """
-    rows = results[results["split"] == split]
-    summary = []
-    for key, group in rows.groupby([*SETTING, "model", "hop"], sort=False, dropna=False):
-        measured = group.dropna(subset=["accuracy"])
-        seeds = [float(value) for value in measured["accuracy"]]
-        interval = t_interval(seeds)
-        summary.append(
-            dict(zip((*SETTING, "model", "hop"), key, strict=True))
-            | interval._asdict()
-            | {"n_seeds": len(seeds), "n_failed": len(group) - len(seeds), "seeds": seeds}
-            | {name: measured[name].mean() for name in ("chance", "shortcut", "partial")}
-        )
-    return pd.DataFrame(summary)
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    low, high = stats.binomtest(n_right, n).proportion_ci(level, method="wilson")
+    return Interval(n_right / n, float(low), float(high))
 
 
-def reach_by_model(results: pd.DataFrame, *, split: str = "test") -> pd.DataFrame:
-    """One row a (setting, model): hop reach as a mean over seeds, its interval, and what the model costs.
+def share_difference(new: tuple[int, int], base: tuple[int, int], *, level: float = LEVEL) -> Interval:
+    """The interval of the difference of two shares of examples, new less base.
 
     Args:
-        results: Rows of results.csv with one recipe a model.
-        split: Which split to summarise.
+        new: Examples answered right, and asked.
+        base: The same of what it is compared with.
+        level: Confidence.
 
-    Returns:
-        The setting columns, model, mean, low, high, seeds (each seed's reach), n_failed, n_solved (cells that
-        stopped early because validation stayed solved), order, n_params, flops_per_step, lr.
+    Source: Newcombe 1998, "Interval estimation for the difference between independent proportions", Statistics in
+    Medicine 17, method 10.
     """
-    rows = results[results["split"] == split]
-    summary = []
-    for key, group in rows.groupby([*SETTING, "model"], sort=False, dropna=False):
-        cells = [cell for _, cell in group.groupby("run_id", sort=False)]
-        done = [cell for cell in cells if cell["accuracy"].notna().all()]
-        reaches = [hop_reach(dict(zip(cell["hop"], cell["accuracy"], strict=True))) for cell in done]
-        interval = t_interval(reaches, bounds=(0, int(group["hop"].max())))
-        first = (done or cells)[0].iloc[0]
-        summary.append(
-            dict(zip((*SETTING, "model"), key, strict=True))
-            | interval._asdict()
-            | {"seeds": reaches, "n_failed": len(cells) - len(done)}
-            | {"n_solved": sum(cell["status"].iloc[0] == "solved" for cell in done)}
-            | {name: first[name] for name in ("order", "n_params", "flops_per_step", "lr")}
-        )
-    return pd.DataFrame(summary)
+    a, b = wilson_interval(*new, level=level), wilson_interval(*base, level=level)
+    difference = a.mean - b.mean
+    return Interval(
+        difference,
+        difference - math.hypot(a.mean - a.low, b.high - b.mean),
+        difference + math.hypot(a.high - a.mean, b.mean - b.low),
+    )
+
+
+def paired_p(differences: Sequence[float]) -> float:
+    """Two-sided p of a paired test: were the signs of these differences, one a seed, dealt by chance?
+
+    Every way to deal them is tried up to 16 seeds, which is exact; beyond, 65,536 are drawn from a fixed stream, and p
+    counts the observed one in, which is valid (Phipson and Smyth 2010).
+
+    Source: Fisher 1935, "The Design of Experiments", section 21.
+    """
+    if len(differences) < 2 or not any(differences):
+        return 1.0
+    tested = stats.permutation_test(
+        (np.asarray(differences, dtype=float),),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=2**_MOST_EXACT,
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    return float(tested.pvalue)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values corrected for as many tests as there are.
+
+    Source: Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6.
+    """
+    corrected = [0.0] * len(p)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def seeds_needed(n_tests: int) -> int:
+    """The fewest paired seeds with which one of so many tests can come out at all: 6 for one, 10 for up to 25.
+
+    With n seeds the least possible p is 2 / 2^n, and Holm multiplies the least of a table by the number of tests.
+    """
+    return math.ceil(1 + math.log2(max(n_tests, 1) / (1 - LEVEL)))

@@ -1,10 +1,17 @@
-"""The columns of the tables in a run folder."""
+"""The columns of every table that is written, and tables as CSV: the same bytes for the same rows."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 
 class Column(NamedTuple):
-    """A column of results.csv; columns are only ever added, at the end."""
+    """A column of a table; columns are only ever added, at the end.
+
+    Attributes:
+        name: In all tables the same for the same thing.
+        dtype: Of pandas: `string`, `Int64` or `Float64`, each of which knows what is missing.
+        meaning: What it holds.
+    """
 
     name: str
     dtype: str
@@ -64,5 +71,112 @@ COLUMNS = (
     Column("curriculum", "string", "over the hops: `none`, `staged`, `adaptive`"),
 )
 YOUNGER = {"curriculum"}  # columns that files of earlier versions lack
-CURVE_COLUMNS = ("run_id", "model", "seed", "step", "hop", "accuracy", "loss")
-TIMING_COLUMNS = ("run_id", "model", "seed", "device", "train_seconds", "steps_per_second")
+_KNOWN = {column.name: column for column in COLUMNS}
+
+
+def _known(*names: str) -> tuple[Column, ...]:
+    return tuple(_KNOWN[name] for name in names)
+
+
+SETTING_COLUMNS = _known(
+    "task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries"
+)
+_INTERVAL = (Column("low", "Float64", "lower end of the 95% interval"), Column("high", "Float64", "its upper end"))
+_P = (
+    Column("p", "Float64", "of the exact paired test, two-sided"),
+    Column("p_holm", "Float64", "corrected by Holm for the pairs of the same setting and family"),
+)
+
+CURVE_COLUMNS = (
+    *_known("run_id", "model", "seed"),
+    Column("step", "Int64", "optimiser steps made"),
+    *_known("hop", "accuracy", "loss"),
+)
+TIMING_COLUMNS = (
+    *_known("run_id", "model", "seed"),
+    Column("device", "string", "`cpu` or `cuda`"),
+    Column("train_seconds", "Float64", "seconds of training, its share of a stack's"),
+    Column("steps_per_second", "Float64", "optimiser steps a second"),
+)
+ACCURACY_COLUMNS = (
+    *SETTING_COLUMNS,
+    *_known("split", "model", "order", "hop"),
+    Column("mean", "Float64", "accuracy, mean over seeds"),
+    *_INTERVAL,
+    Column("n_seeds", "Int64", "seeds measured"),
+    Column("n_failed", "Int64", "cells that failed; they count nowhere"),
+    Column("seeds", "string", "accuracy of each seed, separated by spaces"),
+    *_known("chance", "shortcut", "partial"),
+)
+REACH_COLUMNS = (
+    *SETTING_COLUMNS,
+    *_known("split", "model", "order"),
+    Column("mean", "Float64", "hop reach, mean over seeds"),
+    *_INTERVAL,
+    Column("n_failed", "Int64", "cells that failed; they count nowhere"),
+    Column("n_solved", "Int64", "cells that stopped early because validation stayed solved"),
+    Column("seeds", "string", "hop reach of each seed, separated by spaces"),
+    *_known("n_params", "flops_per_step", "lr"),
+    Column("reach_per_mparam", "Float64", "hops a million parameters"),
+    Column("reach_per_gflop", "Float64", "hops a GFLOP of a training step"),
+)
+COMPARISON_COLUMNS = (
+    *SETTING_COLUMNS,
+    Column("family", "string", "`models`: models beside each other; `matched`: beside standard ones of their size"),
+    Column("model", "string", "the model in words"),
+    Column("rival", "string", "the model beside it"),
+    Column("equal", "string", "of `matched`: what is equal within 5%"),
+    Column("parameters", "Float64", "of `matched`: the rival's parameters over the model's"),
+    Column("compute", "Float64", "of `matched`: the rival's operations over the model's"),
+    Column("reach", "Float64", "hop reach of the model, mean over the paired seeds"),
+    Column("rival_reach", "Float64", "hop reach of the rival, likewise"),
+    Column("n_seeds", "Int64", "seeds that both have"),
+    Column("mean", "Float64", "difference of hop reach, mean over the paired seeds"),
+    *_INTERVAL,
+    *_P,
+    Column("verdict", "string", "`better`, `worse`, `no difference shown` or `too few seeds`"),
+)
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
+    """Rows as CSV: six significant digits, more than any interval supports and the same on every machine.
+
+    Args:
+        rows: Column name -> value; what is missing is empty, and lists are separated by spaces.
+        columns: Which, in their order.
+    """
+    import pandas as pd
+
+    names = [column.name for column in columns]
+    frame = pd.DataFrame([[_text(row.get(name)) for name in names] for row in rows], columns=names, dtype=object)
+    return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, list):
+        return " ".join(f"{item:.6g}" for item in value)
+    return value
+
+
+COMPARE_COLUMNS = (
+    *SETTING_COLUMNS,
+    *_known("model", "lr", "batch_size", "steps", "curriculum", "split", "hop"),
+    Column("metric", "string", "`accuracy` at this hop, or hop `reach` over all hops, where `hop` is empty"),
+    Column("n_seeds", "Int64", "seeds that both runs measured"),
+    Column("base", "Float64", "mean of the base over these seeds; over all of its own where the new run has none"),
+    Column("new", "Float64", "mean of the new run, likewise"),
+    Column("difference", "Float64", "new less base"),
+    Column("low", "Float64", "lower end of its interval; empty where nothing supports one"),
+    Column("high", "Float64", "upper end"),
+    Column("level", "Float64", "confidence of this interval, such that all of a table hold together at 0.95"),
+    Column(
+        "verdict",
+        "string",
+        "`regression`, `within noise`, `ok`, `improvement`, `failed`, `missing` from the new run or `new only`",
+    ),
+    Column("base_seeds", "string", "the base at each of these seeds, separated by spaces"),
+    Column("new_seeds", "string", "the new run, likewise"),
+    Column("note", "string", "what the verdict does not know, or why there is none"),
+)

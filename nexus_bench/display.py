@@ -1,13 +1,9 @@
-"""What a person sees: the plan, the run as it grows, the staircase at the end."""
+"""What a person sees while training: the plan, and the run as it grows."""
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -15,7 +11,7 @@ from rich.text import Text
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.events import Progress as CellProgress
-from nexus_bench.report import MATCHED, Grid, Report, Table
+from nexus_bench.report.printed import output
 from nexus_bench.results import CellResult
 from nexus_bench.runner import Plan
 from nexus_bench.spec import CellSpec
@@ -149,52 +145,13 @@ def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None
     for cell in plan.suite.cells:
         time = _duration(seconds[cell.run_id]) if cell.run_id in seconds else "done"
         table.add_row(cell.run_id, cell.title, f"{cell.train.lr:g}", str(cell.train.steps), time)
-    console = _output()
+    console = output()
     console.print(table)
     total = max(sum(seconds.values()) / max(n_workers, 1), max(seconds.values(), default=0.0))
     console.print(
         f"{len(plan.to_do)} of {len(plan.suite.cells)} cells to train, {max(n_workers, 1)} at a time: "
         f"at most about {_duration(total)}"
     )
-
-
-def print_report(report: Report, paths: Sequence[Path]) -> None:
-    """Print the staircase of every setting, the notes, and where the files are."""
-    console = _output()
-    for table in report.tables:
-        grid = _as_grid(table, with_intervals=True)
-        unbounded = console.options.update(max_width=10_000)
-        fits = Measurement.get(console, unbounded, grid).maximum <= console.width
-        console.print(table.title, style="bold")
-        console.print(grid if fits else _as_grid(table, with_intervals=False))
-        if not fits:
-            console.print("This terminal is too narrow for the intervals; they are in report.md.")
-        if table.matched is not None:
-            console.print()
-            console.print(MATCHED, markup=False)
-            console.print(_as_grid(table.matched, with_intervals=fits))
-        for note in table.notes:
-            console.print(note, markup=False)
-        console.print()
-    for path in paths:
-        console.print(str(path), markup=False)
-
-
-def _as_grid(table: Table | Grid, *, with_intervals: bool) -> RichTable:
-    grid = RichTable(*table.columns, box=None, header_style="")
-    for column in grid.columns[1:]:
-        column.justify = "right"
-        column.no_wrap = True
-    for row in table.rows:
-        grid.add_row(*(row if with_intervals else [value.split(" [")[0] for value in row]))
-    for row in table.references if isinstance(table, Table) else ():
-        grid.add_row(*row, style="dim")
-    return grid
-
-
-def _output() -> Console:
-    """Standard output without colours in figures; as wide as it needs to be when it is not a terminal."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 
 
 def _duration(seconds: float) -> str:

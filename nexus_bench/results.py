@@ -15,7 +15,7 @@ Layout of a run folder:
 
 import io
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ import filelock
 import pandas as pd
 import yaml
 
-from nexus_bench.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, YOUNGER
+from nexus_bench.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, YOUNGER, Column, to_csv
 from nexus_bench.config import Config, read_config
 from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError
 from nexus_bench.files import read_bytes, read_json, sha256, to_json, write_atomic
@@ -162,7 +162,6 @@ class RunFolder:
         Raises:
             StorageError: The disk is full or the folder cannot be written.
         """
-        folder = self._record(result.run_id).parent
         write_atomic(self.weights(result.run_id), result.weights)
         record = {
             "rows": result.rows,
@@ -211,15 +210,13 @@ class RunFolder:
         """
         records = [self._read_record(run_id) for run_id in run_ids if self.finished(run_id)]
         rows = [row for record in records for row in record["rows"]] + [row for cell in failed for row in cell.rows]
-        names = [column.name for column in COLUMNS]
         tables = {
-            "results.csv": ([row | {"suite": name} for row in rows], names),
-            "curve.csv": ([row for record in records for row in record["curve"]], list(CURVE_COLUMNS)),
-            "timing.csv": ([record["timing"] for record in records], list(TIMING_COLUMNS)),
+            "results.csv": ([row | {"suite": name} for row in rows], COLUMNS),
+            "curve.csv": ([row for record in records for row in record["curve"]], CURVE_COLUMNS),
+            "timing.csv": ([record["timing"] for record in records], TIMING_COLUMNS),
         }
         for file, (table, columns) in tables.items():
-            frame = pd.DataFrame([_rounded(row) for row in table], columns=columns, dtype=object)
-            write_atomic(self.path / file, frame.to_csv(index=False, lineterminator="\n"))
+            write_atomic(self.path / file, to_csv(table, columns))
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows that no cell of this folder made.
@@ -236,9 +233,7 @@ class RunFolder:
         is_other = bool(before) and before != {tuple(row[name] for name in same) for row in rows}
         if is_other or (self.path / "spec.yaml").exists():
             raise UsageError(f"{self.path}: holds other results, which are kept; choose another --out")
-        names = [column.name for column in COLUMNS]
-        frame = pd.DataFrame([_rounded(row) for row in rows], columns=names, dtype=object)
-        write_atomic(self.results_csv, frame.to_csv(index=False, lineterminator="\n"))
+        write_atomic(self.results_csv, to_csv(rows, COLUMNS))
 
     def read_results(self) -> pd.DataFrame:
         """results.csv with the right types.
@@ -249,24 +244,42 @@ class RunFolder:
         """
         if not self.path.is_dir():
             raise StorageError(f"{self.path}: is not a run folder; make one with `nexus-bench train`")
-        data = read_bytes(self.results_csv)
+        frame = self._read_table("results.csv", COLUMNS, younger=YOUNGER)
+        if frame["run_id"].isna().any() or frame["split"].isna().any():
+            raise CorruptArtefactError(f"{self.results_csv}: is truncated; run `nexus-bench train` on it again")
+        return frame
+
+    def read_curves(self) -> pd.DataFrame:
+        """curve.csv with the right types; without rows if there is none, as where results are not of training.
+
+        Raises:
+            CorruptArtefactError: It is truncated or lacks columns.
+            StorageError: It cannot be read.
+        """
+        if not (self.path / "curve.csv").exists():
+            return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in CURVE_COLUMNS})
+        return self._read_table("curve.csv", CURVE_COLUMNS)
+
+    def _read_table(self, name: str, columns: Sequence[Column], *, younger: Collection[str] = ()) -> pd.DataFrame:
+        path = self.path / name
+        data = read_bytes(path)
         try:
             frame = pd.read_csv(
                 io.BytesIO(data),
-                dtype={column.name: column.dtype for column in COLUMNS},
+                dtype={column.name: column.dtype for column in columns},
                 keep_default_na=False,
                 na_values=[""],
             )
         except ValueError as error:
             first = str(error).splitlines()[0]
-            raise CorruptArtefactError(f"{self.results_csv}: is truncated or edited: {first}") from error
-        for name in YOUNGER - set(frame.columns):
-            frame[name] = pd.Series(pd.NA, index=frame.index, dtype="string")
-        missing = [column.name for column in COLUMNS if column.name not in frame.columns]
+            raise CorruptArtefactError(f"{path}: is truncated or edited: {first}") from error
+        for column in set(younger) - set(frame.columns):
+            frame[column] = pd.Series(pd.NA, index=frame.index, dtype="string")
+        missing = [column.name for column in columns if column.name not in frame.columns]
         if missing:
-            raise CorruptArtefactError(f"{self.results_csv}: lacks the columns {', '.join(missing)}")
-        if not data.endswith(b"\n") or frame["run_id"].isna().any() or frame["split"].isna().any():
-            raise CorruptArtefactError(f"{self.results_csv}: is truncated; run `nexus-bench train` on it again")
+            raise CorruptArtefactError(f"{path}: lacks the columns {', '.join(missing)}")
+        if not data.endswith(b"\n"):
+            raise CorruptArtefactError(f"{path}: is truncated; run `nexus-bench train` on it again")
         return frame
 
     def _record(self, run_id: str) -> Path:
@@ -284,8 +297,3 @@ class RunFolder:
 
     def _failed(self, run_id: str) -> Path:
         return self.path / "cells" / run_id / "failed.json"
-
-
-def _rounded(row: Row) -> Row:
-    """Six significant digits: more than any interval supports, and the same on every machine."""
-    return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}

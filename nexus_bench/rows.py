@@ -21,10 +21,9 @@ def failed_result(cell: CellSpec, mode: str) -> CellResult:
     """A cell without figures: its rows say `failed`, and measure nothing."""
     laws = cell.task.generators()
     rows = [
-        _describe(cell, mode) | {"split": split, "hop": hop, "status": "failed"}
-        for split in _ORDER
-        if split in (VAL, TEST, *laws)
-        for hop in law_of(split, laws).hops
+        _describe(cell, mode) | {"split": split, "hop": hop, "n_facts": law.n_facts, "status": "failed"}
+        for split, law in ((split, law_of(split, laws)) for split in _ORDER if split in (VAL, TEST, *laws))
+        for hop in law.hops
     ]
     return CellResult(cell.run_id, rows, [], {}, b"")
 

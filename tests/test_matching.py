@@ -9,7 +9,9 @@ from nexus_bench.comparison import matched_pairs
 from nexus_bench.config import read_bundled
 from nexus_bench.matching import cost_of, matched
 from nexus_bench.model import build_model
-from nexus_bench.report import build_report, to_html, to_markdown
+from nexus_bench.report.build import build_report
+from nexus_bench.report.files import to_markdown
+from nexus_bench.report.page import to_html
 from nexus_bench.results import RunFolder
 from nexus_bench.spec import ModelSpec, make_model
 from nexus_bench.suite import make_suite
@@ -93,7 +95,9 @@ def test_a_suite_holds_every_rival_once() -> None:
 
 @pytest.fixture(scope="module")
 def trained() -> pd.DataFrame:
-    return RunFolder(RUNS / "matched").read_results()
+    """Test rows of the committed run."""
+    results = RunFolder(RUNS / "matched").read_results()
+    return results[results["split"] == "test"]
 
 
 def test_pairs_are_of_the_same_size_and_differences_paired_by_seed(trained: pd.DataFrame) -> None:
@@ -113,10 +117,13 @@ def test_pairs_use_only_seeds_that_both_models_have(trained: pd.DataFrame) -> No
     assert pairs[pairs["rival"] != "standard"]["low"].notna().all()
 
 
-def test_the_report_says_what_order_buys(trained: pd.DataFrame) -> None:
-    report = build_report(trained)
-    assert report.tables[0].matched is not None
-    for text in (to_markdown(report), to_html(report)):
+def test_the_report_says_what_order_buys() -> None:
+    run = RunFolder(RUNS / "matched")
+    results, curves = run.read_results(), run.read_curves()
+    report = build_report(results, curves)
+    assert "matched" in {table.name for table in report.sections[0].tables}
+    for text in (to_markdown(report), to_html(report, downloads={})):
         assert "Models of the same size" in text and "its compute" in text
-    alone = build_report(trained[trained["attention"] == "nexus"])
-    assert alone.tables[0].matched is None and "same size" not in to_markdown(alone)
+    alone = build_report(results[results["attention"] == "nexus"], curves)
+    assert "matched" not in {table.name for table in alone.sections[0].tables}
+    assert "same size" not in to_markdown(alone)

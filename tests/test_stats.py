@@ -1,51 +1,25 @@
+import itertools
 import math
 
-import pandas as pd
+import numpy as np
 import pytest
 import scipy.stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
 
-from nexus_bench.columns import COLUMNS
-from nexus_bench.stats import accuracy_by_hop, hop_reach, reach_by_model, select_recipes, t_interval
-
-
-def table(*cells: tuple[str, float, int, dict[int, float | None]]) -> pd.DataFrame:
-    """Results of cells given as (model, lr, seed, accuracy by hop); validation equals test."""
-    rows = [
-        {
-            "run_id": f"{model}-{lr}-{seed}",
-            "suite": "s",
-            "task": "t",
-            "model": model,
-            "order": 1,
-            "lr": lr,
-            "batch_size": 2,
-            "steps": 3,
-            "seed": seed,
-            "split": split,
-            "hop": hop,
-            "accuracy": accuracy,
-            "chance": 0.1,
-            "shortcut": 0.12,
-            "partial": 0.2,
-            "n_params": 1000,
-            "flops_per_step": 2_000_000,
-            "status": "failed" if accuracy is None else "trained",
-        }
-        for model, lr, seed, by_hop in cells
-        for split in ("val", "test")
-        for hop, accuracy in by_hop.items()
-    ]
-    frame = pd.DataFrame(rows, columns=[column.name for column in COLUMNS])
-    return frame.astype({column.name: column.dtype for column in COLUMNS})
+from nexus_bench.stats import holm, paired_p, seeds_needed, share_difference, t_interval, wilson_interval
 
 
 @pytest.mark.parametrize("values", [[0.2, 0.5, 0.4], [0.9, 0.8, 0.85, 0.95, 0.7, 0.6]])
-def test_interval_agrees_with_scipy(values: list[float]) -> None:
+def test_interval_agrees_with_scipy_and_statsmodels(values: list[float]) -> None:
     low, high = scipy.stats.t.interval(
         0.95, len(values) - 1, loc=sum(values) / len(values), scale=scipy.stats.sem(values)
     )
     found = t_interval(values)
     assert found == pytest.approx((sum(values) / len(values), max(low, 0), min(high, 1)))
+    low, high = DescrStatsW(values).tconfint_mean(alpha=0.01)
+    assert t_interval(values, level=0.99, bounds=(-9, 9))[1:] == pytest.approx((low, high))
 
 
 def test_interval_is_clipped_to_what_the_measure_can_be() -> None:
@@ -53,52 +27,69 @@ def test_interval_is_clipped_to_what_the_measure_can_be() -> None:
     assert t_interval([1, 3, 5], bounds=(0, 5)).high == 5
 
 
-def test_one_seed_gives_no_interval_and_equal_seeds_a_point() -> None:
+def test_one_seed_gives_no_interval_equal_seeds_a_point_and_none_nothing() -> None:
     one = t_interval([0.7])
     assert one.mean == 0.7 and math.isnan(one.low) and math.isnan(one.high)
     assert t_interval([1.0, 1.0, 1.0]) == (1.0, 1.0, 1.0)
+    assert all(math.isnan(value) for value in t_interval([]))
+
+
+@pytest.mark.parametrize(("n_right", "n"), [(0, 7), (3, 7), (7, 7), (912, 1024)])
+def test_the_interval_of_a_share_agrees_with_statsmodels(n_right: int, n: int) -> None:
+    assert wilson_interval(n_right, n)[1:] == pytest.approx(proportion_confint(n_right, n, method="wilson"))
+    assert wilson_interval(n_right, n).mean == n_right / n
+
+
+def test_the_interval_of_no_examples_is_unknown() -> None:
+    assert all(math.isnan(value) for value in wilson_interval(0, 0))
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "reach"),
-    [
-        ({1: 1.0, 2: 0.95, 3: 0.94}, 2),
-        ({1: 0.94, 2: 1.0}, 0),
-        ({3: 1.0, 1: 1.0, 2: 0.2}, 1),
-        ({2: 1.0, 4: 1.0}, 4),
-        ({1: 1.0, 2: math.nan, 3: 1.0}, 1),
-    ],
+    ("new", "base"), [((56, 70), (48, 80)), ((9, 10), (3, 10)), ((0, 11), (11, 11)), ((5, 5), (5, 5))]
 )
-def test_reach_is_the_last_hop_before_the_first_fall(accuracy: dict[int, float], reach: int) -> None:
-    assert hop_reach(accuracy) == reach
+def test_the_interval_of_a_difference_agrees_with_statsmodels(new: tuple[int, int], base: tuple[int, int]) -> None:
+    found = share_difference(new, base)
+    assert found[1:] == pytest.approx(confint_proportions_2indep(*new, *base, method="newcomb", compare="diff"))
+    assert found.mean == pytest.approx(new[0] / new[1] - base[0] / base[1])
 
 
-def test_recipe_is_chosen_by_validation_alone() -> None:
-    results = table(("a", 0.1, 0, {1: 0.5}), ("a", 0.2, 0, {1: 0.6}), ("b", 0.1, 0, {1: 0.9}), ("b", 0.2, 0, {1: 0.3}))
-    results.loc[(results["split"] == "test") & (results["lr"] == 0.1) & (results["model"] == "a"), "accuracy"] = 1.0
-    chosen = select_recipes(results)
-    assert set(zip(chosen["model"], chosen["lr"], strict=True)) == {("a", 0.2), ("b", 0.1)}
+def by_hand(differences: list[float]) -> float:
+    observed = abs(sum(differences))
+    dealt = [
+        abs(sum(s * d for s, d in zip(signs, differences, strict=True)))
+        for signs in itertools.product((1, -1), repeat=len(differences))
+    ]
+    return sum(value >= observed - 1e-12 for value in dealt) / len(dealt)
 
 
-def test_failed_cells_are_missing_and_never_zero() -> None:
-    results = table(
-        ("a", 0.1, 0, {1: 0.8}), ("a", 0.1, 1, {1: None}), ("a", 0.1, 2, {1: 0.6}), ("b", 0.1, 0, {1: None})
-    )
-    summary = accuracy_by_hop(select_recipes(results)).set_index("model")
-    assert summary.loc["a", "mean"] == pytest.approx(0.7)
-    assert (summary.loc["a", "n_seeds"], summary.loc["a", "n_failed"]) == (2, 1)
-    assert math.isnan(summary.loc["b", "mean"]) and summary.loc["b", "n_seeds"] == 0
-    reach = reach_by_model(select_recipes(results)).set_index("model")
-    assert reach.loc["a", "seeds"] == [0, 0] and reach.loc["b", "seeds"] == []
+@pytest.mark.parametrize(
+    "differences",
+    [[1.0] * 6, [0.1, -0.2, 0.3, 0.05, 0.4], [0, 0, 1, 1, 2], [1, -1, 1, -1], [0.3, 0.3, -0.1, 0.2, 0.25, 0.31, 0.02]],
+)
+def test_the_paired_test_tries_every_sign(differences: list[float]) -> None:
+    assert paired_p(differences) == pytest.approx(by_hand(differences))
+    assert paired_p([-d for d in differences]) == pytest.approx(by_hand(differences))
 
 
-def test_reach_is_a_mean_over_seeds() -> None:
-    results = table(
-        ("a", 0.1, 0, {1: 1.0, 2: 1.0, 3: 0.1}),
-        ("a", 0.1, 1, {1: 1.0, 2: 0.5, 3: 1.0}),
-        ("a", 0.1, 2, {1: 1.0, 2: 1.0, 3: 1.0}),
-    )
-    reach = reach_by_model(select_recipes(results)).iloc[0]
-    assert reach["seeds"] == [2, 1, 3]
-    assert reach["mean"] == pytest.approx(2.0)
-    assert (reach["low"], reach["high"]) == (0.0, 3.0)
+def test_the_paired_test_agrees_with_scipy_where_there_are_many_seeds() -> None:
+    differences = np.random.default_rng(3).normal(0.3, 1, 23)
+    assert paired_p(list(differences)) == pytest.approx(scipy.stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
+    assert paired_p(list(differences)) == paired_p(list(differences)), "drawn from a fixed stream"
+
+
+@pytest.mark.parametrize("differences", [[], [1.0], [0.0], [0.0, 0.0, 0.0]])
+def test_nothing_to_tell_apart_is_no_evidence(differences: list[float]) -> None:
+    assert paired_p(differences) == 1.0
+
+
+@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03], [0.5], [0.2, 0.001, 0.2, 0.04, 0.9], [1.0, 1.0]])
+def test_holm_agrees_with_statsmodels(p: list[float]) -> None:
+    assert holm(p) == pytest.approx(list(multipletests(p, method="holm")[1]))
+
+
+@pytest.mark.parametrize(("n_tests", "n_seeds"), [(1, 6), (2, 7), (3, 7), (6, 8), (12, 9), (25, 10), (26, 11)])
+def test_fewer_seeds_than_needed_can_show_nothing(n_tests: int, n_seeds: int) -> None:
+    assert seeds_needed(n_tests) == n_seeds
+    best = [paired_p([1.0] * n_seeds), *[1.0] * (n_tests - 1)]
+    short = [paired_p([1.0] * (n_seeds - 1)), *[1.0] * (n_tests - 1)]
+    assert min(holm(best)) < 0.05 <= min(holm(short))

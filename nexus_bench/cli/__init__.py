@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nexus_bench import __version__
-from nexus_bench.cli import bench, data, language, training
+from nexus_bench.cli import bench, data, language, reports, training
 from nexus_bench.errors import NexusBenchError, UsageError
 
 app = typer.Typer(
@@ -68,7 +68,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     training.train,
     training.status,
     training.match,
-    training.report,
+    reports.report,
+    reports.schema,
     language.export,
     language.score,
     language.gallery,

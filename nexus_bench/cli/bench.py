@@ -1,10 +1,10 @@
 """Commands that measure speed."""
 
-import json
 from typing import Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Quiet, Settings, hops_of
 from nexus_bench.errors import UsageError
 
@@ -33,7 +33,7 @@ def bench_gen(
     with progress("timing", len(names) * len(asked), quiet=quiet) as advance:
         rates = bench_generators(names, asked, seconds=seconds, on_rate=lambda rate: advance(1))
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "rates": [rate._asdict() for rate in rates]}))
+        print_document("bench gen", rates=rates)
     else:
         print_table(rate_table(rates))
 
@@ -78,7 +78,7 @@ def bench_attention(
     with progress("timing", rounds * len(workloads), quiet=quiet) as advance:
         rows = measure(entries, workloads, rounds=rounds, on_round=lambda: advance(1))
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "rows": [row._asdict() for row in rows]}))
+        print_document("bench attention", rows=rows)
     else:
         print_table(attention_table(rows))
 
@@ -110,6 +110,6 @@ def bench_train(
         )
         rates = list(measured)
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "rates": [rate._asdict() for rate in rates]}))
+        print_document("bench train", rates=rates)
     else:
         print_table(training_table(rates))

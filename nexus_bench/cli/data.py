@@ -1,11 +1,11 @@
 """Commands that make, check and show data; none of them needs PyTorch."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, Task, given, hops_of
 from nexus_bench.errors import GateError, UsageError, unknown_name
 
@@ -50,7 +50,7 @@ def gen(
             folder, spec, seed=seed, n_train=n, file_format=file_format, text=text, on_graphs=advance
         )
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "folder": str(folder), "manifest": manifest}))
+        print_document("gen", folder=folder, manifest=manifest)
         return
     generator = spec.generator()
     typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {generator.n_facts} facts a graph")
@@ -71,7 +71,7 @@ def verify(
 
     rows = check(path)
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "folder": str(path), "splits": [row._asdict() for row in rows]}))
+        print_document("verify", folder=path, splits=rows)
         return
     for row in rows:
         counts = f"{row.n_graphs:>10,} graphs {row.n_examples:>11,} labels right {row.n_repeated_graphs:>9,} repeated"
@@ -97,7 +97,7 @@ def audit(
     generator = make_task(entry, where="audit").generator()
     rows = score(generator, n_examples=n, seed=seed)
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "task": task, "rows": [row._asdict() for row in rows]}))
+        print_document("audit", task=task, rows=rows)
     else:
         print_table(audit_table(f"{task}, distractors {generator.distractors}", rows))
     worst = [row for row in rows if row.beats]
@@ -130,8 +130,7 @@ def show(
     shown = show_example(generator, examples)
     told = next(Teller(generator, TextOptions(target="steps")).tell(examples))
     if as_json:
-        english = {"prompt": told.prompt, "completion": told.completion}
-        typer.echo(json.dumps({"schema_version": 1, "task": task, **shown._asdict(), **english}))
+        print_document("show", task=task, **shown._asdict(), prompt=told.prompt, completion=told.completion)
         return
     typer.echo(as_text(shown))
     typer.echo(f"flat    {shown.flat}\ntokens  {' '.join(str(token) for token in shown.tokens)}")

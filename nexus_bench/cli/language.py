@@ -5,7 +5,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from nexus_bench.cli.options import Hops, Out, Settings, Task, given, hops_of
+from nexus_bench.cli.documents import print_document
+from nexus_bench.cli.options import AsJson, Hops, Out, Settings, Task, given, hops_of
 from nexus_bench.errors import GateError, UsageError, unknown_name
 
 Data = Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`.")]
@@ -23,6 +24,7 @@ def export(
     files: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
     out: Out = None,
     settings: Settings = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write test examples as tasks that the Language Model Evaluation Harness runs offline."""
     from nexus_bench.config import parse_settings
@@ -49,6 +51,9 @@ def export(
     text = validate(TextOptions, as_told | told, where="export: text")
     folder = out or Path("runs/lm-eval") / dataset.spec.task
     names = export_lm_eval(folder, dataset, split=split, n_per_hop=n, text=text, file_format=files)
+    if as_json:
+        print_document("export", folder=folder, tasks=names)
+        return
     typer.echo(f"{folder}: tasks {', '.join(names)}")
     typer.echo(f"lm_eval --model hf --model_args pretrained=MODEL --include_path {folder} --tasks {names[0]}")
 
@@ -56,6 +61,7 @@ def export(
 def gallery(
     out: Out = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 6 if --out is not current; write nothing.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the page that shows every task: an example drawn, in tokens and in English, chance and ceilings."""
     from nexus_bench.files import read_bytes, write_atomic
@@ -69,10 +75,12 @@ def gallery(
             raise GateError(
                 f"{out}: is not what the tasks are now; write it again with `nexus-bench gallery --out {out}`"
             )
-    elif out is None:
-        typer.echo(page, nl=False)
-    else:
+    elif out is not None:
         write_atomic(out, page)
+    elif not as_json:
+        typer.echo(page, nl=False)
+    if as_json:
+        print_document("gallery", file=out, is_current=True if check else None, page=None if out else page)
 
 
 def score(
@@ -81,12 +89,13 @@ def score(
     split: Split = "test",
     model: Annotated[Optional[str], typer.Option(help="A name for what answered; default the file's.")] = None,
     out: Out = None,
+    as_json: AsJson = False,
 ) -> None:
     """Score anyone's answers by hop, with chance and shortcuts beside, into a results.csv."""
+    from nexus_bench.cli.reports import make_report
     from nexus_bench.config import check_name
     from nexus_bench.data.dataset import read_dataset
-    from nexus_bench.display import print_report
-    from nexus_bench.report import build_report, write_report
+    from nexus_bench.report.printed import print_report
     from nexus_bench.results import RunFolder
     from nexus_bench.score import score_predictions
 
@@ -96,17 +105,21 @@ def score(
     suite = f"score-{name}" if split == "test" else f"score-{name}-{split}"
     folder = RunFolder(out or Path("runs") / suite)
     folder.write_rows(suite, rows)
+    n_answered, n_asked = sum(row["n_examples"] for row in rows), dataset.splits[split].answer.size
+    built, files = make_report([folder], folder.path) if split == "test" else (None, [])
+    files = [folder.results_csv, *files]
+    if as_json:
+        print_document("score", files=files, n_answered=n_answered, n_asked=n_asked, rows=rows)
+        return
     for row in rows:
         counts = f"{row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
         beside = (
             f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}   partial {row['partial']:.3f}"
         )
         typer.echo(f"{row['hop']:>2} hops {counts}   {beside}")
-    n_answered, n_asked = sum(row["n_examples"] for row in rows), dataset.splits[split].answer.size
     if n_answered < n_asked:
         typer.echo(f"answered: {n_answered:,} of the {n_asked:,} examples of {split}; the others are not counted")
-    if split != "test":
+    if built is not None:
+        print_report(built, files)
+    else:
         typer.echo(folder.results_csv)
-        return
-    report = build_report(folder.read_results())
-    print_report(report, [folder.results_csv, *write_report(report, folder.path)])

@@ -1,12 +1,12 @@
 """Commands that train, and that report what was trained."""
 
-import json
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, given, hops_of
 from nexus_bench.errors import FailedCellsError, StorageError, UsageError, unknown_name
 
@@ -30,15 +30,20 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")] = False,
     out: Out = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which cells, and how long they take.")] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the grid of a suite, then print and write its report."""
+    from nexus_bench.ci import github_errors
+    from nexus_bench.cli.reports import make_report
     from nexus_bench.config import parse_settings
-    from nexus_bench.display import Display, print_plan, print_report
+    from nexus_bench.display import Display, print_plan
     from nexus_bench.events import Event
-    from nexus_bench.report import build_report, write_report
+    from nexus_bench.report.files import to_document
+    from nexus_bench.report.printed import print_report
     from nexus_bench.results import RunFolder
     from nexus_bench.runner import choose_execution, estimate_seconds, make_plan, run_plan
+    from nexus_bench.status import read_status
     from nexus_bench.suite import make_suite, select_suite
     from nexus_bench.tensorboard import TensorBoard
 
@@ -53,7 +58,16 @@ def train(
         mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
     )
     if dry_run:
-        print_plan(plan, estimate_seconds(plan, device=execution.device, data=data), n_workers=execution.n_workers)
+        seconds = estimate_seconds(plan, device=execution.device, data=data)
+        if as_json:
+            cells = [
+                {"run_id": cell.run_id, "title": cell.title, "lr": cell.train.lr, "steps": cell.train.steps}
+                | {"seconds": seconds.get(cell.run_id)}
+                for cell in grid.cells
+            ]
+            print_document("train --dry-run", suite=grid.name, n_workers=execution.n_workers, cells=cells)
+        else:
+            print_plan(plan, seconds, n_workers=execution.n_workers)
         return
     with ExitStack() as stack_of:
         board = stack_of.enter_context(TensorBoard(folder.path / "tensorboard")) if tensorboard else None
@@ -66,9 +80,17 @@ def train(
 
         failures = run_plan(plan, folder, execution, data=data, on_event=on_event)
     with suppress(StorageError) if failures else nullcontext():  # what failed is told first
-        report = build_report(folder.read_results())
-        print_report(report, [folder.results_csv, *write_report(report, folder.path)])
+        built, files = make_report([folder], folder.path)
+        files = [folder.results_csv, *files]
+        if as_json:
+            print_document(
+                "train", folder=folder.path, files=files, cells=read_status(folder), report=to_document(built)
+            )
+        else:
+            print_report(built, files)
     if failures:
+        titles = {cell.run_id: cell.title for cell in grid.cells}
+        github_errors([(titles[failure.run_id], failure.reason) for failure in failures])
         raise FailedCellsError(
             f"{len(failures)} of {len(grid.cells)} cells failed, as told above; the same command tries them again"
         )
@@ -85,7 +107,7 @@ def status(
 
     states = read_status(RunFolder(run))
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, "cells": [state._asdict() for state in states]}))
+        print_document("status", cells=states)
     else:
         print_table(status_table(states))
 
@@ -119,40 +141,13 @@ def match(
         raise UsageError("only standard attention is asked for, which is the rival; ask for another, such as nexus")
     if as_json:
         models = [
-            {"task": task.task, "model": model.model_dump(mode="json"), **cost._asdict()}
-            | {"matches": [rival._asdict() | {"model": rival.model.model_dump(mode="json")} for rival in rivals]}
+            {"task": task.task, "model": model, **cost._asdict(), "matches": rivals}
             for task, model, cost, rivals in found
         ]
-        typer.echo(json.dumps({"schema_version": 1, "models": models}))
+        print_document("match", models=models)
         return
     for task_spec, model, cost, rivals in found:
         print_table(matches_table(f"{task_spec.task}: {model.label}", cost, rivals))
-
-
-def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
-    out: Out = None,
-    file_format: Annotated[
-        Optional[str], typer.Option("--format", help="csv, md or json: to stdout, no files.")
-    ] = None,
-) -> None:
-    """Rebuild the report of one or several runs from their results.csv alone."""
-    import pandas as pd
-
-    from nexus_bench.display import print_report
-    from nexus_bench.report import build_report, to_csv, to_json, to_markdown, write_report
-    from nexus_bench.results import RunFolder
-
-    writers = {"csv": to_csv, "json": to_json, "md": to_markdown}
-    if file_format is not None and file_format not in writers:
-        raise UsageError(unknown_name("format", file_format, writers))
-    if len(runs) > 1 and out is None and file_format is None:
-        raise UsageError("a report of several runs needs a folder of its own; give --out")
-    built = build_report(pd.concat([RunFolder(run).read_results() for run in runs], ignore_index=True))
-    if file_format is not None:
-        typer.echo(writers[file_format](built), nl=False)
-        return
-    print_report(built, write_report(built, out or runs[0]))
 
 
 def list_(
@@ -166,7 +161,7 @@ def list_(
         raise UsageError(unknown_name("kind", what, KINDS))
     listed = {kind: catalogue(kind) for kind in ([what] if what else KINDS)}
     if as_json:
-        typer.echo(json.dumps({"schema_version": 1, **{k: [e._asdict() for e in v] for k, v in listed.items()}}))
+        print_document("list", **listed)
         return
     for kind, entries in listed.items():
         typer.echo(kind)

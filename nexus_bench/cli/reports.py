@@ -1,0 +1,83 @@
+"""Commands that say what was measured; none of them needs PyTorch."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from nexus_bench.cli.documents import print_document
+from nexus_bench.cli.options import AsJson, Out
+from nexus_bench.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from nexus_bench.report.build import Report
+    from nexus_bench.results import RunFolder
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    out: Out = None,
+    file_format: Annotated[Optional[str], typer.Option("--format", help="csv or md: to stdout, no files.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild the report of one or several runs from their results.csv and curve.csv alone."""
+    from nexus_bench.report.files import to_csvs, to_document, to_markdown
+    from nexus_bench.report.printed import print_report
+    from nexus_bench.results import RunFolder
+
+    formats = ("csv", "md")
+    if file_format is not None and file_format not in formats:
+        raise UsageError(unknown_name("format", file_format, formats))
+    if file_format is not None and as_json:
+        raise UsageError("give --format or --json, not both")
+    folder = out or (runs[0] if len(runs) == 1 else None)
+    if folder is None and file_format is None and not as_json:
+        raise UsageError("a report of several runs needs a folder of its own; give --out")
+    built, files = make_report([RunFolder(run) for run in runs], folder if file_format is None else None)
+    if as_json:
+        print_document("report", files=files, report=to_document(built))
+    elif file_format == "csv":
+        typer.echo(to_csvs(built)["report.csv"], nl=False)
+    elif file_format == "md":
+        typer.echo(to_markdown(built), nl=False)
+    else:
+        print_report(built, files)
+
+
+def make_report(runs: "list[RunFolder]", folder: Path | None) -> "tuple[Report, list[Path]]":
+    """The report of some runs, and its files if there is a folder to write them to; GitHub is told, if it asks."""
+    import pandas as pd
+
+    from nexus_bench.ci import github_summary
+    from nexus_bench.report.build import build_report
+    from nexus_bench.report.files import to_markdown, write_report
+
+    results = pd.concat([run.read_results() for run in runs], ignore_index=True)
+    curves = pd.concat([run.read_curves() for run in runs], ignore_index=True)
+    built = build_report(results, curves)
+    files = write_report(built, folder) if folder else []
+    github_summary(to_markdown(built, with_figures=False))
+    return built, files
+
+
+def schema(
+    name: Annotated[Optional[str], typer.Argument(help="A command, as bench-gen, or a file, as results.csv.")] = None,
+    out: Annotated[Optional[Path], typer.Option(help="Write all of them here, derived from the code.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the JSON Schema of a `--json` document or of a CSV file; without a name, what there is."""
+    from nexus_bench.schemas import read_schema, schema_names
+
+    files = []
+    if out is not None:
+        from nexus_bench.schemas.derive import write_schemas
+
+        files = write_schemas(out)
+    if as_json:
+        found = json.loads(read_schema(name)) if name is not None else None
+        print_document("schema", names=schema_names(), json_schema=found, files=files)
+    elif name is not None:
+        typer.echo(read_schema(name), nl=False)
+    else:
+        typer.echo("\n".join(str(file) for file in files) if out else "\n".join(schema_names()))

@@ -1,0 +1,226 @@
+"""From results to a report: which rows stand together, and all that is said of them."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from nexus_bench.comparison import BETTER, TOO_FEW, WORSE, matched_pairs, model_pairs
+from nexus_bench.config import parse_hops
+from nexus_bench.data.splits import TEST, VAL
+from nexus_bench.drawing import Picture
+from nexus_bench.errors import ConfigError
+from nexus_bench.report import figures, tables
+from nexus_bench.report.families import families_of
+from nexus_bench.report.tables import Names, Table
+from nexus_bench.stats import seeds_needed
+from nexus_bench.summary import SETTING, accuracy_by_hop, reach_by_model, select_recipes, steps_to_reach
+from nexus_bench.task import HOP_OOD
+
+_SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size, whose hops stand on one axis
+_MOST_NAMED = 4  # pairs in a sentence
+
+
+class Section(NamedTuple):
+    """What is said of one setting and split.
+
+    Attributes:
+        title: What was asked.
+        task: The task family.
+        tables: The staircase first.
+        notes: What a reader must know to read the tables.
+        pictures: The figures.
+    """
+
+    title: str
+    task: str
+    tables: list[Table]
+    notes: list[str]
+    pictures: list[Picture]
+
+
+class Report(NamedTuple):
+    """All that is said of some results.
+
+    Attributes:
+        title: Names the suites.
+        sections: One a setting, and one a further split of it.
+        accuracy: `summary.accuracy_by_hop` of every split but validation.
+        reach: `summary.reach_by_model` of the test split.
+        comparisons: `comparison.model_pairs` and `comparison.matched_pairs` of every setting.
+    """
+
+    title: str
+    sections: list[Section]
+    accuracy: pd.DataFrame
+    reach: pd.DataFrame
+    comparisons: pd.DataFrame
+
+
+def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
+    """Summarise the rows of one or several results.csv.
+
+    Args:
+        results: Rows with every column of `columns.COLUMNS`; rows of the same cell count once.
+        curves: Rows with every column of `columns.CURVE_COLUMNS`; may be empty.
+
+    Raises:
+        ConfigError: No row is of the test split.
+    """
+    results = results.drop_duplicates(subset=["run_id", "split", "hop"], ignore_index=True)
+    if not (results["split"] == TEST).any():
+        raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
+    curves = curves.drop_duplicates(subset=["run_id", "step", "hop"])
+    n_rates = results.groupby([*SETTING, "model"], dropna=False)["lr"].transform("nunique")
+    rows = _beside_trained(select_recipes(results.assign(n_rates=n_rates)))
+    rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
+    trained_size = results[results["split"] == VAL].drop_duplicates("run_id").set_index("run_id")["n_facts"]
+    sections: list[Section] = []
+    compared: list[pd.DataFrame] = []
+    for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False):
+        tested = part[part["split"] == TEST]
+        if tested.empty:
+            split = str(part["split"].iloc[0])
+            section = _further(part, f"{part['task'].iloc[0]}, {split}, {_asked(part, trained_size)}")
+        else:
+            title = f"{part['task'].iloc[0]}, {_asked(part, trained_size)}"
+            pairs, equal = model_pairs(tested), matched_pairs(tested)
+            setting = {name: tested.iloc[0][name] for name in SETTING}
+            compared += [pairs.assign(family="models", **setting), equal.assign(family="matched", **setting)]
+            steps = steps_to_reach(results[results["run_id"].isin(tested["run_id"])])
+            of_these = curves[curves["run_id"].isin(tested["run_id"])]
+            section = _main(part, title, pairs, equal, steps, of_these)
+        suffix = f"_{len(sections) + 1}" if sections else ""
+        pictures = [picture._replace(name=picture.name + suffix) for picture in section.pictures]
+        sections.append(section._replace(pictures=pictures))
+    return Report(
+        title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
+        sections=sections,
+        accuracy=accuracy_by_hop(rows),
+        reach=reach_by_model(rows[rows["split"] == TEST]),
+        comparisons=pd.concat(compared, ignore_index=True),
+    )
+
+
+def _main(
+    rows: pd.DataFrame,
+    title: str,
+    pairs: pd.DataFrame,
+    equal: pd.DataFrame,
+    steps: pd.DataFrame,
+    curves: pd.DataFrame,
+) -> Section:
+    """All that is said of the trained setting."""
+    tested = rows[rows["split"] == TEST]
+    accuracy, reach = accuracy_by_hop(rows), reach_by_model(tested)
+    names = tables.names_of(accuracy)
+    made = [tables.staircase(accuracy, reach, names)]
+    if not equal.empty:
+        made.append(tables.matched(equal, names))
+    if not pairs.empty:
+        made.append(tables.comparisons(pairs, names))
+    made.append(tables.efficiency(reach, names))
+    if not steps.empty:
+        made.append(tables.steps_to_95(steps, names))
+    made.append(tables.every_seed(rows, names))
+    families = families_of(tested, names.short)
+    short_accuracy, short_reach = (frame.assign(model=frame["model"].map(names.short)) for frame in (accuracy, reach))
+    pictures = [
+        figures.accuracy_by_hop(short_accuracy, title=title, trained=_trained_hops(rows)),
+        figures.order_by_hop(short_accuracy, families, title=title),
+        figures.reach_by_order(short_reach, families, title=title, largest=int(tested["hop"].max())),
+        figures.reach_by_cost(short_reach, title=title),
+        figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
+    ]
+    notes = _notes(names, reach, pairs, has_grid=bool((tested["n_rates"] > 1).any()))
+    return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
+
+
+def _further(rows: pd.DataFrame, title: str) -> Section:
+    """What is said of a split that training did not aim at."""
+    accuracy = accuracy_by_hop(rows)
+    names = tables.names_of(accuracy)
+    made = [tables.staircase(accuracy, pd.DataFrame(), names), tables.every_seed(rows, names)]
+    short = accuracy.assign(model=accuracy["model"].map(names.short))
+    picture = figures.accuracy_by_hop(short, title=title, trained=_trained_hops(rows))
+    return Section(title, str(rows["task"].iloc[0]), made, _common_notes(names), [picture])
+
+
+def _asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
+    """What was asked, and how much of it training had."""
+    first = rows.iloc[0]
+    how = "asked at" if first["encoding"] == "text" else "trained on"
+    trained = f"{how} hops {first['train_hops']}"
+    sizes = trained_size[trained_size.index.isin(rows["run_id"])].dropna().unique()
+    if set(sizes) - {first["n_facts"]}:
+        trained += f" of {', '.join(str(size) for size in sizes)} facts"
+    return f"{first['n_facts']} facts of {first['n_symbols']} names, {trained}, {first['encoding']} encoding"
+
+
+def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:
+    first = rows.iloc[0]
+    return () if first["encoding"] == "text" else parse_hops(first["train_hops"])
+
+
+def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
+    """Answers from elsewhere stand with the models trained on the same task; where there are none, by themselves."""
+    is_external = results["status"] == "scored"
+    same = [name for name in SETTING if name != "encoding"]
+    settings = results.loc[~is_external, list(SETTING)].drop_duplicates()
+    external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))
+    if external.empty:
+        return results
+    is_beside = external["encoding_trained"].notna()
+    external.loc[is_beside, "model"] += " (text)"
+    external["encoding"] = external["encoding_trained"].fillna(external["encoding"])
+    return pd.concat([results[~is_external], external[results.columns]], ignore_index=True)
+
+
+def _notes(names: Names, reach: pd.DataFrame, pairs: pd.DataFrame, *, has_grid: bool) -> list[str]:
+    notes = _common_notes(names)
+    if has_grid:
+        chosen = ", ".join(f"{names.short[m]} {lr:g}" for m, lr in zip(reach["model"], reach["lr"], strict=True))
+        notes.append(f"Learning rates chosen on validation: {chosen}.")
+    for model, n_solved, seeds in zip(reach["model"], reach["n_solved"], reach["seeds"], strict=True):
+        if n_solved:
+            short = names.short[model]
+            notes.append(f"{short}: {n_solved} of {len(seeds)} stopped early because validation stayed solved.")
+    if reach["n_failed"].any():
+        notes.append("Failed cells count nowhere.")
+    return notes + _verdicts(pairs, names)
+
+
+def _common_notes(names: Names) -> list[str]:
+    return [f"All models: {', '.join(names.common)}."] if names.common else []
+
+
+def _verdicts(pairs: pd.DataFrame, names: Names) -> list[str]:
+    """What the tests of a section come to, or why they cannot."""
+    if pairs.empty:
+        return []
+    n_tests, needed = len(pairs), seeds_needed(len(pairs))
+    tests = f"{n_tests} comparison{'s' if n_tests > 1 else ''} of hop reach"
+    told = pairs[pairs["verdict"] != TOO_FEW]
+    notes = []
+    if len(told):
+        better = [
+            f"{names.short[ours]} than {names.short[theirs]}"
+            for ours, theirs in (
+                (pair["model"], pair["rival"]) if pair["verdict"] == BETTER else (pair["rival"], pair["model"])
+                for _, pair in told[told["verdict"].isin([BETTER, WORSE])].iterrows()
+            )
+        ]
+        said = f"reaches further: {_listed(better)}" if better else "none is shown to reach further"
+        notes.append(f"By {tests} (exact paired test, Holm): {said}.")
+    if len(told) < n_tests:
+        fewest = int(pairs["n_seeds"].min())
+        notes.append(
+            f"No model is called better where fewer than {needed} seeds are paired: with so few, no outcome of {tests} "
+            f"could be told apart from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train with "
+            f"--seeds {needed})."
+        )
+    return notes
+
+
+def _listed(items: list[str]) -> str:
+    more = f"; and {len(items) - _MOST_NAMED} more pairs" if len(items) > _MOST_NAMED else ""
+    return "; ".join(items[:_MOST_NAMED]) + more

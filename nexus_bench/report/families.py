@@ -1,0 +1,47 @@
+"""Models that differ in their attention order alone."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+_SHAPE = ["encoding", "position", "n_layers", "n_loops", "d_model", "n_heads", "curriculum"]
+
+
+class Family(NamedTuple):
+    """Models of the same kind and shape.
+
+    Attributes:
+        name: What they are called, without the order.
+        models: Order -> short model name, ascending; order 1 is standard attention of the same shape, if it was run.
+    """
+
+    name: str
+    models: dict[int, str]
+
+
+def families_of(rows: pd.DataFrame, short: dict[str, str]) -> list[Family]:
+    """The families of a section in the order of the results; those of a single order are none.
+
+    Args:
+        rows: Of results.csv, of one setting.
+        short: Label -> name of each model.
+    """
+    first = rows.drop_duplicates("model")
+    nested: dict[tuple[object, ...], dict[int, str]] = {}
+    standard: dict[tuple[object, ...], str] = {}
+    for _, model in first.iterrows():
+        label, order = str(model["model"]), model["order"]
+        shape = tuple(None if pd.isna(model[name]) else model[name] for name in _SHAPE)
+        part = f"order {order}"
+        if part in label.split(", "):
+            name = ", ".join(p for p in short[label].split(", ") if p != part)
+            nested.setdefault((name, *shape), {})[int(order)] = short[label]
+        elif model["attention"] == "standard":
+            standard.setdefault(shape, short[label])
+    families = []
+    for (family, *looks), models in nested.items():
+        if tuple(looks) in standard:
+            models = {1: standard[tuple(looks)]} | models
+        if len(models) > 1:
+            families.append(Family(str(family), dict(sorted(models.items()))))
+    return families

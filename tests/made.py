@@ -1,0 +1,49 @@
+"""Made-up results for tests of what is said about results."""
+
+import pandas as pd
+
+from nexus_bench.columns import COLUMNS, CURVE_COLUMNS
+
+
+def table(*cells: tuple[str, float, int, dict[int, float | None]]) -> pd.DataFrame:
+    """Results of cells given as (model, lr, seed, accuracy by hop); validation equals test."""
+    rows = [
+        {
+            "run_id": f"{model}-{lr}-{seed}",
+            "suite": "s",
+            "task": "t",
+            "encoding": "fact",
+            "train_hops": ",".join(str(hop) for hop in by_hop),
+            "n_facts": 12,
+            "n_symbols": 36,
+            "attention": model.split(",")[0],
+            "model": model,
+            "order": 1,
+            "lr": lr,
+            "batch_size": 2,
+            "steps": 3,
+            "seed": seed,
+            "split": split,
+            "hop": hop,
+            "accuracy": accuracy,
+            "chance": 0.1,
+            "shortcut": 0.12,
+            "partial": 0.2,
+            "n_params": 1000,
+            "flops_per_step": 2_000_000,
+            "status": "failed" if accuracy is None else "trained",
+        }
+        for model, lr, seed, by_hop in cells
+        for split in ("val", "test")
+        for hop, accuracy in by_hop.items()
+    ]
+    frame = pd.DataFrame(rows, columns=[column.name for column in COLUMNS])
+    return frame.astype({column.name: column.dtype for column in COLUMNS})
+
+
+def curve(results: pd.DataFrame) -> pd.DataFrame:
+    """Two evaluations of every cell of some results; hops are learned at the second."""
+    rows = results[(results["split"] == "val") & results["accuracy"].notna()]
+    points = [rows.assign(step=step, accuracy=share * rows["accuracy"]) for step, share in ((10, 0.2), (20, 1.0))]
+    frame = pd.concat(points, ignore_index=True)[[column.name for column in CURVE_COLUMNS]]
+    return frame.astype({column.name: column.dtype for column in CURVE_COLUMNS})

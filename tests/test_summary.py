@@ -1,0 +1,100 @@
+import math
+
+import pandas as pd
+import pytest
+
+from nexus_bench.summary import accuracy_by_hop, hop_reach, reach_by_model, select_recipes, steps_to_reach
+from tests.made import table
+
+
+def best_of(results: pd.DataFrame) -> pd.DataFrame:
+    chosen = select_recipes(results)
+    return chosen[chosen["split"] == "test"]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "reach"),
+    [
+        ({1: 1.0, 2: 0.95, 3: 0.94}, 2),
+        ({1: 0.94, 2: 1.0}, 0),
+        ({3: 1.0, 1: 1.0, 2: 0.2}, 1),
+        ({2: 1.0, 4: 1.0}, 4),
+        ({1: 1.0, 2: math.nan, 3: 1.0}, 1),
+    ],
+)
+def test_reach_is_the_last_hop_before_the_first_fall(accuracy: dict[int, float], reach: int) -> None:
+    assert hop_reach(accuracy) == reach
+
+
+def test_recipe_is_chosen_by_validation_alone() -> None:
+    results = table(("a", 0.1, 0, {1: 0.5}), ("a", 0.2, 0, {1: 0.6}), ("b", 0.1, 0, {1: 0.9}), ("b", 0.2, 0, {1: 0.3}))
+    results.loc[(results["split"] == "test") & (results["lr"] == 0.1) & (results["model"] == "a"), "accuracy"] = 1.0
+    chosen = select_recipes(results)
+    assert set(zip(chosen["model"], chosen["lr"], strict=True)) == {("a", 0.2), ("b", 0.1)}
+
+
+def test_failed_cells_are_missing_and_never_zero() -> None:
+    results = table(
+        ("a", 0.1, 0, {1: 0.8}), ("a", 0.1, 1, {1: None}), ("a", 0.1, 2, {1: 0.6}), ("b", 0.1, 0, {1: None})
+    )
+    summary = accuracy_by_hop(best_of(results)).set_index("model")
+    assert summary.loc["a", "mean"] == pytest.approx(0.7)
+    assert (summary.loc["a", "n_seeds"], summary.loc["a", "n_failed"]) == (2, 1)
+    assert math.isnan(summary.loc["b", "mean"]) and summary.loc["b", "n_seeds"] == 0
+    reach = reach_by_model(best_of(results)).set_index("model")
+    assert reach.loc["a", "seeds"] == [0, 0] and reach.loc["b", "seeds"] == []
+
+
+def test_reach_is_a_mean_over_seeds() -> None:
+    results = table(
+        ("a", 0.1, 0, {1: 1.0, 2: 1.0, 3: 0.1}),
+        ("a", 0.1, 1, {1: 1.0, 2: 0.5, 3: 1.0}),
+        ("a", 0.1, 2, {1: 1.0, 2: 1.0, 3: 1.0}),
+    )
+    reach = reach_by_model(best_of(results)).iloc[0]
+    assert reach["seeds"] == [2, 1, 3]
+    assert reach["mean"] == pytest.approx(2.0)
+    assert (reach["low"], reach["high"]) == (0.0, 3.0)
+
+
+def test_a_chosen_recipe_keeps_all_of_its_splits() -> None:
+    results = table(("a", 0.1, 0, {1: 0.5}), ("a", 0.2, 0, {1: 0.6}))
+    larger = results[results["split"] == "test"].assign(split="size_ood", n_facts=24)
+    chosen = select_recipes(pd.concat([results, larger], ignore_index=True))
+    assert set(zip(chosen["split"], chosen["lr"], strict=True)) == {("val", 0.2), ("test", 0.2), ("size_ood", 0.2)}
+
+
+def test_all_seeds_equal_and_all_solved_have_an_interval_of_no_width() -> None:
+    results = table(*(("a", 0.1, seed, {1: 1.0, 2: 1.0}) for seed in range(3))).assign(status="solved")
+    summary, reach = accuracy_by_hop(best_of(results)), reach_by_model(best_of(results)).iloc[0]
+    assert list(summary["low"]) == list(summary["high"]) == [1.0, 1.0]
+    assert (reach["mean"], reach["low"], reach["high"], reach["n_solved"]) == (2, 2, 2, 3)
+
+
+def test_a_model_without_some_hops_is_summed_up_at_the_others() -> None:
+    summary = accuracy_by_hop(best_of(table(("a", 0.1, 0, {1: 1.0, 3: 0.5}), ("b", 0.1, 0, {1: 1.0, 2: 0.5}))))
+    assert list(zip(summary["model"], summary["hop"], strict=True)) == [("a", 1), ("a", 3), ("b", 1), ("b", 2)]
+
+
+def test_reach_stands_beside_what_it_cost() -> None:
+    reach = reach_by_model(best_of(table(("a", 0.1, 0, {1: 1.0, 2: 1.0, 3: 0.1})))).iloc[0]
+    assert reach["reach_per_mparam"] == pytest.approx(2 / 0.001)  # 1,000 parameters
+    assert reach["reach_per_gflop"] == pytest.approx(2 / 0.002)  # 2,000,000 operations
+
+
+def test_answers_from_elsewhere_have_an_interval_over_examples() -> None:
+    results = table(("m", 0.1, 0, {1: 0.5})).assign(status="scored", n_examples=20, n_correct=10)
+    row = accuracy_by_hop(best_of(results)).iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((0.2993, 0.7007), abs=1e-4)  # Wilson, 10 of 20
+    assert math.isnan(accuracy_by_hop(best_of(results.assign(status="trained"))).iloc[0]["low"])
+
+
+def test_steps_to_95_are_a_median_of_the_seeds_that_got_there() -> None:
+    results = table(*(("a", 0.1, seed, {1: 1.0, 2: 0.1}) for seed in range(3)), ("b", 0.1, 0, {1: None}))
+    results["steps_to_95"] = results["steps_to_95"].mask(results["hop"] == 1, 100 * results["seed"] + 50)
+    steps = steps_to_reach(results).set_index(["model", "hop"])
+    assert tuple(steps.loc[("a", 1), ["median", "n_there", "n_seeds"]]) == (150.0, 3, 3)
+    assert math.isnan(steps.loc[("a", 2), "median"]) and steps.loc[("a", 2), "n_there"] == 0
+    assert "b" not in steps.index.get_level_values("model"), (
+        "a failed cell learned nothing, and is not counted as never"
+    )

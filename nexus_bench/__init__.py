@@ -3,14 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["DTYPES", "__version__", "load"]
 
 if TYPE_CHECKING:
+    from nexus_bench.columns import DTYPES
     from nexus_bench.data.loading import load
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, imported when it is first asked for: a command's help must not wait for numpy."""
+    """Imported when it is first asked for: a command's help must not wait for numpy."""
+    if name == "DTYPES":
+        from nexus_bench.columns import DTYPES
+
+        return DTYPES
     if name == "load":
         from nexus_bench.data.loading import load
 

@@ -1,7 +1,6 @@
-"""The columns of every table that is written, and tables as CSV: the same bytes for the same rows."""
+"""The columns of every table that is written."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Column(NamedTuple):
@@ -138,28 +137,6 @@ COMPARISON_COLUMNS = (
 )
 
 
-def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
-    """Rows as CSV: six significant digits, more than any interval supports and the same on every machine.
-
-    Args:
-        rows: Column name -> value; what is missing is empty, and lists are separated by spaces.
-        columns: Which, in their order.
-    """
-    import pandas as pd
-
-    names = [column.name for column in columns]
-    frame = pd.DataFrame([[_text(row.get(name)) for name in names] for row in rows], columns=names, dtype=object)
-    return str(frame.to_csv(index=False, lineterminator="\n"))
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, list):
-        return " ".join(f"{item:.6g}" for item in value)
-    return value
-
-
 COMPARE_COLUMNS = (
     *SETTING_COLUMNS,
     *_known("model", "lr", "batch_size", "steps", "curriculum", "split", "hop"),
@@ -180,3 +157,25 @@ COMPARE_COLUMNS = (
     Column("new_seeds", "string", "the new run, likewise"),
     Column("note", "string", "what the verdict does not know, or why there is none"),
 )
+PREDICTION_COLUMNS = (
+    *_known("run_id", "model", "seed", "split"),
+    Column("graph", "Int64", "number of the graph in its split"),
+    Column("query", "Int64", "number of the query in its graph"),
+    *_known("hop"),
+    Column("answer", "string", "the right answer"),
+    Column("prediction", "string", "what the model answers"),
+    Column("rank", "Int64", "place of the right answer among all answers, by the model's scores; 1 is right"),
+    Column("probability", "Float64", "that the model gives the right answer"),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "results.csv": COLUMNS,
+    "curve.csv": CURVE_COLUMNS,
+    "timing.csv": TIMING_COLUMNS,
+    "report.csv": ACCURACY_COLUMNS,
+    "reach.csv": REACH_COLUMNS,
+    "comparisons.csv": COMPARISON_COLUMNS,
+    "compare.csv": COMPARE_COLUMNS,
+    "predictions.csv": PREDICTION_COLUMNS,
+}
+DTYPES = {column.name: column.dtype for columns in TABLES.values() for column in columns}  # for pandas.read_csv

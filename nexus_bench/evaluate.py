@@ -3,11 +3,12 @@
 Axis letters: b graphs, n positions, s slots, q queries of a graph, c classes.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -63,22 +64,29 @@ def to_batch(examples: Examples, schema: Schema, encoding: str, device: torch.de
 
 
 @torch.no_grad()
+def logits_of(
+    model: Transformer, examples: Examples, schema: Schema, encoding: str
+) -> Iterator[tuple[Batch, Float[Tensor, "b q c"]]]:
+    """Class scores of examples, batch by batch, in evaluation mode; the model's mode is restored."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    for start in range(0, examples.n_graphs, EVALUATION_GRAPHS):
+        batch = to_batch(examples.take(slice(start, start + EVALUATION_GRAPHS)), schema, encoding, device)
+        yield batch, model(batch.tokens, batch.read_at, batch.layout)
+    model.train(was_training)
+
+
 def score(model: Transformer, examples: Examples, schema: Schema, encoding: str) -> dict[int, HopScore]:
-    """Score a model on examples, by hop, in evaluation mode; the model's mode is restored.
+    """Score a model on examples, by hop.
 
     Returns:
         Hop -> score, hops ascending.
     """
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     losses, hits = [], []
-    for start in range(0, examples.n_graphs, EVALUATION_GRAPHS):
-        batch = to_batch(examples.take(slice(start, start + EVALUATION_GRAPHS)), schema, encoding, device)
-        logits = model(batch.tokens, batch.read_at, batch.layout)  # b q c
+    for batch, logits in logits_of(model, examples, schema, encoding):
         losses.append(F.cross_entropy(logits.flatten(0, 1), batch.answer.flatten(), reduction="none").cpu().numpy())
         hits.append((logits.argmax(dim=-1) == batch.answer).flatten().cpu().numpy())
-    model.train(was_training)
     return by_hop(np.concatenate(losses), np.concatenate(hits), examples.hop.ravel())
 
 

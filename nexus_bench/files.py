@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nexus_bench.errors import CorruptArtefactError, StorageError
 
@@ -16,21 +18,32 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     Raises:
         StorageError: The disk is full or the folder cannot be written; the old content stands.
     """
-    data = content.encode() if isinstance(content, str) else content
+    with writing_atomic(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A file to be written piece by piece, which takes its name once it is whole.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written; the old content stands.
+    """
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = Path(file.name)
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise StorageError(f"{path}: cannot be written: {error.strerror}; free some space or choose --out") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)  # where it did not become the file
 
 
 def read_bytes(path: Path) -> bytes:

@@ -7,15 +7,15 @@ Layout of a run folder:
     results.csv     one row a (cell, split, hop)
     curve.csv       validation accuracy and loss by hop while training
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
-    cells/<run_id>/ result.json and model.safetensors of a finished cell, failed.json of one that failed
+    cells/<run_id>/ result.json and model.safetensors of a finished cell, asked/ what it was asked later; failed.json of
+                    one that failed
     checkpoints/    the state of begun jobs
     progress.json   how far the cells are that a run is training
     report.*        made from results.csv alone
 """
 
-import io
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +24,9 @@ import filelock
 import pandas as pd
 import yaml
 
-from nexus_bench.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, YOUNGER, Column, to_csv
+from nexus_bench.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, YOUNGER
 from nexus_bench.config import Config, read_config
+from nexus_bench.csv_tables import read_csv, rows_of, to_csv
 from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError
 from nexus_bench.files import read_bytes, read_json, sha256, to_json, write_atomic
 
@@ -210,6 +211,7 @@ class RunFolder:
         """
         records = [self._read_record(run_id) for run_id in run_ids if self.finished(run_id)]
         rows = [row for record in records for row in record["rows"]] + [row for cell in failed for row in cell.rows]
+        rows += self._evaluations(run_ids)
         tables = {
             "results.csv": ([row | {"suite": name} for row in rows], COLUMNS),
             "curve.csv": ([row for record in records for row in record["curve"]], CURVE_COLUMNS),
@@ -217,6 +219,45 @@ class RunFolder:
         }
         for file, (table, columns) in tables.items():
             write_atomic(self.path / file, to_csv(table, columns))
+
+    def trained_row(self, run_id: str) -> Row:
+        """A row of a finished cell."""
+        return dict(self._read_record(run_id)["rows"][0])
+
+    def has_evaluation(self, run_id: str, split: str) -> bool:
+        """Whether a finished cell was asked this already."""
+        return self._evaluation(run_id, split).is_file()
+
+    def add_evaluations(self, name: str, run_ids: Sequence[str], rows: Sequence[Row]) -> None:
+        """Keep what finished cells were asked later, at the end of results.csv; what is there stays.
+
+        Args:
+            name: Of the suite.
+            run_ids: All cells of the run in their order.
+            rows: Of splits that these cells do not have yet.
+
+        Raises:
+            CorruptArtefactError: results.csv is damaged.
+            StorageError: The disk is full or the folder cannot be written.
+        """
+        old = self.read_results()
+        asked = {(row["run_id"], row["split"]) for row in rows}
+        for run_id, split in asked:
+            own = [row for row in rows if (row["run_id"], row["split"]) == (run_id, split)]
+            write_atomic(self._evaluation(run_id, split), to_json({"rows": own}))
+        evaluated = self._evaluations(run_ids)
+        splits = {row["split"] for row in evaluated}
+        kept = rows_of(old[~old["split"].isin(splits)])
+        write_atomic(self.results_csv, to_csv([*kept, *(row | {"suite": name} for row in evaluated)], COLUMNS))
+
+    def _evaluations(self, run_ids: Sequence[str]) -> list[Row]:
+        """Rows of all that finished cells were asked later: by split, then in the order of the cells."""
+        paths = [path for run_id in run_ids for path in self._evaluation(run_id, "").parent.glob("*.json")]
+        rows = [row for path in paths for row in read_json(path)["rows"]]
+        return sorted(rows, key=lambda row: str(row["split"]))
+
+    def _evaluation(self, run_id: str, split: str) -> Path:
+        return self._record(run_id).parent / "asked" / f"{split}.json"
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows that no cell of this folder made.
@@ -244,7 +285,7 @@ class RunFolder:
         """
         if not self.path.is_dir():
             raise StorageError(f"{self.path}: is not a run folder; make one with `nexus-bench train`")
-        frame = self._read_table("results.csv", COLUMNS, younger=YOUNGER)
+        frame = read_csv(self.results_csv, COLUMNS, younger=YOUNGER)
         if frame["run_id"].isna().any() or frame["split"].isna().any():
             raise CorruptArtefactError(f"{self.results_csv}: is truncated; run `nexus-bench train` on it again")
         return frame
@@ -256,31 +297,10 @@ class RunFolder:
             CorruptArtefactError: It is truncated or lacks columns.
             StorageError: It cannot be read.
         """
-        if not (self.path / "curve.csv").exists():
+        path = self.path / "curve.csv"
+        if not path.exists():
             return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in CURVE_COLUMNS})
-        return self._read_table("curve.csv", CURVE_COLUMNS)
-
-    def _read_table(self, name: str, columns: Sequence[Column], *, younger: Collection[str] = ()) -> pd.DataFrame:
-        path = self.path / name
-        data = read_bytes(path)
-        try:
-            frame = pd.read_csv(
-                io.BytesIO(data),
-                dtype={column.name: column.dtype for column in columns},
-                keep_default_na=False,
-                na_values=[""],
-            )
-        except ValueError as error:
-            first = str(error).splitlines()[0]
-            raise CorruptArtefactError(f"{path}: is truncated or edited: {first}") from error
-        for column in set(younger) - set(frame.columns):
-            frame[column] = pd.Series(pd.NA, index=frame.index, dtype="string")
-        missing = [column.name for column in columns if column.name not in frame.columns]
-        if missing:
-            raise CorruptArtefactError(f"{path}: lacks the columns {', '.join(missing)}")
-        if not data.endswith(b"\n"):
-            raise CorruptArtefactError(f"{path}: is truncated; run `nexus-bench train` on it again")
-        return frame
+        return read_csv(path, CURVE_COLUMNS)
 
     def _record(self, run_id: str) -> Path:
         return self.path / "cells" / run_id / "result.json"

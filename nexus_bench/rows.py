@@ -2,7 +2,7 @@
 
 from nexus_bench import __version__
 from nexus_bench.attention.base import ATTENTIONS
-from nexus_bench.data.splits import TEST, VAL
+from nexus_bench.data.splits import TEST, VAL, HeldOut
 from nexus_bench.evaluate import HopScore, score
 from nexus_bench.matching import cost_of
 from nexus_bench.references import reference_columns, task_columns
@@ -52,6 +52,22 @@ def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending) -> li
             for hop, at in scores.items()
         ]
     return rows
+
+
+def further_rows(
+    trained: Row, split: str, held: HeldOut, scores: dict[int, HopScore], references: dict[int, Row]
+) -> list[Row]:
+    """The rows of a split that saved weights were asked later.
+
+    Args:
+        trained: Any row of the cell.
+        split: The name of what was asked.
+        held: Its examples.
+        scores: How the weights did, by hop.
+        references: What to read that against, by hop.
+    """
+    same = trained | {"split": split, "n_facts": held.generator.n_facts, "steps_to_95": None, "version": __version__}
+    return [same | {"hop": hop} | _measured(at) | references[hop] for hop, at in scores.items()]
 
 
 def _describe(cell: CellSpec, mode: str) -> Row:

@@ -60,22 +60,27 @@ class TaskSpec(Spec):
         """
         largest = max(self.hops + (self.hop_ood or ()))
         trained = TRAINED if self.pattern_ood else ALL
-        made = {IID: self._make(self.params, self.hops, largest, trained)}
+        made = {IID: self.law(self.params, self.hops, largest, trained)}
         if self.hop_ood is not None:
-            made[HOP_OOD] = self._make(self.params, self.hop_ood, largest, trained)
+            made[HOP_OOD] = self.law(self.params, self.hop_ood, largest, trained)
         if self.size_ood is not None:
             params = validate(GENERATORS.get(self.task).Params, self.params | self.size_ood, where=SIZE_OOD)
-            made[SIZE_OOD] = self._make(params.model_dump(), self.hops, largest, trained)
+            made[SIZE_OOD] = self.law(params.model_dump(), self.hops, largest, trained)
             _check_sizes(made[IID], made[SIZE_OOD])
         if self.pattern_ood:
             made[IID].check_patterns()
             hops = tuple(hop for hop in self.hops if hop > 1)
             if not hops:
                 raise ConfigError(f"{self.task}: pattern_ood needs hops of 2 or more: a single relation is no pattern")
-            made[PATTERN_OOD] = self._make(self.params, hops, largest, HELD_OUT)
+            made[PATTERN_OOD] = self.law(self.params, hops, largest, HELD_OUT)
         return made
 
-    def _make(self, params: Config, hops: tuple[int, ...], largest_hop: int, patterns: str) -> Generator[Any]:
+    def law(self, params: Config, hops: tuple[int, ...], largest_hop: int, patterns: str) -> Generator[Any]:
+        """A generator of this task with other parameters or hops, whose queries say the hop count in the same way.
+
+        Raises:
+            ConfigError: A hop is out of range for the parameters.
+        """
         family = GENERATORS.get(self.task)
         generator = family(family.Params.model_validate(params), hops, largest_hop=largest_hop, patterns=patterns)
         return UnaryHops(generator) if self.hop_query == "unary" else generator
@@ -139,16 +144,30 @@ def _settings(defaults: Config) -> Config:
     return {key: value for key, value in defaults.items() if key not in ("summary", "text")}
 
 
-def _check_sizes(trained: Generator[Any], other: Generator[Any]) -> None:
-    """Every symbol of the larger graphs must be one that training shows."""
+def check_symbols(trained: Generator[Any], other: Generator[Any], *, what: str) -> None:
+    """Every symbol of other graphs must be one that training shows.
+
+    Args:
+        trained: The law of training.
+        other: Another law of the same family.
+        what: Its name, for the message.
+
+    Raises:
+        ConfigError: A vocabulary of another size is asked for.
+    """
     names = {role.vocabulary for role in (*trained.schema.fact, *trained.schema.query)} - {"hop"}
     for name in sorted(names | {trained.schema.answer}):
         known, asked = trained.schema.vocabularies[name], other.schema.vocabularies[name]
         if known != asked:
             raise ConfigError(
-                f"{trained.name}: size_ood must keep the {known} symbols of vocabulary '{name}', got {asked}; "
+                f"{trained.name}: {what} must keep the {known} symbols of vocabulary '{name}', got {asked}; "
                 "fix its size for both, larger than any graph"
             )
+
+
+def _check_sizes(trained: Generator[Any], other: Generator[Any]) -> None:
+    """Larger graphs have as many queries, and symbols that training shows."""
+    check_symbols(trained, other, what=SIZE_OOD)
     if trained.n_queries != other.n_queries or len(trained.schema.query) != len(other.schema.query):
         raise ConfigError(f"{trained.name}: size_ood must keep the queries of a graph; fix n_queries for both")
     if trained.n_facts >= other.n_facts:

@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Quiet, Settings, hops_of
+from nexus_bench.cli.options import AsJson, Device, Quiet, Settings, hops_of
 from nexus_bench.errors import UsageError
 
 
@@ -48,7 +48,7 @@ def bench_attention(
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     causal: Annotated[bool, typer.Option("--causal", help="Positions see only earlier ones.")] = False,
     settings: Settings = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     rounds: Annotated[int, typer.Option(min=1, help="How often to time each; the fastest counts.")] = 10,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -87,7 +87,7 @@ def bench_train(
     order: Annotated[str, typer.Option(help="Attention orders, as 1,2,3,4.")] = "1,2,3,4",
     batch: Annotated[int, typer.Option(min=1, help="Graphs a step.")] = 256,
     stack: Annotated[int, typer.Option(min=2, help="Models of the larger stack, on a GPU.")] = 256,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each way.")] = 3.0,
     as_json: AsJson = False,
     quiet: Quiet = False,

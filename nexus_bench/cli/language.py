@@ -6,10 +6,9 @@ from typing import Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Hops, Out, Settings, Task, given, hops_of
+from nexus_bench.cli.options import AsJson, Data, Hops, Out, Settings, Task, given, hops_of
 from nexus_bench.errors import GateError, UsageError, unknown_name
 
-Data = Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`.")]
 Split = Annotated[str, typer.Option(help="Which split.")]
 
 

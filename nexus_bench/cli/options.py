@@ -11,6 +11,8 @@ Task = Annotated[str, typer.Option(help="Task family; see `nexus-bench list task
 Hops = Annotated[Optional[str], typer.Option(help="Hop counts: 3, 1-5 or 1,2,4.")]
 Settings = Annotated[Optional[list[str]], typer.Option("--set", help="Override a value: key=value; repeatable.")]
 Out = Annotated[Optional[Path], typer.Option(help="Output folder.")]
+Data = Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, given, hops_of
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, given, hops_of
 from nexus_bench.errors import FailedCellsError, StorageError, UsageError, unknown_name
 
 
@@ -20,7 +20,7 @@ def train(
     data: Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`, instead of a task.")] = None,
     seeds: Annotated[Optional[int], typer.Option(min=1, help="How many seeds.")] = None,
     settings: Settings = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     mode: Annotated[str, typer.Option(help="auto, single, deterministic, tf32 or bfloat16.")] = "auto",
     stack: Annotated[Optional[int], typer.Option(min=1, help="Models in one step, at most; by memory if less.")] = None,
     executor: Annotated[str, typer.Option(help="process, inline or dask.")] = "process",

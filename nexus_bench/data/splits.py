@@ -67,25 +67,42 @@ class Splits:
         return self.train(step * batch_size, (step + 1) * batch_size)
 
     def _reserve(self, law: Generator[Any], split: str, n_graphs: int) -> HeldOut:
-        n_blocks = -(-n_graphs // BLOCK_GRAPHS)
-        examples = Examples.concatenate([self._block(law, split, b) for b in range(n_blocks)]).take(slice(n_graphs))
+        examples = draw_graphs(law, n_graphs, seed=self._seed, split=split, avoiding=self._reserved)
         self._reserved = np.union1d(self._reserved, world_ids(examples.facts))
         return HeldOut(law, examples)
 
     def _train_block(self, block: int) -> Examples:
         newest = self._newest
         if newest is None or newest[0] != block:
-            newest = self._newest = (block, self._block(self.generator, TRAIN, block))
+            drawn = draw_block(self.generator, seed=self._seed, split=TRAIN, block=block, avoiding=self._reserved)
+            newest = self._newest = (block, drawn)
         return newest[1]
 
-    def _block(self, law: Generator[Any], split: str, block: int) -> Examples:
-        rng = stream(law.name, law.version, self._seed, split, block)
-        examples = law.sample(BLOCK_GRAPHS, rng)
-        while (taken := among(world_ids(examples.facts), self._reserved)).any():
-            fresh = law.sample(int(taken.sum()), rng)
-            for array, replacement in zip(examples, fresh, strict=True):
-                array[taken] = replacement
-        return examples
+
+def draw_block(law: Generator[Any], *, seed: int, split: str, block: int, avoiding: WorldIds) -> Examples:
+    """One block of the graphs of a split, none of them in a world to be avoided.
+
+    Args:
+        law: Draws them.
+        seed: Names the dataset.
+        split: Its name, which keys the stream.
+        block: Its number in the split.
+        avoiding: Worlds, sorted.
+    """
+    rng = stream(law.name, law.version, seed, split, block)
+    examples = law.sample(BLOCK_GRAPHS, rng)
+    while (taken := among(world_ids(examples.facts), avoiding)).any():
+        fresh = law.sample(int(taken.sum()), rng)
+        for array, replacement in zip(examples, fresh, strict=True):
+            array[taken] = replacement
+    return examples
+
+
+def draw_graphs(law: Generator[Any], n_graphs: int, *, seed: int, split: str, avoiding: WorldIds) -> Examples:
+    """The first graphs of a split, block by block."""
+    blocks = range(-(-n_graphs // BLOCK_GRAPHS))
+    drawn = [draw_block(law, seed=seed, split=split, block=b, avoiding=avoiding) for b in blocks]
+    return Examples.concatenate(drawn).take(slice(n_graphs))
 
 
 def world_ids(facts: Int) -> WorldIds:

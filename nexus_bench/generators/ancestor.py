@@ -50,6 +50,7 @@ class Ancestor(NamedNodes[AncestorParams]):
     name = "ancestor"
     version = 1
     Params = AncestorParams
+    sized_by = "n_trees"
 
     @property
     def most_queries(self) -> int:

@@ -119,6 +119,7 @@ class Generator(ABC, Generic[ParamsT]):
     name: ClassVar[str]
     version: ClassVar[int]  # raised by hand when the same parameters give other bytes
     Params: ClassVar[type[TaskParams]]
+    sized_by: ClassVar[str | None] = None  # the parameter that makes graphs larger, and nothing else harder
     has_patterns: ClassVar[bool] = False  # whether a path is a pattern of words, some of which can be held out
 
     def __init__(

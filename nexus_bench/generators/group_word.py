@@ -129,6 +129,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
     name = "group_word"
     version = 1
     Params = GroupWordParams
+    sized_by = "n_paths"
     has_patterns = True
 
     @property

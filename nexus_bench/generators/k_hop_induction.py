@@ -60,6 +60,7 @@ class KHopInduction(Generator[KHopInductionParams]):
     name = "k_hop_induction"
     version = 1
     Params = KHopInductionParams
+    sized_by = "base"
 
     def __init__(
         self, params: KHopInductionParams, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL

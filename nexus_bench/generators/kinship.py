@@ -47,6 +47,7 @@ class Kinship(NamedNodes[KinshipParams]):
     name = "kinship"
     version = 1
     Params = KinshipParams
+    sized_by = "n_paths"
     has_patterns = True
 
     @property

@@ -43,6 +43,7 @@ class Ordering(NamedNodes[OrderingParams]):
     name = "ordering"
     version = 1
     Params = OrderingParams
+    sized_by = "n_items"
 
     @property
     def n_nodes(self) -> int:

@@ -48,6 +48,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
     name = "path_query"
     version = 1
     Params = PathQueryParams
+    sized_by = "n_nodes"
     has_patterns = True
 
     @property

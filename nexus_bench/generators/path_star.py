@@ -50,6 +50,7 @@ class PathStar(NamedNodes[PathStarParams]):
     name = "path_star"
     version = 1
     Params = PathStarParams
+    sized_by = "n_arms"
 
     @property
     def n_stars(self) -> int:

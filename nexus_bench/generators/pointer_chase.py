@@ -58,6 +58,7 @@ class PointerChase(Generator[PointerChaseParams]):
     name = "pointer_chase"
     version = 1
     Params = PointerChaseParams
+    sized_by = "n_nodes"
 
     @property
     def max_hop(self) -> int:

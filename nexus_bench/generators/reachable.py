@@ -44,6 +44,7 @@ class Reachable(Chains[ReachableParams]):
     version = 1
     spare = 3  # starts are spread over as many nodes and one more
     Params = ReachableParams
+    sized_by = "n_chains"
 
     @property
     def distractors(self) -> str:

@@ -43,6 +43,7 @@ class RuleChain(Chains[RuleChainParams]):
     version = 1
     spare = 1
     Params = RuleChainParams
+    sized_by = "n_ladders"
 
     @property
     def n_nodes(self) -> int:

@@ -82,6 +82,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
     name = "shortest_path"
     version = 1
     Params = ShortestPathParams
+    sized_by = "n_nodes"
 
     def __init__(
         self, params: ShortestPathParams, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL

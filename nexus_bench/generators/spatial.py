@@ -53,6 +53,7 @@ class Spatial(NamedNodes[SpatialParams]):
     name = "spatial"
     version = 1
     Params = SpatialParams
+    sized_by = "n_objects"
 
     @property
     def n_nodes(self) -> int:

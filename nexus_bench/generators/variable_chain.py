@@ -42,6 +42,7 @@ class VariableChain(Chains[VariableChainParams]):
     version = 1
     spare = 1
     Params = VariableChainParams
+    sized_by = "n_chains"
 
     @property
     def n_nodes(self) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from nexus_bench.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS, to_csv
+from nexus_bench.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS
+from nexus_bench.csv_tables import rows_of, to_csv
 from nexus_bench.files import write_atomic
 from nexus_bench.report.build import Report
 from nexus_bench.report.page import to_html
@@ -36,9 +37,9 @@ def write_report(report: Report, folder: Path) -> list[Path]:
 def to_csvs(report: Report) -> dict[str, str]:
     """The summaries as tables, by file name."""
     return {
-        "report.csv": to_csv(_rows(report.accuracy), ACCURACY_COLUMNS),
-        "reach.csv": to_csv(_rows(report.reach), REACH_COLUMNS),
-        "comparisons.csv": to_csv(_rows(report.comparisons), COMPARISON_COLUMNS),
+        "report.csv": to_csv(rows_of(report.accuracy), ACCURACY_COLUMNS),
+        "reach.csv": to_csv(rows_of(report.reach), REACH_COLUMNS),
+        "comparisons.csv": to_csv(rows_of(report.comparisons), COMPARISON_COLUMNS),
     }
 
 
@@ -77,10 +78,6 @@ def table_as_markdown(table: Table) -> str:
     body = [row.cells for row in table.rows] + table.references
     filled = [cells + [""] * (len(table.columns) - len(cells)) for cells in body]
     return pd.DataFrame(filled, columns=table.columns).to_markdown(index=False, disable_numparse=True)
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

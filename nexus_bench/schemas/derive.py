@@ -89,16 +89,6 @@ def documents() -> dict[str, Fields]:
     }
 
 
-TABLES: dict[str, tuple[Column, ...]] = {
-    "comparisons.csv": columns.COMPARISON_COLUMNS,
-    "curve.csv": columns.CURVE_COLUMNS,
-    "reach.csv": columns.REACH_COLUMNS,
-    "report.csv": columns.ACCURACY_COLUMNS,
-    "results.csv": columns.COLUMNS,
-    "timing.csv": columns.TIMING_COLUMNS,
-}
-
-
 def derive() -> dict[str, str]:
     """Every schema as JSON, by its name."""
     made = {}
@@ -107,7 +97,7 @@ def derive() -> dict[str, str]:
         head: Fields = {"schema_version": Literal[SCHEMA_VERSION], "command": Literal[command]}
         schema = _model(command, head | fields).model_json_schema()
         made[name] = schema | {"title": f"nexus-bench {command} --json"}
-    for file, of in TABLES.items():
+    for file, of in columns.TABLES.items():
         made[file] = {
             "title": f"{file}, as a list of rows",
             "type": "array",

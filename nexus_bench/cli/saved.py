@@ -1,0 +1,107 @@
+"""Commands that ask trained cells again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from nexus_bench.cli.documents import print_document
+from nexus_bench.cli.options import AsJson, Data, Device, Hops, Out, Quiet, Settings, hops_of
+from nexus_bench.errors import ConfigError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Run = Annotated[Path, typer.Argument(help="A run folder.")]
+Cells = Annotated[
+    Optional[str], typer.Option("--cell", help="A run id, or parts of a title, as 'order 3 | seed 0'; default all.")
+]
+
+
+def evaluate(
+    run: Run,
+    hops: Hops = None,
+    n_facts: Annotated[Optional[int], typer.Option(min=1, help="Facts a graph.")] = None,
+    n: Annotated[Optional[int], typer.Option("--n", min=1, help="Graphs; default as many as were tested.")] = None,
+    cells: Cells = None,
+    settings: Settings = None,
+    data: Data = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Ask saved weights other hops and sizes than were trained; results.csv gets a split more."""
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.reports import make_report
+    from nexus_bench.config import parse_settings
+    from nexus_bench.extrapolation import Question, ask
+    from nexus_bench.report.files import to_document
+    from nexus_bench.report.printed import print_report
+    from nexus_bench.results import RunFolder
+    from nexus_bench.runner import choose_device
+    from nexus_bench.saved import trained_cells
+
+    asked_hops = hops_of(hops)
+    question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(settings or []), n)
+    if question.split == "eval":
+        raise UsageError("say what is to be asked otherwise than in training: --hops, --n-facts or --set")
+    folder = RunFolder(run)
+    chosen = trained_cells(folder, cells)
+    with progress(question.split, len(chosen), quiet=quiet) as advance:
+        n_new = ask(folder, chosen, question, data=data, device=choose_device(device), on_cell=lambda: advance(1))
+    built, files = make_report([folder], folder.path)
+    if as_json:
+        document = to_document(built)
+        rows = [row for row in document["accuracy"] if row["split"] == question.split]
+        print_document("eval", split=question.split, n_new=n_new, files=[folder.results_csv, *files], accuracy=rows)
+        return
+    of_split = [section for section in built.sections if question.split in section.title]
+    print_report(built._replace(sections=of_split), [folder.results_csv, *files])
+    if n_new < len(chosen):
+        typer.echo(f"{len(chosen) - n_new} of {len(chosen)} cells had been asked {question.split} before; that is kept")
+
+
+def predictions(
+    run: Run,
+    cells: Cells = None,
+    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    data: Data = None,
+    device: Device = "auto",
+    out: Out = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write what trained cells answer: a row an example, with the rank of the right answer."""
+    import torch
+
+    from nexus_bench.cells import open_source
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.predictions import FORMATS, predict, write_predictions
+    from nexus_bench.results import RunFolder
+    from nexus_bench.runner import choose_device
+    from nexus_bench.saved import load_model, trained_cells
+
+    if file_format not in FORMATS:
+        raise UsageError(unknown_name("format", file_format, FORMATS))
+    folder = RunFolder(run)
+    chosen = trained_cells(folder, cells)
+    on = torch.device(choose_device(device))
+    path = (out or run) / f"predictions.{file_format}"
+
+    def frames() -> "Iterator[pd.DataFrame]":
+        for cell in chosen:
+            source = open_source(cell, data)
+            if split not in source.held_out:
+                raise ConfigError(f"{cell.title}: has no split '{split}'; it has {', '.join(sorted(source.held_out))}")
+            model = load_model(folder, cell).to(on)
+            yield predict(cell, model, source.held_out[split], source.generator.schema, split=split)
+            advance(1)
+
+    with progress(f"{path}", len(chosen), quiet=quiet) as advance:
+        n_rows = write_predictions(path, frames(), file_format=file_format)
+    if as_json:
+        print_document("predictions", file=path, n_rows=n_rows, cells=[cell.run_id for cell in chosen])
+    else:
+        typer.echo(f"{path}: {n_rows:,} rows of {len(chosen)} cells")

@@ -1,0 +1,223 @@
+"""Other hops and other sizes than were trained, asked of saved weights."""
+
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nexus_bench.cells import open_source
+from nexus_bench.config import Config, format_hops
+from nexus_bench.data.splits import TEST, HeldOut, WorldIds, draw_graphs, world_ids
+from nexus_bench.encodings import ENCODINGS
+from nexus_bench.entry import validate
+from nexus_bench.errors import ConfigError
+from nexus_bench.evaluate import score
+from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.model import Transformer
+from nexus_bench.references import reference_columns
+from nexus_bench.results import Row, RunFolder
+from nexus_bench.rows import further_rows
+from nexus_bench.saved import load_model
+from nexus_bench.spec import CellSpec
+from nexus_bench.suite import make_suite
+from nexus_bench.task import TaskSpec, check_symbols
+from nexus_bench.training.engine import Source
+
+PREFIX = "eval"  # of the names of such splits
+_LARGEST_SIZE, _MOST_TRIED = 100_000, 1_000
+
+
+class Question(NamedTuple):
+    """What is to be asked.
+
+    Attributes:
+        hops: Hop counts; None asks those of training.
+        n_facts: Facts a graph; None as in training.
+        settings: Parameters of the task that differ.
+        n_graphs: Graphs; None as many as the test split has.
+    """
+
+    hops: tuple[int, ...] | None
+    n_facts: int | None
+    settings: Config
+    n_graphs: int | None
+
+    @property
+    def split(self) -> str:
+        """The name of the split: all that is asked otherwise than in training."""
+        parts = [PREFIX]
+        parts += [f"hops{format_hops(self.hops)}"] if self.hops else []
+        parts += [f"facts{self.n_facts}"] if self.n_facts else []
+        parts += [f"{key}={value}" for key, value in sorted(self.settings.items())]
+        parts += [f"n{self.n_graphs}"] if self.n_graphs else []
+        return "_".join(parts)
+
+
+def ask(
+    folder: RunFolder,
+    cells: Sequence[CellSpec],
+    question: Question,
+    *,
+    data: Path | None,
+    device: str,
+    on_cell: Callable[[], None],
+) -> int:
+    """Ask trained cells something else than their test, and add the rows to results.csv as a split of its own.
+
+    Args:
+        folder: The run.
+        cells: Which of its trained cells; those that were asked this before keep what they scored.
+        question: What.
+        data: The dataset that they were trained on, if it was one.
+        device: `cpu` or `cuda`.
+        on_cell: Told of each cell that is done.
+
+    Returns:
+        How many cells were asked that had not been.
+
+    Raises:
+        ConfigError: The task cannot be asked so, or the weights never learned a symbol or position that it needs.
+        CorruptArtefactError: Weights, results or the dataset are damaged.
+        StorageError: The disk is full or the folder cannot be written.
+        UsageError: Another process writes to the folder.
+    """
+    suite = make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    rows: list[Row] = []
+    drawn: dict[str, tuple[Source, HeldOut, dict[int, Row]]] = {}
+    new = [cell for cell in cells if not folder.has_evaluation(cell.run_id, question.split)]
+    with folder.writing(suite.name):
+        for cell in cells:
+            if cell in new:
+                key = f"{cell.task.model_dump_json()} {cell.seed}"
+                if key not in drawn:
+                    beside = [other for other in suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
+                    drawn[key] = _prepare(cell, beside, question, data)
+                source, held, references = drawn[key]
+                model = load_model(folder, cell).to(device)
+                _check_length(model, cell, held)
+                scores = score(model, held.examples, source.generator.schema, cell.model.encoding)
+                rows += further_rows(folder.trained_row(cell.run_id), question.split, held, scores, references)
+            on_cell()
+        folder.add_evaluations(suite.name, [cell.run_id for cell in suite.cells], rows)
+    return len(new)
+
+
+def _prepare(
+    cell: CellSpec, beside: Sequence[CellSpec], question: Question, data: Path | None
+) -> tuple[Source, HeldOut, dict[int, Row]]:
+    """What was trained on, what is asked, and what to read the answers against: the same for every model."""
+    source = open_source(cell, data)
+    held = draw(further_law(cell.task, question), question, source, cells=beside, seed=cell.seed)
+    fit = source.held_out[TEST].examples
+    return source, held, reference_columns(fit, held, source.generator.schema)
+
+
+def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
+    """The generator of what is asked; names are as many as in training, unless the settings say otherwise.
+
+    Raises:
+        ConfigError: The task cannot be asked so, or the weights never learned a symbol that it needs.
+    """
+    trained = task.generator()
+    hops = question.hops or task.hops
+    _check_hops(task, trained, hops)
+    names = {"n_symbols": trained.n_symbols} if task.params.get("n_symbols", 0) is None else {}
+    params = task.params | names | question.settings
+
+    def law(changed: Config) -> Generator[Any]:
+        valid = validate(GENERATORS.get(task.task).Params, params | changed, where=f"{PREFIX}: {task.task}")
+        return task.law(valid.model_dump(), hops, max(trained.largest_hop, *hops), trained.patterns)
+
+    made = law({}) if question.n_facts is None else _of_size(question.n_facts, trained, law)
+    check_symbols(trained, made, what=PREFIX)
+    if len(made.schema.query) != len(trained.schema.query):
+        raise ConfigError(
+            f"{task.task}: queries of these weights have room for {trained.largest_hop} hops, got {max(hops)}; "
+            f"train with hop_ood up to {max(hops)}"
+        )
+    return made
+
+
+def draw(law: Generator[Any], question: Question, source: Source, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
+    """The graphs of what is asked, the same for every model: none was trained, none is in another split.
+
+    Args:
+        law: From `further_law`.
+        question: Names the stream.
+        source: What the cells were trained on.
+        cells: All that were trained on this task at this seed.
+        seed: Theirs.
+
+    Raises:
+        ConfigError: There are too few worlds that were not trained.
+    """
+    n_graphs = question.n_graphs or cells[0].task.n_test
+    seen = _seen(source, cells) if law.n_facts == source.generator.n_facts else np.empty(0, dtype=np.uint64)
+    if 2 * (len(seen) + n_graphs) > law.n_worlds:
+        raise ConfigError(
+            f"{law.name}: {n_graphs:,} graphs are asked for that were not trained, of {law.n_worlds:,} distinct "
+            "worlds; ask for another size by --n-facts or --set"
+        )
+    return HeldOut(law, draw_graphs(law, n_graphs, seed=seed, split=question.split, avoiding=seen))
+
+
+def _seen(source: Source, cells: Sequence[CellSpec]) -> WorldIds:
+    """The worlds of every split and of all steps that any of the cells may have made: sorted."""
+    recipes = {(cell.train.steps, cell.train.batch_size) for cell in cells}
+    worlds = [world_ids(source.batch(i, size).facts) for n_steps, size in recipes for i in range(n_steps)]
+    worlds += [world_ids(held.examples.facts) for held in source.held_out.values()]
+    return np.unique(np.concatenate(worlds))
+
+
+def _check_length(model: Transformer, cell: CellSpec, held: HeldOut) -> None:
+    """Learned positions end somewhere.
+
+    Raises:
+        ConfigError: The sequences are longer than the weights know positions.
+    """
+    if model.position is None:
+        return
+    one = held.examples.take(slice(1))
+    length = ENCODINGS[cell.model.encoding](one, cell.task.generator().schema).tokens.shape[1]
+    if length > len(model.position.weight):
+        raise ConfigError(
+            f"{cell.title}: learned {len(model.position.weight)} positions, asked for {length}; ask for fewer facts, "
+            "or train with position none or rope"
+        )
+
+
+def _check_hops(task: TaskSpec, trained: Generator[Any], hops: tuple[int, ...]) -> None:
+    """A hop count that training never said, or has no room for, means nothing to the weights."""
+    says_number = any(role.vocabulary == "hop" for role in trained.schema.query)
+    unsaid = [hop for hop in hops if hop not in task.hops]
+    if says_number and unsaid:
+        raise ConfigError(
+            f"{task.task}: a query says its hop count as a number, and {format_hops(tuple(unsaid))} was never trained; "
+            f"train with `--set hop_ood={format_hops(tuple(unsaid))}`, whose queries count hops in marks"
+        )
+
+
+def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Generator[Any]]) -> Generator[Any]:
+    """The law with the size that gives so many facts."""
+    name = GENERATORS.get(trained.name).sized_by
+    if name is None:
+        raise ConfigError(f"{trained.name}: does not say which parameter sets its size; use --set instead of --n-facts")
+
+    def facts_at(size: int) -> int:
+        try:
+            return law({name: size}).n_facts
+        except ConfigError:  # too small for its hops, or too large for its names
+            return sys.maxsize
+
+    smallest = next((size for size in range(1, _MOST_TRIED) if facts_at(size) < sys.maxsize), 1)
+    found = smallest + bisect_left(range(smallest, _LARGEST_SIZE), n_facts, key=facts_at)
+    if facts_at(found) != n_facts:
+        near = [str(facts) for facts in map(facts_at, (found - 1, found)) if facts < sys.maxsize]
+        raise ConfigError(
+            f"{trained.name}: these hops and {trained.n_symbols} names cannot have {n_facts} facts; "
+            f"the nearest: {' and '.join(near) or 'none'}"
+        )
+    return law({name: found})

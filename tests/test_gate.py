@@ -1,0 +1,407 @@
+"""A run beside the one before it: what counts as worse, what as noise, and what is told."""
+
+import json
+import math
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
+
+from nexus_bench.cells import CellSpec
+from nexus_bench.columns import COMPARE_COLUMNS
+from nexus_bench.errors import ConfigError
+from nexus_bench.gate import Compared, compare
+from nexus_bench.rows import failed_result
+from nexus_bench.spec import TrainSpec, make_model
+from nexus_bench.stats import share_difference, wilson_interval
+from nexus_bench.task import make_task
+from nexus_bench.verdicts import names
+from tests.conftest import Command, assert_fails
+from tests.made import table
+
+By = dict[int, float | None]
+
+
+@pytest.fixture(autouse=True)
+def _nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(cells: dict[str, list[By]], *, n_examples: int = 1000, lr: float = 0.1) -> pd.DataFrame:
+    """Results of models given as model -> accuracy by hop, one dictionary a seed."""
+    frame = table(*((model, lr, seed, by_hop) for model, seeds in cells.items() for seed, by_hop in enumerate(seeds)))
+    frame["n_examples"] = n_examples
+    frame["n_correct"] = (frame["accuracy"] * n_examples).round().astype("Int64")
+    return frame.assign(task_version=1, train_hops="1-3", curriculum="none")
+
+
+def gate(base: pd.DataFrame, new: pd.DataFrame, *, metric: str = "accuracy", max_drop: float = 0.02) -> list[Compared]:
+    return compare(base, new, metric=metric, max_drop=max_drop)
+
+
+def one(base: list[By], new: list[By], *, n_examples: int = 1000, metric: str = "accuracy") -> Compared:
+    """The only comparison of a model in both runs."""
+    (found,) = gate(run({"a": base}, n_examples=n_examples), run({"a": new}, n_examples=n_examples), metric=metric)
+    return found
+
+
+def at(*accuracies: float | None) -> list[By]:
+    """Seeds with these accuracies at hop 1."""
+    return [{1: accuracy} for accuracy in accuracies]
+
+
+def test_no_drop_at_all_is_ok() -> None:
+    found = one(at(0.7, 0.8, 0.9), at(0.7, 0.8, 0.9))
+    assert found.verdict == "ok" and found.note == ""
+    assert found.difference == (0, 0, 0)
+    assert (found.base, found.new) == pytest.approx((0.8, 0.8))
+
+
+def test_an_equal_drop_in_every_seed_is_a_regression() -> None:
+    found = one(at(1.0, 1.0, 1.0), at(0.5, 0.5, 0.5))
+    assert found.verdict == "regression"
+    assert found.difference == (-0.5, -0.5, -0.5)
+    assert (found.base_seeds, found.new_seeds, found.n_seeds) == ([1, 1, 1], [0.5, 0.5, 0.5], 3)
+
+
+def test_one_of_three_seeds_that_collapses_is_within_noise() -> None:
+    found = one(at(1.0, 1.0, 1.0), at(1.0, 1.0, 0.1))
+    assert found.verdict == "within noise"
+    # sd 0.9 / sqrt(3), so the half width is 4.3027 * 0.3; -1.59 is no difference of accuracies
+    assert found.difference == pytest.approx((-0.3, -1.0, 0.9908), abs=1e-4)
+
+
+def test_a_drop_of_just_what_is_allowed_is_ok() -> None:
+    assert one(at(1.0, 1.0), at(0.98, 0.98)).verdict == "ok"
+    assert one(at(1.0, 1.0), at(0.979, 0.979)).verdict == "regression"
+
+
+def test_a_rise_is_an_improvement_only_beyond_noise() -> None:
+    assert one(at(0.5, 0.5, 0.5), at(0.9, 0.8, 0.85)).verdict == "improvement"
+    assert one(at(0.5, 0.5, 0.5), at(0.5, 0.5, 1.0)).verdict == "ok"
+    assert one(at(0.5, 0.5, 0.5), at(0.52, 0.52, 0.52)).verdict == "ok"
+
+
+def test_intervals_hold_together_over_the_whole_table() -> None:
+    before, after = [0.9, 0.9, 0.9], [0.87, 0.85, 0.86]
+    alone = one(at(*before), at(*after))
+    assert alone.verdict == "regression" and alone.level == pytest.approx(0.95)
+    assert alone.difference == pytest.approx((-0.04, -0.04 - 4.30265 * 0.01 / math.sqrt(3), -0.015159), abs=1e-5)
+    steady = {hop: 0.5 for hop in (2, 3, 4, 5)}
+    first, *others = gate(run({"a": [{1: x} | steady for x in before]}), run({"a": [{1: x} | steady for x in after]}))
+    assert first.verdict == "within noise" and first.level == pytest.approx(0.99)
+    assert first.difference.high == pytest.approx(-0.04 + 9.92484 * 0.01 / math.sqrt(3), abs=1e-5)
+    assert [other.verdict for other in others] == ["ok"] * 4
+
+
+def test_one_seed_is_judged_by_the_noise_of_its_examples() -> None:
+    found = one(at(0.9), at(0.85))
+    assert found.verdict == "regression"
+    assert found.difference[1:] == pytest.approx(newcombe((850, 1000), (900, 1000), 0.95))
+    assert found.note == "one seed: the interval knows the noise of examples, not that of training"
+    assert one(at(0.9), at(0.85), n_examples=100).verdict == "within noise"
+
+
+def test_one_seed_without_counts_or_of_reach_has_no_interval_and_any_drop_counts() -> None:
+    note = "one seed: no interval, so any drop beyond what is allowed counts"
+    reached = one([{1: 1.0, 2: 1.0, 3: 1.0}], [{1: 1.0, 2: 1.0, 3: 0.9}], metric="reach")
+    assert (reached.verdict, reached.note, reached.hop) == ("regression", note, None)
+    assert reached.difference.mean == -1 and math.isnan(reached.difference.high) and math.isnan(reached.level)
+    assert one([{1: 1.0, 2: 1.0}], [{1: 0.95, 2: 1.0}], metric="reach").verdict == "ok"
+    base, new = (run({"a": at(accuracy)}).assign(n_correct=pd.NA) for accuracy in (0.9, 0.87))
+    assert [(found.verdict, found.note) for found in gate(base, new)] == [("regression", note)]
+
+
+def test_reach_is_compared_over_seeds() -> None:
+    three, two = {1: 1.0, 2: 1.0, 3: 1.0}, {1: 1.0, 2: 1.0, 3: 0.94}
+    fell = one([three, three, three], [three, two, three], metric="reach")
+    assert fell.verdict == "within noise"
+    assert fell.difference == pytest.approx((-1 / 3, -1.7676, 1.1009), abs=1e-4)
+    assert one([three] * 3, [two] * 3, metric="reach").verdict == "regression"
+    assert one([two] * 3, [three] * 3, metric="reach").verdict == "improvement"
+    wide = one([three, {1: 0.0, 2: 0, 3: 0}], [{1: 0.0, 2: 0, 3: 0}, three], metric="reach")
+    assert wide.difference == (0, -3, 3), "no difference of reach is beyond the largest hop"
+
+
+def test_reach_is_taken_over_the_hops_that_both_have() -> None:
+    found = one([{1: 1.0, 2: 1.0}] * 2, [{1: 1.0, 2: 1.0, 3: 1.0}] * 2, metric="reach")
+    assert (found.new, found.verdict) == (2, "ok")
+    parted = gate(run({"a": [{1: 1.0}], "b": at(1.0)}), run({"a": [{2: 1.0}], "b": at(1.0)}), metric="reach")
+    assert [found.verdict for found in parted] == ["missing", "ok"]
+
+
+def test_a_cell_that_failed_in_the_new_run_fails_the_gate() -> None:
+    found = one(at(0.9, 0.8, 0.7), at(0.9, None, None))
+    assert (found.verdict, found.note.split(";")[0]) == ("failed", "failed at seed 1, 2")
+    assert (found.base_seeds, found.new_seeds) == ([0.9], [0.9])
+    none = one(at(0.9, 0.8), at(None, None))
+    assert (none.verdict, none.n_seeds, none.base) == ("failed", 0, pytest.approx(0.85))
+    assert math.isnan(none.new) and math.isnan(none.difference.mean)
+    assert one([{1: 1.0, 2: 1.0}], [{1: None, 2: None}], metric="reach").verdict == "failed"
+
+
+def test_a_cell_that_failed_in_the_base_as_well_fails_nothing() -> None:
+    found = one(at(0.9, None, 0.9), at(0.9, None, 0.9))
+    assert (found.verdict, found.n_seeds) == ("ok", 2)
+    recovered, failed_twice, _ = gate(
+        run({"a": at(None), "b": at(None), "c": at(0.5)}), run({"a": at(0.9), "b": at(None), "c": at(0.5)})
+    )
+    assert (recovered.verdict, recovered.note) == ("new only", "failed in the base")
+    assert (failed_twice.verdict, failed_twice.note) == ("missing", "measured in neither run")
+
+
+def test_what_is_missing_or_new_is_noted_and_fails_nothing() -> None:
+    base, new = run({"a": at(0.9), "b": at(0.8), "c": [{}, {1: 0.7}]}), run({"b": at(0.8), "d": at(0.1), "c": at(0.7)})
+    found = gate(base, new)
+    assert [(f.cell["model"], f.verdict, f.note) for f in found] == [
+        ("a", "missing", "the new run has no such cell"),
+        ("b", "ok", "one seed: the interval knows the noise of examples, not that of training"),
+        ("c", "missing", "no seed of the base is in the new run"),
+        ("d", "new only", "the base has no such cell"),
+    ]
+    assert (found[0].base_seeds, found[0].new_seeds) == ([0.9], [])
+    assert found[1].level == 0.95, "only what is tested is corrected for"
+
+
+def test_only_seeds_that_both_have_are_paired() -> None:
+    found = one(at(0.9, 0.8, 0.2), at(0.9, 0.8))
+    assert (found.verdict, found.base_seeds, found.note) == ("ok", [0.9, 0.8], "the new run has no seed 2")
+    shuffled = run({"a": at(0.9, 0.5)}).iloc[::-1]
+    (paired,) = gate(run({"a": at(0.9, 0.5)}), shuffled)
+    assert paired.difference == (0, 0, 0), "by seed, not by place"
+
+
+def test_versions_mode_suite_and_run_id_may_differ() -> None:
+    base = run({"a": at(0.9, 0.9)})
+    others = {"version": "9.9", "attention_version": 9, "mode": "tf32", "suite": "other", "run_id": "x", "d_model": 8}
+    (found,) = gate(base, base.assign(**others))
+    assert (found.verdict, found.n_seeds) == ("ok", 2)
+
+
+def test_a_file_from_before_curricula_matches_one_that_says_none() -> None:
+    base = run({"a": at(0.9)})
+    (found,) = gate(base.assign(curriculum=pd.array([pd.NA] * len(base), dtype="string")), base)
+    assert found.n_seeds == 1 and found.cell["curriculum"] == "none"
+    with pytest.raises(ConfigError, match="curriculum none in the base, curriculum staged in the new run"):
+        gate(base, base.assign(curriculum="staged"))
+
+
+def test_recipes_are_told_apart_and_named_where_they_differ() -> None:
+    both = pd.concat([run({"a": at(0.9)}, lr=lr) for lr in (0.1, 0.2)])
+    found = gate(both, both)
+    assert names(found) == ["t, a, lr 0.1, hop 1", "t, a, lr 0.2, hop 1"]
+    assert names(found[:1]) == ["t, a, hop 1"] and names(found[:1], with_task=False) == ["a, hop 1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": "u"}, "task t in the base, task u in the new run"),
+        ({"task_version": 2}, "task_version 1 in the base, task_version 2 in the new run"),
+        ({"n_facts": 5}, "n_facts none in the base, n_facts 5 in the new run"),
+        ({"model": "z"}, "model a, b in the base, model z in the new run"),
+        ({"lr": 0.5}, "lr 0.1 in the base, lr 0.5 in the new run"),
+        ({"seed": 7}, "seed 0 in the base, seed 7 in the new run"),
+        ({"hop": 7}, "hop 1 in the base, hop 7 in the new run"),
+    ],
+)
+def test_runs_that_share_no_cells_are_told_the_first_column_that_differs(
+    change: dict[str, object], message: str
+) -> None:
+    base = run({"a": at(0.9), "b": at(0.9)})
+    new = base.assign(**change)
+    with pytest.raises(ConfigError, match=f"^the runs share no cells of test: {message}; compare runs of the same"):
+        gate(base, new if "model" not in change else new.iloc[:2])
+
+
+def test_columns_that_only_differ_together_are_seen_as_well() -> None:
+    base = pd.concat([run({"a": at(0.9)}), run({"b": at(0.9)}).assign(task="u")])
+    new = pd.concat([run({"b": at(0.9)}), run({"a": at(0.9)}).assign(task="u")])
+    with pytest.raises(ConfigError, match="model a, b in the base, model b, a in the new run"):
+        gate(base, new)
+
+
+def test_many_names_are_cut_short() -> None:
+    many = run({f"m{i}": at(0.9) for i in range(8)})
+    with pytest.raises(ConfigError, match="model m0, m1, m2, m3, m4 and 3 more in the base, model a in"):
+        gate(many, run({"a": at(0.9)}))
+
+
+def test_a_base_that_failed_everywhere_is_no_base() -> None:
+    with pytest.raises(ConfigError, match="every cell that both runs have failed in the base; train the base again"):
+        gate(run({"a": at(None)}), run({"a": at(0.9)}))
+
+
+def test_an_unknown_split_is_told_which_there_are() -> None:
+    with pytest.raises(ConfigError, match="the base has no rows of split 'tset'; it has val, test"):
+        compare(run({"a": at(0.9)}), run({"a": at(0.9)}), metric="accuracy", max_drop=0.02, split="tset")
+
+
+def test_cells_that_the_columns_do_not_tell_apart_are_refused() -> None:
+    base = run({"a": at(0.9)})
+    with pytest.raises(ConfigError, match="the new run has several cells of t, a, seed 0, which the columns"):
+        gate(base, pd.concat([base, base.assign(run_id="other")]))
+
+
+def test_a_failed_cell_matches_its_base_on_every_split() -> None:
+    entry = {"task": "pointer_chase", "hops": [1, 2], "n_nodes": 6, "n_symbols": 30, "n_queries": 6}
+    task = make_task(entry | {"size_ood": {"n_nodes": 11}}, where="test")
+    model = make_model({"attention": "standard"}, where="test")
+    rows = failed_result(CellSpec(task=task, model=model, train=TrainSpec(), seed=0), "single").rows
+    assert {(row["split"], row["n_facts"]) for row in rows} == {("val", 6), ("test", 6), ("size_ood", 11)}
+
+
+def newcombe(new: tuple[int, int], base: tuple[int, int], level: float) -> tuple[float, float]:
+    low, high = confint_proportions_2indep(*new, *base, compare="diff", method="newcomb", alpha=1 - level)
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.995])
+@pytest.mark.parametrize(
+    ("new", "base"), [((850, 1000), (900, 1000)), ((3, 17), (13, 19)), ((0, 11), (11, 11)), ((7, 7), (7, 7))]
+)
+def test_intervals_of_shares_agree_with_statsmodels(new: tuple[int, int], base: tuple[int, int], level: float) -> None:
+    assert share_difference(new, base, level=level)[1:] == pytest.approx(newcombe(new, base, level), abs=1e-9)
+    wilson = proportion_confint(*new, alpha=1 - level, method="wilson")
+    assert wilson_interval(*new, level=level)[1:] == pytest.approx(wilson, abs=1e-9)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Runs `good`, and beside it `noisy`, `bad`, `broken` and `other`."""
+    runs = {
+        "good": {"a": at(1.0, 1.0, 1.0), "b": at(0.9, 0.9, 0.9), "gone": at(0.5, 0.5, 0.5)},
+        "noisy": {"a": at(1.0, 1.0, 0.1), "b": at(0.9, 0.9, 0.9), "fresh": at(0.5, 0.5, 0.5)},
+        "bad": {"a": at(1.0, 1.0, 0.1), "b": at(0.4, 0.5, 0.6)},
+        "broken": {"a": at(1.0, None, 1.0), "b": at(0.9, 0.9, 0.9)},
+        "other": {"z": at(1.0)},
+    }
+    for name, cells in runs.items():
+        (tmp_path / name).mkdir()
+        run(cells).to_csv(tmp_path / name / "results.csv", index=False)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folders")
+def test_compare_prints_writes_and_exits_6_on_a_regression(command: Command) -> None:
+    result = command("compare", "good", "bad", "--junit", "xml/junit.xml")
+    assert result.returncode == 6
+    lines = result.stdout.splitlines()
+    assert any("a, hop 1" in line and "within noise" in line for line in lines)
+    assert any("b, hop 1" in line and "REGRESSION" in line for line in lines)
+    assert lines[-4:] == [
+        "3 comparisons: 1 regression, 1 within noise, 1 missing",
+        "1 drop beyond 0.02 is within noise: its interval reaches 0, at 95% over all 2 comparisons together",
+        "bad/compare.csv",
+        "xml/junit.xml",
+    ]
+    assert result.stderr == (
+        "error: of 3 comparisons, 1 fell by more than 0.02 and by more than noise; worst: t, b, hop 1: "
+        "accuracy 0.900 -> 0.500 (-0.400, interval -0.758 to -0.042, 3 seeds); see bad/compare.csv\n"
+    )
+    suite = ET.parse("xml/junit.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
+    assert [(case.get("name"), [e.tag for e in case]) for case in suite] == [
+        ("t, a, hop 1", ["system-out"]),
+        ("t, b, hop 1", ["failure", "system-out"]),
+        ("t, gone, hop 1", ["skipped", "system-out"]),
+    ]
+
+
+@pytest.mark.usefixtures("folders")
+def test_the_csv_has_its_columns_and_the_same_bytes_again(command: Command) -> None:
+    command("compare", "good", "bad")
+    first = Path("bad/compare.csv").read_bytes()
+    command("compare", "good", "bad", "--out", "again")
+    assert Path("again/compare.csv").read_bytes() == first
+    found = pd.read_csv("bad/compare.csv", keep_default_na=False, dtype=str)
+    assert list(found.columns) == [column.name for column in COMPARE_COLUMNS]
+    assert found.iloc[1][["task", "model", "lr", "split", "hop", "metric", "n_seeds"]].tolist() == [
+        *("t", "b", "0.1", "test", "1", "accuracy", "3")
+    ]
+    assert found.iloc[1][["base", "new", "difference", "low", "high", "level"]].tolist() == [
+        *("0.9", "0.5", "-0.4", "-0.758266", "-0.0417341", "0.975")
+    ]
+    assert found.iloc[1][["verdict", "base_seeds", "new_seeds", "note"]].tolist() == [
+        *("regression", "0.9 0.9 0.9", "0.4 0.5 0.6", "")
+    ]
+    assert found.iloc[2][["verdict", "new", "difference", "level", "note"]].tolist() == [
+        *("missing", "", "", "", "the new run has no such cell")
+    ]
+
+
+@pytest.mark.usefixtures("folders")
+def test_noise_is_no_regression_and_is_said(command: Command) -> None:
+    result = command("compare", "good", "noisy")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "4 comparisons: 1 within noise, 1 ok, 1 missing, 1 new only\n" in result.stdout
+    assert "1 drop beyond 0.02 is within noise: its interval reaches 0" in result.stdout
+    assert "fresh" not in result.stdout and "fresh" in Path("noisy/compare.csv").read_text()
+    assert "no mean fell by more than 0.5" in command("compare", "good", "bad", "--max-drop", "0.5").stdout
+
+
+@pytest.mark.usefixtures("folders")
+def test_failed_cells_exit_6(command: Command) -> None:
+    result = command("compare", "good", "broken")
+    assert result.returncode == 6
+    assert "a, hop 1" in result.stdout and "FAILED" in result.stdout
+    assert "of 3 comparisons, 1 failed in the new run; worst: t, a, hop 1: " in result.stderr
+    assert "failed at seed 1; see broken/compare.csv" in result.stderr
+
+
+@pytest.mark.usefixtures("folders")
+def test_json_is_one_document_without_nan(command: Command) -> None:
+    result = command("compare", "good", "bad", "--json", "--metric", "reach")
+    assert result.returncode == 0, "one of three seeds of a no longer reaches hop 1, and b never did"
+    document = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(name))
+    assert (document["schema_version"], document["metric"], document["max_drop"]) == (1, "reach", 0.02)
+    assert [row["verdict"] for row in document["rows"]] == ["within noise", "ok", "missing"]
+    assert document["rows"][0]["new_seeds"] == [1, 1, 0] and document["rows"][2]["new"] is None
+
+
+@pytest.mark.usefixtures("folders")
+def test_github_is_told(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    lines = command("compare", "good", "bad").stderr.splitlines()
+    assert lines[0] == (
+        "::error title=t%2C b%2C hop 1::accuracy 0.900 -> 0.500 (-0.400, interval -0.758 to -0.042, 3 seeds)"
+    )
+    assert len(lines) == 2 and lines[1].startswith("error: ")
+    text = (tmp_path / "summary.md").read_text()
+    assert text.startswith("### accuracy on test, bad beside good: fails\n\n- 3 comparisons: 1 regression,")
+    assert "\n| t, b, hop 1 | 0.900 | 0.500 | -0.400 | -0.758 to -0.042 | 3 | regression |  |\n" in text
+    assert command("compare", "good", "good", "--out", "o").stderr == ""
+    assert "### accuracy on test, good beside good: holds\n" in (tmp_path / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("compare good other", 3, "the runs share no cells of test: model a, b, gone in the base, model z in the new"),
+        ("compare good bad --split tset", 3, "the base has no rows of split 'tset'; it has val, test"),
+        ("compare good bad --metric acuracy", 2, "unknown metric 'acuracy'; did you mean 'accuracy'?"),
+        ("compare good bad --max-drop -0.1", 2, "--max-drop must be 0 or more, got -0.1"),
+        ("compare good bad --max-drop nan", 2, "--max-drop must be 0 or more, got nan"),
+        ("compare good nowhere", 5, "nowhere: is not a run folder"),
+        ("compare good", 2, "Missing argument 'new'"),
+    ],
+)
+@pytest.mark.usefixtures("folders")
+def test_a_wrong_comparison_is_one_line_of_error(line: str, code: int, message: str, command: Command) -> None:
+    assert_fails(command(*line.split()), code, message)
+    assert not list(Path().rglob("compare.csv"))
+
+
+@pytest.mark.usefixtures("folders")
+def test_comparing_needs_no_torch(tmp_path: Path) -> None:
+    script = (
+        "import sys; from nexus_bench import cli; code = cli.run(['compare', 'good', 'bad', '--junit', 'j.xml']); "
+        "sys.exit(100 if 'torch' in sys.modules else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 6, done.stderr

@@ -1,8 +1,7 @@
 """Other hops and other sizes than were trained, asked of saved weights."""
 
-import sys
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +26,6 @@ from nexus_bench.task import TaskSpec, check_symbols
 from nexus_bench.training.engine import Source
 
 PREFIX = "eval"  # of the names of such splits
-_LARGEST_SIZE, _MOST_TRIED = 100_000, 1_000
 
 
 class Question(NamedTuple):
@@ -116,7 +114,7 @@ def _prepare(
 
 
 def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
-    """The generator of what is asked; names are as many as in training, unless the settings say otherwise.
+    """The generator of what is asked, over the symbols of training.
 
     Raises:
         ConfigError: The task cannot be asked so, or the weights never learned a symbol that it needs.
@@ -124,8 +122,7 @@ def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
     trained = task.generator()
     hops = question.hops or task.hops
     _check_hops(task, trained, hops)
-    names = {"n_symbols": trained.n_symbols} if task.params.get("n_symbols", 0) is None else {}
-    params = task.params | names | question.settings
+    params = task.params | trained.kept_symbols | question.settings
 
     def law(changed: Config) -> Generator[Any]:
         valid = validate(GENERATORS.get(task.task).Params, params | changed, where=f"{PREFIX}: {task.task}")
@@ -206,18 +203,14 @@ def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Gene
     if name is None:
         raise ConfigError(f"{trained.name}: does not say which parameter sets its size; use --set instead of --n-facts")
 
-    def facts_at(size: int) -> int:
-        try:
-            return law({name: size}).n_facts
-        except ConfigError:  # too small for its hops, or too large for its names
-            return sys.maxsize
-
-    smallest = next((size for size in range(1, _MOST_TRIED) if facts_at(size) < sys.maxsize), 1)
-    found = smallest + bisect_left(range(smallest, _LARGEST_SIZE), n_facts, key=facts_at)
-    if facts_at(found) != n_facts:
-        near = [str(facts) for facts in map(facts_at, (found - 1, found)) if facts < sys.maxsize]
+    near: dict[int, int] = {}  # facts -> the size that gives so many
+    for size in range(1, n_facts + 2):  # a unit of size is a fact at least, but where n + 1 things make n facts
+        with suppress(ConfigError):  # too small for its hops, too large for its names, or not allowed
+            near[law({name: size}).n_facts] = size
+    if n_facts not in near:
+        nearest = sorted(sorted(near, key=lambda facts: abs(facts - n_facts))[:2])
+        able = " and ".join(str(facts) for facts in nearest) or "none"
         raise ConfigError(
-            f"{trained.name}: these hops and {trained.n_symbols} names cannot have {n_facts} facts; "
-            f"the nearest: {' and '.join(near) or 'none'}"
+            f"{trained.name}: cannot have {n_facts} facts with these hops and symbols; the nearest: {able}"
         )
-    return law({name: found})
+    return law({name: near[n_facts]})

@@ -67,6 +67,11 @@ class UnaryHops(Generator[Any]):
         return self.inner.n_facts
 
     @property
+    def kept_symbols(self) -> dict[str, int]:
+        """As in the family."""
+        return self.inner.kept_symbols
+
+    @property
     def n_worlds(self) -> int:
         """As in the family."""
         return self.inner.n_worlds

@@ -175,6 +175,11 @@ class Generator(ABC, Generic[ParamsT]):
         return max(self.schema.vocabularies[role.vocabulary] for role in self.schema.fact)
 
     @property
+    def kept_symbols(self) -> dict[str, int]:
+        """The parameters, as they are here, that keep the vocabularies when the size of a graph changes."""
+        return {}
+
+    @property
     @abstractmethod
     def n_worlds(self) -> int:
         """How many distinct sets of facts there are, or a lower bound."""

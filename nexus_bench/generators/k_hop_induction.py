@@ -108,6 +108,11 @@ class KHopInduction(Generator[KHopInductionParams]):
             vocabularies={"symbol": self._n_names + 1, "place": self.n_facts, "hop": self.largest_hop + 1},
         )
 
+    @property
+    def kept_symbols(self) -> dict[str, int]:
+        """As many names; places follow the size."""
+        return {"n_symbols": self._n_names}
+
     def symbol(self, vocabulary: str, index: int) -> str:
         """Places count from 1, and the first token, which follows no other, has no fact of its own."""
         if vocabulary == "place":

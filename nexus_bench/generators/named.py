@@ -69,6 +69,11 @@ class NamedNodes(Generator[NamedT]):
         """Names to draw from."""
         return self.params.n_symbols or 3 * self.n_nodes
 
+    @property
+    def kept_symbols(self) -> dict[str, int]:
+        """As many names."""
+        return {"n_symbols": self.n_names}
+
     def draw_names(self, n_graphs: int, rng: np.random.Generator) -> Int:
         """The name of every node: array (g, n_nodes)."""
         return permutations(rng, n_graphs, self.n_names, k=self.n_nodes)

@@ -124,6 +124,11 @@ class VariableChain(Chains[VariableChainParams]):
         )
 
     @property
+    def kept_symbols(self) -> dict[str, int]:
+        """As many names and constants."""
+        return super().kept_symbols | {"n_constants": self._n_constants}
+
+    @property
     def _n_constants(self) -> int:
         return self.params.n_constants or 3 * self.params.n_chains
 

@@ -63,11 +63,18 @@ def documents() -> dict[str, Fields]:
         "bench attention": {"rows": list[attention.Measured]},
         "bench gen": {"rates": list[generators.Rate]},
         "bench train": {"rates": list[training.Rate]},
+        "eval": {
+            "split": str,
+            "n_new": int,
+            "files": list[str],
+            "accuracy": _rows("Accuracy", columns.ACCURACY_COLUMNS),
+        },
         "export": {"folder": str, "tasks": list[str]},
         "gallery": {"file": str | None, "is_current": bool | None, "page": str | None},
         "gen": {"folder": str, "manifest": dict[str, Any]},
         "list": {kind: (list[_closed(Entry)] | None, None) for kind in ("tasks", "attentions", "suites")},  # type: ignore[misc]
         "match": {"models": list[_model("Matched", MATCHED)]},  # type: ignore[misc]
+        "predictions": {"file": str, "n_rows": int, "cells": list[str]},
         "report": {"files": list[str], "report": _model("Report", REPORT)},
         "schema": {"names": list[str], "json_schema": dict[str, Any] | None, "files": list[str]},
         "score": {

@@ -1,0 +1,279 @@
+"""Trained cells asked again: other hops and sizes, and what they answer example by example."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from nexus_bench.cells import open_source
+from nexus_bench.config import Config
+from nexus_bench.data.splits import world_ids
+from nexus_bench.errors import ConfigError, CorruptArtefactError, UsageError
+from nexus_bench.evaluate import score
+from nexus_bench.extrapolation import Question, draw, further_law
+from nexus_bench.generators.base import GENERATORS
+from nexus_bench.results import RunFolder
+from nexus_bench.saved import load_model, trained_cell, trained_cells
+from nexus_bench.task import make_task
+from tests.conftest import Command, assert_fails
+
+SUITE = """
+suite: asked
+tasks:
+  - {task: pointer_chase, hops: 1-2, hop_ood: 3-4, n_nodes: 13, n_symbols: 53, n_queries: 5, n_val: 11, n_test: 17}
+models:
+  - {attention: standard, d_model: 12}
+  - {attention: nexus, order: [2], d_model: 12}
+train: {steps: 7, batch_size: 3, eval_every: 7}
+seeds: 2
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from nexus_bench import cli
+
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "asked.yaml").write_text(SUITE)
+    line = ["train", str(folder / "asked.yaml"), "--executor", "inline", "--quiet", "--out", str(folder / "run")]
+    assert cli.run(line) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def asked(**what: object) -> Question:
+    return Question(**({"hops": None, "n_facts": None, "settings": {}, "n_graphs": None} | what))  # type: ignore[arg-type]
+
+
+def test_cells_are_named_by_the_beginning_of_their_id_or_parts_of_their_title(run: Path) -> None:
+    folder = RunFolder(run)
+    every = trained_cells(folder, None)
+    assert len(every) == 4
+    assert trained_cells(folder, every[2].run_id[:9]) == [every[2]]
+    assert trained_cells(folder, "order 2") == every[2:]
+    assert trained_cell(folder, "seed 1 | standard") == every[1]
+    with pytest.raises(UsageError, match=r"name one cell by --cell; there are .*seed 0.*seed 1"):
+        trained_cell(folder, "standard")
+    with pytest.raises(UsageError, match="no trained cell is 'rder 2'"):
+        trained_cells(folder, "rder 2")
+    shutil.rmtree(run / "cells")
+    with pytest.raises(UsageError, match="has no trained cell; train it"):
+        trained_cells(folder, None)
+
+
+def test_saved_weights_score_what_they_scored(run: Path) -> None:
+    folder = RunFolder(run)
+    results = folder.read_results()
+    for cell in trained_cells(folder, None):
+        source = open_source(cell, None)
+        model = load_model(folder, cell)
+        scores = score(model, source.held_out["test"].examples, source.generator.schema, "fact")
+        rows = results[(results["run_id"] == cell.run_id) & (results["split"] == "test")]
+        assert {hop: at.n_correct for hop, at in scores.items()} == dict(
+            zip(rows["hop"], rows["n_correct"], strict=True)
+        )
+
+
+def test_damaged_weights_are_named(run: Path) -> None:
+    folder = RunFolder(run)
+    cell = trained_cells(folder, None)[0]
+    path = folder.weights(cell.run_id)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CorruptArtefactError, match="is truncated or edited: its hash does not match"):
+        load_model(folder, cell)
+    path.unlink()
+    with pytest.raises(CorruptArtefactError, match=r"model\.safetensors: is missing"):
+        load_model(folder, cell)
+
+
+def test_eval_appends_a_split_and_never_overwrites(run: Path, command: Command) -> None:
+    before = (run / "results.csv").read_text()
+    line = ["eval", str(run), "--hops", "1-4", "--n-facts", "29"]
+    first = command(*line)
+    assert first.returncode == 0, first.stderr
+    after = (run / "results.csv").read_text()
+    assert after.startswith(before)
+    rows = RunFolder(run).read_results()
+    new = rows[rows["split"] == "eval_hops1-4_facts29"]
+    assert len(new) == 4 * 4 and set(new["n_facts"]) == {29} and new["steps_to_95"].isna().all()
+    assert set(new["chance"]) == {round(1 / 28, 7)}
+    assert (new["n_examples"] == new.groupby("run_id")["n_examples"].transform("max")).any()
+    stamp = {path: path.stat().st_mtime_ns for path in run.rglob("asked/*.json")}
+    again = command(*line)
+    assert "4 of 4 cells had been asked eval_hops1-4_facts29 before; that is kept" in again.stdout
+    assert (run / "results.csv").read_text() == after
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("asked/*.json")} == stamp
+    assert "eval_hops1-4_facts29, 29 facts" in (run / "report.md").read_text()
+
+
+def test_a_run_that_goes_on_keeps_what_was_asked(run: Path, command: Command) -> None:
+    assert command("eval", str(run), "--set", "n_nodes=17", "--n", "5").returncode == 0
+    assert command("eval", str(run), "--hops", "2,4", "--cell", "order 2").returncode == 0
+    after = (run / "results.csv").read_bytes()
+    again = command("train", str(run / "spec.yaml"), "--executor", "inline", "--quiet", "--out", str(run))
+    assert again.returncode == 0 and (run / "results.csv").read_bytes() == after
+
+
+def test_every_model_is_asked_the_same_graphs_and_none_that_it_was_trained_on(run: Path) -> None:
+    folder = RunFolder(run)
+    cells = [cell for cell in trained_cells(folder, None) if cell.seed == 1]
+    question = asked(hops=(1, 4))
+    drawn = []
+    for cell in cells:
+        source = open_source(cell, None)
+        held = draw(further_law(cell.task, question), question, source, cells=cells, seed=1)
+        drawn.append(held.examples)
+        seen = np.concatenate([world_ids(source.batch(step, 3).facts) for step in range(7)])
+        others = np.concatenate([world_ids(other.examples.facts) for other in source.held_out.values()])
+        ids = world_ids(held.examples.facts)
+        assert not np.isin(ids, np.concatenate([seen, others])).any()
+    assert all(np.array_equal(a, b) for a, b in zip(*drawn, strict=True))
+    assert set(np.unique(drawn[0].hop)) == {1, 4}
+
+
+def test_trained_worlds_are_avoided_where_they_would_be_drawn(run: Path) -> None:
+    cell = trained_cells(RunFolder(run), "standard | seed 0")[0]
+    source, question = open_source(cell, None), asked(n_graphs=3)
+    law = further_law(cell.task, question)
+    first = draw(law, question, source, cells=[cell], seed=0).examples
+    source.held_out["shown"] = source.held_out["test"]._replace(examples=first)
+    assert not np.isin(
+        world_ids(draw(law, question, source, cells=[cell], seed=0).examples.facts), world_ids(first.facts)
+    ).any()
+
+
+def test_too_few_worlds_are_refused() -> None:
+    task = make_task(
+        {"task": "pointer_chase", "hops": [1], "n_nodes": 4, "n_symbols": 4, "n_val": 1, "n_test": 1}, where="t"
+    )
+    from nexus_bench.data.splits import Splits
+    from nexus_bench.spec import CellSpec, TrainSpec, make_model
+
+    cell = CellSpec(task=task, model=make_model({"attention": "standard"}, where="t"), train=TrainSpec(steps=3), seed=0)
+    source = Splits(task.generators(), seed=0, n_val=1, n_test=1)
+    with pytest.raises(ConfigError, match="5 graphs are asked for that were not trained, of 6 distinct worlds"):
+        draw(task.generator(), asked(n_graphs=5), source, cells=[cell], seed=0)
+
+
+@pytest.mark.parametrize("name", GENERATORS.names())
+def test_every_family_can_be_asked_larger_graphs(name: str) -> None:
+    n_symbols = 9 * make_task({"task": name}, where="t").generator().n_symbols
+    task = make_task({"task": name, "n_symbols": n_symbols}, where="t")
+    trained, family = task.generator(), GENERATORS.get(name)
+    assert family.sized_by in family.Params.model_fields
+
+    def larger(size: int) -> int:
+        try:
+            return further_law(task, asked(settings={family.sized_by: size})).n_facts
+        except ConfigError as error:
+            return trained.n_facts + 1 if "vocabulary 'place'" in str(error) else 0
+
+    n_facts = next(facts for facts in map(larger, range(2, 200)) if facts > trained.n_facts)
+    if name == "k_hop_induction":  # places are symbols, so that a longer sequence has unseen ones
+        with pytest.raises(ConfigError, match="must keep the 38 symbols of vocabulary 'place'"):
+            further_law(task, asked(n_facts=41))
+    else:
+        assert further_law(task, asked(n_facts=n_facts)).n_facts == n_facts
+
+
+@pytest.mark.parametrize(
+    ("entry", "question", "message"),
+    [
+        (
+            {},
+            {"hops": (1, 5)},
+            r"a query says its hop count as a number, and 5 was never trained; train with `--set hop_ood=5`",
+        ),
+        (
+            {"hop_ood": [3]},
+            {"hops": (4,), "n_facts": 30},
+            "queries of these weights have room for 3 hops, got 4; train with hop_ood",
+        ),
+        ({}, {"n_facts": 49}, "cannot have 49 facts with these hops and symbols; the nearest: 47 and 48"),
+        ({}, {"settings": {"n_symbols": 99}}, "eval must keep the 48 symbols of vocabulary 'node', got 99"),
+        ({}, {"settings": {"n_nods": 99}}, "unknown key 'n_nods'; did you mean 'n_nodes'"),
+        ({}, {"settings": {"n_nodes": "many"}}, "n_nodes: input should be a valid integer, got 'many'"),
+    ],
+)
+def test_what_weights_cannot_know_is_not_asked(entry: Config, question: Config, message: str) -> None:
+    task = make_task({"task": "pointer_chase", "hops": [1, 2], "n_symbols": 48} | entry, where="t")
+    with pytest.raises(ConfigError, match=message):
+        further_law(task, asked(**question))
+
+
+def test_hops_that_no_query_says_can_be_asked_beyond_training() -> None:
+    task = make_task({"task": "reachable", "hops": [1, 2], "n_symbols": 80}, where="t")
+    assert further_law(task, asked(hops=(4,))).hops == (4,)
+
+
+def test_learned_positions_end(command: Command, tmp_path: Path) -> None:
+    line = "train --task pointer_chase --hops 1 --attention standard --set encoding=flat --set steps=1 --set n_test=3"
+    sizes = "--set n_val=3 --set n_nodes=5 --set d_model=8 --seeds 1 --executor inline --quiet --out run"
+    assert command(*line.split(), *sizes.split()).returncode == 0
+    assert_fails(
+        command("eval", "run", "--n-facts", "7", "-q"), 3, "learned 20 positions, asked for 24; ask for fewer facts"
+    )
+    assert command("eval", "run", "--n-facts", "5", "-q").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("eval run", 2, "say what is to be asked otherwise than in training"),
+        ("eval run --hops 9", 3, "hops must be in 1..4, got 9"),
+        ("eval run --hops 1 --cell nobody", 2, "no trained cell is 'nobody'"),
+        ("eval nowhere --hops 1", 4, "nowhere: is no run folder"),
+        ("predictions run --split vale", 3, "has no split 'vale'; it has hop_ood, test, val"),
+        ("predictions run --format xlsx", 2, "unknown format 'xlsx'; known: csv, parquet"),
+        ("predictions run --out run/results.csv", 5, "results.csv/predictions.csv: cannot be written"),
+    ],
+)
+def test_wrong_lines_change_nothing(line: str, code: int, message: str, run: Path, command: Command) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert_fails(command(*line.split()), code, message)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_predictions_are_a_row_an_example_and_agree_with_the_results(run: Path, command: Command) -> None:
+    assert command("predictions", str(run)).returncode == 0
+    frame = pd.read_csv(run / "predictions.csv")
+    assert len(frame) == 4 * 17 * 5
+    results = RunFolder(run).read_results()
+    right = frame[frame["prediction"] == frame["answer"]]
+    assert (right["rank"] == 1).all() and (frame[frame["prediction"] != frame["answer"]]["rank"] > 1).all()
+    counts = right.groupby(["run_id", "hop"]).size()
+    for _, row in results[results["split"] == "test"].iterrows():
+        assert counts.get((row["run_id"], row["hop"]), 0) == row["n_correct"]
+    assert frame["answer"].str.fullmatch(r"node\d+").all() and frame["rank"].between(1, 53).all()
+    assert frame["probability"].between(0, 1).all()
+
+
+def test_predictions_in_parquet_are_those_in_csv(run: Path, command: Command) -> None:
+    for file_format in ("csv", "parquet"):
+        done = command("predictions", str(run), "--split", "hop_ood", "--cell", "seed 1", "--format", file_format)
+        assert done.returncode == 0 and "170 rows of 2 cells" in done.stdout
+    csv, parquet = pd.read_csv(run / "predictions.csv"), pd.read_parquet(run / "predictions.parquet")
+    pd.testing.assert_frame_equal(csv, parquet, check_dtype=False, atol=1e-6)
+    assert set(csv["split"]) == {"hop_ood"} and set(csv["hop"]) == {3, 4}
+
+
+def test_the_rank_of_equal_scores_is_by_id(run: Path) -> None:
+    from nexus_bench.predictions import predict
+
+    cell = trained_cells(RunFolder(run), "standard | seed 0")[0]
+    source, model = open_source(cell, None), load_model(RunFolder(run), cell)
+    with torch.no_grad():
+        model.readout.weight.zero_()
+        model.readout.bias.zero_()
+    held = source.held_out["test"]
+    frame = predict(cell, model, held, source.generator.schema, split="test")
+    assert (frame["rank"].to_numpy() == 1 + held.examples.answer.ravel()).all()
+    assert set(frame["prediction"]) == {"node0"} and frame["probability"].to_numpy() == pytest.approx(1 / 53)

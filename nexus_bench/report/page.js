@@ -54,5 +54,8 @@ const filter = () => {
 form.hidden = false;
 form.addEventListener("change", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("reset", () => setTimeout(filter));
+document.getElementById("all").addEventListener("click", () => {
+  form.reset();
+  filter();
+});
 filter();

@@ -10,6 +10,7 @@ from nexus_bench.stats import Interval, t_interval, wilson_interval
 SETTING = ("task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries")
 RECIPE = ("lr", "batch_size", "steps")
 REACHED = 0.95  # accuracy at which a hop counts as made
+_RISE = 0.02  # of mean accuracy: more than noise of a validation split
 
 
 def hop_reach(accuracy: dict[int, float]) -> int:
@@ -115,6 +116,27 @@ def steps_to_reach(rows: pd.DataFrame) -> pd.DataFrame:
             | {"n_there": len(there), "n_seeds": len(group)}
         )
     return pd.DataFrame(summary)
+
+
+def still_rising(curves: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Of how many cells validation was still rising when their training ended.
+
+    Rising is to have gained more than 0.02 of mean accuracy over the hops in the last fifth of the steps.
+
+    Args:
+        curves: Rows of curve.csv.
+
+    Returns:
+        Model -> cells that were rising, and cells.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for (model, _), cell in curves.groupby(["model", "run_id"], sort=False):
+        mean = cell.groupby("step")["accuracy"].mean()
+        before = mean[mean.index <= 0.8 * mean.index.max()]
+        is_rising = len(before) > 0 and mean.iloc[-1] - before.iloc[-1] > _RISE
+        n_rising, n_cells = found.get(str(model), (0, 0))
+        found[str(model)] = (n_rising + int(is_rising), n_cells + 1)
+    return found
 
 
 def reach_of(cell: pd.DataFrame) -> int:

@@ -115,9 +115,11 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
     assert result.returncode == 0, result.stderr
     for expected in ("standard", "nexus, order 2, refine qk", "1 hop", "2 hops", "hop reach", "chance", "elimination"):
         assert expected in result.stdout
-    files = ["results.csv", "report.csv", "report.md", "report.html", "accuracy_by_hop.png", "accuracy_by_hop.svg"]
-    assert result.stdout.splitlines()[-6:] == [f"runs/tiny/{file}" for file in files]
+    files = ["results.csv", "report.csv", "reach.csv", "comparisons.csv", "report.md", "report.html", "figures"]
+    assert result.stdout.splitlines()[-7:] == [f"runs/tiny/{file}" for file in files]
     assert all(Path("runs/tiny", file).stat().st_size > 0 for file in [*files, "curve.csv", "timing.csv", "env.json"])
+    drawn = {path.stem for path in Path("runs/tiny/figures").iterdir()}
+    assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"}
     results = RunFolder(Path("runs/tiny")).read_results()
     assert len(results) == 2 * 2 * 2 * 2  # models, seeds, splits, hops
     assert results["n_params"].nunique() == 1
@@ -159,20 +161,31 @@ def test_dry_run_says_the_cells_and_the_time_and_trains_nothing(command: Command
     assert not Path("runs").exists()
 
 
-def test_report_is_rebuilt_from_results_alone(command: Command, tiny: str) -> None:
+def test_report_is_rebuilt_from_the_tables_alone(command: Command, tiny: str) -> None:
     command("train", tiny, "--executor", "inline")
-    page = Path("runs/tiny/report.html").read_bytes()
     alone = Path("alone")
     alone.mkdir()
-    (alone / "results.csv").write_bytes(Path("runs/tiny/results.csv").read_bytes())
+    for name in ("results.csv", "curve.csv"):
+        (alone / name).write_bytes(Path("runs/tiny", name).read_bytes())
     assert command("report", "alone").returncode == 0
-    assert (alone / "report.html").read_bytes() == page
+    made = [path.relative_to(alone) for path in alone.rglob("*.*")]
+    assert all((alone / path).read_bytes() == Path("runs/tiny", path).read_bytes() for path in made) and len(made) == 17
     table = pd.read_csv(command_output(command("report", "alone", "--format", "csv")))
     assert list(table["hop"]) == [1, 2, 1, 2]
-    assert json.loads(command("report", "alone", "--format", "json").stdout)["schema_version"] == 1
     assert command("report", "alone", "--format", "md").stdout.startswith("# nexus-bench: tiny\n")
     assert command("report", "alone", "runs/tiny", "--out", "both").returncode == 0
     assert Path("both/report.csv").read_bytes() == Path("runs/tiny/report.csv").read_bytes()
+    document = json.loads(command("report", "alone", "runs/tiny", "--json").stdout)
+    assert document["files"] == [] and len(document["report"]["reach"]) == 2
+
+
+def test_a_report_of_results_alone_lacks_the_curves(command: Command, tiny: str) -> None:
+    command("train", tiny, "--executor", "inline")
+    Path("alone").mkdir()
+    Path("alone/results.csv").write_bytes(Path("runs/tiny/results.csv").read_bytes())
+    assert command("report", "alone").returncode == 0
+    drawn = {path.stem for path in Path("alone/figures").iterdir()}
+    assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost"}
 
 
 def command_output(result: "subprocess.CompletedProcess[str]") -> "pd.io.common.StringIO":
@@ -248,6 +261,8 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("train --data nowhere", 5, "nowhere: is not a folder"),
         ("train --seeds 0", 2, "nput should be greater than or equal to 1"),
         ("report nowhere", 5, "nowhere: is not a run folder"),
+        ("report a --format csv --json", 2, "give --format or --json, not both"),
+        ("report a --format json", 2, "unknown format 'json'; known: csv, md"),
         ("report a b", 2, "a report of several runs needs a folder of its own; give --out"),
         ("list tusks", 2, "unknown kind 'tusks'; did you mean 'tasks'?"),
         ("show pointer_chaze", 3, "did you mean 'pointer_chase'?"),

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from nexus_bench.summary import accuracy_by_hop, hop_reach, reach_by_model, select_recipes, steps_to_reach
+from nexus_bench.summary import accuracy_by_hop, hop_reach, reach_by_model, select_recipes, steps_to_reach, still_rising
 from tests.made import table
 
 
@@ -87,6 +87,14 @@ def test_answers_from_elsewhere_have_an_interval_over_examples() -> None:
     row = accuracy_by_hop(best_of(results)).iloc[0]
     assert (row["low"], row["high"]) == pytest.approx((0.2993, 0.7007), abs=1e-4)  # Wilson, 10 of 20
     assert math.isnan(accuracy_by_hop(best_of(results.assign(status="trained"))).iloc[0]["low"])
+
+
+def test_what_was_still_rising_at_the_end_is_counted() -> None:
+    points = [("a", "x", step, step / 100) for step in range(10, 101, 10)]  # gains .2 in the last fifth
+    points += [("a", "y", step, min(step, 80) / 100) for step in range(10, 101, 10)]  # none
+    points += [("b", "z", 10, 1.0)]  # a single evaluation says nothing
+    curves = pd.DataFrame(points, columns=["model", "run_id", "step", "accuracy"])
+    assert still_rising(curves) == {"a": (1, 2), "b": (0, 1)}
 
 
 def test_steps_to_95_are_a_median_of_the_seeds_that_got_there() -> None:

@@ -13,7 +13,7 @@ from nexus_bench.report import figures, tables
 from nexus_bench.report.families import families_of
 from nexus_bench.report.tables import Names, Table
 from nexus_bench.stats import seeds_needed
-from nexus_bench.summary import SETTING, accuracy_by_hop, reach_by_model, select_recipes, steps_to_reach
+from nexus_bench.summary import SETTING, accuracy_by_hop, reach_by_model, select_recipes, steps_to_reach, still_rising
 from nexus_bench.task import HOP_OOD
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size, whose hops stand on one axis
@@ -131,7 +131,7 @@ def _main(
         figures.reach_by_cost(short_reach, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]
-    notes = _notes(names, reach, pairs, has_grid=bool((tested["n_rates"] > 1).any()))
+    notes = _notes(names, reach, still_rising(curves), pairs, has_grid=bool((tested["n_rates"] > 1).any()))
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
 
 
@@ -175,7 +175,9 @@ def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([results[~is_external], external[results.columns]], ignore_index=True)
 
 
-def _notes(names: Names, reach: pd.DataFrame, pairs: pd.DataFrame, *, has_grid: bool) -> list[str]:
+def _notes(
+    names: Names, reach: pd.DataFrame, rising: dict[str, tuple[int, int]], pairs: pd.DataFrame, *, has_grid: bool
+) -> list[str]:
     notes = _common_notes(names)
     if has_grid:
         chosen = ", ".join(f"{names.short[m]} {lr:g}" for m, lr in zip(reach["model"], reach["lr"], strict=True))
@@ -184,6 +186,9 @@ def _notes(names: Names, reach: pd.DataFrame, pairs: pd.DataFrame, *, has_grid: 
         if n_solved:
             short = names.short[model]
             notes.append(f"{short}: {n_solved} of {len(seeds)} stopped early because validation stayed solved.")
+    went_on = [f"{names.short[model]} {n} of {n_cells}" for model, (n, n_cells) in rising.items() if n]
+    if went_on:
+        notes.append(f"Validation was still rising when training ended (seeds): {', '.join(went_on)}.")
     if reach["n_failed"].any():
         notes.append("Failed cells count nowhere.")
     return notes + _verdicts(pairs, names)

@@ -100,11 +100,15 @@ def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Tabl
     means = accuracy.groupby("hop")[list(REFERENCES)].mean()
     references = [[label, *(number(means[name][hop], 3) for hop in hops)] for name, label in REFERENCES.items()]
     about = (
-        "Test accuracy, mean over seeds with the 95% t-interval in brackets (one seed gives none; answers from "
-        "elsewhere have Wilson's, over examples); hop reach is the largest hop up to which a seed's accuracy stays at "
-        "0.95 or more, likewise a mean over seeds."
+        "Accuracy is the mean over seeds with the 95% t-interval in brackets (one seed gives none; answers from "
+        "elsewhere have Wilson's, over examples)"
     )
-    return Table("accuracy", "Accuracy by hop", about, columns, rows, references)
+    if len(reach):
+        about += (
+            "; hop reach is the largest hop up to which a seed's accuracy stays at 0.95 or more, likewise a mean over "
+            "seeds"
+        )
+    return Table("accuracy", "Accuracy by hop", f"{about}.", columns, rows, references)
 
 
 def efficiency(reach: pd.DataFrame, names: Names) -> Table:

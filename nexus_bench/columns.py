@@ -147,7 +147,7 @@ COMPARE_COLUMNS = (
     Column("difference", "Float64", "new less base"),
     Column("low", "Float64", "lower end of its interval; empty where nothing supports one"),
     Column("high", "Float64", "upper end"),
-    Column("level", "Float64", "confidence of this interval, such that all of a table hold together at 0.95"),
+    Column("confidence", "Float64", "of this interval, such that all of a table hold together at 0.95"),
     Column(
         "verdict",
         "string",
@@ -167,6 +167,29 @@ PREDICTION_COLUMNS = (
     Column("rank", "Int64", "place of the right answer among all answers, by the model's scores; 1 is right"),
     Column("probability", "Float64", "that the model gives the right answer"),
 )
+_PLACE = (
+    Column("layer", "Int64", "block, from 1"),
+    Column("loop", "Int64", "application of the blocks, from 1"),
+    Column("level", "Int64", "of the nest, from 1, the innermost"),
+    Column("path", "string", "the inner attention, where each has weights of its own"),
+    Column("head", "Int64", "from 1; of pairs, first the heads of their first members, then those of their second"),
+    Column("source", "string", "what looks: `query`, or a `fact`; in attention.csv the number of the fact"),
+)
+WALK_COLUMNS = (
+    *_PLACE,
+    Column("step", "Int64", "from a query: hop of the fact looked at; from a path fact: how many facts along the path"),
+    Column("n", "Int64", "lookers that have such a fact"),
+    Column("pointed", "Float64", "of them, the share whose strongest fact it is"),
+    Column("mass", "Float64", "mean attention weight on it"),
+    Column("chance", "Float64", "1 / facts: the share of a head that points anywhere"),
+)
+ATTENTION_COLUMNS = (
+    *_PLACE,
+    Column("fact", "Int64", "number of the fact looked at"),
+    Column("fact_name", "string", "its symbols"),
+    Column("hop_of_fact", "Int64", "its place on the path, from 1; empty off the path"),
+    Column("weight", "Float64", "attention weight"),
+)
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "results.csv": COLUMNS,
@@ -177,5 +200,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "comparisons.csv": COMPARISON_COLUMNS,
     "compare.csv": COMPARE_COLUMNS,
     "predictions.csv": PREDICTION_COLUMNS,
+    "walk.csv": WALK_COLUMNS,
+    "attention.csv": ATTENTION_COLUMNS,
 }
 DTYPES = {column.name: column.dtype for columns in TABLES.values() for column in columns}  # for pandas.read_csv

@@ -4,7 +4,7 @@ Axis letters: b graphs, n positions, s slots of a position, d width of the model
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -77,6 +77,11 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.n_layers))
         self.norm = nn.RMSNorm(spec.d_model)
         self.readout = nn.Linear(spec.d_model, schema.n_classes)
+
+    @property
+    def attentions(self) -> list[Attention[Any]]:
+        """The attention of each block."""
+        return [cast(Block, block).attention for block in self.blocks]
 
     def forward(
         self, tokens: Int[Tensor, "b n s"], read_at: Int[Tensor, " q"], layout: Layout

@@ -68,6 +68,12 @@ def as_text(shown: Shown) -> str:
     return "\n".join(lines)
 
 
+def fact_ends(generator: Generator[Any], fact: Int) -> tuple[str, str]:
+    """The two names that a fact joins, as it is drawn: from the first to the second."""
+    first, *_, last = _ends_last(generator, generator.schema.fact, fact)
+    return first, last
+
+
 def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:
     """The facts of the derivation; one that touches where the last ended goes on from there, either way round."""
     drawn = end = _names(generator, schema.query, query)[0]

@@ -84,7 +84,7 @@ def row(one: Compared) -> dict[str, Any]:
         "difference": mean,
         "low": low,
         "high": high,
-        "level": one.level,
+        "confidence": one.level,
         "verdict": one.verdict,
         "base_seeds": one.base_seeds,
         "new_seeds": one.new_seeds,

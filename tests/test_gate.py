@@ -203,7 +203,7 @@ def test_recipes_are_told_apart_and_named_where_they_differ() -> None:
     [
         ({"task": "u"}, "task t in the base, task u in the new run"),
         ({"task_version": 2}, "task_version 1 in the base, task_version 2 in the new run"),
-        ({"n_facts": 5}, "n_facts none in the base, n_facts 5 in the new run"),
+        ({"n_facts": 5}, "n_facts 12 in the base, n_facts 5 in the new run"),
         ({"model": "z"}, "model a, b in the base, model z in the new run"),
         ({"lr": 0.5}, "lr 0.1 in the base, lr 0.5 in the new run"),
         ({"seed": 7}, "seed 0 in the base, seed 7 in the new run"),

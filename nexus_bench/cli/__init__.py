@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nexus_bench import __version__
-from nexus_bench.cli import bench, data, language, reports, saved, training
+from nexus_bench.cli import bench, data, inspection, language, reports, saved, training
 from nexus_bench.errors import NexusBenchError, UsageError
 
 app = typer.Typer(
@@ -78,6 +78,7 @@ for command in _COMMANDS:
     app.command()(command)
 app.command(name="list")(training.list_)
 app.command(name="eval")(saved.evaluate)
+app.command()(inspection.inspect)
 app.command()(saved.predictions)
 timing = typer.Typer(help="Measure speed.", rich_markup_mode=None)
 timing.callback(invoke_without_command=True)(bench.bench)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # it would import PyTorch
     from nexus_bench.bench import training
     from nexus_bench.bench.attention import Measured
     from nexus_bench.matching import Cost, Match
+    from nexus_bench.results import Row
     from nexus_bench.status import CellState
 
 
@@ -129,4 +130,28 @@ def training_table(rates: "list[training.Rate]") -> Table:
         table.add_row(
             str(rate.order), rate.way, str(rate.n_models), f"{rate.model_steps_per_second:,.0f}", f"{rate.ratio:.2f}"
         )
+    return table
+
+
+def walk_table(title: str, rows: "list[Row]") -> Table:
+    """A row a head: the hop that the query points at most often, and how far along the path its facts point."""
+    heads: dict[tuple[object, ...], dict[str, Row]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in ("layer", "loop", "level", "path", "head"))
+        most = heads.setdefault(key, {})
+        if row["source"] not in most or row["pointed"] > most[row["source"]]["pointed"]:
+            most[row["source"]] = row
+    names = ("layer", "loop", "level", "of", "head", "query points at hop", "share", "path facts point on by", "share")
+    table = Table(*names, box=None, title=title, title_justify="left")
+    for column in (*table.columns[:3], *table.columns[4:]):
+        column.justify = "right"
+    for key, most in heads.items():
+        query, fact = most["query"], most["fact"]
+        told = [
+            str(query["step"]),
+            f"{query['pointed']:.2f}",
+            f"{fact['step']:+d}" if fact["step"] else "itself",
+            f"{fact['pointed']:.2f}",
+        ]
+        table.add_row(*(str(part) for part in key), *told)
     return table

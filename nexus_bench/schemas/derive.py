@@ -72,6 +72,13 @@ def documents() -> dict[str, Fields]:
         "export": {"folder": str, "tasks": list[str]},
         "gallery": {"file": str | None, "is_current": bool | None, "page": str | None},
         "gen": {"folder": str, "manifest": dict[str, Any]},
+        "inspect": {
+            "cell": str,
+            "hop": int,
+            "n_examples": int,
+            "walk": _rows("Pointed", columns.WALK_COLUMNS),
+            "files": list[str],
+        },
         "list": {kind: (list[_closed(Entry)] | None, None) for kind in ("tasks", "attentions", "suites")},  # type: ignore[misc]
         "match": {"models": list[_model("Matched", MATCHED)]},  # type: ignore[misc]
         "predictions": {"file": str, "n_rows": int, "cells": list[str]},

@@ -1,0 +1,79 @@
+"""The command that looks at what trained attention points at."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from nexus_bench.cli.documents import print_document
+from nexus_bench.cli.options import AsJson, Data, Out
+
+if TYPE_CHECKING:
+    from nexus_bench.results import Row
+
+
+def inspect(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    cell: Annotated[
+        Optional[str], typer.Option(help="A run id, or parts of a title, as 'order 3 | seed 0'; one cell.")
+    ] = None,
+    hops: Annotated[Optional[int], typer.Option(min=1, help="Hop count; default the largest trained.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Examples to count over, at most.")] = 1000,
+    example: Annotated[int, typer.Option(min=0, help="Which of them to draw.")] = 0,
+    data: Data = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the attention of one example at every level, and count where heads point along the path over many."""
+    from nexus_bench.cells import open_source
+    from nexus_bench.cli.tables import print_table, walk_table
+    from nexus_bench.columns import ATTENTION_COLUMNS, WALK_COLUMNS
+    from nexus_bench.csv_tables import to_csv
+    from nexus_bench.files import write_atomic
+    from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
+    from nexus_bench.inspection.walk import attention_rows, split_with, walk
+    from nexus_bench.results import RunFolder
+    from nexus_bench.saved import load_model, trained_cell
+
+    folder = RunFolder(run)
+    chosen = trained_cell(folder, cell)
+    hop = hops or max(chosen.task.hops)
+    source = open_source(chosen, data)
+    held, model = split_with(source.held_out, hop), load_model(folder, chosen)
+    encoding, schema = chosen.model.encoding, source.generator.schema
+    walked = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n, example=example)
+    title = f"{chosen.title} | {hop} hop{'s' if hop > 1 else ''}"
+    pictures = [
+        graph_picture(walked.law, walked.example, title=title),
+        maps_picture(walked.example, title=title),
+        walk_picture(walked, title=title),
+    ]
+    files: dict[str, bytes | str] = {
+        "walk.csv": to_csv(walked.rows, WALK_COLUMNS),
+        "attention.csv": to_csv(attention_rows(walked.law, walked.example), ATTENTION_COLUMNS),
+    }
+    for picture in pictures:
+        files |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
+    target = out or run / "inspect" / f"{chosen.run_id}-hops{hop}"
+    for name, content in files.items():
+        write_atomic(target / name, content)
+    paths = [target / name for name in files]
+    if as_json:
+        print_document(
+            "inspect", cell=chosen.run_id, hop=hop, n_examples=walked.n_examples, walk=walked.rows, files=paths
+        )
+        return
+    print_table(walk_table(f"{title}, {walked.n_examples:,} examples", walked.rows))
+    typer.echo(f"level i points at hop i, from the query, by its best head: {_diagonal(walked.rows)}")
+    for path in paths:
+        typer.echo(path)
+
+
+def _diagonal(rows: "list[Row]") -> str:
+    """Level by level, the largest share of examples in which a head's strongest fact is that of the level's hop."""
+    levels = sorted({row["level"] for row in rows})
+    best = []
+    for level in levels:
+        shares = [row["pointed"] for row in rows if row["source"] == "query" and row["level"] == level == row["step"]]
+        best.append(f"{max(shares):.2f}" if shares else "-")
+    return ", ".join(best)

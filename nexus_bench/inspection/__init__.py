@@ -1,0 +1,1 @@
+"""What trained attention points at: does the nest walk the chain?"""

@@ -1,6 +1,7 @@
 # make quick    install, train the quick suite, print the staircase
 # make test     install, run every test
 # make check    install, run the linters and the type checker
+# make figures  install, make the reports of runs/example and the pictures of the README again
 # PIP_ARGS      extra options for pip, such as an index that has a CPU build of PyTorch
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: quick test check clean
+.PHONY: quick test check figures clean
 
 quick: $(INSTALLED)
 	$(BIN)/nexus-bench train quick
@@ -21,6 +22,10 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+figures: $(INSTALLED)
+	for run in quick staircase matched; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
+	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
 
 $(INSTALLED): pyproject.toml requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)

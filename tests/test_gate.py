@@ -19,7 +19,7 @@ from nexus_bench.rows import failed_result
 from nexus_bench.spec import TrainSpec, make_model
 from nexus_bench.stats import share_difference, wilson_interval
 from nexus_bench.task import make_task
-from nexus_bench.verdicts import names
+from nexus_bench.verdicts import failures, markdown, names
 from tests.conftest import Command, assert_fails
 from tests.made import table
 
@@ -196,6 +196,18 @@ def test_recipes_are_told_apart_and_named_where_they_differ() -> None:
     found = gate(both, both)
     assert names(found) == ["t, a, lr 0.1, hop 1", "t, a, lr 0.2, hop 1"]
     assert names(found[:1]) == ["t, a, hop 1"] and names(found[:1], with_task=False) == ["a, hop 1"]
+
+
+def test_the_worst_comes_first_and_what_failed_to_train_last() -> None:
+    base = run({"a": at(0.9, 0.9), "b": at(0.9, 0.9), "c": at(0.9, 0.9), "d": at(0.9, 0.9)})
+    new = run({"a": at(None, 0.1), "b": at(0.8, 0.8), "c": at(0.9, 0.9), "d": at(0.5, 0.5)})
+    assert [name for name, _ in failures(gate(base, new))] == ["t, d, hop 1", "t, b, hop 1", "t, a, hop 1"]
+
+
+def test_markdown_tables_hold_names_with_bars_and_leave_out_what_is_new() -> None:
+    found = gate(run({"a|b": at(0.9)}), run({"a|b": at(0.9), "fresh": at(0.5)}))
+    table_lines = [line for line in markdown(found, title="runs", max_drop=0.02).splitlines() if line.startswith("| ")]
+    assert len(table_lines) == 3 and table_lines[2].startswith("| t, a\\|b, hop 1 | 0.900 | 0.900 | +0.000 |")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nexus_bench import __version__
-from nexus_bench.cli import bench, data, inspection, language, reports, saved, training
+from nexus_bench.cli import bench, data, gate, inspection, language, reports, saved, training
 from nexus_bench.errors import NexusBenchError, UsageError
 
 app = typer.Typer(
@@ -69,6 +69,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     training.status,
     training.match,
     reports.report,
+    gate.compare,
     reports.schema,
     language.export,
     language.score,

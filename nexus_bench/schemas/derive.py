@@ -34,7 +34,7 @@ def _rows(name: str, of: tuple[Column, ...], *, optional: bool = False) -> Any:
     missing = None if optional else ...
     fields: Fields = {
         column.name: (
-            list[float] if column.name == "seeds" else _TYPES[column.dtype] | None,
+            list[float] if column.name.endswith("seeds") and column.dtype == "string" else _TYPES[column.dtype] | None,
             Field(missing, description=column.meaning),
         )
         for column in of
@@ -63,6 +63,14 @@ def documents() -> dict[str, Fields]:
         "bench attention": {"rows": list[attention.Measured]},
         "bench gen": {"rates": list[generators.Rate]},
         "bench train": {"rates": list[training.Rate]},
+        "compare": {
+            "files": list[str],
+            "metric": str,
+            "max_drop": float,
+            "split": str,
+            "rows": _rows("Compared", columns.COMPARE_COLUMNS),
+            "conclusion": list[str],
+        },
         "eval": {
             "split": str,
             "n_new": int,

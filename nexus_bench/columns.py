@@ -46,7 +46,11 @@ COLUMNS = (
     Column("steps", "Int64", "optimiser steps allowed"),
     Column("mode", "string", "`single`: one model at a time; `deterministic`, `tf32`, `bfloat16`: stacked"),
     Column("seed", "Int64", "of the data, the weights and the order of both"),
-    Column("split", "string", "`val`, `test`, `hop_ood`, `size_ood` or `pattern_ood`"),
+    Column(
+        "split",
+        "string",
+        "`val`, `test`, `hop_ood`, `size_ood`, `pattern_ood`, or `eval_...` for what saved weights were asked later",
+    ),
     Column("hop", "Int64", "true hop count of these examples"),
     Column("n_examples", "Int64", "examples scored"),
     Column("n_correct", "Int64", "answered right"),

@@ -35,7 +35,7 @@ class StorageError(NexusBenchError):
 
 
 class GateError(NexusBenchError):
-    """Something that was asked to hold does not: a guess beats a ceiling."""
+    """Something that was asked to hold does not: a guess beats a ceiling, or a run got worse."""
 
     exit_code = 6
 

@@ -34,7 +34,7 @@ def test_readme_explains_every_column_in_order() -> None:
 def test_every_command_of_the_readme_can_be_parsed() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     lines = [line for block in blocks(README, "") for line in block.splitlines() if line.startswith("nexus-bench ")]
-    assert len(lines) == 21
+    assert len(lines) == 27
     for line in lines:
         name, *arguments = shlex.split(line, comments=True)[1:]
         command = commands[name]

@@ -15,6 +15,13 @@ from nexus_bench.task import TaskSpec, make_task
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(autouse=True)
+def not_watched_by_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests do belongs in no summary."""
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def small_spec() -> TaskSpec:
     sizes = {"n_nodes": 11, "n_queries": 5, "n_val": 7, "n_test": 13}

@@ -11,12 +11,6 @@ from nexus_bench.errors import StorageError
 MIB = 1024 * 1024
 
 
-@pytest.fixture(autouse=True)
-def _nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "summary.md"

@@ -34,9 +34,11 @@ def test_one_seed_gives_no_interval_equal_seeds_a_point_and_none_nothing() -> No
     assert all(math.isnan(value) for value in t_interval([]))
 
 
+@pytest.mark.parametrize("level", [0.95, 0.995])
 @pytest.mark.parametrize(("n_right", "n"), [(0, 7), (3, 7), (7, 7), (912, 1024)])
-def test_the_interval_of_a_share_agrees_with_statsmodels(n_right: int, n: int) -> None:
-    assert wilson_interval(n_right, n)[1:] == pytest.approx(proportion_confint(n_right, n, method="wilson"))
+def test_the_interval_of_a_share_agrees_with_statsmodels(n_right: int, n: int, level: float) -> None:
+    expected = proportion_confint(n_right, n, alpha=1 - level, method="wilson")
+    assert wilson_interval(n_right, n, level=level)[1:] == pytest.approx(expected)
     assert wilson_interval(n_right, n).mean == n_right / n
 
 
@@ -47,9 +49,13 @@ def test_the_interval_of_no_examples_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("new", "base"), [((56, 70), (48, 80)), ((9, 10), (3, 10)), ((0, 11), (11, 11)), ((5, 5), (5, 5))]
 )
-def test_the_interval_of_a_difference_agrees_with_statsmodels(new: tuple[int, int], base: tuple[int, int]) -> None:
-    found = share_difference(new, base)
-    assert found[1:] == pytest.approx(confint_proportions_2indep(*new, *base, method="newcomb", compare="diff"))
+@pytest.mark.parametrize("level", [0.95, 0.995])
+def test_the_interval_of_a_difference_agrees_with_statsmodels(
+    new: tuple[int, int], base: tuple[int, int], level: float
+) -> None:
+    found = share_difference(new, base, level=level)
+    expected = confint_proportions_2indep(*new, *base, compare="diff", method="newcomb", alpha=1 - level)
+    assert found[1:] == pytest.approx(expected)
     assert found.mean == pytest.approx(new[0] / new[1] - base[0] / base[1])
 
 

@@ -307,3 +307,18 @@ def test_output_can_be_cut_off_quietly(tmp_path: Path) -> None:
     line = f"{sys.executable} -m nexus_bench list | head -1"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("tasks\n", "")
+
+
+def test_github_is_told_what_a_run_came_to_and_which_cells_failed(
+    command: Command, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(Path("summary.md").absolute()))
+    run = command("train", tiny, "--executor", "inline", "--quiet", "--set", "lr=3e-3,1e30", "--set", "order=1")
+    assert run.returncode == 7
+    errors = [line for line in run.stderr.splitlines() if line.startswith("::error ")]
+    assert len(errors) == 4 and all("the loss is not finite at step" in line for line in errors)
+    assert errors[0].startswith("::error title=pointer_chase hops 1-2 | standard%2C d_model 16 | seed 0::")
+    summary = Path("summary.md").read_text()
+    assert summary.startswith("# nexus-bench: tiny\n") and "### Accuracy by hop" in summary and "![" not in summary
+    assert command("report", "runs/tiny").returncode == 0
+    assert Path("summary.md").read_text().count("# nexus-bench: tiny\n") == 2

@@ -123,6 +123,18 @@ def test_the_same_cell_in_two_runs_counts_once(results: pd.DataFrame) -> None:
     assert to_csvs(report_of(twice)) == to_csvs(report_of(results))
 
 
+def test_cells_that_no_column_tells_apart_are_variants_and_not_further_seeds() -> None:
+    results = table(*(("a", 0.1, seed, {1: 1.0, 2: 0.5}) for seed in range(2)))
+    other = results.assign(run_id=results["run_id"] + "x", accuracy=0.25)
+    section = report_of(pd.concat([results, other], ignore_index=True)).sections[0]
+    assert cells_of(section.tables[0]) == [
+        ["a, variant 1", "1.000 [1.000, 1.000]", "0.500 [0.500, 0.500]", "1.0 [1.0, 1.0]", "2", "1,000", "2"],
+        ["a, variant 2", "0.250 [0.250, 0.250]", "0.250 [0.250, 0.250]", "0.0 [0.0, 0.0]", "2", "1,000", "2"],
+    ]
+    assert section.notes[0].startswith("Variants of a model differ in what results.csv does not hold")
+    assert "learning_curves" in {picture.name for picture in section.pictures}
+
+
 FIGURES = {"accuracy_by_hop", "learning_curves", "order_by_hop", "reach_by_cost", "reach_by_order"}
 
 

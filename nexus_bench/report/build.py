@@ -13,11 +13,20 @@ from nexus_bench.report import figures, tables
 from nexus_bench.report.families import families_of
 from nexus_bench.report.tables import Names, Table
 from nexus_bench.stats import seeds_needed
-from nexus_bench.summary import SETTING, accuracy_by_hop, reach_by_model, select_recipes, steps_to_reach, still_rising
+from nexus_bench.summary import (
+    RECIPE,
+    SETTING,
+    accuracy_by_hop,
+    reach_by_model,
+    select_recipes,
+    steps_to_reach,
+    still_rising,
+)
 from nexus_bench.task import HOP_OOD
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size, whose hops stand on one axis
 _MOST_NAMED = 4  # pairs in a sentence
+_VARIANT = ", variant "
 
 
 class Section(NamedTuple):
@@ -69,7 +78,10 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
     results = results.drop_duplicates(subset=["run_id", "split", "hop"], ignore_index=True)
     if not (results["split"] == TEST).any():
         raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
+    results = _with_variants(results)
     curves = curves.drop_duplicates(subset=["run_id", "step", "hop"])
+    labels = results.drop_duplicates("run_id").set_index("run_id")["model"]
+    curves = curves.assign(model=curves["run_id"].map(labels))
     n_rates = results.groupby([*SETTING, "model"], dropna=False)["lr"].transform("nunique")
     rows = _beside_trained(select_recipes(results.assign(n_rates=n_rates)))
     rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
@@ -161,6 +173,15 @@ def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:
     return () if first["encoding"] == "text" else parse_hops(first["train_hops"])
 
 
+def _with_variants(results: pd.DataFrame) -> pd.DataFrame:
+    """Cells that nothing but their name tells apart are no further seeds of a model, but variants of it."""
+    same = [*SETTING, "model", *RECIPE, "seed", "split", "hop"]
+    variant = results.groupby(same, dropna=False).cumcount() + 1
+    n_variants = variant.groupby([results[name] for name in (*SETTING, "model")], dropna=False).transform("max")
+    named = results["model"] + _VARIANT + variant.astype("string")
+    return results.assign(model=results["model"].where(n_variants == 1, named))
+
+
 def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     """Answers from elsewhere stand with the models trained on the same task; where there are none, by themselves."""
     is_external = results["status"] == "scored"
@@ -195,7 +216,13 @@ def _notes(
 
 
 def _common_notes(names: Names) -> list[str]:
-    return [f"All models: {', '.join(names.common)}."] if names.common else []
+    notes = [f"All models: {', '.join(names.common)}."] if names.common else []
+    if any(_VARIANT in label for label in names.short):
+        notes.append(
+            "Variants of a model differ in what results.csv does not hold: a version, a dataset, or values of the "
+            "recipe such as weight decay."
+        )
+    return notes
 
 
 def _verdicts(pairs: pd.DataFrame, names: Names) -> list[str]:

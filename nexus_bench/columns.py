@@ -176,7 +176,11 @@ _PLACE = (
     Column("loop", "Int64", "application of the blocks, from 1"),
     Column("level", "Int64", "of the nest, from 1, the innermost"),
     Column("path", "string", "the inner attention, where each has weights of its own"),
-    Column("head", "Int64", "from 1; of pairs, first the heads of their first members, then those of their second"),
+    Column(
+        "head",
+        "Int64",
+        "from 1; of pairs, first the heads of their first members, then those of their second; empty for any of them",
+    ),
     Column("source", "string", "what looks: `query`, or a `fact`; in attention.csv the number of the fact"),
 )
 WALK_COLUMNS = (
@@ -185,7 +189,11 @@ WALK_COLUMNS = (
     Column("n", "Int64", "lookers that have such a fact"),
     Column("pointed", "Float64", "of them, the share whose strongest fact it is"),
     Column("mass", "Float64", "mean attention weight on it"),
-    Column("chance", "Float64", "1 / facts: the share of a head that points anywhere"),
+    Column(
+        "chance", "Float64", "1 / facts, the share of a head that points anywhere; of any of h, 1 - (1 - 1/facts)^h"
+    ),
+    Column("avoided", "Float64", "from a query: of them, those whose weakest fact it is"),
+    Column("levelled", "Float64", "of any head: accuracy if this pass gave that fact what it gives others on average"),
 )
 ATTENTION_COLUMNS = (
     *_PLACE,

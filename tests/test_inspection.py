@@ -1,6 +1,8 @@
 """Attention maps seen from outside, and where they point, against weights set by hand that are known to walk."""
 
 import copy
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +13,25 @@ import torch
 from torch import Tensor, nn
 
 from nexus_bench import cli
-from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout, merge_heads, split_heads
 from nexus_bench.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.csv_tables import read_csv
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.evaluate import to_batch
 from nexus_bench.generators.base import GENERATORS, Generator
-from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
+from nexus_bench.inspection.pictures import _layout, graph_picture
 from nexus_bench.inspection.recording import Pass, record
 from nexus_bench.inspection.walk import Walk, split_with, walk
 from nexus_bench.model import Transformer, build_model
+from nexus_bench.show import fact_ends
 from nexus_bench.spec import make_model
 from nexus_bench.streams import stream
 from nexus_bench.task import make_task
+from tests import naive
 from tests.conftest import Command, assert_fails
 from tests.test_expressivity import chase
-from tests.walkers import walk_both_ways, walker
+from tests.walkers import walk_both_ways, walk_by_one_head, walker
 
 BACKWARDS, FORWARDS = 1, 2  # the heads of `walk_both_ways`
 
@@ -103,6 +107,40 @@ def test_a_pass_knows_its_layer_loop_and_level(entry: dict[str, Any], places: li
     assert [one.place.title for one in passes_of(law, **entry)] == places
 
 
+@pytest.mark.parametrize(
+    ("entry", "levels"),
+    [
+        ({"attention": "diffusion", "powers": 3}, [1]),
+        ({"attention": "nexus", "order": 3, "inner": "direct"}, [1, 2, 3]),
+    ],
+)
+def test_a_rotary_map_applied_again_is_one_pass(entry: dict[str, Any], levels: list[int], law: Generator) -> None:
+    assert [one.place.level for one in passes_of(law, "flat", position="rope", **entry)] == levels
+
+
+def test_levels_that_find_the_same_are_levels() -> None:
+    task = chase(1)
+    model = walk_by_one_head(walker(task, attention="nexus", order=3, refine="qk")).eval()
+    passes = record(model, to_batch(task.sample(2, stream("same")), task.schema, "fact", torch.device("cpu")))
+    assert torch.equal(passes[1].weights, passes[2].weights)
+    assert [one.place.level for one in passes] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("encoding", "position"), [("fact", "none"), ("flat", "rope")])
+def test_maps_are_those_of_the_naive_reference(encoding: str, position: str, law: Generator) -> None:
+    model = made(law, attention="standard", encoding=encoding, position=position)
+    batch = to_batch(law.sample(2, stream("naive")), law.schema, encoding, torch.device("cpu"))
+    (only,) = record(model, batch)
+    block = model.blocks[0]
+    x = block.attention_norm(torch.nn.functional.pad(model.table(batch.tokens).flatten(2), (0, model.unused_width)))
+    layout = dataclasses.replace(batch.layout, rope=position == "rope")
+    for graph in range(2):
+        q, k = naive._project(block.attention, x[graph].detach(), "qk")
+        for head in range(3):
+            expected = naive._weights(q[head].double(), k[head].double(), layout)[:, : only.weights.shape[-1]]
+            torch.testing.assert_close(only.weights[graph, head].double(), expected, atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["strassen", "two_simplicial"])
 def test_pairs_show_what_each_of_their_members_gets(name: str, law: Generator) -> None:
     (only,) = passes_of(law, attention=name)
@@ -129,6 +167,29 @@ class OwnSoftmax(Averaging):
         return (weights @ layout.keys(x)[:, None])[:, 0]
 
 
+class ByKeyword(Averaging):
+    """Fused attention by keyword, one key head for all, with a mask to be added and a scale; a softmax over heads."""
+
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        heads = split_heads(x, 3)
+        one = layout.keys(heads[:, :1])
+        mixed = torch.nn.functional.scaled_dot_product_attention(
+            query=heads, key=one, value=one, attn_mask=bias(x.shape[1], one.shape[-2]), scale=0.7, enable_gqa=True
+        )
+        return merge_heads(mixed * mixed.softmax(dim=1))
+
+
+def bias(n: int, k: int) -> Tensor:
+    return torch.linspace(-1, 1, n * k).reshape(n, k)
+
+
+class Failing(Averaging):
+    """Stops in the middle."""
+
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        raise RuntimeError("stopped")
+
+
 def with_attention(model: Transformer, attention: nn.Module) -> Transformer:
     changed = copy.deepcopy(model)
     changed.blocks[0].attention = attention
@@ -142,6 +203,24 @@ def test_a_mechanism_of_somebody_else_shows_its_softmax_or_is_said_to_have_none(
     assert [one.weights.shape for one in record(own, batch)] == [(2, 1, 12, 7)]
     with pytest.raises(UsageError, match="attention 'averaging' has no map to look at"):
         record(with_attention(model, Averaging(12, 3, AttentionOptions())), batch)
+
+
+def test_every_argument_of_fused_attention_counts(law: Generator) -> None:
+    model = with_attention(made(law, attention="standard"), ByKeyword(12, 3, AttentionOptions()))
+    batch = to_batch(law.sample(2, stream("keyword")), law.schema, "fact", torch.device("cpu"))
+    (only,) = record(model, batch)
+    x = model.blocks[0].attention_norm(model.table(batch.tokens).flatten(2))
+    for head in range(3):
+        scores = x[..., 4 * head : 4 * head + 4] @ x[:, :7, :4].transpose(1, 2) * 0.7 + bias(12, 7)
+        torch.testing.assert_close(only.weights[:, head], scores.softmax(dim=-1))
+
+
+def test_a_model_that_fails_keeps_no_hooks(law: Generator) -> None:
+    model = with_attention(made(law, attention="standard"), Failing(12, 3, AttentionOptions()))
+    batch = to_batch(law.sample(2, stream("fails")), law.schema, "fact", torch.device("cpu"))
+    with pytest.raises(RuntimeError, match="stopped"):
+        record(model, batch)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
 def watched(hop: int, n_examples: int = 101, **entry: Any) -> Walk:
@@ -186,9 +265,10 @@ def test_shares_and_masses_are_over_the_examples_that_could_have_them() -> None:
         1: 202,
         2: 101,
     }
-    sharp = [row for row in walked.rows if row["pointed"] == 1]
+    sharp = [row for row in walked.rows if row["pointed"] == 1 and row["head"]]
     assert sharp and all(row["mass"] > 0.99 for row in sharp)
-    assert {row["chance"] for row in walked.rows} == {1 / 12}
+    assert {row["chance"] for row in walked.rows if row["head"]} == {1 / 12}
+    assert all(row["chance"] == pytest.approx(1 - (11 / 12) ** 2) for row in walked.rows if not row["head"])
 
 
 def test_counts_agree_with_a_loop_over_examples(law: Generator) -> None:
@@ -208,13 +288,48 @@ def test_counts_agree_with_a_loop_over_examples(law: Generator) -> None:
             for other, fact in enumerate(path):
                 weights = last[graph, 2, looking]
                 found["fact", other - place].append((weights.argmax() == fact, weights[fact]))
-    for row in walked.rows:
-        if (row["level"], row["head"]) == (2, 3):
-            seen = found[row["source"], row["step"]]
-            assert row["n"] == len(seen)
-            assert (row["pointed"], row["mass"]) == pytest.approx(tuple(np.mean(seen, axis=0)), abs=1e-6)
+    third = [row for row in walked.rows if (row["level"], row["head"]) == (2, 3)]
+    assert len(third) == len(found)
+    for row in third:
+        seen = found[row["source"], row["step"]]
+        assert row["n"] == len(seen)
+        assert (row["pointed"], row["mass"]) == pytest.approx(tuple(np.mean(seen, axis=0)), abs=1e-6)
     assert walked.example.path == rows[tuple(np.argwhere(examples.hop == 2)[49])][:2].tolist()
     assert (walked.example.facts == examples.facts[np.argwhere(examples.hop == 2)[49][0]]).all()
+
+
+def test_any_head_and_the_weakest_fact_agree_with_a_loop_over_examples(law: Generator) -> None:
+    examples = law.sample(41, stream("loop"))
+    model = made(law, attention="standard")
+    walked = walk(model, HeldOut(law, examples), law.schema, encoding="fact", hop=2, n_examples=50, example=0)
+    (only,) = record(model, to_batch(examples, law.schema, "fact", torch.device("cpu")))
+    rows = law.solve(examples.facts, examples.query).rows
+    chosen = np.argwhere(examples.hop == 2)[:50]
+    for hop in (1, 2):
+        points, avoids, walks = [], [], []
+        for graph, query in chosen:
+            first, second = rows[graph, query, :2]
+            heads = only.weights[graph].numpy()
+            points.append(any(head[7 + query].argmax() == (first, second)[hop - 1] for head in heads))
+            avoids.append([head[7 + query].argmin() == (first, second)[hop - 1] for head in heads])
+            walks.append(any(head[first].argmax() == second for head in heads))
+        by = {(row["source"], row["head"], row["step"]): row for row in walked.rows}
+        assert by["query", None, hop]["pointed"] == pytest.approx(np.mean(points))
+        assert by["query", None, hop]["avoided"] == pytest.approx(np.mean(np.any(avoids, axis=1)))
+        assert by["query", 3, hop]["avoided"] == pytest.approx(np.mean(avoids, axis=0)[2])
+        assert by["fact", None, 1]["pointed"] == pytest.approx(np.mean(walks))
+    assert all(row["mass"] is None for row in walked.rows if row["head"] is None)
+
+
+def test_an_example_whose_hop_has_no_fact_is_left_out() -> None:
+    task = make_task({"task": "k_hop_induction", "hops": [2]}, where="test")
+    law = task.generator()
+    examples = law.sample(31, stream("absent"))
+    n_rows = (law.solve(examples.facts, examples.query).rows >= 0).sum(axis=2)
+    assert (n_rows == 1).any(), "some hops look for what is absent"
+    model = made(law, attention="standard", d_model=24)
+    walked = walk(model, HeldOut(law, examples), law.schema, encoding="fact", hop=2, n_examples=999, example=0)
+    assert walked.n_examples == (n_rows == 2).sum()
 
 
 def test_tokens_of_a_fact_are_summed_and_its_last_one_looks(law: Generator) -> None:
@@ -248,17 +363,28 @@ def test_every_family_can_be_drawn(name: str) -> None:
     task = make_task({"task": name, "hops": [2]}, where="test")
     law = task.generator()
     held = HeldOut(law, law.sample(2, stream("drawn")))
-    model = made(law, attention="nexus", order=2, d_model=24, n_heads=2)
+    model = made(law, attention="standard", d_model=24, n_heads=1)
     walked = walk(model, held, law.schema, encoding="fact", hop=2, n_examples=5, example=1)
-    pictures = [
-        graph_picture(law, walked.example, title=name),
-        maps_picture(walked.example, title=name),
-        walk_picture(walked, title=name),
-    ]
-    assert [picture.name for picture in pictures] == ["inspect_graph", "inspect_maps", "inspect_walk"]
-    assert all("level 2, head 2" in picture.svg for picture in pictures)
-    again = graph_picture(law, walked.example, title=name)
-    assert (again.svg, again.png) == (pictures[0].svg, pictures[0].png)
+    drawn = graph_picture(law, walked.example, title=name)
+    assert drawn.name == "inspect_graph" and "level 1, head 1" in drawn.svg
+    places = list(_layout([fact_ends(law, fact) for fact in walked.example.facts])[0].values())
+    apart = [np.hypot(a[0] - b[0], a[1] - b[1]) for i, a in enumerate(places) for b in places[:i]]
+    assert min(apart) > 0.1, "no name stands on another"
+
+
+@pytest.mark.parametrize(
+    ("ends", "order"),
+    [
+        ([("c", "a"), ("b", "c"), ("a", "b")], "abc"),
+        ([("c", "b"), ("d", "b"), ("a", "c")], "acbd"),
+        ([("x", "y"), ("b", "a"), ("c", "b")], "cba xy"),
+    ],
+)
+def test_cycles_and_chains_stand_clockwise_on_one_circle(ends: list[tuple[str, str]], order: str) -> None:
+    at, _ = _layout(ends)
+    assert {round(np.hypot(*place), 9) for place in at.values()} == {1}
+    angle = {name: (np.pi / 2 - np.arctan2(y, x)) % (2 * np.pi) for name, (x, y) in at.items()}
+    assert "".join(sorted(at, key=lambda name: round(angle[name], 9))) == order.replace(" ", "")
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +399,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_inspect_writes_tables_and_pictures(run: Path, command: Command) -> None:
     first = command("inspect", str(run), "--cell", "seed 1", "--out", "a")
     assert first.returncode == 0, first.stderr
-    assert "level i points at hop i, from the query, by its best head: 0." in first.stdout
+    assert re.search(r"^from the query, some head of level i points at hop i: 0\.\d\d, 0\.\d\d$", first.stdout, re.M)
+    assert re.search(r"^or away from it, with .*: 0\.\d\d, 0\.\d\d$", first.stdout, re.M)
     assert command("inspect", str(run), "--cell", "seed 1", "--hops", "2", "--out", "b").returncode == 0
     names = {"walk.csv", "attention.csv"} | {
         f"inspect_{name}.{suffix}" for name in ("graph", "maps", "walk") for suffix in ("png", "svg")
@@ -281,7 +408,7 @@ def test_inspect_writes_tables_and_pictures(run: Path, command: Command) -> None
     assert {path.name for path in Path("a").iterdir()} == names
     assert all(Path("a", name).read_bytes() == Path("b", name).read_bytes() for name in names)
     walked, weights = read_csv(Path("a/walk.csv"), WALK_COLUMNS), read_csv(Path("a/attention.csv"), ATTENTION_COLUMNS)
-    assert len(walked) == 2 * 2 * (2 + 3)  # levels, heads, hops and steps
+    assert len(walked) == 2 * 3 * (2 + 3)  # levels, two heads and any of them, hops and steps
     assert len(weights) == 2 * 2 * (1 + 7) * 7  # levels, heads, what looks, facts
     sums = weights.groupby(["level", "head", "source"])["weight"].sum()
     assert sums.to_numpy() == pytest.approx(np.ones(len(sums)), abs=1e-5)

@@ -60,20 +60,29 @@ def inspect(
     paths = [target / name for name in files]
     if as_json:
         print_document(
-            "inspect", cell=chosen.run_id, hop=hop, n_examples=walked.n_examples, walk=walked.rows, files=paths
+            "inspect",
+            cell=chosen.run_id,
+            hop=hop,
+            n_examples=walked.n_examples,
+            accuracy=walked.accuracy,
+            walk=walked.rows,
+            files=paths,
         )
         return
     print_table(walk_table(f"{title}, {walked.n_examples:,} examples", walked.rows))
-    typer.echo(f"level i points at hop i, from the query, by its best head: {_diagonal(walked.rows)}")
+    for said, column in (
+        ("from the query, some head of level i points at hop i:", "pointed"),
+        ("or away from it, with the least of its attention there:", "avoided"),
+        (f"answered right: {walked.accuracy:.2f}; with level i's attention to the fact of hop i levelled:", "levelled"),
+    ):
+        typer.echo(f"{said} {_diagonal(walked.rows, column)}")
     for path in paths:
         typer.echo(path)
 
 
-def _diagonal(rows: "list[Row]") -> str:
-    """Level by level, the largest share of examples in which a head's strongest fact is that of the level's hop."""
+def _diagonal(rows: "list[Row]", column: str) -> str:
+    """Level by level, what is counted of any head of it and the fact of that hop; of several such passes, each."""
+    rows = [row for row in rows if row["source"] == "query" and row["head"] is None]
     levels = sorted({row["level"] for row in rows})
-    best = []
-    for level in levels:
-        shares = [row["pointed"] for row in rows if row["source"] == "query" and row["level"] == level == row["step"]]
-        best.append(f"{max(shares):.2f}" if shares else "-")
-    return ", ".join(best)
+    found = [[f"{row[column]:.2f}" for row in rows if row["level"] == level == row["step"]] for level in levels]
+    return ", ".join("/".join(shares) or "-" for shares in found)

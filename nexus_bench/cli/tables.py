@@ -134,24 +134,27 @@ def training_table(rates: "list[training.Rate]") -> Table:
 
 
 def walk_table(title: str, rows: "list[Row]") -> Table:
-    """A row a head: the hop that the query points at most often, and how far along the path its facts point."""
+    """A row a head: the hops that the query points at and avoids most often, and how far along its facts point."""
     heads: dict[tuple[object, ...], dict[str, Row]] = {}
     for row in rows:
         key = tuple(row[name] for name in ("layer", "loop", "level", "path", "head"))
         most = heads.setdefault(key, {})
-        if row["source"] not in most or row["pointed"] > most[row["source"]]["pointed"]:
-            most[row["source"]] = row
-    names = ("layer", "loop", "level", "of", "head", "query points at hop", "share", "path facts point on by", "share")
-    table = Table(*names, box=None, title=title, title_justify="left")
+        for source, share in ((row["source"], "pointed"), ("away", "avoided")):
+            if row[share] is not None and (source not in most or row[share] > most[source][share]):
+                most[source] = row
+    names = ["layer", "loop", "level", "of", "head", "query points at hop", "share", "away from hop", "share"]
+    table = Table(*names, "path facts point on by", "share", box=None, title=title, title_justify="left")
     for column in (*table.columns[:3], *table.columns[4:]):
         column.justify = "right"
     for key, most in heads.items():
-        query, fact = most["query"], most["fact"]
+        query, away, fact = most["query"], most["away"], most["fact"]
         told = [
             str(query["step"]),
             f"{query['pointed']:.2f}",
+            str(away["step"]),
+            f"{away['avoided']:.2f}",
             f"{fact['step']:+d}" if fact["step"] else "itself",
             f"{fact['pointed']:.2f}",
         ]
-        table.add_row(*(str(part) for part in key), *told)
+        table.add_row(*("any" if part is None else str(part) for part in key), *told, end_section=key[-1] is None)
     return table

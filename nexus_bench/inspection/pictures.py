@@ -1,5 +1,6 @@
 """Attention drawn: over the facts as a graph, as maps, and along the path."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
@@ -16,10 +18,13 @@ from nexus_bench.inspection.walk import FACT, QUERY, Example, Walk
 from nexus_bench.results import Row
 from nexus_bench.show import fact_ends
 
-_PATH, _STRONG = "#56B4E9", "#D55E00"
+_PATH = "#0072B2"
+_ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])
 _PANEL = 2.1  # inches
-_GAP = 1.3  # between parts of a graph that nothing joins
-_ASIDE = 0.32  # of an arrow's length: how far beside it its number stands
+_WIDE_PANEL = 3.4  # of graphs that branch
+_GAP = 0.6  # between parts of a graph that nothing joins
+_ASIDE = 0.14  # inches: how far beside an arrow its number stands
+_PREFIX = re.compile(r"[a-z_]{2,}(?=\d+$)")  # of a name, which all of a vocabulary have
 
 Point = tuple[float, float]
 
@@ -27,24 +32,26 @@ Point = tuple[float, float]
 def graph_picture(law: Generator[Any], example: Example, *, title: str) -> Picture:
     """The facts as arrows between names, a panel a level and head: what the query attends to, and the true path."""
     ends = [fact_ends(law, fact) for fact in example.facts]
-    at = _layout(ends)
+    at, panel = _layout(ends)
+    start = law.symbol(law.schema.query[0].vocabulary, int(example.query[0]))
     n_heads = max(len(weights) for weights in example.from_query)
     with style():
-        size = _PANEL * len(example.places)
-        figure = new_figure(width=max(_PANEL * n_heads, 4.2), height=size + 0.9)
+        figure = new_figure(width=max(panel * n_heads, 4.2), height=panel * len(example.places) + 1.1)
         grid = figure.subplots(len(example.places), n_heads, squeeze=False)
         for row, place, from_query in zip(grid, example.places, example.from_query, strict=True):
             for head, axes in enumerate(row):
                 axes.set_axis_off()
                 if head < len(from_query):
                     axes.set_title(f"{place.title}, head {head + 1}", fontsize=8)
-                    _draw_graph(axes, ends, at, from_query[head], example.path)
+                    _draw_graph(axes, ends, at, from_query[head], example.path, start=start, panel=panel)
+        key = "arrows: facts, redder and thicker with the query's attention; blue: the true path by its hops"
+        figure.supxlabel(_wrapped(figure, key + ("; ring: the start" if start in at else "")), fontsize=8)
         return _finish(
             figure,
             "inspect_graph",
             title,
-            "What the query attends to, drawn over the facts. Blue: the true path, its hops numbered. The redder and "
-            "thicker an arrow, the more attention its fact gets.",
+            "What the query attends to, drawn over the facts. Blue: the true path, its hops numbered; a ring is its "
+            "start. The redder and thicker an arrow, the more attention its fact gets.",
         )
 
 
@@ -87,101 +94,143 @@ def maps_picture(example: Example, *, title: str) -> Picture:
 
 
 def walk_picture(walk: Walk, *, title: str) -> Picture:
-    """How often each head of each level points at each hop, from the query, and along the path, from its facts."""
+    """How often heads point at each hop or away from it, from the query, and along the path, from its facts."""
     names = list(dict.fromkeys(_head_name(row) for row in walk.rows))
+    kinds = (
+        (QUERY, "pointed", "the query points at hop"),
+        (QUERY, "avoided", "the query points away from hop"),
+        (QUERY, "levelled", "right, if its attention to hop is levelled"),
+        (FACT, "pointed", "a path fact points so many facts on"),
+    )
+    widths = [len({row["step"] for row in walk.rows if row["source"] == source}) for source, _, _ in kinds]
     with style():
-        figure = new_figure(height=1.5 + 0.24 * len(names), width=6.4)
-        panels = figure.subplots(1, 2, sharey=True, width_ratios=_widths(walk.rows))
-        for axes, source, label in zip(
-            panels,
-            (QUERY, FACT),
-            ("the query points at the fact of hop", "a path fact points so many facts on"),
-            strict=True,
-        ):
+        figure = new_figure(height=1.6 + 0.24 * len(names), width=1.9 + 0.42 * sum(widths))
+        panels = figure.subplots(1, len(kinds), sharey=True, width_ratios=widths)
+        for axes, (source, column, label) in zip(panels, kinds, strict=True):
             rows = [row for row in walk.rows if row["source"] == source]
             steps = sorted({int(row["step"]) for row in rows})
-            values = np.zeros((len(names), len(steps)))
+            values = np.full((len(names), len(steps)), np.nan)
             for row in rows:
-                values[names.index(_head_name(row)), steps.index(row["step"])] = row["pointed"]
+                if row[column] is not None:
+                    values[names.index(_head_name(row)), steps.index(row["step"])] = row[column]
             axes.pcolormesh(values, cmap="cividis", vmin=0, vmax=1, edgecolors=PAPER, linewidth=1)
             for (y, x), value in np.ndenumerate(values):
+                if np.isnan(value):
+                    continue
                 ink = "#f8f9fa" if value < 0.5 else "#111111"
                 axes.text(x + 0.5, y + 0.5, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=7)
             signed = "+d" if source == FACT else "d"
             axes.set_xticks(np.arange(len(steps)) + 0.5, [f"{step:{signed}}" if step else "0" for step in steps])
             axes.set_yticks(np.arange(len(names)) + 0.5, names, fontsize=8)
-            axes.set_xlabel("\n".join(textwrap.wrap(label, 26)))
+            axes.set_xlabel("\n".join(textwrap.wrap(label, max(12, 5 * len(steps)))), fontsize=8)
             axes.tick_params(length=0)
         panels[0].invert_yaxis()
         return _finish(
             figure,
             "inspect_walk",
             title,
-            f"Share of {walk.n_examples:,} examples in which the strongest fact of a head is the one named: from the "
-            "query, by its hop; from facts on the path, by how many facts on (+) or back (-) along it.",
+            f"Of {walk.n_examples:,} examples, the share in which the strongest fact of a head is the one named: from "
+            "the query, by its hop; from facts on the path, by how many facts on (+) or back (-) along it. A head "
+            "points away where its weakest fact is. `any head` counts the examples in which one of them does. "
+            f"Levelled: all heads give that fact what they give others on average (untouched, {walk.accuracy:.2f} are "
+            "right).",
         )
 
 
 def _draw_graph(
-    axes: Axes, ends: Sequence[tuple[str, str]], at: dict[str, Point], weights: np.ndarray, path: list[int]
+    axes: Axes,
+    ends: Sequence[tuple[str, str]],
+    at: dict[str, Point],
+    weights: np.ndarray,
+    path: list[int],
+    *,
+    start: str,
+    panel: float,
 ) -> None:
-    parallel: dict[tuple[str, str], int] = {}
-    for fact, (start, end) in enumerate(ends):
-        beside = parallel[start, end] = parallel.get((start, end), -1) + 1
-        shape: dict[str, Any] = {"connectionstyle": f"arc3,rad={0.12 + 0.14 * beside}", "shrinkA": 7, "shrinkB": 7}
+    places = np.array(list(at.values()))
+    low, high = places.min(axis=0) - 0.3, places.max(axis=0) + 0.3
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+    n_beside: dict[tuple[str, str], int] = {}
+    for fact, (first, last) in enumerate(ends):
+        beside = n_beside[first, last] = n_beside.get((first, last), -1) + 1
+        shape: dict[str, Any] = {"connectionstyle": f"arc3,rad={0.08 + 0.14 * beside}", "shrinkA": 6, "shrinkB": 6}
         if fact in path:
-            under = FancyArrowPatch(at[start], at[end], arrowstyle="-", color=_PATH, linewidth=7, alpha=0.45, **shape)
+            under = FancyArrowPatch(at[first], at[last], arrowstyle="-", color=_PATH, linewidth=7, alpha=0.25, **shape)
             axes.add_patch(under)
         weight = float(weights[fact])
+        head = 5 + 6 * weight
         arrow = FancyArrowPatch(
-            at[start],
-            at[end],
+            at[first],
+            at[last],
             arrowstyle="-|>",
-            mutation_scale=7,
-            color=_STRONG if weight > 0.05 else SOFT,
-            alpha=0.25 + 0.75 * weight,
-            linewidth=0.6 + 3.2 * weight,
+            mutation_scale=head,
+            color=_ATTENTION(weight),
+            linewidth=0.5 + 1.8 * weight,
+            zorder=2 + weight,
             **shape,
         )
         axes.add_patch(arrow)
-    for name, place in at.items():
-        axes.text(place[0], place[1], name.removeprefix("node"), ha="center", va="center", fontsize=6, color=INK)
+    short = {name: _PREFIX.sub("", name) for name in at}
+    if len(set(short.values())) < len(short):
+        short = {name: name for name in at}
+    for name, (x, y) in at.items():
+        ring = {"boxstyle": "circle,pad=0.15", "facecolor": "none", "edgecolor": _PATH} if name == start else None
+        axes.text(x, y, short[name], ha="center", va="center", fontsize=6, color=INK, bbox=ring, zorder=4)
     for hop, fact in enumerate(path, start=1):
         (x0, y0), (x1, y1) = (at[name] for name in ends[fact])
-        x, y = (x0 + x1) / 2 + _ASIDE * (y1 - y0), (y0 + y1) / 2 - _ASIDE * (x1 - x0)
-        axes.text(x, y, str(hop), ha="center", va="center", fontsize=7, color=_PATH, weight="bold")
-    places = np.array(list(at.values()))
-    low, high = places.min(axis=0) - 0.25, places.max(axis=0) + 0.25
-    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+        aside = _ASIDE * float((high - low).max()) / panel / max(float(np.hypot(x1 - x0, y1 - y0)), 1e-9)
+        x, y = (x0 + x1) / 2 + aside * (y1 - y0), (y0 + y1) / 2 - aside * (x1 - x0)
+        axes.text(x, y, str(hop), ha="center", va="center", fontsize=7, color=_PATH, weight="bold", zorder=4)
 
 
-def _layout(ends: Sequence[tuple[str, str]]) -> dict[str, Point]:
-    """Where each name stands: cycles as circles, other connected parts by their distances, part beside part."""
+def _layout(ends: Sequence[tuple[str, str]]) -> tuple[dict[str, Point], float]:
+    """Where each name stands, and how large a panel has to be.
+
+    Cycles and chains stand on one circle, one after another; parts that branch by their distances, part beside part.
+    """
     graph = nx.DiGraph(ends)
-    placed: dict[str, Point] = {}
     parts = sorted(nx.weakly_connected_components(graph), key=lambda part: (-len(part), min(part)))
+    walks = [_walk_through(graph.subgraph(part)) for part in parts]
+    if all(walks):
+        is_cycle = len(walks) == 1 and graph.has_edge(walks[0][-1], walks[0][0])
+        ring = [name for walk in walks for name in (*walk, *([] if is_cycle else [None]))]
+        turns = -2 * np.pi * np.arange(len(ring)) / len(ring) + np.pi / 2
+        around = {name: (float(np.cos(t)), float(np.sin(t))) for name, t in zip(ring, turns, strict=True) if name}
+        return around, _PANEL
+    placed: dict[str, Point] = {}
     per_row = int(np.ceil(np.sqrt(len(parts))))
     for index, part in enumerate(parts):
-        inside = graph.subgraph(part)
-        if all(degree == 1 for _, degree in (*inside.in_degree(), *inside.out_degree())):
-            inside = nx.DiGraph(nx.find_cycle(inside, min(part)))
-            at = nx.circular_layout(inside)
-        else:
-            at = nx.kamada_kawai_layout(nx.Graph(sorted(inside.edges)))
+        at: dict[str, Any] = nx.kamada_kawai_layout(nx.Graph(sorted(graph.subgraph(part).edges)))
         right, down = (2 + _GAP) * (index % per_row), (2 + _GAP) * (index // per_row)
         placed |= {str(name): (float(x) + right, float(y) - down) for name, (x, y) in at.items()}
-    return placed
+    return placed, _WIDE_PANEL
 
 
-def _widths(rows: Sequence[Row]) -> list[int]:
-    return [len({row["step"] for row in rows if row["source"] == source}) for source in (QUERY, FACT)]
+def _walk_through(part: "nx.DiGraph[str]") -> list[str]:
+    """The names of a cycle or a chain in its order, whichever way its arrows go; none where it branches."""
+    joined = part.to_undirected()
+    if any(len(set(joined[name]) - {name}) > 2 for name in joined):
+        return []
+    tips = [name for name in sorted(joined) if len(set(joined[name]) - {name}) < 2]
+    sources = [name for name in tips if part.out_degree(name)]
+    at = (sources or tips or sorted(joined))[0]
+    walk = [at]
+    while beside := [*(n for n in part[at] if n not in walk), *sorted(n for n in joined[at] if n not in walk)]:
+        at = beside[0]
+        walk.append(at)
+    return walk
 
 
 def _head_name(row: Row) -> str:
     parts = [f"{name} {row[name]}" for name in ("layer", "loop") if row[name] > 1]
-    return ", ".join([*parts, f"level {row['level']}", *([row["path"]] if row["path"] else []), f"head {row['head']}"])
+    head = "any head" if row["head"] is None else f"head {row['head']}"
+    return ", ".join([*parts, f"level {row['level']}", *([row["path"]] if row["path"] else []), head])
+
+
+def _wrapped(figure: Figure, text: str) -> str:
+    return "\n".join(textwrap.wrap(text, int(figure.get_figwidth() * 15)))
 
 
 def _finish(figure: Figure, name: str, title: str, caption: str) -> Picture:
-    figure.suptitle("\n".join(textwrap.wrap(title, int(figure.get_figwidth() * 15))), x=0.01, ha="left", fontsize=8)
+    figure.suptitle(_wrapped(figure, title), x=0.01, ha="left", fontsize=8)
     return render(figure, name=name, caption=caption)

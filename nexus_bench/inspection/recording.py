@@ -1,4 +1,4 @@
-"""The attention maps of a model, seen from outside: no mechanism has to know of it.
+"""The attention maps of a model, seen and changed from outside: no mechanism has to know of it.
 
 Axis letters: b graphs, h heads, n positions, k positions that may be attended to.
 """
@@ -18,6 +18,7 @@ from nexus_bench.errors import UsageError
 from nexus_bench.evaluate import Batch
 from nexus_bench.model import Transformer
 
+Edit = Callable[[int, Tensor], Tensor]
 _SOFTMAX = (F.softmax, torch.softmax, Tensor.softmax)
 
 
@@ -60,7 +61,7 @@ class Pass(NamedTuple):
 def record(model: Transformer, batch: Batch) -> list[Pass]:
     """Run a model and keep every attention map in the order of the passes.
 
-    Consecutive passes of the same attention with equal maps count once: a mechanism may apply one map several times.
+    A mechanism that applies one map several times in a row, as diffusion does, has one pass.
 
     Args:
         model: In evaluation mode; it computes what it computes anyway.
@@ -70,13 +71,7 @@ def record(model: Transformer, batch: Batch) -> list[Pass]:
         UsageError: Its attention has no map: it calls neither fused attention nor a softmax over positions.
     """
     recorder = _Recorder(n_layers=len(model.attentions))
-    with ExitStack() as hooks:
-        for attention in model.attentions:
-            for name, module in attention.named_modules():
-                hooks.callback(module.register_forward_pre_hook(recorder.enter(name)).remove)
-                hooks.callback(module.register_forward_hook(recorder.leave).remove)
-        with torch.no_grad(), recorder:
-            model(batch.tokens, batch.read_at, batch.layout)
+    _run(model, batch, recorder)
     if not recorder.passes:
         raise UsageError(
             f"attention '{model.attentions[0].name}' has no map to look at: it calls neither "
@@ -85,22 +80,48 @@ def record(model: Transformer, batch: Batch) -> list[Pass]:
     return recorder.passes
 
 
+def answer_with(model: Transformer, batch: Batch, edit: Edit) -> Float[Tensor, "b q c"]:
+    """The class scores of a model whose attention maps are changed as it runs.
+
+    Args:
+        model: In evaluation mode.
+        batch: What it is given.
+        edit: From the number of a pass, as in `record`, and its weights to the weights that take their place. Those of
+            a mechanism that attends to pairs are (b, h, n, k^2), pair by pair.
+    """
+    return _run(model, batch, _Recorder(n_layers=len(model.attentions), edit=edit))
+
+
+def _run(model: Transformer, batch: Batch, recorder: "_Recorder") -> Float[Tensor, "b q c"]:
+    with ExitStack() as hooks:
+        for attention in model.attentions:
+            for name, module in attention.named_modules():
+                hooks.callback(module.register_forward_pre_hook(recorder.enter(name)).remove)
+                hooks.callback(module.register_forward_hook(recorder.leave).remove)
+        with torch.no_grad(), recorder:
+            scores: Tensor = model(batch.tokens, batch.read_at, batch.layout)
+    return scores
+
+
 class _Frame:
     """A module that is running."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.level = 0  # the highest that has ended in it
-        self.newest: Tensor | None = None
+        self.newest: tuple[Tensor, ...] = ()  # of the newest pass: its map, and what that was made from
+        self.number = 0  # of the newest pass
 
 
 class _Recorder(TorchFunctionMode):
-    def __init__(self, *, n_layers: int) -> None:
+    def __init__(self, *, n_layers: int, edit: Edit | None = None) -> None:
         super().__init__()
         self.passes: list[Pass] = []
+        self._edit = edit
         self._n_layers = n_layers
         self._n_begun = 0  # attentions of blocks
-        self._n_keys = 0
+        self._shape = (0, 0)  # of a map: positions, and those of them that may be attended to
+        self._has_rope = False
         self._stack: list[_Frame] = []
 
     def enter(self, name: str) -> Callable[[nn.Module, Any], None]:
@@ -109,7 +130,9 @@ class _Recorder(TorchFunctionMode):
         def hook(module: nn.Module, arguments: Any) -> None:
             if not name:
                 x, layout = arguments
-                self._n_keys = x.shape[1] if layout.n_keys is None else layout.n_keys
+                n = x.shape[1]
+                self._shape = (n, n if layout.n_keys is None else layout.n_keys)
+                self._has_rope = layout.rope
                 self._n_begun += 1
             self._stack.append(_Frame(name))
 
@@ -122,45 +145,71 @@ class _Recorder(TorchFunctionMode):
             self._stack[-1].level = max(self._stack[-1].level, ended.level)
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
         if not self._stack:
             return result
         if function is F.scaled_dot_product_attention:
-            self._take(_map_of(*args, **(kwargs or {})))
-        elif function in _SOFTMAX and result.dim() == 4:
-            self._take(result)
+            weights, query, key, value = _map_of(*args, **kwargs)
+            number = self._take(weights, query, key)
+            return result if self._edit is None or number is None else self._edit(number, weights) @ value
+        if function in _SOFTMAX and _axis(*args, **kwargs) in (-1, result.dim() - 1):
+            number = self._take(result)
+            return result if self._edit is None or number is None else self._edit(number, result)
         return result
 
-    def _take(self, weights: Tensor) -> None:
-        k = self._n_keys
+    def _take(self, weights: Tensor, *made_from: Tensor) -> int | None:
+        """Keep a map; the number of its pass, or None if it is no map of positions."""
+        n, k = self._shape
         if weights.shape[-1] == k * k and k > 1:  # pairs: what their first and their second members get
             pairs = weights.reshape(*weights.shape[:-1], k, k)
             weights = torch.cat([pairs.sum(dim=-1), pairs.sum(dim=-2)], dim=1)
         frame = self._stack[-1]
-        if weights.shape[-1] != k or (frame.newest is not None and torch.equal(frame.newest, weights)):
-            return
-        frame.level += 1
-        frame.newest = weights
-        loop, layer = divmod(self._n_begun - 1, self._n_layers)
-        self.passes.append(Pass(Place(layer + 1, loop + 1, frame.level, frame.path), weights))
+        if weights.dim() != 4 or weights.shape[-2:] != (n, k):
+            return None
+        if not self._is_again(frame, weights, made_from):
+            frame.level += 1
+            frame.newest = (weights, *made_from)
+            frame.number = len(self.passes)
+            loop, layer = divmod(self._n_begun - 1, self._n_layers)
+            self.passes.append(Pass(Place(layer + 1, loop + 1, frame.level, frame.path), weights))
+        return frame.number
+
+    def _is_again(self, frame: _Frame, weights: Tensor, made_from: tuple[Tensor, ...]) -> bool:
+        """Whether a map is the newest one, applied again.
+
+        Equal maps do not tell: a level of a nest can find what the level before it found. The same queries and keys in
+        memory do; rotary ones are turned anew for each pass.
+        """
+        if len(frame.newest) != 1 + len(made_from) or not torch.equal(frame.newest[0], weights):
+            return False
+        pairs = zip(frame.newest[1:], made_from, strict=True)
+        return self._has_rope or all(a.data_ptr() == b.data_ptr() and a.stride() == b.stride() for a, b in pairs)
+
+
+def _axis(x: Tensor, dim: int | None = None, *others: Any, **more: Any) -> int | None:
+    """The axis of a softmax; the arguments are those of that function."""
+    return dim
 
 
 def _map_of(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
-    **others: Any,
-) -> Float[Tensor, "b h n k"]:
-    """What `scaled_dot_product_attention` multiplies the values with; the arguments are those of that function."""
-    scores = q @ k.transpose(-2, -1) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    enable_gqa: bool = False,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What `scaled_dot_product_attention` multiplies values with, its queries, keys and values; same arguments."""
+    n_each = query.shape[-3] // key.shape[-3] if enable_gqa else 1
+    k, v = (part.repeat_interleave(n_each, dim=-3) for part in (key, value))
+    scores = query @ k.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         scores = scores.masked_fill(~attn_mask, -math.inf)
     elif attn_mask is not None:
         scores = scores + attn_mask
-    return scores.softmax(dim=-1)
+    return scores.softmax(dim=-1), query, key, v

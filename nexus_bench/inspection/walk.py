@@ -13,10 +13,12 @@ from nexus_bench.config import format_hops
 from nexus_bench.data.splits import TEST, HeldOut
 from nexus_bench.errors import ConfigError
 from nexus_bench.evaluate import to_batch
-from nexus_bench.generators.base import Examples, Generator, Schema
+from nexus_bench.generators.base import Generator, Schema
+from nexus_bench.inspection.levelling import answers_without
 from nexus_bench.inspection.recording import Place, record
 from nexus_bench.model import Transformer
 from nexus_bench.results import Row
+from nexus_bench.streams import Mask
 from nexus_bench.task import HOP_OOD
 
 _GRAPHS = 32  # at a time: every map is kept
@@ -49,24 +51,31 @@ class Walk(NamedTuple):
     Attributes:
         law: What the examples were drawn by.
         n_examples: How many there were.
+        accuracy: Share of them answered right.
         rows: Of WALK_COLUMNS.
         example: One of them.
     """
 
     law: Generator[Any]
     n_examples: int
+    accuracy: float
     rows: list[Row]
     example: Example
 
 
 class _Tally:
-    """Of one pass: how often, and with how much weight, heads point at hops, and path facts at other path facts."""
+    """Of one pass: how often, and with how much weight, heads point at hops, and path facts at other path facts.
+
+    Arrays are (heads + 1, steps): what is last is in how many examples any of the heads did.
+    """
 
     def __init__(self, n_heads: int, hop: int) -> None:
-        self.n_query = 0
-        self.query = np.zeros((2, n_heads, hop))  # share and mass, by hop
-        self.n_fact = np.zeros(2 * hop - 1, dtype=int)
-        self.fact = np.zeros((2, n_heads, 2 * hop - 1))  # by step, from hop - 1 backwards to hop - 1 forwards
+        self.n_heads = n_heads
+        self.n = {QUERY: np.zeros(hop, dtype=int), FACT: np.zeros(2 * hop - 1, dtype=int)}
+        self.pointed = {source: np.zeros((n_heads + 1, len(n))) for source, n in self.n.items()}
+        self.avoided = np.zeros((n_heads + 1, hop))
+        self.mass = {source: np.zeros((n_heads, len(n))) for source, n in self.n.items()}
+        self.n_levelled = np.zeros(hop)  # right although attention to the fact of this hop was levelled
 
     def add(self, from_query: Float[np.ndarray, "s h f"], from_facts: Float[np.ndarray, "s h f f"], path: Any) -> None:
         """Count some examples.
@@ -77,38 +86,42 @@ class _Tally:
             path: Array (s, p) of the facts of each path.
         """
         hop = path.shape[1]
-        self.n_query += len(path)
-        strongest = from_query.argmax(axis=2)  # s h
-        self.query[0] += (strongest[:, :, None] == path[:, None]).sum(axis=0)
-        self.query[1] += np.take_along_axis(from_query, path[:, None], axis=2).sum(axis=0)
+        self.n[QUERY] += len(path)
+        self.pointed[QUERY] += _and_any(from_query.argmax(axis=2)[:, :, None] == path[:, None]).sum(axis=0)
+        self.avoided += _and_any(from_query.argmin(axis=2)[:, :, None] == path[:, None]).sum(axis=0)
+        self.mass[QUERY] += np.take_along_axis(from_query, path[:, None], axis=2).sum(axis=0)
         looking = np.take_along_axis(from_facts, path[:, None, :, None], axis=2)  # s h p f
-        strongest = looking.argmax(axis=3)  # s h p
+        is_strongest = _and_any(looking.argmax(axis=3)[..., None] == path[:, None, None])  # s h+1 p p
         mass = np.take_along_axis(looking, path[:, None, None], axis=3)  # s h p p
-        for step in range(1 - hop, hop):
-            at = slice(max(-step, 0), hop - max(step, 0))  # path facts that have one so far along
-            there = slice(at.start + step, at.stop + step)
-            self.n_fact[step + hop - 1] += len(path) * (hop - abs(step))
-            self.fact[0, :, step + hop - 1] += (strongest[:, :, at] == path[:, None, there]).sum(axis=(0, 2))
-            self.fact[1, :, step + hop - 1] += mass.diagonal(step, 2, 3).sum(axis=(0, 2))
+        for at, step in enumerate(range(1 - hop, hop)):
+            self.n[FACT][at] += len(path) * (hop - abs(step))
+            self.pointed[FACT][:, at] += is_strongest.diagonal(step, 2, 3).sum(axis=(0, 2))
+            self.mass[FACT][:, at] += mass.diagonal(step, 2, 3).sum(axis=(0, 2))
 
     def rows(self, place: Place, n_facts: int) -> list[Row]:
         """As rows of WALK_COLUMNS."""
-        n_heads, hop = self.query.shape[1:]
-        steps = np.arange(1 - hop, hop)
         found = []
-        for head in range(n_heads):
-            common = {**place._asdict(), "head": head + 1, "chance": 1 / n_facts}
-            for source, names, counts, n in (
-                (QUERY, np.arange(1, hop + 1), self.query, np.full(hop, self.n_query)),
-                (FACT, steps, self.fact, self.n_fact),
-            ):
+        for head in range(self.n_heads + 1):
+            is_any = head == self.n_heads
+            chance = 1 - (1 - 1 / n_facts) ** self.n_heads if is_any else 1 / n_facts
+            for source, n in self.n.items():
+                first = 1 if source == QUERY else (1 - len(n)) // 2
                 found += [
-                    common
-                    | {"source": source, "step": int(step), "n": int(n[i])}
-                    | {"pointed": float(counts[0, head, i] / n[i]), "mass": float(counts[1, head, i] / n[i])}
-                    for i, step in enumerate(names)
+                    place._asdict()
+                    | {"head": None if is_any else head + 1, "source": source, "step": first + at, "n": int(n[at])}
+                    | {"pointed": float(self.pointed[source][head, at] / n[at])}
+                    | {"mass": None if is_any else float(self.mass[source][head, at] / n[at]), "chance": chance}
+                    | {"avoided": float(self.avoided[head, at] / n[at]) if source == QUERY else None}
+                    | {"levelled": float(self.n_levelled[at] / n[at]) if is_any and source == QUERY else None}
+                    for at in range(len(n))
                 ]
         return found
+
+
+def _and_any(hits: Mask) -> Mask:
+    """Hits of heads, and after them those of any head: (s, h, ...) to (s, h + 1, ...)."""
+    both: Mask = np.concatenate([hits, hits.any(axis=1, keepdims=True)], axis=1)
+    return both
 
 
 def split_with(held_out: dict[str, HeldOut], hop: int) -> HeldOut:
@@ -128,7 +141,7 @@ def split_with(held_out: dict[str, HeldOut], hop: int) -> HeldOut:
 def walk(
     model: Transformer, held: HeldOut, schema: Schema, *, encoding: str, hop: int, n_examples: int, example: int
 ) -> Walk:
-    """Watch a model on examples of one hop count.
+    """Watch a model on examples of one hop count, of which every hop has a fact.
 
     Args:
         model: In evaluation mode, on the CPU.
@@ -143,42 +156,51 @@ def walk(
         ConfigError: There are fewer examples than `example`.
         UsageError: The attention has no maps.
     """
-    chosen = np.argwhere(held.examples.hop == hop)[:n_examples]  # s (graph, query)
-    if example >= len(chosen):
-        raise ConfigError(f"there are {len(chosen)} examples of {hop} hops, numbered from 0; got {example}")
     tallies: list[_Tally] = []
     places: list[Place] = []
     kept: Example | None = None
-    seen = 0
+    seen = n_right = 0
+    width = len(schema.fact) if encoding == "flat" else 1  # positions a fact
     for start in range(0, held.examples.n_graphs, _GRAPHS):
-        here = chosen[(chosen[:, 0] >= start) & (chosen[:, 0] < start + _GRAPHS)] - [start, 0]
-        if not len(here):
-            continue
         part = held.examples.take(slice(start, start + _GRAPHS))
-        path = held.generator.solve(part.facts, part.query).rows[here[:, 0], here[:, 1], :hop]
+        rows = held.generator.solve(part.facts, part.query).rows[..., :hop]
+        asked = np.argwhere((part.hop == hop) & ((rows >= 0).sum(axis=2) == hop))[: n_examples - seen]
+        if not len(asked):
+            continue
+        graph, query = asked.T  # s
+        path = rows[graph, query]
         batch = to_batch(part, schema, encoding, torch.device("cpu"))
         passes = record(model, batch)
+        with torch.no_grad():
+            answer = model(batch.tokens, batch.read_at, batch.layout).argmax(dim=-1)
+        n_right += int((answer == batch.answer)[graph, query].sum())
         if not tallies:
             places = [one.place for one in passes]
             tallies = [_Tally(one.weights.shape[1], hop) for one in passes]
-        maps = [_by_fact(one.weights.numpy(), part, encoding, batch.read_at.numpy()) for one in passes]
-        for tally, (from_query, from_facts) in zip(tallies, maps, strict=True):
-            tally.add(from_query[here[:, 0], :, here[:, 1]], from_facts[here[:, 0]], path)
-        if seen <= example < seen + len(here):
-            graph, query = here[example - seen]
+        maps = [_by_fact(one.weights.numpy(), part.facts.shape[1], width, batch.read_at.numpy()) for one in passes]
+        for number, (tally, (from_query, from_facts)) in enumerate(zip(tallies, maps, strict=True)):
+            tally.add(from_query[graph, :, query], from_facts[graph], path)
+            for at in range(hop):
+                fact = torch.full_like(batch.answer, -1)
+                fact[graph, query] = torch.from_numpy(path[:, at]).to(fact.dtype)
+                answer = answers_without(model, batch, number=number, fact=fact, width=width)
+                tally.n_levelled[at] += int((answer == batch.answer)[graph, query].sum())
+        if seen <= example < seen + len(asked):
+            g, q = asked[example - seen]
             kept = Example(
-                facts=part.facts[graph],
-                query=part.query[graph, query],
+                facts=part.facts[g],
+                query=part.query[g, q],
                 path=path[example - seen].tolist(),
                 places=places,
-                from_query=[from_query[graph, :, query] for from_query, _ in maps],
-                from_facts=[from_facts[graph] for _, from_facts in maps],
+                from_query=[from_query[g, :, q] for from_query, _ in maps],
+                from_facts=[from_facts[g] for _, from_facts in maps],
             )
-        seen += len(here)
-    assert kept is not None
+        seen += len(asked)
+    if kept is None:
+        raise ConfigError(f"there are {seen} examples of {hop} hops, numbered from 0; got {example}")
     n_facts = held.generator.n_facts
-    rows = [row for tally, place in zip(tallies, places, strict=True) for row in tally.rows(place, n_facts)]
-    return Walk(held.generator, seen, rows, kept)
+    told = [row for tally, place in zip(tallies, places, strict=True) for row in tally.rows(place, n_facts)]
+    return Walk(held.generator, seen, n_right / seen, told, kept)
 
 
 def attention_rows(law: Generator[Any], example: Example) -> list[Row]:
@@ -202,15 +224,13 @@ def attention_rows(law: Generator[Any], example: Example) -> list[Row]:
 
 
 def _by_fact(
-    weights: Float[np.ndarray, "b h n k"], examples: Examples, encoding: str, read_at: Int[np.ndarray, " q"]
+    weights: Float[np.ndarray, "b h n k"], n_facts: int, width: int, read_at: Int[np.ndarray, " q"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What queries and facts give to facts: (b, h, q, f) and (b, h, f, f).
 
-    Where a fact is several tokens, what they get is summed, and its last token, which has seen the others, is the one
+    Where a fact is several positions, what they get is summed, and its last one, which has seen the others, is the one
     that looks.
     """
-    n_facts, arity = examples.facts.shape[1:]
-    width = arity if encoding == "flat" else 1
     to_facts = weights[..., : n_facts * width].reshape(*weights.shape[:3], n_facts, width).sum(axis=-1)
     last = width * np.arange(1, n_facts + 1) - 1
     return to_facts[:, :, read_at], to_facts[:, :, last]

@@ -84,6 +84,7 @@ def documents() -> dict[str, Fields]:
             "cell": str,
             "hop": int,
             "n_examples": int,
+            "accuracy": float,
             "walk": _rows("Pointed", columns.WALK_COLUMNS),
             "files": list[str],
         },

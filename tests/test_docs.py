@@ -99,7 +99,8 @@ def test_an_installed_copy_knows_its_suites_from_any_folder(tmp_path: Path) -> N
     names = zipfile.ZipFile(wheel).namelist()
     assert {"nexus_bench/tasks/suites/quick.yaml", "nexus_bench/tasks/pointer_chase.yaml"} <= set(names)
     assert "nexus_bench/text/lists/people.txt" in names
-    assert "nexus_bench/templates/report.html" in names and "nexus_bench/py.typed" in names
+    assert {f"nexus_bench/report/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
+    assert {"nexus_bench/schemas/results.csv.json", "nexus_bench/py.typed"} <= set(names)
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     line = [sys.executable, "-m", "nexus_bench", "list", "suites"]
     done = subprocess.run(

@@ -32,9 +32,9 @@ def test_quick_is_three_models_of_three_seeds() -> None:
     assert {cell.task.hops for cell in cells} == {(1, 2, 3)}
 
 
-def test_staircase_is_orders_1_to_4_refined_both_ways_over_6_seeds() -> None:
+def test_staircase_is_orders_1_to_4_refined_both_ways_over_10_seeds() -> None:
     cells = select("staircase").cells
-    assert len(cells) == 7 * 6
+    assert len(cells) == 7 * 10
     assert {cell.model.options.get("order", 1) for cell in cells} == {1, 2, 3, 4}
     assert {cell.model.options.get("refine") for cell in cells} == {None, "q", "qk"}
     assert {cell.task.hops for cell in cells} == {(1, 2, 3, 4, 5)}

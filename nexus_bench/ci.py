@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nexus_bench.errors import StorageError
 
 SUMMARY_LIMIT = 1_024_000  # bytes; GitHub says 1 MiB and drops whole summaries that come near it
-MOST_ERRORS = 10  # error lines of a step that GitHub shows
+MOST_LINES = 10  # error lines of a step that GitHub shows, and warnings
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -61,26 +61,27 @@ def github_summary(markdown: str) -> None:
         raise StorageError(f"{name}: cannot be written: {error.strerror}; unset GITHUB_STEP_SUMMARY") from error
 
 
-def github_errors(errors: Sequence[tuple[str, str]]) -> None:
-    """Print error lines to stderr, which GitHub shows beside a run; nothing where GitHub is not watching.
+def github_lines(kind: str, lines: Sequence[tuple[str, str]]) -> None:
+    """Print error or warning lines to stderr, which GitHub shows beside a run; nothing where GitHub is not watching.
 
-    GitHub shows ten a step: of more, the tenth says how many there are.
+    GitHub shows ten of a kind a step: of more, the tenth says how many there are.
 
     Args:
-        errors: Title and message, the most important first.
+        kind: `error` or `warning`.
+        lines: Title and message, the most important first.
 
     Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message;
     the limit: https://github.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations.
     """
     if not (os.environ.get("GITHUB_STEP_SUMMARY") or os.environ.get("GITHUB_ACTIONS")):
         return
-    shown = list(errors)
-    if len(shown) > MOST_ERRORS:
-        n_more = len(shown) - MOST_ERRORS + 1
-        shown[MOST_ERRORS - 1 :] = [(f"{n_more} more", f"{n_more} more errors are in the files of this step")]
+    shown = list(lines)
+    if len(shown) > MOST_LINES:
+        n_more = len(shown) - MOST_LINES + 1
+        shown[MOST_LINES - 1 :] = [(f"{n_more} more", f"{n_more} more {kind}s are in the files of this step")]
     for title, message in shown:
         title = _escaped(title).replace(":", "%3A").replace(",", "%2C")
-        print(f"::error title={title}::{_escaped(message)}", file=sys.stderr)
+        print(f"::{kind} title={title}::{_escaped(message)}", file=sys.stderr)
 
 
 def junit_xml(suite: str, cases: Sequence[Case]) -> str:

@@ -82,7 +82,16 @@ def _known(*names: str) -> tuple[Column, ...]:
 
 
 SETTING_COLUMNS = _known(
-    "task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries"
+    "task",
+    "task_version",
+    "encoding",
+    "train_hops",
+    "n_facts",
+    "n_symbols",
+    "distractors",
+    "n_queries",
+    "batch_size",
+    "steps",
 )
 _INTERVAL = (Column("low", "Float64", "lower end of the 95% interval"), Column("high", "Float64", "its upper end"))
 _P = (
@@ -143,7 +152,7 @@ COMPARISON_COLUMNS = (
 
 COMPARE_COLUMNS = (
     *SETTING_COLUMNS,
-    *_known("model", "lr", "batch_size", "steps", "curriculum", "split", "hop"),
+    *_known("model", "lr", "curriculum", "split", "hop"),
     Column("metric", "string", "`accuracy` at this hop, or hop `reach` over all hops, where `hop` is empty"),
     Column("n_seeds", "Int64", "seeds that both runs measured"),
     Column("base", "Float64", "mean of the base over these seeds; over all of its own where the new run has none"),

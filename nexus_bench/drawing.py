@@ -13,12 +13,15 @@ INK = "#1b1f24"  # text and axes; a page may put its own colour in its place
 FAINT = "#d0d7de"  # grids and shades, likewise
 PAPER = "#ffffff"  # what is behind, likewise
 SOFT = "#6b7280"  # references; readable on light and on dark
+TITLE = "title"  # of a figure, in its SVG: a page that has it already leaves it out
 WIDTH = 5.2  # inches: text of 9 points can still be read on a phone
 
 # Told apart by colour-blind readers: Okabe and Ito 2008, "Color universal design", without black and yellow, which are
-# lost on dark and on light pages. Beyond these the lines are dashed.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+# lost on dark and on light pages; then two of Tol 2021, "Colour schemes". Beyond these the lines are dashed.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#AA4499", "#999933")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
+
+_LINE = 0.16  # inches of a legend line
 
 _STYLE: Any = {
     "svg.hashsalt": "nexus-bench",
@@ -75,9 +78,20 @@ def line_style(index: int) -> dict[str, Any]:
     }
 
 
-def legend_below(axes: Axes, *, n_columns: int = 2) -> None:
-    """A legend under the axes, where it takes no width."""
-    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=n_columns, frameon=False)
+def legend_below(axes: Axes, *, most_columns: int = 2) -> None:
+    """A legend under the axes: it takes no width, and the figure grows by its height.
+
+    Args:
+        axes: Whose lines it names.
+        most_columns: Fewer where the names are long.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    longest = max(len(label) for label in labels)
+    n_columns = max(1, min(most_columns, int(figure.get_figwidth() / (0.45 + 0.065 * longest))))
+    figure.set_figheight(figure.get_figheight() + _LINE * -(-len(labels) // n_columns))
+    figure.legend(handles, labels, loc="outside lower left", ncols=n_columns, frameon=False, fontsize=8)
 
 
 def render(figure: Figure, *, name: str, caption: str) -> Picture:

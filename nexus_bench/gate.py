@@ -32,7 +32,7 @@ class Compared(NamedTuple):
         base_seeds: The base at each seed that both measured; where the new run measured none, at each of its own.
         new_seeds: The new run, likewise.
         difference: Mean over the paired seeds of new less base, and its interval, NaN where nothing supports one.
-        level: Confidence of this interval alone, such that all of the table hold together at 0.95.
+        level: Confidence of this interval; NaN where there is none.
         verdict: `regression`: the mean fell by more than is allowed, and the interval is below 0. `within noise`: it
             fell as far, but the interval reaches 0. `improvement`: it rose as far, and the interval is above 0. `ok`:
             none of these. `failed`: a cell that the base measured failed in the new run. `missing`: the new run has
@@ -91,14 +91,22 @@ class _Pair(NamedTuple):
 
 
 def compare(
-    base: pd.DataFrame, new: pd.DataFrame, *, metric: str, max_drop: float, split: str = "test"
+    base: pd.DataFrame,
+    new: pd.DataFrame,
+    *,
+    metric: str,
+    max_drop: float,
+    split: str = "test",
+    confidence: float = LEVEL,
+    strict: bool = False,
 ) -> list[Compared]:
     """Set a run beside the one before it.
 
     Of two paired seeds or more the interval is Student's, of the differences; of one seed's accuracy it is Newcombe's,
     of two shares of examples, which knows nothing of how training varies; one seed's reach has none, and any drop
-    beyond `max_drop` counts. All intervals of a table hold together at 0.95 (Bonferroni), so that a larger grid does
-    not fail more often by chance.
+    beyond `max_drop` counts. Each interval holds by itself: corrected for the size of the table, three seeds would show
+    next to nothing. So at a confidence of 0.95 noise alone puts one in forty below zero, which counts if the mean fell
+    beyond `max_drop` as well.
 
     Args:
         base: Rows of results.csv of the run that was accepted.
@@ -106,14 +114,14 @@ def compare(
         metric: `accuracy`, hop by hop, or `reach`, over the hops that both have.
         max_drop: How far a mean may fall, in accuracy or in hops; 0 or more.
         split: Which rows.
+        confidence: Of each interval; a large grid may ask for more.
+        strict: A comparison that lacks a seed in the new run is `missing`, whatever the others scored.
 
     Returns:
         One entry a cell and hop, seeds together, in the order of the base; then what only the new run has.
 
     Raises:
         ConfigError: The runs share no cells, or one of them holds several that its columns do not tell apart.
-
-    Source: Dunn 1961, "Multiple comparisons among means", JASA 56, of simultaneous intervals.
     """
     old = _cells(base, split, run="base")
     young = _cells(new, split, run="new run")
@@ -122,19 +130,17 @@ def compare(
         for cell in dict.fromkeys([*old, *young])
         for hop, before, after in _by_hop(old.get(cell, {}), young.get(cell, {}), metric=metric)
     ]
-    n_tests = sum(bool(pair.paired) for pair in pairs)
-    if n_tests == 0 and not any(_failed(pair) for pair in pairs):
+    if not any(pair.paired or _failed(pair) for pair in pairs):
         raise ConfigError(_nothing_shared(old, young, split))
     largest = max((hop for cells in (old, young) for hops in cells.values() for hop in hops), default=1)
     bounds = (-1.0, 1.0) if metric == "accuracy" else (-float(largest), float(largest))
-    level = 1 - (1 - LEVEL) / max(n_tests, 1)
     compared = []
     for pair in pairs:
-        difference, note = _difference(pair, level=level, bounds=bounds)
-        verdict, reason = _verdict(pair, difference, max_drop)
+        difference, note = _difference(pair, level=confidence, bounds=bounds)
+        verdict, reason = _verdict(pair, difference, max_drop, strict=strict)
         cell = dict(zip(IDENTITY, pair.cell, strict=True))
         ours, theirs = ([s[seed].value for seed in (pair.paired or _measured(s))] for s in (pair.base, pair.new))
-        own_level = math.nan if math.isnan(difference.low) else level
+        own_level = math.nan if math.isnan(difference.low) else confidence
         note = "; ".join(part for part in (reason, note) if part)
         compared.append(Compared(cell, split, pair.hop, metric, ours, theirs, difference, own_level, verdict, note))
     return compared
@@ -202,7 +208,7 @@ def _difference(pair: _Pair, *, level: float, bounds: tuple[float, float]) -> tu
     return share_difference(new.counts, base.counts, level=level), EXAMPLES_ONLY
 
 
-def _verdict(pair: _Pair, difference: Interval, max_drop: float) -> tuple[str, str]:
+def _verdict(pair: _Pair, difference: Interval, max_drop: float, *, strict: bool) -> tuple[str, str]:
     """What came out, and why, where the numbers do not say it."""
     if failed := _failed(pair):
         return FAILED, f"failed at {_listed('seed', failed)}"
@@ -210,6 +216,8 @@ def _verdict(pair: _Pair, difference: Interval, max_drop: float) -> tuple[str, s
         return _unpaired(pair)
     absent = [seed for seed in _measured(pair.base) if seed not in pair.new]
     note = f"the new run has no {_listed('seed', absent)}" if absent else ""
+    if absent and strict:
+        return MISSING, note
     mean, low, high = difference
     if abs(mean) <= max_drop + _ROUNDING:
         return OK, note

@@ -7,8 +7,10 @@ import pandas as pd
 from nexus_bench.data.splits import VAL
 from nexus_bench.stats import Interval, t_interval, wilson_interval
 
-SETTING = ("task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries")
-RECIPE = ("lr", "batch_size", "steps")
+TASK = ("task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries")
+LENGTH = ("batch_size", "steps")  # of training: models are only compared at the same
+SETTING = (*TASK, *LENGTH)
+RECIPE = ("lr",)  # chosen on validation
 REACHED = 0.95  # accuracy at which a hop counts as made
 _RISE = 0.02  # of mean accuracy: more than noise of a validation split
 
@@ -121,7 +123,8 @@ def steps_to_reach(rows: pd.DataFrame) -> pd.DataFrame:
 def still_rising(curves: pd.DataFrame) -> dict[str, tuple[int, int]]:
     """Of how many cells validation was still rising when their training ended.
 
-    Rising is to have gained more than 0.02 of mean accuracy over the hops in the last fifth of the steps.
+    Rising is to have gained more than 0.02 of mean accuracy over the hops between the first and the last evaluation of
+    the last fifth of the steps.
 
     Args:
         curves: Rows of curve.csv.
@@ -132,8 +135,8 @@ def still_rising(curves: pd.DataFrame) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for (model, _), cell in curves.groupby(["model", "run_id"], sort=False):
         mean = cell.groupby("step")["accuracy"].mean()
-        before = mean[mean.index <= 0.8 * mean.index.max()]
-        is_rising = len(before) > 0 and mean.iloc[-1] - before.iloc[-1] > _RISE
+        last = mean[mean.index >= 0.8 * mean.index.max()]
+        is_rising = last.iloc[-1] - last.iloc[0] > _RISE
         n_rising, n_cells = found.get(str(model), (0, 0))
         found[str(model)] = (n_rising + int(is_rising), n_cells + 1)
     return found

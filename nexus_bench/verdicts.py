@@ -20,9 +20,8 @@ from nexus_bench.gate import (
     WITHIN_NOISE,
     Compared,
 )
-from nexus_bench.stats import LEVEL
 
-_VERDICTS = (REGRESSION, FAILED, WITHIN_NOISE, OK, IMPROVEMENT, MISSING, NEW_ONLY)
+_TESTED = (REGRESSION, FAILED, WITHIN_NOISE, OK, IMPROVEMENT)
 _DECIMALS = {"accuracy": 3, "reach": 2}
 
 
@@ -43,10 +42,16 @@ def names(compared: Sequence[Compared], *, with_task: bool = True) -> list[str]:
     return named
 
 
-def failures(compared: Sequence[Compared]) -> list[tuple[str, Compared]]:
-    """What fails the gate, by name: the largest drops first, then what failed to train."""
-    failing = [pair for pair in zip(names(compared), compared, strict=True) if pair[1].verdict in FAILING]
-    return sorted(failing, key=lambda pair: 0.0 if pair[1].verdict == FAILED else pair[1].difference.mean)
+def failures(compared: Sequence[Compared], *, strict: bool = False) -> list[tuple[str, Compared]]:
+    """What fails the gate, by name: the largest drops first, then what failed to train or, if `strict`, is missing."""
+    verdicts = (*FAILING, MISSING) if strict else FAILING
+    failing = [pair for pair in zip(names(compared), compared, strict=True) if pair[1].verdict in verdicts]
+    return sorted(failing, key=lambda pair: pair[1].difference.mean if pair[1].verdict == REGRESSION else 0.0)
+
+
+def noisy(compared: Sequence[Compared]) -> list[tuple[str, Compared]]:
+    """What fell by more than is allowed, but not by more than noise, by name."""
+    return [pair for pair in zip(names(compared), compared, strict=True) if pair[1].verdict == WITHIN_NOISE]
 
 
 def sentence(one: Compared) -> str:
@@ -92,39 +97,58 @@ def row(one: Compared) -> dict[str, Any]:
     }
 
 
-def conclusion(compared: Sequence[Compared], *, max_drop: float) -> list[str]:
-    """What it comes to, in a few lines: how many of each verdict, and what is noise."""
+def conclusion(compared: Sequence[Compared], *, max_drop: float, confidence: float) -> list[str]:
+    """What it comes to, in a few lines: how many of each verdict, what is noise, what is missing."""
     counts = Counter(one.verdict for one in compared)
-    n_tested = sum(one.n_seeds > 0 for one in compared)
+    tested = _tested(compared)
     n_noise = counts[WITHIN_NOISE]
-    each = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict])
-    lines = [f"{len(compared)} {_plural('comparison', len(compared))}: {each}"]
-    jointly = f"at {LEVEL:.0%} over all {n_tested} {_plural('comparison', n_tested)} together"
+    said = [", ".join(f"{counts[v]} {v}" for v in kinds if counts[v]) for kinds in (_TESTED, (MISSING, NEW_ONLY))]
+    lines = [f"{len(tested)} {_plural('comparison', len(tested))}: {said[0] or 'none'}"]
+    if said[1]:
+        lines[0] += f"; not compared: {said[1]}"
     if n_noise == 1:
-        lines.append(f"1 drop beyond {max_drop:g} is within noise: its interval reaches 0, {jointly}")
+        lines.append(f"1 drop beyond {max_drop:g} is within noise: its interval reaches 0 at {confidence:.3g}")
     elif n_noise:
-        lines.append(f"{n_noise} drops beyond {max_drop:g} are within noise: their intervals reach 0, {jointly}")
+        lines.append(
+            f"{n_noise} drops beyond {max_drop:g} are within noise: their intervals reach 0 at {confidence:.3g}"
+        )
     elif not counts[REGRESSION]:
         lines.append(f"no mean fell by more than {max_drop:g}")
-    elif not all(math.isnan(one.level) for one in compared):
-        lines.append(f"no drop beyond {max_drop:g} is within noise, {jointly}")
+    if n_noise:
+        lines[-1] += "; more seeds would tell"
+    if counts[REGRESSION] and any(one.n_seeds > 1 for one in tested):
+        expected = len(tested) * (1 - confidence) / 2
+        lines.append(f"of {len(tested)} intervals, noise alone would put about {expected:.2g} below 0")
+    if counts[MISSING]:
+        lines.append(
+            f"{counts[MISSING]} that the base has {_lacks(counts[MISSING])} in the new run; --strict fails on that"
+        )
     return lines + [note for note in (EXAMPLES_ONLY, NO_INTERVAL) if any(note in one.note for one in compared)]
 
 
-def complaint(compared: Sequence[Compared], *, max_drop: float) -> str:
+def complaint(compared: Sequence[Compared], *, max_drop: float, strict: bool = False) -> str:
     """Why the gate fails, in one line: how many, and the worst."""
     counts = Counter(one.verdict for one in compared)
     why = {REGRESSION: f"fell by more than {max_drop:g} and by more than noise", FAILED: "failed in the new run"}
+    why |= {MISSING: "not in the new run"} if strict else {}
     said = " and ".join(f"{counts[verdict]} {reason}" for verdict, reason in why.items() if counts[verdict])
-    name, worst = failures(compared)[0]
-    return f"of {len(compared)} {_plural('comparison', len(compared))}, {said}; worst: {name}: {sentence(worst)}"
+    name, worst = failures(compared, strict=strict)[0]
+    n = len(_tested(compared))
+    return f"of {n} {_plural('comparison', n)}, {said}; worst: {name}: {sentence(worst)}"
 
 
-def markdown(compared: Sequence[Compared], *, title: str, max_drop: float) -> str:
-    """A summary for people: the conclusion, what fails the gate, then everything."""
-    failing = failures(compared)
-    verdict = "fails" if failing else "holds"
-    parts = [f"### {title}: {verdict}", "\n".join(f"- {line}" for line in conclusion(compared, max_drop=max_drop))]
+def markdown(
+    compared: Sequence[Compared], told: Sequence[str], failing: Sequence[tuple[str, Compared]], title: str
+) -> str:
+    """A summary for people: the conclusion, what fails the gate, then everything.
+
+    Args:
+        compared: The table.
+        told: From `conclusion`.
+        failing: From `failures`.
+        title: What was compared.
+    """
+    parts = [f"### {title}: {'fails' if failing else 'holds'}", "\n".join(f"- {line}" for line in told)]
     if failing:
         parts.append("\n".join(f"- **{name}**: {sentence(one)}" for name, one in failing))
     head = ("", "base", "new", "difference", "interval", "seeds", "verdict", "note")
@@ -138,18 +162,27 @@ def markdown(compared: Sequence[Compared], *, title: str, max_drop: float) -> st
     return "\n\n".join(parts) + "\n"
 
 
-def cases(compared: Sequence[Compared]) -> list[Case]:
-    """One test case each; what has nothing to be set beside is skipped."""
+def cases(compared: Sequence[Compared], failing: Sequence[tuple[str, Compared]]) -> list[Case]:
+    """One test case each; what has nothing to be set beside is skipped, unless that fails the gate."""
+    failed = dict(failing)
     return [
         Case(
             group=str(one.cell["task"]),
             name=name,
-            failure=sentence(one) if one.verdict in FAILING else "",
-            skipped=one.note if one.verdict in (MISSING, NEW_ONLY) else "",
-            output=f"{one.verdict}: {sentence(one)}",
+            failure=sentence(one) if name in failed else "",
+            skipped=one.note if one.verdict in (MISSING, NEW_ONLY) and name not in failed else "",
+            output="" if name in failed else f"{one.verdict}: {sentence(one)}",
         )
         for name, one in zip(names(compared), compared, strict=True)
     ]
+
+
+def _tested(compared: Sequence[Compared]) -> list[Compared]:
+    return [one for one in compared if one.verdict in _TESTED]
+
+
+def _lacks(n: int) -> str:
+    return "is not" if n == 1 else "are not"
 
 
 def _figure(value: float, decimals: int, *, sign: str = "") -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.ci import Case, github_errors, github_summary, junit_xml
+from nexus_bench.ci import Case, github_lines, github_summary, junit_xml
 from nexus_bench.errors import StorageError
 
 MIB = 1024 * 1024
@@ -20,7 +20,7 @@ def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_github_nothing_is_written_or_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     github_summary("# title\n")
-    github_errors([("title", "message")])
+    github_lines("error", [("title", "message")])
     assert capsys.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -63,7 +63,7 @@ def test_error_lines_are_escaped_as_github_reads_them(
     variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(variable, "true")
-    github_errors([("a: b, 5%", "fell: 5%, by\r\nmuch"), ("plain", "%0A")])
+    github_lines("error", [("a: b, 5%", "fell: 5%, by\r\nmuch"), ("plain", "%0A")])
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "::error title=a%3A b%2C 5%25::fell: 5%25, by%0D%0Amuch\n::error title=plain::%250A\n"
@@ -74,7 +74,7 @@ def test_ten_error_lines_are_all_that_github_shows(
     n: int, n_shown: int, last: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    github_errors([(f"t{i}", "m") for i in range(n)])
+    github_lines("error", [(f"t{i}", "m") for i in range(n)])
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == n_shown
     assert lines[0] == "::error title=t0::m" and lines[-1].startswith(f"::error title={last}::")

@@ -72,16 +72,40 @@ def test_a_rise_is_an_improvement_only_beyond_noise() -> None:
     assert one(at(0.5, 0.5, 0.5), at(0.52, 0.52, 0.52)).verdict == "ok"
 
 
-def test_intervals_hold_together_over_the_whole_table() -> None:
-    before, after = [0.9, 0.9, 0.9], [0.87, 0.85, 0.86]
-    alone = one(at(*before), at(*after))
-    assert alone.verdict == "regression" and alone.level == pytest.approx(0.95)
+def test_seeds_that_fall_unevenly_but_all_far_are_a_regression() -> None:
+    found = one(at(0.999, 0.998, 0.999), at(0.6, 0.7, 0.65))
+    assert found.verdict == "regression"
+    assert found.difference == pytest.approx((-0.348667, -0.474118, -0.223216), abs=1e-5)  # 4.30265 * 0.0505 / sqrt(3)
+
+
+def test_a_higher_confidence_asks_for_more() -> None:
+    base, new = run({"a": at(0.9, 0.9, 0.9)}), run({"a": at(0.87, 0.85, 0.86)})
+    (alone,) = gate(base, new)
+    assert alone.verdict == "regression" and alone.level == 0.95
     assert alone.difference == pytest.approx((-0.04, -0.04 - 4.30265 * 0.01 / math.sqrt(3), -0.015159), abs=1e-5)
+    (sure,) = compare(base, new, metric="accuracy", max_drop=0.02, confidence=0.99)
+    assert sure.verdict == "within noise" and sure.level == 0.99
+    assert sure.difference.high == pytest.approx(-0.04 + 9.92484 * 0.01 / math.sqrt(3), abs=1e-5)
+
+
+def test_other_comparisons_of_a_table_change_no_verdict() -> None:
     steady = {hop: 0.5 for hop in (2, 3, 4, 5)}
-    first, *others = gate(run({"a": [{1: x} | steady for x in before]}), run({"a": [{1: x} | steady for x in after]}))
-    assert first.verdict == "within noise" and first.level == pytest.approx(0.99)
-    assert first.difference.high == pytest.approx(-0.04 + 9.92484 * 0.01 / math.sqrt(3), abs=1e-5)
-    assert [other.verdict for other in others] == ["ok"] * 4
+    before, after = ([{1: x} | steady for x in seeds] for seeds in ([0.9, 0.9, 0.9], [0.87, 0.85, 0.86]))
+    assert [found.verdict for found in gate(run({"a": before}), run({"a": after}))] == ["regression", *["ok"] * 4]
+
+
+def test_strict_misses_what_the_new_run_lacks() -> None:
+    base, new = run({"a": at(0.9, 0.9), "b": at(0.9, 0.9)}), run({"a": at(0.9)})
+    found = compare(base, new, metric="accuracy", max_drop=0.02, strict=True)
+    assert [(each.verdict, each.note) for each in found] == [
+        (
+            "missing",
+            "the new run has no seed 1; one seed: the interval knows the noise of examples, not that of training",
+        ),
+        ("missing", "the new run has no such cell"),
+    ]
+    assert [name for name, _ in failures(found, strict=True)] == ["t, a, hop 1", "t, b, hop 1"]
+    assert failures(found) == []
 
 
 def test_one_seed_is_judged_by_the_noise_of_its_examples() -> None:
@@ -150,7 +174,7 @@ def test_what_is_missing_or_new_is_noted_and_fails_nothing() -> None:
         ("d", "new only", "the base has no such cell"),
     ]
     assert (found[0].base_seeds, found[0].new_seeds) == ([0.9], [])
-    assert found[1].level == 0.95, "only what is tested is corrected for"
+    assert found[1].level == 0.95 and math.isnan(found[0].level)
 
 
 def test_only_seeds_that_both_have_are_paired() -> None:
@@ -191,7 +215,7 @@ def test_the_worst_comes_first_and_what_failed_to_train_last() -> None:
 
 def test_markdown_tables_hold_names_with_bars_and_leave_out_what_is_new() -> None:
     found = gate(run({"a|b": at(0.9)}), run({"a|b": at(0.9), "fresh": at(0.5)}))
-    table_lines = [line for line in markdown(found, title="runs", max_drop=0.02).splitlines() if line.startswith("| ")]
+    table_lines = [line for line in markdown(found, [], [], "runs").splitlines() if line.startswith("| ")]
     assert len(table_lines) == 3 and table_lines[2].startswith("| t, a\\|b, hop 1 | 0.900 | 0.900 | +0.000 |")
 
 

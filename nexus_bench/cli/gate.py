@@ -22,13 +22,15 @@ def compare(
     max_drop: Annotated[float, typer.Option(help="How far a mean may fall: in accuracy, or in hops of reach.")] = 0.02,
     metric: Annotated[str, typer.Option(help="accuracy, at every hop, or reach.")] = "accuracy",
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    confidence: Annotated[float, typer.Option(help="Of each interval; more for a large grid.")] = 0.95,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on cells and seeds that the new run lacks.")] = False,
     junit: Annotated[Optional[Path], typer.Option(help="Also write JUnit XML here.")] = None,
     out: Annotated[Optional[Path], typer.Option(help="Folder for compare.csv; default NEW.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Set a run beside an accepted one, cell by cell, and exit 6 if it is worse by more than noise."""
     from nexus_bench import verdicts
-    from nexus_bench.ci import github_errors, github_summary, junit_xml
+    from nexus_bench.ci import github_lines, github_summary, junit_xml
     from nexus_bench.cli.tables import print_table
     from nexus_bench.columns import COMPARE_COLUMNS
     from nexus_bench.csv_tables import to_csv
@@ -39,30 +41,36 @@ def compare(
 
     if metric not in METRICS:
         raise UsageError(unknown_name("metric", metric, METRICS))
-    if not max_drop >= 0:
-        raise UsageError(f"--max-drop must be 0 or more, got {max_drop:g}")
+    if not 0 <= max_drop <= (1 if metric == "accuracy" else float("inf")):
+        raise UsageError(f"--max-drop must be 0 or more, and of accuracy at most 1; got {max_drop:g}")
+    if not 0.5 <= confidence < 1:
+        raise UsageError(f"--confidence must be from 0.5 to below 1, got {confidence:g}")
     frames = [RunFolder(run).read_results() for run in (base, new)]
-    compared = compare_results(*frames, metric=metric, max_drop=max_drop, split=split)
+    compared = compare_results(
+        *frames, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict
+    )
     title = f"{metric} on {split}, {new} beside {base}"
-    conclusion = verdicts.conclusion(compared, max_drop=max_drop)
+    conclusion = verdicts.conclusion(compared, max_drop=max_drop, confidence=confidence)
+    failing, noisy = verdicts.failures(compared, strict=strict), verdicts.noisy(compared)
     rows = [verdicts.row(one) for one in compared]
     files = [(out or new) / "compare.csv", *([junit] if junit else [])]
+    if not as_json:
+        print_table(compare_table(title, compared))
     write_atomic(files[0], to_csv(rows, COMPARE_COLUMNS))
     if junit:
-        write_atomic(junit, junit_xml(f"nexus-bench compare: {title}", verdicts.cases(compared)))
-    github_summary(verdicts.markdown(compared, title=title, max_drop=max_drop))
+        write_atomic(junit, junit_xml(f"nexus-bench compare: {title}", verdicts.cases(compared, failing)))
+    github_summary(verdicts.markdown(compared, conclusion, failing, title))
     if as_json:
         print_document(
             "compare", files=files, metric=metric, max_drop=max_drop, split=split, rows=rows, conclusion=conclusion
         )
     else:
-        print_table(compare_table(title, compared))
         for line in [*conclusion, *map(str, files)]:
             typer.echo(line)
-    failing = verdicts.failures(compared)
-    github_errors([(name, verdicts.sentence(one)) for name, one in failing])
+    github_lines("error", [(name, verdicts.sentence(one)) for name, one in failing])
+    github_lines("warning", [(name, f"within noise: {verdicts.sentence(one)}") for name, one in noisy])
     if failing:
-        raise GateError(f"{verdicts.complaint(compared, max_drop=max_drop)}; see {files[0]}")
+        raise GateError(f"{verdicts.complaint(compared, max_drop=max_drop, strict=strict)}; see {files[0]}")
 
 
 def compare_table(title: str, compared: "Sequence[Compared]") -> "Table":

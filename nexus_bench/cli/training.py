@@ -34,7 +34,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the grid of a suite, then print and write its report."""
-    from nexus_bench.ci import github_errors
+    from nexus_bench.ci import github_lines
     from nexus_bench.cli.reports import make_report
     from nexus_bench.config import parse_settings
     from nexus_bench.display import Display, print_plan
@@ -90,7 +90,7 @@ def train(
             print_report(built, files)
     if failures:
         titles = {cell.run_id: cell.title for cell in grid.cells}
-        github_errors([(titles[failure.run_id], failure.reason) for failure in failures])
+        github_lines("error", [(titles[failure.run_id], failure.reason) for failure in failures])
         raise FailedCellsError(
             f"{len(failures)} of {len(grid.cells)} cells failed, as told above; the same command tries them again"
         )

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from nexus_bench.columns import COMPARISON_COLUMNS
 from nexus_bench.comparison import BETTER, TOO_FEW, WORSE, matched_pairs, model_pairs
 from nexus_bench.config import parse_hops
 from nexus_bench.data.splits import TEST, VAL
@@ -14,6 +15,7 @@ from nexus_bench.report.families import families_of
 from nexus_bench.report.tables import Names, Table
 from nexus_bench.stats import seeds_needed
 from nexus_bench.summary import (
+    LENGTH,
     RECIPE,
     SETTING,
     accuracy_by_hop,
@@ -88,6 +90,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
     trained_size = results[results["split"] == VAL].drop_duplicates("run_id").set_index("run_id")["n_facts"]
     sections: list[Section] = []
     compared: list[pd.DataFrame] = []
+    suffixes: list[str] = []  # of the figures of each section
     for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False):
         tested = part[part["split"] == TEST]
         if tested.empty:
@@ -101,7 +104,10 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
             steps = steps_to_reach(results[results["run_id"].isin(tested["run_id"])])
             of_these = curves[curves["run_id"].isin(tested["run_id"])]
             section = _main(part, title, pairs, equal, steps, of_these)
-        suffix = f"_{len(sections) + 1}" if sections else ""
+        split = "" if len(tested) else f"-{part['split'].iloc[0]}"
+        n_alike = suffixes.count(split)
+        suffixes.append(split)
+        suffix = split + (f"_{n_alike + 1}" if n_alike else "")
         pictures = [picture._replace(name=picture.name + suffix) for picture in section.pictures]
         sections.append(section._replace(pictures=pictures))
     return Report(
@@ -109,8 +115,14 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
         sections=sections,
         accuracy=accuracy_by_hop(rows),
         reach=reach_by_model(rows[rows["split"] == TEST]),
-        comparisons=pd.concat(compared, ignore_index=True),
+        comparisons=_typed(pd.concat(compared, ignore_index=True)),
     )
+
+
+def _typed(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """With every column, also where no pair is of the same size, or there is no pair at all."""
+    names = [column.name for column in COMPARISON_COLUMNS]
+    return comparisons.reindex(columns=names).astype({column.name: column.dtype for column in COMPARISON_COLUMNS})
 
 
 def _main(
@@ -165,7 +177,8 @@ def _asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
     sizes = trained_size[trained_size.index.isin(rows["run_id"])].dropna().unique()
     if set(sizes) - {first["n_facts"]}:
         trained += f" of {', '.join(str(size) for size in sizes)} facts"
-    return f"{first['n_facts']} facts of {first['n_symbols']} names, {trained}, {first['encoding']} encoding"
+    length = "" if pd.isna(first["steps"]) else f", {first['steps']:,} steps of {first['batch_size']} graphs"
+    return f"{first['n_facts']} facts of {first['n_symbols']} names, {trained}{length}, {first['encoding']} encoding"
 
 
 def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:
@@ -185,14 +198,16 @@ def _with_variants(results: pd.DataFrame) -> pd.DataFrame:
 def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     """Answers from elsewhere stand with the models trained on the same task; where there are none, by themselves."""
     is_external = results["status"] == "scored"
-    same = [name for name in SETTING if name != "encoding"]
+    own = ["encoding", *LENGTH]
     settings = results.loc[~is_external, list(SETTING)].drop_duplicates()
+    same = [name for name in SETTING if name not in own]
     external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))
     if external.empty:
         return results
     is_beside = external["encoding_trained"].notna()
     external.loc[is_beside, "model"] += " (text)"
-    external["encoding"] = external["encoding_trained"].fillna(external["encoding"])
+    for name in own:
+        external[name] = external[f"{name}_trained"].fillna(external[name])
     return pd.concat([results[~is_external], external[results.columns]], ignore_index=True)
 
 
@@ -201,15 +216,18 @@ def _notes(
 ) -> list[str]:
     notes = _common_notes(names)
     if has_grid:
-        chosen = ", ".join(f"{names.short[m]} {lr:g}" for m, lr in zip(reach["model"], reach["lr"], strict=True))
+        chosen = "; ".join(f"{names.short[m]}: {lr:g}" for m, lr in zip(reach["model"], reach["lr"], strict=True))
         notes.append(f"Learning rates chosen on validation: {chosen}.")
+    elif reach["lr"].notna().any():
+        rates = ", ".join(f"{rate:g}" for rate in reach["lr"].dropna().unique())
+        notes.append(f"Learning rate {rates}.")
     for model, n_solved, seeds in zip(reach["model"], reach["n_solved"], reach["seeds"], strict=True):
         if n_solved:
             short = names.short[model]
-            notes.append(f"{short}: {n_solved} of {len(seeds)} stopped early because validation stayed solved.")
-    went_on = [f"{names.short[model]} {n} of {n_cells}" for model, (n, n_cells) in rising.items() if n]
+            notes.append(f"{short}: {n_solved} of {len(seeds)} seeds stopped early because validation stayed solved.")
+    went_on = [f"{names.short[model]}: {n} of {n_cells} seeds" for model, (n, n_cells) in rising.items() if n]
     if went_on:
-        notes.append(f"Validation was still rising when training ended (seeds): {', '.join(went_on)}.")
+        notes.append(f"Validation was still rising when training ended. {'; '.join(went_on)}.")
     if reach["n_failed"].any():
         notes.append("Failed cells count nowhere.")
     return notes + _verdicts(pairs, names)
@@ -230,7 +248,7 @@ def _verdicts(pairs: pd.DataFrame, names: Names) -> list[str]:
     if pairs.empty:
         return []
     n_tests, needed = len(pairs), seeds_needed(len(pairs))
-    tests = f"{n_tests} comparison{'s' if n_tests > 1 else ''} of hop reach"
+    tests = f"{n_tests} comparisons of hop reach" if n_tests > 1 else "one comparison of hop reach"
     told = pairs[pairs["verdict"] != TOO_FEW]
     notes = []
     if len(told):

@@ -17,6 +17,7 @@ from nexus_bench.drawing import (
     INK,
     PAPER,
     SOFT,
+    TITLE,
     Picture,
     legend_below,
     line_style,
@@ -29,7 +30,6 @@ from nexus_bench.report.tables import REFERENCES
 from nexus_bench.summary import REACHED
 
 _DASHES = {"chance": ":", "shortcut": "-.", "partial": "--"}
-_LINE = 0.17  # inches of a legend line
 _MOST_POINTS = 20_000  # of curves that are drawn as vectors: a page must stay small
 _REACHES: dict[str, tuple[str, Callable[[float], float]]] = {
     "m": ("m, which weights can reach with refine q or k", lambda m: m),
@@ -46,9 +46,8 @@ def accuracy_by_hop(accuracy: pd.DataFrame, *, title: str, trained: Sequence[int
         trained: The hops of training, whose range is shaded; of answers from elsewhere there are none.
     """
     models = list(accuracy.groupby("model", sort=False))
-    n_lines = -(-(len(models) + len(_DASHES) + bool(trained)) // 2)
     with style():
-        figure = new_figure(height=3.3 + _LINE * n_lines)
+        figure = new_figure(height=3.3)
         axes = figure.add_subplot()
         if trained:
             axes.axvspan(
@@ -124,12 +123,12 @@ def reach_by_order(reach: pd.DataFrame, families: Sequence[Family], *, title: st
     by_model = reach.set_index("model")
     orders = sorted({order for family in families for order in family.models})
     with style():
-        figure = new_figure(height=3.2 + _LINE * -(-(len(families) + 3) // 2))
+        figure = new_figure(height=3.2)
         axes = figure.add_subplot()
         fine = [orders[0] + i * (orders[-1] - orders[0]) / 60 for i in range(61)]
         for dashes, (label, bound) in zip(("--", ":"), _REACHES.values(), strict=True):
             axes.plot(fine, [bound(m) for m in fine], dashes, color=SOFT, linewidth=1, label=label)
-        axes.axhline(largest, color=FAINT, linewidth=1, label="largest hop asked")
+        axes.axhline(largest, color=SOFT, linewidth=1, linestyle="-.", label="largest hop asked")
         for index, family in enumerate(families):
             look = line_style(index)
             at = by_model.loc[list(family.models.values())]
@@ -144,7 +143,7 @@ def reach_by_order(reach: pd.DataFrame, families: Sequence[Family], *, title: st
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
-        legend_below(axes, n_columns=1)
+        legend_below(axes)
         return _finish(
             figure,
             "reach_by_order",
@@ -160,7 +159,7 @@ def reach_by_cost(reach: pd.DataFrame, *, title: str) -> Picture | None:
     if len(sized) < 2:
         return None
     with style():
-        figure = new_figure(height=2.9 + _LINE * -(-(len(sized) + 1) // 2))
+        figure = new_figure(height=2.9)
         left, right = figure.subplots(1, 2, sharey=True)
         panels = ((left, "n_params", 1e3, "thousand parameters"), (right, "flops_per_step", 1e6, "MFLOP a step"))
         for axes, column, unit, label in panels:
@@ -174,7 +173,12 @@ def reach_by_cost(reach: pd.DataFrame, *, title: str) -> Picture | None:
             axes.set_xlabel(label)
             if cost.max() > 4 * cost.min():
                 axes.set_xscale("log")
-            axes.margins(x=0.1)
+                axes.margins(x=0.1)
+            else:
+                around = 0.1 * max(cost.max() - cost.min(), 0.2 * cost.max())  # a few parameters are no distance
+                axes.set_xlim(cost.min() - around, cost.max() + around)
+                axes.ticklabel_format(axis="x", useOffset=False)
+                axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.grid(axis="y")
             axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         left.set(ylabel="hop reach", ylim=(-0.1, float(sized["mean"].max()) + 0.5))
@@ -203,7 +207,7 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
     colours = {hop: shades(0.15 + 0.65 * i / max(len(hops) - 1, 1)) for i, hop in enumerate(hops)}
     n_rows = -(-len(models) // 2)
     with style():
-        figure = new_figure(height=0.8 + 1.45 * n_rows + _LINE * -(-len(hops) // 5))
+        figure = new_figure(height=0.8 + 1.45 * n_rows)
         grid = figure.subplots(n_rows, 2, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, model in zip(grid, models, strict=False):
             of_model = curves[curves["model"] == model]
@@ -221,7 +225,7 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
         for hop in hops:
             grid[0].plot([], [], color=colours[hop], label=f"{hop} hop{'s' if hop > 1 else ''}")
         figure.supylabel("validation accuracy", fontsize=9)
-        legend_below(grid[0], n_columns=5)
+        legend_below(grid[0], most_columns=5)
         return _finish(
             figure,
             "learning_curves",
@@ -240,5 +244,6 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
 
 
 def _finish(figure: Figure, name: str, title: str, caption: str) -> Picture:
-    figure.suptitle("\n".join(textwrap.wrap(title, 74)), x=0.01, ha="left", fontsize=9, color=INK)
+    wrapped = "\n".join(textwrap.wrap(title, 74))
+    figure.suptitle(wrapped, x=0.01, ha="left", fontsize=9, color=INK, gid=TITLE)
     return render(figure, name=name, caption=caption)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from nexus_bench.drawing import FAINT, INK, PAPER, Picture
+from nexus_bench.drawing import FAINT, INK, PAPER, TITLE, Picture
 from nexus_bench.report.build import Report
 
 _PARTS = Path(__file__).parent
@@ -39,8 +39,9 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
 
 
 def inline_svg(picture: Picture) -> str:
-    """The drawing for a page: in the page's colours, with identifiers of its own."""
+    """The drawing for a page: without its title, in the page's colours, with identifiers of its own."""
     drawing = picture.svg[picture.svg.index("<svg") :]
+    drawing = re.sub(rf'<g id="{TITLE}">.*?</g>', "", drawing, flags=re.DOTALL)
     drawing = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{picture.name}-", drawing)
     for colour, themed in _THEME.items():
         drawing = drawing.replace(colour, themed)

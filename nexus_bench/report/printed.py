@@ -30,14 +30,26 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    grid = _as_grid(table, with_intervals=True)
-    unbounded = console.options.update(max_width=10_000)
-    fits = Measurement.get(console, unbounded, grid).maximum <= console.width
-    console.print(grid if fits else _as_grid(table, with_intervals=False))
-    if not fits:
+    with_intervals, without = (_as_grid(table, with_intervals=has) for has in (True, False))
+    if _fits(console, with_intervals):
+        console.print(with_intervals)
+    else:
+        if _fits(console, without):
+            console.print(without)
+        else:
+            for cells in [row.cells for row in table.rows] + table.references:
+                told = [
+                    f"{name} {cell.split(' [')[0]}" for name, cell in zip(table.columns[1:], cells[1:], strict=False)
+                ]
+                console.print("; ".join([cells[0], *told]), markup=False)
         console.print("This terminal is too narrow for the intervals; they are in report.md.")
     console.print(table.about, markup=False)
     console.print()
+
+
+def _fits(console: Console, grid: RichTable) -> bool:
+    unbounded = console.options.update(max_width=10_000)
+    return Measurement.get(console, unbounded, grid).maximum <= console.width
 
 
 def _as_grid(table: Table, *, with_intervals: bool) -> RichTable:

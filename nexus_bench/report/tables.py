@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+_DIFFERENCE = ("difference", "reach", "rival's reach", "seeds", "p", "p (Holm)", "verdict")
 REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial": "elimination ceiling"}
 
 
@@ -170,7 +171,7 @@ def comparisons(pairs: pd.DataFrame, names: Names) -> Table:
         )
         for _, pair in pairs.iterrows()
     ]
-    columns = ["model", "beside", "difference", "reach", "its reach", "seeds", "p", "p (Holm)", "verdict"]
+    columns = ["model", "rival", *_DIFFERENCE]
     about = (
         "Hop reach over the seeds that both have, the difference with its 95% t-interval, p of the exact paired test "
         "(every sign flip), and p corrected by Holm for all rows; the verdict goes by that."
@@ -188,9 +189,12 @@ def matched(pairs: pd.DataFrame, names: Names) -> Table:
         )
         for _, pair in pairs.iterrows()
     ]
-    columns = ["model", "equal", "beside", "difference", "reach", "its reach", "seeds", "p", "p (Holm)", "verdict"]
-    about = "Models of the same size, within 5%, compared likewise; Holm corrects for the rows of this table."
-    return Table("matched", "Models of the same size", about, [*columns, "its parameters", "its compute"], rows, [])
+    columns = ["model", "equal", "rival", *_DIFFERENCE, "rival's parameters", "rival's compute"]
+    about = (
+        "Models of the same size, within 5%, compared likewise; Holm corrects for the rows of this table. The rival's "
+        "parameters and compute are in multiples of the model's."
+    )
+    return Table("matched", "Models of the same size", about, columns, rows, [])
 
 
 def number(value: Any, digits: int, sign: str = "") -> str:

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import safetensors.torch
 import torch
 
+from nexus_bench.cell_records import CellResult
 from nexus_bench.data.dataset import StoredSource, read_dataset
 from nexus_bench.data.splits import Splits
 from nexus_bench.errors import ConfigError, FailedCellsError, NexusBenchError
 from nexus_bench.events import Begun, Event, Failure, JobDone, Note, Progress
-from nexus_bench.results import CellResult, RunFolder
+from nexus_bench.results import RunFolder
 from nexus_bench.rows import result_rows
 from nexus_bench.spec import CellSpec
 from nexus_bench.training.checkpoint import Checkpoint

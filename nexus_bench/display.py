@@ -8,11 +8,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from nexus_bench.cell_records import CellResult
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.events import Progress as CellProgress
 from nexus_bench.report.printed import output
-from nexus_bench.results import CellResult
 from nexus_bench.runner import Plan
 from nexus_bench.spec import CellSpec
 from nexus_bench.training.recipe import Point

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nexus_bench.results import CellResult
+from nexus_bench.cell_records import CellResult
 from nexus_bench.training.recipe import Point
 
 

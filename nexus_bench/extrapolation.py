@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nexus_bench.cell_records import Row
 from nexus_bench.cells import open_source
 from nexus_bench.config import Config, format_hops
 from nexus_bench.data.splits import TEST, HeldOut, WorldIds, draw_graphs, world_ids
@@ -17,13 +18,14 @@ from nexus_bench.evaluate import score
 from nexus_bench.generators.base import GENERATORS, Generator
 from nexus_bench.model import Transformer
 from nexus_bench.references import reference_columns
-from nexus_bench.results import Row, RunFolder
+from nexus_bench.results import RunFolder
 from nexus_bench.rows import further_rows
 from nexus_bench.saved import load_model
 from nexus_bench.spec import CellSpec
 from nexus_bench.suite import make_suite
 from nexus_bench.task import TaskSpec, check_symbols
 from nexus_bench.training.engine import Source
+from nexus_bench.unary import MARK
 
 PREFIX = "eval"  # of the names of such splits
 
@@ -91,26 +93,41 @@ def ask(
             if cell in new:
                 key = f"{cell.task.model_dump_json()} {cell.seed}"
                 if key not in drawn:
-                    beside = [other for other in suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
-                    drawn[key] = _prepare(cell, beside, question, data)
+                    source = open_source(cell, data)
+                    held = _drawn(folder, cell, source, question)
+                    fit = source.held_out[TEST].examples
+                    drawn[key] = source, held, reference_columns(fit, held, source.generator.schema)
                 source, held, references = drawn[key]
                 model = load_model(folder, cell).to(device)
                 _check_length(model, cell, held)
                 scores = score(model, held.examples, source.generator.schema, cell.model.encoding)
                 rows += further_rows(folder.trained_row(cell.run_id), question.split, held, scores, references)
             on_cell()
-        folder.add_evaluations(suite.name, [cell.run_id for cell in suite.cells], rows)
+        asked = {"question": question._asdict()}
+        folder.add_evaluations(suite.name, [cell.run_id for cell in suite.cells], rows, about=asked)
     return len(new)
 
 
-def _prepare(
-    cell: CellSpec, beside: Sequence[CellSpec], question: Question, data: Path | None
-) -> tuple[Source, HeldOut, dict[int, Row]]:
-    """What was trained on, what is asked, and what to read the answers against: the same for every model."""
-    source = open_source(cell, data)
-    held = draw(further_law(cell.task, question), question, source, cells=beside, seed=cell.seed)
-    fit = source.held_out[TEST].examples
-    return source, held, reference_columns(fit, held, source.generator.schema)
+def held_out(folder: RunFolder, cell: CellSpec, source: Source, split: str) -> HeldOut:
+    """The examples of a split of a cell: one that training kept apart, or one that `ask` asked.
+
+    Raises:
+        ConfigError: There is no such split.
+    """
+    if split in source.held_out:
+        return source.held_out[split]
+    if not folder.has_evaluation(cell.run_id, split):
+        known = ", ".join(sorted([*source.held_out, *folder.evaluated_splits(cell.run_id)]))
+        raise ConfigError(f"{cell.title}: has no split '{split}'; it has {known}")
+    fields = folder.evaluation(cell.run_id, split)["question"]
+    hops = fields["hops"] and tuple(fields["hops"])
+    return _drawn(folder, cell, source, Question(**fields | {"hops": hops}))
+
+
+def _drawn(folder: RunFolder, cell: CellSpec, source: Source, question: Question) -> HeldOut:
+    suite = make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    beside = [other for other in suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
+    return draw(further_law(cell.task, question), question, source, cells=beside, seed=cell.seed)
 
 
 def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
@@ -132,8 +149,8 @@ def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
     check_symbols(trained, made, what=PREFIX)
     if len(made.schema.query) != len(trained.schema.query):
         raise ConfigError(
-            f"{task.task}: queries of these weights have room for {trained.largest_hop} hops, got {max(hops)}; "
-            f"train with hop_ood up to {max(hops)}"
+            f"{task.task}: queries of these weights have {len(trained.schema.query)} roles, {max(hops)} hops need "
+            f"{len(made.schema.query)}; ask for at most {trained.largest_hop}"
         )
     return made
 
@@ -188,12 +205,17 @@ def _check_length(model: Transformer, cell: CellSpec, held: HeldOut) -> None:
 
 def _check_hops(task: TaskSpec, trained: Generator[Any], hops: tuple[int, ...]) -> None:
     """A hop count that training never said, or has no room for, means nothing to the weights."""
-    says_number = any(role.vocabulary == "hop" for role in trained.schema.query)
-    unsaid = [hop for hop in hops if hop not in task.hops]
-    if says_number and unsaid:
+    words = {role.vocabulary for role in trained.schema.query}
+    unsaid = tuple(hop for hop in hops if hop not in task.hops)
+    if "hop" in words and unsaid:
         raise ConfigError(
-            f"{task.task}: a query says its hop count as a number, and {format_hops(tuple(unsaid))} was never trained; "
-            f"train with `--set hop_ood={format_hops(tuple(unsaid))}`, whose queries count hops in marks"
+            f"{task.task}: a query says its hop count as a number, and {format_hops(unsaid)} was never trained; "
+            f"train with `--set hop_ood={format_hops(unsaid)}` on graphs large enough: such queries count in marks"
+        )
+    if MARK in words and max(hops) > trained.largest_hop:
+        raise ConfigError(
+            f"{task.task}: queries of these weights have room for {trained.largest_hop} hops, got {max(hops)}; "
+            f"train with hop_ood up to {max(hops)}"
         )
 
 
@@ -204,7 +226,8 @@ def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Gene
         raise ConfigError(f"{trained.name}: does not say which parameter sets its size; use --set instead of --n-facts")
 
     near: dict[int, int] = {}  # facts -> the size that gives so many
-    for size in range(1, n_facts + 2):  # a unit of size is a fact at least, but where n + 1 things make n facts
+    largest = max(n_facts, trained.n_facts) + 2  # a unit of size is a fact at least, or n + 1 things make n facts
+    for size in range(1, largest):
         with suppress(ConfigError):  # too small for its hops, too large for its names, or not allowed
             near[law({name: size}).n_facts] = size
     if n_facts not in near:

@@ -1,5 +1,6 @@
 """Files that are whole or absent: written beside, synced, then renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -40,7 +41,9 @@ def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}; free some space or choose --out") from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "free some space" if is_full else "write it elsewhere"
+        raise StorageError(f"{path}: cannot be written: {error.strerror}; {advice}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)  # where it did not become the file

@@ -7,8 +7,7 @@ Layout of a run folder:
     results.csv     one row a (cell, split, hop)
     curve.csv       validation accuracy and loss by hop while training
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
-    cells/<run_id>/ result.json and model.safetensors of a finished cell, asked/ what it was asked later; failed.json of
-                    one that failed
+    cells/          what each cell came to (`cell_records.py`)
     checkpoints/    the state of begun jobs
     progress.json   how far the cells are that a run is training
     report.*        made from results.csv alone
@@ -18,45 +17,23 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import filelock
 import pandas as pd
 import yaml
 
+from nexus_bench.cell_records import CellRecords, CellResult, Row
 from nexus_bench.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, YOUNGER
 from nexus_bench.config import Config, read_config
 from nexus_bench.csv_tables import read_csv, rows_of, to_csv
 from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError
-from nexus_bench.files import read_bytes, read_json, sha256, to_json, write_atomic
+from nexus_bench.files import read_json, to_json, write_atomic
 
-Row = dict[str, Any]
-
-
-class CellResult(NamedTuple):
-    """A finished or failed cell; a failed one has rows without figures, and neither curve nor weights.
-
-    Attributes:
-        run_id: The cell.
-        rows: Of results.csv, without `suite`.
-        curve: Rows of curve.csv.
-        timing: Row of timing.csv.
-        weights: Content of model.safetensors.
-    """
-
-    run_id: str
-    rows: list[Row]
-    curve: list[Row]
-    timing: Row
-    weights: bytes
+_ROUNDING = 1e-5  # of an accuracy with six significant digits
 
 
-class RunFolder:
+class RunFolder(CellRecords):
     """One run on disk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._records: dict[str, Row] = {}
 
     @property
     def results_csv(self) -> Path:
@@ -145,6 +122,8 @@ class RunFolder:
         Raises:
             CorruptArtefactError: It is no run folder.
         """
+        if not self.path.is_dir():
+            raise StorageError(f"{self.path}: is not a run folder; make one with `nexus-bench train`")
         if not (self.path / "spec.yaml").is_file():
             raise CorruptArtefactError(f"{self.path}: is no run folder, it has no spec.yaml; give one that train wrote")
         return read_config(self.path / "spec.yaml")
@@ -152,55 +131,6 @@ class RunFolder:
     def write_environment(self, environment: Row) -> None:
         """Say on what the cells are trained."""
         write_atomic(self.path / "env.json", to_json(environment))
-
-    def finished(self, run_id: str) -> bool:
-        """Whether the cell is done."""
-        return self._record(run_id).is_file()
-
-    def save(self, result: CellResult) -> None:
-        """Keep a finished cell; its checkpoint is no longer needed.
-
-        Raises:
-            StorageError: The disk is full or the folder cannot be written.
-        """
-        write_atomic(self.weights(result.run_id), result.weights)
-        record = {
-            "rows": result.rows,
-            "curve": result.curve,
-            "timing": result.timing,
-            "weights_sha256": sha256(result.weights),
-        }
-        write_atomic(self._record(result.run_id), to_json(record))
-        self._failed(result.run_id).unlink(missing_ok=True)
-        self._records[result.run_id] = record
-
-    def weights(self, run_id: str) -> Path:
-        """Where the weights of a finished cell are."""
-        return self._record(run_id).with_name("model.safetensors")
-
-    def read_weights(self, run_id: str) -> bytes:
-        """The weights of a finished cell, checked against their hash.
-
-        Raises:
-            CorruptArtefactError: They are missing, truncated or edited.
-            StorageError: They cannot be read.
-        """
-        weights = read_bytes(self.weights(run_id))
-        if sha256(weights) != self._read_record(run_id).get("weights_sha256"):
-            raise CorruptArtefactError(
-                f"{self.weights(run_id)}: is truncated or edited: its hash does not match; "
-                f"delete {self._record(run_id).parent} and train again"
-            )
-        return weights
-
-    def save_failure(self, run_id: str, reason: str) -> None:
-        """Keep why a cell failed, until it is tried again."""
-        write_atomic(self._failed(run_id), to_json({"reason": reason}))
-
-    def failure(self, run_id: str) -> str | None:
-        """Why a cell failed when it was last tried; None if it did not."""
-        path = self._failed(run_id)
-        return str(read_json(path)["reason"]) if path.is_file() and not self.finished(run_id) else None
 
     def write_tables(self, name: str, run_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
         """Write the CSV files from the cells that are done, in the order given, then those that failed.
@@ -220,21 +150,14 @@ class RunFolder:
         for file, (table, columns) in tables.items():
             write_atomic(self.path / file, to_csv(table, columns))
 
-    def trained_row(self, run_id: str) -> Row:
-        """A row of a finished cell."""
-        return dict(self._read_record(run_id)["rows"][0])
-
-    def has_evaluation(self, run_id: str, split: str) -> bool:
-        """Whether a finished cell was asked this already."""
-        return self._evaluation(run_id, split).is_file()
-
-    def add_evaluations(self, name: str, run_ids: Sequence[str], rows: Sequence[Row]) -> None:
+    def add_evaluations(self, name: str, run_ids: Sequence[str], rows: Sequence[Row], *, about: Row) -> None:
         """Keep what finished cells were asked later, at the end of results.csv; what is there stays.
 
         Args:
             name: Of the suite.
             run_ids: All cells of the run in their order.
-            rows: Of splits that these cells do not have yet.
+            rows: Of a split that their cells do not have yet.
+            about: What was asked, kept beside the rows.
 
         Raises:
             CorruptArtefactError: results.csv is damaged.
@@ -244,20 +167,11 @@ class RunFolder:
         asked = {(row["run_id"], row["split"]) for row in rows}
         for run_id, split in asked:
             own = [row for row in rows if (row["run_id"], row["split"]) == (run_id, split)]
-            write_atomic(self._evaluation(run_id, split), to_json({"rows": own}))
+            write_atomic(self._evaluation(run_id, split), to_json(about | {"rows": own}))
         evaluated = self._evaluations(run_ids)
         splits = {row["split"] for row in evaluated}
         kept = rows_of(old[~old["split"].isin(splits)])
         write_atomic(self.results_csv, to_csv([*kept, *(row | {"suite": name} for row in evaluated)], COLUMNS))
-
-    def _evaluations(self, run_ids: Sequence[str]) -> list[Row]:
-        """Rows of all that finished cells were asked later: by split, then in the order of the cells."""
-        paths = [path for run_id in run_ids for path in self._evaluation(run_id, "").parent.glob("*.json")]
-        rows = [row for path in paths for row in read_json(path)["rows"]]
-        return sorted(rows, key=lambda row: str(row["split"]))
-
-    def _evaluation(self, run_id: str, split: str) -> Path:
-        return self._record(run_id).parent / "asked" / f"{split}.json"
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows that no cell of this folder made.
@@ -288,6 +202,10 @@ class RunFolder:
         frame = read_csv(self.results_csv, COLUMNS, younger=YOUNGER)
         if frame["run_id"].isna().any() or frame["split"].isna().any():
             raise CorruptArtefactError(f"{self.results_csv}: is truncated; run `nexus-bench train` on it again")
+        off = (frame["n_correct"] / frame["n_examples"] - frame["accuracy"]).abs() > _ROUNDING
+        for number in off.index[off.fillna(False)]:
+            line = f"{self.results_csv}:{number + 2}"
+            raise CorruptArtefactError(f"{line}: was edited: accuracy is not n_correct / n_examples")
         return frame
 
     def read_curves(self) -> pd.DataFrame:
@@ -301,19 +219,3 @@ class RunFolder:
         if not path.exists():
             return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in CURVE_COLUMNS})
         return read_csv(path, CURVE_COLUMNS)
-
-    def _record(self, run_id: str) -> Path:
-        return self.path / "cells" / run_id / "result.json"
-
-    def _read_record(self, run_id: str) -> Row:
-        if run_id in self._records:
-            return self._records[run_id]
-        path = self._record(run_id)
-        record = read_json(path)
-        if not isinstance(record, dict) or not {"rows", "curve", "timing"} <= record.keys():
-            raise CorruptArtefactError(f"{path}: was edited; delete {path.parent} and train again")
-        self._records[run_id] = record
-        return dict(record)
-
-    def _failed(self, run_id: str) -> Path:
-        return self.path / "cells" / run_id / "failed.json"

@@ -2,11 +2,11 @@
 
 from nexus_bench import __version__
 from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.cell_records import CellResult, Row
 from nexus_bench.data.splits import TEST, VAL, HeldOut
 from nexus_bench.evaluate import HopScore, score
 from nexus_bench.matching import cost_of
 from nexus_bench.references import reference_columns, task_columns
-from nexus_bench.results import CellResult, Row
 from nexus_bench.spec import CellSpec
 from nexus_bench.task import HOP_OOD, PATTERN_OOD, SIZE_OOD, law_of
 from nexus_bench.training.engine import Source

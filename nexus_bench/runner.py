@@ -12,13 +12,14 @@ import numpy
 import torch
 
 from nexus_bench import __version__
+from nexus_bench.cell_records import CellResult, Row
 from nexus_bench.cells import SINGLE, Job, make_jobs, open_source
 from nexus_bench.errors import FailedCellsError, StorageError, UsageError, unknown_name
 from nexus_bench.events import Begun, Event, Failure, JobDone, Progress
 from nexus_bench.executors.dask import run_dask
 from nexus_bench.executors.inline import run_inline
 from nexus_bench.executors.process import run_processes
-from nexus_bench.results import CellResult, Row, RunFolder
+from nexus_bench.results import RunFolder
 from nexus_bench.rows import failed_result
 from nexus_bench.spec import CellSpec
 from nexus_bench.suite import Suite

@@ -22,7 +22,8 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
     Args:
         folder: The run.
         asked: The beginning of a run id, or a part of the cell's title, such as `order 3` or `seed 0`; or several
-            parts, separated by `|`, that must all be there. None asks for all.
+            parts, separated by `|`, that must all be there. Where some cells have them as whole fields of their titles,
+            these are meant. None asks for all.
 
     Raises:
         ConfigError: The suite of the run is not one for this version.
@@ -35,8 +36,10 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or keep its cells/ where results.csv is")
     if asked is None:
         return trained
-    parts = [re.compile(rf"(?<!\w){re.escape(part.strip())}(?!\w)") for part in asked.split("|")]
-    found = [c for c in trained if c.run_id.startswith(asked) or all(part.search(c.title) for part in parts)]
+    parts = [part.strip() for part in asked.split("|")]
+    patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\w)") for part in parts]
+    found = [c for c in trained if c.run_id.startswith(asked) or all(p.search(c.title) for p in patterns)]
+    found = [c for c in found if set(parts) <= set(c.title.split(" | "))] or found
     if not found:
         raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {_named(trained)}")
     return found
@@ -54,6 +57,12 @@ def trained_cell(folder: RunFolder, asked: str | None) -> CellSpec:
     if len(cells) > 1:
         raise UsageError(f"{folder.path}: name one cell by --cell; there are {_named(cells)}")
     return cells[0]
+
+
+def n_untrained(folder: RunFolder) -> int:
+    """How many cells of a run are not finished, or not kept with their weights."""
+    suite = make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    return sum(not folder.finished(cell.run_id) for cell in suite.cells)
 
 
 def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:

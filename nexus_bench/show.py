@@ -45,10 +45,7 @@ def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 
     }
     return Shown(
         facts=[_arrow(_ends_last(generator, schema.fact, fact)) for fact in facts],
-        query=" ".join(
-            f"{role.name}={name}"
-            for role, name in zip(schema.query, _names(generator, schema.query, asked), strict=True)
-        ),
+        query=query_as_text(generator, asked),
         answer=generator.symbol(schema.answer, int(one.answer[0, 0])),
         hop=int(one.hop[0, 0]),
         chain=_chain(generator, schema, facts, asked),
@@ -68,10 +65,30 @@ def as_text(shown: Shown) -> str:
     return "\n".join(lines)
 
 
-def fact_ends(generator: Generator[Any], fact: Int) -> tuple[str, str]:
-    """The two names that a fact joins, as it is drawn: from the first to the second."""
-    first, *_, last = _ends_last(generator, generator.schema.fact, fact)
-    return first, last
+def query_as_text(generator: Generator[Any], query: Int) -> str:
+    """What is asked, role by role."""
+    roles = generator.schema.query
+    return " ".join(f"{role.name}={name}" for role, name in zip(roles, _names(generator, roles, query), strict=True))
+
+
+class Arrow(NamedTuple):
+    """A fact as it is drawn.
+
+    Attributes:
+        start: The name that it leads from.
+        end: The name that it leads to.
+        label: What stands on it, such as a relation; empty if nothing does.
+    """
+
+    start: str
+    end: str
+    label: str
+
+
+def arrow_of(generator: Generator[Any], fact: Int) -> Arrow:
+    """How a fact is drawn."""
+    start, *on_arrow, end = _ends_last(generator, generator.schema.fact, fact)
+    return Arrow(start, end, ",".join(on_arrow))
 
 
 def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:

@@ -25,6 +25,7 @@ def naive(module: Attention, x: Tensor, layout: Layout) -> Tensor:
         TwoSimplicial: _two_simplicial,
         Diffusion: _diffusion,
     }
+    assert type(module) in heads_of, f"add a reference for {type(module).__name__} to tests/naive.py"
     out = module.out.weight
     return torch.stack([torch.cat(heads_of[type(module)](module, one, layout), dim=1) @ out.T for one in x])
 

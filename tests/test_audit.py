@@ -5,7 +5,8 @@ import pytest
 
 from nexus_bench.audit import audit, hide_a_fact, one_query_a_graph
 from nexus_bench.bench.generators import entry_for_hops
-from nexus_bench.generators.base import GENERATORS, Examples
+from nexus_bench.errors import GateError
+from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.generators.pointer_chase import PointerChase, PointerChaseParams
 from nexus_bench.learned import facts_only, symbol_counts
 from nexus_bench.streams import stream
@@ -117,3 +118,17 @@ def test_learned_guesses_find_an_answer_that_its_surroundings_give_away(guess: o
     schema = PointerChase(params(), (2,)).schema
     fit, score = in_degree_tells(800, "fit"), in_degree_tells(400, "score")
     assert (guess(fit, score, schema) == score.answer).mean() > 0.99  # type: ignore[operator]
+
+
+def test_labels_that_the_family_does_not_solve_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    law = make_task({"task": "pointer_chase", "hops": [1]}, where="test").generator()
+    drawn = type(law).sample
+
+    def wrong(self: Generator, n_graphs: int, rng: np.random.Generator) -> Examples:
+        examples = drawn(self, n_graphs, rng)
+        examples.answer[0, 0] = (examples.answer[0, 0] + 1) % 48
+        return examples
+
+    monkeypatch.setattr(type(law), "sample", wrong)
+    with pytest.raises(GateError, match=r"pointer_chase: 1 of 1[\d,]+ labels are not what `solve` derives"):
+        audit(law, n_examples=1000, seed=0)

@@ -13,26 +13,20 @@ from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.inspection.levelling import _levelled, answers_without
 from nexus_bench.inspection.recording import answer_with, record
 from nexus_bench.inspection.walk import walk
-from nexus_bench.model import Transformer, build_model
-from nexus_bench.spec import make_model
+from nexus_bench.model import Transformer
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task
 from tests.test_expressivity import chase
+from tests.untrained import small_law, untrained
 from tests.walkers import walk_both_ways, walker
 
 ALLOWED = torch.ones(1, 5, dtype=torch.bool)
 
 
 def made(encoding: str = "fact", **entry: Any) -> tuple[Transformer, Batch, Generator, Examples]:
-    law = make_task({"task": "pointer_chase", "hops": [1, 2], "n_nodes": 7, "n_queries": 5}, where="t").generator()
+    law = small_law()
     examples = law.sample(3, stream("levelled"))
-    model = build_model(
-        make_model({"d_model": 12, "n_heads": 3, "encoding": encoding} | entry, where="t"),
-        law.schema,
-        seq_len=99,
-        seed=0,
-    )
-    return model.eval(), to_batch(examples, law.schema, encoding, torch.device("cpu")), law, examples
+    model = untrained(law, encoding=encoding, **entry)
+    return model, to_batch(examples, law.schema, encoding, torch.device("cpu")), law, examples
 
 
 def levelled(weights: list[float], fact: list[int], allowed: torch.Tensor = ALLOWED) -> list[float]:

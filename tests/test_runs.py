@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from nexus_bench.cell_records import CellResult
 from nexus_bench.cells import Job
 from nexus_bench.config import parse_yaml
 from nexus_bench.events import Event, Failure, JobDone, Progress
 from nexus_bench.executors.process import run_processes
-from nexus_bench.results import CellResult, RunFolder
+from nexus_bench.results import RunFolder
 from nexus_bench.runner import Execution, make_plan, run_plan
 from nexus_bench.suite import make_suite
 from tests.conftest import Command
@@ -258,7 +259,7 @@ def test_a_diverging_cell_fails_alone_and_is_told(command: Command, tmp_path: Pa
     results = RunFolder(tmp_path / "runs/tiny").read_results()
     assert results[results["lr"] > 1]["accuracy"].isna().all()
     assert results[results["lr"] < 1]["accuracy"].notna().all()
-    assert "Learning rates chosen on validation: standard 0.001" in result.stdout
+    assert "Learning rates chosen on validation: standard: 0.001" in result.stdout
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:

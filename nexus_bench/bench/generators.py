@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import Generator
+from nexus_bench.generators.base import GENERATORS, Generator
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task, task_keys
+from nexus_bench.task import make_task
 from nexus_bench.text.render import Teller, TextOptions
 from nexus_bench.text.rows import told_as_text
 
@@ -97,7 +97,7 @@ def _graphs_per_second(splits: Splits, blocks: Iterator[int], seconds: float) ->
 
 
 def entry_for_hops(name: str, hops: tuple[int, ...]) -> dict[str, object]:
-    """A task entry with the family's defaults; where they are too small for the hops, three nodes a hop.
+    """A task entry with the family's defaults; where they are too small for the hops, `sized_by` is three a hop.
 
     Raises:
         ConfigError: The family cannot make the hops.
@@ -106,9 +106,10 @@ def entry_for_hops(name: str, hops: tuple[int, ...]) -> dict[str, object]:
     try:
         make_task(entry, where="bench")
     except ConfigError:
-        if "n_nodes" not in task_keys(name).own:
+        size = GENERATORS.get(name).sized_by
+        if size is None:
             raise
-        return entry | {"n_nodes": 3 * max(hops)}
+        return entry | {size: 3 * max(hops)}
     return entry
 
 

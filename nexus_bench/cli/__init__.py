@@ -44,7 +44,9 @@ def run(arguments: list[str]) -> int:
     except NexusBenchError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        return _fail(f"{error.format_message().rstrip('.')}; see `nexus-bench -h`", UsageError.exit_code)
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "nexus-bench"
+        return _fail(f"{error.format_message().rstrip('.')}; see `{where} -h`", UsageError.exit_code)
     return code if isinstance(code, int) else 0
 
 

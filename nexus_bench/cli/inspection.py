@@ -9,7 +9,7 @@ from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Data, Out
 
 if TYPE_CHECKING:
-    from nexus_bench.results import Row
+    from nexus_bench.cell_records import Row
 
 
 def inspect(
@@ -34,6 +34,7 @@ def inspect(
     from nexus_bench.inspection.walk import attention_rows, split_with, walk
     from nexus_bench.results import RunFolder
     from nexus_bench.saved import load_model, trained_cell
+    from nexus_bench.show import query_as_text
 
     folder = RunFolder(run)
     chosen = trained_cell(folder, cell)
@@ -43,14 +44,16 @@ def inspect(
     encoding, schema = chosen.model.encoding, source.generator.schema
     walked = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n, example=example)
     title = f"{chosen.title} | {hop} hop{'s' if hop > 1 else ''}"
+    drawn = walked.example
+    told = f"{query_as_text(walked.law, drawn.query)}: {drawn.answer}; answered {drawn.answered}"
     pictures = [
-        graph_picture(walked.law, walked.example, title=title),
-        maps_picture(walked.example, title=title),
+        graph_picture(walked.law, drawn, title=f"{title} | {told}"),
+        maps_picture(drawn, title=f"{title} | {told}"),
         walk_picture(walked, title=title),
     ]
     files: dict[str, bytes | str] = {
         "walk.csv": to_csv(walked.rows, WALK_COLUMNS),
-        "attention.csv": to_csv(attention_rows(walked.law, walked.example), ATTENTION_COLUMNS),
+        "attention.csv": to_csv(attention_rows(walked.law, drawn), ATTENTION_COLUMNS),
     }
     for picture in pictures:
         files |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
@@ -65,19 +68,31 @@ def inspect(
             hop=hop,
             n_examples=walked.n_examples,
             accuracy=walked.accuracy,
+            example={
+                "query": query_as_text(walked.law, drawn.query),
+                "answer": drawn.answer,
+                "answered": drawn.answered,
+                "path": drawn.path,
+            },
             walk=walked.rows,
             files=paths,
         )
         return
+    typer.echo(f"example {example}: {told}")
     print_table(walk_table(f"{title}, {walked.n_examples:,} examples", walked.rows))
     for said, column in (
-        ("from the query, some head of level i points at hop i:", "pointed"),
+        (f"from the query, some head of level i points at hop i (by chance {_by_chance(walked.rows)}):", "pointed"),
         ("or away from it, with the least of its attention there:", "avoided"),
         (f"answered right: {walked.accuracy:.2f}; with level i's attention to the fact of hop i levelled:", "levelled"),
     ):
         typer.echo(f"{said} {_diagonal(walked.rows, column)}")
     for path in paths:
         typer.echo(path)
+
+
+def _by_chance(rows: "list[Row]") -> str:
+    """What heads that point anywhere would score."""
+    return ", ".join(f"{chance:.2f}" for chance in dict.fromkeys(r["chance"] for r in rows if r["head"] is None))
 
 
 def _diagonal(rows: "list[Row]", column: str) -> str:

@@ -31,6 +31,10 @@ def report(
         raise UsageError(unknown_name("format", file_format, formats))
     if file_format is not None and as_json:
         raise UsageError("give --format or --json, not both")
+    if file_format is not None and out is not None:
+        raise UsageError("--format prints, and writes no files; leave --out out")
+    if out is not None and (out / "spec.yaml").exists() and out.resolve() not in [run.resolve() for run in runs]:
+        raise UsageError(f"{out}: holds another run, whose report is kept; choose another --out")
     folder = out or (runs[0] if len(runs) == 1 else None)
     if folder is None and file_format is None and not as_json:
         raise UsageError("a report of several runs needs a folder of its own; give --out")

@@ -8,10 +8,13 @@ import typer
 
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Data, Device, Hops, Out, Quiet, Settings, hops_of
-from nexus_bench.errors import ConfigError, UsageError, unknown_name
+from nexus_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nexus_bench.results import RunFolder
+    from nexus_bench.spec import CellSpec
 
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
 Cells = Annotated[
@@ -58,6 +61,7 @@ def evaluate(
         return
     of_split = [section for section in built.sections if question.split in section.title]
     print_report(built._replace(sections=of_split), [folder.results_csv, *files])
+    typer.echo(f"{n_new} cells were asked {question.split}{_beside(folder, cells)}")
     if n_new < len(chosen):
         typer.echo(f"{len(chosen) - n_new} of {len(chosen)} cells had been asked {question.split} before; that is kept")
 
@@ -78,6 +82,7 @@ def predictions(
 
     from nexus_bench.cells import open_source
     from nexus_bench.cli.progress import progress
+    from nexus_bench.extrapolation import held_out
     from nexus_bench.predictions import FORMATS, predict, write_predictions
     from nexus_bench.results import RunFolder
     from nexus_bench.runner import choose_device
@@ -88,15 +93,14 @@ def predictions(
     folder = RunFolder(run)
     chosen = trained_cells(folder, cells)
     on = torch.device(choose_device(device))
-    path = (out or run) / f"predictions.{file_format}"
+    parts = ["predictions", *([split] if split != "test" else []), *([_which(chosen)] if cells else [])]
+    path = (out or run) / f"{'-'.join(parts)}.{file_format}"
 
     def frames() -> "Iterator[pd.DataFrame]":
         for cell in chosen:
             source = open_source(cell, data)
-            if split not in source.held_out:
-                raise ConfigError(f"{cell.title}: has no split '{split}'; it has {', '.join(sorted(source.held_out))}")
-            model = load_model(folder, cell).to(on)
-            yield predict(cell, model, source.held_out[split], source.generator.schema, split=split)
+            held, model = held_out(folder, cell, source, split), load_model(folder, cell).to(on)
+            yield predict(cell, model, held, source.generator.schema, split=split)
             advance(1)
 
     with progress(f"{path}", len(chosen), quiet=quiet) as advance:
@@ -104,4 +108,17 @@ def predictions(
     if as_json:
         print_document("predictions", file=path, n_rows=n_rows, cells=[cell.run_id for cell in chosen])
     else:
-        typer.echo(f"{path}: {n_rows:,} rows of {len(chosen)} cells")
+        typer.echo(f"{path}: {n_rows:,} rows of {len(chosen)} cells{_beside(folder, cells)}")
+
+
+def _which(chosen: "list[CellSpec]") -> str:
+    """Some cells of a run, in a file's name."""
+    return chosen[0].run_id if len(chosen) == 1 else f"{len(chosen)}-cells"
+
+
+def _beside(folder: "RunFolder", asked: str | None) -> str:
+    """What to say of cells that have no weights here."""
+    from nexus_bench.saved import n_untrained
+
+    n = 0 if asked else n_untrained(folder)
+    return f"; {n} others of the run have no weights here" if n else ""

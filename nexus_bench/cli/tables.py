@@ -12,8 +12,8 @@ from nexus_bench.bench.generators import Rate
 if TYPE_CHECKING:  # it would import PyTorch
     from nexus_bench.bench import training
     from nexus_bench.bench.attention import Measured
+    from nexus_bench.cell_records import Row
     from nexus_bench.matching import Cost, Match
-    from nexus_bench.results import Row
     from nexus_bench.status import CellState
 
 
@@ -142,8 +142,8 @@ def walk_table(title: str, rows: "list[Row]") -> Table:
         for source, share in ((row["source"], "pointed"), ("away", "avoided")):
             if row[share] is not None and (source not in most or row[share] > most[source][share]):
                 most[source] = row
-    names = ["layer", "loop", "level", "of", "head", "query points at hop", "share", "away from hop", "share"]
-    table = Table(*names, "path facts point on by", "share", box=None, title=title, title_justify="left")
+    names = ["layer", "loop", "level", "inner attention", "head", "points at hop", "share", "away from", "share"]
+    table = Table(*names, "facts on by", "share", box=None, title=title, title_justify="left")
     for column in (*table.columns[:3], *table.columns[4:]):
         column.justify = "right"
     for key, most in heads.items():

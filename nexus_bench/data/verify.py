@@ -57,7 +57,7 @@ def verify(folder: Path) -> list[Verified]:
         path = folder / about["file"]
         is_edited = sha256_of_file(path) != about["sha256"]
         examples = _read(path, manifest, law_of(split, laws), is_edited)
-        check = _Check(path, law_of(split, laws), laws[IID], examples)
+        check = _Check(path, law_of(split, laws), laws[IID], examples, is_edited=is_edited)
         check.schema(manifest["n_graphs"][split])
         check.graphs()
         check.labels()
@@ -83,12 +83,16 @@ def verify(folder: Path) -> list[Verified]:
 class _Check:
     """The checks of one file, each of which names the first bad row."""
 
-    def __init__(self, path: Path, law: Generator[Any], trained: Generator[Any], examples: Examples) -> None:
+    def __init__(
+        self, path: Path, law: Generator[Any], trained: Generator[Any], examples: Examples, *, is_edited: bool
+    ) -> None:
         self.path, self.law, self.examples = path, law, examples
         self._schema = trained.schema  # a larger graph must do with the symbols of training
+        self._is_edited = is_edited
 
     def fail(self, what: str) -> None:
-        raise CorruptArtefactError(f"{self.path}: {what}; run gen again")
+        advice = "run gen again" if self._is_edited else "the file is as gen wrote it, so mend the family"
+        raise CorruptArtefactError(f"{self.path}: {what}; {advice}")
 
     def schema(self, n_graphs: int) -> None:
         """Shapes as declared, ids within their vocabularies, hops among those asked for."""

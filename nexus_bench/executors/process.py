@@ -11,10 +11,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
+from nexus_bench.cell_records import CellResult
 from nexus_bench.cells import Job, run_job
 from nexus_bench.errors import FailedCellsError
 from nexus_bench.events import Event, Failure, JobDone, Progress
-from nexus_bench.results import CellResult
 from nexus_bench.training.loop import StoppedError
 
 _GRACE_SECONDS = 1.5  # for a stopped job to save its state

@@ -10,13 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import Circle, FancyArrowPatch
 
+from nexus_bench.cell_records import Row
 from nexus_bench.drawing import INK, PAPER, SOFT, Picture, new_figure, render, style
 from nexus_bench.generators.base import Generator
 from nexus_bench.inspection.walk import FACT, QUERY, Example, Walk
-from nexus_bench.results import Row
-from nexus_bench.show import fact_ends
+from nexus_bench.show import Arrow, arrow_of
 
 _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])
@@ -31,8 +31,8 @@ Point = tuple[float, float]
 
 def graph_picture(law: Generator[Any], example: Example, *, title: str) -> Picture:
     """The facts as arrows between names, a panel a level and head: what the query attends to, and the true path."""
-    ends = [fact_ends(law, fact) for fact in example.facts]
-    at, panel = _layout(ends)
+    arrows = [arrow_of(law, fact) for fact in example.facts]
+    at, panel = _layout([(arrow.start, arrow.end) for arrow in arrows])
     start = law.symbol(law.schema.query[0].vocabulary, int(example.query[0]))
     n_heads = max(len(weights) for weights in example.from_query)
     with style():
@@ -42,8 +42,8 @@ def graph_picture(law: Generator[Any], example: Example, *, title: str) -> Pictu
             for head, axes in enumerate(row):
                 axes.set_axis_off()
                 if head < len(from_query):
-                    axes.set_title(f"{place.title}, head {head + 1}", fontsize=8)
-                    _draw_graph(axes, ends, at, from_query[head], example.path, start=start, panel=panel)
+                    axes.set_title("\n".join(textwrap.wrap(f"{place.title}, head {head + 1}", 26)), fontsize=8)
+                    _draw_graph(axes, arrows, at, from_query[head], example.path, start=start, panel=panel)
         key = "arrows: facts, redder and thicker with the query's attention; blue: the true path by its hops"
         figure.supxlabel(_wrapped(figure, key + ("; ring: the start" if start in at else "")), fontsize=8)
         return _finish(
@@ -76,7 +76,7 @@ def maps_picture(example: Example, *, title: str) -> Picture:
                 axes.axhline(1, color=PAPER, linewidth=1)
                 axes.axhline(1 + n_hops, color=PAPER, linewidth=0.6, linestyle=":")
                 axes.axvline(n_hops, color=PAPER, linewidth=0.6, linestyle=":")
-                axes.set_title(f"{place.title}, head {head + 1}", fontsize=8)
+                axes.set_title("\n".join(textwrap.wrap(f"{place.title}, head {head + 1}", 26)), fontsize=7)
                 axes.set_yticks(
                     np.arange(n_hops + 1) + 0.5, ["query", *(f"hop {hop}" for hop in range(1, n_hops + 1))], fontsize=7
                 )
@@ -139,7 +139,7 @@ def walk_picture(walk: Walk, *, title: str) -> Picture:
 
 def _draw_graph(
     axes: Axes,
-    ends: Sequence[tuple[str, str]],
+    arrows: Sequence[Arrow],
     at: dict[str, Point],
     weights: np.ndarray,
     path: list[int],
@@ -151,25 +151,22 @@ def _draw_graph(
     low, high = places.min(axis=0) - 0.3, places.max(axis=0) + 0.3
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     n_beside: dict[tuple[str, str], int] = {}
-    for fact, (first, last) in enumerate(ends):
+    for fact, (first, last, _) in enumerate(arrows):
         beside = n_beside[first, last] = n_beside.get((first, last), -1) + 1
+        weight = float(weights[fact])
+        look: dict[str, Any] = {"color": _ATTENTION(weight), "linewidth": 0.5 + 1.8 * weight, "zorder": 2 + weight}
+        if first == last:
+            middle, size = _loop(at[first], places.mean(axis=0), beside)
+            if fact in path:
+                axes.add_patch(Circle(middle, size, fill=False, color=_PATH, linewidth=7, alpha=0.25))
+            axes.add_patch(Circle(middle, size, fill=False, **look))
+            continue
         shape: dict[str, Any] = {"connectionstyle": f"arc3,rad={0.08 + 0.14 * beside}", "shrinkA": 6, "shrinkB": 6}
         if fact in path:
             under = FancyArrowPatch(at[first], at[last], arrowstyle="-", color=_PATH, linewidth=7, alpha=0.25, **shape)
             axes.add_patch(under)
-        weight = float(weights[fact])
-        head = 5 + 6 * weight
-        arrow = FancyArrowPatch(
-            at[first],
-            at[last],
-            arrowstyle="-|>",
-            mutation_scale=head,
-            color=_ATTENTION(weight),
-            linewidth=0.5 + 1.8 * weight,
-            zorder=2 + weight,
-            **shape,
-        )
-        axes.add_patch(arrow)
+        head: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 5 + 6 * weight}
+        axes.add_patch(FancyArrowPatch(at[first], at[last], **head, **look, **shape))
     short = {name: _PREFIX.sub("", name) for name in at}
     if len(set(short.values())) < len(short):
         short = {name: name for name in at}
@@ -177,10 +174,24 @@ def _draw_graph(
         ring = {"boxstyle": "circle,pad=0.15", "facecolor": "none", "edgecolor": _PATH} if name == start else None
         axes.text(x, y, short[name], ha="center", va="center", fontsize=6, color=INK, bbox=ring, zorder=4)
     for hop, fact in enumerate(path, start=1):
-        (x0, y0), (x1, y1) = (at[name] for name in ends[fact])
-        aside = _ASIDE * float((high - low).max()) / panel / max(float(np.hypot(x1 - x0, y1 - y0)), 1e-9)
-        x, y = (x0 + x1) / 2 + aside * (y1 - y0), (y0 + y1) / 2 - aside * (x1 - x0)
-        axes.text(x, y, str(hop), ha="center", va="center", fontsize=7, color=_PATH, weight="bold", zorder=4)
+        first, last, label = arrows[fact]
+        (x0, y0), (x1, y1) = at[first], at[last]
+        if first == last:
+            (x, y), _ = _loop(at[first], places.mean(axis=0), 0)
+        else:
+            aside = _ASIDE * float((high - low).max()) / panel / max(float(np.hypot(x1 - x0, y1 - y0)), 1e-9)
+            x, y = (x0 + x1) / 2 + aside * (y1 - y0), (y0 + y1) / 2 - aside * (x1 - x0)
+        said = f"{hop} {label}" if label else str(hop)
+        axes.text(x, y, said, ha="center", va="center", fontsize=7, color=_PATH, weight="bold", zorder=4)
+
+
+def _loop(at: Point, centre: np.ndarray, beside: int) -> tuple[Point, float]:
+    """Middle and radius of the circle of a fact that leads from a name to itself: on its outer side."""
+    away = np.array(at) - centre
+    away = away / max(float(np.hypot(*away)), 1e-9)
+    size = 0.1 + 0.04 * beside
+    x, y = np.array(at) + (size + 0.06) * away
+    return (float(x), float(y)), size
 
 
 def _layout(ends: Sequence[tuple[str, str]]) -> tuple[dict[str, Point], float]:

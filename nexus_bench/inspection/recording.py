@@ -75,7 +75,7 @@ def record(model: Transformer, batch: Batch) -> list[Pass]:
     if not recorder.passes:
         raise UsageError(
             f"attention '{model.attentions[0].name}' has no map to look at: it calls neither "
-            "scaled_dot_product_attention nor softmax"
+            "scaled_dot_product_attention nor a softmax over just the positions that may be attended to"
         )
     return recorder.passes
 

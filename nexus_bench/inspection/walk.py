@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from nexus_bench.cell_records import Row
 from nexus_bench.config import format_hops
 from nexus_bench.data.splits import TEST, HeldOut
 from nexus_bench.errors import ConfigError
@@ -17,7 +18,6 @@ from nexus_bench.generators.base import Generator, Schema
 from nexus_bench.inspection.levelling import answers_without
 from nexus_bench.inspection.recording import Place, record
 from nexus_bench.model import Transformer
-from nexus_bench.results import Row
 from nexus_bench.streams import Mask
 from nexus_bench.task import HOP_OOD
 
@@ -32,6 +32,8 @@ class Example(NamedTuple):
         facts: Array (f, roles) of symbol ids.
         query: Array (roles).
         path: Rows of the facts that derive the answer, in the order of the reasoning.
+        answer: The right one, as it is written.
+        answered: What the model answers.
         places: The passes.
         from_query: For each pass, what the query gives to each fact: (h, f).
         from_facts: For each pass, what each fact gives to each fact: (h, f, f), rows looking.
@@ -40,6 +42,8 @@ class Example(NamedTuple):
     facts: np.ndarray
     query: np.ndarray
     path: list[int]
+    answer: str
+    answered: str
     places: list[Place]
     from_query: list[np.ndarray]
     from_facts: list[np.ndarray]
@@ -160,6 +164,10 @@ def walk(
     places: list[Place] = []
     kept: Example | None = None
     seen = n_right = 0
+
+    def word(answer: Any) -> str:
+        return held.generator.symbol(schema.answer, int(answer))
+
     width = len(schema.fact) if encoding == "flat" else 1  # positions a fact
     for start in range(0, held.examples.n_graphs, _GRAPHS):
         part = held.examples.take(slice(start, start + _GRAPHS))
@@ -183,14 +191,16 @@ def walk(
             for at in range(hop):
                 fact = torch.full_like(batch.answer, -1)
                 fact[graph, query] = torch.from_numpy(path[:, at]).to(fact.dtype)
-                answer = answers_without(model, batch, number=number, fact=fact, width=width)
-                tally.n_levelled[at] += int((answer == batch.answer)[graph, query].sum())
+                without = answers_without(model, batch, number=number, fact=fact, width=width)
+                tally.n_levelled[at] += int((without == batch.answer)[graph, query].sum())
         if seen <= example < seen + len(asked):
             g, q = asked[example - seen]
             kept = Example(
                 facts=part.facts[g],
                 query=part.query[g, q],
                 path=path[example - seen].tolist(),
+                answer=word(part.answer[g, q]),
+                answered=word(answer[g, q]),
                 places=places,
                 from_query=[from_query[g, :, q] for from_query, _ in maps],
                 from_facts=[from_facts[g] for _, from_facts in maps],

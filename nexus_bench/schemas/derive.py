@@ -85,6 +85,7 @@ def documents() -> dict[str, Fields]:
             "hop": int,
             "n_examples": int,
             "accuracy": float,
+            "example": _model("Example", {"query": str, "answer": str, "answered": str, "path": list[int]}),
             "walk": _rows("Pointed", columns.WALK_COLUMNS),
             "files": list[str],
         },

@@ -22,7 +22,7 @@ from nexus_bench.results import RunFolder
 from nexus_bench.rows import further_rows
 from nexus_bench.saved import load_model
 from nexus_bench.spec import CellSpec
-from nexus_bench.suite import make_suite
+from nexus_bench.suite import suite_of
 from nexus_bench.task import TaskSpec, check_symbols
 from nexus_bench.training.engine import Source
 from nexus_bench.unary import MARK
@@ -84,7 +84,7 @@ def ask(
         StorageError: The disk is full or the folder cannot be written.
         UsageError: Another process writes to the folder.
     """
-    suite = make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    suite = suite_of(folder)
     rows: list[Row] = []
     drawn: dict[str, tuple[Source, HeldOut, dict[int, Row]]] = {}
     new = [cell for cell in cells if not folder.has_evaluation(cell.run_id, question.split)]
@@ -125,7 +125,7 @@ def held_out(folder: RunFolder, cell: CellSpec, source: Source, split: str) -> H
 
 
 def _drawn(folder: RunFolder, cell: CellSpec, source: Source, question: Question) -> HeldOut:
-    suite = make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    suite = suite_of(folder)
     beside = [other for other in suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
     return draw(further_law(cell.task, question), question, source, cells=beside, seed=cell.seed)
 

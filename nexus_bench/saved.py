@@ -11,7 +11,7 @@ from nexus_bench.errors import CorruptArtefactError, UsageError
 from nexus_bench.model import Transformer
 from nexus_bench.results import RunFolder
 from nexus_bench.spec import CellSpec
-from nexus_bench.suite import make_suite
+from nexus_bench.suite import suite_of
 
 _MOST_NAMED = 5  # cells in a message
 
@@ -30,7 +30,7 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         CorruptArtefactError: It is no run folder.
         UsageError: There is no such cell, or none is trained.
     """
-    suite = make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    suite = suite_of(folder)
     trained = [cell for cell in suite.cells if folder.finished(cell.run_id)]
     if not trained:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or keep its cells/ where results.csv is")
@@ -61,7 +61,7 @@ def trained_cell(folder: RunFolder, asked: str | None) -> CellSpec:
 
 def n_untrained(folder: RunFolder) -> int:
     """How many cells of a run are not finished, or not kept with their weights."""
-    suite = make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    suite = suite_of(folder)
     return sum(not folder.finished(cell.run_id) for cell in suite.cells)
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from nexus_bench.results import RunFolder
-from nexus_bench.suite import make_suite
+from nexus_bench.suite import suite_of
 
 DONE, RUNNING, FAILED, TO_DO = "done", "running", "failed", "to do"
 STATES = (DONE, RUNNING, FAILED, TO_DO)
@@ -36,7 +36,7 @@ def read_status(folder: RunFolder) -> list[CellState]:
         ConfigError: The suite of the run is not one for this version.
         CorruptArtefactError: It is no run folder.
     """
-    suite = make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    suite = suite_of(folder)
     running = folder.read_progress() if folder.is_written_to() else {}
     states = []
     for cell in suite.cells:

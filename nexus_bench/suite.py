@@ -15,6 +15,7 @@ from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.entry import Keys, validate
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.matching import with_rivals
+from nexus_bench.results import RunFolder
 from nexus_bench.spec import CellSpec, TrainSpec, make_model, model_keys
 from nexus_bench.task import make_task, task_keys
 
@@ -156,6 +157,16 @@ def make_suite(config: Config, *, where: str) -> Suite:
             raise ConfigError(f"{where}: the grid holds the same cell twice: {cell.title}; remove one")
         seen.add(cell.run_id)
     return Suite(name, config, cells)
+
+
+def suite_of(folder: RunFolder) -> Suite:
+    """The suite that a folder is a run of.
+
+    Raises:
+        ConfigError: It is not one for this version.
+        CorruptArtefactError: It is no run folder.
+    """
+    return make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
 
 
 def _find_suite(name_or_path: str) -> Selected:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import Command
+from tests.conftest import Command, assert_fails
 from tests.test_cli import TINY
 
 
@@ -33,6 +33,17 @@ def test_report_is_rebuilt_from_the_tables_alone(command: Command, tiny: str) ->
     assert Path("both/report.csv").read_bytes() == Path("runs/tiny/report.csv").read_bytes()
     document = json.loads(command("report", "alone", "runs/tiny", "--json").stdout)
     assert document["files"] == [] and len(document["report"]["reach"]) == 2
+
+
+def test_a_report_keeps_what_other_runs_hold(command: Command, tiny: str) -> None:
+    for out in ("a", "b"):
+        assert command("train", tiny, "--executor", "inline", "--quiet", "--out", out).returncode == 0
+    before = {path: path.read_bytes() for path in Path("b").rglob("*") if path.is_file()}
+    assert_fails(command("report", "a", "--out", "b"), 2, "b: holds another run, whose report is kept")
+    assert_fails(command("report", "a", "--out", "c", "--format", "csv"), 2, "--format prints, and writes no files")
+    assert {path: path.read_bytes() for path in Path("b").rglob("*") if path.is_file()} == before
+    assert not Path("c").exists()
+    assert command("report", "a", "b", "--out", "a").returncode == 0, "a run's own folder may hold a wider report"
 
 
 def test_a_report_of_results_alone_lacks_the_curves(command: Command, tiny: str) -> None:

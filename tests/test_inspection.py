@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
 from nexus_bench import cli
 from nexus_bench.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.csv_tables import read_csv
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.inspection.pictures import _layout, graph_picture
+from nexus_bench.inspection.pictures import _draw_graph, _layout, graph_picture
 from nexus_bench.inspection.walk import walk
-from nexus_bench.show import arrow_of
+from nexus_bench.show import Arrow, arrow_of
 from nexus_bench.streams import stream
 from nexus_bench.task import make_task
 from tests.conftest import Command, assert_fails
@@ -33,6 +35,17 @@ def test_every_family_can_be_drawn(name: str) -> None:
     places = list(_layout([arrow_of(law, fact)[:2] for fact in walked.example.facts])[0].values())
     apart = [np.hypot(a[0] - b[0], a[1] - b[1]) for i, a in enumerate(places) for b in places[:i]]
     assert min(apart) > 0.1, "no name stands on another"
+
+
+def test_a_fact_from_a_name_to_itself_is_a_circle() -> None:
+    arrows = [Arrow("a", "a", ""), Arrow("a", "b", ""), Arrow("b", "b", "")]
+    at, panel = _layout([arrow[:2] for arrow in arrows])
+    axes = Figure().subplots()
+    _draw_graph(axes, arrows, at, np.array([0.2, 0.3, 0.5]), [0, 1], start="a", panel=panel)
+    circles = [patch for patch in axes.patches if isinstance(patch, Circle)]
+    assert len(circles) == 3, "one a loop, and one marks that on the path"
+    middles = np.array([circle.center for circle in circles])
+    assert np.hypot(*(middles - at["a"]).T)[:2].max() < np.hypot(*(middles[0] - at["b"])), "beside its own name"
 
 
 @pytest.mark.parametrize(

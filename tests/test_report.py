@@ -1,11 +1,14 @@
+import io
 import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from nexus_bench.columns import COLUMNS
 from nexus_bench.errors import CorruptArtefactError, StorageError
+from nexus_bench.report import printed
 from nexus_bench.report.build import Report, Section, build_report
 from nexus_bench.report.families import families_of
 from nexus_bench.report.figures import pareto_front
@@ -85,7 +88,7 @@ def test_steps_to_95_say_how_many_seeds_got_there(results: pd.DataFrame) -> None
 def test_too_few_seeds_are_told_and_nothing_is_called_better(results: pd.DataFrame) -> None:
     section = report_of(results).sections[0]
     assert section.notes[-1] == (
-        "No model is called better where fewer than 6 seeds are paired: with so few, no outcome of 1 comparison of hop "
+        "No model is called better where fewer than 6 seeds are paired: with so few, no outcome of one comparison of hop "
         "reach could be told apart from chance (there is 1; train with --seeds 6)."
     )
     assert [row.cells[-1] for row in tables_of(section)["comparisons"].rows] == ["too few seeds"]
@@ -97,7 +100,7 @@ def test_enough_seeds_say_which_model_reaches_further() -> None:
         ("b", 0.1, seed, {1: 1.0, 2: 1.0}) for seed in range(6)
     ]
     section = report_of(table(*cells)).sections[0]
-    assert section.notes[-1] == ("By 1 comparison of hop reach (exact paired test, Holm): reaches further: b than a.")
+    assert section.notes[-1] == ("By one comparison of hop reach (exact paired test, Holm): reaches further: b than a.")
     assert cells_of(tables_of(section)["comparisons"]) == [
         ["b", "a", "+1.0 [+1.0, +1.0]", "2.0", "1.0", "6", "0.031", "0.031", "better"]
     ]
@@ -110,7 +113,7 @@ def test_models_that_cannot_be_told_apart_are_said_to_be_so() -> None:
 
 def test_a_learning_rate_chosen_on_validation_is_said() -> None:
     report = report_of(table(("a", 0.1, 0, {1: 0.5}), ("a", 0.2, 0, {1: 0.6})))
-    assert "Learning rates chosen on validation: a 0.2." in report.sections[0].notes
+    assert "Learning rates chosen on validation: a: 0.2." in report.sections[0].notes
 
 
 def test_a_run_of_failed_cells_alone_has_a_report() -> None:
@@ -197,7 +200,7 @@ def test_a_further_split_has_a_section_of_its_own() -> None:
     _, further = report.sections
     assert "size_ood, 24 facts" in further.title and "trained on hops 1 of 12 facts" in further.title
     assert cells_of(further.tables[0]) == [["a", "0.250 [0.250, 0.250]", "2"]]
-    assert [picture.name for picture in further.pictures] == ["accuracy_by_hop_2"]
+    assert [picture.name for picture in further.pictures] == ["accuracy_by_hop-size_ood"]
     assert set(report.accuracy["split"]) == {"test", "size_ood"} and set(report.reach["split"]) == {"test"}
 
 
@@ -215,6 +218,35 @@ def test_every_setting_has_a_table_and_figures_of_its_own(results: pd.DataFrame)
     assert len(names) == len(set(names)) and {"accuracy_by_hop", "accuracy_by_hop_2"} <= set(names)
     assert to_markdown(report).count("![") == len(names)
     assert "![" not in to_markdown(report, with_figures=False)
+
+
+def test_models_of_nearly_one_size_stand_apart_by_no_more_than_they_differ() -> None:
+    """A few parameters of thousands are drawn as a few, on an axis that says them in full."""
+    built = report_of(
+        table(*((f"m{i}", 0.1, seed, {1: 1.0, 2: 0.5}) for i in range(2) for seed in range(2))).assign(
+            n_params=lambda frame: 250_000 + 3 * frame["model"].str[1].astype("Int64")
+        )
+    )
+    (picture,) = (figure for figure in built.sections[0].pictures if figure.name == "reach_by_cost")
+    ticks = [float(text) for text in re.findall(r">(2\d\d(?:\.\d+)?)</text>", picture.svg)]
+    assert len(ticks) >= 2 and ticks[-1] - ticks[0] > 5, "thousand parameters"
+
+
+def test_a_narrow_terminal_gets_the_figures_without_their_intervals(
+    results: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = {}
+    for width in (200, 90, 30):
+        console = Console(width=width, file=io.StringIO(), soft_wrap=True, highlight=False)
+        monkeypatch.setattr(printed, "output", lambda console=console: console)
+        printed.print_report(report_of(results), [])
+        lines[width] = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert any("1.000 [1.000, 1.000]" in line for line in lines[200])
+    for width in (90, 30):
+        assert "This terminal is too narrow for the intervals; they are in report.md." in lines[width]
+        assert not any("1.000 [" in line for line in lines[width])
+    assert any(re.match(r" ?standard +1\.000 +0\.300 ", line) for line in lines[90])
+    assert "standard; 1 hop 1.000; 2 hops 0.300; hop reach 1.0; seeds 2; parameters 1,000; MFLOP/step 2" in lines[30]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +290,15 @@ def test_results_have_the_stated_columns_and_types() -> None:
     assert ((frame["n_correct"] / frame["n_examples"] - frame["accuracy"]).abs() < 1e-6).all()
 
 
+def less_accurate(text: str) -> str:
+    """The fifth row a thousandth less accurate."""
+    lines = text.splitlines(keepends=True)
+    at = lines[0].split(",").index("accuracy")
+    fields = lines[5].split(",")
+    fields[at] = f"{float(fields[at]) - 0.001:.6g}"
+    return "".join([*lines[:5], ",".join(fields), *lines[6:]])
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -265,12 +306,13 @@ def test_results_have_the_stated_columns_and_types() -> None:
         (lambda text: text.replace("accuracy", "acuracy", 1), "lacks the columns accuracy"),
         (lambda text: text.replace(",1024,", ",many,", 1), "is truncated or edited"),
         (lambda text: "", "is truncated or edited"),
+        (less_accurate, "6: was edited: accuracy is not n_correct / n_examples"),
     ],
 )
 def test_damaged_results_are_named(edit: object, message: str, tmp_path: Path) -> None:
     text = (EXAMPLES / "quick" / "results.csv").read_text()
     (tmp_path / "results.csv").write_text(edit(text))  # type: ignore[operator]
-    with pytest.raises(CorruptArtefactError, match=rf"results\.csv: {message}"):
+    with pytest.raises(CorruptArtefactError, match=rf"results\.csv: ?{message}"):
         RunFolder(tmp_path).read_results()
 
 

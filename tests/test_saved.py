@@ -268,6 +268,19 @@ def test_predictions_are_a_row_an_example_and_agree_with_the_results(run: Path, 
     assert frame["probability"].between(0, 1).all()
 
 
+def test_predictions_of_what_was_asked_later_agree_with_its_rows(run: Path, command: Command) -> None:
+    split = "eval_hops1-4_facts29"
+    assert_fails(command("predictions", str(run), "--split", split), 3, f"has no split '{split}'")
+    assert command("eval", str(run), "--hops", "1-4", "--n-facts", "29", "--cell", "seed 0", "-q").returncode == 0
+    assert command("predictions", str(run), "--split", split, "--cell", "seed 0").returncode == 0
+    frame = pd.read_csv(run / f"predictions-{split}-2-cells.csv")
+    right = frame[frame["prediction"] == frame["answer"]].groupby(["run_id", "hop"]).size()
+    results = RunFolder(run).read_results()
+    rows = results[results["split"] == split]
+    assert len(rows) == 2 * 4 and len(frame) == rows["n_examples"].sum()
+    assert [right.get(key, 0) for key in zip(rows["run_id"], rows["hop"], strict=True)] == rows["n_correct"].to_list()
+
+
 def test_predictions_in_parquet_are_those_in_csv(run: Path, command: Command) -> None:
     for file_format in ("csv", "parquet"):
         done = command("predictions", str(run), "--split", "hop_ood", "--cell", "seed 1", "--format", file_format)

@@ -78,6 +78,16 @@ def test_documents_are_as_their_schemas_say(command: Command) -> None:
     assert {path.name for path in Path.cwd().rglob("*.csv")} >= set(TABLES)
 
 
+def test_a_report_that_can_compare_nothing_is_as_its_schemas_say(command: Command) -> None:
+    line = "train --task pointer_chase --hops 1 --attention standard --set n_nodes=5 --set d_model=8 --set steps=1"
+    assert command(*line.split(), *"--seeds 1 --executor inline --quiet --out r".split()).returncode == 0
+    document = json.loads(command("report", "r", "--json").stdout)
+    assert document["report"]["comparisons"] == []
+    jsonschema.validate(document, json.loads(read_schema("report")))
+    frame = pd.read_csv("r/comparisons.csv", dtype=nexus_bench.DTYPES)
+    assert frame.empty and list(frame.columns) == [column.name for column in TABLES["comparisons.csv"]]
+
+
 def test_the_schemas_of_the_package_are_those_of_the_code() -> None:
     assert {name: read_schema(name) for name in schema_names()} == derive(), (
         "nexus-bench schema --out nexus_bench/schemas"

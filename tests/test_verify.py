@@ -107,6 +107,17 @@ def test_a_forged_dataset_is_found_out(change: Change, message: str, tmp_path: P
         verify(tmp_path / "d")
 
 
+def test_advice_tells_an_edited_file_from_a_family_that_is_wrong(tmp_path: Path, small_spec: TaskSpec) -> None:
+    write_dataset(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="csv")
+    forge(tmp_path / "d", a_wrong_label)
+    with pytest.raises(CorruptArtefactError, match="the file is as gen wrote it, so mend the family"):
+        verify(tmp_path / "d")
+    with (tmp_path / "d" / "val.csv").open("a") as file:
+        file.write("\n")
+    with pytest.raises(CorruptArtefactError, match="run gen again"):
+        verify(tmp_path / "d")
+
+
 def test_arrays_of_another_type_or_shape_are_refused(dataset_folder: Path) -> None:
     with np.load(dataset_folder / "test.npz") as arrays:
         wide = {name: array.astype(np.int64) for name, array in arrays.items()}

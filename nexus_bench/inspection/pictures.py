@@ -22,6 +22,7 @@ _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])
 _PANEL = 2.1  # inches
 _WIDE_PANEL = 3.4  # of graphs that branch
+_MARGIN = 0.3  # around a graph whose circle has radius 1
 _GAP = 0.6  # between parts of a graph that nothing joins
 _ASIDE = 0.14  # inches: how far beside an arrow its number stands
 _PREFIX = re.compile(r"[a-z_]{2,}(?=\d+$)")  # of a name, which all of a vocabulary have
@@ -36,7 +37,10 @@ def graph_picture(law: Generator[Any], example: Example, *, title: str) -> Pictu
     start = law.symbol(law.schema.query[0].vocabulary, int(example.query[0]))
     n_heads = max(len(weights) for weights in example.from_query)
     with style():
-        figure = new_figure(width=max(panel * n_heads, 4.2), height=panel * len(example.places) + 1.1)
+        wide, high = np.ptp(list(at.values()), axis=0) + 2 * _MARGIN
+        figure = new_figure(
+            width=max(panel * n_heads, 4.2), height=(panel * high / wide + 0.3) * len(example.places) + 0.9
+        )
         grid = figure.subplots(len(example.places), n_heads, squeeze=False)
         for row, place, from_query in zip(grid, example.places, example.from_query, strict=True):
             for head, axes in enumerate(row):
@@ -44,8 +48,11 @@ def graph_picture(law: Generator[Any], example: Example, *, title: str) -> Pictu
                 if head < len(from_query):
                     axes.set_title("\n".join(textwrap.wrap(f"{place.title}, head {head + 1}", 26)), fontsize=8)
                     _draw_graph(axes, arrows, at, from_query[head], example.path, start=start, panel=panel)
-        key = "arrows: facts, redder and thicker with the query's attention; blue: the true path by its hops"
-        figure.supxlabel(_wrapped(figure, key + ("; ring: the start" if start in at else "")), fontsize=8)
+        key = ["arrows: facts, redder and thicker with the query's attention", "blue: the true path by its hops"]
+        said = [f"{hop}: {arrows[fact].label}" for hop, fact in enumerate(example.path, start=1) if arrows[fact].label]
+        key[1] += f" ({', '.join(said)})" if said else ""
+        key += ["ring: the start"] if start in at else []
+        figure.supxlabel(_wrapped(figure, "; ".join(key)), fontsize=8)
         return _finish(
             figure,
             "inspect_graph",
@@ -148,7 +155,7 @@ def _draw_graph(
     panel: float,
 ) -> None:
     places = np.array(list(at.values()))
-    low, high = places.min(axis=0) - 0.3, places.max(axis=0) + 0.3
+    low, high = places.min(axis=0) - _MARGIN, places.max(axis=0) + _MARGIN
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     n_beside: dict[tuple[str, str], int] = {}
     for fact, (first, last, _) in enumerate(arrows):
@@ -174,15 +181,14 @@ def _draw_graph(
         ring = {"boxstyle": "circle,pad=0.15", "facecolor": "none", "edgecolor": _PATH} if name == start else None
         axes.text(x, y, short[name], ha="center", va="center", fontsize=6, color=INK, bbox=ring, zorder=4)
     for hop, fact in enumerate(path, start=1):
-        first, last, label = arrows[fact]
+        first, last, _ = arrows[fact]
         (x0, y0), (x1, y1) = at[first], at[last]
         if first == last:
             (x, y), _ = _loop(at[first], places.mean(axis=0), 0)
         else:
             aside = _ASIDE * float((high - low).max()) / panel / max(float(np.hypot(x1 - x0, y1 - y0)), 1e-9)
             x, y = (x0 + x1) / 2 + aside * (y1 - y0), (y0 + y1) / 2 - aside * (x1 - x0)
-        said = f"{hop} {label}" if label else str(hop)
-        axes.text(x, y, said, ha="center", va="center", fontsize=7, color=_PATH, weight="bold", zorder=4)
+        axes.text(x, y, str(hop), ha="center", va="center", fontsize=7, color=_PATH, weight="bold", zorder=4)
 
 
 def _loop(at: Point, centre: np.ndarray, beside: int) -> tuple[Point, float]:

@@ -88,8 +88,8 @@ def test_steps_to_95_say_how_many_seeds_got_there(results: pd.DataFrame) -> None
 def test_too_few_seeds_are_told_and_nothing_is_called_better(results: pd.DataFrame) -> None:
     section = report_of(results).sections[0]
     assert section.notes[-1] == (
-        "No model is called better where fewer than 6 seeds are paired: with so few, no outcome of one comparison of hop "
-        "reach could be told apart from chance (there is 1; train with --seeds 6)."
+        "No model is called better where fewer than 6 seeds are paired: with so few, no outcome of one comparison of "
+        "hop reach could be told apart from chance (there is 1; train with --seeds 6)."
     )
     assert [row.cells[-1] for row in tables_of(section)["comparisons"].rows] == ["too few seeds"]
     assert "better" not in to_markdown(report_of(results)).replace(section.notes[-1], "")

@@ -187,6 +187,11 @@ def format_hops(hops: tuple[int, ...]) -> str:
     return ",".join(str(hop) for hop in hops)
 
 
+def counted(n: int, noun: str) -> str:
+    """A number of things as text: `1 hop`, `2,000 hops`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def check_name(name: Any, *, what: str) -> str:
     """A name that is safe as a folder name.
 

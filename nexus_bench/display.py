@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from nexus_bench.cell_records import CellResult
+from nexus_bench.config import counted
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.events import Progress as CellProgress
@@ -122,9 +123,7 @@ class Display:
         """Validation accuracy so far, by model and hop, mean over the seeds begun."""
         labels = list(dict.fromkeys(cell.label for cell in self._cells.values()))
         hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
-        table = RichTable(
-            "validation so far", *(f"{hop} hop{'s' if hop > 1 else ''}" for hop in hops), "cells", box=None
-        )
+        table = RichTable("validation so far", *(counted(hop, "hop") for hop in hops), "cells", box=None)
         for label in labels:
             cells = [run_id for run_id, cell in self._cells.items() if cell.label == label]
             begun = [self._newest[run_id] for run_id in cells if run_id in self._newest]

@@ -111,7 +111,7 @@ def test_eval_appends_a_split_and_never_overwrites(run: Path, command: Command) 
     assert (new["n_examples"] == new.groupby("run_id")["n_examples"].transform("max")).any()
     stamp = {path: path.stat().st_mtime_ns for path in run.rglob("asked/*.json")}
     again = command(*line)
-    assert "4 of 4 cells had been asked eval_hops1-4_facts29 before; that is kept" in again.stdout
+    assert "eval_hops1-4_facts29: 4 of 4 asked before, which is kept" in again.stdout
     assert (run / "results.csv").read_text() == after
     assert {path: path.stat().st_mtime_ns for path in run.rglob("asked/*.json")} == stamp
     assert "eval_hops1-4_facts29, 29 facts" in (run / "report.md").read_text()

@@ -28,6 +28,7 @@ def inspect(
     from nexus_bench.cells import open_source
     from nexus_bench.cli.tables import print_table, walk_table
     from nexus_bench.columns import ATTENTION_COLUMNS, WALK_COLUMNS
+    from nexus_bench.config import counted
     from nexus_bench.csv_tables import to_csv
     from nexus_bench.files import write_atomic
     from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
@@ -43,7 +44,7 @@ def inspect(
     held, model = split_with(source.held_out, hop), load_model(folder, chosen)
     encoding, schema = chosen.model.encoding, source.generator.schema
     walked = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n, example=example)
-    title = f"{chosen.title} | {hop} hop{'s' if hop > 1 else ''}"
+    title = f"{chosen.title} | {counted(hop, 'hop')}"
     drawn = walked.example
     told = f"{query_as_text(walked.law, drawn.query)}: {drawn.answer}; answered {drawn.answered}"
     pictures = [

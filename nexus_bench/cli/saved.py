@@ -37,7 +37,7 @@ def evaluate(
     """Ask saved weights other hops and sizes than were trained; results.csv gets a split more."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.cli.reports import make_report
-    from nexus_bench.config import parse_settings
+    from nexus_bench.config import counted, parse_settings
     from nexus_bench.extrapolation import Question, ask
     from nexus_bench.report.files import to_document
     from nexus_bench.report.printed import print_report
@@ -61,9 +61,9 @@ def evaluate(
         return
     of_split = [section for section in built.sections if question.split in section.title]
     print_report(built._replace(sections=of_split), [folder.results_csv, *files])
-    typer.echo(f"{n_new} cells were asked {question.split}{_beside(folder, cells)}")
+    typer.echo(f"{question.split}: {counted(n_new, 'cell')} asked{_beside(folder, cells)}")
     if n_new < len(chosen):
-        typer.echo(f"{len(chosen) - n_new} of {len(chosen)} cells had been asked {question.split} before; that is kept")
+        typer.echo(f"{question.split}: {len(chosen) - n_new} of {len(chosen)} asked before, which is kept")
 
 
 def predictions(
@@ -82,6 +82,7 @@ def predictions(
 
     from nexus_bench.cells import open_source
     from nexus_bench.cli.progress import progress
+    from nexus_bench.config import counted
     from nexus_bench.extrapolation import held_out
     from nexus_bench.predictions import FORMATS, predict, write_predictions
     from nexus_bench.results import RunFolder
@@ -108,7 +109,7 @@ def predictions(
     if as_json:
         print_document("predictions", file=path, n_rows=n_rows, cells=[cell.run_id for cell in chosen])
     else:
-        typer.echo(f"{path}: {n_rows:,} rows of {len(chosen)} cells{_beside(folder, cells)}")
+        typer.echo(f"{path}: {n_rows:,} rows of {counted(len(chosen), 'cell')}{_beside(folder, cells)}")
 
 
 def _which(chosen: "list[CellSpec]") -> str:
@@ -121,4 +122,4 @@ def _beside(folder: "RunFolder", asked: str | None) -> str:
     from nexus_bench.saved import n_untrained
 
     n = 0 if asked else n_untrained(folder)
-    return f"; {n} others of the run have no weights here" if n else ""
+    return f"; weights of {n} more are not here" if n else ""

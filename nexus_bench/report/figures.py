@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nexus_bench.config import counted
 from nexus_bench.drawing import (
     FAINT,
     INK,
@@ -223,7 +224,7 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
             axes.set_xlabel("steps")
             axes.tick_params(labelbottom=True)
         for hop in hops:
-            grid[0].plot([], [], color=colours[hop], label=f"{hop} hop{'s' if hop > 1 else ''}")
+            grid[0].plot([], [], color=colours[hop], label=counted(hop, "hop"))
         figure.supylabel("validation accuracy", fontsize=9)
         legend_below(grid[0], most_columns=5)
         return _finish(

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nexus_bench.config import counted
+
 _DIFFERENCE = ("difference", "reach", "rival's reach", "seeds", "p", "p (Holm)", "verdict")
 REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial": "elimination ceiling"}
 
@@ -96,7 +98,7 @@ def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Tabl
                 + cost,
             )
         )
-    columns = ["model", *(_hops(hop) for hop in hops)]
+    columns = ["model", *(counted(hop, "hop") for hop in hops)]
     columns += ["hop reach", "seeds", "parameters", "MFLOP/step"] if len(reach) else ["seeds"]
     means = accuracy.groupby("hop")[list(REFERENCES)].mean()
     references = [[label, *(number(means[name][hop], 3) for hop in hops)] for name, label in REFERENCES.items()]
@@ -146,7 +148,7 @@ def steps_to_95(steps: pd.DataFrame, names: Names) -> Table:
         "The evaluated step from which validation stays at 0.95 or more: the median of the seeds that got there, and "
         "how many did."
     )
-    return Table("steps", "Steps to 0.95", about, ["model", *(_hops(hop) for hop in hops)], rows, [])
+    return Table("steps", "Steps to 0.95", about, ["model", *(counted(hop, "hop") for hop in hops)], rows, [])
 
 
 def every_seed(rows: pd.DataFrame, names: Names) -> Table:
@@ -157,7 +159,7 @@ def every_seed(rows: pd.DataFrame, names: Names) -> Table:
         at = dict(zip(cell["hop"], cell["accuracy"], strict=True))
         cells = [names.short[str(label)], str(seed), *(number(at.get(hop), 3) for hop in hops)]
         found.append(names.row([str(label)], [*cells, str(cell["status"].iloc[0])]))
-    columns = ["model", "seed", *(_hops(hop) for hop in hops), "ended"]
+    columns = ["model", "seed", *(counted(hop, "hop") for hop in hops), "ended"]
     about = "Test accuracy of every cell; `solved` stopped early because validation stayed solved, `failed` has none."
     return Table("seeds", "Every seed", about, columns, found, [])
 
@@ -228,7 +230,3 @@ def _interval(row: Any, *, digits: int, sign: str = "") -> str:
 
 def _count(value: Any, unit: float = 1) -> str:
     return "-" if pd.isna(value) else f"{value / unit:,.0f}"
-
-
-def _hops(hop: int) -> str:
-    return f"{hop} hop{'s' if hop > 1 else ''}"

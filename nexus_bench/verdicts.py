@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nexus_bench.ci import Case
+from nexus_bench.config import counted
 from nexus_bench.gate import (
     EXAMPLES_ONLY,
     FAILED,
@@ -60,7 +61,7 @@ def sentence(one: Compared) -> str:
     said = f"{one.metric} {figures['base'] or 'none'} -> {figures['new'] or 'none'}"
     if one.n_seeds:
         interval = f", interval {figures['interval']}" if figures["interval"] else ""
-        said += f" ({figures['difference']}{interval}, {one.n_seeds} {_plural('seed', one.n_seeds)})"
+        said += f" ({figures['difference']}{interval}, {counted(one.n_seeds, 'seed')})"
     return said + (f"; {one.note}" if one.note else "")
 
 
@@ -103,7 +104,7 @@ def conclusion(compared: Sequence[Compared], *, max_drop: float, confidence: flo
     tested = _tested(compared)
     n_noise = counts[WITHIN_NOISE]
     said = [", ".join(f"{counts[v]} {v}" for v in kinds if counts[v]) for kinds in (_TESTED, (MISSING, NEW_ONLY))]
-    lines = [f"{len(tested)} {_plural('comparison', len(tested))}: {said[0] or 'none'}"]
+    lines = [f"{counted(len(tested), 'comparison')}: {said[0] or 'none'}"]
     if said[1]:
         lines[0] += f"; not compared: {said[1]}"
     if n_noise == 1:
@@ -133,8 +134,7 @@ def complaint(compared: Sequence[Compared], *, max_drop: float, strict: bool = F
     why |= {MISSING: "not in the new run"} if strict else {}
     said = " and ".join(f"{counts[verdict]} {reason}" for verdict, reason in why.items() if counts[verdict])
     name, worst = failures(compared, strict=strict)[0]
-    n = len(_tested(compared))
-    return f"of {n} {_plural('comparison', n)}, {said}; worst: {name}: {sentence(worst)}"
+    return f"of {counted(len(_tested(compared)), 'comparison')}, {said}; worst: {name}: {sentence(worst)}"
 
 
 def markdown(
@@ -187,7 +187,3 @@ def _lacks(n: int) -> str:
 
 def _figure(value: float, decimals: int, *, sign: str = "") -> str:
     return "" if math.isnan(value) else f"{value:{sign}.{decimals}f}"
-
-
-def _plural(noun: str, n: int) -> str:
-    return noun if n == 1 else f"{noun}s"

@@ -1,5 +1,6 @@
 """Models of the same parameters or the same compute, and the tables that set them side by side."""
 
+import html
 from pathlib import Path
 
 import pandas as pd
@@ -122,8 +123,8 @@ def test_the_report_says_what_order_buys() -> None:
     results, curves = run.read_results(), run.read_curves()
     report = build_report(results, curves)
     assert "matched" in {table.name for table in report.sections[0].tables}
-    for text in (to_markdown(report), to_html(report, downloads={})):
-        assert "Models of the same size" in text and "its compute" in text
+    for text in (to_markdown(report), html.unescape(to_html(report, downloads={}))):
+        assert "Models of the same size" in text and "rival's compute" in text
     alone = build_report(results[results["attention"] == "nexus"], curves)
     assert "matched" not in {table.name for table in alone.sections[0].tables}
     assert "same size" not in to_markdown(alone)

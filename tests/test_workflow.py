@@ -86,7 +86,8 @@ def test_the_steps_hold_on_the_same_code_and_fail_on_a_regression(tmp_path: Path
     worse = pd.concat([perfect[perfect["hop"] == 1], results[results["hop"] == 2]])
     worse.to_csv(tmp_path / "base" / "results.csv", index=False)
     new = RunFolder(tmp_path / "runs" / "tiny").read_results()
-    fallen = new.assign(accuracy=new["accuracy"].where(new["hop"] == 2, 0.25))
+    right = new["n_correct"].where(new["hop"] == 2, new["n_examples"] // 4)
+    fallen = new.assign(n_correct=right, accuracy=(right / new["n_examples"]).round(6))
     fallen.to_csv(tmp_path / "runs" / "tiny" / "results.csv", index=False)
     failed = step(compare)
     assert failed.returncode == 6

@@ -97,7 +97,7 @@ def _graphs_per_second(splits: Splits, blocks: Iterator[int], seconds: float) ->
 
 
 def entry_for_hops(name: str, hops: tuple[int, ...]) -> dict[str, object]:
-    """A task entry with the family's defaults; where they are too small for the hops, `sized_by` is three a hop.
+    """A task entry with the family's defaults; if they are too small for the hops, `sized_by` is three a hop.
 
     Raises:
         ConfigError: The family cannot make the hops.
@@ -105,11 +105,15 @@ def entry_for_hops(name: str, hops: tuple[int, ...]) -> dict[str, object]:
     entry: dict[str, object] = {"task": name, "hops": list(hops)}
     try:
         make_task(entry, where="bench")
-    except ConfigError:
+    except ConfigError as too_small:
         size = GENERATORS.get(name).sized_by
         if size is None:
             raise
-        return entry | {size: 3 * max(hops)}
+        entry[size] = 3 * max(hops)
+        try:
+            make_task(entry, where="bench")
+        except ConfigError:
+            raise too_small from None
     return entry
 
 

@@ -28,7 +28,8 @@ def print_table(table: Table) -> None:
 def audit_table(title: str, rows: list[Audited]) -> Table:
     """A row a hop and guess; what beats its ceiling is marked."""
     caption = "BEATS IT: beyond doubt, at one false alarm in 1,000 audits over all guesses"
-    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    beats = any(row.beats for row in rows)
+    table = Table(title=title, title_justify="left", caption=caption if beats else None, caption_justify="left")
     for name in ("hop", "guess"):
         table.add_column(name)
     for name in ("n", "accuracy", "95% interval", "ceiling", ""):

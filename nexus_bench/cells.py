@@ -230,9 +230,13 @@ def open_source(cell: CellSpec, data: Path | None) -> Source:
             f"{task.task}: was run on a dataset ({task.content_sha256[:16]}...); give its folder by --data"
         )
     if data is not None:
-        dataset = read_dataset(data)
-        if dataset.manifest["content_sha256"] != task.content_sha256:
-            raise ConfigError(f"{data}: changed since it was first read; run the command again")
+        dataset, wanted = read_dataset(data), task.content_sha256
+        if wanted is None:
+            raise ConfigError(f"{task.task}: was not run on a dataset; leave --data out")
+        if (found := dataset.manifest["content_sha256"]) != wanted:
+            raise ConfigError(
+                f"{data}: is not the dataset of this cell, {wanted[:16]}..., but {found[:16]}...; give that"
+            )
         return StoredSource(dataset, seed=cell.seed)
     return Splits(task.generators(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
 

@@ -145,6 +145,8 @@ def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
         valid = validate(GENERATORS.get(task.task).Params, params | changed, where=f"{PREFIX}: {task.task}")
         return task.law(valid.model_dump(), hops, max(trained.largest_hop, *hops), trained.patterns)
 
+    if question.n_facts is not None and trained.sized_by in question.settings:
+        raise ConfigError(f"{task.task}: --n-facts chooses {trained.sized_by}; give one of both")
     made = law({}) if question.n_facts is None else _of_size(question.n_facts, trained, law)
     check_symbols(trained, made, what=PREFIX)
     if len(made.schema.query) != len(trained.schema.query):

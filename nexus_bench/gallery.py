@@ -28,7 +28,7 @@ follow sizes, so each column of a table is the task asked for that hop alone.
 
 def gallery_page() -> str:
     """The page, in Markdown."""
-    names = [name for name in GENERATORS.names() if GENERATORS.get(name).__module__.startswith("nexus_bench.")]
+    names = GENERATORS.own_names()
     return "\n".join([_HEAD.format(hop=_SHOWN_HOP), *(_section(name) for name in names)])
 
 

@@ -18,7 +18,7 @@ from nexus_bench.generators.base import Generator, Schema
 from nexus_bench.model import Transformer
 from nexus_bench.spec import CellSpec
 
-FORMATS = ("csv", "parquet")
+FORMATS = {"csv": "run_id,model,", "parquet": "PAR1"}  # and how such files begin
 
 
 def predict(cell: CellSpec, model: Transformer, held: HeldOut, schema: Schema, *, split: str) -> pd.DataFrame:

@@ -64,6 +64,10 @@ class Registry(Generic[EntryT]):
         self._load()
         return tuple(sorted(self._entries))
 
+    def own_names(self) -> tuple[str, ...]:
+        """The names of this package's classes, without those of others, sorted."""
+        return tuple(name for name in self.names() if self.get(name).__module__.startswith(f"{self._package}."))
+
     def get(self, name: str) -> EntryT:
         """Look a class up.
 

@@ -24,12 +24,14 @@ import yaml
 
 from nexus_bench.cell_records import CellRecords, CellResult, Row
 from nexus_bench.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, YOUNGER
-from nexus_bench.config import Config, read_config
+from nexus_bench.config import Config, parse_hops, read_config
 from nexus_bench.csv_tables import read_csv, rows_of, to_csv
-from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError
+from nexus_bench.data.splits import TEST, VAL
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.files import read_json, to_json, write_atomic
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
+_AGAIN = "run `nexus-bench train` on it again"
 
 
 class RunFolder(CellRecords):
@@ -84,7 +86,9 @@ class RunFolder(CellRecords):
                 f"{self.path}: another nexus-bench is writing to it; wait, or choose another --out"
             ) from error
         except OSError as error:
-            raise StorageError(f"{self.path}: cannot be written: {error.strerror}; choose another --out") from error
+            raise StorageError(
+                f"{self.path}: cannot be written: {error.strerror}; make or copy the run elsewhere"
+            ) from error
         try:
             yield
         finally:
@@ -120,13 +124,19 @@ class RunFolder(CellRecords):
         """The suite as it was run.
 
         Raises:
-            CorruptArtefactError: It is no run folder.
+            CorruptArtefactError: It is no run folder, or the file is damaged.
+            StorageError: It is no folder.
         """
         if not self.path.is_dir():
             raise StorageError(f"{self.path}: is not a run folder; make one with `nexus-bench train`")
         if not (self.path / "spec.yaml").is_file():
             raise CorruptArtefactError(f"{self.path}: is no run folder, it has no spec.yaml; give one that train wrote")
-        return read_config(self.path / "spec.yaml")
+        try:
+            return read_config(self.path / "spec.yaml")
+        except ConfigError as error:
+            raise CorruptArtefactError(
+                f"{error}: the file was edited; give the command that trained it again"
+            ) from error
 
     def write_environment(self, environment: Row) -> None:
         """Say on what the cells are trained."""
@@ -194,18 +204,19 @@ class RunFolder(CellRecords):
         """results.csv with the right types.
 
         Raises:
-            CorruptArtefactError: It is missing, truncated or lacks columns.
-            StorageError: The folder cannot be read.
+            CorruptArtefactError: It is missing, truncated or edited, or lacks columns.
+            StorageError: It is no run folder, or cannot be read.
         """
-        if not self.path.is_dir():
+        if not self.results_csv.exists() and not (self.path / "spec.yaml").exists():
             raise StorageError(f"{self.path}: is not a run folder; make one with `nexus-bench train`")
         frame = read_csv(self.results_csv, COLUMNS, younger=YOUNGER)
-        if frame["run_id"].isna().any() or frame["split"].isna().any():
-            raise CorruptArtefactError(f"{self.results_csv}: is truncated; run `nexus-bench train` on it again")
-        off = (frame["n_correct"] / frame["n_examples"] - frame["accuracy"]).abs() > _ROUNDING
-        for number in off.index[off.fillna(False)]:
-            line = f"{self.results_csv}:{number + 2}"
-            raise CorruptArtefactError(f"{line}: was edited: accuracy is not n_correct / n_examples")
+        if frame.empty:
+            raise CorruptArtefactError(
+                f"{self.results_csv}: has no rows: no cell is done, or it is truncated; {_AGAIN}"
+            )
+        for is_wrong, what in _faults(frame):
+            for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
+                raise CorruptArtefactError(f"{self.results_csv}:{row + 2}: {what}; {_AGAIN}")
         return frame
 
     def read_curves(self) -> pd.DataFrame:
@@ -219,3 +230,16 @@ class RunFolder(CellRecords):
         if not path.exists():
             return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in CURVE_COLUMNS})
         return read_csv(path, CURVE_COLUMNS)
+
+
+def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
+    """For each row of results.csv whether something is wrong with it, and what."""
+    yield frame["run_id"].isna() | frame["split"].isna(), "is truncated"
+    n, right = frame["n_examples"], frame["n_correct"]
+    yield (right < 0) | (right > n), "was edited: n_correct is not from 0 to n_examples"
+    yield (right / n - frame["accuracy"]).abs() > _ROUNDING, "was edited: accuracy is not n_correct / n_examples"
+    yield frame.duplicated(["run_id", "split", "hop"]), "was edited: the cell has this split and hop already"
+    own = frame[frame["split"].isin([VAL, TEST]) & (frame["status"] != "scored")]
+    n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
+    n_there = own.groupby(["run_id", "split"])["hop"].transform("size")
+    yield n_there != own["train_hops"].map(n_hops), "was edited: the cell lacks a hop of this split"

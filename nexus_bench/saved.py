@@ -36,6 +36,8 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or keep its cells/ where results.csv is")
     if asked is None:
         return trained
+    if not asked.strip(" |"):
+        raise UsageError("--cell is empty; give a run id, or parts of a title")
     parts = [part.strip() for part in asked.split("|")]
     patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\w)") for part in parts]
     found = [c for c in trained if c.run_id.startswith(asked) or all(p.search(c.title) for p in patterns)]

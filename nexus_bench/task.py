@@ -108,7 +108,10 @@ def task_defaults(name: str) -> Config:
     if path is None:
         path = Path(inspect.getfile(family)).with_name(f"{name}.yaml")
         if not path.is_file():
-            raise ConfigError(f"task '{name}' has neither tasks/{name}.yaml nor {path}; write one with its defaults")
+            raise ConfigError(
+                f"task '{name}' has neither tasks/{name}.yaml nor {path}; write one with its defaults, and have its "
+                "package include it"
+            )
     file = f"tasks/{name}.yaml" if name in bundled("task") else str(path)
     defaults = read_config(path)
     if defaults.get("task") != name:

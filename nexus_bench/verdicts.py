@@ -13,6 +13,7 @@ from nexus_bench.gate import (
     FAILING,
     IDENTITY,
     IMPROVEMENT,
+    LACKS,
     MISSING,
     NEW_ONLY,
     NO_INTERVAL,
@@ -124,6 +125,8 @@ def conclusion(compared: Sequence[Compared], *, max_drop: float, confidence: flo
         lines.append(
             f"{counts[MISSING]} that the base has {_lacks(counts[MISSING])} in the new run; --strict fails on that"
         )
+    if n := sum(LACKS in one.note and one.verdict != MISSING for one in compared):
+        lines.append(f"{counted(n, 'comparison')} without seeds that the base has; --strict fails on that")
     return lines + [note for note in (EXAMPLES_ONLY, NO_INTERVAL) if any(note in one.note for one in compared)]
 
 

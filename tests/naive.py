@@ -17,17 +17,23 @@ Heads = list[Tensor]  # one (n, e) a head
 
 
 def naive(module: Attention, x: Tensor, layout: Layout) -> Tensor:
-    """The output of a module for a batch, computed another way from the same weights."""
-    heads_of: dict[type, Callable[..., Heads]] = {
+    """The output of a module for a batch, computed another way from the same weights.
+
+    A reference takes the module, one example (n, d) and the layout, and gives the heads that W_O is applied to, or the
+    whole output (n, d).
+    """
+    references: dict[type, Callable[..., Heads | Tensor]] = {
         Standard: _standard,
         Nexus: _nexus,
         Strassen: _strassen,
         TwoSimplicial: _two_simplicial,
         Diffusion: _diffusion,
     }
-    assert type(module) in heads_of, f"add a reference for {type(module).__name__} to tests/naive.py"
-    out = module.out.weight
-    return torch.stack([torch.cat(heads_of[type(module)](module, one, layout), dim=1) @ out.T for one in x])
+    assert type(module) in references, f"add a reference for {type(module).__name__} to tests/naive.py"
+    found = [references[type(module)](module, one, layout) for one in x]
+    return torch.stack(
+        [one if isinstance(one, Tensor) else torch.cat(one, dim=1) @ module.out.weight.T for one in found]
+    )
 
 
 def _standard(module: Standard, x: Tensor, layout: Layout) -> Heads:

@@ -18,7 +18,7 @@ LAYOUTS = [
 
 
 def formulations() -> Iterator[tuple[str, dict[str, object]]]:
-    for name in ATTENTIONS.names():
+    for name in ATTENTIONS.own_names():
         yield name, {}
     for order in (1, 2, 4):
         yield "nexus", {"order": order}

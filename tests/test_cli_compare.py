@@ -26,7 +26,7 @@ def folders(tmp_path: Path) -> Path:
     }
     for name, cells in runs.items():
         (tmp_path / name).mkdir()
-        run(cells).to_csv(tmp_path / name / "results.csv", index=False)
+        run(cells).assign(train_hops="1").to_csv(tmp_path / name / "results.csv", index=False)
     return tmp_path
 
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from nexus_bench.columns import COLUMNS
-from nexus_bench.errors import CorruptArtefactError, StorageError
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
 from nexus_bench.report import printed
 from nexus_bench.report.build import Report, Section, build_report
 from nexus_bench.report.families import families_of
@@ -126,6 +126,14 @@ def test_the_same_cell_in_two_runs_counts_once(results: pd.DataFrame) -> None:
     assert to_csvs(report_of(twice)) == to_csvs(report_of(results))
 
 
+def test_runs_that_disagree_on_a_cell_are_not_merged(results: pd.DataFrame) -> None:
+    other = results.assign(n_correct=3, n_examples=4)
+    with pytest.raises(
+        ConfigError, match=r"the runs disagree on cell standard, d 8-0\.1-0 \(.*\), at hop 1 of val; report"
+    ):
+        build_report(pd.concat([results, other]), curve(results))
+
+
 def test_cells_that_no_column_tells_apart_are_variants_and_not_further_seeds() -> None:
     results = table(*(("a", 0.1, seed, {1: 1.0, 2: 0.5}) for seed in range(2)))
     other = results.assign(run_id=results["run_id"] + "x", accuracy=0.25)
@@ -236,16 +244,17 @@ def test_a_narrow_terminal_gets_the_figures_without_their_intervals(
     results: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = {}
-    for width in (200, 90, 30):
+    for width in (200, 90, 75, 30):
         console = Console(width=width, file=io.StringIO(), soft_wrap=True, highlight=False)
         monkeypatch.setattr(printed, "output", lambda console=console: console)
         printed.print_report(report_of(results), [])
         lines[width] = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert any("1.000 [1.000, 1.000]" in line for line in lines[200])
-    for width in (90, 30):
-        assert "This terminal is too narrow for the intervals; they are in report.md." in lines[width]
+    for width, lost in ((90, "the intervals"), (75, "the intervals and sizes"), (30, "a table")):
+        assert f"This terminal is too narrow for {lost}; report.md has all." in lines[width]
         assert not any("1.000 [" in line for line in lines[width])
     assert any(re.match(r" ?standard +1\.000 +0\.300 ", line) for line in lines[90])
+    assert any(re.match(r" ?standard +1\.000 +0\.300 +1\.0 +2 *$", line) for line in lines[75])
     assert "standard; 1 hop 1.000; 2 hops 0.300; hop reach 1.0; seeds 2; parameters 1,000; MFLOP/step 2" in lines[30]
 
 
@@ -299,6 +308,15 @@ def less_accurate(text: str) -> str:
     return "".join([*lines[:5], ",".join(fields), *lines[6:]])
 
 
+def too_many_right(text: str) -> str:
+    """The fifth row with more answers right than were asked."""
+    lines = text.splitlines(keepends=True)
+    names, fields = lines[0].rstrip().split(","), lines[5].split(",")
+    at, n = names.index("n_correct"), int(fields[names.index("n_examples")])
+    fields[at], fields[names.index("accuracy")] = str(2 * n), "2.0"
+    return "".join([*lines[:5], ",".join(fields), *lines[6:]])
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -306,6 +324,19 @@ def less_accurate(text: str) -> str:
         (lambda text: text.replace("accuracy", "acuracy", 1), "lacks the columns accuracy"),
         (lambda text: text.replace(",1024,", ",many,", 1), "is truncated or edited"),
         (lambda text: "", "is truncated or edited"),
+        (
+            lambda text: text.splitlines(keepends=True)[0],
+            "has no rows: no cell is done, or it is truncated; run `nexus",
+        ),
+        (
+            lambda text: text + text.splitlines(keepends=True)[-1],
+            r"\d+: was edited: the cell has this split and hop alr",
+        ),
+        (
+            lambda text: "".join(text.splitlines(keepends=True)[:-1]),
+            r"\d+: was edited: the cell lacks a hop of this split",
+        ),
+        (too_many_right, "6: was edited: n_correct is not from 0 to n_examples"),
         (less_accurate, "6: was edited: accuracy is not n_correct / n_examples"),
     ],
 )
@@ -317,7 +348,9 @@ def test_damaged_results_are_named(edit: object, message: str, tmp_path: Path) -
 
 
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(StorageError, match="is not a run folder; make one with `nexus-bench train`"):
+            RunFolder(folder).read_results()
+    (tmp_path / "spec.yaml").write_text("suite: s\n")
     with pytest.raises(CorruptArtefactError, match=r"results\.csv: is missing"):
         RunFolder(tmp_path).read_results()
-    with pytest.raises(StorageError, match="is not a run folder; make one with `nexus-bench train`"):
-        RunFolder(tmp_path / "nowhere").read_results()

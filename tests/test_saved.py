@@ -49,7 +49,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-OURS = [name for name in GENERATORS.names() if GENERATORS.get(name).__module__.startswith("nexus_bench.")]
+OURS = GENERATORS.own_names()
 
 
 def asked(**what: object) -> Question:
@@ -273,7 +273,7 @@ def test_predictions_of_what_was_asked_later_agree_with_its_rows(run: Path, comm
     assert_fails(command("predictions", str(run), "--split", split), 3, f"has no split '{split}'")
     assert command("eval", str(run), "--hops", "1-4", "--n-facts", "29", "--cell", "seed 0", "-q").returncode == 0
     assert command("predictions", str(run), "--split", split, "--cell", "seed 0").returncode == 0
-    frame = pd.read_csv(run / f"predictions-{split}-2-cells.csv")
+    frame = pd.read_csv(run / f"predictions-{split}-seed-0.csv")
     right = frame[frame["prediction"] == frame["answer"]].groupby(["run_id", "hop"]).size()
     results = RunFolder(run).read_results()
     rows = results[results["split"] == split]
@@ -285,7 +285,7 @@ def test_predictions_in_parquet_are_those_in_csv(run: Path, command: Command) ->
     for file_format in ("csv", "parquet"):
         done = command("predictions", str(run), "--split", "hop_ood", "--cell", "seed 1", "--format", file_format)
         assert done.returncode == 0 and "170 rows of 2 cells" in done.stdout
-    stem = "predictions-hop_ood-2-cells"
+    stem = "predictions-hop_ood-seed-1"
     csv, parquet = pd.read_csv(run / f"{stem}.csv"), pd.read_parquet(run / f"{stem}.parquet")
     pd.testing.assert_frame_equal(csv, parquet, check_dtype=False, atol=1e-6)
     assert set(csv["split"]) == {"hop_ood"} and set(csv["hop"]) == {3, 4}

@@ -168,7 +168,17 @@ def test_a_family_without_a_grammar_is_told_plainly(monkeypatch: pytest.MonkeyPa
             "{dest} in .* is no role; roles are src, dst",
         ),
         ({"facts": ["{src} leads on."], "questions": ["{start} {hop}?"]}, "leaves out dst"),
-        ({"facts": ["{src} to {dst}"], "questions": ["{start} {hop}?"]}, "facts"),
+        ({"facts": ["{src} to {dst}"], "questions": [_ASKED]}, r"must end in \. or \? and .*, got '{src} to {dst}'"),
+        (
+            {"facts": ["{src} is. To {dst}."], "questions": [_ASKED]},
+            "a fact is one sentence, got '{src} is. To {dst}.'",
+        ),
+        ({"facts": ["{src} to {dst}?"], "questions": [_ASKED]}, r"only questions end in \?, got '{src} to {dst}\?'"),
+        (
+            {"facts": ["{src} {dst}."], "questions": [_ASKED, "Go {hop} from {start}. Where is that?"]},
+            "every question must have as many sentences as the others",
+        ),
+        ({"words": {"hop": ["a", "b"]}, "facts": ["{src} {dst}."], "questions": [_ASKED]}, "writes hop itself, as 0"),
         ({"words": {"node": "cats"}, "facts": ["{src} {dst}."], "questions": [_ASKED]}, "no list of words 'cats'"),
     ],
 )

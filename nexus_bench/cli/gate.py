@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson
+from nexus_bench.cli.options import AsJson, check_out
 from nexus_bench.errors import GateError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def compare(
         raise UsageError(f"--max-drop must be 0 or more, and of accuracy at most 1; got {max_drop:g}")
     if not 0.5 <= confidence < 1:
         raise UsageError(f"--confidence must be from 0.5 to below 1, got {confidence:g}")
+    check_out(out, "compare.csv", ",".join(column.name for column in COMPARE_COLUMNS[:2]))
     frames = [RunFolder(run).read_results() for run in (base, new)]
     compared = compare_results(
         *frames, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Data, Out
+from nexus_bench.cli.options import AsJson, Out, TrainedOn, check_out
 
 if TYPE_CHECKING:
     from nexus_bench.cell_records import Row
@@ -20,7 +20,7 @@ def inspect(
     hops: Annotated[Optional[int], typer.Option(min=1, help="Hop count; default the largest trained.")] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Examples to count over, at most.")] = 1000,
     example: Annotated[int, typer.Option(min=0, help="Which of them to draw.")] = 0,
-    data: Data = None,
+    data: TrainedOn = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +59,7 @@ def inspect(
     for picture in pictures:
         files |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
     target = out or run / "inspect" / f"{chosen.run_id}-hops{hop}"
+    check_out(out, "walk.csv", "layer,loop,")
     for name, content in files.items():
         write_atomic(target / name, content)
     paths = [target / name for name in files]

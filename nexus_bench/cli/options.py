@@ -12,6 +12,7 @@ Hops = Annotated[Optional[str], typer.Option(help="Hop counts: 3, 1-5 or 1,2,4."
 Settings = Annotated[Optional[list[str]], typer.Option("--set", help="Override a value: key=value; repeatable.")]
 Out = Annotated[Optional[Path], typer.Option(help="Output folder.")]
 Data = Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`.")]
+TrainedOn = Annotated[Optional[Path], typer.Option("--data", help="The dataset folder of a run with `train --data`.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -29,6 +30,20 @@ def hops_of(text: str | None, *, option: str = "--hops") -> list[int] | None:
         return None if text is None else list(parse_hops(text))
     except ConfigError as error:
         raise UsageError(f"{option}: {error}") from error
+
+
+def check_out(out: Path | None, name: str, beginning: str) -> None:
+    """Refuse a folder in which a file of this name is not from nexus-bench: it has another beginning.
+
+    Raises:
+        UsageError: There is one.
+    """
+    if out is None or not (out / name).is_file():
+        return
+    with (out / name).open("rb") as file:
+        found = file.read(len(beginning.encode()))
+    if found not in (b"", beginning.encode()):
+        raise UsageError(f"{out / name}: is not from nexus-bench, and is kept; choose another --out")
 
 
 def given(**values: Any) -> dict[str, Any]:

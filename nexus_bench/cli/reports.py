@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Out
+from nexus_bench.cli.options import AsJson, Out, check_out
 from nexus_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ def report(
         raise UsageError("give --format or --json, not both")
     if file_format is not None and out is not None:
         raise UsageError("--format prints, and writes no files; leave --out out")
-    if out is not None and (out / "spec.yaml").exists() and out.resolve() not in [run.resolve() for run in runs]:
-        raise UsageError(f"{out}: holds another run, whose report is kept; choose another --out")
+    is_its_own = len(runs) == 1 and out is not None and out.resolve() == runs[0].resolve()
+    if out is not None and (out / "spec.yaml").exists() and not is_its_own:
+        raise UsageError(f"{out}: holds a run, whose own report is kept; choose another --out")
+    check_out(out, "report.md", "# nexus-bench")
     folder = out or (runs[0] if len(runs) == 1 else None)
     if folder is None and file_format is None and not as_json:
         raise UsageError("a report of several runs needs a folder of its own; give --out")

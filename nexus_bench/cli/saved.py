@@ -1,5 +1,6 @@
 """Commands that ask trained cells again."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -7,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Data, Device, Hops, Out, Quiet, Settings, hops_of
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, TrainedOn, check_out, hops_of
 from nexus_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nexus_bench.results import RunFolder
-    from nexus_bench.spec import CellSpec
 
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
 Cells = Annotated[
@@ -29,7 +29,7 @@ def evaluate(
     n: Annotated[Optional[int], typer.Option("--n", min=1, help="Graphs; default as many as were tested.")] = None,
     cells: Cells = None,
     settings: Settings = None,
-    data: Data = None,
+    data: TrainedOn = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -71,7 +71,7 @@ def predictions(
     cells: Cells = None,
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
     file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
-    data: Data = None,
+    data: TrainedOn = None,
     device: Device = "auto",
     out: Out = None,
     as_json: AsJson = False,
@@ -94,8 +94,9 @@ def predictions(
     folder = RunFolder(run)
     chosen = trained_cells(folder, cells)
     on = torch.device(choose_device(device))
-    parts = ["predictions", *([split] if split != "test" else []), *([_which(chosen)] if cells else [])]
+    parts = ["predictions", *([split] if split != "test" else []), *([_slug(cells)] if cells else [])]
     path = (out or run) / f"{'-'.join(parts)}.{file_format}"
+    check_out(out, path.name, FORMATS[file_format])
 
     def frames() -> "Iterator[pd.DataFrame]":
         for cell in chosen:
@@ -112,9 +113,9 @@ def predictions(
         typer.echo(f"{path}: {n_rows:,} rows of {counted(len(chosen), 'cell')}{_beside(folder, cells)}")
 
 
-def _which(chosen: "list[CellSpec]") -> str:
-    """Some cells of a run, in a file's name."""
-    return chosen[0].run_id if len(chosen) == 1 else f"{len(chosen)}-cells"
+def _slug(asked: str) -> str:
+    """What was asked, in a file's name."""
+    return re.sub(r"[^\w.]+", "-", asked).strip("-")
 
 
 def _beside(folder: "RunFolder", asked: str | None) -> str:

@@ -75,9 +75,9 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
         curves: Rows with every column of `columns.CURVE_COLUMNS`; may be empty.
 
     Raises:
-        ConfigError: No row is of the test split.
+        ConfigError: No row is of the test split, or two runs disagree on a cell.
     """
-    results = results.drop_duplicates(subset=["run_id", "split", "hop"], ignore_index=True)
+    results = _once(results)
     if not (results["split"] == TEST).any():
         raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
     results = _with_variants(results)
@@ -155,7 +155,7 @@ def _main(
         figures.reach_by_cost(short_reach, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]
-    notes = _notes(names, reach, still_rising(curves), pairs, has_grid=bool((tested["n_rates"] > 1).any()))
+    notes = _notes(names, reach, still_rising(curves), pairs, len(equal), has_grid=bool((tested["n_rates"] > 1).any()))
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
 
 
@@ -186,6 +186,22 @@ def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:
     return () if first["encoding"] == "text" else parse_hops(first["train_hops"])
 
 
+def _once(results: pd.DataFrame) -> pd.DataFrame:
+    """Each cell once, of runs that share some.
+
+    Raises:
+        ConfigError: They disagree on one.
+    """
+    same = ["run_id", "split", "hop"]
+    distinct = results.drop_duplicates([*same, "n_correct", "n_examples"])
+    for _, row in distinct[distinct.duplicated(same)].iterrows():
+        raise ConfigError(
+            f"the runs disagree on cell {row['run_id']} ({row['model']}, seed {row['seed']}), at hop {row['hop']} of "
+            f"{row['split']}; report each by itself, and set them side by side with `nexus-bench compare`"
+        )
+    return results.drop_duplicates(same, ignore_index=True)
+
+
 def _with_variants(results: pd.DataFrame) -> pd.DataFrame:
     """Cells that nothing but their name tells apart are no further seeds of a model, but variants of it."""
     same = [*SETTING, "model", *RECIPE, "seed", "split", "hop"]
@@ -212,7 +228,13 @@ def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _notes(
-    names: Names, reach: pd.DataFrame, rising: dict[str, tuple[int, int]], pairs: pd.DataFrame, *, has_grid: bool
+    names: Names,
+    reach: pd.DataFrame,
+    rising: dict[str, tuple[int, int]],
+    pairs: pd.DataFrame,
+    n_equal: int,
+    *,
+    has_grid: bool,
 ) -> list[str]:
     notes = _common_notes(names)
     if has_grid:
@@ -230,7 +252,7 @@ def _notes(
         notes.append(f"Validation was still rising when training ended. {'; '.join(went_on)}.")
     if reach["n_failed"].any():
         notes.append("Failed cells count nowhere.")
-    return notes + _verdicts(pairs, names)
+    return notes + _verdicts(pairs, n_equal, names)
 
 
 def _common_notes(names: Names) -> list[str]:
@@ -243,8 +265,8 @@ def _common_notes(names: Names) -> list[str]:
     return notes
 
 
-def _verdicts(pairs: pd.DataFrame, names: Names) -> list[str]:
-    """What the tests of a section come to, or why they cannot."""
+def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
+    """What the tests of a section come to, or why they cannot, and what would do for the models of one size as well."""
     if pairs.empty:
         return []
     n_tests, needed = len(pairs), seeds_needed(len(pairs))
@@ -266,7 +288,7 @@ def _verdicts(pairs: pd.DataFrame, names: Names) -> list[str]:
         notes.append(
             f"No model is called better where fewer than {needed} seeds are paired: with so few, no outcome of {tests} "
             f"could be told apart from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train with "
-            f"--seeds {needed})."
+            f"--seeds {max(needed, seeds_needed(n_equal))})."
         )
     return notes
 

@@ -128,7 +128,7 @@ def reach_by_order(reach: pd.DataFrame, families: Sequence[Family], *, title: st
         axes = figure.add_subplot()
         fine = [orders[0] + i * (orders[-1] - orders[0]) / 60 for i in range(61)]
         for dashes, (label, bound) in zip(("--", ":"), _REACHES.values(), strict=True):
-            axes.plot(fine, [bound(m) for m in fine], dashes, color=SOFT, linewidth=1, label=label)
+            axes.plot(fine, [bound(m) for m in fine], dashes, color=SOFT, linewidth=1, label=label, zorder=4)
         axes.axhline(largest, color=SOFT, linewidth=1, linestyle="-.", label="largest hop asked")
         for index, family in enumerate(families):
             look = line_style(index)

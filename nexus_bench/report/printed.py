@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from nexus_bench.report.build import Report
-from nexus_bench.report.tables import Table
+from nexus_bench.report.tables import COSTS, Table
 
 _PRINTED = ("accuracy", "matched")  # tables; the others are in the files
 
@@ -30,19 +30,22 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    with_intervals, without = (_as_grid(table, with_intervals=has) for has in (True, False))
-    if _fits(console, with_intervals):
-        console.print(with_intervals)
+    """The table with as much as the terminal is wide enough for: intervals, then sizes, are left out first."""
+    without_costs = [name for name in table.columns if name not in COSTS]
+    grids = {
+        "": _as_grid(table, table.columns, with_intervals=True),
+        "the intervals": _as_grid(table, table.columns, with_intervals=False),
+        "the intervals and sizes": _as_grid(table, without_costs, with_intervals=False),
+    }
+    lost = next((lost for lost, grid in grids.items() if _fits(console, grid)), "a table")
+    if lost in grids:
+        console.print(grids[lost])
     else:
-        if _fits(console, without):
-            console.print(without)
-        else:
-            for cells in [row.cells for row in table.rows] + table.references:
-                told = [
-                    f"{name} {cell.split(' [')[0]}" for name, cell in zip(table.columns[1:], cells[1:], strict=False)
-                ]
-                console.print("; ".join([cells[0], *told]), markup=False)
-        console.print("This terminal is too narrow for the intervals; they are in report.md.")
+        for cells in [row.cells for row in table.rows] + table.references:
+            told = [f"{name} {cell.split(' [')[0]}" for name, cell in zip(table.columns[1:], cells[1:], strict=False)]
+            console.print("; ".join([cells[0], *told]), markup=False)
+    if lost:
+        console.print(f"This terminal is too narrow for {lost}; report.md has all.")
     console.print(table.about, markup=False)
     console.print()
 
@@ -52,18 +55,19 @@ def _fits(console: Console, grid: RichTable) -> bool:
     return Measurement.get(console, unbounded, grid).maximum <= console.width
 
 
-def _as_grid(table: Table, *, with_intervals: bool) -> RichTable:
-    grid = RichTable(*table.columns, box=None, header_style="")
+def _as_grid(table: Table, columns: Sequence[str], *, with_intervals: bool) -> RichTable:
+    grid = RichTable(*columns, box=None, header_style="")
+    kept = [table.columns.index(name) for name in columns]
     for column in grid.columns[1:]:
         column.justify = "right"
         column.no_wrap = True
     for row in table.rows:
-        grid.add_row(*(row.cells if with_intervals else [cell.split(" [")[0] for cell in row.cells]))
+        grid.add_row(*(row.cells[i] if with_intervals else row.cells[i].split(" [")[0] for i in kept))
     for cells in table.references:
-        grid.add_row(*cells, style="dim")
+        grid.add_row(*(cells[i] for i in kept if i < len(cells)), style="dim")
     return grid
 
 
 def output() -> Console:
     """Standard output without colours in figures; as wide as it needs to be when it is not a terminal."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)

@@ -8,6 +8,7 @@ import pandas as pd
 from nexus_bench.config import counted
 
 _DIFFERENCE = ("difference", "reach", "rival's reach", "seeds", "p", "p (Holm)", "verdict")
+COSTS = ("parameters", "MFLOP/step")  # columns
 REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial": "elimination ceiling"}
 
 
@@ -99,7 +100,7 @@ def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Tabl
             )
         )
     columns = ["model", *(counted(hop, "hop") for hop in hops)]
-    columns += ["hop reach", "seeds", "parameters", "MFLOP/step"] if len(reach) else ["seeds"]
+    columns += ["hop reach", "seeds", *COSTS] if len(reach) else ["seeds"]
     means = accuracy.groupby("hop")[list(REFERENCES)].mean()
     references = [[label, *(number(means[name][hop], 3) for hop in hops)] for name, label in REFERENCES.items()]
     about = (
@@ -131,7 +132,8 @@ def efficiency(reach: pd.DataFrame, names: Names) -> Table:
         )
         for _, model in reach.iterrows()
     ]
-    columns = ["model", "hop reach", "of each seed", "parameters", "hops/Mparameter", "MFLOP/step", "hops/GFLOP"]
+    parameters, flops = COSTS
+    columns = ["model", "hop reach", "of each seed", parameters, "hops/Mparameter", flops, "hops/GFLOP"]
     about = "Hop reach over the parameters in millions, and over the GFLOP of a training step."
     return Table("reach", "Hop reach and what it costs", about, columns, rows, [])
 

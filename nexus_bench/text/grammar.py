@@ -1,7 +1,8 @@
 """What a family says in English: sentence templates from its YAML, and words for its symbols.
 
 A template names roles in braces: `{src} points to {dst}.` Beside that, `{hop:step}` is a count, as `1 step` or
-`3 steps`, and `{relation*}` is the list of the roles relation1, relation2, ... as far as they are used.
+`3 steps`, and `{relation*}` is the list of the roles relation1, relation2, ... as far as they are used. A fact is one
+sentence; questions may have more, all of them as many. So what is told can be read back, sentence by sentence.
 """
 
 import functools
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nexus_bench.entry import validate
 from nexus_bench.errors import ConfigError
@@ -19,11 +20,19 @@ from nexus_bench.generators.base import Generator, Role, Schema
 from nexus_bench.task import task_defaults
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(\*|:\w+)?\}")
-_SENTENCE = r"^[^\"\\\n]+[.?]$"
+_SENTENCE = re.compile(r'[^"\\\n]+[.?]')
+SENTENCE_END = re.compile(r"[.?](?: |$)")
 _UNUSED = "-"  # how a family writes a word of a query that is not used
 _THEN = ", then "
 
-Sentence = Annotated[str, Field(pattern=_SENTENCE)]
+
+def _checked(text: str) -> str:
+    if not _SENTENCE.fullmatch(text):
+        raise ValueError(f"must end in . or ? and hold no line break, quotation mark or backslash, got {text!r}")
+    return text
+
+
+Sentence = Annotated[str, AfterValidator(_checked)]
 
 
 class TextSection(BaseModel):
@@ -38,6 +47,19 @@ class TextSection(BaseModel):
     intro: Sentence | None = Field(default=None, description="Said before the facts.")
     facts: list[Sentence] = Field(min_length=1)
     questions: list[Sentence] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _can_be_read_back(self) -> "TextSection":
+        for text in [*self.facts, *([self.intro] if self.intro else [])]:
+            if not text.endswith("."):
+                raise ValueError(f"only questions end in ?, got {text!r}")
+        for text in self.facts:
+            if len(SENTENCE_END.findall(text)) > 1:
+                raise ValueError(f"a fact is one sentence, got {text!r}")
+        lengths = {len(SENTENCE_END.findall(text)): text for text in self.questions}
+        if len(lengths) > 1:
+            raise ValueError(f"every question must have as many sentences as the others, got {list(lengths.values())}")
+        return self
 
 
 class Slot(NamedTuple):
@@ -119,6 +141,8 @@ def _words(
         return tuple(given.get(word, word) for word in own)
     if given == "numbers":
         return tuple(str(index + 1) for index in range(len(own)))
+    if not any(word == f"{vocabulary}{i}" for i, word in enumerate(own)):
+        raise ConfigError(f"{where}: words: the family writes {vocabulary} itself, as {own[0]}; map each to a word")
     names = shipped_list(given) if isinstance(given, str) else given
     pairs = enumerate(zip(own, _endless(names), strict=False))
     return tuple(name if word == f"{vocabulary}{i}" else word for i, (word, name) in pairs)

@@ -5,13 +5,12 @@ import re
 from typing import NamedTuple
 
 from nexus_bench.streams import Int
-from nexus_bench.text.grammar import Template, shipped_list
+from nexus_bench.text.grammar import SENTENCE_END, Template, shipped_list
 from nexus_bench.text.render import DISTRACTORS, SO, Teller
 from nexus_bench.unary import UnaryHops
 
 _REMEMBERED = 4096  # sentences: the queries of a graph share its facts
 _BETWEEN = re.compile(r"(?<=\.) ")
-_SENTENCE_END = re.compile(r"[.?](?: |$)")
 
 
 class Heard(NamedTuple):
@@ -67,7 +66,7 @@ class Listener:
     def _parted(self, prompt: str) -> tuple[str, str]:
         """The story, and the sentences of the question, which are as many as its templates have."""
         n = self._questions[0].n_sentences
-        ends = [match.end() for match in _SENTENCE_END.finditer(prompt)]
+        ends = [match.end() for match in SENTENCE_END.finditer(prompt)]
         if len(ends) <= n:
             raise ValueError("the prompt has too few sentences")
         if self._question_first:
@@ -84,7 +83,7 @@ class _Pattern:
         self._slots = [(slot.role, {word: i for i, word in enumerate(slot.words)}) for slot in template.slots]
         self._n_roles = n_roles
         fixed = [template.after, *(slot.before for slot in template.slots)]
-        self.n_sentences = sum(len(_SENTENCE_END.findall(part)) for part in fixed)
+        self.n_sentences = sum(len(SENTENCE_END.findall(part)) for part in fixed)
 
     def read(self, sentence: str) -> list[int] | None:
         """The ids of the roles, None if the sentence is another."""

@@ -12,6 +12,14 @@ from typing import IO, Any
 
 from nexus_bench.errors import CorruptArtefactError, StorageError
 
+_BEGUN = ".begun"  # ends the name of a file that is being written; a kill leaves it behind
+
+
+def drop_begun(folder: Path) -> None:
+    """Remove what killed processes had begun to write in a folder that is now this process's own."""
+    for path in folder.glob(f".*{_BEGUN}"):
+        path.unlink(missing_ok=True)
+
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write a file so that a crash leaves the old content or the new, never a part.
@@ -33,7 +41,7 @@ def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=_BEGUN, delete=False) as file:
             temporary = Path(file.name)
             yield file
             file.flush()

@@ -28,7 +28,7 @@ from nexus_bench.config import Config, parse_hops, read_config
 from nexus_bench.csv_tables import read_csv, rows_of, to_csv
 from nexus_bench.data.splits import TEST, VAL
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
-from nexus_bench.files import read_json, to_json, write_atomic
+from nexus_bench.files import drop_begun, read_json, to_json, write_atomic
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
 _AGAIN = "run `nexus-bench train` on it again"
@@ -62,7 +62,7 @@ class RunFolder(CellRecords):
             return
         if not self.path.is_dir():
             raise UsageError(f"{self.path}: is a file, which is kept; choose another --out")
-        held = {entry.name for entry in self.path.iterdir()} - {".lock"}
+        held = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
         if held and "spec.yaml" not in held:
             raise UsageError(f"{self.path}: holds something else, which is kept; choose another --out")
         if held and (other := read_config(self.path / "spec.yaml").get("suite")) != name:
@@ -90,6 +90,7 @@ class RunFolder(CellRecords):
                 f"{self.path}: cannot be written: {error.strerror}; make or copy the run elsewhere"
             ) from error
         try:
+            drop_begun(self.path)
             yield
         finally:
             (self.path / "progress.json").unlink(missing_ok=True)

@@ -112,6 +112,18 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     assert not list(killed.rglob("newest"))
 
 
+def test_a_run_killed_before_its_first_file_was_whole_goes_on(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    line = ["train", "tiny.yaml", "--executor", "inline", "--quiet", "--out", "run"]
+    dies = "import os; from nexus_bench import cli; os.fsync = lambda fd: os.kill(os.getpid(), 9)"
+    killed = subprocess.run([sys.executable, "-c", f"{dies}; cli.run({line})"], cwd=tmp_path, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert next(path.name for path in Path("run").iterdir() if path.name != ".lock").startswith(".spec.yaml.")
+    again = command(*line)
+    assert again.returncode == 0, again.stderr
+    assert not [path for path in Path("run").rglob(".*") if path.name != ".lock"]
+
+
 def train_in(folder: Path, suite: str, mode: str) -> None:
     """A whole run, its only process the one that is killed."""
     plan = make_plan(make_suite(parse_yaml(suite, where="test"), where="test"), RunFolder(folder))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def inspect(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     cell: Annotated[
-        Optional[str], typer.Option(help="A run id, or parts of a title, as 'order 3 | seed 0'; one cell.")
+        Optional[str], typer.Option(help="A run id's beginning, or parts of a title, as 'order 3 | seed 0'; one cell.")
     ] = None,
     hops: Annotated[Optional[int], typer.Option(min=1, help="Hop count; default the largest trained.")] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Examples to count over, at most.")] = 1000,

@@ -58,7 +58,7 @@ def export(
 
 
 def gallery(
-    out: Out = None,
+    out: Annotated[Optional[Path], typer.Option(help="Write the page to this file; without it, print it.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 6 if --out is not current; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
 Cells = Annotated[
-    Optional[str], typer.Option("--cell", help="A run id, or parts of a title, as 'order 3 | seed 0'; default all.")
+    Optional[str],
+    typer.Option("--cell", help="A run id's beginning, or parts of a title, as 'order 3 | seed 0'; default all."),
 ]
 
 

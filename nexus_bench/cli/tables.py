@@ -21,7 +21,7 @@ def print_table(table: Table) -> None:
     """To stdout, as wide as it needs where stdout is not a terminal."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)
+        console = Console(width=10_000)
     console.print(table)
 
 

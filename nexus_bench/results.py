@@ -56,6 +56,7 @@ class RunFolder(CellRecords):
         """Make sure that the folder is new, empty, or a run of the same suite.
 
         Raises:
+            CorruptArtefactError: Its spec.yaml was edited.
             UsageError: It holds something else.
         """
         if not self.path.exists():
@@ -65,7 +66,7 @@ class RunFolder(CellRecords):
         held = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
         if held and "spec.yaml" not in held:
             raise UsageError(f"{self.path}: holds something else, which is kept; choose another --out")
-        if held and (other := read_config(self.path / "spec.yaml").get("suite")) != name:
+        if held and (other := self.read_spec().get("suite")) != name:
             raise UsageError(f"{self.path}: holds a run of suite '{other}', which is kept; choose another --out")
 
     @contextmanager
@@ -135,9 +136,7 @@ class RunFolder(CellRecords):
         try:
             return read_config(self.path / "spec.yaml")
         except ConfigError as error:
-            raise CorruptArtefactError(
-                f"{error}: the file was edited; give the command that trained it again"
-            ) from error
+            raise CorruptArtefactError(f"{error}; the file is as train wrote it no more, undo the edit") from error
 
     def write_environment(self, environment: Row) -> None:
         """Say on what the cells are trained."""

@@ -24,6 +24,11 @@ def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
+def beginning(columns: Sequence[Column]) -> str:
+    """How a table of these columns begins: enough to know it by."""
+    return ",".join(column.name for column in columns[:2]) + ","
+
+
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a frame, what is missing as None."""
     records = frame.astype(object).where(frame.notna(), None).to_dict("records")

@@ -84,50 +84,87 @@ def ask(
         StorageError: The disk is full or the folder cannot be written.
         UsageError: Another process writes to the folder.
     """
-    suite = suite_of(folder)
+    run = RunData(folder, data)
+    suite = run.suite
     rows: list[Row] = []
-    drawn: dict[str, tuple[Source, HeldOut, dict[int, Row]]] = {}
+    references: dict[str, dict[int, Row]] = {}
     new = [cell for cell in cells if not folder.has_evaluation(cell.run_id, question.split)]
     with folder.writing(suite.name):
         for cell in cells:
             if cell in new:
-                key = f"{cell.task.model_dump_json()} {cell.seed}"
-                if key not in drawn:
-                    source = open_source(cell, data)
-                    held = _drawn(folder, cell, source, question)
+                source, held, key = run.source(cell), run.asked(cell, question), run.key(cell)
+                if key not in references:
                     fit = source.held_out[TEST].examples
-                    drawn[key] = source, held, reference_columns(fit, held, source.generator.schema)
-                source, held, references = drawn[key]
+                    references[key] = reference_columns(fit, held, source.generator.schema)
                 model = load_model(folder, cell).to(device)
                 _check_length(model, cell, held)
                 scores = score(model, held.examples, source.generator.schema, cell.model.encoding)
-                rows += further_rows(folder.trained_row(cell.run_id), question.split, held, scores, references)
+                rows += further_rows(folder.trained_row(cell.run_id), question.split, held, scores, references[key])
             on_cell()
         asked = {"question": question._asdict()}
         folder.add_evaluations(suite.name, [cell.run_id for cell in suite.cells], rows, about=asked)
     return len(new)
 
 
-def held_out(folder: RunFolder, cell: CellSpec, source: Source, split: str) -> HeldOut:
-    """The examples of a split of a cell: one that training kept apart, or one that `ask` asked.
+class RunData:
+    """What the cells of a run were trained on and are asked, each drawn once for all models of a task and seed.
 
-    Raises:
-        ConfigError: There is no such split.
+    Args:
+        folder: The run.
+        data: The dataset that its cells were trained on, if it was one.
     """
-    if split in source.held_out:
-        return source.held_out[split]
-    if not folder.has_evaluation(cell.run_id, split):
-        known = ", ".join(sorted([*source.held_out, *folder.evaluated_splits(cell.run_id)]))
-        raise ConfigError(f"{cell.title}: has no split '{split}'; it has {known}")
-    fields = folder.evaluation(cell.run_id, split)["question"]
-    hops = fields["hops"] and tuple(fields["hops"])
-    return _drawn(folder, cell, source, Question(**fields | {"hops": hops}))
 
+    def __init__(self, folder: RunFolder, data: Path | None) -> None:
+        self.suite = suite_of(folder)
+        self._folder, self._data = folder, data
+        self._sources: dict[str, Source] = {}
+        self._drawn: dict[tuple[str, str], HeldOut] = {}  # by the name of the split as well
 
-def _drawn(folder: RunFolder, cell: CellSpec, source: Source, question: Question) -> HeldOut:
-    suite = suite_of(folder)
-    beside = [other for other in suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
-    return draw(further_law(cell.task, question), question, source, cells=beside, seed=cell.seed)
+    def source(self, cell: CellSpec) -> Source:
+        """What a cell was trained on.
+
+        Raises:
+            ConfigError: It is for a dataset and `data` is not that one.
+            CorruptArtefactError: The dataset is damaged.
+        """
+        key = self.key(cell)
+        if key not in self._sources:
+            self._sources[key] = open_source(cell, self._data)
+        return self._sources[key]
+
+    def held_out(self, cell: CellSpec, split: str) -> HeldOut:
+        """The examples of a split of a cell: one that training kept apart, or one that `ask` asked.
+
+        Raises:
+            ConfigError: There is no such split.
+        """
+        source = self.source(cell)
+        if split in source.held_out:
+            return source.held_out[split]
+        if not self._folder.has_evaluation(cell.run_id, split):
+            known = ", ".join(sorted([*source.held_out, *self._folder.evaluated_splits(cell.run_id)]))
+            raise ConfigError(f"{cell.title}: has no split '{split}'; it has {known}")
+        fields = self._folder.evaluation(cell.run_id, split)["question"]
+        hops = fields["hops"] and tuple(fields["hops"])
+        return self.asked(cell, Question(**fields | {"hops": hops}))
+
+    def asked(self, cell: CellSpec, question: Question) -> HeldOut:
+        """The examples of a question to a cell.
+
+        Raises:
+            ConfigError: As `further_law` and `draw`.
+        """
+        key = self.key(cell), question.split
+        if key not in self._drawn:
+            beside = [other for other in self.suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
+            law, source = further_law(cell.task, question), self.source(cell)
+            self._drawn[key] = draw(law, question, source, cells=beside, seed=cell.seed)
+        return self._drawn[key]
+
+    @staticmethod
+    def key(cell: CellSpec) -> str:
+        """The same for cells that have the same graphs."""
+        return f"{cell.task.model_dump_json()} {cell.seed}"
 
 
 def further_law(task: TaskSpec, question: Question) -> Generator[Any]:

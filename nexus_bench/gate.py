@@ -15,7 +15,7 @@ REGRESSION, WITHIN_NOISE, OK, IMPROVEMENT = "regression", "within noise", "ok", 
 FAILED, MISSING, NEW_ONLY = "failed", "missing", "new only"
 FAILING = (REGRESSION, FAILED)
 EXAMPLES_ONLY = "one seed: the interval knows the noise of examples, not that of training"
-LACKS = "the new run has no seed"
+LACKS = "the new run has no"
 NO_INTERVAL = "one seed: no interval, so any drop beyond what is allowed counts"
 IDENTITY = (*SETTING, "model", *RECIPE, "curriculum")  # versions of code, mode and suite may differ: they are tested
 _ROUNDING = 1e-9  # a drop of 1 - 0.98 is no more than 0.02
@@ -216,7 +216,7 @@ def _verdict(pair: _Pair, difference: Interval, max_drop: float, *, strict: bool
     if not pair.paired:
         return _unpaired(pair)
     absent = [seed for seed in _measured(pair.base) if seed not in pair.new]
-    note = f"{LACKS} {', '.join(map(str, absent))}" if absent else ""
+    note = f"{LACKS} {_listed('seed', absent)}" if absent else ""
     if absent and strict:
         return MISSING, note
     mean, low, high = difference

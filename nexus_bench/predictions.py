@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from nexus_bench.columns import DTYPES, PREDICTION_COLUMNS
-from nexus_bench.csv_tables import rows_of, to_csv
+from nexus_bench.csv_tables import beginning, rows_of, to_csv
 from nexus_bench.data.formats import pyarrow_and_parquet
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.evaluate import logits_of
@@ -18,7 +18,7 @@ from nexus_bench.generators.base import Generator, Schema
 from nexus_bench.model import Transformer
 from nexus_bench.spec import CellSpec
 
-FORMATS = {"csv": "run_id,model,", "parquet": "PAR1"}  # and how such files begin
+FORMATS = {"csv": beginning(PREDICTION_COLUMNS), "parquet": "PAR1"}  # and how such files begin
 
 
 def predict(cell: CellSpec, model: Transformer, held: HeldOut, schema: Schema, *, split: str) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def compare(
     from nexus_bench.ci import github_lines, github_summary, junit_xml
     from nexus_bench.cli.tables import print_table
     from nexus_bench.columns import COMPARE_COLUMNS
-    from nexus_bench.csv_tables import to_csv
+    from nexus_bench.csv_tables import beginning, to_csv
     from nexus_bench.files import write_atomic
     from nexus_bench.gate import METRICS
     from nexus_bench.gate import compare as compare_results
@@ -45,7 +45,7 @@ def compare(
         raise UsageError(f"--max-drop must be 0 or more, and of accuracy at most 1; got {max_drop:g}")
     if not 0.5 <= confidence < 1:
         raise UsageError(f"--confidence must be from 0.5 to below 1, got {confidence:g}")
-    check_out(out, "compare.csv", ",".join(column.name for column in COMPARE_COLUMNS[:2]))
+    check_out(out, "compare.csv", beginning(COMPARE_COLUMNS))
     frames = [RunFolder(run).read_results() for run in (base, new)]
     compared = compare_results(
         *frames, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict

@@ -29,7 +29,7 @@ def inspect(
     from nexus_bench.cli.tables import print_table, walk_table
     from nexus_bench.columns import ATTENTION_COLUMNS, WALK_COLUMNS
     from nexus_bench.config import counted
-    from nexus_bench.csv_tables import to_csv
+    from nexus_bench.csv_tables import beginning, to_csv
     from nexus_bench.files import write_atomic
     from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
     from nexus_bench.inspection.walk import attention_rows, split_with, walk
@@ -37,6 +37,7 @@ def inspect(
     from nexus_bench.saved import load_model, trained_cell
     from nexus_bench.show import query_as_text
 
+    check_out(out, "walk.csv", beginning(WALK_COLUMNS))
     folder = RunFolder(run)
     chosen = trained_cell(folder, cell)
     hop = hops or max(chosen.task.hops)
@@ -59,7 +60,6 @@ def inspect(
     for picture in pictures:
         files |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
     target = out or run / "inspect" / f"{chosen.run_id}-hops{hop}"
-    check_out(out, "walk.csv", "layer,loop,")
     for name, content in files.items():
         write_atomic(target / name, content)
     paths = [target / name for name in files]

@@ -81,10 +81,9 @@ def predictions(
     """Write what trained cells answer: a row an example, with the rank of the right answer."""
     import torch
 
-    from nexus_bench.cells import open_source
     from nexus_bench.cli.progress import progress
     from nexus_bench.config import counted
-    from nexus_bench.extrapolation import held_out
+    from nexus_bench.extrapolation import RunData
     from nexus_bench.predictions import FORMATS, predict, write_predictions
     from nexus_bench.results import RunFolder
     from nexus_bench.runner import choose_device
@@ -100,10 +99,10 @@ def predictions(
     check_out(out, path.name, FORMATS[file_format])
 
     def frames() -> "Iterator[pd.DataFrame]":
+        drawn = RunData(folder, data)
         for cell in chosen:
-            source = open_source(cell, data)
-            held, model = held_out(folder, cell, source, split), load_model(folder, cell).to(on)
-            yield predict(cell, model, held, source.generator.schema, split=split)
+            held, model = drawn.held_out(cell, split), load_model(folder, cell).to(on)
+            yield predict(cell, model, held, drawn.source(cell).generator.schema, split=split)
             advance(1)
 
     with progress(f"{path}", len(chosen), quiet=quiet) as advance:

@@ -15,6 +15,7 @@ from matplotlib.patches import Circle, FancyArrowPatch
 from nexus_bench.cell_records import Row
 from nexus_bench.drawing import INK, PAPER, SOFT, Picture, new_figure, render, style
 from nexus_bench.generators.base import Generator
+from nexus_bench.inspection.recording import Place
 from nexus_bench.inspection.walk import FACT, QUERY, Example, Walk
 from nexus_bench.show import Arrow, arrow_of
 
@@ -46,7 +47,7 @@ def graph_picture(law: Generator[Any], example: Example, *, title: str) -> Pictu
             for head, axes in enumerate(row):
                 axes.set_axis_off()
                 if head < len(from_query):
-                    axes.set_title("\n".join(textwrap.wrap(f"{place.title}, head {head + 1}", 26)), fontsize=8)
+                    axes.set_title(_panel_title(place, head), fontsize=8)
                     _draw_graph(axes, arrows, at, from_query[head], example.path, start=start, panel=panel)
         key = ["arrows: facts, redder and thicker with the query's attention", "blue: the true path by its hops"]
         said = [f"{hop}: {arrows[fact].label}" for hop, fact in enumerate(example.path, start=1) if arrows[fact].label]
@@ -83,7 +84,7 @@ def maps_picture(example: Example, *, title: str) -> Picture:
                 axes.axhline(1, color=PAPER, linewidth=1)
                 axes.axhline(1 + n_hops, color=PAPER, linewidth=0.6, linestyle=":")
                 axes.axvline(n_hops, color=PAPER, linewidth=0.6, linestyle=":")
-                axes.set_title("\n".join(textwrap.wrap(f"{place.title}, head {head + 1}", 26)), fontsize=7)
+                axes.set_title(_panel_title(place, head), fontsize=7)
                 axes.set_yticks(
                     np.arange(n_hops + 1) + 0.5, ["query", *(f"hop {hop}" for hop in range(1, n_hops + 1))], fontsize=7
                 )
@@ -242,6 +243,10 @@ def _head_name(row: Row) -> str:
     parts = [f"{name} {row[name]}" for name in ("layer", "loop") if row[name] > 1]
     head = "any head" if row["head"] is None else f"head {row['head']}"
     return ", ".join([*parts, f"level {row['level']}", *([row["path"]] if row["path"] else []), head])
+
+
+def _panel_title(place: Place, head: int) -> str:
+    return "\n".join(textwrap.wrap(f"{place.title}, head {head + 1}", 26))
 
 
 def _wrapped(figure: Figure, text: str) -> str:

@@ -109,21 +109,10 @@ def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: n
     return Hidden(generator.solve(changed, query).answer[:, 0], at >= 0)
 
 
-def one_query_a_graph(examples: Examples) -> Examples:
-    """The same examples, the facts repeated for each query."""
-    n_graphs, n_queries = examples.answer.shape
-    return Examples(
-        facts=np.repeat(examples.facts, n_queries, axis=0),
-        query=examples.query.reshape(n_graphs * n_queries, 1, -1),
-        answer=examples.answer.reshape(-1, 1),
-        hop=examples.hop.reshape(-1, 1),
-    )
-
-
 def _with_a_hidden_fact(generator: Generator[Any], scored: Examples, seed: int) -> list[tuple[int, Mask]]:
     """Whether each answer is still right, a hop and a hidden step at a time."""
     n_graphs = -(-_MOST_HIDDEN // scored.answer.shape[1])
-    single = one_query_a_graph(scored.take(slice(n_graphs)))
+    single = scored.take(slice(n_graphs)).one_query_per_graph()
     found = []
     for step in range(max(generator.hops)):
         guess = hide_a_fact(generator, single, step, stream("audit", generator.name, seed, "hidden", step))

@@ -27,7 +27,7 @@ def catalogue(kind: str) -> list[Entry]:
         return [Entry(name, str(read_bundled("suite", name).get("summary", "")), []) for name in bundled("suite")]
     if kind == "tasks":
         from nexus_bench.generators.base import GENERATORS
-        from nexus_bench.task import task_defaults
+        from nexus_bench.generators.defaults import task_defaults
 
         return [
             Entry(name, str(defaults.get("summary", "")), _options(GENERATORS.get(name).Params, defaults))

@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+TRAIN, VAL, TEST = "train", "val", "test"  # splits of one law
+IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; all but the first, splits
+SCORED, FAILED = "scored", "failed"  # values of `status`
+
 
 class Column(NamedTuple):
     """A column of a table; columns are only ever added, at the end.

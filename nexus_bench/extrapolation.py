@@ -9,8 +9,9 @@ import numpy as np
 
 from nexus_bench.cell_records import Row
 from nexus_bench.cells import open_source
+from nexus_bench.columns import TEST
 from nexus_bench.config import Config, format_hops
-from nexus_bench.data.splits import TEST, HeldOut, WorldIds, draw_graphs, world_ids
+from nexus_bench.data.splits import HeldOut, WorldIds, draw_graphs, world_ids
 from nexus_bench.encodings import ENCODINGS
 from nexus_bench.entry import validate
 from nexus_bench.errors import ConfigError

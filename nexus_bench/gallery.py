@@ -4,11 +4,11 @@ import inspect
 import re
 from typing import Any
 
-from nexus_bench.audit import one_query_a_graph
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
+from nexus_bench.generators.defaults import task_defaults
 from nexus_bench.show import as_text, show_example
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task, task_defaults
+from nexus_bench.task import make_task
 from nexus_bench.text.render import Teller, TextOptions
 
 _HOPS = range(1, 7)
@@ -35,7 +35,7 @@ def gallery_page() -> str:
 def _section(name: str) -> str:
     law = _law(name, _SHOWN_HOP)
     examples = law.sample(1, stream("gallery", name))
-    one = one_query_a_graph(examples).take(slice(1))
+    one = examples.one_query_per_graph().take(slice(1))
     shown = show_example(law, one)
     told, worked = (_told(law, one, target) for target in ("answer", "steps"))
     facts, query = (", ".join(f"`{role.name}`" for role in roles) for roles in (law.schema.fact, law.schema.query))

@@ -23,10 +23,9 @@ import pandas as pd
 import yaml
 
 from nexus_bench.cell_records import CellRecords, CellResult, Row
-from nexus_bench.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, YOUNGER
+from nexus_bench.columns import COLUMNS, CURVE_COLUMNS, TEST, TIMING_COLUMNS, VAL, YOUNGER
 from nexus_bench.config import Config, parse_hops, read_config
 from nexus_bench.csv_tables import read_csv, rows_of, to_csv
-from nexus_bench.data.splits import TEST, VAL
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.files import drop_begun, read_json, to_json, write_atomic
 

@@ -1,17 +1,18 @@
 """The rows of results.csv that a cell makes: every split scored, with what to read the figures against."""
 
-from nexus_bench import __version__
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.cell_records import CellResult, Row
-from nexus_bench.data.splits import TEST, VAL, HeldOut
+from nexus_bench.columns import HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL
+from nexus_bench.data.splits import HeldOut
 from nexus_bench.evaluate import HopScore, score
 from nexus_bench.matching import cost_of
 from nexus_bench.references import reference_columns, task_columns
 from nexus_bench.spec import CellSpec
-from nexus_bench.task import HOP_OOD, PATTERN_OOD, SIZE_OOD, law_of
+from nexus_bench.task import law_of
 from nexus_bench.training.engine import Source
 from nexus_bench.training.loop import Ending
 from nexus_bench.training.recipe import Point
+from nexus_bench.version import __version__
 
 _STEADY_ACCURACY = 0.95  # of `steps_to_95`
 _ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # of the splits in results.csv

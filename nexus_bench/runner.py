@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy
 import torch
 
-from nexus_bench import __version__
 from nexus_bench.cell_records import CellResult, Row
 from nexus_bench.cells import SINGLE, Job, make_jobs, open_source
 from nexus_bench.errors import FailedCellsError, StorageError, UsageError, unknown_name
@@ -25,6 +24,7 @@ from nexus_bench.spec import CellSpec
 from nexus_bench.suite import Suite
 from nexus_bench.training.engine import Single
 from nexus_bench.training.stacked import MODES, MOST_MODELS
+from nexus_bench.version import __version__
 
 EXECUTORS = ("process", "inline", "dask")
 _PROBE_STEPS = 20  # or as many as fit in

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from nexus_bench import __version__
 from nexus_bench.cell_records import Row
+from nexus_bench.columns import IID
 from nexus_bench.data.dataset import Dataset
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError, StorageError
 from nexus_bench.files import sha256
 from nexus_bench.references import reference_columns, task_columns
-from nexus_bench.task import IID, law_of
+from nexus_bench.task import law_of
 from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.version import __version__
 
 _ANSWER_IS = re.compile(r"answer(?: is|:)\s*", re.IGNORECASE)
 _AROUND = " \t\r\n.,;:!?'\"*`()"

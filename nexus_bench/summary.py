@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from nexus_bench.data.splits import VAL
+from nexus_bench.columns import VAL
 from nexus_bench.stats import Interval, t_interval, wilson_interval
 
 TASK = ("task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries")

@@ -1,19 +1,17 @@
 """A task at one setting: which family, which hops, how much held-out data."""
 
-import inspect
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from nexus_bench.config import Config, bundled, format_hops, parse_hops, read_config
+from nexus_bench.columns import HOP_OOD, IID, PATTERN_OOD, SIZE_OOD
+from nexus_bench.config import Config, format_hops, parse_hops
 from nexus_bench.entry import Keys, Spec, divide, name_in, validate
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.generators.defaults import shown_file, task_defaults
 from nexus_bench.generators.patterns import ALL, HELD_OUT, TRAINED
 from nexus_bench.unary import UnaryHops
-
-IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"
 
 Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
 
@@ -97,29 +95,6 @@ def task_keys(name: str) -> Keys:
     return Keys(tuple(GENERATORS.get(name).Params.model_fields), shared)
 
 
-def task_defaults(name: str) -> Config:
-    """What `tasks/<name>.yaml` says, its summary included; for a family of another package, the YAML beside its module.
-
-    Raises:
-        ConfigError: There is no such file, it is another task's, or has a key that the task lacks.
-    """
-    family = GENERATORS.get(name)
-    path = bundled("task").get(name)
-    if path is None:
-        path = Path(inspect.getfile(family)).with_name(f"{name}.yaml")
-        if not path.is_file():
-            raise ConfigError(
-                f"task '{name}' has neither tasks/{name}.yaml nor {path}; write one with its defaults, and have its "
-                "package include it"
-            )
-    file = f"tasks/{name}.yaml" if name in bundled("task") else str(path)
-    defaults = read_config(path)
-    if defaults.get("task") != name:
-        raise ConfigError(f"{file}: must say `task: {name}`, got {defaults.get('task')!r}")
-    divide(_settings(defaults), task_keys(name), "task", where=file)
-    return defaults
-
-
 def make_task(entry: Config, *, where: str) -> TaskSpec:
     """Validate a task entry, over the defaults of `tasks/<name>.yaml`.
 
@@ -132,7 +107,9 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     """
     name = name_in(entry, "task", where=where)
     family = GENERATORS.get(name)
-    own, shared = divide(_settings(task_defaults(name)) | entry, task_keys(name), "task", where=where)
+    defaults = {key: value for key, value in task_defaults(name).items() if key not in ("summary", "text")}
+    divide(defaults, task_keys(name), "task", where=shown_file(name))
+    own, shared = divide(defaults | entry, task_keys(name), "task", where=where)
     params = validate(family.Params, own, where=f"{where}: {name}")
     spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=f"{where}: {name}")
     try:
@@ -140,11 +117,6 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     return spec
-
-
-def _settings(defaults: Config) -> Config:
-    """What can be set, without what only describes the task."""
-    return {key: value for key, value in defaults.items() if key not in ("summary", "text")}
 
 
 def check_symbols(trained: Generator[Any], other: Generator[Any], *, what: str) -> None:

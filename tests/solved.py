@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nexus_bench.audit import hide_a_fact, one_query_a_graph
+from nexus_bench.audit import hide_a_fact
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import stream
 
@@ -24,7 +24,7 @@ def assert_right(generator: Generator, examples: Examples, slow: Slow) -> None:
 
 
 def assert_hidden_facts_leave_the_ceiling(generator: Generator, hop: int, *, n_graphs: int = 1500) -> None:
-    examples = one_query_a_graph(generator.sample(n_graphs, stream("hide")))
+    examples = generator.sample(n_graphs, stream("hide")).one_query_per_graph()
     for step in range(hop):
         guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
         assert (guess == examples.answer[:, 0]).mean() < generator.partial(hop) + 0.02

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_bench.audit import hide_a_fact, one_query_a_graph
+from nexus_bench.audit import hide_a_fact
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import stream
@@ -82,7 +82,7 @@ def test_answers_are_uniform_over_their_depths_and_trees_at_every_hop() -> None:
 @pytest.mark.parametrize("distractors", ["disconnected", "branches"])
 def test_hiding_any_fact_leaves_no_more_than_the_ceiling(distractors: str) -> None:
     generator = task(hops=[3], distractors=distractors)
-    examples = one_query_a_graph(generator.sample(1500, stream("hide")))
+    examples = generator.sample(1500, stream("hide")).one_query_per_graph()
     for step in range(3):
         guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
         assert (guess == examples.answer[:, 0]).mean() == pytest.approx(1 / 4, abs=0.02)

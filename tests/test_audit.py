@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nexus_bench.audit import audit, hide_a_fact, one_query_a_graph
+from nexus_bench.audit import audit, hide_a_fact
 from nexus_bench.bench.generators import entry_for_hops
 from nexus_bench.errors import GateError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
@@ -96,9 +96,9 @@ def test_hiding_a_fact_keeps_every_other_and_leaves_the_answer_to_chance() -> No
     assert (examples.facts == before).all()
 
 
-def test_one_query_a_graph_keeps_each_query_with_its_facts() -> None:
+def test_one_query_per_graph_keeps_each_query_with_its_facts() -> None:
     generator = make_task({"task": "pointer_chase", "hops": "1-3", "n_queries": 5}, where="test").generator()
-    single = one_query_a_graph(generator.sample(7, stream("single")))
+    single = generator.sample(7, stream("single")).one_query_per_graph()
     assert single.facts.shape == (35, 16, 2) and single.query.shape == (35, 1, 2)
     solution = generator.solve(single.facts, single.query)
     assert (solution.answer == single.answer).all()

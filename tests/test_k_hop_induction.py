@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_bench.audit import hide_a_fact, one_query_a_graph
+from nexus_bench.audit import hide_a_fact
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import stream
@@ -94,7 +94,7 @@ def test_every_symbol_of_a_round_occurs_once_in_it() -> None:
 @pytest.mark.parametrize("hops", [[1], [2], [3], [4], [5], [6]])
 def test_hiding_any_fact_leaves_no_more_than_the_ceiling(hops: list[int]) -> None:
     generator, (k,) = task(hops=hops, n_queries=1), hops
-    examples = one_query_a_graph(generator.sample(5000, stream("hide", k)))
+    examples = generator.sample(5000, stream("hide", k)).one_query_per_graph()
     for step in range(k):
         hidden = hide_a_fact(generator, examples, step, stream("redraw", step))
         right = (hidden.answer == examples.answer[:, 0])[hidden.is_hidden]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_bench.audit import hide_a_fact, one_query_a_graph
+from nexus_bench.audit import hide_a_fact
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import stream
@@ -84,7 +84,7 @@ def test_every_arm_and_every_name_is_as_often_the_answer() -> None:
 @pytest.mark.parametrize(("distractors", "left"), [("branches", 1 / 4), ("none", 1.0)])
 def test_a_hidden_first_fact_is_known_from_the_others_in_a_star_alone(distractors: str, left: float) -> None:
     generator = task(hops=[3], distractors=distractors)
-    examples = one_query_a_graph(generator.sample(3000, stream("hide")))
+    examples = generator.sample(3000, stream("hide")).one_query_per_graph()
     rates = [
         (hide_a_fact(generator, examples, step, stream("redraw", step)).answer == examples.answer[:, 0]).mean()
         for step in range(3)

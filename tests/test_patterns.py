@@ -2,10 +2,11 @@
 
 import pytest
 
+from nexus_bench.columns import IID, PATTERN_OOD
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import stream
-from nexus_bench.task import IID, PATTERN_OOD, make_task
+from nexus_bench.task import make_task
 
 ENTRIES = {
     "kinship": {"hops": [1, 2, 3]},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_bench.audit import hide_a_fact, one_query_a_graph
+from nexus_bench.audit import hide_a_fact
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import stream
@@ -99,7 +99,7 @@ def test_starts_and_goals_have_the_same_degrees_for_both_answers() -> None:
 @pytest.mark.parametrize("n_chains", [2, 4])
 def test_hiding_any_fact_leaves_no_more_than_the_ceiling(n_chains: int) -> None:
     generator = task(hops=[3], n_chains=n_chains)
-    examples = one_query_a_graph(generator.sample(2500, stream("hide")))
+    examples = generator.sample(2500, stream("hide")).one_query_per_graph()
     for step in range(3):
         guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
         assert (guess == examples.answer[:, 0]).mean() < generator.partial(3) + 0.02

@@ -136,7 +136,7 @@ def test_a_run_killed_at_twenty_random_moments_gives_the_same_bytes(mode: str, t
     """An evaluation, and with it a checkpoint, every third step: many of the moments fall into saving."""
     suite = TINY.replace("steps: 20", "steps: 120").replace("eval_every: 10", "eval_every: 3")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nexus_bench.runner"])
+    context.set_forkserver_preload([run_plan.__module__])
 
     def start_in(folder: Path) -> BaseProcess:
         process = context.Process(target=train_in, args=(folder, suite, mode))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_bench.audit import hide_a_fact, one_query_a_graph
+from nexus_bench.audit import hide_a_fact
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import stream
@@ -78,7 +78,7 @@ def test_a_hidden_edge_leaves_no_more_than_the_ceiling_and_less_in_larger_graphs
     worst = []
     for n_nodes in (24, 96):
         generator = task(hops=[4], n_queries=1, n_nodes=n_nodes)
-        examples = one_query_a_graph(generator.sample(2500, stream("hide")))
+        examples = generator.sample(2500, stream("hide")).one_query_per_graph()
         rates = [
             (hide_a_fact(generator, examples, step, stream("redraw", step)).answer == examples.answer[:, 0]).mean()
             for step in range(4)

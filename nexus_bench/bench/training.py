@@ -124,7 +124,7 @@ def _on_cpu(cell: CellSpec, seconds: float) -> Iterator[tuple[str, int, int, flo
 
 def _in_processes(cell: CellSpec, n_processes: int, seconds: float) -> float:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nexus_bench.bench.training"])
+    context.set_forkserver_preload([__name__])
     with context.Pool(n_processes, maxtasksperchild=1) as pool:
         cells = [(cell.model_copy(update={"seed": seed}), seconds) for seed in range(n_processes)]
         return sum(pool.starmap(_in_process, cells, chunksize=1))

@@ -9,9 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nexus_bench import __version__
 from nexus_bench.cli import bench, data, gate, inspection, language, reports, saved, training
 from nexus_bench.errors import NexusBenchError, UsageError
+from nexus_bench.version import __version__
 
 app = typer.Typer(
     add_completion=False,

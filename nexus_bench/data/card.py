@@ -4,9 +4,9 @@ from typing import Any
 
 import yaml
 
-from nexus_bench import __version__
 from nexus_bench.config import format_hops
-from nexus_bench.task import task_defaults
+from nexus_bench.generators.defaults import task_defaults
+from nexus_bench.version import __version__
 
 _LIBRARY_SPLITS = {"val": "validation"}  # the names that the `datasets` library knows; others stay
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nexus_bench.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.data.card import dataset_card
 from nexus_bench.data.dataset import (
     FORMAT_VERSION,
@@ -19,11 +20,11 @@ from nexus_bench.data.dataset import (
     read_manifest,
 )
 from nexus_bench.data.formats import FORMATS, View, Writer
-from nexus_bench.data.splits import BLOCK_GRAPHS, TEST, TRAIN, VAL, Splits, world_ids
+from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
 from nexus_bench.errors import StorageError, UsageError
 from nexus_bench.files import sha256_of_file, to_json, write_atomic
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.task import IID, TaskSpec, law_of
+from nexus_bench.task import TaskSpec, law_of
 from nexus_bench.text.render import TextOptions
 
 OnGraphs = Callable[[int], None]

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nexus_bench.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import GOLDEN_RATIO, Int, Mask, Words, mix, stream
 
 BLOCK_GRAPHS = 1024  # graphs a random stream; part of the data format, never tuned
-TRAIN, VAL, TEST = "train", "val", "test"
 
 WorldIds = Words
 
@@ -39,7 +39,7 @@ class Splits:
     """
 
     def __init__(self, generators: dict[str, Generator[Any]], *, seed: int, n_val: int, n_test: int) -> None:
-        iid, others = generators["iid"], {name: law for name, law in generators.items() if name != "iid"}
+        iid, others = generators[IID], {name: law for name, law in generators.items() if name != IID}
         n_reserved = n_val + n_test * len(generators)
         for law in generators.values():
             if 2 * n_reserved > law.n_worlds:

@@ -37,7 +37,7 @@ def run_processes(jobs: Sequence[Job], *, devices: Sequence[str]) -> Generator[E
         devices: One a process, such as `cpu` twice, or `cuda:0` and `cuda:1`.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nexus_bench.cells"])
+    context.set_forkserver_preload([run_job.__module__])
     waiting = list(reversed(jobs))
     free = list(reversed(devices))
     running: dict[Connection, _Worker] = {}

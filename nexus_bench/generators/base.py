@@ -69,6 +69,16 @@ class Examples(NamedTuple):
         """The chosen graphs."""
         return Examples(*(array[index] for array in self))
 
+    def one_query_per_graph(self) -> "Examples":
+        """The same examples, the facts repeated for each query."""
+        n_graphs, n_queries = self.answer.shape
+        return Examples(
+            facts=np.repeat(self.facts, n_queries, axis=0),
+            query=self.query.reshape(n_graphs * n_queries, 1, -1),
+            answer=self.answer.reshape(-1, 1),
+            hop=self.hop.reshape(-1, 1),
+        )
+
     @staticmethod
     def concatenate(parts: Sequence["Examples"]) -> "Examples":
         """Several batches as one."""

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int
 
 from nexus_bench.cell_records import Row
+from nexus_bench.columns import HOP_OOD, TEST
 from nexus_bench.config import format_hops
-from nexus_bench.data.splits import TEST, HeldOut
+from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError
 from nexus_bench.evaluate import to_batch
 from nexus_bench.generators.base import Generator, Schema
@@ -19,7 +20,6 @@ from nexus_bench.inspection.levelling import answers_without
 from nexus_bench.inspection.recording import Place, record
 from nexus_bench.model import Transformer
 from nexus_bench.streams import Mask
-from nexus_bench.task import HOP_OOD
 
 _GRAPHS = 32  # at a time: every map is kept
 QUERY, FACT = "query", "fact"

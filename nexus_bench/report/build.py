@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nexus_bench.columns import COMPARISON_COLUMNS
+from nexus_bench.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
 from nexus_bench.comparison import BETTER, TOO_FEW, WORSE, matched_pairs, model_pairs
 from nexus_bench.config import parse_hops
-from nexus_bench.data.splits import TEST, VAL
 from nexus_bench.drawing import Picture
 from nexus_bench.errors import ConfigError
 from nexus_bench.report import figures, tables
@@ -24,7 +23,6 @@ from nexus_bench.summary import (
     steps_to_reach,
     still_rising,
 )
-from nexus_bench.task import HOP_OOD
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size, whose hops stand on one axis
 _MOST_NAMED = 4  # pairs in a sentence

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from nexus_bench.entry import validate
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Generator, Role, Schema
-from nexus_bench.task import task_defaults
+from nexus_bench.generators.defaults import task_defaults
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(\*|:\w+)?\}")
 _SENTENCE = re.compile(r'[^"\\\n]+[.?]')

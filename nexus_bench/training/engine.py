@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nexus_bench.data.splits import VAL, HeldOut
+from nexus_bench.columns import VAL
+from nexus_bench.data.splits import HeldOut
 from nexus_bench.evaluate import HopScore, score, to_batch
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.model import Transformer, build_model

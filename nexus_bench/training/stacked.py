@@ -17,7 +17,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nexus_bench.data.splits import VAL
+from nexus_bench.columns import VAL
 from nexus_bench.evaluate import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
 from nexus_bench.model import Transformer
 from nexus_bench.spec import CellSpec

@@ -1,0 +1,43 @@
+"""What `tasks/<name>.yaml` says of a family: its summary, its parameters' defaults, its English."""
+
+import inspect
+from pathlib import Path
+
+from nexus_bench.config import Config, bundled, read_config
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import GENERATORS
+
+
+def defaults_file(name: str) -> Path:
+    """The YAML file of a family; for a family of another package, the one next to its module.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    path = bundled("task").get(name)
+    if path is None:
+        path = Path(inspect.getfile(GENERATORS.get(name))).with_name(f"{name}.yaml")
+        if not path.is_file():
+            raise ConfigError(
+                f"task '{name}' has neither tasks/{name}.yaml nor {path}; write one with its defaults, and have its "
+                "package include it"
+            )
+    return path
+
+
+def task_defaults(name: str) -> Config:
+    """All that the file says, its `summary` and its `text` included.
+
+    Raises:
+        ConfigError: There is no such file, or it is another task's.
+    """
+    path = defaults_file(name)
+    defaults = read_config(path)
+    if defaults.get("task") != name:
+        raise ConfigError(f"{shown_file(name)}: must say `task: {name}`, got {defaults.get('task')!r}")
+    return defaults
+
+
+def shown_file(name: str) -> str:
+    """The file as an error message names it."""
+    return f"tasks/{name}.yaml" if name in bundled("task") else str(defaults_file(name))

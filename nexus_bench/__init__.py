@@ -7,14 +7,14 @@ from nexus_bench.version import __version__
 __all__ = ["DTYPES", "__version__", "load"]
 
 if TYPE_CHECKING:
-    from nexus_bench.columns import DTYPES
     from nexus_bench.data.loading import load
+    from nexus_bench.io.columns import DTYPES
 
 
 def __getattr__(name: str) -> Any:
     """Imported when it is first asked for: a command's help must not wait for numpy."""
     if name == "DTYPES":
-        from nexus_bench.columns import DTYPES
+        from nexus_bench.io.columns import DTYPES
 
         return DTYPES
     if name == "load":

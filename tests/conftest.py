@@ -9,8 +9,8 @@ import pytest
 
 from nexus_bench import cli
 from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.generators.base import Generator
-from nexus_bench.task import TaskSpec, make_task
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from nexus_bench.columns import COLUMNS, CURVE_COLUMNS
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS
 
 
 def table(*cells: tuple[str, float, int, dict[int, float | None]]) -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from nexus_bench.audit import hide_a_fact
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.shortcuts.audit import hide_a_fact
 from nexus_bench.streams import stream
 
 Facts = list[tuple[int, ...]]

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_bench.audit import hide_a_fact
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.shortcuts.audit import hide_a_fact
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task
 
 KINDS = ["none", "disconnected", "branches"]
 

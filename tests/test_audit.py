@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from nexus_bench.audit import audit, hide_a_fact
 from nexus_bench.bench.generators import entry_for_hops
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import GateError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.generators.pointer_chase import PointerChase, PointerChaseParams
-from nexus_bench.learned import facts_only, symbol_counts
+from nexus_bench.shortcuts.audit import audit, hide_a_fact
+from nexus_bench.shortcuts.fitted import facts_only, symbol_counts
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task
 from tests.conftest import Command
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.ci import Case, github_lines, github_summary, junit_xml
 from nexus_bench.errors import StorageError
+from nexus_bench.report.ci import Case, github_lines, github_summary, junit_xml
 
 MIB = 1024 * 1024
 

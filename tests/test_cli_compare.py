@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nexus_bench.columns import COMPARE_COLUMNS
+from nexus_bench.io.columns import COMPARE_COLUMNS
 from tests.conftest import Command, assert_fails
 from tests.test_gate import at, run
 

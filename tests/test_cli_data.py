@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.results import RunFolder
+from nexus_bench.experiment.folder import RunFolder
 from tests.conftest import Command, assert_fails
 
 

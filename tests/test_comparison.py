@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from nexus_bench.comparison import BETTER, NOT_SHOWN, TOO_FEW, WORSE, matched_pairs, model_pairs
+from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, TOO_FEW, WORSE, matched_pairs, model_pairs
 from tests.made import table
 
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.config import bundled, check_name, format_hops, parse_hops, parse_settings, parse_yaml, read_config
 from nexus_bench.errors import ConfigError, StorageError, UsageError
+from nexus_bench.io.config import bundled, check_name, format_hops, parse_hops, parse_settings, parse_yaml, read_config
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from nexus_bench.data.dataset import ContentHash, StoredSource, read_dataset
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
-from nexus_bench.files import write_atomic
-from nexus_bench.task import TaskSpec
+from nexus_bench.io.files import write_atomic
 
 
 def write(folder: Path, spec: TaskSpec, **changes: object) -> dict[str, object]:

@@ -12,10 +12,10 @@ import pytest
 import typer.main
 
 from nexus_bench.cli import app
-from nexus_bench.columns import COLUMNS
-from nexus_bench.config import parse_yaml
-from nexus_bench.gallery import gallery_page
-from nexus_bench.suite import make_suite
+from nexus_bench.data.gallery import gallery_page
+from nexus_bench.experiment.suite import make_suite
+from nexus_bench.io.columns import COLUMNS
+from nexus_bench.io.config import parse_yaml
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

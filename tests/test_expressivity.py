@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import Generator
-from nexus_bench.task import make_task
 from tests.walkers import (
     ANCHOR,
     GAIN,

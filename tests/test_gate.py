@@ -5,13 +5,13 @@ import math
 import pandas as pd
 import pytest
 
-from nexus_bench.cells import CellSpec
+from nexus_bench.analysis.compare_runs import Compared, compare
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
-from nexus_bench.gate import Compared, compare
-from nexus_bench.rows import failed_result
-from nexus_bench.spec import TrainSpec, make_model
-from nexus_bench.task import make_task
-from nexus_bench.verdicts import failures, markdown, names
+from nexus_bench.experiment.jobs import CellSpec
+from nexus_bench.experiment.result_rows import failed_result
+from nexus_bench.model.spec import TrainSpec, make_model
+from nexus_bench.report.compared_runs import failures, markdown, names
 from tests.made import table
 
 By = dict[int, float | None]

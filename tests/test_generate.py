@@ -14,8 +14,8 @@ import pytest
 import nexus_bench
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.task import TaskSpec, make_task
 
 GEN = ["-m", "nexus_bench", "gen", "--hops", "1-3", "--n", "1500", "--n-test", "40", "--seed", "5"]
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from nexus_bench.bench.generators import entry_for_hops
-from nexus_bench.config import bundled
+from nexus_bench.data.show import as_text, show_example
+from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
-from nexus_bench.shortcuts import score_shortcuts
-from nexus_bench.show import as_text, show_example
-from nexus_bench.spec import ModelSpec, TrainSpec
+from nexus_bench.io.config import bundled
+from nexus_bench.model.spec import ModelSpec, TrainSpec
+from nexus_bench.shortcuts.rules import score_shortcuts
 from nexus_bench.streams import permutations, stream
-from nexus_bench.task import TaskSpec, make_task
 
 FAMILIES = GENERATORS.names()
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nexus_bench.data.splits import Splits
+from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.task import make_task
 
 OOD = {  # what else each family can be asked: hops beyond training, and larger graphs of the same symbols
     "ancestor": {"hop_ood": [4, 5], "size_ood": {"n_trees": 5}, "n_symbols": 200, "n_queries": 6},

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Generator
 from nexus_bench.generators.group_word import named_group
 from nexus_bench.streams import integers, stream
-from nexus_bench.task import make_task
 from tests.solved import Facts, assert_hidden_facts_leave_the_ceiling, assert_right
 
 SIZES = {"Z_2": 2, "Z_7": 7, "S_3": 6, "A_4": 12, "S_4": 24, "A_5": 60, "S_5": 120}

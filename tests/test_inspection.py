@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from nexus_bench import cli
-from nexus_bench.columns import ATTENTION_COLUMNS, WALK_COLUMNS
-from nexus_bench.csv_tables import read_csv
+from nexus_bench.data.show import Arrow, arrow_of
 from nexus_bench.data.splits import HeldOut
+from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.inspection.pictures import _draw_graph, _layout, graph_picture
-from nexus_bench.inspection.walk import walk
-from nexus_bench.show import Arrow, arrow_of
+from nexus_bench.inspection.pointing import walk
+from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
+from nexus_bench.io.csv_files import read_csv
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task
 from tests.conftest import Command, assert_fails
 from tests.untrained import untrained
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from nexus_bench.columns import COLUMNS
+from nexus_bench.data.choices import Choices
 from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.generate import draw_dataset
+from nexus_bench.data.task import make_task
+from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.results import RunFolder
-from nexus_bench.task import make_task
-from nexus_bench.text.choices import Choices
+from nexus_bench.io.columns import COLUMNS
 from tests.conftest import Command, assert_fails
 
 

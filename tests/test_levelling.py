@@ -8,12 +8,12 @@ import torch
 from torch.nn import functional as F
 
 from nexus_bench.data.splits import HeldOut
-from nexus_bench.evaluate import Batch, to_batch
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.inspection.levelling import _levelled, answers_without
+from nexus_bench.inspection.ablation import _levelled, answers_without
+from nexus_bench.inspection.pointing import walk
 from nexus_bench.inspection.recording import answer_with, record
-from nexus_bench.inspection.walk import walk
-from nexus_bench.model import Transformer
+from nexus_bench.model.scoring import Batch, to_batch
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
 from tests.test_expressivity import chase
 from tests.untrained import small_law, untrained

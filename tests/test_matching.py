@@ -6,17 +6,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nexus_bench.comparison import matched_pairs
-from nexus_bench.config import read_bundled
-from nexus_bench.matching import cost_of, matched
-from nexus_bench.model import build_model
+from nexus_bench.analysis.compare_models import matched_pairs
+from nexus_bench.data.task import make_task
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.suite import make_suite
+from nexus_bench.io.config import read_bundled
+from nexus_bench.model.matching import cost_of, matched
+from nexus_bench.model.spec import ModelSpec, make_model
+from nexus_bench.model.transformer import build_model
 from nexus_bench.report.build import build_report
-from nexus_bench.report.files import to_markdown
+from nexus_bench.report.output import to_markdown
 from nexus_bench.report.page import to_html
-from nexus_bench.results import RunFolder
-from nexus_bench.spec import ModelSpec, make_model
-from nexus_bench.suite import make_suite
-from nexus_bench.task import make_task
 
 RUNS = Path(__file__).parent.parent / "runs" / "example"
 TASK = make_task({"task": "pointer_chase", "hops": "1-3", "n_nodes": 12}, where="test")

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from nexus_bench.encodings import ENCODINGS, PAD, table_size
-from nexus_bench.evaluate import score, to_batch
+from nexus_bench.data.encodings import ENCODINGS, PAD, table_size
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.model import Transformer, build_model
-from nexus_bench.spec import ModelSpec, make_model
+from nexus_bench.model.scoring import score, to_batch
+from nexus_bench.model.spec import ModelSpec, make_model
+from nexus_bench.model.transformer import Transformer, build_model
 from nexus_bench.streams import stream
 
 CPU = torch.device("cpu")

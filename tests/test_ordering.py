@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Generator
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task
 from tests.solved import Facts, assert_right
 
 

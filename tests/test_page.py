@@ -16,9 +16,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
+from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.report.build import build_report
-from nexus_bench.report.files import write_report
-from nexus_bench.results import RunFolder
+from nexus_bench.report.output import write_report
 
 EXAMPLES = Path(__file__).parent.parent / "runs" / "example"
 FLAGS = (

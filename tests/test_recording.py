@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout, merge_heads, split_heads
 from nexus_bench.errors import UsageError
-from nexus_bench.evaluate import to_batch
 from nexus_bench.generators.base import Generator
 from nexus_bench.inspection.recording import Pass, record
-from nexus_bench.model import Transformer
+from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
 from tests import naive
 from tests.test_expressivity import chase

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nexus_bench import config
 from nexus_bench.attention.base import Layout
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Role, Schema
-from nexus_bench.model import build_model
+from nexus_bench.io import config
+from nexus_bench.model.spec import make_model
+from nexus_bench.model.transformer import build_model
 from nexus_bench.registry import Registry
-from nexus_bench.shortcuts import best_shortcuts, score_shortcuts
-from nexus_bench.spec import make_model
-from nexus_bench.task import make_task
+from nexus_bench.shortcuts.rules import best_shortcuts, score_shortcuts
 
 
 class Entry:

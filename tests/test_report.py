@@ -7,14 +7,14 @@ import pytest
 from rich.console import Console
 
 from nexus_bench.errors import ConfigError
-from nexus_bench.report import printed
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, Section, build_report
-from nexus_bench.report.families import families_of
 from nexus_bench.report.figures import pareto_front
-from nexus_bench.report.files import to_csvs, to_document, to_markdown, write_report
+from nexus_bench.report.orders import families_of
+from nexus_bench.report.output import to_csvs, to_document, to_markdown, write_report
 from nexus_bench.report.page import to_html
 from nexus_bench.report.tables import Table
-from nexus_bench.results import RunFolder
 from tests.made import curve, table
 
 EXAMPLES = Path(__file__).parent.parent / "runs" / "example"

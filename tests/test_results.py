@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.columns import COLUMNS
 from nexus_bench.errors import CorruptArtefactError, StorageError
-from nexus_bench.results import RunFolder
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.columns import COLUMNS
 
 EXAMPLES = Path(__file__).parent.parent / "runs" / "example"
 

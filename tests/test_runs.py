@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.cell_records import CellResult
-from nexus_bench.cells import Job
-from nexus_bench.config import parse_yaml
-from nexus_bench.events import Event, Failure, JobDone, Progress
-from nexus_bench.executors.process import run_processes
-from nexus_bench.results import RunFolder
-from nexus_bench.runner import Execution, make_plan, run_plan
-from nexus_bench.suite import make_suite
+from nexus_bench.experiment.events import Event, Failure, JobDone, Progress
+from nexus_bench.experiment.executors.process import run_processes
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.jobs import Job
+from nexus_bench.experiment.records import CellResult
+from nexus_bench.experiment.runner import Execution, make_plan, run_plan
+from nexus_bench.experiment.suite import make_suite
+from nexus_bench.io.config import parse_yaml
 from tests.conftest import Command
 from tests.test_cli import TINY
 

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 import torch
 
-from nexus_bench.cells import open_source
-from nexus_bench.config import Config
 from nexus_bench.data.splits import world_ids
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError, CorruptArtefactError, UsageError
-from nexus_bench.evaluate import score
-from nexus_bench.extrapolation import Question, draw, further_law
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.jobs import open_source
+from nexus_bench.experiment.trained import load_model, trained_cell, trained_cells
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.results import RunFolder
-from nexus_bench.saved import load_model, trained_cell, trained_cells
-from nexus_bench.task import make_task
+from nexus_bench.inspection.extrapolation import Question, draw, further_law
+from nexus_bench.io.config import Config
+from nexus_bench.model.scoring import score
 from tests.conftest import Command, assert_fails
 
 SUITE = """
@@ -158,7 +158,7 @@ def test_too_few_worlds_are_refused() -> None:
         {"task": "pointer_chase", "hops": [1], "n_nodes": 4, "n_symbols": 4, "n_val": 1, "n_test": 1}, where="t"
     )
     from nexus_bench.data.splits import Splits
-    from nexus_bench.spec import CellSpec, TrainSpec, make_model
+    from nexus_bench.model.spec import CellSpec, TrainSpec, make_model
 
     cell = CellSpec(task=task, model=make_model({"attention": "standard"}, where="t"), train=TrainSpec(steps=3), seed=0)
     source = Splits(task.generators(), seed=0, n_val=1, n_test=1)
@@ -292,7 +292,7 @@ def test_predictions_in_parquet_are_those_in_csv(run: Path, command: Command) ->
 
 
 def test_the_rank_of_equal_scores_is_by_id(run: Path) -> None:
-    from nexus_bench.predictions import predict
+    from nexus_bench.inspection.predictions import predict
 
     cell = trained_cells(RunFolder(run), "standard | seed 0")[0]
     source, model = open_source(cell, None), load_model(RunFolder(run), cell)

@@ -11,10 +11,10 @@ import typer.main
 
 import nexus_bench
 from nexus_bench import cli
-from nexus_bench.columns import TABLES
-from nexus_bench.csv_tables import read_csv, rows_of
-from nexus_bench.schemas import FOLDER, read_schema, schema_names
-from nexus_bench.schemas.derive import derive, documents
+from nexus_bench.cli.schemas import FOLDER, read_schema, schema_names
+from nexus_bench.cli.schemas.derive import derive, documents
+from nexus_bench.io.columns import TABLES
+from nexus_bench.io.csv_files import read_csv, rows_of
 from tests.conftest import Command
 
 EXAMPLES = Path(__file__).parent.parent / "runs" / "example"

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import integers, permutations, stream
-from nexus_bench.task import make_task
 
 GOLDEN = {  # pointer_chase version 1, hops 1-3, 11 nodes, seed 7
     "train": "200ef0a894eb679d5765e4e3fdd63a84bbddbee732fafd59e9bc422ca6934a9b",

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from nexus_bench.cell_records import CellResult
-from nexus_bench.cells import Job, make_jobs, open_source, run_job
 from nexus_bench.data.splits import Splits
-from nexus_bench.events import Event, Failure, JobDone, Note
-from nexus_bench.spec import CellSpec
+from nexus_bench.experiment.events import Event, Failure, JobDone, Note
+from nexus_bench.experiment.jobs import Job, make_jobs, open_source, run_job
+from nexus_bench.experiment.records import CellResult
+from nexus_bench.model.spec import CellSpec
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train

@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
-from nexus_bench.stats import holm, paired_p, seeds_needed, share_difference, t_interval, wilson_interval
+from nexus_bench.analysis.intervals import holm, paired_p, seeds_needed, share_difference, t_interval, wilson_interval
 
 
 @pytest.mark.parametrize("values", [[0.2, 0.5, 0.4], [0.9, 0.8, 0.85, 0.95, 0.7, 0.6]])

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.config import Config
 from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, select_suite
 from nexus_bench.generators.base import Generator
-from nexus_bench.spec import make_model
-from nexus_bench.suite import Suite, apply_settings, make_suite, select_suite
+from nexus_bench.io.config import Config
+from nexus_bench.model.spec import make_model
 
 MINIMAL: Config = {
     "suite": "minimal",

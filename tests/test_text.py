@@ -9,16 +9,16 @@ import pytest
 
 from nexus_bench.data.dataset import read_dataset
 from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import ConfigError, CorruptArtefactError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.streams import stream
-from nexus_bench.task import TaskSpec, make_task
 from nexus_bench.text import grammar
 from nexus_bench.text.grammar import grammar_of, shipped_list
+from nexus_bench.text.lines import told_as_text
 from nexus_bench.text.parse import Listener
 from nexus_bench.text.render import Teller, TextOptions
-from nexus_bench.text.rows import told_as_text
 from tests.conftest import Command, assert_fails
 
 FAMILIES = GENERATORS.names()

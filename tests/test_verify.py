@@ -12,11 +12,11 @@ from nexus_bench.data.dataset import ContentHash, manifest_sha256, spec_of, view
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import write_dataset
 from nexus_bench.data.splits import world_ids
+from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.files import sha256_of_file, to_json
 from nexus_bench.generators.base import Examples
-from nexus_bench.task import TaskSpec, make_task
+from nexus_bench.io.files import sha256_of_file, to_json
 
 Change = Callable[[dict[str, Examples]], None]
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from nexus_bench.data.splits import HeldOut
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
-from nexus_bench.evaluate import to_batch
 from nexus_bench.generators.base import Generator
+from nexus_bench.inspection.pointing import Walk, split_with, walk
 from nexus_bench.inspection.recording import record
-from nexus_bench.inspection.walk import Walk, split_with, walk
+from nexus_bench.model.scoring import to_batch
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task
 from tests.test_expressivity import chase
 from tests.untrained import small_law, untrained
 from tests.walkers import walk_both_ways, walker

@@ -16,8 +16,8 @@ import typer.main
 import yaml
 
 from nexus_bench.cli import app
-from nexus_bench.results import RunFolder
-from nexus_bench.suite import make_suite, select_suite
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.suite import make_suite, select_suite
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/nexus-bench.yml").read_text())

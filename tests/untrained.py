@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import Generator
-from nexus_bench.model import Transformer, build_model
-from nexus_bench.spec import make_model
-from nexus_bench.task import make_task
+from nexus_bench.model.spec import make_model
+from nexus_bench.model.transformer import Transformer, build_model
 
 
 def small_law() -> Generator:

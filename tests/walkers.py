@@ -10,11 +10,11 @@ query [S: start, D: hop count], each slot half of the width. Two heads, each as 
 import torch
 from torch import Tensor, nn
 
-from nexus_bench.encodings import table_size
-from nexus_bench.evaluate import score
+from nexus_bench.data.encodings import table_size
 from nexus_bench.generators.base import Generator
-from nexus_bench.model import Transformer, build_model
-from nexus_bench.spec import make_model
+from nexus_bench.model.scoring import score
+from nexus_bench.model.spec import make_model
+from nexus_bench.model.transformer import Transformer, build_model
 from nexus_bench.streams import stream
 
 GAIN = 4.0  # how much louder what was walked to is than where one was

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.attention.short import attend_short, is_short
+from nexus_bench.attention.kernels.short import attend_short, is_short
 from nexus_bench.registry import Registry
 
 

@@ -15,12 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nexus_bench.attention.base import ATTENTIONS, Layout
-from nexus_bench.config import Config
-from nexus_bench.costs import count_flops, n_parameters
 from nexus_bench.errors import ConfigError, unknown_name
-from nexus_bench.model import build_attention
-from nexus_bench.spec import make_model
-from nexus_bench.suite import grid_points
+from nexus_bench.experiment.suite import grid_points
+from nexus_bench.io.config import Config
+from nexus_bench.model.costs import count_flops, n_parameters
+from nexus_bench.model.spec import make_model
+from nexus_bench.model.transformer import build_attention
 
 PLAIN = "nn.MultiheadAttention"
 _WARM_UP = 2

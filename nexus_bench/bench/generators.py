@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
+from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
 from nexus_bench.streams import stream
-from nexus_bench.task import make_task
+from nexus_bench.text.lines import told_as_text
 from nexus_bench.text.render import Teller, TextOptions
-from nexus_bench.text.rows import told_as_text
 
 _SEED = 0
 _WINDOWS = 5  # the fastest counts: other work on the machine only ever slows one down

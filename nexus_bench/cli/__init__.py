@@ -9,7 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nexus_bench.cli import bench, data, gate, inspection, language, reports, saved, training
+from nexus_bench.cli import bench, data, inspection, language, reports, training
+from nexus_bench.cli import compare as gate
+from nexus_bench.cli import trained as saved
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.version import __version__
 

@@ -24,8 +24,8 @@ def bench_gen(
 ) -> None:
     """Time the generators: one process, one core, the check against reserved worlds in, the disk apart."""
     from nexus_bench.bench.generators import bench_generators
+    from nexus_bench.cli.printing import print_table, rate_table
     from nexus_bench.cli.progress import progress
-    from nexus_bench.cli.tables import print_table, rate_table
     from nexus_bench.generators.base import GENERATORS
 
     asked = tuple(hops_of(hops) or ())
@@ -58,10 +58,10 @@ def bench_attention(
 
     from nexus_bench.bench.attention import Workload, attention_entries
     from nexus_bench.bench.attention import bench_attention as measure
+    from nexus_bench.cli.printing import attention_table, print_table
     from nexus_bench.cli.progress import progress
-    from nexus_bench.cli.tables import attention_table, print_table
-    from nexus_bench.config import parse_settings
-    from nexus_bench.runner import choose_device
+    from nexus_bench.experiment.runner import choose_device
+    from nexus_bench.io.config import parse_settings
 
     dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     if dtype not in dtypes:
@@ -94,10 +94,10 @@ def bench_train(
 ) -> None:
     """Time training: a plain PyTorch loop, one model, and many at once; model-steps a second."""
     from nexus_bench.bench.training import bench_training, n_ways
+    from nexus_bench.cli.printing import print_table, training_table
     from nexus_bench.cli.progress import progress
-    from nexus_bench.cli.tables import print_table, training_table
-    from nexus_bench.config import parse_settings
-    from nexus_bench.runner import choose_device
+    from nexus_bench.experiment.runner import choose_device
+    from nexus_bench.io.config import parse_settings
 
     orders = parse_settings([f"order={order}"])["order"]
     orders = orders if isinstance(orders, list) else [orders]

@@ -25,13 +25,13 @@ def gen(
 ) -> None:
     """Write a dataset: a file a split, a card, and a manifest with their hashes."""
     from nexus_bench.cli.progress import progress
-    from nexus_bench.config import format_hops, parse_settings
     from nexus_bench.data.formats import FORMATS
     from nexus_bench.data.generate import write_dataset
-    from nexus_bench.entry import validate
-    from nexus_bench.show import as_text, show_example
+    from nexus_bench.data.show import as_text, show_example
+    from nexus_bench.data.task import make_task
+    from nexus_bench.io.config import format_hops, parse_settings
+    from nexus_bench.io.entries import validate
     from nexus_bench.streams import stream
-    from nexus_bench.task import make_task
     from nexus_bench.text.render import TextOptions
 
     if file_format not in FORMATS:
@@ -88,10 +88,10 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Score every shortcut at every hop; exit 6 if one beats the ceiling that the family declares."""
-    from nexus_bench.audit import audit as score
-    from nexus_bench.cli.tables import audit_table, print_table
-    from nexus_bench.config import parse_settings
-    from nexus_bench.task import make_task
+    from nexus_bench.cli.printing import audit_table, print_table
+    from nexus_bench.data.task import make_task
+    from nexus_bench.io.config import parse_settings
+    from nexus_bench.shortcuts.audit import audit as score
 
     entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
     generator = make_task(entry, where="audit").generator()
@@ -118,10 +118,10 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one example: its facts, the chain that derives the answer, its flat tokens, its English."""
-    from nexus_bench.config import parse_settings
-    from nexus_bench.show import as_text, show_example
+    from nexus_bench.data.show import as_text, show_example
+    from nexus_bench.data.task import make_task
+    from nexus_bench.io.config import parse_settings
     from nexus_bench.streams import stream
-    from nexus_bench.task import make_task
     from nexus_bench.text.render import Teller, TextOptions
 
     entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))

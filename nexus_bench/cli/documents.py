@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
-from nexus_bench.schemas import SCHEMA_VERSION
+from nexus_bench.cli.schemas import SCHEMA_VERSION
 
 
 def print_document(command: str, **content: Any) -> None:

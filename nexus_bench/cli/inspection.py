@@ -9,7 +9,7 @@ from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Out, TrainedOn, check_out
 
 if TYPE_CHECKING:
-    from nexus_bench.cell_records import Row
+    from nexus_bench.experiment.records import Row
 
 
 def inspect(
@@ -25,17 +25,17 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Draw the attention of one example at every level, and count where heads point along the path over many."""
-    from nexus_bench.cells import open_source
-    from nexus_bench.cli.tables import print_table, walk_table
-    from nexus_bench.columns import ATTENTION_COLUMNS, WALK_COLUMNS
-    from nexus_bench.config import counted
-    from nexus_bench.csv_tables import beginning, to_csv
-    from nexus_bench.files import write_atomic
+    from nexus_bench.cli.printing import print_table, walk_table
+    from nexus_bench.data.show import query_as_text
+    from nexus_bench.experiment.folder import RunFolder
+    from nexus_bench.experiment.jobs import open_source
+    from nexus_bench.experiment.trained import load_model, trained_cell
     from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
-    from nexus_bench.inspection.walk import attention_rows, split_with, walk
-    from nexus_bench.results import RunFolder
-    from nexus_bench.saved import load_model, trained_cell
-    from nexus_bench.show import query_as_text
+    from nexus_bench.inspection.pointing import attention_rows, split_with, walk
+    from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
+    from nexus_bench.io.config import counted
+    from nexus_bench.io.csv_files import beginning, to_csv
+    from nexus_bench.io.files import write_atomic
 
     check_out(out, "walk.csv", beginning(WALK_COLUMNS))
     folder = RunFolder(run)

@@ -26,12 +26,12 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write test examples as tasks that the Language Model Evaluation Harness runs offline."""
-    from nexus_bench.config import parse_settings
     from nexus_bench.data.dataset import read_dataset
     from nexus_bench.data.generate import draw_dataset
-    from nexus_bench.entry import validate
-    from nexus_bench.export import FILE_FORMATS, export_lm_eval
-    from nexus_bench.task import make_task
+    from nexus_bench.data.lm_eval import FILE_FORMATS, export_lm_eval
+    from nexus_bench.data.task import make_task
+    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.entries import validate
     from nexus_bench.text.render import TextOptions
 
     if export_format != "lm-eval":
@@ -63,8 +63,8 @@ def gallery(
     as_json: AsJson = False,
 ) -> None:
     """Write the page that shows every task: an example drawn, in tokens and in English, chance and ceilings."""
-    from nexus_bench.files import read_bytes, write_atomic
-    from nexus_bench.gallery import gallery_page
+    from nexus_bench.data.gallery import gallery_page
+    from nexus_bench.io.files import read_bytes, write_atomic
 
     page = gallery_page()
     if check:
@@ -92,11 +92,11 @@ def score(
 ) -> None:
     """Score anyone's answers by hop, with chance and shortcuts beside, into a results.csv."""
     from nexus_bench.cli.reports import make_report
-    from nexus_bench.config import check_name
     from nexus_bench.data.dataset import read_dataset
-    from nexus_bench.report.printed import print_report
-    from nexus_bench.results import RunFolder
-    from nexus_bench.score import score_predictions
+    from nexus_bench.experiment.folder import RunFolder
+    from nexus_bench.experiment.score import score_predictions
+    from nexus_bench.io.config import check_name
+    from nexus_bench.report.terminal import print_report
 
     name = check_name(predictions.stem if model is None else model, what="--model")
     dataset = read_dataset(data)

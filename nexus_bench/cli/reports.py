@@ -11,8 +11,8 @@ from nexus_bench.cli.options import AsJson, Out, check_out
 from nexus_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from nexus_bench.experiment.folder import RunFolder
     from nexus_bench.report.build import Report
-    from nexus_bench.results import RunFolder
 
 
 def report(
@@ -22,9 +22,9 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Rebuild the report of one or several runs from their results.csv and curve.csv alone."""
-    from nexus_bench.report.files import to_csvs, to_document, to_markdown
-    from nexus_bench.report.printed import print_report
-    from nexus_bench.results import RunFolder
+    from nexus_bench.experiment.folder import RunFolder
+    from nexus_bench.report.output import to_csvs, to_document, to_markdown
+    from nexus_bench.report.terminal import print_report
 
     formats = ("csv", "md")
     if file_format is not None and file_format not in formats:
@@ -55,9 +55,9 @@ def make_report(runs: "list[RunFolder]", folder: Path | None) -> "tuple[Report, 
     """The report of some runs, and its files if there is a folder to write them to; GitHub is told, if it asks."""
     import pandas as pd
 
-    from nexus_bench.ci import github_summary
     from nexus_bench.report.build import build_report
-    from nexus_bench.report.files import to_markdown, write_report
+    from nexus_bench.report.ci import github_summary
+    from nexus_bench.report.output import to_markdown, write_report
 
     results = pd.concat([run.read_results() for run in runs], ignore_index=True)
     curves = pd.concat([run.read_curves() for run in runs], ignore_index=True)
@@ -73,11 +73,11 @@ def schema(
     as_json: AsJson = False,
 ) -> None:
     """Print the JSON Schema of a `--json` document or of a CSV file; without a name, what there is."""
-    from nexus_bench.schemas import read_schema, schema_names
+    from nexus_bench.cli.schemas import read_schema, schema_names
 
     files = []
     if out is not None:
-        from nexus_bench.schemas.derive import write_schemas
+        from nexus_bench.cli.schemas.derive import write_schemas
 
         files = write_schemas(out)
     if as_json:

@@ -34,18 +34,18 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the grid of a suite, then print and write its report."""
-    from nexus_bench.ci import github_lines
     from nexus_bench.cli.reports import make_report
-    from nexus_bench.config import parse_settings
-    from nexus_bench.display import Display, print_plan
-    from nexus_bench.events import Event
-    from nexus_bench.report.files import to_document
-    from nexus_bench.report.printed import print_report
-    from nexus_bench.results import RunFolder
-    from nexus_bench.runner import choose_execution, estimate_seconds, make_plan, run_plan
-    from nexus_bench.status import read_status
-    from nexus_bench.suite import make_suite, select_suite
-    from nexus_bench.tensorboard import TensorBoard
+    from nexus_bench.experiment.display import Display, print_plan
+    from nexus_bench.experiment.events import Event
+    from nexus_bench.experiment.folder import RunFolder
+    from nexus_bench.experiment.runner import choose_execution, estimate_seconds, make_plan, run_plan
+    from nexus_bench.experiment.status import read_status
+    from nexus_bench.experiment.suite import make_suite, select_suite
+    from nexus_bench.experiment.tensorboard import TensorBoard
+    from nexus_bench.io.config import parse_settings
+    from nexus_bench.report.ci import github_lines
+    from nexus_bench.report.output import to_document
+    from nexus_bench.report.terminal import print_report
 
     overrides = parse_settings(settings or [])
     overrides |= parse_settings([] if order is None else [f"order={order}"])
@@ -101,9 +101,9 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show which cells of a run are done, running, failed or to do."""
-    from nexus_bench.cli.tables import print_table, status_table
-    from nexus_bench.results import RunFolder
-    from nexus_bench.status import read_status
+    from nexus_bench.cli.printing import print_table, status_table
+    from nexus_bench.experiment.folder import RunFolder
+    from nexus_bench.experiment.status import read_status
 
     states = read_status(RunFolder(run))
     if as_json:
@@ -122,10 +122,10 @@ def match(
     as_json: AsJson = False,
 ) -> None:
     """Show the standard and looped models with the parameters, or the compute, of each model; nothing is trained."""
-    from nexus_bench.cli.tables import matches_table, print_table
-    from nexus_bench.config import parse_settings
-    from nexus_bench.matching import cost_of, matched
-    from nexus_bench.suite import make_suite, select_suite
+    from nexus_bench.cli.printing import matches_table, print_table
+    from nexus_bench.experiment.suite import make_suite, select_suite
+    from nexus_bench.io.config import parse_settings
+    from nexus_bench.model.matching import cost_of, matched
 
     overrides = parse_settings([*([] if order is None else [f"order={order}"]), *(settings or [])])
     overrides |= given(hops=hops_of(hops), matched=False)
@@ -155,7 +155,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List what can be trained."""
-    from nexus_bench.catalogue import KINDS, catalogue
+    from nexus_bench.cli.catalogue import KINDS, catalogue
 
     if what is not None and what not in KINDS:
         raise UsageError(unknown_name("kind", what, KINDS))

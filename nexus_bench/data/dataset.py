@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nexus_bench.columns import IID, TRAIN
-from nexus_bench.config import parse_hops
 from nexus_bench.data.formats import FORMATS, View
 from nexus_bench.data.splits import HeldOut
+from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
-from nexus_bench.files import read_json, sha256, sha256_of_file, to_json
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
+from nexus_bench.io.columns import IID, TRAIN
+from nexus_bench.io.config import parse_hops
+from nexus_bench.io.files import read_json, sha256, sha256_of_file, to_json
 from nexus_bench.streams import permutations, stream
-from nexus_bench.task import TaskSpec, law_of
 from nexus_bench.text.render import TextOptions
 
 FORMAT_VERSION = 2

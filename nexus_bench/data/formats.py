@@ -15,9 +15,9 @@ import numpy as np
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.text.lines import read_told, told_as_chat, told_as_text
 from nexus_bench.text.parse import Listener
 from nexus_bench.text.render import Teller, TextOptions, Told
-from nexus_bench.text.rows import read_told, told_as_chat, told_as_text
 
 COLUMNS = ("graph", "facts", "query", "answer", "hop")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member of an npz file: the same bytes whenever it is made

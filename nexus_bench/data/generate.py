@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from nexus_bench.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.data.card import dataset_card
 from nexus_bench.data.dataset import (
     FORMAT_VERSION,
@@ -21,10 +20,11 @@ from nexus_bench.data.dataset import (
 )
 from nexus_bench.data.formats import FORMATS, View, Writer
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
+from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import StorageError, UsageError
-from nexus_bench.files import sha256_of_file, to_json, write_atomic
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.task import TaskSpec, law_of
+from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
+from nexus_bench.io.files import sha256_of_file, to_json, write_atomic
 from nexus_bench.text.render import TextOptions
 
 OnGraphs = Callable[[int], None]

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nexus_bench.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.streams import GOLDEN_RATIO, Int, Mask, Words, mix, stream
 
 BLOCK_GRAPHS = 1024  # graphs a random stream; part of the data format, never tuned

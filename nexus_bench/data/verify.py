@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nexus_bench.columns import IID, TRAIN
 from nexus_bench.data.dataset import ContentHash, Manifest, read_manifest, spec_of, view_of
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.splits import WorldIds, among, world_ids
+from nexus_bench.data.task import law_of
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.files import sha256_of_file
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.io.columns import IID, TRAIN
+from nexus_bench.io.files import sha256_of_file
 from nexus_bench.streams import Mask
-from nexus_bench.task import law_of
 
 _CHUNK_GRAPHS = 4096  # solved at a time
 _SIGMAS = 6.0  # a share further than this from what is declared is not chance

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.patterns import ALL
-from nexus_bench.generators.walks import look_up
+from nexus_bench.generators.parts.facts import look_up
+from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.registry import Registry
 from nexus_bench.streams import Int, Mask, integers, permutations
 
@@ -119,7 +119,7 @@ class Generator(ABC, Generic[ParamsT]):
         hops: The hop counts to ask for, each 1 or more.
         largest_hop: What graphs and vocabularies have room for, the largest of `hops` if None; a split with other
             hops is of the same size.
-        patterns: Which relation patterns to ask for, of `nexus_bench.generators.patterns`; those of families that
+        patterns: Which relation patterns to ask for, of `nexus_bench.generators.parts.patterns`; those of families that
             `has_patterns`.
 
     Raises:

@@ -3,9 +3,9 @@
 import inspect
 from pathlib import Path
 
-from nexus_bench.config import Config, bundled, read_config
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
+from nexus_bench.io.config import Config, bundled, read_config
 
 
 def defaults_file(name: str) -> Path:

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator, Role, Schema, Solution, TaskParams
-from nexus_bench.generators.patterns import ALL
-from nexus_bench.generators.walks import look_up, shuffled
+from nexus_bench.generators.parts.facts import look_up, shuffled
+from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.streams import Int, Mask, integers, permutations, pick
 
 _LONGEST = 12  # hops; 36 symbols and 497 facts

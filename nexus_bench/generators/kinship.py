@@ -6,11 +6,11 @@ import math
 import numpy as np
 from pydantic import Field
 
-from nexus_bench.generators import patterns
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.kin import RELATIONS, composition_table
-from nexus_bench.generators.named import NamedNodes, NamedParams
-from nexus_bench.generators.walks import look_up, shuffled, walk_until
+from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
+from nexus_bench.generators.parts import patterns
+from nexus_bench.generators.parts.facts import look_up, shuffled, walk_until
+from nexus_bench.generators.parts.family_trees import RELATIONS, composition_table
 from nexus_bench.streams import Int, Mask, integers, stream
 
 _LONGEST = 6  # hops: the table grows by a factor of six a hop

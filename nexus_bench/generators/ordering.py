@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import NamedNodes, NamedParams
-from nexus_bench.generators.walks import look_up, shuffled, walk_until
+from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
+from nexus_bench.generators.parts.facts import look_up, shuffled, walk_until
 from nexus_bench.streams import Int, integers
 
 _LONGEST = 50  # hops, where n_items follows them

@@ -5,10 +5,10 @@ import math
 import numpy as np
 from pydantic import Field
 
-from nexus_bench.generators import patterns
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import NamedNodes, NamedParams
-from nexus_bench.generators.walks import look_up, shuffled
+from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
+from nexus_bench.generators.parts import patterns
+from nexus_bench.generators.parts.facts import look_up, shuffled
 from nexus_bench.streams import Int, Mask, permutations, pick
 
 _LONGEST = 50  # hops, where n_nodes follows them

@@ -7,8 +7,8 @@ import numpy as np
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import NamedNodes, NamedParams
-from nexus_bench.generators.walks import follow, look_up, row_of, shuffled
+from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
+from nexus_bench.generators.parts.facts import follow, look_up, row_of, shuffled
 from nexus_bench.streams import Int, Mask, permutations
 
 _LONGEST = 50  # hops, where the arms are as long as they need to be

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from nexus_bench.generators.base import GENERATORS, Examples, Generator, Role, Schema, Solution, TaskParams
-from nexus_bench.generators.walks import look_up, walk
+from nexus_bench.generators.parts.facts import look_up, walk
 from nexus_bench.streams import Int, permutations
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import ChainParams, Chains
-from nexus_bench.generators.walks import follow, look_up, row_of, shuffled, walk
+from nexus_bench.generators.named_nodes import ChainParams, Chains
+from nexus_bench.generators.parts.facts import follow, look_up, row_of, shuffled, walk
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import ChainParams, Chains
-from nexus_bench.generators.walks import look_up, shuffled, walk_until
+from nexus_bench.generators.named_nodes import ChainParams, Chains
+from nexus_bench.generators.parts.facts import look_up, shuffled, walk_until
 from nexus_bench.streams import Int, Mask, integers
 
 _STARTS = 2  # chains of a ladder

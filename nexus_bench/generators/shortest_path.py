@@ -9,10 +9,10 @@ from pydantic import Field
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.graphs import adjacency_of, distances_to, only_paths
-from nexus_bench.generators.named import NamedNodes, NamedParams
-from nexus_bench.generators.patterns import ALL
-from nexus_bench.generators.walks import look_up, shuffled
+from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
+from nexus_bench.generators.parts.distances import adjacency_of, distances_to, only_paths
+from nexus_bench.generators.parts.facts import look_up, shuffled
+from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 # Fewest nodes, by degree, at which most random graphs have 20 or more pairs 1, 2, 3, ... hops apart by one path alone.

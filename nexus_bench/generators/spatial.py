@@ -7,10 +7,10 @@ import math
 import numpy as np
 from pydantic import Field
 
-from nexus_bench.generators.bags import likeliest_product
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
-from nexus_bench.generators.named import NamedNodes, NamedParams
-from nexus_bench.generators.walks import look_up, row_of, shuffled
+from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
+from nexus_bench.generators.parts.bags import likeliest_product
+from nexus_bench.generators.parts.facts import look_up, row_of, shuffled
 from nexus_bench.streams import Int, Mask, integers
 
 _LONGEST = 50  # hops, where n_objects follows them

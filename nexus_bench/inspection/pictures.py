@@ -12,12 +12,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from nexus_bench.cell_records import Row
-from nexus_bench.drawing import INK, PAPER, SOFT, Picture, new_figure, render, style
+from nexus_bench.data.show import Arrow, arrow_of
+from nexus_bench.experiment.records import Row
 from nexus_bench.generators.base import Generator
+from nexus_bench.inspection.pointing import FACT, QUERY, Example, Walk
 from nexus_bench.inspection.recording import Place
-from nexus_bench.inspection.walk import FACT, QUERY, Example, Walk
-from nexus_bench.show import Arrow, arrow_of
+from nexus_bench.report.plotting import INK, PAPER, SOFT, Picture, new_figure, render, style
 
 _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from nexus_bench.errors import UsageError
-from nexus_bench.evaluate import Batch
-from nexus_bench.model import Transformer
+from nexus_bench.model.scoring import Batch
+from nexus_bench.model.transformer import Transformer
 
 Edit = Callable[[int, Tensor], Tensor]
 _SOFTMAX = (F.softmax, torch.softmax, Tensor.softmax)

@@ -4,16 +4,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nexus_bench.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
-from nexus_bench.comparison import BETTER, TOO_FEW, WORSE, matched_pairs, model_pairs
-from nexus_bench.config import parse_hops
-from nexus_bench.drawing import Picture
-from nexus_bench.errors import ConfigError
-from nexus_bench.report import figures, tables
-from nexus_bench.report.families import families_of
-from nexus_bench.report.tables import Names, Table
-from nexus_bench.stats import seeds_needed
-from nexus_bench.summary import (
+from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE, matched_pairs, model_pairs
+from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.analysis.summary import (
     LENGTH,
     RECIPE,
     SETTING,
@@ -23,6 +16,13 @@ from nexus_bench.summary import (
     steps_to_reach,
     still_rising,
 )
+from nexus_bench.errors import ConfigError
+from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
+from nexus_bench.io.config import parse_hops
+from nexus_bench.report import figures, tables
+from nexus_bench.report.orders import families_of
+from nexus_bench.report.plotting import Picture
+from nexus_bench.report.tables import Names, Table
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size, whose hops stand on one axis
 _MOST_NAMED = 4  # pairs in a sentence

@@ -12,8 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nexus_bench.config import counted
-from nexus_bench.drawing import (
+from nexus_bench.analysis.summary import REACHED
+from nexus_bench.io.config import counted
+from nexus_bench.report.orders import Family
+from nexus_bench.report.plotting import (
     FAINT,
     INK,
     PAPER,
@@ -26,9 +28,7 @@ from nexus_bench.drawing import (
     render,
     style,
 )
-from nexus_bench.report.families import Family
 from nexus_bench.report.tables import REFERENCES
-from nexus_bench.summary import REACHED
 
 _DASHES = {"chance": ":", "shortcut": "-.", "partial": "--"}
 _MOST_POINTS = 20_000  # of curves that are drawn as vectors: a page must stay small

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jinja2
 
-from nexus_bench.drawing import FAINT, INK, PAPER, TITLE, Picture
 from nexus_bench.report.build import Report
+from nexus_bench.report.plotting import FAINT, INK, PAPER, TITLE, Picture
 
 _PARTS = Path(__file__).parent
 _THEME = {INK: "currentColor", FAINT: "var(--line)", PAPER: "none"}

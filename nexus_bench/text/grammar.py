@@ -14,10 +14,10 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from nexus_bench.entry import validate
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Generator, Role, Schema
 from nexus_bench.generators.defaults import task_defaults
+from nexus_bench.io.entries import validate
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(\*|:\w+)?\}")
 _SENTENCE = re.compile(r'[^"\\\n]+[.?]')

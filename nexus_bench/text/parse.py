@@ -4,10 +4,10 @@ import functools
 import re
 from typing import NamedTuple
 
+from nexus_bench.generators.unary_hops import UnaryHops
 from nexus_bench.streams import Int
 from nexus_bench.text.grammar import SENTENCE_END, Template, shipped_list
 from nexus_bench.text.render import DISTRACTORS, SO, Teller
-from nexus_bench.unary import UnaryHops
 
 _REMEMBERED = 4096  # sentences: the queries of a graph share its facts
 _BETWEEN = re.compile(r"(?<=\.) ")

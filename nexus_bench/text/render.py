@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.unary_hops import UnaryHops
 from nexus_bench.streams import Int, Words, mix
 from nexus_bench.text.grammar import Template, grammar_of, shipped_list
-from nexus_bench.unary import UnaryHops
 
 DISTRACTORS = "distractors"
 SO = "So the answer is "

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from nexus_bench.errors import StorageError
-from nexus_bench.files import sha256, write_atomic
+from nexus_bench.io.files import sha256, write_atomic
 
 _HASH_BYTES = 64  # hexadecimal SHA-256 at the head of the file, then a line break
 

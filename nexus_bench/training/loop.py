@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nexus_bench.errors import NexusBenchError
-from nexus_bench.evaluate import HopScore
-from nexus_bench.model import Transformer
+from nexus_bench.model.scoring import HopScore
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.checkpoint import Checkpoint, Saved
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.recipe import Point, stays_solved

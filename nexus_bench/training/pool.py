@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nexus_bench.encodings import table_size
-from nexus_bench.evaluate import to_batch
+from nexus_bench.data.encodings import table_size
 from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.model.scoring import to_batch
 from nexus_bench.streams import permutations, stream
 from nexus_bench.training.engine import Source
 

@@ -17,10 +17,10 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nexus_bench.columns import VAL
-from nexus_bench.evaluate import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
-from nexus_bench.model import Transformer
-from nexus_bench.spec import CellSpec
+from nexus_bench.io.columns import VAL
+from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
+from nexus_bench.model.spec import CellSpec
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.engine import Engine, Source
 from nexus_bench.training.pool import POOL_STEPS, Pool, encode, stacked
 from nexus_bench.training.recipe import schedule

@@ -1,0 +1,1 @@
+"""Statements on results: intervals, hop reach, tests between models and between runs."""

@@ -1,0 +1,154 @@
+"""The rows of results.csv, summed up over seeds: accuracy by hop, hop reach and what it cost, steps to 0.95."""
+
+from typing import Any
+
+import pandas as pd
+
+from nexus_bench.analysis.intervals import Interval, t_interval, wilson_interval
+from nexus_bench.io.columns import VAL
+
+TASK = ("task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries")
+LENGTH = ("batch_size", "steps")  # of training: models are only compared at the same
+SETTING = (*TASK, *LENGTH)
+RECIPE = ("lr",)  # chosen on validation
+REACHED = 0.95  # accuracy at which a hop counts as made
+_RISE = 0.02  # of mean accuracy: more than noise of a validation split
+
+
+def hop_reach(accuracy: dict[int, float]) -> int:
+    """The largest hop such that accuracy is at least 0.95 at it and at every smaller one asked; 0 if none."""
+    reach = 0
+    for hop in sorted(accuracy):
+        if not accuracy[hop] >= REACHED:
+            break
+        reach = hop
+    return reach
+
+
+def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
+    """Keep, for every setting and model, the training recipe that is best on validation, with all of its splits.
+
+    Test accuracy is never looked at. Equal recipes: the first in the order of the results. Answers from elsewhere have
+    no recipe, and stay.
+    """
+    val = results[results["split"] == VAL]
+    keys = [*SETTING, "model"]
+    means = val.groupby([*keys, *RECIPE], sort=False, dropna=False)["accuracy"].mean().reset_index()
+    means["accuracy"] = means["accuracy"].fillna(-1.0)  # a recipe whose cells all failed comes last
+    best = means.loc[means.groupby(keys, sort=False, dropna=False)["accuracy"].idxmax()]
+    chosen = val.merge(best[[*keys, *RECIPE]], on=[*keys, *RECIPE])["run_id"]
+    return results[results["run_id"].isin(chosen) | (results["status"] == "scored")]
+
+
+def accuracy_by_hop(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a (setting, split, model, hop), in the order of the results.
+
+    Args:
+        rows: Of results.csv, with one recipe a model.
+
+    Returns:
+        The setting, split, model, order and hop, mean, low, high, n_seeds, n_failed, seeds (each seed's accuracy), and
+        the mean chance, shortcut and partial. The interval is Student's over seeds; of answers from elsewhere, which
+        have no seeds, it is Wilson's over examples.
+    """
+    summary = []
+    for key, group in rows.groupby([*SETTING, "split", "model", "hop"], sort=False, dropna=False):
+        measured = group.dropna(subset=["accuracy"])
+        seeds = [float(value) for value in measured["accuracy"]]
+        names = dict(zip((*SETTING, "split", "model", "hop"), key, strict=True))
+        summary.append(
+            names
+            | {"order": group["order"].iloc[0]}
+            | _interval(measured, seeds)._asdict()
+            | {"n_seeds": len(seeds), "n_failed": len(group) - len(seeds), "seeds": seeds}
+            | {name: measured[name].mean() for name in ("chance", "shortcut", "partial")}
+        )
+    return pd.DataFrame(summary)
+
+
+def reach_by_model(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a (setting, split, model): hop reach as a mean over seeds, its interval, and what the model costs.
+
+    Args:
+        rows: Of results.csv, with one recipe a model.
+
+    Returns:
+        The setting, split, model and order, mean, low, high, seeds (each seed's reach), n_failed, n_solved (cells that
+        stopped early because validation stayed solved), n_params, flops_per_step, lr, reach_per_mparam (hops a million
+        parameters) and reach_per_gflop (hops a GFLOP of a training step).
+    """
+    summary = []
+    for key, group in rows.groupby([*SETTING, "split", "model"], sort=False, dropna=False):
+        cells = [cell for _, cell in group.groupby("run_id", sort=False)]
+        done = [cell for cell in cells if cell["accuracy"].notna().all()]
+        reaches = [reach_of(cell) for cell in done]
+        first = (done or cells)[0].iloc[0]
+        interval = t_interval(reaches, bounds=(0, int(group["hop"].max())))
+        summary.append(
+            dict(zip((*SETTING, "split", "model"), key, strict=True))
+            | {"order": first["order"]}
+            | interval._asdict()
+            | {"seeds": reaches, "n_failed": len(cells) - len(done)}
+            | {"n_solved": sum(cell["status"].iloc[0] == "solved" for cell in done)}
+            | {name: first[name] for name in ("n_params", "flops_per_step", "lr")}
+            | {"reach_per_mparam": 1e6 * interval.mean / first["n_params"]}
+            | {"reach_per_gflop": 1e9 * interval.mean / first["flops_per_step"]}
+        )
+    return pd.DataFrame(summary)
+
+
+def steps_to_reach(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a (setting, model, hop): the steps after which validation stayed at 0.95 or more.
+
+    Args:
+        rows: Of results.csv, with one recipe a model.
+
+    Returns:
+        The setting, model, order and hop, median (of the seeds that got there; NaN if none), n_there, n_seeds (that did
+        not fail).
+    """
+    val = rows[(rows["split"] == VAL) & rows["accuracy"].notna()]
+    summary = []
+    for key, group in val.groupby([*SETTING, "model", "hop"], sort=False, dropna=False):
+        there = group["steps_to_95"].dropna()
+        summary.append(
+            dict(zip((*SETTING, "model", "hop"), key, strict=True))
+            | {"order": group["order"].iloc[0]}
+            | {"median": float(there.median()) if len(there) else float("nan")}
+            | {"n_there": len(there), "n_seeds": len(group)}
+        )
+    return pd.DataFrame(summary)
+
+
+def still_rising(curves: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Of how many cells validation was still rising when their training ended.
+
+    Rising is to have gained more than 0.02 of mean accuracy over the hops between the first and the last evaluation of
+    the last fifth of the steps.
+
+    Args:
+        curves: Rows of curve.csv.
+
+    Returns:
+        Model -> cells that were rising, and cells.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for (model, _), cell in curves.groupby(["model", "run_id"], sort=False):
+        mean = cell.groupby("step")["accuracy"].mean()
+        last = mean[mean.index >= 0.8 * mean.index.max()]
+        is_rising = last.iloc[-1] - last.iloc[0] > _RISE
+        n_rising, n_cells = found.get(str(model), (0, 0))
+        found[str(model)] = (n_rising + int(is_rising), n_cells + 1)
+    return found
+
+
+def reach_of(cell: pd.DataFrame) -> int:
+    """The hop reach of the rows of one cell and split."""
+    return hop_reach(dict(zip(cell["hop"], cell["accuracy"], strict=True)))
+
+
+def _interval(measured: pd.DataFrame, seeds: list[float]) -> Interval:
+    if len(measured) == 1 and measured["status"].iloc[0] == "scored":
+        row: Any = measured.iloc[0]
+        return wilson_interval(int(row["n_correct"]), int(row["n_examples"]))
+    return t_interval(seeds)

@@ -1,0 +1,1 @@
+"""GPU kernels: the fast path of an attention pass."""

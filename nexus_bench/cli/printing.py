@@ -1,0 +1,161 @@
+"""Tables on stdout."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from nexus_bench.bench.generators import Rate
+from nexus_bench.shortcuts.audit import Audited
+
+if TYPE_CHECKING:  # it would import PyTorch
+    from nexus_bench.bench import training
+    from nexus_bench.bench.attention import Measured
+    from nexus_bench.experiment.records import Row
+    from nexus_bench.experiment.status import CellState
+    from nexus_bench.model.matching import Cost, Match
+
+
+def print_table(table: Table) -> None:
+    """To stdout, as wide as it needs where stdout is not a terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)
+    console.print(table)
+
+
+def audit_table(title: str, rows: list[Audited]) -> Table:
+    """A row a hop and guess; what beats its ceiling is marked."""
+    caption = "BEATS IT: beyond doubt, at one false alarm in 1,000 audits over all guesses"
+    beats = any(row.beats for row in rows)
+    table = Table(title=title, title_justify="left", caption=caption if beats else None, caption_justify="left")
+    for name in ("hop", "guess"):
+        table.add_column(name)
+    for name in ("n", "accuracy", "95% interval", "ceiling", ""):
+        table.add_column(name, justify="right")
+    for i, row in enumerate(rows):
+        ends = i + 1 == len(rows) or rows[i + 1].hop != row.hop
+        table.add_row(
+            str(row.hop),
+            row.guess,
+            f"{row.n_examples:,}",
+            f"{row.accuracy:.4f}",
+            f"{row.low:.4f} to {row.high:.4f}",
+            f"{row.ceiling:.4f}",
+            "BEATS IT" if row.beats else "ok",
+            end_section=ends,
+        )
+    return table
+
+
+def rate_table(rates: list[Rate]) -> Table:
+    """A row a family and hop."""
+    table = Table(title="examples made a second, one process on one core", title_justify="left")
+    table.add_column("task")
+    for name in ("hops", "facts", "1 query a graph", "queries", "with that many", "in English"):
+        table.add_column(name, justify="right")
+    for rate in rates:
+        table.add_row(
+            rate.task,
+            str(rate.hop),
+            str(rate.n_facts),
+            f"{rate.graphs_per_second:,.0f}",
+            str(rate.n_queries),
+            f"{rate.examples_per_second:,.0f}",
+            f"{rate.texts_per_second:,.0f}",
+        )
+    return table
+
+
+def attention_table(rows: "list[Measured]") -> Table:
+    """A row a length and mechanism."""
+    table = Table(title="attention modules; the ratios are to the first of each length", title_justify="left")
+    for name in ("n", "attention", "forward ms", "backward ms", "peak MiB", "GFLOP fwd", "GFLOP bwd", "fwd", "both"):
+        table.add_column(name, justify="left" if name == "attention" else "right")
+    for i, row in enumerate(rows):
+        table.add_row(
+            f"{row.n_positions:,}",
+            row.attention,
+            f"{row.forward_ms:.2f}",
+            f"{row.backward_ms:.2f}",
+            f"{row.peak_mib:,.0f}",
+            f"{row.forward_gflop:,.1f}",
+            f"{row.backward_gflop:,.1f}",
+            f"{row.forward_ratio:.2f}",
+            f"{row.total_ratio:.2f}",
+            end_section=i + 1 == len(rows) or rows[i + 1].n_positions != row.n_positions,
+        )
+    return table
+
+
+def matches_table(title: str, cost: "Cost", rivals: "list[Match]") -> Table:
+    """A row a rival."""
+    title = f"{title}: {cost.parameters:,} parameters, {cost.compute / 1e6:.2f} MFLOP a graph"
+    table = Table(title=title, title_justify="left")
+    for name in ("rival", "equal in", "model", "parameters", "", "MFLOP a graph", "", "off by"):
+        table.add_column(name, justify="left" if name in ("rival", "equal in", "model") else "right")
+    for rival in rivals:
+        table.add_row(
+            rival.shape,
+            rival.by,
+            rival.model.label,
+            f"{rival.cost.parameters:,}",
+            f"x {rival.parameters_ratio:.2f}",
+            f"{rival.cost.compute / 1e6:.2f}",
+            f"x {rival.compute_ratio:.2f}",
+            f"{100 * rival.error:.1f}%",
+        )
+    return table
+
+
+def status_table(states: "list[CellState]") -> Table:
+    """The cells of a run, and how many are in which state."""
+    from nexus_bench.experiment.status import STATES
+
+    counts = Counter(cell.state for cell in states)
+    title = f"{len(states)} cells: " + ", ".join(f"{counts[state]} {state}" for state in STATES)
+    table = Table("run_id", "cell", "state", "step", box=None, title=title, title_justify="left")
+    for cell in states:
+        step = f"{cell.step:,} of {cell.steps:,}" if cell.step is not None else ""
+        table.add_row(cell.run_id, cell.title, f"{cell.state}: {cell.reason}" if cell.reason else cell.state, step)
+    return table
+
+
+def training_table(rates: "list[training.Rate]") -> Table:
+    """Ways of training, and how much faster than a plain loop each is."""
+    table = Table("order", "way", "models", "model-steps/s", "times the plain loop", box=None)
+    for column in (table.columns[0], *table.columns[2:]):
+        column.justify = "right"
+    for rate in rates:
+        table.add_row(
+            str(rate.order), rate.way, str(rate.n_models), f"{rate.model_steps_per_second:,.0f}", f"{rate.ratio:.2f}"
+        )
+    return table
+
+
+def walk_table(title: str, rows: "list[Row]") -> Table:
+    """A row a head: the hops that the query points at and avoids most often, and how far along its facts point."""
+    heads: dict[tuple[object, ...], dict[str, Row]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in ("layer", "loop", "level", "path", "head"))
+        most = heads.setdefault(key, {})
+        for source, share in ((row["source"], "pointed"), ("away", "avoided")):
+            if row[share] is not None and (source not in most or row[share] > most[source][share]):
+                most[source] = row
+    names = ["layer", "loop", "level", "inner attention", "head", "points at hop", "share", "away from", "share"]
+    table = Table(*names, "facts on by", "share", box=None, title=title, title_justify="left")
+    for column in (*table.columns[:3], *table.columns[4:]):
+        column.justify = "right"
+    for key, most in heads.items():
+        query, away, fact = most["query"], most["away"], most["fact"]
+        told = [
+            str(query["step"]),
+            f"{query['pointed']:.2f}",
+            str(away["step"]),
+            f"{away['avoided']:.2f}",
+            f"{fact['step']:+d}" if fact["step"] else "itself",
+            f"{fact['pointed']:.2f}",
+        ]
+        table.add_row(*("any" if part is None else str(part) for part in key), *told, end_section=key[-1] is None)
+    return table

@@ -1,0 +1,98 @@
+"""The page that shows every task: one drawn example, its English, chance and ceilings by hop."""
+
+import inspect
+import re
+from typing import Any
+
+from nexus_bench.data.show import as_text, show_example
+from nexus_bench.data.task import make_task
+from nexus_bench.generators.base import GENERATORS, Examples, Generator
+from nexus_bench.generators.defaults import task_defaults
+from nexus_bench.streams import stream
+from nexus_bench.text.render import Teller, TextOptions
+
+_HOPS = range(1, 7)
+_SHOWN_HOP = 2  # of the drawn example
+
+_HEAD = """# The tasks
+
+Every family that ships with nexus-bench, with one drawn example of {hop} hops at the default sizes. This page is made
+by `nexus-bench gallery --out docs/tasks.md`, and a test holds it to what the code does.
+
+`chance` bounds guesses that follow no fact, `partial` those of a solver that knows all facts of the derivation but one.
+Reasoning is `depth` where facts must be put together in order, `aggregation` where any order will do. The flat tokens
+are the example as a causal language model sees it, facts first. Sizes follow the largest hop asked for, and ceilings
+follow sizes, so each column of a table is the task asked for that hop alone.
+"""
+
+
+def gallery_page() -> str:
+    """The page, in Markdown."""
+    names = GENERATORS.own_names()
+    return "\n".join([_HEAD.format(hop=_SHOWN_HOP), *(_section(name) for name in names)])
+
+
+def _section(name: str) -> str:
+    law = _law(name, _SHOWN_HOP)
+    examples = law.sample(1, stream("gallery", name))
+    one = examples.one_query_per_graph().take(slice(1))
+    shown = show_example(law, one)
+    told, worked = (_told(law, one, target) for target in ("answer", "steps"))
+    facts, query = (", ".join(f"`{role.name}`" for role in roles) for roles in (law.schema.fact, law.schema.query))
+    paragraphs, source = _documented(GENERATORS.get(name))
+    laws = {hop: _law(name, hop) for hop in _HOPS}
+    ceilings = [
+        "| hops | " + " | ".join(str(hop) for hop in laws) + " |",
+        "|---|" + "---|" * len(laws),
+        "| facts | " + " | ".join(str(at.n_facts) for at in laws.values()) + " |",
+        "| chance | " + " | ".join(f"{at.chance(hop):.3f}" for hop, at in laws.items()) + " |",
+        "| partial | " + " | ".join(f"{at.partial(hop):.3f}" for hop, at in laws.items()) + " |",
+    ]
+    return "\n".join(
+        [
+            f"## {name}",
+            "",
+            str(task_defaults(name)["summary"]),
+            "",
+            *paragraphs,
+            f"- a fact: {facts}; a query: {query}; an answer: one of {law.schema.n_classes} (`{law.schema.answer}`)",
+            f"- reasoning: {law.reasoning}; distractors: `{law.distractors}`",
+            f"- {source}",
+            "",
+            "```text",
+            as_text(shown),
+            f"flat    {shown.flat}",
+            "```",
+            "",
+            f"> {told.prompt}",
+            ">",
+            f"> **{told.completion}**",
+            "",
+            f"Worked: {worked.completion}",
+            "",
+            *ceilings,
+            "",
+        ]
+    )
+
+
+def _law(name: str, hop: int) -> Generator[Any]:
+    return make_task({"task": name, "hops": [hop], **_sizes(name, hop)}, where="gallery").generator()
+
+
+def _sizes(name: str, hop: int) -> dict[str, Any]:
+    """Three nodes a hop where the default would be too small."""
+    n_nodes = task_defaults(name).get("n_nodes")
+    return {"n_nodes": 3 * hop} if type(n_nodes) is int and n_nodes < 3 * hop else {}
+
+
+def _told(law: Generator[Any], one: Examples, target: str) -> Any:
+    return next(Teller(law, TextOptions.model_validate({"target": target})).tell(one))
+
+
+def _documented(family: type[Generator[Any]]) -> tuple[list[str], str]:
+    """The paragraphs of a class's docstring between its first line and its source, and the source."""
+    parts = [" ".join(part.split()) for part in re.split(r"\n\s*\n", inspect.getdoc(family) or "")]
+    body = [part for part in parts if not part.startswith((">>>", "Source:", "Args:", "Raises:"))]
+    source = next((part for part in parts if part.startswith("Source:")), "Source: none given.")
+    return [line for part in body for line in (part, "")], source.replace("Source:", "source:")

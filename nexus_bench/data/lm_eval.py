@@ -1,0 +1,172 @@
+"""Test examples as tasks of the Language Model Evaluation Harness, which runs them offline.
+
+One folder holds a file of examples a hop, a task a hop in two kinds (`choice`: the likelier of the possible answers;
+`generate`: what the model writes), a group a kind, and the few lines that load the files.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from nexus_bench.data.choices import Choices
+from nexus_bench.data.dataset import Dataset
+from nexus_bench.data.formats import pyarrow_and_parquet
+from nexus_bench.data.task import law_of
+from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.generators.base import Examples
+from nexus_bench.io.files import write_atomic
+from nexus_bench.text.render import Teller, TextOptions
+
+FILE_FORMATS = ("jsonl", "parquet")
+KINDS = ("choice", "generate")
+
+_LOADER = '''"""Loads the examples that stand beside this file; nothing is fetched."""
+
+from pathlib import Path
+
+import datasets
+
+
+def load(file, **metadata):
+    reader = datasets.Dataset.from_parquet if file.endswith(".parquet") else datasets.Dataset.from_json
+    path = Path(__file__).with_name(file)
+    return datasets.DatasetDict(test=reader(str(path), cache_dir=str(path.with_name(".cache"))))
+'''
+_SCORED: dict[str, dict[str, Any]] = {
+    "choice": {
+        "output_type": "multiple_choice",
+        "doc_to_choice": "choices",
+        "doc_to_target": "label",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    },
+    "generate": {
+        "output_type": "generate_until",
+        "doc_to_target": "answer",
+        "generation_kwargs": {"until": ["\n", "."], "do_sample": False, "max_gen_toks": 32},
+        "metric_list": [
+            {
+                "metric": "exact_match",
+                "aggregation": "mean",
+                "higher_is_better": True,
+                "ignore_case": True,
+                "ignore_punctuation": True,
+            }
+        ],
+        "filter_list": [
+            {"name": "stripped", "filter": [{"function": "remove_whitespace"}, {"function": "take_first"}]}
+        ],
+    },
+}
+
+
+def export_lm_eval(
+    folder: Path, dataset: Dataset, *, split: str, n_per_hop: int, text: TextOptions, file_format: str
+) -> list[str]:
+    """Write the tasks.
+
+    Args:
+        folder: Where; must be empty or absent.
+        dataset: The examples.
+        split: Which of its splits.
+        n_per_hop: Examples a hop, at most.
+        text: How they are told.
+        file_format: One of FILE_FORMATS.
+
+    Returns:
+        The names that the harness knows the groups by.
+
+    Raises:
+        ConfigError: There is no such split, or pyarrow is missing.
+        StorageError: The folder cannot be written.
+        UsageError: The folder holds something else.
+    """
+    if split not in dataset.splits:
+        raise ConfigError(f"the dataset has no split '{split}'; it has {', '.join(sorted(dataset.splits))}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: holds something, which is kept; choose another --out")
+    prefix = f"nexus_{dataset.spec.task}" + ("" if split == "test" else f"_{split}")
+    rows = _rows(dataset, split, text, n_per_hop)
+    write_atomic(folder / "utils.py", _LOADER)
+    names: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    metadata = {
+        "version": dataset.manifest["task_version"],
+        "content_sha256": dataset.manifest["content_sha256"],
+        "seed": dataset.manifest["seed"],
+    }
+    for hop, here in rows.items():
+        file = f"{split}-hop{hop}.{file_format}"
+        _write_rows(folder / file, here)
+        for kind in KINDS:
+            name = f"{prefix}_hop{hop}_{kind}"
+            names[kind].append(name)
+            config = {
+                "task": name,
+                "custom_dataset": "!function utils.load",
+                "dataset_kwargs": {"file": file},
+                "test_split": "test",
+                "doc_to_text": "{{prompt}}\nAnswer:",
+                "target_delimiter": " ",
+                **_SCORED[kind],
+                "metadata": metadata,
+            }
+            write_atomic(folder / f"{name}.yaml", _as_yaml(config))
+    for kind in KINDS:
+        metric = _SCORED[kind]["metric_list"][0]["metric"]
+        mean: dict[str, Any] = {"metric": metric, "aggregation": "mean", "weight_by_size": True}
+        if kind == "generate":
+            mean["filter_list"] = ["stripped"]
+        group = {
+            "group": f"{prefix}_{kind}",
+            "task": names[kind],
+            "aggregate_metric_list": [mean],
+            "metadata": metadata,
+        }
+        write_atomic(folder / f"_{prefix}_{kind}.yaml", _as_yaml(group))
+    return [f"{prefix}_{kind}" for kind in KINDS]
+
+
+def _rows(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -> dict[int, list[dict[str, Any]]]:
+    """What the harness calls documents, by hop."""
+    law = law_of(split, dataset.spec.generators())
+    teller = Teller(law, text)
+    rows: dict[int, list[dict[str, Any]]] = {hop: [] for hop in law.hops}
+    examples = dataset.splits[split]
+    choices_of = Choices(law, examples)
+    for graph in range(examples.n_graphs):
+        if all(len(here) >= n_per_hop for here in rows.values()):
+            break
+        one: Examples = examples.take(slice(graph, graph + 1))
+        for told in teller.tell(one, first_graph=graph):
+            if len(rows[told.hop]) < n_per_hop:
+                choices = choices_of(graph, told.hop)
+                rows[told.hop].append(
+                    {
+                        "graph": told.graph,
+                        "query": told.query,
+                        "hop": told.hop,
+                        "prompt": told.prompt,
+                        "answer": told.answer,
+                        "choices": [teller.grammar.answers[choice] for choice in choices],
+                        "label": int(np.searchsorted(choices, one.answer[0, told.query])),
+                    }
+                )
+    return rows
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    if path.suffix == ".jsonl":
+        write_atomic(path, "".join(json.dumps(row) + "\n" for row in rows))
+        return
+    arrow, parquet = pyarrow_and_parquet()
+    sink = arrow.BufferOutputStream()
+    parquet.write_table(arrow.Table.from_pylist(rows), sink, compression="zstd", write_page_checksum=True)
+    write_atomic(path, sink.getvalue().to_pybytes())
+
+
+def _as_yaml(config: dict[str, Any]) -> str:
+    """YAML, with the harness's own tag for a function."""
+    text: str = yaml.safe_dump(config, sort_keys=False, width=1000)
+    return text.replace("'!function utils.load'", "!function utils.load")

@@ -1,0 +1,137 @@
+"""Examples for people: facts, flat tokens, and the chain of facts that derives the answer."""
+
+from typing import Any, NamedTuple
+
+from nexus_bench.data.encodings import ENCODINGS, table_offsets
+from nexus_bench.generators.base import Examples, Generator, Role, Schema
+from nexus_bench.streams import Int
+
+
+class Shown(NamedTuple):
+    """One example as text.
+
+    Attributes:
+        facts: One fact a line, in the order of the data.
+        query: What is asked.
+        answer: The label.
+        hop: How many facts derive it.
+        chain: Those facts, drawn as a chain where one begins at the end of another.
+        flat: The example as the flat encoding writes it, one word a token.
+        tokens: The same tokens as rows of the embedding table.
+    """
+
+    facts: list[str]
+    query: str
+    answer: str
+    hop: int
+    chain: str
+    flat: str
+    tokens: list[int]
+
+
+def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 0, query: int = 0) -> Shown:
+    """Describe one query of one graph."""
+    schema = generator.schema
+    one = Examples(*(array[graph : graph + 1] for array in examples))
+    one = Examples(
+        one.facts, one.query[:, query : query + 1], one.answer[:, query : query + 1], one.hop[:, query : query + 1]
+    )
+    facts, asked = one.facts[0], one.query[0, 0]
+    tokens = ENCODINGS["flat"](one, schema).tokens[0, :, 0].tolist()
+    names = {
+        offset + index: generator.symbol(vocabulary, index)
+        for vocabulary, offset in table_offsets(schema).items()
+        for index in range(schema.vocabularies[vocabulary])
+    }
+    return Shown(
+        facts=[_arrow(_ends_last(generator, schema.fact, fact)) for fact in facts],
+        query=query_as_text(generator, asked),
+        answer=generator.symbol(schema.answer, int(one.answer[0, 0])),
+        hop=int(one.hop[0, 0]),
+        chain=_chain(generator, schema, facts, asked),
+        flat=" ".join(names[token] for token in tokens),
+        tokens=tokens,
+    )
+
+
+def as_text(shown: Shown) -> str:
+    """The example in a few lines; facts of the chain are not marked, since finding them is the task."""
+    width = max(len(fact) for fact in shown.facts)
+    columns = max(1, 78 // (width + 3))
+    rows = [shown.facts[i : i + columns] for i in range(0, len(shown.facts), columns)]
+    lines = ["facts"]
+    lines += ["  " + "   ".join(fact.ljust(width) for fact in row).rstrip() for row in rows]
+    lines += [f"query   {shown.query}", f"answer  {shown.answer}", f"chain   {shown.chain}"]
+    return "\n".join(lines)
+
+
+def query_as_text(generator: Generator[Any], query: Int) -> str:
+    """What is asked, role by role."""
+    roles = generator.schema.query
+    return " ".join(f"{role.name}={name}" for role, name in zip(roles, _names(generator, roles, query), strict=True))
+
+
+class Arrow(NamedTuple):
+    """A fact as it is drawn.
+
+    Attributes:
+        start: The name that it leads from.
+        end: The name that it leads to.
+        label: What stands on it, such as a relation; empty if nothing does.
+    """
+
+    start: str
+    end: str
+    label: str
+
+
+def arrow_of(generator: Generator[Any], fact: Int) -> Arrow:
+    """How a fact is drawn."""
+    start, *on_arrow, end = _ends_last(generator, generator.schema.fact, fact)
+    return Arrow(start, end, ",".join(on_arrow))
+
+
+def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:
+    """The facts of the derivation; one that touches where the last ended goes on from there, either way round."""
+    drawn = end = _names(generator, schema.query, query)[0]
+    is_begun = False
+    for row in generator.solve(facts[None], query[None, None]).rows[0, 0]:
+        if row < 0:
+            break
+        first, *rest = _ends_last(generator, schema.fact, facts[row])
+        if first == end:
+            drawn, end = drawn + _link(rest), rest[-1]
+        elif rest[-1] == end:
+            drawn, end = drawn + _link_back([first, *rest[:-1]]), first
+        else:
+            drawn, end = (f"{drawn}; " if is_begun else "") + first + _link(rest), rest[-1]
+        is_begun = True
+    return drawn if is_begun else ""
+
+
+def _ends_last(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> list[str]:
+    """The names of a fact, its two ends first and last: the last is the last role of the first one's vocabulary."""
+    names = _names(generator, roles, symbols)
+    ends = [i for i, role in enumerate(roles) if role.vocabulary == roles[0].vocabulary]
+    names.append(names.pop(ends[-1] if len(ends) > 1 else -1))
+    return names
+
+
+def _arrow(names: list[str]) -> str:
+    return names[0] + _link(names[1:])
+
+
+def _link(names: list[str]) -> str:
+    """An arrow to the last name, with the names between written on it."""
+    *on_arrow, last = names
+    return f" -{','.join(on_arrow)}-> {last}" if on_arrow else f" -> {last}"
+
+
+def _link_back(names: list[str]) -> str:
+    """An arrow from the first name, for a fact that is walked from its last symbol to its first."""
+    first, *on_arrow = names
+    return f" <-{','.join(on_arrow)}- {first}" if on_arrow else f" <- {first}"
+
+
+def _names(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> list[str]:
+    return [generator.symbol(role.vocabulary, int(symbol)) for role, symbol in zip(roles, symbols, strict=True)]

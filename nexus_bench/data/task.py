@@ -1,0 +1,151 @@
+"""A task at one setting: which family, which hops, how much held-out data."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.generators.defaults import shown_file, task_defaults
+from nexus_bench.generators.parts.patterns import ALL, HELD_OUT, TRAINED
+from nexus_bench.generators.unary_hops import UnaryHops
+from nexus_bench.io.columns import HOP_OOD, IID, PATTERN_OOD, SIZE_OOD
+from nexus_bench.io.config import Config, format_hops, parse_hops
+from nexus_bench.io.entries import Keys, Spec, divide, name_in, validate
+
+Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
+
+
+class TaskSpec(Spec):
+    """A task at one setting. Defaults of the parameters stand in `tasks/<name>.yaml`."""
+
+    task: str
+    hops: Hops
+    params: Config = Field(description="Every parameter of the generator.")
+    n_val: int = Field(default=256, ge=1, description="Validation graphs.")
+    n_test: int = Field(default=1024, ge=1, description="Test graphs, of each split that tests.")
+    hop_ood: Hops | None = Field(default=None, description="Hops of a further test split, beyond those trained.")
+    size_ood: Config | None = Field(default=None, description="Parameters that differ in a further test split.")
+    pattern_ood: bool = Field(default=False, description="A further test split of relation patterns never trained.")
+    hop_query: Literal["number", "unary"] = Field(description="How a query says its hop count.")
+    content_sha256: str | None = Field(default=None, description="Of the dataset trained on; None: an endless stream.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hops_beyond_training_need_marks(cls, values: Config) -> Config:
+        given = {key: value for key, value in values.items() if value is not None or key != "hop_query"}
+        return {"hop_query": "number" if values.get("hop_ood") is None else "unary"} | given
+
+    @model_validator(mode="after")
+    def _splits_differ(self) -> "TaskSpec":
+        if self.hop_ood is not None:
+            if shared := set(self.hop_ood) & set(self.hops):
+                raise ValueError(f"hop_ood must hold hops that are not trained, got {format_hops(tuple(shared))}")
+            if self.hop_query == "number":
+                raise ValueError("hop_ood needs `hop_query: unary`: a number that was never trained says nothing")
+        return self
+
+    def generator(self) -> Generator[Any]:
+        """The generator of training, validation and test."""
+        return self.generators()[IID]
+
+    def generators(self) -> dict[str, Generator[Any]]:
+        """A generator a law: `iid`, and `hop_ood`, `size_ood` and `pattern_ood` where they are asked for.
+
+        Raises:
+            ConfigError: A hop is out of range, `size_ood` has symbols that training never shows, or the family has no
+                patterns to hold out.
+        """
+        largest = max(self.hops + (self.hop_ood or ()))
+        trained = TRAINED if self.pattern_ood else ALL
+        made = {IID: self.law(self.params, self.hops, largest, trained)}
+        if self.hop_ood is not None:
+            made[HOP_OOD] = self.law(self.params, self.hop_ood, largest, trained)
+        if self.size_ood is not None:
+            params = validate(GENERATORS.get(self.task).Params, self.params | self.size_ood, where=SIZE_OOD)
+            made[SIZE_OOD] = self.law(params.model_dump(), self.hops, largest, trained)
+            _check_sizes(made[IID], made[SIZE_OOD])
+        if self.pattern_ood:
+            made[IID].check_patterns()
+            hops = tuple(hop for hop in self.hops if hop > 1)
+            if not hops:
+                raise ConfigError(f"{self.task}: pattern_ood needs hops of 2 or more: a single relation is no pattern")
+            made[PATTERN_OOD] = self.law(self.params, hops, largest, HELD_OUT)
+        return made
+
+    def law(self, params: Config, hops: tuple[int, ...], largest_hop: int, patterns: str) -> Generator[Any]:
+        """A generator of this task with other parameters or hops, whose queries say the hop count in the same way.
+
+        Raises:
+            ConfigError: A hop is out of range for the parameters.
+        """
+        family = GENERATORS.get(self.task)
+        generator = family(family.Params.model_validate(params), hops, largest_hop=largest_hop, patterns=patterns)
+        return UnaryHops(generator) if self.hop_query == "unary" else generator
+
+
+def law_of(split: str, laws: dict[str, Generator[Any]]) -> Generator[Any]:
+    """The generator a split is drawn by: its own, or that of training."""
+    return laws.get(split, laws[IID])
+
+
+def task_keys(name: str) -> Keys:
+    """What a task entry may say: the generator's parameters and the fields of TaskSpec."""
+    shared = tuple(field for field in TaskSpec.model_fields if field not in ("task", "params"))
+    return Keys(tuple(GENERATORS.get(name).Params.model_fields), shared)
+
+
+def make_task(entry: Config, *, where: str) -> TaskSpec:
+    """Validate a task entry, over the defaults of `tasks/<name>.yaml`.
+
+    Args:
+        entry: `task`, and any of its parameters and of the fields of TaskSpec.
+        where: What to name in an error message.
+
+    Raises:
+        ConfigError: A name or a key is unknown, or a value is not allowed.
+    """
+    name = name_in(entry, "task", where=where)
+    family = GENERATORS.get(name)
+    defaults = {key: value for key, value in task_defaults(name).items() if key not in ("summary", "text")}
+    divide(defaults, task_keys(name), "task", where=shown_file(name))
+    own, shared = divide(defaults | entry, task_keys(name), "task", where=where)
+    params = validate(family.Params, own, where=f"{where}: {name}")
+    spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=f"{where}: {name}")
+    try:
+        spec.generators()
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return spec
+
+
+def check_symbols(trained: Generator[Any], other: Generator[Any], *, what: str) -> None:
+    """Every symbol of other graphs must be one that training shows.
+
+    Args:
+        trained: The law of training.
+        other: Another law of the same family.
+        what: Its name, for the message.
+
+    Raises:
+        ConfigError: A vocabulary of another size is asked for.
+    """
+    names = {role.vocabulary for role in (*trained.schema.fact, *trained.schema.query)} - {"hop"}
+    for name in sorted(names | {trained.schema.answer}):
+        known, asked = trained.schema.vocabularies[name], other.schema.vocabularies[name]
+        if known != asked:
+            raise ConfigError(
+                f"{trained.name}: {what} must keep the {known} symbols of vocabulary '{name}', got {asked}; "
+                "fix its size for both, larger than any graph"
+            )
+
+
+def _check_sizes(trained: Generator[Any], other: Generator[Any]) -> None:
+    """Larger graphs have as many queries, and symbols that training shows."""
+    check_symbols(trained, other, what=SIZE_OOD)
+    if trained.n_queries != other.n_queries or len(trained.schema.query) != len(other.schema.query):
+        raise ConfigError(f"{trained.name}: size_ood must keep the queries of a graph; fix n_queries for both")
+    if trained.n_facts >= other.n_facts:
+        raise ConfigError(
+            f"{trained.name}: size_ood must have more than the {trained.n_facts} facts of training, got {other.n_facts}"
+        )

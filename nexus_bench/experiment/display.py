@@ -1,0 +1,159 @@
+"""What a person sees while training: the plan, and the run as it grows."""
+
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from nexus_bench.errors import NexusBenchError
+from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
+from nexus_bench.experiment.events import Progress as CellProgress
+from nexus_bench.experiment.records import CellResult
+from nexus_bench.experiment.runner import Plan
+from nexus_bench.io.config import counted
+from nexus_bench.model.spec import CellSpec
+from nexus_bench.report.terminal import output
+from nexus_bench.training.recipe import Point
+
+_MOST_LINES = 6  # of running cells
+
+
+class Display:
+    """Progress on stderr: one live view on a terminal, and one line a cell that ends.
+
+    Args:
+        plan: What will be run.
+        quiet: Say nothing but failures.
+        log_every: Also print an evaluation of each cell every so many steps; None prints none.
+    """
+
+    def __init__(self, plan: Plan, *, quiet: bool, log_every: int | None = None) -> None:
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._cells = {cell.run_id: cell for cell in plan.to_do}
+        self._log_every = log_every
+        self._newest: dict[str, Point] = {}
+        self._running: dict[str, None] = {}  # in the order in which they were begun
+        self._last_error = ""
+        self._n_ended = 0
+        self._n_done = len(plan.done)
+        self._n_cells = len(plan.suite.cells)
+        self._bar = Progress(
+            TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self._console
+        )
+        self._total = sum(cell.train.steps for cell in plan.to_do)
+        self._steps = self._bar.add_task("steps", total=self._total)
+        self._names_lr = len({cell.train.lr for cell in plan.to_do}) > 1
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        if plan.done and not quiet:
+            self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are done already", highlight=False)
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal and not self._quiet:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        if kind is not None and not issubclass(kind, NexusBenchError):
+            n_done = self._n_done + self._n_ended
+            self._console.print(f"stopped: {n_done} of {self._n_cells} cells are done; the same command goes on")
+
+    def on_event(self, event: Event) -> None:
+        """Take notice of what happened."""
+        if isinstance(event, Note):
+            self._print(event.text)
+        elif isinstance(event, Begun):
+            self._running[event.run_id] = None
+        elif isinstance(event, CellProgress):
+            self._tell_point(event)
+        elif not isinstance(event, JobDone):
+            cell = self._cells[event.run_id]
+            self._n_ended += 1
+            self._running.pop(event.run_id, None)
+            self._total -= cell.train.steps - self._steps_of(event.run_id)  # those that are not needed
+            self._bar.update(self._steps, total=self._total)
+            self._tell_end(cell, event)
+        if self._live.is_started:
+            self._live.update(self._view(), refresh=True)
+
+    def _tell_point(self, event: CellProgress) -> None:
+        cell, point, before = self._cells[event.run_id], event.point, self._steps_of(event.run_id)
+        self._bar.advance(self._steps, point.step - before)
+        self._newest[event.run_id] = point
+        if self._log_every and point.step // self._log_every > before // self._log_every:
+            figures = "  ".join(f"{hop}: {at.accuracy:.3f} ({at.loss:.3f})" for hop, at in point.scores.items())
+            self._print(f"{self._name(cell)} | step {point.step:,} | validation accuracy (loss) by hop  {figures}")
+
+    def _tell_end(self, cell: CellSpec, event: CellResult | Failure) -> None:
+        count = f"{self._n_ended}/{len(self._cells)}"
+        if isinstance(event, Failure):
+            self._last_error = event.reason
+            self._console.print(f"{count} FAILED {event.reason}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            test = [row for row in event.rows if row["split"] == "test"]
+            figures = "  ".join(f"{row['hop']}: {row['accuracy']:.3f}" for row in test)
+            ending = f"{test[0]['status']} after {test[0]['steps_done']} steps, {event.timing['train_seconds']:.0f} s"
+            self._print(f"{count} {self._name(cell)} | test accuracy by hop  {figures} | {ending}")
+
+    def _print(self, line: str) -> None:
+        if not self._quiet:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _view(self) -> Group:
+        """All that there is to see: the staircase, what runs, the last error, the bar."""
+        running = [self._cells[run_id] for run_id in self._running]
+        lines = [Text(f"running: {self._name(cell)}, step {self._steps_of(cell.run_id):,}") for cell in running]
+        del lines[_MOST_LINES:]
+        if len(running) > _MOST_LINES:
+            lines.append(Text(f"and {len(running) - _MOST_LINES} more"))
+        if self._last_error:
+            lines.append(Text(f"last error: {self._last_error}", style="red"))
+        return Group(self._staircase(), *lines, self._bar)
+
+    def _name(self, cell: CellSpec) -> str:
+        return f"{cell.title} | lr {cell.train.lr:g}" if self._names_lr else cell.title
+
+    def _staircase(self) -> RichTable:
+        """Validation accuracy so far, by model and hop, mean over the seeds begun."""
+        labels = list(dict.fromkeys(cell.label for cell in self._cells.values()))
+        hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
+        table = RichTable("validation so far", *(counted(hop, "hop") for hop in hops), "cells", box=None)
+        for label in labels:
+            cells = [run_id for run_id, cell in self._cells.items() if cell.label == label]
+            begun = [self._newest[run_id] for run_id in cells if run_id in self._newest]
+            means = []
+            for hop in hops:
+                seen = [point.scores[hop].accuracy for point in begun if hop in point.scores]
+                means.append(f"{sum(seen) / len(seen):.2f}" if seen else "")
+            table.add_row(label, *means, f"{len(begun)}/{len(cells)}")
+        return table
+
+    def _steps_of(self, run_id: str) -> int:
+        return self._newest[run_id].step if run_id in self._newest else 0
+
+
+def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None:
+    """Print the cells of a suite and the time they will take at most."""
+    table = RichTable("run_id", "cell", "lr", "steps", "at most", box=None)
+    for cell in plan.suite.cells:
+        time = _duration(seconds[cell.run_id]) if cell.run_id in seconds else "done"
+        table.add_row(cell.run_id, cell.title, f"{cell.train.lr:g}", str(cell.train.steps), time)
+    console = output()
+    console.print(table)
+    total = max(sum(seconds.values()) / max(n_workers, 1), max(seconds.values(), default=0.0))
+    console.print(
+        f"{len(plan.to_do)} of {len(plan.suite.cells)} cells to train, {max(n_workers, 1)} at a time: "
+        f"at most about {_duration(total)}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,0 +1,42 @@
+"""What happens while cells are trained, as told from a worker to the runner and on to the display."""
+
+from typing import NamedTuple
+
+from nexus_bench.experiment.records import CellResult
+from nexus_bench.training.recipe import Point
+
+
+class Begun(NamedTuple):
+    """A worker has taken up a cell."""
+
+    run_id: str
+
+
+class Progress(NamedTuple):
+    """A cell was evaluated on validation."""
+
+    run_id: str
+    point: Point
+
+
+class Failure(NamedTuple):
+    """A cell ended without a result."""
+
+    run_id: str
+    reason: str
+    exit_code: int
+
+
+class Note(NamedTuple):
+    """Something that a person should know, and that changes no result."""
+
+    text: str
+
+
+class JobDone(NamedTuple):
+    """All cells of a job have ended; what was kept of the begun job is no longer needed."""
+
+    job_id: str
+
+
+Event = Begun | Progress | CellResult | Failure | Note | JobDone

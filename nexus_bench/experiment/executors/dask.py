@@ -1,0 +1,132 @@
+"""Jobs on a Dask cluster: a local one, or any that has a scheduler.
+
+Cells come back as bytes, and the runner alone writes: a worker needs the code, and no shared disk. A job that loses its
+worker is begun again on another, from the start, and gives the same bytes.
+
+Source: dask.distributed (https://distributed.dask.org), `Client.submit`, `as_completed` and `subscribe_topic`.
+"""
+
+import logging
+import pickle
+import queue
+import uuid
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from nexus_bench.errors import FailedCellsError, StorageError, UsageError
+from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
+from nexus_bench.experiment.jobs import Job, run_job
+
+_CONNECT_SECONDS = 10
+_RETRIES = 3  # of a job whose worker is lost
+
+
+def run_dask(jobs: Sequence[Job], *, scheduler: str | None, n_workers: int) -> Generator[Event, None, None]:
+    """Run jobs on a cluster, and tell what happens as it happens.
+
+    Args:
+        jobs: In the order in which they are begun.
+        scheduler: `tcp://host:port`; None starts workers on this machine, reachable from it alone.
+        n_workers: Of the local cluster.
+
+    Raises:
+        StorageError: No scheduler answers.
+        UsageError: The extra `dask` is not installed.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        raise UsageError("--executor dask needs an extra; pip install 'nexus-bench[dask]'") from error
+
+    with ExitStack() as stack:
+        if scheduler is None:
+            cluster = stack.enter_context(_local_cluster(n_workers, jobs[0].device))
+            client = stack.enter_context(distributed.Client(cluster))
+        else:
+            try:
+                client = stack.enter_context(distributed.Client(scheduler, timeout=_CONNECT_SECONDS))
+            except (OSError, ValueError) as error:
+                raise StorageError(f"{scheduler}: no Dask scheduler answers there; check --scheduler") from error
+        yield from _run(client, jobs)
+
+
+def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
+    import distributed
+
+    topic = f"nexus-bench-{uuid.uuid4().hex}"
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client.subscribe_topic(topic, lambda message: heard.put(pickle.loads(message[1])))
+    by_key = {}
+    open_cells: set[str] = set()
+    for job in jobs:
+        job = job._replace(root=None)
+        future = client.submit(work, job, topic, key=f"{topic}-{job.job_id}", retries=_RETRIES, pure=False)
+        future.add_done_callback(heard.put)
+        by_key[future.key] = (job, future)
+        open_cells |= job.wanted
+    try:
+        while by_key:
+            event = heard.get()
+            if isinstance(event, Note) or (isinstance(event, Begun | Progress) and event.run_id in open_cells):
+                yield event
+            elif isinstance(event, distributed.Future) and event.key in by_key:
+                job, future = by_key.pop(event.key)
+                open_cells -= job.wanted  # what is still under way of its progress is of no interest
+                if future.status == "finished":
+                    yield from future.result()
+                else:
+                    yield from _lost(job, future)
+                yield JobDone(job.job_id)
+    finally:
+        if by_key:
+            client.cancel([future for _, future in by_key.values()], force=True)
+        client.unsubscribe_topic(topic)
+
+
+def work(job: Job, topic: str) -> list[Event]:
+    """The life of a job on a worker: progress is told at once, results and failures are returned."""
+    import distributed
+
+    worker = distributed.get_worker()
+    kept: list[Event] = []
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Begun | Progress | Note):
+            worker.log_event(topic, pickle.dumps(event))
+        elif not isinstance(event, JobDone):
+            kept.append(event)
+
+    run_job(job, on_event=tell, should_stop=lambda: False)
+    return kept
+
+
+def _lost(job: Job, future: Any) -> list[Event]:
+    said = str(future.exception()).splitlines()[0] if future.status == "error" else future.status
+    return [
+        Failure(cell.run_id, f"{cell.title}: lost by the cluster: {said}", FailedCellsError.exit_code)
+        for cell in job.cells
+        if cell.run_id in job.wanted
+    ]
+
+
+def _local_cluster(n_workers: int, device: str) -> Any:
+    """Processes of one thread on the loopback address, each with a GPU of its own if GPUs are asked for."""
+    import distributed
+
+    quiet = {"silence_logs": logging.CRITICAL}
+    options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1", **quiet}
+    if device == "cpu":
+        workers = {i: {"cls": distributed.Nanny, "options": options} for i in range(n_workers)}
+    else:
+        gpus = range(torch.cuda.device_count())
+        workers = {
+            i: {"cls": distributed.Nanny, "options": options | {"env": {"CUDA_VISIBLE_DEVICES": str(i)}}} for i in gpus
+        }
+    scheduler = {
+        "cls": distributed.Scheduler,
+        "options": {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"},
+    }
+    return distributed.SpecCluster(workers=workers, scheduler=scheduler, name="nexus-bench", **quiet)

@@ -1,0 +1,102 @@
+"""Jobs in parallel processes of one thread each.
+
+Every job has a process of its own, forked from a server that has imported PyTorch already: one that dies takes no
+other with it.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Generator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import NamedTuple
+
+from nexus_bench.errors import FailedCellsError
+from nexus_bench.experiment.events import Event, Failure, JobDone, Progress
+from nexus_bench.experiment.jobs import Job, run_job
+from nexus_bench.experiment.records import CellResult
+from nexus_bench.training.loop import StoppedError
+
+_GRACE_SECONDS = 1.5  # for a stopped job to save its state
+
+
+class _Worker(NamedTuple):
+    job: Job
+    process: BaseProcess
+    device: str
+    ended: set[str]  # cells that need nothing more
+
+
+def run_processes(jobs: Sequence[Job], *, devices: Sequence[str]) -> Generator[Event, None, None]:
+    """Run jobs in as many processes at a time as there are devices, and tell what happens as it happens.
+
+    When the caller stops listening (an error, Ctrl-C), the processes are told to save their state and end.
+
+    Args:
+        jobs: In the order in which they are begun.
+        devices: One a process, such as `cpu` twice, or `cuda:0` and `cuda:1`.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([run_job.__module__])
+    waiting = list(reversed(jobs))
+    free = list(reversed(devices))
+    running: dict[Connection, _Worker] = {}
+    try:
+        while waiting or running:
+            while waiting and free:
+                device = free.pop()
+                job = waiting.pop()._replace(device=device)
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(job, sender), daemon=True)
+                process.start()
+                sender.close()
+                running[receiver] = _Worker(job, process, device, set())
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                worker = running[ready]
+                events = _receive(ready, worker)
+                if isinstance(events[-1], JobDone):
+                    del running[ready]
+                    worker.process.join()
+                    free.append(worker.device)
+                yield from events
+    finally:
+        for worker in running.values():
+            worker.process.terminate()
+        for worker in running.values():
+            worker.process.join(_GRACE_SECONDS)
+            worker.process.kill()
+
+
+def _receive(receiver: Connection, worker: _Worker) -> list[Event]:
+    """What a worker says; if it died, that its cells failed."""
+    try:
+        event: Event = receiver.recv()
+    except (EOFError, OSError):
+        worker.process.join()
+        code = worker.process.exitcode
+        failed: list[Event] = [
+            Failure(cell.run_id, f"{cell.title}: its process ended with code {code}", FailedCellsError.exit_code)
+            for cell in worker.job.cells
+            if cell.run_id in worker.job.wanted - worker.ended
+        ]
+        return [*failed, JobDone(worker.job.job_id)]
+    if isinstance(event, CellResult | Failure):
+        worker.ended.add(event.run_id)
+    return [event]
+
+
+def _work(job: Job, sender: Connection) -> None:
+    """The life of a worker process."""
+    stops: list[int] = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and sends SIGTERM
+    signal.signal(signal.SIGTERM, lambda number, frame: stops.append(number))
+
+    def tell(event: Event) -> None:
+        if not (stops and isinstance(event, Progress)):  # nobody listens any more
+            sender.send(event)
+
+    try:
+        run_job(job, on_event=tell, should_stop=lambda: bool(stops))
+    except (StoppedError, BrokenPipeError):
+        return

@@ -1,0 +1,59 @@
+"""An example: a Dask cluster of Slurm jobs for `nexus-bench train --executor dask --scheduler ...`.
+
+    python -m nexus_bench.experiment.executors.slurm --jobs 20 --queue gpu --gpus 1
+
+starts the scheduler where it is run, submits the jobs, prints the scheduler's address and waits. Each job is one worker
+of one thread, with one GPU if asked for. Copy it and change it to your site's rules; dask-jobqueue has its like for
+PBS, LSF, SGE and others. It needs `pip install 'nexus-bench[dask]' dask-jobqueue`.
+
+Source: https://jobqueue.dask.org
+"""
+
+import argparse
+import signal
+from typing import Any
+
+
+def slurm_cluster(
+    *, queue: str | None = None, walltime: str = "04:00:00", memory: str = "8GB", gpus: int = 0, **more: Any
+) -> Any:
+    """A cluster without workers yet; `scale(jobs=n)` submits them.
+
+    Args:
+        queue: Slurm partition; None takes the site's default.
+        walltime: Of a job, as hh:mm:ss. A job that ends in mid-cell loses that cell's steps, and no more.
+        memory: Of a job.
+        gpus: Of a job: 0 or 1.
+        more: Anything else that `dask_jobqueue.SLURMCluster` takes.
+    """
+    from dask_jobqueue import SLURMCluster
+
+    extra = [f"--gres=gpu:{gpus}"] if gpus else []
+    return SLURMCluster(
+        queue=queue,
+        walltime=walltime,
+        memory=memory,
+        cores=1,
+        processes=1,
+        job_extra_directives=extra,
+        **more,
+    )
+
+
+def main() -> None:
+    """Start a cluster and keep it until Ctrl-C."""
+    parser = argparse.ArgumentParser(description="A Dask cluster of Slurm jobs.")
+    parser.add_argument("--jobs", type=int, default=1, help="Slurm jobs, each one worker")
+    parser.add_argument("--queue", help="Slurm partition")
+    parser.add_argument("--walltime", default="04:00:00", help="of a job")
+    parser.add_argument("--memory", default="8GB", help="of a job")
+    parser.add_argument("--gpus", type=int, default=0, choices=(0, 1), help="of a job")
+    asked = parser.parse_args()
+    with slurm_cluster(queue=asked.queue, walltime=asked.walltime, memory=asked.memory, gpus=asked.gpus) as cluster:
+        cluster.scale(jobs=asked.jobs)
+        print(f"nexus-bench train SUITE --executor dask --scheduler {cluster.scheduler_address}", flush=True)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The rows of results.csv that a cell makes: every split scored, with what to read the figures against."""
+
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.data.splits import HeldOut
+from nexus_bench.data.task import law_of
+from nexus_bench.experiment.records import CellResult, Row
+from nexus_bench.io.columns import HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL
+from nexus_bench.model.matching import cost_of
+from nexus_bench.model.scoring import HopScore, score
+from nexus_bench.model.spec import CellSpec
+from nexus_bench.shortcuts.references import reference_columns, task_columns
+from nexus_bench.training.engine import Source
+from nexus_bench.training.loop import Ending
+from nexus_bench.training.recipe import Point
+from nexus_bench.version import __version__
+
+_STEADY_ACCURACY = 0.95  # of `steps_to_95`
+_ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # of the splits in results.csv
+
+
+def failed_result(cell: CellSpec, mode: str) -> CellResult:
+    """A cell without figures: its rows say `failed`, and measure nothing."""
+    laws = cell.task.generators()
+    rows = [
+        _describe(cell, mode) | {"split": split, "hop": hop, "n_facts": law.n_facts, "status": "failed"}
+        for split, law in ((split, law_of(split, laws)) for split in _ORDER if split in (VAL, TEST, *laws))
+        for hop in law.hops
+    ]
+    return CellResult(cell.run_id, rows, [], {}, b"")
+
+
+def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending) -> list[Row]:
+    """The rows of a cell that was trained: every split by hop, validation first."""
+    cost = cost_of(cell.model, cell.task)
+    common = _describe(cell, mode) | {
+        "n_params": sum(p.numel() for p in ending.model.parameters()),
+        "flops_per_step": cost.compute * cell.train.batch_size,
+        "status": ending.status,
+        "steps_done": ending.curve[-1].step,
+    }
+    rows = []
+    for split in sorted(source.held_out, key=_ORDER.index):
+        law, examples = source.held_out[split]
+        fit = source.held_out[VAL if split == TEST else TEST].examples
+        references = reference_columns(fit, source.held_out[split], source.generator.schema)
+        scores = score(ending.model, examples, source.generator.schema, cell.model.encoding)
+        rows += [
+            common
+            | {"split": split, "hop": hop, "n_facts": law.n_facts}
+            | _measured(at)
+            | references[hop]
+            | {"steps_to_95": _steps_to(ending.curve, hop)}
+            for hop, at in scores.items()
+        ]
+    return rows
+
+
+def further_rows(
+    trained: Row, split: str, held: HeldOut, scores: dict[int, HopScore], references: dict[int, Row]
+) -> list[Row]:
+    """The rows of a split that saved weights were asked later.
+
+    Args:
+        trained: Any row of the cell.
+        split: The name of what was asked.
+        held: Its examples.
+        scores: How the weights did, by hop.
+        references: What to read that against, by hop.
+    """
+    same = trained | {"split": split, "n_facts": held.generator.n_facts, "steps_to_95": None, "version": __version__}
+    return [same | {"hop": hop} | _measured(at) | references[hop] for hop, at in scores.items()]
+
+
+def _describe(cell: CellSpec, mode: str) -> Row:
+    """What is known of a cell before it is trained."""
+    task, model, recipe = cell.task, cell.model, cell.train
+    return {
+        "run_id": cell.run_id,
+        **task_columns(task),
+        "encoding": model.encoding,
+        "attention": model.attention,
+        "attention_version": ATTENTIONS.get(model.attention).version,
+        "order": model.options.get("order", 1),
+        **{name: model.options.get(name) for name in ("inner", "combine", "refine", "share")},
+        "position": model.position,
+        "mask": "facts" if model.encoding == "fact" else "causal",
+        **{name: getattr(model, name) for name in ("n_layers", "n_loops", "d_model", "n_heads")},
+        **{name: getattr(recipe, name) for name in ("lr", "batch_size", "steps")},
+        "curriculum": recipe.curriculum,
+        "mode": mode,
+        "seed": cell.seed,
+        "version": __version__,
+        "model": cell.label,
+    }
+
+
+def _measured(at: HopScore) -> Row:
+    return {"n_examples": at.n_examples, "n_correct": at.n_correct, "accuracy": at.accuracy, "loss": at.loss}
+
+
+def _steps_to(curve: list[Point], hop: int) -> int | None:
+    reached: int | None = None
+    for point in curve:
+        if hop not in point.scores or point.scores[hop].accuracy < _STEADY_ACCURACY:
+            reached = None
+        elif reached is None:
+            reached = point.step
+    return reached

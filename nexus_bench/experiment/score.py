@@ -1,0 +1,129 @@
+"""Anyone's answers, scored by hop into the rows of results.csv."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexus_bench.data.dataset import Dataset
+from nexus_bench.data.splits import HeldOut
+from nexus_bench.data.task import law_of
+from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.experiment.records import Row
+from nexus_bench.io.columns import IID
+from nexus_bench.io.files import sha256
+from nexus_bench.shortcuts.references import reference_columns, task_columns
+from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.version import __version__
+
+_ANSWER_IS = re.compile(r"answer(?: is|:)\s*", re.IGNORECASE)
+_AROUND = " \t\r\n.,;:!?'\"*`()"
+
+
+def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -> list[Row]:
+    """Score a file of predictions.
+
+    A line is `{"graph": 0, "query": 2, "prediction": "..."}`, as `gen --format text` numbers them, or a sample that the
+    Language Model Evaluation Harness logged for a task of `nexus-bench export`. A prediction is right if it is the
+    answer, whatever stands before "answer is" or "answer:", and whatever its case and the punctuation around it.
+
+    Args:
+        path: JSON lines.
+        dataset: What was asked.
+        split: Which of its splits.
+        model: The name of what answered.
+
+    Returns:
+        A row a hop, of those that were answered at all.
+
+    Raises:
+        ConfigError: There is no such split, or a line is not a prediction of an example in it.
+        StorageError: The file cannot be read.
+    """
+    if split not in dataset.splits:
+        raise ConfigError(f"the dataset has no split '{split}'; it has {', '.join(sorted(dataset.splits))}")
+    laws = dataset.spec.generators()
+    law, examples = law_of(split, laws), dataset.splits[split]
+    words = [_plain(word) for word in Teller(law, TextOptions()).grammar.answers]
+    n_graphs, n_queries = examples.answer.shape
+    is_answered = np.zeros((n_graphs, n_queries), dtype=np.bool_)
+    is_right = np.zeros_like(is_answered)
+    text = _read(path)
+    for number, line in enumerate(text.splitlines(), start=1):
+        where = f"{path}:{number}"
+        graph, query, prediction = _prediction(line, where=where)
+        if not (0 <= graph < n_graphs and 0 <= query < n_queries):
+            raise ConfigError(
+                f"{where}: {split} has graphs 0..{n_graphs - 1} with queries 0..{n_queries - 1}, "
+                f"got graph {graph}, query {query}; is it of another dataset?"
+            )
+        if is_answered[graph, query]:
+            raise ConfigError(f"{where}: graph {graph}, query {query} is answered twice; keep one")
+        is_answered[graph, query] = True
+        is_right[graph, query] = _plain(prediction) == words[examples.answer[graph, query]]
+    if not is_answered.any():
+        raise ConfigError(f"{path}: holds no prediction; write a JSON line an example")
+    fit = dataset.splits["val" if split == "test" else "test"]
+    references = reference_columns(fit, HeldOut(law, examples), laws[IID].schema)
+    run_id = sha256(f"{model}\n{split}\n{dataset.manifest['content_sha256']}\n{text}".encode())[:16]
+    common = {
+        "run_id": run_id,
+        **task_columns(dataset.spec),
+        "n_facts": law.n_facts,
+        "encoding": "text",
+        "attention": "external",
+        "seed": dataset.manifest["seed"],
+        "split": split,
+        "status": "scored",
+        "version": __version__,
+        "model": model,
+    }
+    rows = []
+    for hop, reference in references.items():
+        here = is_answered & (examples.hop == hop)
+        n, n_correct = int(here.sum()), int(is_right[here].sum())
+        if n:
+            rows.append(
+                common | {"hop": hop, "n_examples": n, "n_correct": n_correct, "accuracy": n_correct / n} | reference
+            )
+    return rows
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
+
+
+def _prediction(line: str, *, where: str) -> tuple[int, int, str]:
+    """Graph, query and what was answered."""
+    try:
+        row: Any = json.loads(line)
+        asked = row.get("doc", row)
+        graph, query = asked["graph"], asked["query"]
+        prediction = row["prediction"] if "prediction" in row else _harness_answer(row)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ConfigError(
+            f'{where}: is no prediction; write {{"graph": 0, "query": 0, "prediction": "..."}} a line'
+        ) from error
+    if type(graph) is not int or type(query) is not int or not isinstance(prediction, str):
+        raise ConfigError(f"{where}: graph and query must be numbers and prediction a string")
+    return graph, query, prediction
+
+
+def _harness_answer(sample: dict[str, Any]) -> str:
+    """What a logged sample answered: the text, or the likeliest choice."""
+    answers = sample["filtered_resps"]
+    if isinstance(answers[0], str):
+        return str(answers[0])
+    likelihood = [float(answer[0]) for answer in answers]
+    return str(sample["doc"]["choices"][int(np.argmax(likelihood))])
+
+
+def _plain(text: str) -> str:
+    return _ANSWER_IS.split(text)[-1].strip(_AROUND).casefold()

@@ -1,0 +1,53 @@
+"""How far a run is: which cells are done, running, failed, begun or to do."""
+
+from typing import NamedTuple
+
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.suite import suite_of
+
+DONE, RUNNING, FAILED, TO_DO = "done", "running", "failed", "to do"
+STATES = (DONE, RUNNING, FAILED, TO_DO)
+
+
+class CellState(NamedTuple):
+    """One cell of a run.
+
+    Attributes:
+        run_id: Its name.
+        title: It in a few words.
+        state: One of STATES.
+        step: Optimiser steps made, of a cell that is running.
+        steps: Steps allowed.
+        reason: Why it failed.
+    """
+
+    run_id: str
+    title: str
+    state: str
+    step: int | None
+    steps: int
+    reason: str | None
+
+
+def read_status(folder: RunFolder) -> list[CellState]:
+    """The cells of a run in their order.
+
+    Raises:
+        ConfigError: The suite of the run is not one for this version.
+        CorruptArtefactError: It is no run folder.
+    """
+    suite = suite_of(folder)
+    running = folder.read_progress() if folder.is_written_to() else {}
+    states = []
+    for cell in suite.cells:
+        reason = folder.failure(cell.run_id)
+        step = running.get(cell.run_id)
+        if folder.finished(cell.run_id):
+            state = DONE
+        elif step is not None:
+            state = RUNNING
+        else:
+            state = TO_DO if reason is None else FAILED
+        kept = (step, reason if state == FAILED else None)
+        states.append(CellState(cell.run_id, cell.title, state, kept[0], cell.train.steps, kept[1]))
+    return states

@@ -1,0 +1,232 @@
+"""A suite: the grid of cells that a YAML file or a command line spans.
+
+A value written as a list is an axis of the grid. Cells come in a fixed order: tasks, then models, then training
+recipes, then seeds.
+"""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.data.dataset import read_manifest, spec_of
+from nexus_bench.data.task import make_task, task_keys
+from nexus_bench.errors import ConfigError, UsageError, unknown_name
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.config import Config, bundled, check_name, read_bundled, read_config
+from nexus_bench.io.entries import Keys, validate
+from nexus_bench.model.matching import with_rivals
+from nexus_bench.model.spec import CellSpec, TrainSpec, make_model, model_keys
+
+_KEYS = ("suite", "summary", "tasks", "model", "models", "train", "seeds", "matched")
+
+
+class Suite(NamedTuple):
+    """A named grid.
+
+    Attributes:
+        name: Also the name of the run folder.
+        config: The configuration it was made from, as plain YAML data.
+        cells: The cells in their fixed order.
+    """
+
+    name: str
+    config: Config
+    cells: tuple[CellSpec, ...]
+
+
+class Selected(NamedTuple):
+    """A configuration, and what to call it in error messages."""
+
+    config: Config
+    where: str
+
+
+def select_suite(
+    suite: str | None, *, task: str | None, attention: str | None, data: Path | None, settings: Config
+) -> Selected:
+    """The configuration that a command line asks for.
+
+    Args:
+        suite: A YAML path or a bundled name; without it and without `task` and `attention`, `quick`.
+        task: The only task of a suite made on the spot.
+        attention: The only attention of a suite made on the spot.
+        data: A dataset folder that takes the place of the suite's tasks.
+        settings: Overrides, for `apply_settings`.
+
+    Raises:
+        ConfigError: A name, a key or the YAML is wrong.
+        CorruptArtefactError: The dataset's manifest is missing, truncated or edited.
+        UsageError: The options contradict each other.
+    """
+    if suite is not None and (task or attention):
+        raise UsageError("give a suite, or --task and --attention, not both")
+    if data is not None and (task or "hops" in settings):
+        raise UsageError("--data brings its own task and hops; leave --task and --hops out")
+    if task or attention:
+        config, where = _made_on_the_spot(task, attention, has_data=data is not None), "train"
+    else:
+        config, where = _find_suite(suite or "quick")
+    if data is not None:
+        config = _on_dataset(config, data)
+    return Selected(apply_settings(config, settings), where)
+
+
+def apply_settings(config: Config, settings: Config) -> Config:
+    """Override values of a suite, each by its own name wherever it stands.
+
+    Args:
+        config: The suite's configuration.
+        settings: Names such as `steps`, `d_model`, `order`, `n_nodes`, `seeds`; a list is an axis.
+
+    Returns:
+        A changed copy.
+
+    Raises:
+        ConfigError: No part of the suite has a value of that name.
+    """
+    if not settings:
+        return config
+    config = {key: dict(value) if isinstance(value, dict) else value for key, value in config.items()}
+    tasks = [dict(entry) for entry in _entries(config, "tasks")]
+    models = [dict(entry) for entry in _entries(config, "models")]
+    config |= {"tasks": tasks, "models": models, "train": dict(_section(config, "train"))}
+    homes = [(config, {"suite", "seeds", "matched"}), (config["train"], set(TrainSpec.model_fields))]
+    homes += [(entry, _keys(entry, "task", task_keys)) for entry in tasks]
+    homes += [(entry, _keys(entry, "attention", model_keys)) for entry in models]
+    for key, value in settings.items():
+        found = [home for home, keys in homes if key in keys]
+        owners = [name for name in ATTENTIONS.names() if key in model_keys(name).own]
+        if not found and owners:
+            asked = ", ".join(dict.fromkeys(str(entry.get("attention")) for entry in models))
+            having = ", ".join(owners)
+            raise ConfigError(f"{key} is no option of {asked}; leave it out, or take one that has it: {having}")
+        if not found:
+            raise ConfigError(unknown_name("setting", key, set().union(*(keys for _, keys in homes))))
+        for home in found:
+            home[key] = value
+    return config
+
+
+def make_suite(config: Config, *, where: str) -> Suite:
+    """Validate a configuration and span its grid.
+
+    Args:
+        config: `suite`, `tasks`, `models`, and optionally `summary`, `model` (values common to all models),
+            `train`, `seeds` (a count, or a list), `matched` (true: add the rivals of `matching.with_rivals`).
+        where: What to name in an error message.
+
+    Raises:
+        ConfigError: Something in it is unknown, missing, not allowed, or spans the same cell twice.
+    """
+    for key in config:
+        if key not in _KEYS:
+            raise ConfigError(f"{where}: {unknown_name('key', key, _KEYS)}")
+    if "suite" not in config:
+        raise ConfigError(f"{where}: suite is missing; it names the run")
+    common = _section(config, "model")
+    tasks = [
+        make_task(point, where=where)
+        for entry in _entries(config, "tasks", where)
+        for point in grid_points(entry, where, whole=("hops", "hop_ood"))
+    ]
+    models = [
+        make_model(point, where=where)
+        for entry in _entries(config, "models", where)
+        for point in grid_points(common | entry, where)
+    ]
+    recipes = [
+        validate(TrainSpec, point, where=f"{where}: train")
+        for point in grid_points(_section(config, "train", where), where)
+    ]
+    seeds = _seeds(config, where)
+    has_rivals = config.get("matched", False)
+    if type(has_rivals) is not bool:
+        raise ConfigError(f"{where}: matched must be true or false, got {has_rivals!r}")
+    name = check_name(config["suite"], what=f"{where}: suite")
+    cells = tuple(
+        CellSpec(task=task, model=model, train=recipe, seed=seed)
+        for task in tasks
+        for model in (with_rivals(models, task) if has_rivals else models)
+        for recipe, seed in itertools.product(recipes, seeds)
+    )
+    seen: set[str] = set()
+    for cell in cells:
+        if cell.run_id in seen:
+            raise ConfigError(f"{where}: the grid holds the same cell twice: {cell.title}; remove one")
+        seen.add(cell.run_id)
+    return Suite(name, config, cells)
+
+
+def suite_of(folder: RunFolder) -> Suite:
+    """The suite that a folder is a run of.
+
+    Raises:
+        ConfigError: It is not one for this version.
+        CorruptArtefactError: It is no run folder.
+    """
+    return make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+
+
+def _find_suite(name_or_path: str) -> Selected:
+    if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
+        return Selected(read_config(Path(name_or_path)), name_or_path)
+    if "/" in name_or_path or "\\" in name_or_path:
+        known = ", ".join(bundled("suite"))
+        raise ConfigError(f"suite '{name_or_path}' is neither a .yaml file nor a bundled name; known: {known}")
+    return Selected(read_bundled("suite", name_or_path), f"suite {name_or_path}")
+
+
+def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool) -> Config:
+    if attention is None or (task is None and not has_data):
+        missing = "--attention" if attention is None else "--task"
+        raise UsageError(f"without a suite, give both --task and --attention; {missing} is missing")
+    name = attention if task is None else f"{task}-{attention}"
+    return {"suite": name, "tasks": [{"task": task}], "models": [{"attention": attention}], "seeds": 3}
+
+
+def _on_dataset(config: Config, folder: Path) -> Config:
+    manifest = read_manifest(folder)
+    task = spec_of(manifest).model_dump(mode="json", exclude={"params", "content_sha256"}) | manifest["params"]
+    suffix = f"-{folder.resolve().name}"
+    name = str(config.get("suite")).removesuffix(suffix) + suffix
+    return config | {"suite": name, "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}
+
+
+def _keys(entry: Config, kind: str, keys_of: Callable[[str], Keys]) -> set[str]:
+    """What may be set in an entry, whose name may itself be an axis."""
+    names = entry.get(kind)
+    return {key for name in (names if isinstance(names, list) else [names]) for key in keys_of(str(name)).all}
+
+
+def grid_points(entry: Config, where: str, whole: tuple[str, ...] = ()) -> list[Config]:
+    """Every combination of the values that are lists, except those in `whole`."""
+    axes = [v if isinstance(v, list) and k not in whole else [v] for k, v in entry.items()]
+    for key, axis in zip(entry, axes, strict=True):
+        if not axis:
+            raise ConfigError(f"{where}: {key} is an empty list; give at least one value")
+    return [dict(zip(entry, point, strict=True)) for point in itertools.product(*axes)]
+
+
+def _entries(config: Config, key: str, where: str = "suite") -> list[Config]:
+    entries = config.get(key)
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError(f"{where}: {key} must be a list of entries, each beginning with `- {key[:-1]}: ...`")
+    return entries
+
+
+def _section(config: Config, key: str, where: str = "suite") -> Config:
+    section = config.get(key, {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{where}: {key} must hold `key: value` lines, got {section!r}")
+    return section
+
+
+def _seeds(config: Config, where: str) -> list[int]:
+    seeds: Any = config.get("seeds", 1)
+    if type(seeds) is int and seeds >= 1:
+        return list(range(seeds))
+    if isinstance(seeds, list) and seeds and all(type(seed) is int and seed >= 0 for seed in seeds):
+        return seeds
+    raise ConfigError(f"{where}: seeds must be a count of 1 or more, or a list of integers from 0, got {seeds!r}")

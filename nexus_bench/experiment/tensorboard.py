@@ -1,0 +1,51 @@
+"""Learning curves for TensorBoard, one line a cell."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from nexus_bench.errors import UsageError
+from nexus_bench.experiment.events import Event, Progress
+
+if TYPE_CHECKING:
+    pass
+
+
+class TensorBoard:
+    """Writes validation accuracy and loss by hop as they come.
+
+    Args:
+        folder: Where TensorBoard will look.
+
+    Raises:
+        UsageError: The extra `tensorboard` is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise UsageError("--tensorboard needs an extra; pip install 'nexus-bench[tensorboard]'") from error
+        self._make = SummaryWriter
+        self._folder = folder
+        self._writers: dict[str, SummaryWriter] = {}
+
+    def __enter__(self) -> "TensorBoard":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def on_event(self, event: Event) -> None:
+        """Take notice of an evaluation."""
+        if not isinstance(event, Progress):
+            return
+        if event.run_id not in self._writers:
+            self._writers[event.run_id] = self._make(str(self._folder / event.run_id))
+        writer = self._writers[event.run_id]
+        for hop, at in event.point.scores.items():
+            writer.add_scalar(f"accuracy/{hop} hops", at.accuracy, event.point.step)
+            writer.add_scalar(f"loss/{hop} hops", at.loss, event.point.step)

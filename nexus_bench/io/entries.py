@@ -1,0 +1,94 @@
+"""Entries of a configuration become validated objects, or one line that says what is wrong."""
+
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nexus_bench.errors import ConfigError, unknown_name
+from nexus_bench.io.config import Config
+
+SpecT = TypeVar("SpecT", bound=BaseModel)
+
+
+class Spec(BaseModel):
+    """Frozen, strict about types, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Keys(NamedTuple):
+    """The keys that may stand in an entry.
+
+    Attributes:
+        own: Of the task family or the attention itself.
+        shared: Of every entry of the kind.
+    """
+
+    own: tuple[str, ...]
+    shared: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Both."""
+        return self.own + self.shared
+
+
+class Divided(NamedTuple):
+    """An entry's values, by whom they are for."""
+
+    own: Config
+    shared: Config
+
+
+def name_in(entry: Config, kind: str, *, where: str) -> str:
+    """The name under the key `kind`.
+
+    Raises:
+        ConfigError: It is missing or not a word.
+    """
+    name = entry.get(kind)
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}: every entry needs a name under `{kind}`, got {name!r}")
+    return name
+
+
+def divide(entry: Config, keys: Keys, kind: str, *, where: str) -> Divided:
+    """Divide an entry's values.
+
+    Raises:
+        ConfigError: A key is neither its own nor shared; the message names the closest one.
+    """
+    own = {key: value for key, value in entry.items() if key in keys.own}
+    shared = {key: value for key, value in entry.items() if key not in keys.own}
+    for key in shared:
+        if key not in (kind, *keys.shared):
+            raise ConfigError(f"{where}: {entry[kind]}: {unknown_name('key', key, keys.all)}")
+    return Divided(own, shared)
+
+
+def validate(model: type[SpecT], values: Config, *, where: str) -> SpecT:
+    """Make a pydantic object, or say in one line why not.
+
+    Raises:
+        ConfigError: A key is unknown, missing, or has a value that is not allowed.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, known=tuple(model.model_fields))}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _explain(error: ValidationError, *, known: tuple[str, ...]) -> str:
+    """The first fault, its value, what is allowed."""
+    fault = error.errors()[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        return unknown_name("key", key, known)
+    if fault["type"] == "missing":
+        return f"{key} is missing"
+    if fault["type"] == "value_error":
+        return message
+    return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"

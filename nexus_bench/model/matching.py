@@ -1,0 +1,133 @@
+"""Rivals of the same size: standard and looped models with the parameters, or the compute, of a nested one."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.data.encodings import n_slots
+from nexus_bench.data.task import TaskSpec
+from nexus_bench.model.costs import count_flops, n_parameters
+from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.spec import ModelSpec
+from nexus_bench.model.transformer import Transformer
+from nexus_bench.streams import stream
+
+
+class Cost(NamedTuple):
+    """What a model costs.
+
+    Attributes:
+        parameters: Trained numbers.
+        compute: Floating-point operations of the matrix products of one forward and backward pass of one graph.
+    """
+
+    parameters: int
+    compute: int
+
+
+class Match(NamedTuple):
+    """A rival of a model.
+
+    Attributes:
+        shape: How the rival may repeat itself: `same depth`, `deeper`, `looped`.
+        by: What is matched: `parameters` or `compute`.
+        model: The rival.
+        cost: Its cost.
+        parameters_ratio: To the model's.
+        compute_ratio: To the model's.
+    """
+
+    shape: str
+    by: str
+    model: ModelSpec
+    cost: Cost
+    parameters_ratio: float
+    compute_ratio: float
+
+    @property
+    def error(self) -> float:
+        """How far off the match is; a width is a multiple of the number of heads, so that it is seldom exact."""
+        return abs((self.parameters_ratio if self.by == "parameters" else self.compute_ratio) - 1)
+
+
+def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
+    """The standard and looped models to set beside a model.
+
+    A model of order m gets six: as deep as it is, m times as deep, or looped m times, each with the width that comes
+    nearest in parameters, and in compute. One of order 1 gets the first two, another standard model none.
+
+    Args:
+        model: What is to be matched.
+        task: Sets the vocabulary, the number of positions and so the cost.
+    """
+    if model.attention == "standard":
+        return []
+    target = cost_of(model, task)
+    times = model.options.get("order", 1)
+    shapes: dict[str, dict[str, int]] = {"same depth": {}}
+    if times > 1:
+        shapes |= {"deeper": {"n_layers": times * model.n_layers}, "looped": {"n_loops": times * model.n_loops}}
+    found = []
+    for shape, repeats in shapes.items():
+        usual = ATTENTIONS.get("standard").Options().model_dump()
+        rival = model.model_copy(update={"attention": "standard", "options": usual, **repeats})
+        for by in ("parameters", "compute"):
+            fitted = _fit_width(rival, task, by, getattr(target, by))
+            cost = cost_of(fitted, task)
+            ratios = (cost.parameters / target.parameters, cost.compute / target.compute)
+            found.append(Match(shape, by, fitted, cost, *ratios))
+    return found
+
+
+def with_rivals(models: list[ModelSpec], task: TaskSpec) -> list[ModelSpec]:
+    """The models, and after them the rivals of each that are not there yet."""
+    rivals = [match.model for model in models for match in matched(model, task)]
+    return list({model.model_dump_json(): model for model in [*models, *rivals]}.values())
+
+
+def cost_of(model: ModelSpec, task: TaskSpec) -> Cost:
+    """Count the cost of a model on a task; nothing is computed."""
+    return _cost(model.model_dump_json(), task.model_dump_json())
+
+
+@lru_cache(maxsize=4096)
+def _cost(model_json: str, task_json: str) -> Cost:
+    model, task = ModelSpec.model_validate_json(model_json), TaskSpec.model_validate_json(task_json)
+    meta = torch.device("meta")
+    generator = task.generator()
+    graph = generator.sample(1, stream("matching"))
+    batch = to_batch(graph, generator.schema, model.encoding, torch.device("cpu"))
+    with meta:
+        built = Transformer(model, generator.schema, seq_len=batch.tokens.shape[1])
+
+    def step() -> None:
+        scores = built(batch.tokens.to(meta), batch.read_at.to(meta), batch.layout)
+        F.cross_entropy(scores.flatten(0, 1), batch.answer.to(meta).flatten()).backward()  # type: ignore[no-untyped-call]
+
+    return Cost(n_parameters(built), count_flops(step)[0])
+
+
+def _fit_width(model: ModelSpec, task: TaskSpec, by: str, target: int) -> ModelSpec:
+    """The width whose cost is nearest to the target, by bisection: costs grow with the width."""
+
+    def of_width(n: int) -> ModelSpec:
+        return model.model_copy(update={"d_model": n * model.n_heads})
+
+    def cost(n: int) -> int:
+        return int(getattr(cost_of(of_width(n), task), by))
+
+    low, high = _least_width(model, task), 1
+    while cost(max(high, low)) < target:
+        high *= 2
+    high = max(high, low)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if cost(middle) < target else (low, middle)
+    return of_width(min((low, high), key=lambda n: abs(cost(n) / target - 1)))
+
+
+def _least_width(model: ModelSpec, task: TaskSpec) -> int:
+    return -(-max(n_slots(task.generator().schema, model.encoding), 2) // model.n_heads)

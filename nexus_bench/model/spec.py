@@ -1,0 +1,153 @@
+"""What one cell of a grid is: frozen, validated, and named by its content.
+
+The classes here hold the only default of each value.
+"""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.data.splits import BLOCK_GRAPHS
+from nexus_bench.data.task import TaskSpec
+from nexus_bench.generators.base import GENERATORS
+from nexus_bench.io.config import Config, format_hops
+from nexus_bench.io.entries import Keys, Spec, divide, name_in, validate
+
+FORMAT_VERSION = 1  # raised by hand when the same spec gives other results
+
+
+class ModelSpec(Spec):
+    """The shape of a transformer and its attention."""
+
+    attention: str
+    options: Config = Field(description="Every option of the attention.")
+    encoding: Literal["fact", "flat"] = Field(default="fact", description="How examples become positions.")
+    position: Literal["none", "learned", "rope"] = Field(
+        description="How positions are told apart: not, by a learned embedding, or by RoPE at every level."
+    )
+    n_layers: int = Field(default=1, ge=1, description="Blocks, each with weights of its own.")
+    n_loops: int = Field(default=1, ge=1, description="How often the stack of blocks is applied.")
+    d_model: int = Field(default=64, ge=2, description="Width of the residual stream.")
+    n_heads: int = Field(default=2, ge=1, description="Attention heads; d_head is d_model / n_heads.")
+    mlp_ratio: int = Field(default=4, ge=1, description="Hidden width of the MLP over d_model.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _position_suits_encoding(cls, values: Config) -> Config:
+        return {"position": _usual_position(values.get("encoding"))} | values
+
+    @model_validator(mode="after")
+    def _attention_takes_it(self) -> "ModelSpec":
+        if self.d_model % self.n_heads:
+            divisors = ", ".join(str(n) for n in range(1, self.d_model + 1) if self.d_model % n == 0)
+            raise ValueError(f"n_heads must divide d_model ({self.d_model}): {divisors}; got {self.n_heads}")
+        mechanism = ATTENTIONS.get(self.attention)
+        if self.position == "rope" and not mechanism.takes_rope:
+            raise ValueError("position must be none or learned, got rope")
+        mechanism.check(self.d_model, mechanism.Options.model_validate(self.options))
+        return self
+
+    @property
+    def attention_label(self) -> str:
+        """The attention in a few words: its name, and whatever is not the default."""
+        usual = ATTENTIONS.get(self.attention).Options()
+        named = [f"{k} {v}" for k, v in self.options.items() if k in usual.always_named or v != getattr(usual, k)]
+        return ", ".join([self.attention, *named])
+
+    @property
+    def label(self) -> str:
+        """The model in a few words: the attention, and whatever is not the default."""
+        parts = [self.attention_label]
+        for name, field in ModelSpec.model_fields.items():
+            value = getattr(self, name)
+            if not field.is_required() and value != field.default:
+                parts.append(f"{name} {value}" if field.annotation is int else str(value))
+        if self.position != _usual_position(self.encoding):
+            parts.append(f"position {self.position}")
+        return ", ".join(parts)
+
+
+def _usual_position(encoding: str | None) -> str:
+    """Facts are a set, tokens a sequence."""
+    return "learned" if encoding == "flat" else "none"
+
+
+class TrainSpec(Spec):
+    """How a model is trained."""
+
+    steps: int = Field(default=3000, ge=1, description="Optimiser steps.")
+    batch_size: int = Field(default=32, ge=1, description="Graphs a step, each with all of its queries.")
+    lr: float = Field(default=3e-3, gt=0, description="Peak learning rate of AdamW.")
+    warmup_steps: int = Field(default=100, ge=0, description="Linear warm-up, before the cosine to zero.")
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0, description="Largest gradient norm.")
+    eval_every: int = Field(default=250, ge=1, description="Steps between evaluations on validation.")
+    curriculum: Literal["none", "staged", "adaptive"] = Field(
+        default="none",
+        description="Hops in training: all at once, one more at fixed steps, or once passed.",
+    )
+    stop_when_solved: bool = Field(default=True, description="Stop once validation stays solved.")
+
+
+class CellSpec(Spec):
+    """One training run: a task, a model, a recipe, a seed."""
+
+    task: TaskSpec
+    model: ModelSpec
+    train: TrainSpec
+    seed: int = Field(ge=0)
+
+    @cached_property
+    def run_id(self) -> str:
+        """16 hexadecimal digits that name the cell by its content."""
+        versions = {
+            "format": FORMAT_VERSION,
+            "block_graphs": BLOCK_GRAPHS,
+            "task": GENERATORS.get(self.task.task).version,
+            "attention": ATTENTIONS.get(self.model.attention).version,
+        }
+        cell = self.model_dump(mode="json")
+        younger = ("task", "pattern_ood", False), ("train", "curriculum", "none")  # cells without them keep their names
+        for part, name, usual in younger:
+            if cell[part][name] == usual:
+                del cell[part][name]
+        content = json.dumps([versions, cell], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """The model in a few words, and how it was taught if that is not the default: what results are grouped by."""
+        curriculum = self.train.curriculum
+        return self.model.label + (f", curriculum {curriculum}" if curriculum != "none" else "")
+
+    @property
+    def title(self) -> str:
+        """The cell in a few words."""
+        return f"{self.task.task} hops {format_hops(self.task.hops)} | {self.label} | seed {self.seed}"
+
+
+def model_keys(name: str) -> Keys:
+    """What a model entry may say: the attention's options and the fields of ModelSpec."""
+    shared = tuple(field for field in ModelSpec.model_fields if field not in ("attention", "options"))
+    return Keys(tuple(ATTENTIONS.get(name).Options.model_fields), shared)
+
+
+def make_model(entry: Config, *, where: str) -> ModelSpec:
+    """Validate a model entry.
+
+    Args:
+        entry: `attention`, and any of its options and of the fields of ModelSpec.
+        where: What to name in an error message.
+
+    Raises:
+        ConfigError: A name or a key is unknown, or a value is not allowed.
+    """
+    name = name_in(entry, "attention", where=where)
+    own, shared = divide(entry, model_keys(name), "attention", where=where)
+    where = f"{where}: {name}"
+    options = validate(ATTENTIONS.get(name).Options, own, where=where)
+    return validate(ModelSpec, {**shared, "options": options.model_dump()}, where=where)

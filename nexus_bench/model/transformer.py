@@ -1,0 +1,123 @@
+"""The tiny transformer: pre-norm blocks around an attention that is passed in by name.
+
+Axis letters: b graphs, n positions, s slots of a position, d width of the model, q queries, c classes.
+"""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nexus_bench.attention.base import ATTENTIONS, Attention, Layout
+from nexus_bench.data.encodings import n_slots, table_size
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import Schema
+from nexus_bench.model.spec import ModelSpec
+
+
+def build_attention(spec: ModelSpec) -> Attention[Any]:
+    """The attention of one block."""
+    mechanism = ATTENTIONS.get(spec.attention)
+    return mechanism(spec.d_model, spec.n_heads, mechanism.Options.model_validate(spec.options))
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + MLP(norm(x)) at the positions still needed."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(spec.d_model)
+        self.attention = build_attention(spec)
+        self.mlp_norm = nn.RMSNorm(spec.d_model)
+        self.mlp = nn.Sequential(
+            nn.Linear(spec.d_model, spec.mlp_ratio * spec.d_model),
+            nn.GELU(),
+            nn.Linear(spec.mlp_ratio * spec.d_model, spec.d_model),
+        )
+
+    def forward(
+        self, x: Float[Tensor, "b n d"], layout: Layout, keep: Int[Tensor, " q"] | None = None
+    ) -> Float[Tensor, "b m d"]:
+        """Mix positions, then transform each; `keep` names the positions to return, None all."""
+        mixed = self.attention(self.attention_norm(x), layout)
+        if mixed.shape != x.shape:
+            raise ConfigError(
+                f"attention '{self.attention.name}' must return the shape of its input, {tuple(x.shape)}, "
+                f"got {tuple(mixed.shape)}; mend its forward"
+            )
+        x = x + mixed
+        if keep is not None:
+            x = x[:, keep]
+        out: Tensor = x + self.mlp(self.mlp_norm(x))
+        return out
+
+
+class Transformer(nn.Module):
+    """Tokens in, one set of class scores a query out.
+
+    Args:
+        spec: The shape and the attention.
+        schema: The task's vocabularies.
+        seq_len: Longest sequence, for learned positions.
+    """
+
+    def __init__(self, spec: ModelSpec, schema: Schema, *, seq_len: int) -> None:
+        super().__init__()
+        slots = n_slots(schema, spec.encoding)
+        if spec.d_model < slots:
+            raise ConfigError(f"d_model must be at least {slots}, a position's roles side by side, got {spec.d_model}")
+        self.n_loops = spec.n_loops
+        self.has_rope = spec.position == "rope"
+        self.unused_width = spec.d_model % slots  # zeros where the slots do not fill the width
+        self.table = nn.Embedding(table_size(schema), spec.d_model // slots)
+        self.position = nn.Embedding(seq_len, spec.d_model) if spec.position == "learned" else None
+        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.n_layers))
+        self.norm = nn.RMSNorm(spec.d_model)
+        self.readout = nn.Linear(spec.d_model, schema.n_classes)
+
+    @property
+    def attentions(self) -> list[Attention[Any]]:
+        """The attention of each block."""
+        return [cast(Block, block).attention for block in self.blocks]
+
+    def forward(
+        self, tokens: Int[Tensor, "b n s"], read_at: Int[Tensor, " q"], layout: Layout
+    ) -> Float[Tensor, "b q c"]:
+        """Class scores of every query.
+
+        Args:
+            tokens: Rows of the embedding table.
+            read_at: The positions of the queries.
+            layout: Which positions may be attended to.
+        """
+        x = F.pad(look_up(self.table.weight, tokens).flatten(2), (0, self.unused_width))
+        if self.position is not None:
+            x = x + self.position.weight[: x.shape[1]]
+        layout = replace(layout, rope=self.has_rope)
+        blocks = list(self.blocks) * self.n_loops
+        for block in blocks[:-1]:
+            x = block(x, layout)
+        scores: Tensor = self.readout(self.norm(blocks[-1](x, layout, keep=read_at)))
+        return scores
+
+
+def look_up(table: Float[Tensor, "r e"], rows: Int[Tensor, "*n"]) -> Float[Tensor, "*n e"]:
+    """Rows of a small table.
+
+    On a GPU as a product with one-hot vectors: its gradient needs no atomic additions, which are slow where many
+    positions share a row, and not repeatable.
+    """
+    if rows.is_cuda:
+        is_row = rows[..., None] == torch.arange(table.shape[0], dtype=rows.dtype, device=rows.device)
+        return is_row.to(table.dtype) @ table
+    return F.embedding(rows, table)
+
+
+def build_model(spec: ModelSpec, schema: Schema, *, seq_len: int, seed: int) -> Transformer:
+    """A model whose initial weights depend on the spec and the seed alone; the caller's random state is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return Transformer(spec, schema, seq_len=seq_len)

@@ -1,0 +1,85 @@
+"""A report as files: CSV for machines, Markdown and one page for people, PNG and SVG figures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS
+from nexus_bench.io.csv_files import rows_of, to_csv
+from nexus_bench.io.files import write_atomic
+from nexus_bench.report.build import Report
+from nexus_bench.report.page import to_html
+from nexus_bench.report.tables import Table
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write report.csv, reach.csv, comparisons.csv, report.md, report.html, and figures/.
+
+    Returns:
+        The paths written, the folder of figures as one.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    texts = to_csvs(report) | {"report.md": to_markdown(report)}
+    texts["report.html"] = to_html(report, downloads=to_csvs(report))
+    for name, text in texts.items():
+        write_atomic(folder / name, text)
+    for section in report.sections:
+        for picture in section.pictures:
+            write_atomic(folder / "figures" / f"{picture.name}.png", picture.png)
+            write_atomic(folder / "figures" / f"{picture.name}.svg", picture.svg)
+    return [*(folder / name for name in texts), folder / "figures"]
+
+
+def to_csvs(report: Report) -> dict[str, str]:
+    """The summaries as tables, by file name."""
+    return {
+        "report.csv": to_csv(rows_of(report.accuracy), ACCURACY_COLUMNS),
+        "reach.csv": to_csv(rows_of(report.reach), REACH_COLUMNS),
+        "comparisons.csv": to_csv(rows_of(report.comparisons), COMPARISON_COLUMNS),
+    }
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """The summaries as JSON can hold them; what was not measured is null."""
+    return {
+        "title": report.title,
+        "accuracy": _records(report.accuracy),
+        "reach": _records(report.reach),
+        "comparisons": _records(report.comparisons),
+        "notes": {section.title: section.notes for section in report.sections},
+    }
+
+
+def to_markdown(report: Report, *, with_figures: bool = True) -> str:
+    """The tables, the notes, and the figures by name.
+
+    Args:
+        report: What there is to say.
+        with_figures: False where the text stands apart from the figures.
+    """
+    lines = [f"# {report.title}", ""]
+    for section in report.sections:
+        lines += [f"## {section.title}", ""]
+        for number, table in enumerate(section.tables):
+            lines += [f"### {table.title}", "", table_as_markdown(table), "", table.about, ""]
+            if number == 0 and section.notes:
+                lines += [*(f"- {note}" for note in section.notes), ""]
+        for picture in section.pictures if with_figures else ():
+            lines += [f"![{picture.caption}](figures/{picture.name}.png)", ""]
+    return "\n".join(lines)
+
+
+def table_as_markdown(table: Table) -> str:
+    """One table, its references last."""
+    body = [row.cells for row in table.rows] + table.references
+    filled = [cells + [""] * (len(table.columns) - len(cells)) for cells in body]
+    return pd.DataFrame(filled, columns=table.columns).to_markdown(index=False, disable_numparse=True)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", double_precision=6))
+    return records

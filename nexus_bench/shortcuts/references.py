@@ -1,0 +1,44 @@
+"""What stands beside an accuracy in results.csv: what the task is, and what can be guessed."""
+
+from typing import Any
+
+from nexus_bench.data.splits import HeldOut
+from nexus_bench.data.task import TaskSpec
+from nexus_bench.generators.base import GENERATORS, Examples, Schema
+from nexus_bench.io.config import format_hops
+from nexus_bench.shortcuts.rules import best_shortcuts
+
+Row = dict[str, Any]
+
+
+def task_columns(spec: TaskSpec) -> Row:
+    """The columns that say which task it is."""
+    law = spec.generator()
+    return {
+        "task": spec.task,
+        "task_version": GENERATORS.get(spec.task).version,
+        "train_hops": format_hops(spec.hops),
+        "n_facts": law.n_facts,
+        "n_symbols": law.n_symbols,
+        "distractors": law.distractors,
+        "n_queries": law.n_queries,
+    }
+
+
+def reference_columns(fit: Examples, scored: HeldOut, schema: Schema) -> dict[int, Row]:
+    """What an accuracy is to be read against, by hop.
+
+    Args:
+        fit: Examples of another split, from which shortcuts may learn.
+        scored: The examples that are answered, and their law.
+        schema: The task's roles and vocabularies.
+    """
+    return {
+        hop: {
+            "chance": scored.generator.chance(hop),
+            "shortcut": rule.accuracy,
+            "shortcut_name": rule.name,
+            "partial": scored.generator.partial(hop),
+        }
+        for hop, rule in sorted(best_shortcuts(fit, scored.examples, schema).items())
+    }

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, Layout, rotate
 from nexus_bench.data.task import TaskSpec
-from nexus_bench.model.spec import ModelSpec, TrainSpec
+from nexus_bench.model.spec import ModelSpec
+from nexus_bench.training.spec import TrainSpec
 
 B, H, N, E = 2, 3, 7, 6  # batch, heads, positions, width of a head
 D = H * E

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.errors import ConfigError, StorageError, UsageError
-from nexus_bench.io.config import bundled, check_name, format_hops, parse_hops, parse_settings, parse_yaml, read_config
+from nexus_bench.io.bundled import bundled
+from nexus_bench.io.config import check_name, parse_settings, parse_yaml, read_config
+from nexus_bench.io.hops import format_hops, parse_hops
 
 
 @pytest.mark.parametrize(

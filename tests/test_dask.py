@@ -13,8 +13,10 @@ import psutil
 import pytest
 
 from nexus_bench.experiment.events import Begun, Event, Progress
+from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.folder import RunFolder
-from nexus_bench.experiment.runner import Execution, make_plan, run_plan
+from nexus_bench.experiment.plan import make_plan
+from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
 from tests.conftest import Command

@@ -8,10 +8,11 @@ from nexus_bench.data.show import as_text, show_example
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
-from nexus_bench.io.config import bundled
-from nexus_bench.model.spec import ModelSpec, TrainSpec
+from nexus_bench.io.bundled import bundled
+from nexus_bench.model.spec import ModelSpec
 from nexus_bench.shortcuts.rules import score_shortcuts
 from nexus_bench.streams import permutations, stream
+from nexus_bench.training.spec import TrainSpec
 
 FAMILIES = GENERATORS.names()
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from nexus_bench.data.choices import Choices
 from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.generate import draw_dataset
+from nexus_bench.data.lm_eval import Choices
 from nexus_bench.data.task import make_task
 from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.generators.base import GENERATORS

@@ -77,7 +77,7 @@ def test_a_cell_without_held_out_patterns_keeps_the_name_it_had_before_there_wer
 
     from nexus_bench.experiment.folder import RunFolder
     from nexus_bench.experiment.suite import make_suite
-    from nexus_bench.io.config import read_bundled
+    from nexus_bench.io.bundled import read_bundled
 
     known = RunFolder(Path(__file__).parent.parent / "runs" / "example" / "quick").read_results()
     cells = make_suite(read_bundled("suite", "quick"), where="test").cells

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout, merge_heads, split_heads
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout
+from nexus_bench.attention.parts import merge_heads, split_heads
 from nexus_bench.errors import UsageError
 from nexus_bench.generators.base import Generator
 from nexus_bench.inspection.recording import Pass, record

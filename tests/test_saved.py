@@ -12,10 +12,11 @@ from nexus_bench.data.splits import world_ids
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError, CorruptArtefactError, UsageError
 from nexus_bench.experiment.folder import RunFolder
-from nexus_bench.experiment.jobs import open_source
+from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.trained import load_model, trained_cell, trained_cells
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.inspection.extrapolation import Question, draw, further_law
+from nexus_bench.inspection.question import Question, further_law
+from nexus_bench.inspection.run_data import draw
 from nexus_bench.io.config import Config
 from nexus_bench.model.scoring import score
 from tests.conftest import Command, assert_fails
@@ -158,7 +159,8 @@ def test_too_few_worlds_are_refused() -> None:
         {"task": "pointer_chase", "hops": [1], "n_nodes": 4, "n_symbols": 4, "n_val": 1, "n_test": 1}, where="t"
     )
     from nexus_bench.data.splits import Splits
-    from nexus_bench.model.spec import CellSpec, TrainSpec, make_model
+    from nexus_bench.model.spec import make_model
+    from nexus_bench.training.spec import CellSpec, TrainSpec
 
     cell = CellSpec(task=task, model=make_model({"attention": "standard"}, where="t"), train=TrainSpec(steps=3), seed=0)
     source = Splits(task.generators(), seed=0, n_val=1, n_test=1)

@@ -9,13 +9,14 @@ import torch
 
 from nexus_bench.data.splits import Splits
 from nexus_bench.experiment.events import Event, Failure, JobDone, Note
-from nexus_bench.experiment.jobs import Job, make_jobs, open_source, run_job
+from nexus_bench.experiment.jobs import Job, make_jobs, run_job
 from nexus_bench.experiment.records import CellResult
-from nexus_bench.model.spec import CellSpec
+from nexus_bench.experiment.sources import open_source
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
 from nexus_bench.training.pool import POOL_GRAPHS, POOL_STEPS, Pool
+from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import Stacked
 from tests.test_train import CPU, cell
 

@@ -10,15 +10,16 @@ import torch
 
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import StorageError
-from nexus_bench.experiment.jobs import open_source
+from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.config import Config
-from nexus_bench.model.matching import cost_of
+from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import HopScore, to_batch
-from nexus_bench.model.spec import CellSpec, TrainSpec, make_model
+from nexus_bench.model.spec import make_model
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
 from nexus_bench.training.recipe import Point, hop_limit, schedule, stays_solved
+from nexus_bench.training.spec import CellSpec, TrainSpec
 
 CPU = torch.device("cpu")
 

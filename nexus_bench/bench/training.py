@@ -13,12 +13,13 @@ import torch
 from torch.nn import functional as F
 
 from nexus_bench.data.task import make_task
-from nexus_bench.experiment.jobs import open_source
-from nexus_bench.experiment.runner import available_cores
+from nexus_bench.experiment.execution import available_cores
+from nexus_bench.experiment.sources import open_source
 from nexus_bench.model.scoring import to_batch
-from nexus_bench.model.spec import CellSpec, TrainSpec, make_model
+from nexus_bench.model.spec import make_model
 from nexus_bench.training.engine import Single
 from nexus_bench.training.recipe import schedule
+from nexus_bench.training.spec import CellSpec, TrainSpec
 from nexus_bench.training.stacked import Stacked
 
 PLAIN = "plain loop"

@@ -60,7 +60,7 @@ def bench_attention(
     from nexus_bench.bench.attention import bench_attention as measure
     from nexus_bench.cli.printing import attention_table, print_table
     from nexus_bench.cli.progress import progress
-    from nexus_bench.experiment.runner import choose_device
+    from nexus_bench.experiment.execution import choose_device
     from nexus_bench.io.config import parse_settings
 
     dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -96,7 +96,7 @@ def bench_train(
     from nexus_bench.bench.training import bench_training, n_ways
     from nexus_bench.cli.printing import print_table, training_table
     from nexus_bench.cli.progress import progress
-    from nexus_bench.experiment.runner import choose_device
+    from nexus_bench.experiment.execution import choose_device
     from nexus_bench.io.config import parse_settings
 
     orders = parse_settings([f"order={order}"])["order"]

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from nexus_bench.io.config import Config, bundled, read_bundled
+from nexus_bench.io.bundled import bundled, read_bundled
+from nexus_bench.io.config import Config
 
 KINDS = ("tasks", "attentions", "suites")
 

@@ -29,8 +29,9 @@ def gen(
     from nexus_bench.data.generate import write_dataset
     from nexus_bench.data.show import as_text, show_example
     from nexus_bench.data.task import make_task
-    from nexus_bench.io.config import format_hops, parse_settings
+    from nexus_bench.io.config import parse_settings
     from nexus_bench.io.entries import validate
+    from nexus_bench.io.hops import format_hops
     from nexus_bench.streams import stream
     from nexus_bench.text.render import TextOptions
 

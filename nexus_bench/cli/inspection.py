@@ -9,7 +9,7 @@ from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Out, TrainedOn, check_out
 
 if TYPE_CHECKING:
-    from nexus_bench.experiment.records import Row
+    from nexus_bench.io.columns import Row
 
 
 def inspect(
@@ -28,14 +28,14 @@ def inspect(
     from nexus_bench.cli.printing import print_table, walk_table
     from nexus_bench.data.show import query_as_text
     from nexus_bench.experiment.folder import RunFolder
-    from nexus_bench.experiment.jobs import open_source
+    from nexus_bench.experiment.sources import open_source
     from nexus_bench.experiment.trained import load_model, trained_cell
     from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
     from nexus_bench.inspection.pointing import attention_rows, split_with, walk
     from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
-    from nexus_bench.io.config import counted
     from nexus_bench.io.csv_files import beginning, to_csv
     from nexus_bench.io.files import write_atomic
+    from nexus_bench.io.words import counted
 
     check_out(out, "walk.csv", beginning(WALK_COLUMNS))
     folder = RunFolder(run)

@@ -24,7 +24,7 @@ def hops_of(text: str | None, *, option: str = "--hops") -> list[int] | None:
     Raises:
         UsageError: They cannot be read.
     """
-    from nexus_bench.io.config import parse_hops
+    from nexus_bench.io.hops import parse_hops
 
     try:
         return None if text is None else list(parse_hops(text))

@@ -7,14 +7,15 @@ from rich.console import Console
 from rich.table import Table
 
 from nexus_bench.bench.generators import Rate
+from nexus_bench.io.columns import Row
 from nexus_bench.shortcuts.audit import Audited
 
 if TYPE_CHECKING:  # it would import PyTorch
     from nexus_bench.bench import training
     from nexus_bench.bench.attention import Measured
-    from nexus_bench.experiment.records import Row
     from nexus_bench.experiment.status import CellState
-    from nexus_bench.model.matching import Cost, Match
+    from nexus_bench.model.costs import Cost
+    from nexus_bench.model.matching import Match
 
 
 def print_table(table: Table) -> None:

@@ -38,11 +38,13 @@ def evaluate(
     """Ask saved weights other hops and sizes than were trained; results.csv gets a split more."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.cli.reports import make_report
+    from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.folder import RunFolder
-    from nexus_bench.experiment.runner import choose_device
     from nexus_bench.experiment.trained import trained_cells
-    from nexus_bench.inspection.extrapolation import Question, ask
-    from nexus_bench.io.config import counted, parse_settings
+    from nexus_bench.inspection.extrapolation import ask
+    from nexus_bench.inspection.question import Question
+    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.words import counted
     from nexus_bench.report.output import to_document
     from nexus_bench.report.terminal import print_report
 
@@ -82,12 +84,12 @@ def predictions(
     import torch
 
     from nexus_bench.cli.progress import progress
+    from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.folder import RunFolder
-    from nexus_bench.experiment.runner import choose_device
     from nexus_bench.experiment.trained import load_model, trained_cells
-    from nexus_bench.inspection.extrapolation import RunData
     from nexus_bench.inspection.predictions import FORMATS, predict, write_predictions
-    from nexus_bench.io.config import counted
+    from nexus_bench.inspection.run_data import RunData
+    from nexus_bench.io.words import counted
 
     if file_format not in FORMATS:
         raise UsageError(unknown_name("format", file_format, FORMATS))

@@ -37,8 +37,10 @@ def train(
     from nexus_bench.cli.reports import make_report
     from nexus_bench.experiment.display import Display, print_plan
     from nexus_bench.experiment.events import Event
+    from nexus_bench.experiment.execution import choose_execution
     from nexus_bench.experiment.folder import RunFolder
-    from nexus_bench.experiment.runner import choose_execution, estimate_seconds, make_plan, run_plan
+    from nexus_bench.experiment.plan import estimate_seconds, make_plan
+    from nexus_bench.experiment.runner import run_plan
     from nexus_bench.experiment.status import read_status
     from nexus_bench.experiment.suite import make_suite, select_suite
     from nexus_bench.experiment.tensorboard import TensorBoard
@@ -125,7 +127,8 @@ def match(
     from nexus_bench.cli.printing import matches_table, print_table
     from nexus_bench.experiment.suite import make_suite, select_suite
     from nexus_bench.io.config import parse_settings
-    from nexus_bench.model.matching import cost_of, matched
+    from nexus_bench.model.costs import cost_of
+    from nexus_bench.model.matching import matched
 
     overrides = parse_settings([*([] if order is None else [f"order={order}"]), *(settings or [])])
     overrides |= given(hops=hops_of(hops), matched=False)

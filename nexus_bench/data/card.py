@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from nexus_bench.generators.defaults import task_defaults
-from nexus_bench.io.config import format_hops
+from nexus_bench.io.hops import format_hops
 from nexus_bench.version import __version__
 
 _LIBRARY_SPLITS = {"val": "validation"}  # the names that the `datasets` library knows; others stay

@@ -12,8 +12,8 @@ from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.io.columns import IID, TRAIN
-from nexus_bench.io.config import parse_hops
 from nexus_bench.io.files import read_json, sha256, sha256_of_file, to_json
+from nexus_bench.io.hops import parse_hops
 from nexus_bench.streams import permutations, stream
 from nexus_bench.text.render import TextOptions
 

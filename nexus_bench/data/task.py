@@ -10,8 +10,9 @@ from nexus_bench.generators.defaults import shown_file, task_defaults
 from nexus_bench.generators.parts.patterns import ALL, HELD_OUT, TRAINED
 from nexus_bench.generators.unary_hops import UnaryHops
 from nexus_bench.io.columns import HOP_OOD, IID, PATTERN_OOD, SIZE_OOD
-from nexus_bench.io.config import Config, format_hops, parse_hops
+from nexus_bench.io.config import Config
 from nexus_bench.io.entries import Keys, Spec, divide, name_in, validate
+from nexus_bench.io.hops import format_hops, parse_hops
 
 Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
 

@@ -11,12 +11,12 @@ from rich.text import Text
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
+from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
-from nexus_bench.experiment.runner import Plan
-from nexus_bench.io.config import counted
-from nexus_bench.model.spec import CellSpec
+from nexus_bench.io.words import counted
 from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
+from nexus_bench.training.spec import CellSpec
 
 _MOST_LINES = 6  # of running cells
 

@@ -23,11 +23,12 @@ import pandas as pd
 import yaml
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
-from nexus_bench.experiment.records import CellRecords, CellResult, Row
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, TEST, TIMING_COLUMNS, VAL, YOUNGER
-from nexus_bench.io.config import Config, parse_hops, read_config
+from nexus_bench.experiment.records import CellRecords, CellResult
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, TEST, TIMING_COLUMNS, VAL, YOUNGER, Row
+from nexus_bench.io.config import Config, read_config
 from nexus_bench.io.csv_files import read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, read_json, to_json, write_atomic
+from nexus_bench.io.hops import parse_hops
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
 _AGAIN = "run `nexus-bench train` on it again"

@@ -10,20 +10,19 @@ from typing import NamedTuple
 import safetensors.torch
 import torch
 
-from nexus_bench.data.dataset import StoredSource, read_dataset
-from nexus_bench.data.splits import Splits
-from nexus_bench.errors import ConfigError, FailedCellsError, NexusBenchError
+from nexus_bench.errors import FailedCellsError, NexusBenchError
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
-from nexus_bench.model.spec import CellSpec
+from nexus_bench.experiment.sources import open_source
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single, Source
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
+from nexus_bench.training.modes import SINGLE
+from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import Stacked, largest_stack, prepare_determinism
 
-SINGLE = "single"  # the mode of one model at a time
 _MAY_DIFFER = {"seed": True, "train": {"lr", "curriculum"}}  # between the models of a stack
 
 
@@ -33,7 +32,7 @@ class Job(NamedTuple):
     Attributes:
         cells: Of equal shape; one in mode `single`.
         wanted: Names of those whose results are not there yet.
-        mode: `single`, or one of the modes of `training.stacked`.
+        mode: `single`, or one of the modes of `training.modes`.
         device: `cpu`, `cuda`, `cuda:1`.
         root: The run folder, which keeps the state of a begun job; None keeps none.
         data: Dataset folder to train on; None means the endless stream of the task.
@@ -215,30 +214,6 @@ def _result(cell: CellSpec, job: Job, source: Source, ending: Ending) -> CellRes
         },
         weights=safetensors.torch.save(weights),
     )
-
-
-def open_source(cell: CellSpec, data: Path | None) -> Source:
-    """The examples of a cell: a dataset folder, or the stream of its task.
-
-    Raises:
-        ConfigError: The cell is for a dataset and `data` is not that one, or there are too few distinct graphs.
-        CorruptArtefactError: The dataset is damaged.
-    """
-    task = cell.task
-    if task.content_sha256 is not None and data is None:
-        raise ConfigError(
-            f"{task.task}: was run on a dataset ({task.content_sha256[:16]}...); give its folder by --data"
-        )
-    if data is not None:
-        dataset, wanted = read_dataset(data), task.content_sha256
-        if wanted is None:
-            raise ConfigError(f"{task.task}: was not run on a dataset; leave --data out")
-        if (found := dataset.manifest["content_sha256"]) != wanted:
-            raise ConfigError(
-                f"{data}: is not the dataset of this cell, {wanted[:16]}..., but {found[:16]}...; give that"
-            )
-        return StoredSource(dataset, seed=cell.seed)
-    return Splits(task.generators(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
 
 
 def _stack_id(cells: Sequence[CellSpec]) -> str:

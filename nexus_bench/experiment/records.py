@@ -10,12 +10,11 @@ Layout, under `cells/<run_id>/`:
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
+from nexus_bench.io.columns import Row
 from nexus_bench.io.files import read_bytes, read_json, sha256, to_json, write_atomic
-
-Row = dict[str, Any]
 
 
 class CellResult(NamedTuple):

@@ -3,15 +3,15 @@
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
-from nexus_bench.experiment.records import CellResult, Row
-from nexus_bench.io.columns import HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL
-from nexus_bench.model.matching import cost_of
+from nexus_bench.experiment.records import CellResult
+from nexus_bench.io.columns import HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
+from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import HopScore, score
-from nexus_bench.model.spec import CellSpec
 from nexus_bench.shortcuts.references import reference_columns, task_columns
 from nexus_bench.training.engine import Source
 from nexus_bench.training.loop import Ending
 from nexus_bench.training.recipe import Point
+from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
 
 _STEADY_ACCURACY = 0.95  # of `steps_to_95`

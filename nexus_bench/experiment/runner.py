@@ -1,81 +1,33 @@
 """Runs a suite in its folder: skips what is done, resumes what is begun, keeps every result as it comes."""
 
-import os
 import platform
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy
 import torch
 
-from nexus_bench.errors import FailedCellsError, StorageError, UsageError, unknown_name
+from nexus_bench.errors import FailedCellsError, StorageError
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Progress
+from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.dask import run_dask
 from nexus_bench.experiment.executors.inline import run_inline
 from nexus_bench.experiment.executors.process import run_processes
 from nexus_bench.experiment.folder import RunFolder
-from nexus_bench.experiment.jobs import SINGLE, Job, make_jobs, open_source
-from nexus_bench.experiment.records import CellResult, Row
+from nexus_bench.experiment.jobs import Job, make_jobs
+from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import failed_result
-from nexus_bench.experiment.suite import Suite
-from nexus_bench.model.spec import CellSpec
-from nexus_bench.training.engine import Single
-from nexus_bench.training.stacked import MODES, MOST_MODELS
+from nexus_bench.experiment.sources import open_source
+from nexus_bench.io.columns import Row
+from nexus_bench.training.modes import SINGLE
+from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
 
-EXECUTORS = ("process", "inline", "dask")
-_PROBE_STEPS = 20  # or as many as fit in
-_PROBE_SECONDS = 1.0
 _PROGRESS_SECONDS = 1.0  # between two notes of how far a run is
 _TABLES_SHARE = 20  # tables are written again after this many times what it took
-
-
-class Plan(NamedTuple):
-    """What a run will do.
-
-    Attributes:
-        suite: The grid.
-        done: Cells that need no more training.
-        to_do: The others, in order.
-    """
-
-    suite: Suite
-    done: list[CellSpec]
-    to_do: list[CellSpec]
-
-
-def make_plan(suite: Suite, folder: RunFolder) -> Plan:
-    """Which cells of a suite a folder lacks.
-
-    Raises:
-        UsageError: The folder holds something else.
-    """
-    folder.check(suite.name)
-    done = [cell for cell in suite.cells if folder.finished(cell.run_id)]
-    return Plan(suite, done, [cell for cell in suite.cells if not folder.finished(cell.run_id)])
-
-
-class Execution(NamedTuple):
-    """How a plan is carried out.
-
-    Attributes:
-        mode: `single`, or one of the modes of `training.stacked`.
-        device: `cpu` or `cuda`.
-        executor: `process`, `inline` or `dask`.
-        n_workers: Processes at a time on a CPU; on a GPU there is one a GPU.
-        stack: Models in a stack, at most.
-        scheduler: Of Dask; None starts a cluster on this machine.
-    """
-
-    mode: str = SINGLE
-    device: str = "cpu"
-    executor: str = "process"
-    n_workers: int = 1
-    stack: int = MOST_MODELS
-    scheduler: str | None = None
 
 
 def run_plan(
@@ -204,99 +156,11 @@ def _events(jobs: list[Job], execution: Execution) -> Generator[Event, None, Non
     return run_processes(jobs, devices=[execution.device] * execution.n_workers)
 
 
-def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str, float]:
-    """How long each cell to do will take at most, from a few timed steps of each distinct model.
-
-    Returns:
-        run_id -> seconds for one worker, if all steps are needed.
-    """
-    per_step: dict[str, float] = {}
-    seconds: dict[str, float] = {}
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    for cell in plan.to_do:
-        shape = repr((cell.task, cell.model, cell.train.batch_size))
-        if shape not in per_step:
-            per_step[shape] = _time_a_step(cell, device, data)
-        seconds[cell.run_id] = per_step[shape] * cell.train.steps
-    torch.set_num_threads(n_threads)
-    return seconds
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def choose_device(name: str) -> str:
-    """`auto` becomes `cuda` where there is one, else `cpu`.
-
-    Raises:
-        UsageError: The name is unknown, or there is no such device.
-    """
-    has_cuda = torch.cuda.is_available()
-    if name == "auto":
-        return "cuda" if has_cuda else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise UsageError(f"device must be auto, cpu or cuda, got '{name}'")
-    if name == "cuda" and not has_cuda:
-        raise UsageError("device cuda is not available here; use --device cpu")
-    return name
-
-
 def _check_sources(cells: list[CellSpec], data: Path | None) -> None:
     """Open every source once, so that what is wrong with the data is told before anything is trained."""
     distinct = {repr((cell.task, cell.train.batch_size)): cell for cell in cells}
     for cell in distinct.values():
         open_source(cell, data).batch(0, cell.train.batch_size)
-
-
-def _time_a_step(cell: CellSpec, device: str, data: Path | None) -> float:
-    engine = Single(cell, open_source(cell, data), torch.device(device))
-    engine.advance()  # the first step pays for set-up
-    started = time.perf_counter()
-    first = engine.step
-    while engine.step - first < _PROBE_STEPS and time.perf_counter() - started < _PROBE_SECONDS:
-        engine.advance()
-    step_seconds = (time.perf_counter() - started) / (engine.step - first)
-    started = time.perf_counter()
-    engine.scores()
-    return step_seconds + (time.perf_counter() - started) / cell.train.eval_every
-
-
-def choose_execution(
-    *, mode: str, device: str, executor: str, n_workers: int | None, stack: int | None, scheduler: str | None
-) -> Execution:
-    """What a command line asks for, with `auto` and what is left out decided.
-
-    Raises:
-        UsageError: A name is unknown, there is no such device, or the options contradict each other.
-    """
-    if executor not in EXECUTORS:
-        raise UsageError(unknown_name("executor", executor, EXECUTORS))
-    if scheduler is not None and executor != "dask":
-        raise UsageError("--scheduler is for --executor dask; give both, or neither")
-    chosen = choose_device(device)
-    chosen_mode = choose_mode(mode, chosen)
-    if stack is not None and chosen_mode == SINGLE:
-        raise UsageError("--stack is for stacked modes; add --mode deterministic, tf32 or bfloat16, or leave it out")
-    n_workers = available_cores() if n_workers is None else n_workers
-    return Execution(chosen_mode, chosen, executor, n_workers, stack or MOST_MODELS, scheduler)
-
-
-def choose_mode(name: str, device: str) -> str:
-    """`auto` becomes `single` on a CPU, where stacking is slower, and `tf32` on a GPU.
-
-    Raises:
-        UsageError: The name is unknown, or the mode is for a GPU.
-    """
-    if name == "auto":
-        return SINGLE if device == "cpu" else "tf32"
-    if name not in (SINGLE, *MODES):
-        raise UsageError(unknown_name("mode", name, ["auto", SINGLE, *MODES]))
-    if device == "cpu" and name in ("tf32", "bfloat16"):
-        raise UsageError(f"mode {name} is for a GPU; on a CPU use single or deterministic")
-    return name
 
 
 def _environment(execution: Execution) -> Row:

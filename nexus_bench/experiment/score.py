@@ -11,8 +11,7 @@ from nexus_bench.data.dataset import Dataset
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, StorageError
-from nexus_bench.experiment.records import Row
-from nexus_bench.io.columns import IID
+from nexus_bench.io.columns import IID, Row
 from nexus_bench.io.files import sha256
 from nexus_bench.shortcuts.references import reference_columns, task_columns
 from nexus_bench.text.render import Teller, TextOptions

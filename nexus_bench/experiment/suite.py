@@ -14,10 +14,12 @@ from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.experiment.folder import RunFolder
-from nexus_bench.io.config import Config, bundled, check_name, read_bundled, read_config
+from nexus_bench.io.bundled import bundled, read_bundled
+from nexus_bench.io.config import Config, check_name, read_config
 from nexus_bench.io.entries import Keys, validate
 from nexus_bench.model.matching import with_rivals
-from nexus_bench.model.spec import CellSpec, TrainSpec, make_model, model_keys
+from nexus_bench.model.spec import make_model, model_keys
+from nexus_bench.training.spec import CellSpec, TrainSpec
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "seeds", "matched")
 

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from nexus_bench.errors import CorruptArtefactError, UsageError
 from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
-from nexus_bench.model.spec import CellSpec
 from nexus_bench.model.transformer import Transformer
+from nexus_bench.training.spec import CellSpec
 
 _MOST_NAMED = 5  # cells in a message
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.io.config import Config, bundled, read_config
+from nexus_bench.io.bundled import bundled
+from nexus_bench.io.config import Config, read_config
 
 
 def defaults_file(name: str) -> Path:

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 
 from nexus_bench.data.show import Arrow, arrow_of
-from nexus_bench.experiment.records import Row
 from nexus_bench.generators.base import Generator
 from nexus_bench.inspection.pointing import FACT, QUERY, Example, Walk
 from nexus_bench.inspection.recording import Place
+from nexus_bench.io.columns import Row
 from nexus_bench.report.plotting import INK, PAPER, SOFT, Picture, new_figure, render, style
 
 _PATH = "#0072B2"

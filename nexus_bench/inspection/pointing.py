@@ -11,12 +11,11 @@ from jaxtyping import Float, Int
 
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError
-from nexus_bench.experiment.records import Row
 from nexus_bench.generators.base import Generator, Schema
 from nexus_bench.inspection.ablation import answers_without
 from nexus_bench.inspection.recording import Place, record
-from nexus_bench.io.columns import HOP_OOD, TEST
-from nexus_bench.io.config import format_hops
+from nexus_bench.io.columns import HOP_OOD, TEST, Row
+from nexus_bench.io.hops import format_hops
 from nexus_bench.model.scoring import to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import Mask

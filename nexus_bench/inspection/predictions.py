@@ -15,8 +15,8 @@ from nexus_bench.io.columns import DTYPES, PREDICTION_COLUMNS
 from nexus_bench.io.csv_files import beginning, rows_of, to_csv
 from nexus_bench.io.files import writing_atomic
 from nexus_bench.model.scoring import logits_of
-from nexus_bench.model.spec import CellSpec
 from nexus_bench.model.transformer import Transformer
+from nexus_bench.training.spec import CellSpec
 
 FORMATS = {"csv": beginning(PREDICTION_COLUMNS), "parquet": "PAR1"}  # and how such files begin
 

@@ -1,6 +1,9 @@
 """The columns of every table that is written."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]  # of a table: column -> value
+
 
 TRAIN, VAL, TEST = "train", "val", "test"  # splits of one law
 IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; all but the first, splits

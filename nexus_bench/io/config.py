@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from nexus_bench.errors import ConfigError, StorageError, UsageError, unknown_name
+from nexus_bench.errors import ConfigError, StorageError, UsageError
 
 Config = dict[str, Any]
 
@@ -100,31 +100,6 @@ def read_config(path: Path) -> Config:
     return config
 
 
-def bundled(kind: str) -> dict[str, Path]:
-    """The YAML files that come with nexus-bench, by name.
-
-    Args:
-        kind: `task` or `suite`.
-    """
-    package = Path(__file__).parent.parent
-    root = package / "tasks"  # in an installed copy; in a checkout it stands beside the package
-    root = root if root.is_dir() else package.parent / "tasks"
-    folder = root / "suites" if kind == "suite" else root
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def read_bundled(kind: str, name: str) -> Config:
-    """Read one of the bundled files by name.
-
-    Raises:
-        ConfigError: There is none of that name; the message names the closest one.
-    """
-    files = bundled(kind)
-    if name not in files:
-        raise ConfigError(unknown_name(kind, name, files))
-    return read_config(files[name])
-
-
 def parse_settings(settings: list[str]) -> Config:
     """Read `key=value` settings; a value is YAML, and `1,2,3` is a list.
 
@@ -141,55 +116,6 @@ def parse_settings(settings: list[str]) -> Config:
         is_list = "," in text and not text.lstrip().startswith(("[", '"', "'"))
         config[key] = parse_yaml(f"[{text}]" if is_list else text, where=f"--set {key}")
     return config
-
-
-def parse_hops(value: Any) -> tuple[int, ...]:
-    """Read hop counts: `3`, `"1-5"`, `"1,2,4"` or a list of integers.
-
-    Returns:
-        Ascending distinct hop counts.
-
-    Raises:
-        ConfigError: It is none of these, or a hop count is below 1.
-    """
-    expected = "write hops as 3, 1-5 or 1,2,4"
-    if isinstance(value, list | tuple) and all(type(item) is int for item in value):
-        hops = list(value)
-    elif type(value) is int:
-        hops = [value]
-    elif isinstance(value, str):
-        hops = []
-        for part in value.split(","):
-            match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
-            if match is None:
-                raise ConfigError(f"cannot read hops '{value}'; {expected}")
-            first, last = int(match[1]), int(match[2] or match[1])
-            if last < first:
-                raise ConfigError(f"hops '{value}' run backwards; {expected}")
-            if last > 10_000:
-                raise ConfigError(f"hops must be at most 10000, got {last}")
-            hops.extend(range(first, last + 1))
-    else:
-        raise ConfigError(f"cannot read hops {value!r}; {expected}")
-    if not hops:
-        raise ConfigError(f"hops are empty; {expected}")
-    if min(hops) < 1:
-        raise ConfigError(f"hops must be 1 or more, got {min(hops)}; {expected}")
-    if len(set(hops)) < len(hops):
-        raise ConfigError(f"hops {value} name a hop twice; {expected}")
-    return tuple(sorted(hops))
-
-
-def format_hops(hops: tuple[int, ...]) -> str:
-    """Hop counts as text: `3`, `1-5` or `1,2,4`."""
-    if len(hops) > 1 and hops == tuple(range(hops[0], hops[-1] + 1)):
-        return f"{hops[0]}-{hops[-1]}"
-    return ",".join(str(hop) for hop in hops)
-
-
-def counted(n: int, noun: str) -> str:
-    """A number of things as text: `1 hop`, `2,000 hops`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def check_name(name: Any, *, what: str) -> str:

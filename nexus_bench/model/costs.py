@@ -2,10 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from nexus_bench.data.task import TaskSpec
+from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.spec import ModelSpec
+from nexus_bench.model.transformer import Transformer
+from nexus_bench.streams import stream
 
 
 def count_flops(*steps: Callable[[], object]) -> list[int]:
@@ -27,3 +36,37 @@ def count_flops(*steps: Callable[[], object]) -> list[int]:
 def n_parameters(module: torch.nn.Module) -> int:
     """Numbers that are trained."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+class Cost(NamedTuple):
+    """What a model costs.
+
+    Attributes:
+        parameters: Trained numbers.
+        compute: Floating-point operations of the matrix products of one forward and backward pass of one graph.
+    """
+
+    parameters: int
+    compute: int
+
+
+def cost_of(model: ModelSpec, task: TaskSpec) -> Cost:
+    """Count the cost of a model on a task; nothing is computed."""
+    return _cost(model.model_dump_json(), task.model_dump_json())
+
+
+@lru_cache(maxsize=4096)
+def _cost(model_json: str, task_json: str) -> Cost:
+    model, task = ModelSpec.model_validate_json(model_json), TaskSpec.model_validate_json(task_json)
+    meta = torch.device("meta")
+    generator = task.generator()
+    graph = generator.sample(1, stream("matching"))
+    batch = to_batch(graph, generator.schema, model.encoding, torch.device("cpu"))
+    with meta:
+        built = Transformer(model, generator.schema, seq_len=batch.tokens.shape[1])
+
+    def step() -> None:
+        scores = built(batch.tokens.to(meta), batch.read_at.to(meta), batch.layout)
+        F.cross_entropy(scores.flatten(0, 1), batch.answer.to(meta).flatten()).backward()  # type: ignore[no-untyped-call]
+
+    return Cost(n_parameters(built), count_flops(step)[0])

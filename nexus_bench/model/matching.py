@@ -1,31 +1,12 @@
 """Rivals of the same size: standard and looped models with the parameters, or the compute, of a nested one."""
 
-from functools import lru_cache
 from typing import NamedTuple
-
-import torch
-from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.encodings import n_slots
 from nexus_bench.data.task import TaskSpec
-from nexus_bench.model.costs import count_flops, n_parameters
-from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.model.spec import ModelSpec
-from nexus_bench.model.transformer import Transformer
-from nexus_bench.streams import stream
-
-
-class Cost(NamedTuple):
-    """What a model costs.
-
-    Attributes:
-        parameters: Trained numbers.
-        compute: Floating-point operations of the matrix products of one forward and backward pass of one graph.
-    """
-
-    parameters: int
-    compute: int
 
 
 class Match(NamedTuple):
@@ -86,28 +67,6 @@ def with_rivals(models: list[ModelSpec], task: TaskSpec) -> list[ModelSpec]:
     """The models, and after them the rivals of each that are not there yet."""
     rivals = [match.model for model in models for match in matched(model, task)]
     return list({model.model_dump_json(): model for model in [*models, *rivals]}.values())
-
-
-def cost_of(model: ModelSpec, task: TaskSpec) -> Cost:
-    """Count the cost of a model on a task; nothing is computed."""
-    return _cost(model.model_dump_json(), task.model_dump_json())
-
-
-@lru_cache(maxsize=4096)
-def _cost(model_json: str, task_json: str) -> Cost:
-    model, task = ModelSpec.model_validate_json(model_json), TaskSpec.model_validate_json(task_json)
-    meta = torch.device("meta")
-    generator = task.generator()
-    graph = generator.sample(1, stream("matching"))
-    batch = to_batch(graph, generator.schema, model.encoding, torch.device("cpu"))
-    with meta:
-        built = Transformer(model, generator.schema, seq_len=batch.tokens.shape[1])
-
-    def step() -> None:
-        scores = built(batch.tokens.to(meta), batch.read_at.to(meta), batch.layout)
-        F.cross_entropy(scores.flatten(0, 1), batch.answer.to(meta).flatten()).backward()  # type: ignore[no-untyped-call]
-
-    return Cost(n_parameters(built), count_flops(step)[0])
 
 
 def _fit_width(model: ModelSpec, task: TaskSpec, by: str, target: int) -> ModelSpec:

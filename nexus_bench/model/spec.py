@@ -3,21 +3,13 @@
 The classes here hold the only default of each value.
 """
 
-import hashlib
-import json
-from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from nexus_bench.attention.base import ATTENTIONS
-from nexus_bench.data.splits import BLOCK_GRAPHS
-from nexus_bench.data.task import TaskSpec
-from nexus_bench.generators.base import GENERATORS
-from nexus_bench.io.config import Config, format_hops
+from nexus_bench.io.config import Config
 from nexus_bench.io.entries import Keys, Spec, divide, name_in, validate
-
-FORMAT_VERSION = 1  # raised by hand when the same spec gives other results
 
 
 class ModelSpec(Spec):
@@ -74,60 +66,6 @@ class ModelSpec(Spec):
 def _usual_position(encoding: str | None) -> str:
     """Facts are a set, tokens a sequence."""
     return "learned" if encoding == "flat" else "none"
-
-
-class TrainSpec(Spec):
-    """How a model is trained."""
-
-    steps: int = Field(default=3000, ge=1, description="Optimiser steps.")
-    batch_size: int = Field(default=32, ge=1, description="Graphs a step, each with all of its queries.")
-    lr: float = Field(default=3e-3, gt=0, description="Peak learning rate of AdamW.")
-    warmup_steps: int = Field(default=100, ge=0, description="Linear warm-up, before the cosine to zero.")
-    weight_decay: float = Field(default=0.01, ge=0)
-    clip_norm: float = Field(default=1.0, gt=0, description="Largest gradient norm.")
-    eval_every: int = Field(default=250, ge=1, description="Steps between evaluations on validation.")
-    curriculum: Literal["none", "staged", "adaptive"] = Field(
-        default="none",
-        description="Hops in training: all at once, one more at fixed steps, or once passed.",
-    )
-    stop_when_solved: bool = Field(default=True, description="Stop once validation stays solved.")
-
-
-class CellSpec(Spec):
-    """One training run: a task, a model, a recipe, a seed."""
-
-    task: TaskSpec
-    model: ModelSpec
-    train: TrainSpec
-    seed: int = Field(ge=0)
-
-    @cached_property
-    def run_id(self) -> str:
-        """16 hexadecimal digits that name the cell by its content."""
-        versions = {
-            "format": FORMAT_VERSION,
-            "block_graphs": BLOCK_GRAPHS,
-            "task": GENERATORS.get(self.task.task).version,
-            "attention": ATTENTIONS.get(self.model.attention).version,
-        }
-        cell = self.model_dump(mode="json")
-        younger = ("task", "pattern_ood", False), ("train", "curriculum", "none")  # cells without them keep their names
-        for part, name, usual in younger:
-            if cell[part][name] == usual:
-                del cell[part][name]
-        content = json.dumps([versions, cell], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    @property
-    def label(self) -> str:
-        """The model in a few words, and how it was taught if that is not the default: what results are grouped by."""
-        curriculum = self.train.curriculum
-        return self.model.label + (f", curriculum {curriculum}" if curriculum != "none" else "")
-
-    @property
-    def title(self) -> str:
-        """The cell in a few words."""
-        return f"{self.task.task} hops {format_hops(self.task.hops)} | {self.label} | seed {self.seed}"
 
 
 def model_keys(name: str) -> Keys:

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE, matched_pairs, model_pairs
-from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.analysis.compare_models import matched_pairs, model_pairs
 from nexus_bench.analysis.summary import (
     LENGTH,
     RECIPE,
@@ -18,15 +17,14 @@ from nexus_bench.analysis.summary import (
 )
 from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
-from nexus_bench.io.config import parse_hops
+from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, tables
+from nexus_bench.report.notes import VARIANT, common_notes, notes_of
 from nexus_bench.report.orders import families_of
 from nexus_bench.report.plotting import Picture
-from nexus_bench.report.tables import Names, Table
+from nexus_bench.report.tables import Table
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size, whose hops stand on one axis
-_MOST_NAMED = 4  # pairs in a sentence
-_VARIANT = ", variant "
 
 
 class Section(NamedTuple):
@@ -153,7 +151,9 @@ def _main(
         figures.reach_by_cost(short_reach, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]
-    notes = _notes(names, reach, still_rising(curves), pairs, len(equal), has_grid=bool((tested["n_rates"] > 1).any()))
+    notes = notes_of(
+        names, reach, still_rising(curves), pairs, len(equal), has_grid=bool((tested["n_rates"] > 1).any())
+    )
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
 
 
@@ -164,7 +164,7 @@ def _further(rows: pd.DataFrame, title: str) -> Section:
     made = [tables.staircase(accuracy, pd.DataFrame(), names), tables.every_seed(rows, names)]
     short = accuracy.assign(model=accuracy["model"].map(names.short))
     picture = figures.accuracy_by_hop(short, title=title, trained=_trained_hops(rows))
-    return Section(title, str(rows["task"].iloc[0]), made, _common_notes(names), [picture])
+    return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), [picture])
 
 
 def _asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
@@ -205,7 +205,7 @@ def _with_variants(results: pd.DataFrame) -> pd.DataFrame:
     same = [*SETTING, "model", *RECIPE, "seed", "split", "hop"]
     variant = results.groupby(same, dropna=False).cumcount() + 1
     n_variants = variant.groupby([results[name] for name in (*SETTING, "model")], dropna=False).transform("max")
-    named = results["model"] + _VARIANT + variant.astype("string")
+    named = results["model"] + VARIANT + variant.astype("string")
     return results.assign(model=results["model"].where(n_variants == 1, named))
 
 
@@ -223,74 +223,3 @@ def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     for name in own:
         external[name] = external[f"{name}_trained"].fillna(external[name])
     return pd.concat([results[~is_external], external[results.columns]], ignore_index=True)
-
-
-def _notes(
-    names: Names,
-    reach: pd.DataFrame,
-    rising: dict[str, tuple[int, int]],
-    pairs: pd.DataFrame,
-    n_equal: int,
-    *,
-    has_grid: bool,
-) -> list[str]:
-    notes = _common_notes(names)
-    if has_grid:
-        chosen = "; ".join(f"{names.short[m]}: {lr:g}" for m, lr in zip(reach["model"], reach["lr"], strict=True))
-        notes.append(f"Learning rates chosen on validation: {chosen}.")
-    elif reach["lr"].notna().any():
-        rates = ", ".join(f"{rate:g}" for rate in reach["lr"].dropna().unique())
-        notes.append(f"Learning rate {rates}.")
-    for model, n_solved, seeds in zip(reach["model"], reach["n_solved"], reach["seeds"], strict=True):
-        if n_solved:
-            short = names.short[model]
-            notes.append(f"{short}: {n_solved} of {len(seeds)} seeds stopped early because validation stayed solved.")
-    went_on = [f"{names.short[model]}: {n} of {n_cells} seeds" for model, (n, n_cells) in rising.items() if n]
-    if went_on:
-        notes.append(f"Validation was still rising when training ended. {'; '.join(went_on)}.")
-    if reach["n_failed"].any():
-        notes.append("Failed cells count nowhere.")
-    return notes + _verdicts(pairs, n_equal, names)
-
-
-def _common_notes(names: Names) -> list[str]:
-    notes = [f"All models: {', '.join(names.common)}."] if names.common else []
-    if any(_VARIANT in label for label in names.short):
-        notes.append(
-            "Variants of a model differ in what results.csv does not hold: a version, a dataset, or values of the "
-            "recipe such as weight decay."
-        )
-    return notes
-
-
-def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
-    """What the tests of a section come to, or why they cannot, and what would do for the models of one size as well."""
-    if pairs.empty:
-        return []
-    n_tests, needed = len(pairs), seeds_needed(len(pairs))
-    tests = f"{n_tests} comparisons of hop reach" if n_tests > 1 else "one comparison of hop reach"
-    told = pairs[pairs["verdict"] != TOO_FEW]
-    notes = []
-    if len(told):
-        better = [
-            f"{names.short[ours]} than {names.short[theirs]}"
-            for ours, theirs in (
-                (pair["model"], pair["rival"]) if pair["verdict"] == BETTER else (pair["rival"], pair["model"])
-                for _, pair in told[told["verdict"].isin([BETTER, WORSE])].iterrows()
-            )
-        ]
-        said = f"reaches further: {_listed(better)}" if better else "none is shown to reach further"
-        notes.append(f"By {tests} (exact paired test, Holm): {said}.")
-    if len(told) < n_tests:
-        fewest = int(pairs["n_seeds"].min())
-        notes.append(
-            f"No model is called better where fewer than {needed} seeds are paired: with so few, no outcome of {tests} "
-            f"could be told apart from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train with "
-            f"--seeds {max(needed, seeds_needed(n_equal))})."
-        )
-    return notes
-
-
-def _listed(items: list[str]) -> str:
-    more = f"; and {len(items) - _MOST_NAMED} more pairs" if len(items) > _MOST_NAMED else ""
-    return "; ".join(items[:_MOST_NAMED]) + more

@@ -20,7 +20,7 @@ from nexus_bench.analysis.compare_runs import (
     WITHIN_NOISE,
     Compared,
 )
-from nexus_bench.io.config import counted
+from nexus_bench.io.words import counted
 from nexus_bench.report.ci import Case
 
 _TESTED = (REGRESSION, FAILED, WITHIN_NOISE, OK, IMPROVEMENT)

@@ -1,14 +1,11 @@
 """What stands beside an accuracy in results.csv: what the task is, and what can be guessed."""
 
-from typing import Any
-
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import GENERATORS, Examples, Schema
-from nexus_bench.io.config import format_hops
+from nexus_bench.io.columns import Row
+from nexus_bench.io.hops import format_hops
 from nexus_bench.shortcuts.rules import best_shortcuts
-
-Row = dict[str, Any]
 
 
 def task_columns(spec: TaskSpec) -> Row:

@@ -12,9 +12,9 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import HopScore, score, to_batch
-from nexus_bench.model.spec import CellSpec
 from nexus_bench.model.transformer import Transformer, build_model
 from nexus_bench.training.recipe import Point, hop_limit, schedule
+from nexus_bench.training.spec import CellSpec
 
 
 class Source(Protocol):

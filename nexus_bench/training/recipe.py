@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 from nexus_bench.model.scoring import HopScore
-from nexus_bench.model.spec import TrainSpec
+from nexus_bench.training.spec import TrainSpec
 
 SOLVED_ACCURACY = 0.995  # on validation, at every hop
 SOLVED_EVALUATIONS = 3  # in a row: learning comes in sudden stairs, and can fall back

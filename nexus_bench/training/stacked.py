@@ -19,17 +19,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
-from nexus_bench.model.spec import CellSpec
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.engine import Engine, Source
 from nexus_bench.training.pool import POOL_STEPS, Pool, encode, stacked
 from nexus_bench.training.recipe import schedule
+from nexus_bench.training.spec import CellSpec
 
-MODES = {
-    "deterministic": "stacked, float32, without compilation: repeats bit for bit on the same device",
-    "tf32": "stacked, compiled, matrix products in tf32: repeats within rounding",
-    "bfloat16": "stacked, compiled, bfloat16 with float32 weights: repeats within rounding",
-}
 MOST_MODELS = 256  # a stack; more gain little
 _SHARE_OF_MEMORY = 0.7
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8  # of AdamW (Loshchilov and Hutter 2019), PyTorch's defaults
@@ -44,7 +39,7 @@ class Stacked(Engine):
         cells: Equal but for seed, learning rate and curriculum.
         sources: One a cell; cells that share a source object share its examples on the device.
         device: On `cuda` the step is captured as a CUDA graph.
-        mode: One of MODES.
+        mode: One of STACKED.
     """
 
     def __init__(self, cells: Sequence[CellSpec], sources: Sequence[Source], device: torch.device, mode: str) -> None:

@@ -17,7 +17,8 @@ from nexus_bench.experiment.status import CellState
 from nexus_bench.io import columns
 from nexus_bench.io.columns import Column
 from nexus_bench.io.files import to_json, write_atomic
-from nexus_bench.model.matching import Cost, Match
+from nexus_bench.model.costs import Cost
+from nexus_bench.model.matching import Match
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.shortcuts.audit import Audited
 

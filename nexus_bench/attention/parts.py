@@ -1,0 +1,73 @@
+"""What mechanisms are built from: projections, heads, one fused pass."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nexus_bench.attention.base import Layout
+from nexus_bench.attention.kernels.short import attend_short, is_short
+
+
+class PackedProjections(nn.Module):
+    """The input projections of a mechanism as one matrix, without biases.
+
+    Every mechanism that projects like standard attention packs `qkv`, and makes its output projection next, so that
+    equal seeds give equal weights whatever the mechanism, and comparisons are paired.
+
+    Args:
+        d_model: Width of the positions, and of each projection.
+        n_heads: Heads.
+        letters: One a projection, such as `qkv`.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, letters: str = "qkv") -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.letters = letters
+        self.packed = nn.Linear(d_model, len(letters) * d_model, bias=False)
+
+    def project(self, x: Float[Tensor, "b n d"], which: str) -> list[Float[Tensor, "b h n e"]]:
+        """Project to some of queries, keys and values, split into heads.
+
+        Args:
+            x: What to project.
+            which: Adjacent letters, such as `q` or `qk`.
+
+        Returns:
+            One tensor a letter.
+        """
+        d = x.shape[-1]
+        first = self.letters.index(which)
+        projected = F.linear(x, self.packed.weight[first * d : (first + len(which)) * d])
+        return [split_heads(part, self.n_heads) for part in projected.chunk(len(which), dim=-1)]
+
+
+def split_heads(x: Float[Tensor, "b n d"], n_heads: int) -> Float[Tensor, "b h n e"]:
+    """Cut the width into heads."""
+    return x.reshape(*x.shape[:2], n_heads, -1).transpose(1, 2)
+
+
+def merge_heads(x: Float[Tensor, "b h n e"]) -> Float[Tensor, "b n d"]:
+    """Lay the heads side by side again."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def attend(
+    q: Float[Tensor, "b h n e"], k: Float[Tensor, "b h n e"], v: Float[Tensor, "b h n f"], layout: Layout
+) -> Float[Tensor, "b h n f"]:
+    """One attention pass, A(Q, K) V = softmax(Q K^T / sqrt(e) + M) V per head.
+
+    It runs on fused kernels: no matrix of n x n scores is kept, and memory is linear in n. Rotary positions are applied
+    here, hence at every level of a nest.
+
+    Source: Vaswani et al. 2017, section 3.2.1.
+    """
+    q, k, v = layout.turned(q), layout.keys(layout.turned(k)), layout.keys(v)
+    n_keys = k.shape[-2]
+    if is_short(q, k, v):
+        return attend_short(q, k, v, causal=layout.causal)
+    if layout.causal and n_keys < q.shape[-2]:  # the later positions see every key
+        first = F.scaled_dot_product_attention(q[..., :n_keys, :], k, v, is_causal=True)
+        return torch.cat([first, F.scaled_dot_product_attention(q[..., n_keys:, :], k, v)], dim=-2)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=layout.causal)

@@ -1,0 +1,88 @@
+"""How a plan is carried out: the mode, the device, the executor."""
+
+import os
+from typing import NamedTuple
+
+import torch
+
+from nexus_bench.errors import UsageError, unknown_name
+from nexus_bench.training.modes import SINGLE, STACKED
+from nexus_bench.training.stacked import MOST_MODELS
+
+EXECUTORS = ("process", "inline", "dask")
+
+
+class Execution(NamedTuple):
+    """How a plan is carried out.
+
+    Attributes:
+        mode: `single`, or one of the modes of `training.modes`.
+        device: `cpu` or `cuda`.
+        executor: `process`, `inline` or `dask`.
+        n_workers: Processes at a time on a CPU; on a GPU there is one a GPU.
+        stack: Models in a stack, at most.
+        scheduler: Of Dask; None starts a cluster on this machine.
+    """
+
+    mode: str = SINGLE
+    device: str = "cpu"
+    executor: str = "process"
+    n_workers: int = 1
+    stack: int = MOST_MODELS
+    scheduler: str | None = None
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_device(name: str) -> str:
+    """`auto` becomes `cuda` where there is one, else `cpu`.
+
+    Raises:
+        UsageError: The name is unknown, or there is no such device.
+    """
+    has_cuda = torch.cuda.is_available()
+    if name == "auto":
+        return "cuda" if has_cuda else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise UsageError(f"device must be auto, cpu or cuda, got '{name}'")
+    if name == "cuda" and not has_cuda:
+        raise UsageError("device cuda is not available here; use --device cpu")
+    return name
+
+
+def choose_execution(
+    *, mode: str, device: str, executor: str, n_workers: int | None, stack: int | None, scheduler: str | None
+) -> Execution:
+    """What a command line asks for, with `auto` and what is left out decided.
+
+    Raises:
+        UsageError: A name is unknown, there is no such device, or the options contradict each other.
+    """
+    if executor not in EXECUTORS:
+        raise UsageError(unknown_name("executor", executor, EXECUTORS))
+    if scheduler is not None and executor != "dask":
+        raise UsageError("--scheduler is for --executor dask; give both, or neither")
+    chosen = choose_device(device)
+    chosen_mode = choose_mode(mode, chosen)
+    if stack is not None and chosen_mode == SINGLE:
+        raise UsageError("--stack is for stacked modes; add --mode deterministic, tf32 or bfloat16, or leave it out")
+    n_workers = available_cores() if n_workers is None else n_workers
+    return Execution(chosen_mode, chosen, executor, n_workers, stack or MOST_MODELS, scheduler)
+
+
+def choose_mode(name: str, device: str) -> str:
+    """`auto` becomes `single` on a CPU, where stacking is slower, and `tf32` on a GPU.
+
+    Raises:
+        UsageError: The name is unknown, or the mode is for a GPU.
+    """
+    if name == "auto":
+        return SINGLE if device == "cpu" else "tf32"
+    if name not in (SINGLE, *STACKED):
+        raise UsageError(unknown_name("mode", name, ["auto", SINGLE, *STACKED]))
+    if device == "cpu" and name in ("tf32", "bfloat16"):
+        raise UsageError(f"mode {name} is for a GPU; on a CPU use single or deterministic")
+    return name

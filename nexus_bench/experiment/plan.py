@@ -1,0 +1,74 @@
+"""What a run will do, and how long it will take."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.sources import open_source
+from nexus_bench.experiment.suite import Suite
+from nexus_bench.training.engine import Single
+from nexus_bench.training.spec import CellSpec
+
+_PROBE_STEPS = 20  # or as many as fit in
+
+_PROBE_SECONDS = 1.0
+
+
+class Plan(NamedTuple):
+    """What a run will do.
+
+    Attributes:
+        suite: The grid.
+        done: Cells that need no more training.
+        to_do: The others, in order.
+    """
+
+    suite: Suite
+    done: list[CellSpec]
+    to_do: list[CellSpec]
+
+
+def make_plan(suite: Suite, folder: RunFolder) -> Plan:
+    """Which cells of a suite a folder lacks.
+
+    Raises:
+        UsageError: The folder holds something else.
+    """
+    folder.check(suite.name)
+    done = [cell for cell in suite.cells if folder.finished(cell.run_id)]
+    return Plan(suite, done, [cell for cell in suite.cells if not folder.finished(cell.run_id)])
+
+
+def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str, float]:
+    """How long each cell to do will take at most, from a few timed steps of each distinct model.
+
+    Returns:
+        run_id -> seconds for one worker, if all steps are needed.
+    """
+    per_step: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for cell in plan.to_do:
+        shape = repr((cell.task, cell.model, cell.train.batch_size))
+        if shape not in per_step:
+            per_step[shape] = _time_a_step(cell, device, data)
+        seconds[cell.run_id] = per_step[shape] * cell.train.steps
+    torch.set_num_threads(n_threads)
+    return seconds
+
+
+def _time_a_step(cell: CellSpec, device: str, data: Path | None) -> float:
+    engine = Single(cell, open_source(cell, data), torch.device(device))
+    engine.advance()  # the first step pays for set-up
+    started = time.perf_counter()
+    first = engine.step
+    while engine.step - first < _PROBE_STEPS and time.perf_counter() - started < _PROBE_SECONDS:
+        engine.advance()
+    step_seconds = (time.perf_counter() - started) / (engine.step - first)
+    started = time.perf_counter()
+    engine.scores()
+    return step_seconds + (time.perf_counter() - started) / cell.train.eval_every

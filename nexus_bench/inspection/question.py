@@ -1,0 +1,104 @@
+"""What trained cells are evaluated on besides their test: other hops, other sizes."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from nexus_bench.data.task import TaskSpec, check_symbols
+from nexus_bench.errors import ConfigError
+from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.generators.unary_hops import MARK
+from nexus_bench.io.config import Config
+from nexus_bench.io.entries import validate
+from nexus_bench.io.hops import format_hops
+
+PREFIX = "eval"  # of the names of such splits
+
+
+class Question(NamedTuple):
+    """What is to be asked.
+
+    Attributes:
+        hops: Hop counts; None asks those of training.
+        n_facts: Facts a graph; None as in training.
+        settings: Parameters of the task that differ.
+        n_graphs: Graphs; None as many as the test split has.
+    """
+
+    hops: tuple[int, ...] | None
+    n_facts: int | None
+    settings: Config
+    n_graphs: int | None
+
+    @property
+    def split(self) -> str:
+        """The name of the split: all that is asked otherwise than in training."""
+        parts = [PREFIX]
+        parts += [f"hops{format_hops(self.hops)}"] if self.hops else []
+        parts += [f"facts{self.n_facts}"] if self.n_facts else []
+        parts += [f"{key}={value}" for key, value in sorted(self.settings.items())]
+        parts += [f"n{self.n_graphs}"] if self.n_graphs else []
+        return "_".join(parts)
+
+
+def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
+    """The generator of what is asked, over the symbols of training.
+
+    Raises:
+        ConfigError: The task cannot be asked so, or the weights never learned a symbol that it needs.
+    """
+    trained = task.generator()
+    hops = question.hops or task.hops
+    _check_hops(task, trained, hops)
+    params = task.params | trained.kept_symbols | question.settings
+
+    def law(changed: Config) -> Generator[Any]:
+        valid = validate(GENERATORS.get(task.task).Params, params | changed, where=f"{PREFIX}: {task.task}")
+        return task.law(valid.model_dump(), hops, max(trained.largest_hop, *hops), trained.patterns)
+
+    if question.n_facts is not None and trained.sized_by in question.settings:
+        raise ConfigError(f"{task.task}: --n-facts chooses {trained.sized_by}; give one of both")
+    made = law({}) if question.n_facts is None else _of_size(question.n_facts, trained, law)
+    check_symbols(trained, made, what=PREFIX)
+    if len(made.schema.query) != len(trained.schema.query):
+        raise ConfigError(
+            f"{task.task}: queries of these weights have {len(trained.schema.query)} roles, {max(hops)} hops need "
+            f"{len(made.schema.query)}; ask for at most {trained.largest_hop}"
+        )
+    return made
+
+
+def _check_hops(task: TaskSpec, trained: Generator[Any], hops: tuple[int, ...]) -> None:
+    """A hop count that training never said, or has no room for, means nothing to the weights."""
+    words = {role.vocabulary for role in trained.schema.query}
+    unsaid = tuple(hop for hop in hops if hop not in task.hops)
+    if "hop" in words and unsaid:
+        raise ConfigError(
+            f"{task.task}: a query says its hop count as a number, and {format_hops(unsaid)} was never trained; "
+            f"train with `--set hop_ood={format_hops(unsaid)}` on graphs large enough: such queries count in marks"
+        )
+    if MARK in words and max(hops) > trained.largest_hop:
+        raise ConfigError(
+            f"{task.task}: queries of these weights have room for {trained.largest_hop} hops, got {max(hops)}; "
+            f"train with hop_ood up to {max(hops)}"
+        )
+
+
+def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Generator[Any]]) -> Generator[Any]:
+    """The law with the size that gives so many facts."""
+    name = GENERATORS.get(trained.name).sized_by
+    if name is None:
+        raise ConfigError(f"{trained.name}: does not say which parameter sets its size; use --set instead of --n-facts")
+
+    near: dict[int, int] = {}  # facts -> the size that gives so many
+    largest = max(n_facts, trained.n_facts) + 2  # a unit of size is a fact at least, or n + 1 things make n facts
+    for size in range(1, largest):
+        with suppress(ConfigError):  # too small for its hops, too large for its names, or not allowed
+            near[law({name: size}).n_facts] = size
+    if n_facts not in near:
+        nearest = sorted(sorted(near, key=lambda facts: abs(facts - n_facts))[:2])
+        able = " and ".join(str(facts) for facts in nearest) or "none"
+        raise ConfigError(
+            f"{trained.name}: cannot have {n_facts} facts with these hops and symbols; the nearest: {able}"
+        )
+    return law({name: near[n_facts]})

@@ -1,0 +1,109 @@
+"""The examples of a run's cells, each drawn once for all models of a task and seed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nexus_bench.data.splits import HeldOut, WorldIds, draw_graphs, world_ids
+from nexus_bench.errors import ConfigError
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.sources import open_source
+from nexus_bench.experiment.suite import suite_of
+from nexus_bench.generators.base import Generator
+from nexus_bench.inspection.question import Question, further_law
+from nexus_bench.training.engine import Source
+from nexus_bench.training.spec import CellSpec
+
+
+class RunData:
+    """What the cells of a run were trained on and are asked, each drawn once for all models of a task and seed.
+
+    Args:
+        folder: The run.
+        data: The dataset that its cells were trained on, if it was one.
+    """
+
+    def __init__(self, folder: RunFolder, data: Path | None) -> None:
+        self.suite = suite_of(folder)
+        self._folder, self._data = folder, data
+        self._sources: dict[str, Source] = {}
+        self._drawn: dict[tuple[str, str], HeldOut] = {}  # by the name of the split as well
+
+    def source(self, cell: CellSpec) -> Source:
+        """What a cell was trained on.
+
+        Raises:
+            ConfigError: It is for a dataset and `data` is not that one.
+            CorruptArtefactError: The dataset is damaged.
+        """
+        key = self.key(cell)
+        if key not in self._sources:
+            self._sources[key] = open_source(cell, self._data)
+        return self._sources[key]
+
+    def held_out(self, cell: CellSpec, split: str) -> HeldOut:
+        """The examples of a split of a cell: one that training kept apart, or one that `ask` asked.
+
+        Raises:
+            ConfigError: There is no such split.
+        """
+        source = self.source(cell)
+        if split in source.held_out:
+            return source.held_out[split]
+        if not self._folder.has_evaluation(cell.run_id, split):
+            known = ", ".join(sorted([*source.held_out, *self._folder.evaluated_splits(cell.run_id)]))
+            raise ConfigError(f"{cell.title}: has no split '{split}'; it has {known}")
+        fields = self._folder.evaluation(cell.run_id, split)["question"]
+        hops = fields["hops"] and tuple(fields["hops"])
+        return self.asked(cell, Question(**fields | {"hops": hops}))
+
+    def asked(self, cell: CellSpec, question: Question) -> HeldOut:
+        """The examples of a question to a cell.
+
+        Raises:
+            ConfigError: As `further_law` and `draw`.
+        """
+        key = self.key(cell), question.split
+        if key not in self._drawn:
+            beside = [other for other in self.suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
+            law, source = further_law(cell.task, question), self.source(cell)
+            self._drawn[key] = draw(law, question, source, cells=beside, seed=cell.seed)
+        return self._drawn[key]
+
+    @staticmethod
+    def key(cell: CellSpec) -> str:
+        """The same for cells that have the same graphs."""
+        return f"{cell.task.model_dump_json()} {cell.seed}"
+
+
+def draw(law: Generator[Any], question: Question, source: Source, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
+    """The graphs of what is asked, the same for every model: none was trained, none is in another split.
+
+    Args:
+        law: From `further_law`.
+        question: Names the stream.
+        source: What the cells were trained on.
+        cells: All that were trained on this task at this seed.
+        seed: Theirs.
+
+    Raises:
+        ConfigError: There are too few worlds that were not trained.
+    """
+    n_graphs = question.n_graphs or cells[0].task.n_test
+    seen = _seen(source, cells) if law.n_facts == source.generator.n_facts else np.empty(0, dtype=np.uint64)
+    if 2 * (len(seen) + n_graphs) > law.n_worlds:
+        raise ConfigError(
+            f"{law.name}: {n_graphs:,} graphs are asked for that were not trained, of {law.n_worlds:,} distinct "
+            "worlds; ask for another size by --n-facts or --set"
+        )
+    return HeldOut(law, draw_graphs(law, n_graphs, seed=seed, split=question.split, avoiding=seen))
+
+
+def _seen(source: Source, cells: Sequence[CellSpec]) -> WorldIds:
+    """The worlds of every split and of all steps that any of the cells may have made: sorted."""
+    recipes = {(cell.train.steps, cell.train.batch_size) for cell in cells}
+    worlds = [world_ids(source.batch(i, size).facts) for n_steps, size in recipes for i in range(n_steps)]
+    worlds += [world_ids(held.examples.facts) for held in source.held_out.values()]
+    return np.unique(np.concatenate(worlds))

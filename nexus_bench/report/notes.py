@@ -1,0 +1,92 @@
+"""What is said of the tables of a report, in sentences."""
+
+import pandas as pd
+
+from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE
+from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.report.tables import Names
+
+VARIANT = ", variant "  # in the label of a model
+_MOST_NAMED = 4  # pairs in a sentence
+
+
+def notes_of(
+    names: Names,
+    reach: pd.DataFrame,
+    rising: dict[str, tuple[int, int]],
+    pairs: pd.DataFrame,
+    n_equal: int,
+    *,
+    has_grid: bool,
+) -> list[str]:
+    """What a reader must know of the trained setting.
+
+    Args:
+        names: How models are called.
+        reach: `summary.reach_by_model`.
+        rising: `summary.still_rising`.
+        pairs: `compare_models.model_pairs`.
+        n_equal: How many pairs of equal size there are.
+        has_grid: Whether a model had several learning rates.
+    """
+    notes = common_notes(names)
+    if has_grid:
+        chosen = "; ".join(f"{names.short[m]}: {lr:g}" for m, lr in zip(reach["model"], reach["lr"], strict=True))
+        notes.append(f"Learning rates chosen on validation: {chosen}.")
+    elif reach["lr"].notna().any():
+        rates = ", ".join(f"{rate:g}" for rate in reach["lr"].dropna().unique())
+        notes.append(f"Learning rate {rates}.")
+    for model, n_solved, seeds in zip(reach["model"], reach["n_solved"], reach["seeds"], strict=True):
+        if n_solved:
+            short = names.short[model]
+            notes.append(f"{short}: {n_solved} of {len(seeds)} seeds stopped early because validation stayed solved.")
+    went_on = [f"{names.short[model]}: {n} of {n_cells} seeds" for model, (n, n_cells) in rising.items() if n]
+    if went_on:
+        notes.append(f"Validation was still rising when training ended. {'; '.join(went_on)}.")
+    if reach["n_failed"].any():
+        notes.append("Failed cells count nowhere.")
+    return notes + _verdicts(pairs, n_equal, names)
+
+
+def common_notes(names: Names) -> list[str]:
+    """What holds of every split: what all models share, and what variants are."""
+    notes = [f"All models: {', '.join(names.common)}."] if names.common else []
+    if any(VARIANT in label for label in names.short):
+        notes.append(
+            "Variants of a model differ in what results.csv does not hold: a version, a dataset, or values of the "
+            "recipe such as weight decay."
+        )
+    return notes
+
+
+def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
+    """What the tests of a section come to, or why they cannot, and what would do for the models of one size as well."""
+    if pairs.empty:
+        return []
+    n_tests, needed = len(pairs), seeds_needed(len(pairs))
+    tests = f"{n_tests} comparisons of hop reach" if n_tests > 1 else "one comparison of hop reach"
+    told = pairs[pairs["verdict"] != TOO_FEW]
+    notes = []
+    if len(told):
+        better = [
+            f"{names.short[ours]} than {names.short[theirs]}"
+            for ours, theirs in (
+                (pair["model"], pair["rival"]) if pair["verdict"] == BETTER else (pair["rival"], pair["model"])
+                for _, pair in told[told["verdict"].isin([BETTER, WORSE])].iterrows()
+            )
+        ]
+        said = f"reaches further: {_listed(better)}" if better else "none is shown to reach further"
+        notes.append(f"By {tests} (exact paired test, Holm): {said}.")
+    if len(told) < n_tests:
+        fewest = int(pairs["n_seeds"].min())
+        notes.append(
+            f"No model is called better where fewer than {needed} seeds are paired: with so few, no outcome of {tests} "
+            f"could be told apart from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train with "
+            f"--seeds {max(needed, seeds_needed(n_equal))})."
+        )
+    return notes
+
+
+def _listed(items: list[str]) -> str:
+    more = f"; and {len(items) - _MOST_NAMED} more pairs" if len(items) > _MOST_NAMED else ""
+    return "; ".join(items[:_MOST_NAMED]) + more

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.results import read_results
 from tests.conftest import Command, assert_fails
 
 TINY = """
@@ -119,7 +119,7 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
     assert all(Path("runs/tiny", file).stat().st_size > 0 for file in [*files, "curve.csv", "timing.csv", "env.json"])
     drawn = {path.stem for path in Path("runs/tiny/figures").iterdir()}
     assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"}
-    results = RunFolder(Path("runs/tiny")).read_results()
+    results = read_results(Path("runs/tiny"))
     assert len(results) == 2 * 2 * 2 * 2  # models, seeds, splits, hops
     assert results["n_params"].nunique() == 1
     assert set(results["n_examples"]) == {8 * 6 // 2, 16 * 6 // 2}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.results import read_results
 from tests.conftest import Command, assert_fails
 
 
@@ -64,7 +64,7 @@ def test_splits_beyond_training_are_scored_in_rows_of_their_own(command: Command
     assert result.returncode == 0, result.stderr
     flat = command(*line, "--set", "steps=2", "--set", "encoding=flat", "--executor", "inline", "--out", "flat")
     assert flat.returncode == 0, flat.stderr
-    rows = RunFolder(Path("r")).read_results()
+    rows = read_results(Path("r"))
     assert list(zip(rows["split"], rows["hop"], strict=True)) == [
         *(("val", 1), ("val", 2), ("test", 1), ("test", 2)),
         *(("hop_ood", 3), ("hop_ood", 4), ("size_ood", 1), ("size_ood", 2)),
@@ -80,5 +80,5 @@ def test_splits_beyond_training_are_scored_in_rows_of_their_own(command: Command
         "train", "--data", "d", "--attention", "standard", "--seeds", "1", "--set", "steps=2", "--executor", "inline"
     )
     assert trained.returncode == 0, trained.stderr
-    rows = RunFolder(Path("runs/standard-d")).read_results()
+    rows = read_results(Path("runs/standard-d"))
     assert set(rows["split"]) == {"val", "test", "hop_ood", "size_ood"}

@@ -14,9 +14,9 @@ from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.generate import draw_dataset
 from nexus_bench.data.lm_eval import Choices
 from nexus_bench.data.task import make_task
-from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.columns import COLUMNS
+from nexus_bench.io.results import read_results
 from tests.conftest import Command, assert_fails
 
 
@@ -48,7 +48,7 @@ def test_right_answers_score_one_and_wrong_ones_nought_at_their_hop(asked: Datas
     write("mine.jsonl", answers(asked, wrong_at=2))
     done = command("score", "mine.jsonl", "--data", "d")
     assert done.returncode == 0, done.stderr
-    frame = RunFolder(Path("runs/score-mine")).read_results()
+    frame = read_results(Path("runs/score-mine"))
     assert list(frame.columns) == [column.name for column in COLUMNS]
     assert dict(zip(frame["hop"], frame["accuracy"], strict=True)) == {1: 1.0, 2: 0.0, 3: 1.0}
     assert frame["n_examples"].sum() == 48 and set(frame["model"]) == {"mine"} and set(frame["status"]) == {"scored"}
@@ -75,14 +75,14 @@ def test_what_stands_around_an_answer_does_not_matter(asked: Dataset, command: C
     rows = [row | {"prediction": said.format(row["prediction"]).upper()} for row in answers(asked)]
     write("mine.jsonl", rows)
     assert command("score", "mine.jsonl", "--data", "d").returncode == 0
-    assert set(RunFolder(Path("runs/score-mine")).read_results()["accuracy"]) == {1.0}
+    assert set(read_results(Path("runs/score-mine"))["accuracy"]) == {1.0}
 
 
 def test_part_of_the_answers_is_scored_as_such(asked: Dataset, command: Command) -> None:
     write("mine.jsonl", answers(asked)[:7])
     done = command("score", "mine.jsonl", "--data", "d")
     assert done.returncode == 0 and "answered: 7 of the 48 examples of test" in done.stdout
-    assert RunFolder(Path("runs/score-mine")).read_results()["n_examples"].sum() == 7
+    assert read_results(Path("runs/score-mine"))["n_examples"].sum() == 7
 
 
 def test_a_report_of_no_test_row_is_refused_in_one_line(asked: Dataset, command: Command) -> None:
@@ -210,5 +210,5 @@ def test_the_harness_runs_an_export_offline_and_its_samples_are_scored(
     assert done["versions"]["nexus_kinship_hop2_choice"] == 1
     write("tiny.jsonl", [{"doc": s["doc"], "filtered_resps": s["filtered_resps"]} for s in choice])
     assert command("score", "tiny.jsonl", "--data", "d").returncode == 0
-    frame = RunFolder(Path("runs/score-tiny")).read_results()
+    frame = read_results(Path("runs/score-tiny"))
     assert frame["n_correct"].sum() == sum(sample["acc"] for sample in choice)

@@ -11,6 +11,7 @@ from nexus_bench.data.task import make_task
 from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.bundled import read_bundled
+from nexus_bench.io.results import read_curves, read_results
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.matching import matched
 from nexus_bench.model.spec import ModelSpec, make_model
@@ -72,7 +73,7 @@ def test_where_no_width_is_near_the_nearest_is_given_and_said() -> None:
 
 def test_a_cost_is_that_of_the_model_that_is_trained() -> None:
     """The committed runs hold what training itself counted."""
-    results = RunFolder(RUNS / "quick").read_results()
+    results = read_results(RUNS / "quick")
     for order in (2, 3):
         row = results[results["order"] == order].iloc[0]
         cost = cost_of(nexus(order=order), TASK)
@@ -98,7 +99,7 @@ def test_a_suite_holds_every_rival_once() -> None:
 @pytest.fixture(scope="module")
 def trained() -> pd.DataFrame:
     """Test rows of the committed run."""
-    results = RunFolder(RUNS / "matched").read_results()
+    results = read_results(RUNS / "matched")
     return results[results["split"] == "test"]
 
 
@@ -121,7 +122,7 @@ def test_pairs_use_only_seeds_that_both_models_have(trained: pd.DataFrame) -> No
 
 def test_the_report_says_what_order_buys() -> None:
     run = RunFolder(RUNS / "matched")
-    results, curves = run.read_results(), run.read_curves()
+    results, curves = read_results(run.path), read_curves(run.path)
     report = build_report(results, curves)
     assert "matched" in {table.name for table in report.sections[0].tables}
     for text in (to_markdown(report), html.unescape(to_html(report, downloads={}))):

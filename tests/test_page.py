@@ -17,6 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.results import read_curves, read_results
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import write_report
 
@@ -51,9 +52,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of two runs that ask different sizes, and of a second task."""
     runs = [RunFolder(EXAMPLES / name) for name in ("staircase", "quick")]
-    results = pd.concat([run.read_results() for run in runs], ignore_index=True)
-    other = runs[1].read_results().assign(task="ancestor", run_id=lambda frame: frame["run_id"] + "x")
-    curves = pd.concat([run.read_curves() for run in runs], ignore_index=True)
+    results = pd.concat([read_results(run.path) for run in runs], ignore_index=True)
+    other = read_results(runs[1].path).assign(task="ancestor", run_id=lambda frame: frame["run_id"] + "x")
+    curves = pd.concat([read_curves(run.path) for run in runs], ignore_index=True)
     folder = tmp_path_factory.mktemp("report")
     write_report(build_report(pd.concat([results, other], ignore_index=True), curves), folder)
     return folder

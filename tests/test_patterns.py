@@ -6,6 +6,7 @@ from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.io.columns import IID, PATTERN_OOD
+from nexus_bench.io.results import read_results
 from nexus_bench.streams import stream
 
 ENTRIES = {
@@ -75,10 +76,9 @@ def test_a_task_without_patterns_enough_is_refused(entry: dict[str, object], mes
 def test_a_cell_without_held_out_patterns_keeps_the_name_it_had_before_there_were_any() -> None:
     from pathlib import Path
 
-    from nexus_bench.experiment.folder import RunFolder
     from nexus_bench.experiment.suite import make_suite
     from nexus_bench.io.bundled import read_bundled
 
-    known = RunFolder(Path(__file__).parent.parent / "runs" / "example" / "quick").read_results()
+    known = read_results(Path(__file__).parent.parent / "runs" / "example" / "quick")
     cells = make_suite(read_bundled("suite", "quick"), where="test").cells
     assert {cell.run_id for cell in cells} == set(known["run_id"])

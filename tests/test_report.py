@@ -8,6 +8,7 @@ from rich.console import Console
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.results import read_curves, read_results
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, Section, build_report
 from nexus_bench.report.figures import pareto_front
@@ -272,7 +273,7 @@ def test_the_pareto_front_holds_what_none_beats(
 
 
 def test_models_that_differ_in_order_are_a_family_with_standard_attention_as_order_1() -> None:
-    first = RunFolder(EXAMPLES / "staircase").read_results().drop_duplicates("model")
+    first = read_results(EXAMPLES / "staircase").drop_duplicates("model")
     short = {model: model.replace(", d_model 128, n_heads 4", "") for model in first["model"]}
     found = families_of(first, short)
     assert [family.name for family in found] == ["nexus, refine q", "nexus, refine qk"]
@@ -284,7 +285,7 @@ def test_models_that_differ_in_order_are_a_family_with_standard_attention_as_ord
 @pytest.mark.parametrize("name", ["quick", "staircase", "matched"])
 def test_committed_examples_are_what_report_makes_of_their_results(name: str) -> None:
     run = RunFolder(EXAMPLES / name)
-    report = build_report(run.read_results(), run.read_curves())
+    report = build_report(read_results(run.path), read_curves(run.path))
     assert (EXAMPLES / name / "report.md").read_text() == to_markdown(report)
     for file, text in to_csvs(report).items():
         assert (EXAMPLES / name / file).read_text() == text, file

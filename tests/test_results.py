@@ -7,12 +7,13 @@ import pytest
 from nexus_bench.errors import CorruptArtefactError, StorageError
 from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.io.columns import COLUMNS
+from nexus_bench.io.results import read_results
 
 EXAMPLES = Path(__file__).parent.parent / "runs" / "example"
 
 
 def test_results_have_the_stated_columns_and_types() -> None:
-    frame = RunFolder(EXAMPLES / "quick").read_results()
+    frame = read_results(EXAMPLES / "quick")
     assert list(frame.columns) == [column.name for column in COLUMNS]
     types = {column.name: column.dtype for column in COLUMNS}
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == types
@@ -64,16 +65,16 @@ def test_damaged_results_are_named(edit: object, message: str, tmp_path: Path) -
     text = (EXAMPLES / "quick" / "results.csv").read_text()
     (tmp_path / "results.csv").write_text(edit(text))  # type: ignore[operator]
     with pytest.raises(CorruptArtefactError, match=rf"results\.csv: ?{message}"):
-        RunFolder(tmp_path).read_results()
+        read_results(tmp_path)
 
 
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(StorageError, match="is not a run folder; make one with `nexus-bench train`"):
-            RunFolder(folder).read_results()
+            read_results(folder)
     (tmp_path / "spec.yaml").write_text("suite: s\n")
     with pytest.raises(CorruptArtefactError, match=r"results\.csv: is missing"):
-        RunFolder(tmp_path).read_results()
+        read_results(tmp_path)
 
 
 def test_an_edited_spec_is_told_by_every_reader(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
+from nexus_bench.io.results import read_results
 from tests.conftest import Command
 from tests.test_cli import TINY
 
@@ -207,11 +208,11 @@ def test_a_run_folder_deleted_in_mid_run_fails_what_is_lost_and_keeps_the_rest(t
     failures = run_plan(make_plan(suite, folder), folder, Execution(executor="inline"), data=None, on_event=delete_once)
     assert [failure.run_id for failure in failures] == deleted
     assert failures[0].reason.endswith("its result was deleted in mid-run; run again")
-    results = folder.read_results()
+    results = read_results(folder.path)
     assert set(results.loc[results["status"] == "failed", "run_id"]) == set(deleted)
     assert results["run_id"].nunique() == 4
     assert not run_plan(make_plan(suite, folder), folder, Execution(), data=None, on_event=delete_once)
-    assert set(folder.read_results()["status"]) == {"trained"}
+    assert set(read_results(folder.path)["status"]) == {"trained"}
 
 
 def test_status_tells_done_running_failed_and_to_do(command: Command, tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_a_diverging_cell_fails_alone_and_is_told(command: Command, tmp_path: Pa
     assert result.returncode == 7
     assert "FAILED" in result.stderr and "the loss is not finite at step 10; lower lr" in result.stderr
     assert "2 of 4 cells failed" in result.stderr
-    results = RunFolder(tmp_path / "runs/tiny").read_results()
+    results = read_results(tmp_path / "runs/tiny")
     assert results[results["lr"] > 1]["accuracy"].isna().all()
     assert results[results["lr"] < 1]["accuracy"].notna().all()
     assert "Learning rates chosen on validation: standard: 0.001" in result.stdout
@@ -290,5 +291,5 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     assert done.stderr.count("newest: cannot be written: File too large; free some space") == 4
     assert done.stderr.splitlines()[-1].startswith("error: 4 of 4 cells failed, as told above")
     assert not list(tmp_path.rglob(".newest*"))
-    assert set(RunFolder(tmp_path / "runs/tiny").read_results()["status"]) == {"failed"}
+    assert set(read_results(tmp_path / "runs/tiny")["status"]) == {"failed"}
     assert subprocess.run(line, cwd=tmp_path, capture_output=True, timeout=60).returncode == 0

@@ -18,6 +18,7 @@ from nexus_bench.generators.base import GENERATORS
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.inspection.run_data import draw
 from nexus_bench.io.config import Config
+from nexus_bench.io.results import read_results
 from nexus_bench.model.scoring import score
 from tests.conftest import Command, assert_fails
 
@@ -75,7 +76,7 @@ def test_cells_are_named_by_the_beginning_of_their_id_or_parts_of_their_title(ru
 
 def test_saved_weights_score_what_they_scored(run: Path) -> None:
     folder = RunFolder(run)
-    results = folder.read_results()
+    results = read_results(folder.path)
     for cell in trained_cells(folder, None):
         source = open_source(cell, None)
         model = load_model(folder, cell)
@@ -89,7 +90,7 @@ def test_saved_weights_score_what_they_scored(run: Path) -> None:
 def test_damaged_weights_are_named(run: Path) -> None:
     folder = RunFolder(run)
     cell = trained_cells(folder, None)[0]
-    path = folder.weights(cell.run_id)
+    path = folder.cells.weights(cell.run_id)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptArtefactError, match="is truncated or edited: its hash does not match"):
         load_model(folder, cell)
@@ -105,7 +106,7 @@ def test_eval_appends_a_split_and_never_overwrites(run: Path, command: Command) 
     assert first.returncode == 0, first.stderr
     after = (run / "results.csv").read_text()
     assert after.startswith(before)
-    rows = RunFolder(run).read_results()
+    rows = read_results(run)
     new = rows[rows["split"] == "eval_hops1-4_facts29"]
     assert len(new) == 4 * 4 and set(new["n_facts"]) == {29} and new["steps_to_95"].isna().all()
     assert set(new["chance"]) == {round(1 / 28, 7)}
@@ -260,7 +261,7 @@ def test_predictions_are_a_row_an_example_and_agree_with_the_results(run: Path, 
     assert command("predictions", str(run)).returncode == 0
     frame = pd.read_csv(run / "predictions.csv")
     assert len(frame) == 4 * 17 * 5
-    results = RunFolder(run).read_results()
+    results = read_results(run)
     right = frame[frame["prediction"] == frame["answer"]]
     assert (right["rank"] == 1).all() and (frame[frame["prediction"] != frame["answer"]]["rank"] > 1).all()
     counts = right.groupby(["run_id", "hop"]).size()
@@ -277,7 +278,7 @@ def test_predictions_of_what_was_asked_later_agree_with_its_rows(run: Path, comm
     assert command("predictions", str(run), "--split", split, "--cell", "seed 0").returncode == 0
     frame = pd.read_csv(run / f"predictions-{split}-seed-0.csv")
     right = frame[frame["prediction"] == frame["answer"]].groupby(["run_id", "hop"]).size()
-    results = RunFolder(run).read_results()
+    results = read_results(run)
     rows = results[results["split"] == split]
     assert len(rows) == 2 * 4 and len(frame) == rows["n_examples"].sum()
     assert [right.get(key, 0) for key in zip(rows["run_id"], rows["hop"], strict=True)] == rows["n_correct"].to_list()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.results import read_results
 from tests.conftest import Command, assert_fails
 from tests.test_cli import TINY
 
@@ -45,7 +45,7 @@ def test_status_of_no_run_folder(command: Command, tmp_path: Path) -> None:
 def test_modes_and_curricula_are_columns_and_names(tiny: str, command: Command, tmp_path: Path) -> None:
     line = ["train", tiny, "--executor", "inline", "--mode", "deterministic", "--set", "curriculum=none,adaptive"]
     assert command(*line).returncode == 0
-    results = RunFolder(tmp_path / "runs/tiny").read_results()
+    results = read_results(tmp_path / "runs/tiny")
     assert set(results["mode"]) == {"deterministic"}
     assert set(results["curriculum"]) == {"none", "adaptive"}
     assert results["model"].nunique() == 4, "a curriculum is not a seed"

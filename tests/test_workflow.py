@@ -16,8 +16,8 @@ import typer.main
 import yaml
 
 from nexus_bench.cli import app
-from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.suite import make_suite, select_suite
+from nexus_bench.io.results import read_results
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/nexus-bench.yml").read_text())
@@ -55,7 +55,7 @@ def test_the_workflow_can_only_read_and_pins_its_actions() -> None:
 def test_the_baseline_is_a_run_of_the_suite() -> None:
     config, where = select_suite(WORKFLOW["env"]["SUITE"], task=None, attention=None, data=None, settings={})
     asked = {(cell.task.task, cell.label, cell.train.lr, cell.seed) for cell in make_suite(config, where=where).cells}
-    results = RunFolder(ROOT / WORKFLOW["env"]["BASELINE"]).read_results()
+    results = read_results(ROOT / WORKFLOW["env"]["BASELINE"])
     assert set(results[["task", "model", "lr", "seed"]].itertuples(index=False, name=None)) == asked
 
 
@@ -81,11 +81,11 @@ def test_the_steps_hold_on_the_same_code_and_fail_on_a_regression(tmp_path: Path
     assert (same.returncode, same.stderr) == (0, "")
     assert "2 comparisons: 2 ok\n" in same.stdout
 
-    results = RunFolder(tmp_path / "base").read_results()
+    results = read_results(tmp_path / "base")
     perfect = results.assign(accuracy=1.0, n_correct=results["n_examples"])
     worse = pd.concat([perfect[perfect["hop"] == 1], results[results["hop"] == 2]])
     worse.to_csv(tmp_path / "base" / "results.csv", index=False)
-    new = RunFolder(tmp_path / "runs" / "tiny").read_results()
+    new = read_results(tmp_path / "runs" / "tiny")
     right = new["n_correct"].where(new["hop"] == 2, new["n_examples"] // 4)
     fallen = new.assign(n_correct=right, accuracy=(right / new["n_examples"]).round(6))
     fallen.to_csv(tmp_path / "runs" / "tiny" / "results.csv", index=False)

@@ -9,6 +9,7 @@ import typer
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, check_out
 from nexus_bench.errors import GateError, UsageError, unknown_name
+from nexus_bench.io.results import read_results
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,7 +33,6 @@ def compare(
     from nexus_bench.analysis.compare_runs import METRICS
     from nexus_bench.analysis.compare_runs import compare as compare_results
     from nexus_bench.cli.printing import print_table
-    from nexus_bench.experiment.folder import RunFolder
     from nexus_bench.io.columns import COMPARE_COLUMNS
     from nexus_bench.io.csv_files import beginning, to_csv
     from nexus_bench.io.files import write_atomic
@@ -46,7 +46,7 @@ def compare(
     if not 0.5 <= confidence < 1:
         raise UsageError(f"--confidence must be from 0.5 to below 1, got {confidence:g}")
     check_out(out, "compare.csv", beginning(COMPARE_COLUMNS))
-    frames = [RunFolder(run).read_results() for run in (base, new)]
+    frames = [read_results(run) for run in (base, new)]
     compared = compare_results(
         *frames, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict
     )

@@ -9,6 +9,7 @@ import typer
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Out, check_out
 from nexus_bench.errors import UsageError, unknown_name
+from nexus_bench.io.results import read_curves, read_results
 
 if TYPE_CHECKING:
     from nexus_bench.experiment.folder import RunFolder
@@ -59,8 +60,8 @@ def make_report(runs: "list[RunFolder]", folder: Path | None) -> "tuple[Report, 
     from nexus_bench.report.ci import github_summary
     from nexus_bench.report.output import to_markdown, write_report
 
-    results = pd.concat([run.read_results() for run in runs], ignore_index=True)
-    curves = pd.concat([run.read_curves() for run in runs], ignore_index=True)
+    results = pd.concat([read_results(run.path) for run in runs], ignore_index=True)
+    curves = pd.concat([read_curves(run.path) for run in runs], ignore_index=True)
     built = build_report(results, curves)
     files = write_report(built, folder) if folder else []
     github_summary(to_markdown(built, with_figures=False))

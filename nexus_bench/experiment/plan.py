@@ -38,8 +38,8 @@ def make_plan(suite: Suite, folder: RunFolder) -> Plan:
         UsageError: The folder holds something else.
     """
     folder.check(suite.name)
-    done = [cell for cell in suite.cells if folder.finished(cell.run_id)]
-    return Plan(suite, done, [cell for cell in suite.cells if not folder.finished(cell.run_id)])
+    done = [cell for cell in suite.cells if folder.cells.finished(cell.run_id)]
+    return Plan(suite, done, [cell for cell in suite.cells if not folder.cells.finished(cell.run_id)])
 
 
 def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str, float]:

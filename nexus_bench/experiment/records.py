@@ -36,10 +36,10 @@ class CellResult(NamedTuple):
 
 
 class CellRecords:
-    """What lies under `cells/` of a run folder.
+    """What each cell of a run came to.
 
     Args:
-        path: The run folder.
+        path: The folder `cells/` of a run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,6 +49,21 @@ class CellRecords:
     def finished(self, run_id: str) -> bool:
         """Whether the cell is done."""
         return self._record(run_id).is_file()
+
+    def record(self, run_id: str) -> Row:
+        """Rows, curve, timing and hash of the weights of a finished cell.
+
+        Raises:
+            CorruptArtefactError: The record was edited.
+        """
+        if run_id in self._records:
+            return self._records[run_id]
+        path = self._record(run_id)
+        record = read_json(path)
+        if not isinstance(record, dict) or not {"rows", "curve", "timing"} <= record.keys():
+            raise CorruptArtefactError(f"{path}: was edited; delete {path.parent} and train again")
+        self._records[run_id] = record
+        return dict(record)
 
     def save(self, result: CellResult) -> None:
         """Keep a finished cell; its checkpoint is no longer needed.
@@ -82,7 +97,7 @@ class CellRecords:
             folder = self._record(run_id).parent
             raise CorruptArtefactError(f"{self.weights(run_id)}: is missing; delete {folder} and train again")
         weights = read_bytes(self.weights(run_id))
-        if sha256(weights) != self._read_record(run_id).get("weights_sha256"):
+        if sha256(weights) != self.record(run_id).get("weights_sha256"):
             raise CorruptArtefactError(
                 f"{self.weights(run_id)}: is truncated or edited: its hash does not match; "
                 f"delete {self._record(run_id).parent} and train again"
@@ -100,7 +115,7 @@ class CellRecords:
 
     def trained_row(self, run_id: str) -> Row:
         """A row of a finished cell."""
-        return dict(self._read_record(run_id)["rows"][0])
+        return dict(self.record(run_id)["rows"][0])
 
     def has_evaluation(self, run_id: str, split: str) -> bool:
         """Whether a finished cell was asked this already."""
@@ -110,11 +125,15 @@ class CellRecords:
         """What a finished cell was asked, and what it scored."""
         return dict(read_json(self._evaluation(run_id, split)))
 
+    def save_evaluation(self, run_id: str, split: str, asked: Row) -> None:
+        """Keep what a finished cell was asked, and what it scored."""
+        write_atomic(self._evaluation(run_id, split), to_json(asked))
+
     def evaluated_splits(self, run_id: str) -> list[str]:
         """The names of all that a finished cell was asked later."""
         return sorted(path.stem for path in self._evaluation(run_id, "").parent.glob("*.json"))
 
-    def _evaluations(self, run_ids: Sequence[str]) -> list[Row]:
+    def evaluations(self, run_ids: Sequence[str]) -> list[Row]:
         """Rows of all that finished cells were asked later: by split, then in the order of the cells."""
         asked = [(run_id, split) for run_id in run_ids for split in self.evaluated_splits(run_id)]
         rows = [row for run_id, split in asked for row in self.evaluation(run_id, split)["rows"]]
@@ -124,17 +143,7 @@ class CellRecords:
         return self._record(run_id).parent / "asked" / f"{split}.json"
 
     def _record(self, run_id: str) -> Path:
-        return self.path / "cells" / run_id / "result.json"
-
-    def _read_record(self, run_id: str) -> Row:
-        if run_id in self._records:
-            return self._records[run_id]
-        path = self._record(run_id)
-        record = read_json(path)
-        if not isinstance(record, dict) or not {"rows", "curve", "timing"} <= record.keys():
-            raise CorruptArtefactError(f"{path}: was edited; delete {path.parent} and train again")
-        self._records[run_id] = record
-        return dict(record)
+        return self.path / run_id / "result.json"
 
     def _failed(self, run_id: str) -> Path:
-        return self.path / "cells" / run_id / "failed.json"
+        return self.path / run_id / "failed.json"

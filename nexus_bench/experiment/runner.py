@@ -104,7 +104,7 @@ class _Run:
             self.write_about()  # somebody deleted the folder; what is still to come is kept
         if isinstance(event, CellResult):
             try:
-                self.folder.save(event)
+                self.folder.cells.save(event)
                 self.saved.add(event.run_id)
             except StorageError as error:
                 event = Failure(event.run_id, f"{self.cells[event.run_id].title}: {error}", error.exit_code)
@@ -127,12 +127,12 @@ class _Run:
     def fail(self, failure: Failure) -> None:
         self.failures[failure.run_id] = failure
         with suppress(StorageError):
-            self.folder.save_failure(failure.run_id, failure.reason)
+            self.folder.cells.save_failure(failure.run_id, failure.reason)
 
     def find_deleted(self) -> None:
         """Results that were there and are no more."""
         for cell in self.plan.suite.cells:
-            if cell.run_id not in self.failures and not self.folder.finished(cell.run_id):
+            if cell.run_id not in self.failures and not self.folder.cells.finished(cell.run_id):
                 reason = f"{cell.title}: its result was deleted in mid-run; run again"
                 failure = Failure(cell.run_id, reason, FailedCellsError.exit_code)
                 self.fail(failure)

@@ -40,9 +40,9 @@ def read_status(folder: RunFolder) -> list[CellState]:
     running = folder.read_progress() if folder.is_written_to() else {}
     states = []
     for cell in suite.cells:
-        reason = folder.failure(cell.run_id)
+        reason = folder.cells.failure(cell.run_id)
         step = running.get(cell.run_id)
-        if folder.finished(cell.run_id):
+        if folder.cells.finished(cell.run_id):
             state = DONE
         elif step is not None:
             state = RUNNING

@@ -31,7 +31,7 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         UsageError: There is no such cell, or none is trained.
     """
     suite = suite_of(folder)
-    trained = [cell for cell in suite.cells if folder.finished(cell.run_id)]
+    trained = [cell for cell in suite.cells if folder.cells.finished(cell.run_id)]
     if not trained:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or keep its cells/ where results.csv is")
     if asked is None:
@@ -64,7 +64,7 @@ def trained_cell(folder: RunFolder, asked: str | None) -> CellSpec:
 def n_untrained(folder: RunFolder) -> int:
     """How many cells of a run are not finished, or not kept with their weights."""
     suite = suite_of(folder)
-    return sum(not folder.finished(cell.run_id) for cell in suite.cells)
+    return sum(not folder.cells.finished(cell.run_id) for cell in suite.cells)
 
 
 def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
@@ -73,9 +73,9 @@ def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
     Raises:
         CorruptArtefactError: The weights are missing, truncated or edited.
     """
-    path = folder.weights(cell.run_id)
+    path = folder.cells.weights(cell.run_id)
     try:
-        weights = safetensors.torch.load(folder.read_weights(cell.run_id))
+        weights = safetensors.torch.load(folder.cells.read_weights(cell.run_id))
         seq_len = len(weights["position.weight"]) if "position.weight" in weights else 1
         with torch.random.fork_rng(devices=[]):  # the weights that it begins with are thrown away
             model = Transformer(cell.model, cell.task.generator().schema, seq_len=seq_len)

@@ -1,0 +1,60 @@
+"""results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need of a run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from nexus_bench.errors import CorruptArtefactError, StorageError
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, SCORED, TEST, VAL, YOUNGER
+from nexus_bench.io.csv_files import read_csv
+from nexus_bench.io.hops import parse_hops
+
+RESULTS, CURVES, SPEC = "results.csv", "curve.csv", "spec.yaml"  # files of a run folder
+
+_ROUNDING = 1e-5  # of an accuracy with six significant digits
+_AGAIN = "run `nexus-bench train` on it again"
+
+
+def read_results(run: Path) -> pd.DataFrame:
+    """results.csv of a run folder with the right types.
+
+    Raises:
+        CorruptArtefactError: It is missing, truncated or edited, or lacks columns.
+        StorageError: It is no run folder, or cannot be read.
+    """
+    path = run / RESULTS
+    if not path.exists() and not (run / SPEC).exists():
+        raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
+    frame = read_csv(path, COLUMNS, younger=YOUNGER)
+    if frame.empty:
+        raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
+    for is_wrong, what in _faults(frame):
+        for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
+            raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {_AGAIN}")
+    return frame
+
+
+def read_curves(run: Path) -> pd.DataFrame:
+    """curve.csv of a run folder; without rows if there is none, as where results are not of training.
+
+    Raises:
+        CorruptArtefactError: It is truncated or lacks columns.
+        StorageError: It cannot be read.
+    """
+    if not (run / CURVES).exists():
+        return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in CURVE_COLUMNS})
+    return read_csv(run / CURVES, CURVE_COLUMNS)
+
+
+def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
+    """For each row of results.csv whether something is wrong with it, and what."""
+    yield frame["run_id"].isna() | frame["split"].isna(), "is truncated"
+    n, right = frame["n_examples"], frame["n_correct"]
+    yield (right < 0) | (right > n), "was edited: n_correct is not from 0 to n_examples"
+    yield (right / n - frame["accuracy"]).abs() > _ROUNDING, "was edited: accuracy is not n_correct / n_examples"
+    yield frame.duplicated(["run_id", "split", "hop"]), "was edited: the cell has this split and hop already"
+    own = frame[frame["split"].isin([VAL, TEST]) & (frame["status"] != SCORED)]
+    n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
+    n_there = own.groupby(["run_id", "split"])["hop"].transform("size")
+    yield n_there != own["train_hops"].map(n_hops), "was edited: the cell lacks a hop of this split"

@@ -34,7 +34,7 @@ class StorageError(NexusBenchError):
     exit_code = 5
 
 
-class GateError(NexusBenchError):
+class CheckFailedError(NexusBenchError):
     """Something that was asked to hold does not: a guess beats a ceiling, or a run got worse."""
 
     exit_code = 6

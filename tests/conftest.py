@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nexus_bench import cli
-from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.generate import generate
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.generators.base import Generator
 
@@ -36,7 +36,7 @@ def small_task(small_spec: TaskSpec) -> Generator:
 @pytest.fixture
 def dataset_folder(tmp_path: Path, small_spec: TaskSpec) -> Path:
     folder = tmp_path / "data"
-    write_dataset(folder, small_spec, seed=3, n_train=50, file_format="npz")
+    generate(folder, small_spec, seed=3, n_train=50, file_format="npz")
     return folder
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from nexus_bench.bench.generators import entry_for_hops
 from nexus_bench.data.task import make_task
-from nexus_bench.errors import GateError
+from nexus_bench.errors import CheckFailedError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.generators.pointer_chase import PointerChase, PointerChaseParams
 from nexus_bench.shortcuts.audit import audit, hide_a_fact
@@ -130,5 +130,5 @@ def test_labels_that_the_family_does_not_solve_are_found(monkeypatch: pytest.Mon
         return examples
 
     monkeypatch.setattr(type(law), "sample", wrong)
-    with pytest.raises(GateError, match=r"pointer_chase: 1 of 1[\d,]+ labels are not what `solve` derives"):
+    with pytest.raises(CheckFailedError, match=r"pointer_chase: 1 of 1[\d,]+ labels are not what `solve` derives"):
         audit(law, n_examples=1000, seed=0)

@@ -6,7 +6,7 @@ import pytest
 
 from nexus_bench.data.dataset import ContentHash, StoredSource, read_dataset
 from nexus_bench.data.formats import FORMATS
-from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.generate import generate
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.io.files import write_atomic
@@ -14,7 +14,7 @@ from nexus_bench.io.files import write_atomic
 
 def write(folder: Path, spec: TaskSpec, **changes: object) -> dict[str, object]:
     given: dict[str, object] = {"seed": 3, "n_train": 50, "file_format": "npz"}
-    return write_dataset(folder, spec, **(given | changes))  # type: ignore[arg-type]
+    return generate(folder, spec, **(given | changes))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

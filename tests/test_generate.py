@@ -13,7 +13,7 @@ import pytest
 
 import nexus_bench
 from nexus_bench.data.formats import FORMATS
-from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.generate import generate
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import ConfigError, UsageError
 
@@ -46,15 +46,13 @@ def test_data_is_the_same_where_pytorch_is_not_installed(tmp_path: Path) -> None
 @pytest.mark.parametrize("file_format", ["npz", "csv", "jsonl"])
 def test_the_chunk_size_changes_no_byte(file_format: str, tmp_path: Path, small_spec: TaskSpec) -> None:
     for name, chunk in (("a", 100_000), ("b", 100), ("c", 1024)):
-        write_dataset(tmp_path / name, small_spec, seed=1, n_train=1700, file_format=file_format, chunk_graphs=chunk)
+        generate(tmp_path / name, small_spec, seed=1, n_train=1700, file_format=file_format, chunk_graphs=chunk)
     assert digests(tmp_path / "a") == digests(tmp_path / "b") == digests(tmp_path / "c")
 
 
 def test_the_content_hash_does_not_depend_on_format_or_chunks(tmp_path: Path, small_spec: TaskSpec) -> None:
     hashes = {
-        write_dataset(tmp_path / f"{f}{c}", small_spec, seed=1, n_train=300, file_format=f, chunk_graphs=c)[
-            "content_sha256"
-        ]
+        generate(tmp_path / f"{f}{c}", small_spec, seed=1, n_train=300, file_format=f, chunk_graphs=c)["content_sha256"]
         for f in FORMATS
         for c in (64, 1000)
     }
@@ -134,7 +132,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConfigError, match=r"parquet format needs pyarrow; pip install 'nexus-bench\[parquet\]'"):
-        write_dataset(tmp_path / "d", small_spec, seed=0, n_train=5, file_format="parquet")
+        generate(tmp_path / "d", small_spec, seed=0, n_train=5, file_format="parquet")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,7 +141,7 @@ def test_parquet_is_read_by_pandas_and_by_datasets(tmp_path: Path, small_spec: T
     import pandas as pd
 
     folder = tmp_path / "d"
-    write_dataset(folder, small_spec, seed=3, n_train=50, file_format="parquet")
+    generate(folder, small_spec, seed=3, n_train=50, file_format="parquet")
     examples = nexus_bench.load(folder).test
     frame = pd.read_parquet(folder / "test.parquet")
     assert list(frame.columns) == ["graph", "facts", "query", "answer", "hop"] and len(frame) == 65

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.data.dataset import read_dataset
-from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.generate import generate
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import ConfigError, CorruptArtefactError
@@ -196,8 +196,8 @@ def test_a_dataset_in_english_is_the_same_dataset(
     tmp_path: Path, small_spec: TaskSpec, file_format: str, options: dict[str, object]
 ) -> None:
     text = TextOptions.model_validate(options)
-    told = write_dataset(tmp_path / "told", small_spec, seed=3, n_train=50, file_format=file_format, text=text)
-    arrays = write_dataset(tmp_path / "arrays", small_spec, seed=3, n_train=50, file_format="npz")
+    told = generate(tmp_path / "told", small_spec, seed=3, n_train=50, file_format=file_format, text=text)
+    arrays = generate(tmp_path / "arrays", small_spec, seed=3, n_train=50, file_format="npz")
     assert told["content_sha256"] == arrays["content_sha256"]
     first, second = read_dataset(tmp_path / "told"), read_dataset(tmp_path / "arrays")
     for split, examples in second.splits.items():
@@ -207,7 +207,7 @@ def test_a_dataset_in_english_is_the_same_dataset(
 
 def test_chunks_do_not_change_the_bytes(tmp_path: Path, small_spec: TaskSpec) -> None:
     manifests = [
-        write_dataset(
+        generate(
             tmp_path / str(chunk),
             small_spec,
             seed=1,
@@ -223,7 +223,7 @@ def test_chunks_do_not_change_the_bytes(tmp_path: Path, small_spec: TaskSpec) ->
 
 def test_verify_names_a_sentence_that_no_template_tells(tmp_path: Path, small_spec: TaskSpec) -> None:
     folder = tmp_path / "told"
-    write_dataset(folder, small_spec, seed=3, n_train=9, file_format="text", text=TextOptions())
+    generate(folder, small_spec, seed=3, n_train=9, file_format="text", text=TextOptions())
     path = folder / "test.jsonl"
     lines = path.read_text().splitlines()
     row = json.loads(lines[0])

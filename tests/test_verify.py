@@ -10,7 +10,7 @@ import pytest
 
 from nexus_bench.data.dataset import ContentHash, manifest_sha256, spec_of, view_of
 from nexus_bench.data.formats import FORMATS
-from nexus_bench.data.generate import write_dataset
+from nexus_bench.data.generate import generate
 from nexus_bench.data.splits import world_ids
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
@@ -82,7 +82,7 @@ def one_hop_only(parts: dict[str, Examples]) -> None:
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_a_dataset_as_it_was_made_is_right(file_format: str, tmp_path: Path, small_spec: TaskSpec) -> None:
-    write_dataset(tmp_path / "d", small_spec, seed=3, n_train=50, file_format=file_format)
+    generate(tmp_path / "d", small_spec, seed=3, n_train=50, file_format=file_format)
     rows = {row.split: row for row in verify(tmp_path / "d")}
     assert {split: row.n_examples for split, row in rows.items()} == {"train": 250, "val": 35, "test": 65}
     assert all(row.n_repeated_graphs == 0 for row in rows.values())
@@ -101,14 +101,14 @@ def test_a_dataset_as_it_was_made_is_right(file_format: str, tmp_path: Path, sma
     ],
 )
 def test_a_forged_dataset_is_found_out(change: Change, message: str, tmp_path: Path, small_spec: TaskSpec) -> None:
-    write_dataset(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="csv")
+    generate(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="csv")
     forge(tmp_path / "d", change)
     with pytest.raises(CorruptArtefactError, match=message):
         verify(tmp_path / "d")
 
 
 def test_advice_tells_an_edited_file_from_a_family_that_is_wrong(tmp_path: Path, small_spec: TaskSpec) -> None:
-    write_dataset(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="csv")
+    generate(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="csv")
     forge(tmp_path / "d", a_wrong_label)
     with pytest.raises(CorruptArtefactError, match="the file is as gen wrote it, so mend the family"):
         verify(tmp_path / "d")
@@ -131,7 +131,7 @@ def test_arrays_of_another_type_or_shape_are_refused(dataset_folder: Path) -> No
 
 def test_a_dataset_of_one_hop_alone_is_not_balanced(tmp_path: Path) -> None:
     spec = make_task({"task": "pointer_chase", "hops": "1-3", "n_queries": 1, "n_val": 9, "n_test": 9}, where="test")
-    write_dataset(tmp_path / "d", spec, seed=3, n_train=600, file_format="npz")
+    generate(tmp_path / "d", spec, seed=3, n_train=600, file_format="npz")
     forge(tmp_path / "d", one_hop_only)
     with pytest.raises(CorruptArtefactError, match=r"hop 1 is asked in 100.0% of the examples, 33.3% are its share"):
         verify(tmp_path / "d")
@@ -139,7 +139,7 @@ def test_a_dataset_of_one_hop_alone_is_not_balanced(tmp_path: Path) -> None:
 
 def test_an_edited_file_names_its_row_although_its_hash_is_wrong_already(tmp_path: Path, small_spec: TaskSpec) -> None:
     folder = tmp_path / "d"
-    write_dataset(folder, small_spec, seed=3, n_train=50, file_format="jsonl")
+    generate(folder, small_spec, seed=3, n_train=50, file_format="jsonl")
     lines = (folder / "test.jsonl").read_text().splitlines()
     row = json.loads(lines[40])
     lines[40] = json.dumps(row | {"answer": (row["answer"] + 1) % 33}, separators=(",", ":"))
@@ -150,7 +150,7 @@ def test_an_edited_file_names_its_row_although_its_hash_is_wrong_already(tmp_pat
 
 def test_an_edit_that_changes_no_example_is_told_as_such(tmp_path: Path, small_spec: TaskSpec) -> None:
     folder = tmp_path / "d"
-    write_dataset(folder, small_spec, seed=3, n_train=50, file_format="csv")
+    generate(folder, small_spec, seed=3, n_train=50, file_format="csv")
     text = (folder / "val.csv").read_text()
     (folder / "val.csv").write_text(text.replace("],[", "], ["))
     with pytest.raises(CorruptArtefactError, match="its hash does not match, though every row in it is right"):
@@ -160,7 +160,7 @@ def test_an_edit_that_changes_no_example_is_told_as_such(tmp_path: Path, small_s
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_a_truncated_file_is_named(file_format: str, tmp_path: Path, small_spec: TaskSpec) -> None:
     folder = tmp_path / "d"
-    write_dataset(folder, small_spec, seed=3, n_train=50, file_format=file_format)
+    generate(folder, small_spec, seed=3, n_train=50, file_format=file_format)
     path = folder / f"train.{FORMATS[file_format].suffix}"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(CorruptArtefactError, match=rf"{path.name}: "):
@@ -168,7 +168,7 @@ def test_a_truncated_file_is_named(file_format: str, tmp_path: Path, small_spec:
 
 
 def test_every_flipped_bit_of_a_parquet_file_is_caught(tmp_path: Path, small_spec: TaskSpec) -> None:
-    write_dataset(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="parquet")
+    generate(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="parquet")
     whole = (tmp_path / "d" / "test.parquet").read_bytes()
     for i in range(20):
         broken = tmp_path / "broken"

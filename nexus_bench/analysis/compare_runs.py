@@ -91,7 +91,7 @@ class _Pair(NamedTuple):
         return [seed for seed in _measured(self.base) if seed in _measured(self.new)]
 
 
-def compare(
+def compare_results(
     base: pd.DataFrame,
     new: pd.DataFrame,
     *,

@@ -9,9 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nexus_bench.cli import bench, data, inspection, language, reports, training
-from nexus_bench.cli import compare as gate
-from nexus_bench.cli import trained as saved
+from nexus_bench.cli import bench, compare, data, inspection, language, reports, training
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.version import __version__
 
@@ -73,7 +71,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     training.status,
     training.match,
     reports.report,
-    gate.compare,
+    compare.compare,
     reports.schema,
     language.export,
     language.score,
@@ -82,9 +80,9 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 for command in _COMMANDS:
     app.command()(command)
 app.command(name="list")(training.list_)
-app.command(name="eval")(saved.evaluate)
+app.command(name="eval")(inspection.evaluate)
 app.command()(inspection.inspect)
-app.command()(saved.predictions)
+app.command()(inspection.predictions)
 timing = typer.Typer(help="Measure speed.", rich_markup_mode=None)
 timing.callback(invoke_without_command=True)(bench.bench)
 timing.command(name="gen")(bench.bench_gen)

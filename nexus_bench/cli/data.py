@@ -7,7 +7,7 @@ import typer
 
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, Task, given, hops_of
-from nexus_bench.errors import GateError, UsageError, unknown_name
+from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 
 def gen(
@@ -26,7 +26,7 @@ def gen(
     """Write a dataset: a file a split, a card, and a manifest with their hashes."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.data.formats import FORMATS
-    from nexus_bench.data.generate import write_dataset
+    from nexus_bench.data.generate import default_folder, generate
     from nexus_bench.data.show import as_text, show_example
     from nexus_bench.data.task import make_task
     from nexus_bench.io.config import parse_settings
@@ -44,12 +44,10 @@ def gen(
         text = validate(TextOptions, told, where="gen: text")
     asked = given(hops=hops_of(hops), n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
     spec = make_task({"task": task} | overrides | asked, where="gen")
-    folder = out or Path("runs/data") / f"{task}-hops{format_hops(spec.hops)}-seed{seed}"
+    folder = out or default_folder(spec, seed=seed)
     n_graphs = n + spec.n_val + spec.n_test * len(spec.generators())
     with progress(f"{folder}", n_graphs, quiet=quiet) as advance:
-        manifest = write_dataset(
-            folder, spec, seed=seed, n_train=n, file_format=file_format, text=text, on_graphs=advance
-        )
+        manifest = generate(folder, spec, seed=seed, n_train=n, file_format=file_format, text=text, on_graphs=advance)
     if as_json:
         print_document("gen", folder=folder, manifest=manifest)
         return
@@ -105,7 +103,7 @@ def audit(
     if worst:
         row = max(worst, key=lambda row: row.accuracy - row.ceiling)
         scored = f"{row.guess} scores {row.accuracy:.3f} [{row.low:.3f}, {row.high:.3f}] at {row.hop} hops"
-        raise GateError(
+        raise CheckFailedError(
             f"{task}: {scored}, above its ceiling of {row.ceiling:.3f} ({len(worst)} of {len(rows)} guesses do); "
             "mend the family, its `alike` or what it declares"
         )
@@ -119,20 +117,16 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one example: its facts, the chain that derives the answer, its flat tokens, its English."""
-    from nexus_bench.data.show import as_text, show_example
+    from nexus_bench.data.show import as_text
+    from nexus_bench.data.show import show as show_drawn
     from nexus_bench.data.task import make_task
     from nexus_bench.io.config import parse_settings
-    from nexus_bench.streams import stream
-    from nexus_bench.text.render import Teller, TextOptions
 
     entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
-    generator = make_task(entry, where="show").generator()
-    examples = generator.sample(1, stream("show", task, seed))
-    shown = show_example(generator, examples)
-    told = next(Teller(generator, TextOptions(target="steps")).tell(examples))
+    shown = show_drawn(make_task(entry, where="show").generator(), seed=seed)
     if as_json:
-        print_document("show", task=task, **shown._asdict(), prompt=told.prompt, completion=told.completion)
+        print_document("show", task=task, **shown._asdict())
         return
     typer.echo(as_text(shown))
     typer.echo(f"flat    {shown.flat}\ntokens  {' '.join(str(token) for token in shown.tokens)}")
-    typer.echo(f"english {told.prompt}\n        {told.completion}")
+    typer.echo(f"english {shown.prompt}\n        {shown.completion}")

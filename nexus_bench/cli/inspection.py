@@ -1,21 +1,75 @@
-"""The command that looks at what trained attention points at."""
+"""Commands that look into trained cells: other hops and sizes, what attention points at, every single answer."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Out, TrainedOn, check_out
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, TrainedOn, hops_of
+from nexus_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from nexus_bench.experiment.folder import RunFolder
     from nexus_bench.io.columns import Row
+
+Run = Annotated[Path, typer.Argument(help="A run folder.")]
+Cells = Annotated[
+    Optional[str],
+    typer.Option("--cell", help="A cell id's beginning, or parts of a title, as 'order 3 | seed 0'; default all."),
+]
+
+
+def evaluate(
+    run: Run,
+    hops: Hops = None,
+    n_facts: Annotated[Optional[int], typer.Option(min=1, help="Facts per graph.")] = None,
+    n: Annotated[Optional[int], typer.Option("--n", min=1, help="Graphs; default as many as were tested.")] = None,
+    cells: Cells = None,
+    settings: Settings = None,
+    data: TrainedOn = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate saved weights on other hops and sizes than were trained; results.csv gets one more split."""
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.experiment.execution import choose_device
+    from nexus_bench.experiment.folder import open
+    from nexus_bench.experiment.trained import trained_cells
+    from nexus_bench.inspection.extrapolation import ask
+    from nexus_bench.inspection.question import Question
+    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.words import counted
+    from nexus_bench.report.output import report, to_document
+    from nexus_bench.report.terminal import print_report
+
+    asked_hops = hops_of(hops)
+    question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(settings or []), n)
+    if question.split == "eval":
+        raise UsageError("say what is to be asked otherwise than in training: --hops, --n-facts or --set")
+    folder = open(run)
+    chosen = trained_cells(folder, cells)
+    with progress(question.split, len(chosen), quiet=quiet) as advance:
+        n_new = ask(folder, chosen, question, data=data, device=choose_device(device), on_cell=lambda: advance(1))
+    built, files = report([run], run)
+    files = [folder.results_csv, *files]
+    if as_json:
+        rows = [row for row in to_document(built)["accuracy"] if row["split"] == question.split]
+        print_document("eval", split=question.split, n_new=n_new, files=files, accuracy=rows)
+        return
+    of_split = [section for section in built.sections if question.split in section.title]
+    print_report(built._replace(sections=of_split), files)
+    typer.echo(f"{question.split}: {counted(n_new, 'cell')} asked{_not_here(folder, cells)}")
+    if n_new < len(chosen):
+        typer.echo(f"{question.split}: {len(chosen) - n_new} of {len(chosen)} asked before, which is kept")
 
 
 def inspect(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Run,
     cell: Annotated[
-        Optional[str], typer.Option(help="A run id's beginning, or parts of a title, as 'order 3 | seed 0'; one cell.")
+        Optional[str], typer.Option(help="A cell id's beginning, or parts of a title, as 'order 3 | seed 0'; one cell.")
     ] = None,
     hops: Annotated[Optional[int], typer.Option(min=1, help="Hop count; default the largest trained.")] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Examples to count over, at most.")] = 1000,
@@ -26,70 +80,83 @@ def inspect(
 ) -> None:
     """Draw the attention of one example at every level, and count where heads point along the path over many."""
     from nexus_bench.cli.printing import print_table, walk_table
-    from nexus_bench.data.show import query_as_text
-    from nexus_bench.experiment.folder import RunFolder
-    from nexus_bench.experiment.sources import open_source
-    from nexus_bench.experiment.trained import load_model, trained_cell
-    from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
-    from nexus_bench.inspection.pointing import attention_rows, split_with, walk
-    from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
-    from nexus_bench.io.csv_files import beginning, to_csv
-    from nexus_bench.io.files import write_atomic
-    from nexus_bench.io.words import counted
+    from nexus_bench.inspection.inspect import inspect as look_into
 
-    check_out(out, "walk.csv", beginning(WALK_COLUMNS))
-    folder = RunFolder(run)
-    chosen = trained_cell(folder, cell)
-    hop = hops or max(chosen.task.hops)
-    source = open_source(chosen, data)
-    held, model = split_with(source.held_out, hop), load_model(folder, chosen)
-    encoding, schema = chosen.model.encoding, source.generator.schema
-    walked = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n, example=example)
-    title = f"{chosen.title} | {counted(hop, 'hop')}"
-    drawn = walked.example
-    told = f"{query_as_text(walked.law, drawn.query)}: {drawn.answer}; answered {drawn.answered}"
-    pictures = [
-        graph_picture(walked.law, drawn, title=f"{title} | {told}"),
-        maps_picture(drawn, title=f"{title} | {told}"),
-        walk_picture(walked, title=title),
-    ]
-    files: dict[str, bytes | str] = {
-        "walk.csv": to_csv(walked.rows, WALK_COLUMNS),
-        "attention.csv": to_csv(attention_rows(walked.law, drawn), ATTENTION_COLUMNS),
-    }
-    for picture in pictures:
-        files |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
-    target = out or run / "inspect" / f"{chosen.run_id}-hops{hop}"
-    for name, content in files.items():
-        write_atomic(target / name, content)
-    paths = [target / name for name in files]
+    seen = look_into(run, cell, hops=hops, n_examples=n, example=example, data=data, out=out)
+    walk, drawn = seen.walk, seen.walk.example
     if as_json:
+        shown = {"query": seen.query, "answer": drawn.answer, "answered": drawn.answered, "path": drawn.path}
+        counts = {"n_examples": walk.n_examples, "accuracy": walk.accuracy}
         print_document(
             "inspect",
-            cell=chosen.run_id,
-            hop=hop,
-            n_examples=walked.n_examples,
-            accuracy=walked.accuracy,
-            example={
-                "query": query_as_text(walked.law, drawn.query),
-                "answer": drawn.answer,
-                "answered": drawn.answered,
-                "path": drawn.path,
-            },
-            walk=walked.rows,
-            files=paths,
+            cell=seen.cell.run_id,
+            hop=seen.hop,
+            **counts,
+            example=shown,
+            walk=walk.rows,
+            files=seen.files,
         )
         return
-    typer.echo(f"example {example}: {told}")
-    print_table(walk_table(f"{title}, {walked.n_examples:,} examples", walked.rows))
+    typer.echo(f"example {example}: {seen.query}: {drawn.answer}; answered {drawn.answered}")
+    print_table(walk_table(f"{seen.title}, {walk.n_examples:,} examples", walk.rows))
     for said, column in (
-        (f"from the query, some head of level i points at hop i (by chance {_by_chance(walked.rows)}):", "pointed"),
+        (f"from the query, some head of level i points at hop i (by chance {_by_chance(walk.rows)}):", "pointed"),
         ("or away from it, with the least of its attention there:", "avoided"),
-        (f"answered right: {walked.accuracy:.2f}; with level i's attention to the fact of hop i levelled:", "levelled"),
+        (f"answered right: {walk.accuracy:.2f}; with level i's attention to the fact of hop i levelled:", "levelled"),
     ):
-        typer.echo(f"{said} {_diagonal(walked.rows, column)}")
-    for path in paths:
+        typer.echo(f"{said} {_diagonal(walk.rows, column)}")
+    for path in seen.files:
         typer.echo(path)
+
+
+def predictions(
+    run: Run,
+    cells: Cells = None,
+    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    data: TrainedOn = None,
+    device: Device = "auto",
+    out: Out = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write what trained cells answer: one row per example, with the rank of the right answer."""
+    from nexus_bench.cli.progress import progress
+    from nexus_bench.experiment.execution import choose_device
+    from nexus_bench.experiment.folder import open
+    from nexus_bench.experiment.trained import trained_cells
+    from nexus_bench.inspection.predictions import FORMATS
+    from nexus_bench.inspection.predictions import predictions as write_predictions
+    from nexus_bench.io.words import counted
+
+    if file_format not in FORMATS:
+        raise UsageError(unknown_name("format", file_format, FORMATS))
+    folder = open(run)
+    chosen, on = trained_cells(folder, cells), choose_device(device)
+    name = "-".join(["predictions", *([split] if split != "test" else []), *([_slug(cells)] if cells else [])])
+    with progress(name, len(chosen), quiet=quiet) as advance:
+        written = write_predictions(
+            folder, chosen, split=split, file_format=file_format, name=name, data=data, device=on, out=out,
+            on_cell=lambda: advance(1),
+        )  # fmt: skip
+    if as_json:
+        print_document("predictions", file=written.file, n_rows=written.n_rows, cells=[c.run_id for c in chosen])
+    else:
+        of = f"{written.n_rows:,} rows of {counted(len(chosen), 'cell')}"
+        typer.echo(f"{written.file}: {of}{_not_here(folder, cells)}")
+
+
+def _slug(asked: str) -> str:
+    """What was asked, in a file's name."""
+    return re.sub(r"[^\w.]+", "-", asked).strip("-")
+
+
+def _not_here(folder: "RunFolder", asked: str | None) -> str:
+    """What to say of cells that have no weights here."""
+    from nexus_bench.experiment.trained import n_untrained
+
+    n = 0 if asked else n_untrained(folder)
+    return f"; weights of {n} more are not here" if n else ""
 
 
 def _by_chance(rows: "list[Row]") -> str:

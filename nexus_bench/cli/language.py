@@ -7,7 +7,7 @@ import typer
 
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Data, Hops, Out, Settings, Task, given, hops_of
-from nexus_bench.errors import GateError, UsageError, unknown_name
+from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 Split = Annotated[str, typer.Option(help="Which split.")]
 
@@ -71,7 +71,7 @@ def gallery(
         if out is None:
             raise UsageError("--check compares with a file; give --out")
         if read_bytes(out) != page.encode():
-            raise GateError(
+            raise CheckFailedError(
                 f"{out}: is not what the tasks are now; write it again with `nexus-bench gallery --out {out}`"
             )
     elif out is not None:
@@ -90,35 +90,25 @@ def score(
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score anyone's answers by hop, with chance and shortcuts beside, into a results.csv."""
-    from nexus_bench.cli.reports import make_report
-    from nexus_bench.data.dataset import read_dataset
-    from nexus_bench.experiment.folder import RunFolder
-    from nexus_bench.experiment.score import score_predictions
-    from nexus_bench.io.config import check_name
+    """Score the answers of any model by hop, with chance and shortcuts, into a results.csv."""
+    from nexus_bench.experiment.score import score as score_answers
     from nexus_bench.report.terminal import print_report
 
-    name = check_name(predictions.stem if model is None else model, what="--model")
-    dataset = read_dataset(data)
-    rows = score_predictions(predictions, dataset, split=split, model=name)
-    suite = f"score-{name}" if split == "test" else f"score-{name}-{split}"
-    folder = RunFolder(out or Path("runs") / suite)
-    folder.write_rows(suite, rows)
-    n_answered, n_asked = sum(row["n_examples"] for row in rows), dataset.splits[split].answer.size
-    built, files = make_report([folder], folder.path) if split == "test" else (None, [])
-    files = [folder.results_csv, *files]
+    scored = score_answers(predictions, data, split=split, model=model, out=out)
     if as_json:
-        print_document("score", files=files, n_answered=n_answered, n_asked=n_asked, rows=rows)
+        counts = {"n_answered": scored.n_answered, "n_asked": scored.n_examples}
+        print_document("score", files=scored.files, **counts, rows=scored.rows)
         return
-    for row in rows:
-        counts = f"{row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
+    for row in scored.rows:
+        counts_right = f"{row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
         beside = (
             f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}   partial {row['partial']:.3f}"
         )
-        typer.echo(f"{row['hop']:>2} hops {counts}   {beside}")
-    if n_answered < n_asked:
-        typer.echo(f"answered: {n_answered:,} of the {n_asked:,} examples of {split}; the others are not counted")
-    if built is not None:
-        print_report(built, files)
+        typer.echo(f"{row['hop']:>2} hops {counts_right}   {beside}")
+    if scored.n_answered < scored.n_examples:
+        n = f"{scored.n_answered:,} of the {scored.n_examples:,} examples of {split}"
+        typer.echo(f"answered: {n}; the others are not counted")
+    if scored.report is not None:
+        print_report(scored.report, scored.files)
     else:
-        typer.echo(folder.results_csv)
+        typer.echo(scored.files[0])

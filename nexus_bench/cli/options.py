@@ -32,20 +32,6 @@ def hops_of(text: str | None, *, option: str = "--hops") -> list[int] | None:
         raise UsageError(f"{option}: {error}") from error
 
 
-def check_out(out: Path | None, name: str, beginning: str) -> None:
-    """Refuse a folder in which a file of this name is not from nexus-bench: it has another beginning.
-
-    Raises:
-        UsageError: There is one.
-    """
-    if out is None or not (out / name).is_file():
-        return
-    with (out / name).open("rb") as file:
-        found = file.read(len(beginning.encode()))
-    if found not in (b"", beginning.encode()):
-        raise UsageError(f"{out / name}: is not from nexus-bench, and is kept; choose another --out")
-
-
 def given(**values: Any) -> dict[str, Any]:
     """The options that were given."""
     return {key: value for key, value in values.items() if value is not None}

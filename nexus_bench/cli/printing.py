@@ -1,16 +1,19 @@
 """Tables on stdout."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nexus_bench.bench.generators import Rate
 from nexus_bench.io.columns import Row
 from nexus_bench.shortcuts.audit import Audited
 
-if TYPE_CHECKING:  # it would import PyTorch
+if TYPE_CHECKING:  # some would import PyTorch
+    from nexus_bench.analysis.compare_runs import Compared
     from nexus_bench.bench import training
     from nexus_bench.bench.attention import Measured
     from nexus_bench.experiment.status import CellState
@@ -159,4 +162,29 @@ def walk_table(title: str, rows: "list[Row]") -> Table:
             f"{fact['pointed']:.2f}",
         ]
         table.add_row(*("any" if part is None else str(part) for part in key), *told, end_section=key[-1] is None)
+    return table
+
+
+def compare_table(title: str, compared: "Sequence[Compared]") -> Table:
+    """A row a comparison, but those of the new run alone; what fails the comparison is in capitals."""
+    from nexus_bench.analysis.compare_runs import FAILING, NEW_ONLY, WITHIN_NOISE
+    from nexus_bench.report.compared_runs import cells, names
+
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("cells")
+    for head in ("base", "new", "difference", "interval", "seeds"):
+        table.add_column(head, justify="right")
+    table.add_column("verdict")
+    styles = dict.fromkeys(FAILING, "bold red") | {WITHIN_NOISE: "yellow"}
+    named = zip(names(compared, with_task=False), compared, strict=True)
+    shown = [(name, one) for name, one in named if one.verdict != NEW_ONLY]
+    for i, (name, one) in enumerate(shown):
+        table.add_row(
+            escape(name),
+            *cells(one).values(),
+            str(one.n_seeds),
+            one.verdict.upper() if one.verdict in FAILING else one.verdict,
+            style=styles.get(one.verdict),
+            end_section=i + 1 == len(shown) or shown[i + 1][1].cell != one.cell,
+        )
     return table

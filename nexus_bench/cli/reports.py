@@ -2,18 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Out, check_out
+from nexus_bench.cli.options import AsJson, Out
 from nexus_bench.errors import UsageError, unknown_name
-from nexus_bench.io.results import read_curves, read_results
 
-if TYPE_CHECKING:
-    from nexus_bench.experiment.folder import RunFolder
-    from nexus_bench.report.build import Report
+_FORMATS = ("csv", "md")
 
 
 def report(
@@ -23,25 +20,20 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Rebuild the report of one or several runs from their results.csv and curve.csv alone."""
-    from nexus_bench.experiment.folder import RunFolder
-    from nexus_bench.report.output import to_csvs, to_document, to_markdown
+    from nexus_bench.report.output import report as make_report
+    from nexus_bench.report.output import report_folder, to_csvs, to_document, to_markdown
     from nexus_bench.report.terminal import print_report
 
-    formats = ("csv", "md")
-    if file_format is not None and file_format not in formats:
-        raise UsageError(unknown_name("format", file_format, formats))
+    if file_format is not None and file_format not in _FORMATS:
+        raise UsageError(unknown_name("format", file_format, _FORMATS))
     if file_format is not None and as_json:
         raise UsageError("give --format or --json, not both")
     if file_format is not None and out is not None:
         raise UsageError("--format prints, and writes no files; leave --out out")
-    is_its_own = len(runs) == 1 and out is not None and out.resolve() == runs[0].resolve()
-    if out is not None and (out / "spec.yaml").exists() and not is_its_own:
-        raise UsageError(f"{out}: holds a run, whose own report is kept; choose another --out")
-    check_out(out, "report.md", "# nexus-bench")
-    folder = out or (runs[0] if len(runs) == 1 else None)
+    folder = report_folder(runs, out)
     if folder is None and file_format is None and not as_json:
         raise UsageError("a report of several runs needs a folder of its own; give --out")
-    built, files = make_report([RunFolder(run) for run in runs], folder if file_format is None else None)
+    built, files = make_report(runs, folder if file_format is None else None)
     if as_json:
         print_document("report", files=files, report=to_document(built))
     elif file_format == "csv":
@@ -50,22 +42,6 @@ def report(
         typer.echo(to_markdown(built), nl=False)
     else:
         print_report(built, files)
-
-
-def make_report(runs: "list[RunFolder]", folder: Path | None) -> "tuple[Report, list[Path]]":
-    """The report of some runs, and its files if there is a folder to write them to; GitHub is told, if it asks."""
-    import pandas as pd
-
-    from nexus_bench.report.build import build_report
-    from nexus_bench.report.ci import github_summary
-    from nexus_bench.report.output import to_markdown, write_report
-
-    results = pd.concat([read_results(run.path) for run in runs], ignore_index=True)
-    curves = pd.concat([read_curves(run.path) for run in runs], ignore_index=True)
-    built = build_report(results, curves)
-    files = write_report(built, folder) if folder else []
-    github_summary(to_markdown(built, with_figures=False))
-    return built, files
 
 
 def schema(

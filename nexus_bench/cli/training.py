@@ -1,14 +1,13 @@
 """Commands that train, and that report what was trained."""
 
-from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, given, hops_of
-from nexus_bench.errors import FailedCellsError, StorageError, UsageError, unknown_name
+from nexus_bench.errors import FailedCellsError, UsageError, unknown_name
 
 
 def train(
@@ -34,26 +33,19 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the grid of a suite, then print and write its report."""
-    from nexus_bench.cli.reports import make_report
-    from nexus_bench.experiment.display import Display, print_plan
-    from nexus_bench.experiment.events import Event
+    from nexus_bench.experiment.display import print_plan
     from nexus_bench.experiment.execution import choose_execution
     from nexus_bench.experiment.folder import RunFolder
     from nexus_bench.experiment.plan import estimate_seconds, make_plan
-    from nexus_bench.experiment.runner import run_plan
     from nexus_bench.experiment.status import read_status
     from nexus_bench.experiment.suite import make_suite, select_suite
-    from nexus_bench.experiment.tensorboard import TensorBoard
-    from nexus_bench.io.config import parse_settings
+    from nexus_bench.experiment.train import train as train_plan
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.output import to_document
     from nexus_bench.report.terminal import print_report
 
-    overrides = parse_settings(settings or [])
-    overrides |= parse_settings([] if order is None else [f"order={order}"])
-    overrides |= given(hops=hops_of(hops), seeds=seeds)
-    config, where = select_suite(suite, task=task, attention=attention, data=data, settings=overrides)
-    grid = make_suite(config, where=where)
+    overrides = _overrides(settings, order) | given(hops=hops_of(hops), seeds=seeds)
+    grid = make_suite(*select_suite(suite, task=task, attention=attention, data=data, settings=overrides))
     folder = RunFolder(out or Path("runs") / grid.name)
     plan = make_plan(grid, folder)
     execution = choose_execution(
@@ -71,31 +63,17 @@ def train(
         else:
             print_plan(plan, seconds, n_workers=execution.n_workers)
         return
-    with ExitStack() as stack_of:
-        board = stack_of.enter_context(TensorBoard(folder.path / "tensorboard")) if tensorboard else None
-        display = stack_of.enter_context(Display(plan, quiet=quiet, log_every=log_every))
-
-        def on_event(event: Event) -> None:
-            display.on_event(event)
-            if board:
-                board.on_event(event)
-
-        failures = run_plan(plan, folder, execution, data=data, on_event=on_event)
-    with suppress(StorageError) if failures else nullcontext():  # what failed is told first
-        built, files = make_report([folder], folder.path)
-        files = [folder.results_csv, *files]
-        if as_json:
-            print_document(
-                "train", folder=folder.path, files=files, cells=read_status(folder), report=to_document(built)
-            )
-        else:
-            print_report(built, files)
-    if failures:
+    trained = train_plan(plan, folder, execution, data=data, quiet=quiet, log_every=log_every, tensorboard=tensorboard)
+    if trained.report is not None and as_json:
+        states, document = read_status(folder), to_document(trained.report)
+        print_document("train", folder=folder.path, files=trained.files, cells=states, report=document)
+    elif trained.report is not None:
+        print_report(trained.report, trained.files)
+    if trained.failures:
         titles = {cell.run_id: cell.title for cell in grid.cells}
-        github_lines("error", [(titles[failure.run_id], failure.reason) for failure in failures])
-        raise FailedCellsError(
-            f"{len(failures)} of {len(grid.cells)} cells failed, as told above; the same command tries them again"
-        )
+        github_lines("error", [(titles[failure.run_id], failure.reason) for failure in trained.failures])
+        n = f"{len(trained.failures)} of {len(grid.cells)} cells"
+        raise FailedCellsError(f"{n} failed, as told above; the same command tries them again")
 
 
 def status(
@@ -104,10 +82,10 @@ def status(
 ) -> None:
     """Show which cells of a run are done, running, failed or to do."""
     from nexus_bench.cli.printing import print_table, status_table
-    from nexus_bench.experiment.folder import RunFolder
+    from nexus_bench.experiment.folder import open
     from nexus_bench.experiment.status import read_status
 
-    states = read_status(RunFolder(run))
+    states = read_status(open(run))
     if as_json:
         print_document("status", cells=states)
     else:
@@ -126,14 +104,11 @@ def match(
     """Show the standard and looped models with the parameters, or the compute, of each model; nothing is trained."""
     from nexus_bench.cli.printing import matches_table, print_table
     from nexus_bench.experiment.suite import make_suite, select_suite
-    from nexus_bench.io.config import parse_settings
     from nexus_bench.model.costs import cost_of
     from nexus_bench.model.matching import matched
 
-    overrides = parse_settings([*([] if order is None else [f"order={order}"]), *(settings or [])])
-    overrides |= given(hops=hops_of(hops), matched=False)
-    config, where = select_suite(suite, task=task, attention=attention, data=None, settings=overrides)
-    cells = make_suite(config, where=where).cells
+    overrides = _overrides(settings, order) | given(hops=hops_of(hops), matched=False)
+    cells = make_suite(*select_suite(suite, task=task, attention=attention, data=None, settings=overrides)).cells
     pairs = {(cell.task.model_dump_json(), cell.model.model_dump_json()): cell for cell in cells}.values()
     found = [
         (cell.task, cell.model, cost_of(cell.model, cell.task), rivals)
@@ -172,3 +147,10 @@ def list_(
             typer.echo(f"  {entry.name:<16} {entry.summary}")
             for option in entry.options:
                 typer.echo(f"    {option}")
+
+
+def _overrides(settings: list[str] | None, order: str | None) -> dict[str, Any]:
+    """What `--set` and `--order` say."""
+    from nexus_bench.io.config import parse_settings
+
+    return parse_settings(settings or []) | parse_settings([] if order is None else [f"order={order}"])

@@ -25,6 +25,7 @@ from nexus_bench.errors import StorageError, UsageError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.files import sha256_of_file, to_json, write_atomic
+from nexus_bench.io.hops import format_hops
 from nexus_bench.text.render import TextOptions
 
 OnGraphs = Callable[[int], None]
@@ -32,7 +33,12 @@ OnGraphs = Callable[[int], None]
 _CHUNK_GRAPHS = 8 * BLOCK_GRAPHS  # written at a time; no byte depends on it
 
 
-def write_dataset(
+def default_folder(spec: TaskSpec, *, seed: int) -> Path:
+    """Where a dataset goes when nobody says so."""
+    return Path("runs/data") / f"{spec.task}-hops{format_hops(spec.hops)}-seed{seed}"
+
+
+def generate(
     folder: Path,
     spec: TaskSpec,
     *,
@@ -113,7 +119,7 @@ def write_dataset(
 
 
 def draw_dataset(spec: TaskSpec, *, seed: int) -> Dataset:
-    """The held-out splits of a dataset, as `write_dataset` would write them, in memory and without training graphs.
+    """The held-out splits of a dataset, as `generate` would write them, in memory and without training graphs.
 
     Raises:
         ConfigError: The task has too few distinct graphs.

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from nexus_bench.data.encodings import ENCODINGS, table_offsets
 from nexus_bench.generators.base import Examples, Generator, Role, Schema
-from nexus_bench.streams import Int
+from nexus_bench.streams import Int, stream
+from nexus_bench.text.render import Teller, TextOptions
 
 
 class Shown(NamedTuple):
@@ -18,6 +19,8 @@ class Shown(NamedTuple):
         chain: Those facts, drawn as a chain where one begins at the end of another.
         flat: The example as the flat encoding writes it, one word a token.
         tokens: The same tokens as rows of the embedding table.
+        prompt: The example in English, where it was told.
+        completion: What a language model is to say, the derivation before the answer.
     """
 
     facts: list[str]
@@ -27,6 +30,20 @@ class Shown(NamedTuple):
     chain: str
     flat: str
     tokens: list[int]
+    prompt: str = ""
+    completion: str = ""
+
+
+def show(generator: Generator[Any], *, seed: int = 0) -> Shown:
+    """One drawn example of a task, as text and in English.
+
+    Args:
+        generator: The task at one setting.
+        seed: Another seed shows another example.
+    """
+    examples = generator.sample(1, stream("show", generator.name, seed))
+    told = next(Teller(generator, TextOptions(target="steps")).tell(examples))
+    return show_example(generator, examples)._replace(prompt=told.prompt, completion=told.completion)
 
 
 def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 0, query: int = 0) -> Shown:

@@ -30,6 +30,18 @@ from nexus_bench.io.files import drop_begun, read_json, to_json, write_atomic
 from nexus_bench.io.results import CURVES, RESULTS, SPEC, read_results
 
 
+def open(path: Path) -> "RunFolder":
+    """The run of a folder.
+
+    Raises:
+        CorruptArtefactError: It is no run folder, or its spec.yaml is damaged.
+        StorageError: It is no folder.
+    """
+    folder = RunFolder(path)
+    folder.read_spec()
+    return folder
+
+
 class RunFolder:
     """One run on disk.
 

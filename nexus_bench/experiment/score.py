@@ -3,22 +3,73 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nexus_bench.data.dataset import Dataset
+from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, StorageError
-from nexus_bench.io.columns import IID, Row
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.columns import IID, SCORED, TEST, VAL, Row
+from nexus_bench.io.config import check_name
 from nexus_bench.io.files import sha256
+from nexus_bench.report.build import Report
+from nexus_bench.report.output import report
 from nexus_bench.shortcuts.references import reference_columns, task_columns
 from nexus_bench.text.render import Teller, TextOptions
 from nexus_bench.version import __version__
 
 _ANSWER_IS = re.compile(r"answer(?: is|:)\s*", re.IGNORECASE)
 _AROUND = " \t\r\n.,;:!?'\"*`()"
+
+
+class Scored(NamedTuple):
+    """What answers of another model came to.
+
+    Attributes:
+        rows: Of results.csv.
+        n_answered: Examples answered.
+        n_examples: Examples of the split.
+        report: None for other splits than the test split.
+        files: What was written.
+    """
+
+    rows: list[Row]
+    n_answered: int
+    n_examples: int
+    report: Report | None
+    files: list[Path]
+
+
+def score(
+    predictions: Path, data: Path, *, split: str = TEST, model: str | None = None, out: Path | None = None
+) -> Scored:
+    """Score a file of predictions into a run folder of its own, and report them.
+
+    Args:
+        predictions: JSON lines, as `score_predictions` reads them.
+        data: The dataset folder that was asked.
+        split: Which of its splits.
+        model: A name for what answered; None takes the file's.
+        out: The run folder; None takes one under `runs/`.
+
+    Raises:
+        ConfigError: A line is no prediction, or there is no such split.
+        CorruptArtefactError: The dataset is damaged.
+        StorageError: A file cannot be read or written.
+        UsageError: The folder holds the results of something else.
+    """
+    name = check_name(predictions.stem if model is None else model, what="--model")
+    dataset = read_dataset(data)
+    rows = score_predictions(predictions, dataset, split=split, model=name)
+    suite = f"score-{name}" if split == TEST else f"score-{name}-{split}"
+    folder = RunFolder(out or Path("runs") / suite)
+    folder.write_rows(suite, rows)
+    built, files = report([folder.path], folder.path) if split == TEST else (None, [])
+    n_answered = sum(row["n_examples"] for row in rows)
+    return Scored(rows, n_answered, dataset.splits[split].answer.size, built, [folder.results_csv, *files])
 
 
 def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -> list[Row]:
@@ -64,7 +115,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         is_right[graph, query] = _plain(prediction) == words[examples.answer[graph, query]]
     if not is_answered.any():
         raise ConfigError(f"{path}: holds no prediction; write a JSON line an example")
-    fit = dataset.splits["val" if split == "test" else "test"]
+    fit = dataset.splits[VAL if split == TEST else TEST]
     references = reference_columns(fit, HeldOut(law, examples), laws[IID].schema)
     run_id = sha256(f"{model}\n{split}\n{dataset.manifest['content_sha256']}\n{text}".encode())[:16]
     common = {
@@ -75,7 +126,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         "attention": "external",
         "seed": dataset.manifest["seed"],
         "split": split,
-        "status": "scored",
+        "status": SCORED,
         "version": __version__,
         "model": model,
     }

@@ -111,7 +111,7 @@ def apply_settings(config: Config, settings: Config) -> Config:
     return config
 
 
-def make_suite(config: Config, *, where: str) -> Suite:
+def make_suite(config: Config, where: str) -> Suite:
     """Validate a configuration and span its grid.
 
     Args:

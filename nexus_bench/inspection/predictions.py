@@ -1,8 +1,8 @@
 """What trained cells answer, example by example."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,70 @@ import torch
 
 from nexus_bench.data.formats import pyarrow_and_parquet
 from nexus_bench.data.splits import HeldOut
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.trained import load_model
 from nexus_bench.generators.base import Generator, Schema
-from nexus_bench.io.columns import DTYPES, PREDICTION_COLUMNS
+from nexus_bench.inspection.run_data import RunData
+from nexus_bench.io.columns import DTYPES, PREDICTION_COLUMNS, TEST
 from nexus_bench.io.csv_files import beginning, rows_of, to_csv
-from nexus_bench.io.files import writing_atomic
+from nexus_bench.io.files import keep_others, writing_atomic
 from nexus_bench.model.scoring import logits_of
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.spec import CellSpec
 
 FORMATS = {"csv": beginning(PREDICTION_COLUMNS), "parquet": "PAR1"}  # and how such files begin
+
+
+class Predicted(NamedTuple):
+    """A file of predictions, how many rows it has, and of which cells."""
+
+    file: Path
+    n_rows: int
+    cells: list[CellSpec]
+
+
+def predictions(
+    folder: RunFolder,
+    cells: Sequence[CellSpec],
+    *,
+    split: str = TEST,
+    file_format: str = "csv",
+    name: str = "predictions",
+    data: Path | None = None,
+    device: str = "cpu",
+    out: Path | None = None,
+    on_cell: Callable[[], None] = lambda: None,
+) -> Predicted:
+    """Write what trained cells answer: one row per example, with the rank of the right answer.
+
+    Args:
+        folder: The run.
+        cells: Which of its trained cells.
+        split: Which examples: a split that training kept apart, or one that `eval` asked.
+        file_format: One of FORMATS.
+        name: Of the file, without its ending.
+        data: The dataset that the run was trained on, if it was one.
+        device: `cpu` or `cuda`.
+        out: Where the file goes; None takes the run folder.
+        on_cell: Told of each cell that is done.
+
+    Raises:
+        ConfigError: There is no such split, or Parquet is asked for and pyarrow is not installed.
+        CorruptArtefactError: Weights or the dataset are damaged.
+        StorageError: The disk is full or the folder cannot be written.
+        UsageError: `out` holds a file of that name that is not from nexus-bench.
+    """
+    path = (out or folder.path) / f"{name}.{file_format}"
+    keep_others(out, path.name, FORMATS[file_format])
+    drawn = RunData(folder, data)
+
+    def frames() -> Iterator[pd.DataFrame]:
+        for cell in cells:
+            held, model = drawn.held_out(cell, split), load_model(folder, cell).to(device)
+            yield predict(cell, model, held, drawn.source(cell).generator.schema, split=split)
+            on_cell()
+
+    return Predicted(path, write_predictions(path, frames(), file_format=file_format), list(cells))
 
 
 def predict(cell: CellSpec, model: Transformer, held: HeldOut, schema: Schema, *, split: str) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from nexus_bench.errors import CorruptArtefactError, StorageError
+from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError
 
 _BEGUN = ".begun"  # ends the name of a file that is being written; a kill leaves it behind
 
@@ -108,3 +108,17 @@ def sha256_of_file(path: Path) -> str:
         raise CorruptArtefactError(f"{path}: is missing; make it again") from error
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def keep_others(folder: Path | None, name: str, beginning: str) -> None:
+    """Refuse a folder in which a file of this name is not from nexus-bench: it has another beginning.
+
+    Raises:
+        UsageError: There is one.
+    """
+    if folder is None or not (folder / name).is_file():
+        return
+    with (folder / name).open("rb") as file:
+        found = file.read(len(beginning.encode()))
+    if found not in (b"", beginning.encode()):
+        raise UsageError(f"{folder / name}: is not from nexus-bench, and is kept; choose another --out")

@@ -3,7 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from nexus_bench.analysis.compare_runs import (
     EXAMPLES_ONLY,
@@ -19,12 +20,89 @@ from nexus_bench.analysis.compare_runs import (
     REGRESSION,
     WITHIN_NOISE,
     Compared,
+    compare_results,
 )
+from nexus_bench.analysis.intervals import LEVEL
+from nexus_bench.io.columns import COMPARE_COLUMNS, TEST
+from nexus_bench.io.csv_files import beginning, to_csv
+from nexus_bench.io.files import keep_others, write_atomic
+from nexus_bench.io.results import read_results
 from nexus_bench.io.words import counted
-from nexus_bench.report.ci import Case
+from nexus_bench.report.ci import Case, github_summary, junit_xml
 
+COMPARE = "compare.csv"
 _TESTED = (REGRESSION, FAILED, WITHIN_NOISE, OK, IMPROVEMENT)
 _DECIMALS = {"accuracy": 3, "reach": 2}
+
+
+class Outcome(NamedTuple):
+    """A comparison of two runs, and what it comes to.
+
+    Attributes:
+        title: What was compared.
+        compared: Every comparison, from `analysis.compare_runs`.
+        conclusion: What it comes to, in a few lines.
+        failing: What fails the comparison, by name, the largest drops first.
+        noisy: What fell by more than is allowed, but not by more than noise, by name.
+        complaint: Why it fails, in one line; empty if it holds.
+        files: What was written.
+    """
+
+    title: str
+    compared: list[Compared]
+    conclusion: list[str]
+    failing: list[tuple[str, Compared]]
+    noisy: list[tuple[str, Compared]]
+    complaint: str
+    files: list[Path]
+
+
+def compare(
+    base: Path,
+    new: Path,
+    *,
+    metric: str = "accuracy",
+    max_drop: float = 0.02,
+    split: str = TEST,
+    confidence: float = LEVEL,
+    strict: bool = False,
+    out: Path | None = None,
+    junit: Path | None = None,
+) -> Outcome:
+    """Compare a run with an accepted one, write compare.csv, and tell GitHub if it listens.
+
+    Args:
+        base: The run folder that was accepted; its results.csv is enough.
+        new: The run folder in question.
+        metric: `accuracy`, hop by hop, or `reach`.
+        max_drop: How far a mean may fall, in accuracy or in hops.
+        split: Which rows.
+        confidence: Of each interval.
+        strict: Whether cells and seeds that the new run lacks fail the comparison.
+        out: Folder of compare.csv; None takes `new`.
+        junit: Also write JUnit XML here.
+
+    Raises:
+        ConfigError: The runs share no cells, or one holds several that its columns do not tell apart.
+        CorruptArtefactError: A results.csv is missing, truncated or edited.
+        StorageError: A run is no run folder, or a file cannot be written.
+        UsageError: `out` holds a compare.csv that is not from nexus-bench.
+    """
+    keep_others(out, COMPARE, beginning(COMPARE_COLUMNS))
+    frames = [read_results(run) for run in (base, new)]
+    compared = compare_results(
+        *frames, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict
+    )
+    title = f"{metric} on {split}, {new} beside {base}"
+    told = conclusion(compared, max_drop=max_drop, confidence=confidence)
+    failing = failures(compared, strict=strict)
+    why = complaint(compared, max_drop=max_drop, strict=strict) if failing else ""
+    files = [(out or new) / COMPARE, *([junit] if junit else [])]
+    write_atomic(files[0], to_csv([row(one) for one in compared], COMPARE_COLUMNS))
+    if junit:
+        write_atomic(junit, junit_xml(f"nexus-bench compare: {title}", cases(compared, failing)))
+    github_summary(markdown(compared, told, failing, title))
+    return Outcome(title, compared, told, failing, noisy(compared), why, files)
 
 
 def names(compared: Sequence[Compared], *, with_task: bool = True) -> list[str]:
@@ -45,7 +123,7 @@ def names(compared: Sequence[Compared], *, with_task: bool = True) -> list[str]:
 
 
 def failures(compared: Sequence[Compared], *, strict: bool = False) -> list[tuple[str, Compared]]:
-    """What fails the gate, by name: the largest drops first, then what failed to train or, if `strict`, is missing."""
+    """What fails the comparison, by name: the largest drops, then what failed to train or, if `strict`, is missing."""
     verdicts = (*FAILING, MISSING) if strict else FAILING
     failing = [pair for pair in zip(names(compared), compared, strict=True) if pair[1].verdict in verdicts]
     return sorted(failing, key=lambda pair: pair[1].difference.mean if pair[1].verdict == REGRESSION else 0.0)
@@ -131,7 +209,7 @@ def conclusion(compared: Sequence[Compared], *, max_drop: float, confidence: flo
 
 
 def complaint(compared: Sequence[Compared], *, max_drop: float, strict: bool = False) -> str:
-    """Why the gate fails, in one line: how many, and the worst."""
+    """Why the comparison fails, in one line: how many, and the worst."""
     counts = Counter(one.verdict for one in compared)
     why = {REGRESSION: f"fell by more than {max_drop:g} and by more than noise", FAILED: "failed in the new run"}
     why |= {MISSING: "not in the new run"} if strict else {}
@@ -143,7 +221,7 @@ def complaint(compared: Sequence[Compared], *, max_drop: float, strict: bool = F
 def markdown(
     compared: Sequence[Compared], told: Sequence[str], failing: Sequence[tuple[str, Compared]], title: str
 ) -> str:
-    """A summary for people: the conclusion, what fails the gate, then everything.
+    """A summary for people: the conclusion, what fails the comparison, then everything.
 
     Args:
         compared: The table.
@@ -166,7 +244,7 @@ def markdown(
 
 
 def cases(compared: Sequence[Compared], failing: Sequence[tuple[str, Compared]]) -> list[Case]:
-    """One test case each; what has nothing to be set beside is skipped, unless that fails the gate."""
+    """One test case each; what has nothing to be set beside is skipped, unless that fails the comparison."""
     failed = dict(failing)
     return [
         Case(

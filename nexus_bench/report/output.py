@@ -1,17 +1,61 @@
 """A report as files: CSV for machines, Markdown and one page for people, PNG and SVG figures."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nexus_bench.errors import UsageError
 from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS
 from nexus_bench.io.csv_files import rows_of, to_csv
-from nexus_bench.io.files import write_atomic
-from nexus_bench.report.build import Report
+from nexus_bench.io.files import keep_others, write_atomic
+from nexus_bench.io.results import SPEC, read_curves, read_results
+from nexus_bench.report.build import Report, build_report
+from nexus_bench.report.ci import github_summary
 from nexus_bench.report.page import to_html
 from nexus_bench.report.tables import Table
+
+
+class Written(NamedTuple):
+    """A report, and its files if there was a folder to write them to."""
+
+    report: Report
+    files: list[Path]
+
+
+def report(runs: Sequence[Path], out: Path | None = None) -> Written:
+    """The report of one or several runs, from their results.csv and curve.csv alone; GitHub is told, if it listens.
+
+    Args:
+        runs: Run folders; a cell that they share counts once.
+        out: Where the files go; without it nothing is written.
+
+    Raises:
+        ConfigError: No row is of the test split, or two runs disagree on a cell.
+        CorruptArtefactError: A file of a run is missing, truncated or edited.
+        StorageError: A run is no run folder, or `out` cannot be written.
+    """
+    results = pd.concat([read_results(run) for run in runs], ignore_index=True)
+    curves = pd.concat([read_curves(run) for run in runs], ignore_index=True)
+    built = build_report(results, curves)
+    files = write_report(built, out) if out else []
+    github_summary(to_markdown(built, with_figures=False))
+    return Written(built, files)
+
+
+def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:
+    """Where the files of a report go: `out`, or the only run; None for several runs without `out`.
+
+    Raises:
+        UsageError: `out` holds another run, or a report that is not from nexus-bench.
+    """
+    is_its_own = len(runs) == 1 and out is not None and out.resolve() == runs[0].resolve()
+    if out is not None and (out / SPEC).exists() and not is_its_own:
+        raise UsageError(f"{out}: holds a run, whose own report is kept; choose another --out")
+    keep_others(out, "report.md", "# nexus-bench")
+    return out or (runs[0] if len(runs) == 1 else None)
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:

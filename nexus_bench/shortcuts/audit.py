@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from nexus_bench.data.splits import BLOCK_GRAPHS
-from nexus_bench.errors import GateError
+from nexus_bench.errors import CheckFailedError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.shortcuts.rules import SHORTCUTS
 from nexus_bench.streams import Int, Mask, pick, stream
@@ -52,14 +52,14 @@ def audit(generator: Generator[Any], *, n_examples: int, seed: int) -> list[Audi
         A row a (hop, guess), hops ascending, guesses in the order of SHORTCUTS, `partial` last.
 
     Raises:
-        GateError: The family's labels are not what it solves from its own facts.
+        CheckFailedError: The family's labels are not what it solves from its own facts.
     """
     fit = _draw(generator, n_examples // 2, "fit", seed)
     scored = _draw(generator, n_examples, "score", seed)
     solution = generator.solve(scored.facts, scored.query)
     is_wrong = (solution.answer != scored.answer) | (solution.hop != scored.hop)
     if is_wrong.any():
-        raise GateError(
+        raise CheckFailedError(
             f"{generator.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what `solve` derives from "
             "the facts; mend `sample` or `solve`"
         )

@@ -101,7 +101,7 @@ def documents() -> dict[str, Fields]:
             "n_asked": int,
             "rows": _rows("Row", columns.COLUMNS, optional=True),
         },
-        "show": {"task": str, **get_type_hints(Shown), "prompt": str, "completion": str},
+        "show": {"task": str, **get_type_hints(Shown)},
         "status": {"cells": list[CellState]},
         "train": {
             "folder": str,

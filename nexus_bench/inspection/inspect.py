@@ -1,0 +1,92 @@
+"""A trained cell looked into: what its attention points at, counted, drawn and written."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from nexus_bench.data.show import query_as_text
+from nexus_bench.experiment.folder import open
+from nexus_bench.experiment.sources import open_source
+from nexus_bench.experiment.trained import load_model, trained_cell
+from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
+from nexus_bench.inspection.pointing import Walk, attention_rows, split_with, walk
+from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
+from nexus_bench.io.csv_files import beginning, to_csv
+from nexus_bench.io.files import keep_others, write_atomic
+from nexus_bench.io.words import counted
+from nexus_bench.training.spec import CellSpec
+
+
+class Inspected(NamedTuple):
+    """What was seen of a cell.
+
+    Attributes:
+        cell: Which.
+        hop: The hop count of the examples.
+        title: Both in a few words.
+        query: The query of the drawn example, role by role.
+        walk: Where attention points, and the drawn example.
+        files: The tables and pictures written.
+    """
+
+    cell: CellSpec
+    hop: int
+    title: str
+    query: str
+    walk: Walk
+    files: list[Path]
+
+
+def inspect(
+    run: Path,
+    cell: str | None = None,
+    *,
+    hops: int | None = None,
+    n_examples: int = 1000,
+    example: int = 0,
+    data: Path | None = None,
+    out: Path | None = None,
+) -> Inspected:
+    """Draw the attention of one example at every level, and count where heads point along the path over many.
+
+    Args:
+        run: The run folder.
+        cell: Which cell, as for `trained_cells`; None takes the only one.
+        hops: The hop count of the examples; None takes the largest trained.
+        n_examples: How many to count over, at most.
+        example: Which of them to draw.
+        data: The dataset that the run was trained on, if it was one.
+        out: Where the files go; None takes a folder under the run.
+
+    Raises:
+        ConfigError: No split has such examples, or there is no example of that number.
+        CorruptArtefactError: It is no run folder, or weights or the dataset are damaged.
+        StorageError: A file cannot be written.
+        UsageError: No trained cell or several are asked for, the mechanism has no map, or `out` holds other files.
+    """
+    keep_others(out, "walk.csv", beginning(WALK_COLUMNS))
+    folder = open(run)
+    chosen = trained_cell(folder, cell)
+    hop = hops or max(chosen.task.hops)
+    source = open_source(chosen, data)
+    held, model = split_with(source.held_out, hop), load_model(folder, chosen)
+    encoding, schema = chosen.model.encoding, source.generator.schema
+    seen = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n_examples, example=example)
+    title = f"{chosen.title} | {counted(hop, 'hop')}"
+    drawn = seen.example
+    query = query_as_text(seen.law, drawn.query)
+    told = f"{title} | {query}: {drawn.answer}; answered {drawn.answered}"
+    pictures = [
+        graph_picture(seen.law, drawn, title=told),
+        maps_picture(drawn, title=told),
+        walk_picture(seen, title=title),
+    ]
+    files: dict[str, bytes | str] = {
+        "walk.csv": to_csv(seen.rows, WALK_COLUMNS),
+        "attention.csv": to_csv(attention_rows(seen.law, drawn), ATTENTION_COLUMNS),
+    }
+    for picture in pictures:
+        files |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
+    target = out or run / "inspect" / f"{chosen.run_id}-hops{hop}"
+    for name, content in files.items():
+        write_atomic(target / name, content)
+    return Inspected(chosen, hop, title, query, seen, [target / name for name in files])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nexus_bench.attention.base import ATTENTIONS, Layout
-from tests.naive import naive
+from nexus_bench.attention.naive import naive
 
 B, H, E = 2, 3, 11
 D = H * E

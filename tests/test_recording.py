@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout
+from nexus_bench.attention.naive.parts import project, weights
 from nexus_bench.attention.parts import merge_heads, split_heads
 from nexus_bench.errors import UsageError
 from nexus_bench.generators.base import Generator
@@ -16,7 +17,6 @@ from nexus_bench.inspection.recording import Pass, record
 from nexus_bench.model.scoring import to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
-from tests import naive
 from tests.test_expressivity import chase
 from tests.untrained import small_law, untrained
 from tests.walkers import walk_by_one_head, walker
@@ -121,9 +121,9 @@ def test_maps_are_those_of_the_naive_reference(encoding: str, position: str, law
     x = block.attention_norm(torch.nn.functional.pad(model.table(batch.tokens).flatten(2), (0, model.unused_width)))
     layout = dataclasses.replace(batch.layout, rope=position == "rope")
     for graph in range(2):
-        q, k = naive._project(block.attention, x[graph].detach(), "qk")
+        q, k = project(block.attention.projections, x[graph].detach(), "qk")
         for head in range(3):
-            expected = naive._weights(q[head].double(), k[head].double(), layout)[:, : only.weights.shape[-1]]
+            expected = weights(q[head].double(), k[head].double(), layout)[:, : only.weights.shape[-1]]
             torch.testing.assert_close(only.weights[graph, head].double(), expected, atol=1e-6, rtol=1e-5)
 
 

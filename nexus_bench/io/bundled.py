@@ -1,9 +1,12 @@
-"""The YAML files that come with nexus-bench: tasks and suites."""
+"""The YAML files that come with nexus-bench, tasks and suites; this module alone knows where they are."""
 
+from importlib import resources
 from pathlib import Path
 
 from nexus_bench.errors import ConfigError, unknown_name
 from nexus_bench.io.config import Config, read_config
+
+PACKAGE = Path(str(resources.files("nexus_bench")))
 
 
 def bundled(kind: str) -> dict[str, Path]:
@@ -12,9 +15,8 @@ def bundled(kind: str) -> dict[str, Path]:
     Args:
         kind: `task` or `suite`.
     """
-    package = Path(__file__).parent.parent
-    root = package / "tasks"  # in an installed copy; in a checkout it stands beside the package
-    root = root if root.is_dir() else package.parent / "tasks"
+    installed = PACKAGE / "tasks"  # in a checkout `tasks/` stands at the top level instead
+    root = installed if installed.is_dir() else PACKAGE.parent / "tasks"
     folder = root / "suites" if kind == "suite" else root
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 

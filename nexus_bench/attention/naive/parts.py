@@ -1,0 +1,95 @@
+"""What references are built from: loops over heads and positions, float64, nothing fused.
+
+Axis letters: n positions, d width of the model, e width of a head.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nexus_bench.attention.base import Layout
+from nexus_bench.attention.parts import PackedProjections
+
+Heads = list[Tensor]  # one (n, e) per head
+
+
+def project(projections: PackedProjections, x: Float[Tensor, "n d"], letters: str) -> list[Heads]:
+    """Projections of one example, row by row: the heads of each letter."""
+    n_heads, d = projections.n_heads, x.shape[1]
+    width = d // n_heads
+    found = []
+    for letter in letters:
+        first = projections.letters.index(letter) * d
+        projected = torch.stack([projections.packed.weight[first : first + d] @ row for row in x])
+        found.append([projected[:, h * width : (h + 1) * width] for h in range(n_heads)])
+    return found
+
+
+def passes(q: Heads, k: Heads, v: Heads, layout: Layout) -> Heads:
+    """Softmax attention, head by head."""
+    sides = zip(q, k, v, strict=True)
+    return [weights(q_head, k_head, layout) @ v_head for q_head, k_head, v_head in sides]
+
+
+def weights(q: Float[Tensor, "n e"], k: Float[Tensor, "n e"], layout: Layout) -> Float[Tensor, "n n"]:
+    """The attention matrix of one head, entry by entry."""
+    rows = []
+    for i in range(len(q)):
+        allowed = keys(i, len(q), layout)
+        scores = [turn(q[i], i, layout) @ turn(k[j], j, layout) / math.sqrt(q.shape[1]) for j in allowed]
+        share = dict(zip(allowed, softmax(scores), strict=True))
+        rows.append(torch.stack([share.get(j, torch.zeros((), dtype=q.dtype)) for j in range(len(q))]))
+    return torch.stack(rows)
+
+
+def pair_passes(score: Callable[[int, int, int, int], Tensor], v: Heads, w: Heads, layout: Layout) -> Heads:
+    """Attention over pairs of positions.
+
+    Args:
+        score: From the head, the position that looks and the two that it looks at.
+        v: Values of the first of a pair.
+        w: Values of the second.
+        layout: Which positions may be looked at.
+    """
+    heads = []
+    for head, (v_head, w_head) in enumerate(zip(v, w, strict=True)):
+        rows = []
+        for i in range(len(v_head)):
+            pairs = [(j, k) for j in keys(i, len(v_head), layout) for k in keys(i, len(v_head), layout)]
+            shares = softmax([score(head, i, j, k) for j, k in pairs])
+            products = [share * v_head[j] * w_head[k] for share, (j, k) in zip(shares, pairs, strict=True)]
+            rows.append(torch.stack(products).sum(dim=0))
+        heads.append(torch.stack(rows))
+    return heads
+
+
+def keys(i: int, n: int, layout: Layout) -> list[int]:
+    """The positions that position i may attend to."""
+    return [j for j in range(n) if (not layout.causal or j <= i) and (layout.n_keys is None or j < layout.n_keys)]
+
+
+def softmax(scores: list[Tensor]) -> Tensor:
+    """Weights that add up to one."""
+    exponentials = torch.stack(scores).exp()
+    return exponentials / exponentials.sum()
+
+
+def turn(x: Float[Tensor, " e"], position: int, layout: Layout) -> Float[Tensor, " e"]:
+    """Rotary positions as complex numbers: channel c is the real, channel c + e/2 the imaginary part."""
+    half = len(x) // 2
+    if not layout.rope or not half:
+        return x
+    turns = [complex(math.cos(a), math.sin(a)) for a in (position * 10000.0 ** (-c / half) for c in range(half))]
+    turned = torch.complex(x[:half], x[half : 2 * half]) * torch.tensor(turns, dtype=torch.complex128)
+    return torch.cat([turned.real, turned.imag, x[2 * half :]])
+
+
+def combine(inner: Float[Tensor, "n d"], base: Float[Tensor, "n d"], how: str) -> Float[Tensor, "n d"]:
+    """How an inner output meets what it started from: `residual_norm`, `residual`, `norm` or `none`."""
+    joined = inner + base if "residual" in how else inner
+    if "norm" in how:
+        joined = joined / (joined.square().mean(dim=1, keepdim=True) + torch.finfo(joined.dtype).eps).sqrt()
+    return joined

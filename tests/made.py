@@ -9,13 +9,13 @@ def table(*cells: tuple[str, float, int, dict[int, float | None]]) -> pd.DataFra
     """Results of cells given as (model, lr, seed, accuracy by hop); validation equals test."""
     rows = [
         {
-            "run_id": f"{model}-{lr}-{seed}",
+            "cell_id": f"{model}-{lr}-{seed}",
             "suite": "s",
             "task": "t",
             "encoding": "fact",
             "train_hops": ",".join(str(hop) for hop in by_hop),
             "n_facts": 12,
-            "n_symbols": 36,
+            "vocab_size": 36,
             "attention": model.split(",")[0],
             "model": model,
             "order": 1,
@@ -28,7 +28,7 @@ def table(*cells: tuple[str, float, int, dict[int, float | None]]) -> pd.DataFra
             "accuracy": accuracy,
             "chance": 0.1,
             "shortcut": 0.12,
-            "partial": 0.2,
+            "partial_input": 0.2,
             "n_params": 1000,
             "flops_per_step": 2_000_000,
             "status": "failed" if accuracy is None else "trained",

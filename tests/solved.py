@@ -27,4 +27,4 @@ def assert_hidden_facts_leave_the_ceiling(generator: Generator, hop: int, *, n_g
     examples = generator.sample(n_graphs, stream("hide")).one_query_per_graph()
     for step in range(hop):
         guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
-        assert (guess == examples.answer[:, 0]).mean() < generator.partial(hop) + 0.02
+        assert (guess == examples.answer[:, 0]).mean() < generator.partial_input(hop) + 0.02

@@ -74,8 +74,8 @@ def test_answers_are_uniform_over_their_depths_and_trees_at_every_hop() -> None:
     for hop in (1, 3):
         at = depth[examples.hop[:2000, 0] == hop]
         assert (np.bincount(at)[1:] / len(at)).tolist() == pytest.approx([0.5, 0.5], abs=0.07)
-        counts = np.bincount(examples.answer[examples.hop == hop], minlength=generator.n_symbols)
-        n = generator.n_symbols
+        counts = np.bincount(examples.answer[examples.hop == hop], minlength=generator.vocab_size)
+        n = generator.vocab_size
         assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < n + 5 * np.sqrt(2 * n)
 
 
@@ -86,7 +86,7 @@ def test_hiding_any_fact_leaves_no_more_than_the_ceiling(distractors: str) -> No
     for step in range(3):
         guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
         assert (guess == examples.answer[:, 0]).mean() == pytest.approx(1 / 4, abs=0.02)
-    assert generator.partial(3) == 1 / 4
+    assert generator.partial_input(3) == 1 / 4
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_hiding_any_fact_leaves_no_more_than_the_ceiling(distractors: str) -> No
     [
         ({"depth": 4, "hops": [4]}, r"hops must be in 1\.\.3, got 4; raise depth to 5"),
         ({"hops": [3], "n_queries": 9}, "n_queries must be at most 8, .* got 9; ask for fewer"),
-        ({"hops": [2], "n_trees": 2, "n_symbols": 5}, r"n_symbols must be at least the \d+ nodes of a graph, got 5"),
+        ({"hops": [2], "n_trees": 2, "vocab_size": 5}, r"vocab_size must be at least the \d+ nodes of a graph, got 5"),
         ({"n_trees": 1}, "n_trees: input should be greater than or equal to 2, got 1"),
     ],
 )

@@ -33,13 +33,13 @@ def test_an_audit_has_every_guess_at_every_hop_it_applies_to() -> None:
         "best_place",
         "beside_start",
         "facts_only",
-        "partial",
+        "partial_input",
     ]
-    assert at[2] == at[3] == [*at[1][:-1], "symbol_counts", "successor", "partial"]
+    assert at[2] == at[3] == [*at[1][:-1], "symbol_counts", "successor", "partial_input"]
     assert sum(row.n_examples for row in rows if row.guess == "last_symbol") == 3008  # 188 graphs of 16 queries
     for row in rows:
         assert row.low <= row.accuracy <= row.high and row.ceiling == (
-            generator.partial(row.hop) if row.guess == "partial" else generator.chance(row.hop)
+            generator.partial_input(row.hop) if row.guess == "partial_input" else generator.chance(row.hop)
         )
 
 
@@ -56,12 +56,12 @@ class Leaky(PointerChase):
 class Boastful(PointerChase):
     """Declares ceilings below what is possible."""
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         return 0.01
 
 
 def params() -> PointerChaseParams:
-    return PointerChaseParams(n_nodes=12, n_symbols=36, n_queries=1)
+    return PointerChaseParams(n_nodes=12, vocab_size=36, n_queries=1)
 
 
 def test_a_family_that_leaks_the_answer_by_its_place_is_caught() -> None:
@@ -72,7 +72,7 @@ def test_a_family_that_leaks_the_answer_by_its_place_is_caught() -> None:
 
 def test_a_ceiling_that_is_too_low_is_caught() -> None:
     rows = audit(Boastful(params(), (2,)), n_examples=2000, seed=0)
-    assert [row.guess for row in rows if row.beats] == ["partial"]
+    assert [row.guess for row in rows if row.beats] == ["partial_input"]
 
 
 def test_the_command_exits_6_and_names_the_guess(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

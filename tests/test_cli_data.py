@@ -30,18 +30,18 @@ def test_bench_times_a_family_at_every_hop(command: Command) -> None:
         (["gen", "--hops", "1-3", "--hop-ood", "3-4"], 3, "hop_ood must hold hops that are not trained, got 3"),
         (["gen", "--hops", "1", "--hop-ood", "2", "--set", "hop_query=number"], 3, "hop_ood needs `hop_query: unary`"),
         (
-            ["gen", "--task", "reachable", "--set", "n_symbols=99", "--set", "size_ood={length: 9}"],
+            ["gen", "--task", "reachable", "--set", "vocab_size=99", "--set", "size_ood={length: 9}"],
             3,
             "size_ood must keep the queries of a graph; fix n_queries for both",
         ),
         (["gen", "--set", "size_ood={n_node: 24}"], 3, "size_ood: unknown key 'n_node'; did you mean 'n_nodes'?"),
         (
-            ["gen", "--set", "size_ood={n_symbols: 90}"],
+            ["gen", "--set", "size_ood={vocab_size: 90}"],
             3,
             "size_ood must keep the 48 symbols of vocabulary 'node', got 90",
         ),
         (
-            ["gen", "--set", "size_ood={n_symbols: 48}"],
+            ["gen", "--set", "size_ood={vocab_size: 48}"],
             3,
             "size_ood must have more than the 16 facts of training, got 16",
         ),

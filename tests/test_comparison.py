@@ -21,7 +21,7 @@ def runs(**reaches: list[int | None]) -> pd.DataFrame:
 @pytest.mark.parametrize(("n_seeds", "verdict"), [(3, TOO_FEW), (5, TOO_FEW), (6, BETTER), (10, BETTER)])
 def test_nothing_is_better_with_fewer_than_six_paired_seeds(n_seeds: int, verdict: str) -> None:
     pair = model_pairs(runs(a=[1] * n_seeds, b=[2] * n_seeds)).iloc[0]
-    assert (pair["model"], pair["rival"], pair["verdict"]) == ("b", "a", verdict)
+    assert (pair["model"], pair["baseline"], pair["verdict"]) == ("b", "a", verdict)
     assert pair["p"] == 2 / 2**n_seeds
 
 
@@ -58,7 +58,7 @@ def test_only_seeds_that_both_measured_are_paired() -> None:
 def test_more_than_25_pairs_become_pairs_with_the_first_model() -> None:
     models = {chr(97 + i): [1, 1] for i in range(8)}  # 28 pairs
     pairs = model_pairs(runs(**models))
-    assert set(pairs["rival"]) == {"a"} and len(pairs) == 7
+    assert set(pairs["baseline"]) == {"a"} and len(pairs) == 7
     del models["h"]  # 21 pairs
     assert len(model_pairs(runs(**models))) == 21
 

@@ -98,8 +98,8 @@ def test_written_hops_can_be_read_again(hops: tuple[int, ...]) -> None:
 
 
 def test_settings_are_yaml_and_commas_make_lists() -> None:
-    found = parse_settings(["lr=1e-3,3e-3", "order=2", "refine=q,qk", "n_symbols=null", "seeds=[4]"])
-    assert found == {"lr": [1e-3, 3e-3], "order": 2, "refine": ["q", "qk"], "n_symbols": None, "seeds": [4]}
+    found = parse_settings(["lr=1e-3,3e-3", "order=2", "refine=q,qk", "vocab_size=null", "seeds=[4]"])
+    assert found == {"lr": [1e-3, 3e-3], "order": 2, "refine": ["q", "qk"], "vocab_size": None, "seeds": [4]}
 
 
 @pytest.mark.parametrize(

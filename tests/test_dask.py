@@ -78,7 +78,7 @@ def test_a_worker_killed_in_mid_cell_changes_no_byte(
 
     def kill_one_in_mid_cell(event: Event) -> None:
         if isinstance(event, Begun):
-            begun.append(event.run_id)
+            begun.append(event.cell_id)
         if isinstance(event, Progress) and len(begun) == 2 and not killed:
             killed.append(workers[0].pid)
             os.kill(workers[0].pid, signal.SIGKILL)

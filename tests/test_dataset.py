@@ -45,7 +45,7 @@ def test_files_are_the_same_bytes_when_made_again(dataset_folder: Path, tmp_path
 def test_the_manifest_counts_and_names_everything(dataset_folder: Path) -> None:
     manifest = json.loads((dataset_folder / "manifest.json").read_text())
     assert manifest["task"] == "pointer_chase" and manifest["seed"] == 3 and manifest["hops"] == [1, 2, 3]
-    assert manifest["params"] == {"n_queries": 5, "n_nodes": 11, "n_symbols": 33}
+    assert manifest["params"] == {"n_queries": 5, "n_nodes": 11, "vocab_size": 33}
     assert manifest["n_graphs"] == {"train": 50, "val": 7, "test": 13}
     assert manifest["splits"]["test"]["n_examples"] == 65
     assert manifest["schema"]["query"] == [

@@ -188,7 +188,7 @@ def test_only_seeds_that_both_have_are_paired() -> None:
 
 def test_versions_mode_suite_and_run_id_may_differ() -> None:
     base = run({"a": at(0.9, 0.9)})
-    others = {"version": "9.9", "attention_version": 9, "mode": "tf32", "suite": "other", "run_id": "x", "d_model": 8}
+    others = {"version": "9.9", "attention_version": 9, "mode": "tf32", "suite": "other", "cell_id": "x", "d_model": 8}
     (found,) = gate(base, base.assign(**others))
     assert (found.verdict, found.n_seeds) == ("ok", 2)
 
@@ -267,11 +267,11 @@ def test_an_unknown_split_is_told_which_there_are() -> None:
 def test_cells_that_the_columns_do_not_tell_apart_are_refused() -> None:
     base = run({"a": at(0.9)})
     with pytest.raises(ConfigError, match="the new run has several cells of t, a, seed 0, which the columns"):
-        gate(base, pd.concat([base, base.assign(run_id="other")]))
+        gate(base, pd.concat([base, base.assign(cell_id="other")]))
 
 
 def test_a_failed_cell_matches_its_base_on_every_split() -> None:
-    entry = {"task": "pointer_chase", "hops": [1, 2], "n_nodes": 6, "n_symbols": 30, "n_queries": 6}
+    entry = {"task": "pointer_chase", "hops": [1, 2], "n_nodes": 6, "vocab_size": 30, "n_queries": 6}
     task = make_task(entry | {"size_ood": {"n_nodes": 11}}, where="test")
     model = make_model({"attention": "standard"}, where="test")
     rows = failed_result(CellSpec(task=task, model=model, train=TrainSpec(), seed=0), "single").rows

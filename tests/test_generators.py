@@ -90,7 +90,7 @@ def test_the_same_stream_gives_the_same_examples(generator: Generator) -> None:
 
 def test_ceilings_are_probabilities_and_rise_above_chance(generator: Generator) -> None:
     for hop in range(1, generator.largest_hop + 1):
-        assert 0 < generator.chance(hop) <= generator.partial(hop) <= 1
+        assert 0 < generator.chance(hop) <= generator.partial_input(hop) <= 1
 
 
 def test_parameters_have_names_of_their_own(generator: Generator) -> None:

@@ -10,25 +10,25 @@ from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import GENERATORS
 
 OOD = {  # what else each family can be asked: hops beyond training, and larger graphs of the same symbols
-    "ancestor": {"hop_ood": [4, 5], "size_ood": {"n_trees": 5}, "n_symbols": 200, "n_queries": 6},
+    "ancestor": {"hop_ood": [4, 5], "size_ood": {"n_trees": 5}, "vocab_size": 200, "n_queries": 6},
     "k_hop_induction": {"hop_ood": [4]},
-    "path_query": {"hop_ood": [4], "size_ood": {"n_nodes": 16}, "n_symbols": 60, "n_queries": 12},
-    "path_star": {"hop_ood": [4], "size_ood": {"n_arms": 5}, "n_symbols": 200, "n_queries": 4},
+    "path_query": {"hop_ood": [4], "size_ood": {"n_nodes": 16}, "vocab_size": 60, "n_queries": 12},
+    "path_star": {"hop_ood": [4], "size_ood": {"n_arms": 5}, "vocab_size": 200, "n_queries": 4},
     "pointer_chase": {"hop_ood": [4, 5], "size_ood": {"n_nodes": 24}, "n_queries": 8},
-    "reachable": {"hop_ood": [4, 5], "size_ood": {"length": 10}, "n_symbols": 100, "n_queries": 8},
-    "group_word": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "n_symbols": 100, "n_queries": 4},
-    "kinship": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "n_symbols": 100, "n_queries": 4},
-    "ordering": {"hop_ood": [4], "size_ood": {"n_items": 20}, "n_symbols": 100, "n_queries": 4},
-    "rule_chain": {"hop_ood": [4], "size_ood": {"n_ladders": 3}, "n_symbols": 100, "n_queries": 4},
-    "spatial": {"hop_ood": [4], "size_ood": {"n_objects": 12}, "n_symbols": 100, "n_queries": 4},
+    "reachable": {"hop_ood": [4, 5], "size_ood": {"length": 10}, "vocab_size": 100, "n_queries": 8},
+    "group_word": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "vocab_size": 100, "n_queries": 4},
+    "kinship": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "vocab_size": 100, "n_queries": 4},
+    "ordering": {"hop_ood": [4], "size_ood": {"n_items": 20}, "vocab_size": 100, "n_queries": 4},
+    "rule_chain": {"hop_ood": [4], "size_ood": {"n_ladders": 3}, "vocab_size": 100, "n_queries": 4},
+    "spatial": {"hop_ood": [4], "size_ood": {"n_objects": 12}, "vocab_size": 100, "n_queries": 4},
     "variable_chain": {
         "hop_ood": [4],
         "size_ood": {"n_chains": 5},
-        "n_symbols": 100,
+        "vocab_size": 100,
         "n_constants": 12,
         "n_queries": 4,
     },
-    "shortest_path": {"hop_ood": [4], "size_ood": {"n_nodes": 32}, "n_symbols": 100},
+    "shortest_path": {"hop_ood": [4], "size_ood": {"n_nodes": 32}, "vocab_size": 100},
 }
 
 # family and version -> split -> SHA-256 of hops 2-3 at seed 7: 1,100 training, 13 validation, 17 test graphs

@@ -75,7 +75,7 @@ def test_every_product_is_as_likely_at_every_hop(name: str) -> None:
 
 
 def test_hiding_any_element_leaves_the_group() -> None:
-    assert task(hops=[3]).partial(3) < 1 / 6 + 0.02
+    assert task(hops=[3]).partial_input(3) < 1 / 6 + 0.02
     assert_hidden_facts_leave_the_ceiling(task(hops=[3]), 3)
 
 

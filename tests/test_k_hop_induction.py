@@ -98,7 +98,7 @@ def test_hiding_any_fact_leaves_no_more_than_the_ceiling(hops: list[int]) -> Non
     for step in range(k):
         hidden = hide_a_fact(generator, examples, step, stream("redraw", step))
         right = (hidden.answer == examples.answer[:, 0])[hidden.is_hidden]
-        ceiling = generator.partial(k)
+        ceiling = generator.partial_input(k)
         assert right.mean() < ceiling + 4 * np.sqrt(ceiling * (1 - ceiling) / len(right))
         present = 1.0 if step < k - 1 else 1 - 1 / max(12, 3 * k)  # the last look-up of an absent answer has no fact
         assert hidden.is_hidden.mean() == pytest.approx(present, abs=0.02)
@@ -166,7 +166,10 @@ def test_facts_off_the_law_are_solved_without_an_error() -> None:
             {"base": 9, "hops": [3], "n_queries": 7},
             "n_queries must be at most 6 .* got 7; lower it or raise base to 10",
         ),
-        ({"base": 9, "hops": [3], "n_symbols": 11}, "n_symbols must be at least 12 .* got 11; raise n_symbols to 12"),
+        (
+            {"base": 9, "hops": [3], "vocab_size": 11},
+            "vocab_size must be at least 12 .* got 11; raise vocab_size to 12",
+        ),
     ],
 )
 def test_impossible_sizes_are_refused(entry: dict[str, object], message: str) -> None:

@@ -192,7 +192,7 @@ def test_every_term_of_a_hop_is_as_likely() -> None:
 
 def test_hiding_a_relation_leaves_no_more_than_is_declared() -> None:
     generator = task(hops=[3])
-    assert 0.3 < generator.partial(3) < 0.7
+    assert 0.3 < generator.partial_input(3) < 0.7
     assert_hidden_facts_leave_the_ceiling(generator, 3)
 
 
@@ -201,7 +201,7 @@ def test_hiding_a_relation_leaves_no_more_than_is_declared() -> None:
     [
         ({"hops": [7]}, r"hops must be in 1\.\.6, got 7; ask for fewer hops"),
         ({"n_queries": 5}, "n_queries must be at most 4, as many as a graph can be asked, got 5"),
-        ({"n_symbols": 19}, "n_symbols must be at least the 20 nodes of a graph, got 19"),
+        ({"vocab_size": 19}, "vocab_size must be at least the 20 nodes of a graph, got 19"),
     ],
 )
 def test_impossible_sizes_are_refused(entry: dict[str, object], message: str) -> None:

@@ -54,7 +54,7 @@ def test_right_answers_score_one_and_wrong_ones_nought_at_their_hop(asked: Datas
     assert frame["n_examples"].sum() == 48 and set(frame["model"]) == {"mine"} and set(frame["status"]) == {"scored"}
     law = asked.spec.generator()
     assert list(frame["chance"]) == pytest.approx([law.chance(hop) for hop in (1, 2, 3)], rel=1e-5)
-    assert frame["shortcut"].notna().all() and frame["partial"].notna().all()
+    assert frame["shortcut"].notna().all() and frame["partial_input"].notna().all()
 
 
 def test_scores_stand_in_one_report_with_trained_models(asked: Dataset, command: Command) -> None:

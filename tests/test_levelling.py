@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.inspection.ablation import _levelled, answers_without
+from nexus_bench.inspection.ablation import _mean_ablated, answers_without
 from nexus_bench.inspection.pointing import walk
 from nexus_bench.inspection.recording import answer_with, record
 from nexus_bench.model.scoring import Batch, to_batch
@@ -24,34 +24,34 @@ ALLOWED = torch.ones(1, 5, dtype=torch.bool)
 
 def made(encoding: str = "fact", **entry: Any) -> tuple[Transformer, Batch, Generator, Examples]:
     law = small_law()
-    examples = law.sample(3, stream("levelled"))
+    examples = law.sample(3, stream("mean_ablated"))
     model = untrained(law, encoding=encoding, **entry)
     return model, to_batch(examples, law.schema, encoding, torch.device("cpu")), law, examples
 
 
-def levelled(weights: list[float], fact: list[int], allowed: torch.Tensor = ALLOWED) -> list[float]:
+def ablated(weights: list[float], fact: list[int], allowed: torch.Tensor = ALLOWED) -> list[float]:
     is_fact = torch.tensor([[[key in fact for key in range(allowed.shape[1])]]])
-    found: list[float] = _levelled(torch.tensor(weights)[None, None, None], is_fact, allowed)[0, 0, 0].tolist()
+    found: list[float] = _mean_ablated(torch.tensor(weights)[None, None, None], is_fact, allowed)[0, 0, 0].tolist()
     return found
 
 
 def test_a_fact_gets_the_mean_of_the_others_and_all_sums_to_one() -> None:
-    assert levelled([0.6, 0.1, 0.1, 0.1, 0.1], [0]) == pytest.approx([0.2] * 5)
-    assert levelled([0.0, 0.4, 0.3, 0.2, 0.1], [0]) == pytest.approx([0.2, 0.32, 0.24, 0.16, 0.08])
-    assert levelled([1.0, 0.0, 0.0, 0.0, 0.0], [0]) == pytest.approx([0.2] * 5), "nothing is left to tell others by"
-    assert levelled([0.5, 0.2, 0.2, 0.1, 0.0], []) == pytest.approx([0.5, 0.2, 0.2, 0.1, 0.0])
+    assert ablated([0.6, 0.1, 0.1, 0.1, 0.1], [0]) == pytest.approx([0.2] * 5)
+    assert ablated([0.0, 0.4, 0.3, 0.2, 0.1], [0]) == pytest.approx([0.2, 0.32, 0.24, 0.16, 0.08])
+    assert ablated([1.0, 0.0, 0.0, 0.0, 0.0], [0]) == pytest.approx([0.2] * 5), "nothing is left to tell others by"
+    assert ablated([0.5, 0.2, 0.2, 0.1, 0.0], []) == pytest.approx([0.5, 0.2, 0.2, 0.1, 0.0])
 
 
-def test_a_fact_of_several_tokens_is_levelled_as_one_and_later_ones_stay_unseen() -> None:
-    assert levelled([0.4, 0.3, 0.1, 0.1, 0.1], [0, 1]) == pytest.approx([0.2] * 5)
+def test_a_fact_of_several_tokens_is_mean_ablated_as_one_and_later_ones_stay_unseen() -> None:
+    assert ablated([0.4, 0.3, 0.1, 0.1, 0.1], [0, 1]) == pytest.approx([0.2] * 5)
     earlier = torch.tensor([[True, True, True, False, False]])
-    assert levelled([0.6, 0.2, 0.2, 0.0, 0.0], [0], earlier) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0, 0])
+    assert ablated([0.6, 0.2, 0.2, 0.0, 0.0], [0], earlier) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0, 0])
 
 
-def test_of_pairs_those_with_the_fact_in_either_place_are_levelled() -> None:
+def test_of_pairs_those_with_the_fact_in_either_place_are_mean_ablated() -> None:
     pairs = torch.tensor([[0.3, 0.3, 0.3], [0.0, 0.02, 0.02], [0.0, 0.02, 0.04]])
     is_fact = torch.tensor([[[True, False, False]]])
-    found = _levelled(pairs.reshape(1, 1, 1, 9), is_fact, torch.ones(1, 3, dtype=torch.bool)).reshape(3, 3)
+    found = _mean_ablated(pairs.reshape(1, 1, 1, 9), is_fact, torch.ones(1, 3, dtype=torch.bool)).reshape(3, 3)
     others = torch.tensor([[0.025] * 3, [0.025, 0.02, 0.02], [0.025, 0.02, 0.04]])
     torch.testing.assert_close(found, others / others.sum())
 
@@ -117,7 +117,7 @@ def test_a_walk_needs_the_fact_that_each_level_points_at_and_no_other(
     held = HeldOut(task, task.sample(11, stream("needed")))
     walked = walk(model, held, task.schema, encoding="fact", hop=hop, n_examples=53, example=0)
     assert walked.accuracy == 1
-    left = {(r["level"], r["step"]): r["levelled"] for r in walked.rows if r["levelled"] is not None}
+    left = {(r["level"], r["step"]): r["mean_ablated"] for r in walked.rows if r["mean_ablated"] is not None}
     assert len(left) == order * hop
     for (level, step), accuracy in left.items():
         assert accuracy < 0.3 if needed[level] == step else accuracy == 1, (level, step)

@@ -108,7 +108,7 @@ def test_pairs_are_of_the_same_size_and_differences_paired_by_seed(trained: pd.D
     assert set(pairs["model"]) == {"nexus, order 2, refine qk", "nexus, order 3, refine qk"}
     assert ((pairs["parameters"] - 1).abs() <= 0.05)[pairs["equal"] == "parameters"].all()
     assert ((pairs["compute"] - 1).abs() <= 0.05)[pairs["equal"] == "compute"].all()
-    assert ((pairs["reach"] - pairs["rival_reach"] - pairs["mean"]).abs() < 1e-9).all()
+    assert ((pairs["reach"] - pairs["baseline_reach"] - pairs["mean"]).abs() < 1e-9).all()
     assert ((pairs["low"] <= pairs["mean"]) & (pairs["mean"] <= pairs["high"])).all()
 
 
@@ -116,8 +116,8 @@ def test_pairs_use_only_seeds_that_both_models_have(trained: pd.DataFrame) -> No
     at_rate = trained[trained["lr"] == 3e-3]
     without = at_rate[~((at_rate["model"] == "standard") & (at_rate["seed"] > 0))]
     pairs = matched_pairs(without)
-    assert pairs[pairs["rival"] == "standard"]["low"].isna().all()
-    assert pairs[pairs["rival"] != "standard"]["low"].notna().all()
+    assert pairs[pairs["baseline"] == "standard"]["low"].isna().all()
+    assert pairs[pairs["baseline"] != "standard"]["low"].notna().all()
 
 
 def test_the_report_says_what_order_buys() -> None:
@@ -126,7 +126,7 @@ def test_the_report_says_what_order_buys() -> None:
     report = build_report(results, curves)
     assert "matched" in {table.name for table in report.sections[0].tables}
     for text in (to_markdown(report), html.unescape(to_html(report, downloads={}))):
-        assert "Models of the same size" in text and "rival's compute" in text
+        assert "Models of the same size" in text and "baseline's compute" in text
     alone = build_report(results[results["attention"] == "nexus"], curves)
     assert "matched" not in {table.name for table in alone.sections[0].tables}
     assert "same size" not in to_markdown(alone)

@@ -66,7 +66,7 @@ def test_yes_and_no_are_as_likely_at_every_hop() -> None:
     [
         ({"n_items": 9, "hops": [3]}, r"hops must be in 1\.\.2, got 3; raise n_items to 10"),
         ({"n_items": 10, "hops": [3], "n_queries": 2}, "n_queries must be at most 1, as many as a graph can be asked"),
-        ({"n_items": 10, "n_symbols": 9}, "n_symbols must be at least the 10 nodes of a graph, got 9"),
+        ({"n_items": 10, "vocab_size": 9}, "vocab_size must be at least the 10 nodes of a graph, got 9"),
     ],
 )
 def test_impossible_sizes_are_refused(entry: dict[str, object], message: str) -> None:

@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of two runs that ask different sizes, and of a second task."""
     runs = [RunFolder(EXAMPLES / name) for name in ("staircase", "quick")]
     results = pd.concat([read_results(run.path) for run in runs], ignore_index=True)
-    other = read_results(runs[1].path).assign(task="ancestor", run_id=lambda frame: frame["run_id"] + "x")
+    other = read_results(runs[1].path).assign(task="ancestor", cell_id=lambda frame: frame["cell_id"] + "x")
     curves = pd.concat([read_curves(run.path) for run in runs], ignore_index=True)
     folder = tmp_path_factory.mktemp("report")
     write_report(build_report(pd.concat([results, other], ignore_index=True), curves), folder)

@@ -57,7 +57,7 @@ def test_labels_hops_and_solver_agree_with_a_walk_word_by_word(
 
 
 def test_answers_are_uniform_over_the_names() -> None:
-    examples = task(hops=[1, 3], n_nodes=10, n_symbols=20, n_queries=1).sample(20_000, stream("balance"))
+    examples = task(hops=[1, 3], n_nodes=10, vocab_size=20, n_queries=1).sample(20_000, stream("balance"))
     for hop in (1, 3):
         counts = np.bincount(examples.answer[examples.hop == hop], minlength=20)
         assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 19 + 5 * np.sqrt(2 * 19)
@@ -74,7 +74,7 @@ def test_hiding_any_fact_leaves_no_more_than_the_ceiling() -> None:
     examples = generator.sample(1500, stream("hide")).one_query_per_graph()
     for step in range(3):
         guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
-        assert (guess == examples.answer[:, 0]).mean() < generator.partial(3) + 0.01
+        assert (guess == examples.answer[:, 0]).mean() < generator.partial_input(3) + 0.01
 
 
 def test_an_unused_word_is_written_as_a_dash() -> None:
@@ -86,7 +86,7 @@ def test_an_unused_word_is_written_as_a_dash() -> None:
     ("entry", "message"),
     [
         ({"n_nodes": 12, "hops": [5]}, r"hops must be in 1\.\.4, got 5; raise n_nodes from 12 to 15"),
-        ({"n_nodes": 12, "n_symbols": 11}, "n_symbols must be at least the 12 nodes of a graph, got 11"),
+        ({"n_nodes": 12, "vocab_size": 11}, "vocab_size must be at least the 12 nodes of a graph, got 11"),
         ({"n_nodes": 12, "n_queries": 13}, "n_queries must be at most 12, as many as a graph can be asked, got 13"),
         ({"n_relations": 1}, "n_relations: input should be greater than or equal to 2, got 1"),
     ],

@@ -70,7 +70,7 @@ def test_with_branches_as_many_first_nodes_lie_behind_the_goal_as_there_are_star
 
 
 def test_every_arm_and_every_name_is_as_often_the_answer() -> None:
-    examples = task(hops=[2, 3], n_arms=3, n_symbols=40, n_queries=1).sample(20_000, stream("balance"))
+    examples = task(hops=[2, 3], n_arms=3, vocab_size=40, n_queries=1).sample(20_000, stream("balance"))
     counts = np.bincount(examples.answer.ravel(), minlength=40)
     assert ((counts - 500) ** 2 / 500).sum() < 39 + 5 * np.sqrt(2 * 39)
     (leaving,) = np.nonzero(examples.facts[0, :, 0] == examples.query[0, 0, 0])
@@ -90,7 +90,7 @@ def test_a_hidden_first_fact_is_known_from_the_others_in_a_star_alone(distractor
         for step in range(3)
     ]
     assert rates == pytest.approx([left, 1 / 4, 1 / 4], abs=0.025)
-    assert generator.partial(3) == max(left, 1 / 4)
+    assert generator.partial_input(3) == max(left, 1 / 4)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_hidden_first_fact_is_known_from_the_others_in_a_star_alone(distractor
             "n_queries must be at most 9, as many as a graph can be asked, got 10; ask for fewer",
         ),
         (
-            {"n_arms": 3, "hops": [2], "n_symbols": 14},
-            "at least the 15 nodes of a graph, got 14; raise n_symbols to 15",
+            {"n_arms": 3, "hops": [2], "vocab_size": 14},
+            "at least the 15 nodes of a graph, got 14; raise vocab_size to 15",
         ),
         ({"n_arms": "4"}, "n_arms: input should be a valid integer, got '4'"),
         ({"n_arms": 1}, "n_arms: input should be greater than or equal to 2, got 1"),

@@ -81,4 +81,4 @@ def test_a_cell_without_held_out_patterns_keeps_the_name_it_had_before_there_wer
 
     known = read_results(Path(__file__).parent.parent / "runs" / "example" / "quick")
     cells = make_suite(read_bundled("suite", "quick"), where="test").cells
-    assert {cell.run_id for cell in cells} == set(known["run_id"])
+    assert {cell.cell_id for cell in cells} == set(known["cell_id"])

@@ -48,7 +48,7 @@ def test_labels_hops_and_solver_agree_with_a_walk(
     hops: list[int], more_nodes: int, more_names: int, n_queries: int, seed: int
 ) -> None:
     n_nodes = 3 * max(hops) + more_nodes
-    generator = task(hops=hops, n_nodes=n_nodes, n_symbols=n_nodes + more_names, n_queries=n_queries)
+    generator = task(hops=hops, n_nodes=n_nodes, vocab_size=n_nodes + more_names, n_queries=n_queries)
     examples = generator.sample(5, stream("hypothesis", seed))
     solution = generator.solve(examples.facts, examples.query)
     for g in range(5):
@@ -65,7 +65,7 @@ def test_labels_hops_and_solver_agree_with_a_walk(
 
 
 def test_a_graph_is_one_cycle_over_distinct_names() -> None:
-    for facts in sample(200, n_nodes=13, n_symbols=19, hops=[1]).facts:
+    for facts in sample(200, n_nodes=13, vocab_size=19, hops=[1]).facts:
         graph = networkx.DiGraph(facts.tolist())
         assert graph.number_of_nodes() == 13
         assert networkx.is_strongly_connected(graph)
@@ -112,7 +112,7 @@ def test_no_simple_rule_beats_chance_beyond_sampling_error(rule: str) -> None:
 def test_one_missing_fact_leaves_no_more_than_the_partial_ceiling() -> None:
     """Knows every path fact but the last, and which names are in the graph: guesses among the rest."""
     generator = task(n_nodes=13, hops=[1, 2, 3, 4])
-    examples = generator.sample(1500, stream("partial"))
+    examples = generator.sample(1500, stream("partial_input"))
     by_hop: dict[int, list[float]] = {}
     for facts, queries, answers, hop in zip(*examples, strict=True):
         names = set(facts[:, 0].tolist())
@@ -124,13 +124,13 @@ def test_one_missing_fact_leaves_no_more_than_the_partial_ceiling() -> None:
             by_hop.setdefault(k, []).append((answer in left) / len(left))
     for k, chances in by_hop.items():
         assert np.mean(chances) == pytest.approx(1 / (13 - k))
-        assert np.mean(chances) <= generator.partial(k) + 1e-12
+        assert np.mean(chances) <= generator.partial_input(k) + 1e-12
 
 
 def test_chance_and_ceiling_are_the_stated_fractions() -> None:
     generator = task(n_nodes=12, hops=[1, 2, 3])
     assert [generator.chance(k) for k in (1, 2, 3)] == [1 / 11, 1 / 11, 1 / 11]
-    assert [generator.partial(k) for k in (1, 2, 3)] == [1 / 11, 1 / 9, 1 / 7]
+    assert [generator.partial_input(k) for k in (1, 2, 3)] == [1 / 11, 1 / 9, 1 / 7]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_chance_and_ceiling_are_the_stated_fractions() -> None:
     [
         ({"n_nodes": 12, "hops": [5]}, r"hops must be in 1\.\.4, got 5; raise n_nodes from 12 to 15"),
         ({"n_nodes": 2}, "n_nodes: input should be greater than or equal to 3, got 2"),
-        ({"n_nodes": 12, "n_symbols": 11}, r"n_symbols must be at least n_nodes \(12\), got 11"),
+        ({"n_nodes": 12, "vocab_size": 11}, r"vocab_size must be at least n_nodes \(12\), got 11"),
         ({"n_nodes": 12, "n_queries": 13}, r"n_queries must be at most n_nodes \(12\), got 13"),
         ({"n_nodes": "12"}, "n_nodes: input should be a valid integer, got '12'"),
     ],

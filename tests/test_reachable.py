@@ -56,7 +56,7 @@ def test_a_graph_is_equal_chains_and_nothing_else() -> None:
 
 
 def test_a_goal_that_is_not_below_the_start_has_no_answer() -> None:
-    generator = task(hops=[2], length=3, n_symbols=9)
+    generator = task(hops=[2], length=3, vocab_size=9)
     facts = np.array([[[0, 1], [1, 2], [2, 3], [4, 5], [5, 6], [6, 7]]], dtype=np.int32)
     solution = generator.solve(facts, np.array([[[0, 2], [2, 0], [0, 6], [1, 5]]], dtype=np.int32))
     assert solution.answer.tolist() == [[1, -1, 0, -1]]
@@ -102,7 +102,7 @@ def test_hiding_any_fact_leaves_no_more_than_the_ceiling(n_chains: int) -> None:
     examples = generator.sample(2500, stream("hide")).one_query_per_graph()
     for step in range(3):
         guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
-        assert (guess == examples.answer[:, 0]).mean() < generator.partial(3) + 0.02
+        assert (guess == examples.answer[:, 0]).mean() < generator.partial_input(3) + 0.02
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_hiding_any_fact_leaves_no_more_than_the_ceiling(n_chains: int) -> None:
             {"hops": [3], "n_queries": 9},
             "n_queries must be at most 8, .* got 9; ask for fewer or make the graph larger",
         ),
-        ({"hops": [3], "length": 3, "n_symbols": 7}, "at least the 8 nodes of a graph, got 7; raise n_symbols to 8"),
+        ({"hops": [3], "length": 3, "vocab_size": 7}, "at least the 8 nodes of a graph, got 7; raise vocab_size to 8"),
         ({"n_chains": 1}, "n_chains: input should be greater than or equal to 2, got 1"),
     ],
 )

@@ -54,7 +54,7 @@ def test_the_staircase_says_what_was_measured(results: pd.DataFrame) -> None:
     assert staircase.references == [
         ["chance", "0.100", "0.100"],
         ["best shortcut", "0.120", "0.120"],
-        ["elimination ceiling", "0.200", "0.200"],
+        ["partial-input ceiling", "0.200", "0.200"],
     ]
     assert "All models: d 8." in section.notes
     assert "Failed cells count nowhere." in section.notes
@@ -136,7 +136,7 @@ def test_runs_that_disagree_on_a_cell_are_not_merged(results: pd.DataFrame) -> N
 
 def test_cells_that_no_column_tells_apart_are_variants_and_not_further_seeds() -> None:
     results = table(*(("a", 0.1, seed, {1: 1.0, 2: 0.5}) for seed in range(2)))
-    other = results.assign(run_id=results["run_id"] + "x", accuracy=0.25)
+    other = results.assign(cell_id=results["cell_id"] + "x", accuracy=0.25)
     section = report_of(pd.concat([results, other], ignore_index=True)).sections[0]
     assert cells_of(section.tables[0]) == [
         ["a, variant 1", "1.000 [1.000, 1.000]", "0.500 [0.500, 0.500]", "1.0 [1.0, 1.0]", "2", "1,000", "2"],
@@ -220,7 +220,7 @@ def test_the_document_has_null_for_what_is_missing(results: pd.DataFrame) -> Non
 
 
 def test_every_setting_has_a_table_and_figures_of_its_own(results: pd.DataFrame) -> None:
-    report = report_of(pd.concat([results, results.assign(task="u", run_id=results["run_id"] + "u")]))
+    report = report_of(pd.concat([results, results.assign(task="u", cell_id=results["cell_id"] + "u")]))
     assert [section.title.split(",")[0] for section in report.sections] == ["t", "u"]
     names = [picture.name for section in report.sections for picture in section.pictures]
     assert len(names) == len(set(names)) and {"accuracy_by_hop", "accuracy_by_hop_2"} <= set(names)

@@ -170,26 +170,26 @@ def test_a_run_killed_at_twenty_random_moments_gives_the_same_bytes(mode: str, t
 @pytest.mark.slow
 def test_a_worker_that_dies_fails_its_own_cell_alone(tmp_path: Path) -> None:
     cells = make_suite(parse_yaml(LONG, where="test"), where="test").cells[:2]
-    jobs = [Job((cell,), frozenset([cell.run_id]), "single", "cpu", tmp_path, None) for cell in cells]
+    jobs = [Job((cell,), frozenset([cell.cell_id]), "single", "cpu", tmp_path, None) for cell in cells]
     with closing(run_processes(jobs, devices=["cpu", "cpu"])) as events:
-        begun = {next(e for e in events if isinstance(e, Progress)).run_id}
+        begun = {next(e for e in events if isinstance(e, Progress)).cell_id}
         while len(begun) < 2:
-            begun |= {next(e for e in events if isinstance(e, Progress)).run_id}
+            begun |= {next(e for e in events if isinstance(e, Progress)).cell_id}
         victim = multiprocessing.active_children()[0]
         assert victim.pid is not None
         os.kill(victim.pid, signal.SIGKILL)
         failure = next(event for event in events if isinstance(event, Failure))
         assert failure.reason.endswith("its process ended with code -9")
-        assert next(events) == JobDone(failure.run_id)
-        others = {next(e for e in events if isinstance(e, Progress)).run_id for _ in range(3)}
-    assert others == begun - {failure.run_id}, "the other cell goes on"
+        assert next(events) == JobDone(failure.cell_id)
+        others = {next(e for e in events if isinstance(e, Progress)).cell_id for _ in range(3)}
+    assert others == begun - {failure.cell_id}, "the other cell goes on"
     assert not multiprocessing.active_children(), "and is stopped when nobody listens any more"
 
 
 def test_every_process_has_a_device_of_its_own(tmp_path: Path) -> None:
     """As with several GPUs: CPUs take any number."""
     cells = make_suite(parse_yaml(TINY, where="test"), where="test").cells
-    jobs = [Job((cell,), frozenset([cell.run_id]), "single", "", tmp_path, None) for cell in cells]
+    jobs = [Job((cell,), frozenset([cell.cell_id]), "single", "", tmp_path, None) for cell in cells]
     results = [e for e in run_processes(jobs, devices=["cpu:0", "cpu:1"]) if isinstance(e, CellResult)]
     assert len(results) == 4
     assert {result.timing["device"] for result in results} == {"cpu:0", "cpu:1"}
@@ -202,15 +202,15 @@ def test_a_run_folder_deleted_in_mid_run_fails_what_is_lost_and_keeps_the_rest(t
 
     def delete_once(event: Event) -> None:
         if isinstance(event, CellResult) and not deleted:
-            deleted.append(event.run_id)
+            deleted.append(event.cell_id)
             shutil.rmtree(folder.path)
 
     failures = run_plan(make_plan(suite, folder), folder, Execution(executor="inline"), data=None, on_event=delete_once)
-    assert [failure.run_id for failure in failures] == deleted
+    assert [failure.cell_id for failure in failures] == deleted
     assert failures[0].reason.endswith("its result was deleted in mid-run; run again")
     results = read_results(folder.path)
-    assert set(results.loc[results["status"] == "failed", "run_id"]) == set(deleted)
-    assert results["run_id"].nunique() == 4
+    assert set(results.loc[results["status"] == "failed", "cell_id"]) == set(deleted)
+    assert results["cell_id"].nunique() == 4
     assert not run_plan(make_plan(suite, folder), folder, Execution(), data=None, on_event=delete_once)
     assert set(read_results(folder.path)["status"]) == {"trained"}
 

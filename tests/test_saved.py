@@ -25,7 +25,7 @@ from tests.conftest import Command, assert_fails
 SUITE = """
 suite: asked
 tasks:
-  - {task: pointer_chase, hops: 1-2, hop_ood: 3-4, n_nodes: 13, n_symbols: 53, n_queries: 5, n_val: 11, n_test: 17}
+  - {task: pointer_chase, hops: 1-2, hop_ood: 3-4, n_nodes: 13, vocab_size: 53, n_queries: 5, n_val: 11, n_test: 17}
 models:
   - {attention: standard, d_model: 12}
   - {attention: nexus, order: [2], d_model: 12}
@@ -62,7 +62,7 @@ def test_cells_are_named_by_the_beginning_of_their_id_or_parts_of_their_title(ru
     folder = RunFolder(run)
     every = trained_cells(folder, None)
     assert len(every) == 4
-    assert trained_cells(folder, every[2].run_id[:9]) == [every[2]]
+    assert trained_cells(folder, every[2].cell_id[:9]) == [every[2]]
     assert trained_cells(folder, "order 2") == every[2:]
     assert trained_cell(folder, "seed 1 | standard") == every[1]
     with pytest.raises(UsageError, match=r"name one cell by --cell; there are .*seed 0.*seed 1"):
@@ -81,7 +81,7 @@ def test_saved_weights_score_what_they_scored(run: Path) -> None:
         source = open_source(cell, None)
         model = load_model(folder, cell)
         scores = score(model, source.held_out["test"].examples, source.generator.schema, "fact")
-        rows = results[(results["run_id"] == cell.run_id) & (results["split"] == "test")]
+        rows = results[(results["cell_id"] == cell.cell_id) & (results["split"] == "test")]
         assert {hop: at.n_correct for hop, at in scores.items()} == dict(
             zip(rows["hop"], rows["n_correct"], strict=True)
         )
@@ -90,7 +90,7 @@ def test_saved_weights_score_what_they_scored(run: Path) -> None:
 def test_damaged_weights_are_named(run: Path) -> None:
     folder = RunFolder(run)
     cell = trained_cells(folder, None)[0]
-    path = folder.cells.weights(cell.run_id)
+    path = folder.cells.weights(cell.cell_id)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptArtefactError, match="is truncated or edited: its hash does not match"):
         load_model(folder, cell)
@@ -110,7 +110,7 @@ def test_eval_appends_a_split_and_never_overwrites(run: Path, command: Command) 
     new = rows[rows["split"] == "eval_hops1-4_facts29"]
     assert len(new) == 4 * 4 and set(new["n_facts"]) == {29} and new["steps_to_95"].isna().all()
     assert set(new["chance"]) == {round(1 / 28, 7)}
-    assert (new["n_examples"] == new.groupby("run_id")["n_examples"].transform("max")).any()
+    assert (new["n_examples"] == new.groupby("cell_id")["n_examples"].transform("max")).any()
     stamp = {path: path.stat().st_mtime_ns for path in run.rglob("asked/*.json")}
     again = command(*line)
     assert "eval_hops1-4_facts29: 4 of 4 asked before, which is kept" in again.stdout
@@ -157,7 +157,7 @@ def test_trained_worlds_are_avoided_where_they_would_be_drawn(run: Path) -> None
 
 def test_too_few_worlds_are_refused() -> None:
     task = make_task(
-        {"task": "pointer_chase", "hops": [1], "n_nodes": 4, "n_symbols": 4, "n_val": 1, "n_test": 1}, where="t"
+        {"task": "pointer_chase", "hops": [1], "n_nodes": 4, "vocab_size": 4, "n_val": 1, "n_test": 1}, where="t"
     )
     from nexus_bench.data.splits import Splits
     from nexus_bench.model.spec import make_model
@@ -174,8 +174,8 @@ def test_every_family_can_be_asked_larger_graphs(name: str) -> None:
     family = GENERATORS.get(name)
     if family.sized_by is None:
         pytest.skip("does not say which parameter sets its size")
-    n_symbols = 9 * make_task({"task": name}, where="t").generator().n_symbols
-    room = {"n_symbols": n_symbols} if "n_symbols" in family.Params.model_fields else {}
+    vocab_size = 9 * make_task({"task": name}, where="t").generator().vocab_size
+    room = {"vocab_size": vocab_size} if "vocab_size" in family.Params.model_fields else {}
     task = make_task({"task": name} | room, where="t")
     trained = task.generator()
 
@@ -213,19 +213,19 @@ def test_every_family_can_be_asked_larger_graphs(name: str) -> None:
             "queries of these weights have room for 3 hops, got 4; train with hop_ood",
         ),
         ({}, {"n_facts": 49}, "cannot have 49 facts with these hops and symbols; the nearest: 47 and 48"),
-        ({}, {"settings": {"n_symbols": 99}}, "eval must keep the 48 symbols of vocabulary 'node', got 99"),
+        ({}, {"settings": {"vocab_size": 99}}, "eval must keep the 48 symbols of vocabulary 'node', got 99"),
         ({}, {"settings": {"n_nods": 99}}, "unknown key 'n_nods'; did you mean 'n_nodes'"),
         ({}, {"settings": {"n_nodes": "many"}}, "n_nodes: input should be a valid integer, got 'many'"),
     ],
 )
 def test_what_weights_cannot_know_is_not_asked(entry: Config, question: Config, message: str) -> None:
-    task = make_task({"task": "pointer_chase", "hops": [1, 2], "n_symbols": 48} | entry, where="t")
+    task = make_task({"task": "pointer_chase", "hops": [1, 2], "vocab_size": 48} | entry, where="t")
     with pytest.raises(ConfigError, match=message):
         further_law(task, asked(**question))
 
 
 def test_hops_that_no_query_says_can_be_asked_beyond_training() -> None:
-    task = make_task({"task": "reachable", "hops": [1, 2], "n_symbols": 80}, where="t")
+    task = make_task({"task": "reachable", "hops": [1, 2], "vocab_size": 80}, where="t")
     assert further_law(task, asked(hops=(4,))).hops == (4,)
 
 
@@ -264,9 +264,9 @@ def test_predictions_are_a_row_an_example_and_agree_with_the_results(run: Path, 
     results = read_results(run)
     right = frame[frame["prediction"] == frame["answer"]]
     assert (right["rank"] == 1).all() and (frame[frame["prediction"] != frame["answer"]]["rank"] > 1).all()
-    counts = right.groupby(["run_id", "hop"]).size()
+    counts = right.groupby(["cell_id", "hop"]).size()
     for _, row in results[results["split"] == "test"].iterrows():
-        assert counts.get((row["run_id"], row["hop"]), 0) == row["n_correct"]
+        assert counts.get((row["cell_id"], row["hop"]), 0) == row["n_correct"]
     assert frame["answer"].str.fullmatch(r"node\d+").all() and frame["rank"].between(1, 53).all()
     assert frame["probability"].between(0, 1).all()
 
@@ -277,11 +277,11 @@ def test_predictions_of_what_was_asked_later_agree_with_its_rows(run: Path, comm
     assert command("eval", str(run), "--hops", "1-4", "--n-facts", "29", "--cell", "seed 0", "-q").returncode == 0
     assert command("predictions", str(run), "--split", split, "--cell", "seed 0").returncode == 0
     frame = pd.read_csv(run / f"predictions-{split}-seed-0.csv")
-    right = frame[frame["prediction"] == frame["answer"]].groupby(["run_id", "hop"]).size()
+    right = frame[frame["prediction"] == frame["answer"]].groupby(["cell_id", "hop"]).size()
     results = read_results(run)
     rows = results[results["split"] == split]
     assert len(rows) == 2 * 4 and len(frame) == rows["n_examples"].sum()
-    assert [right.get(key, 0) for key in zip(rows["run_id"], rows["hop"], strict=True)] == rows["n_correct"].to_list()
+    assert [right.get(key, 0) for key in zip(rows["cell_id"], rows["hop"], strict=True)] == rows["n_correct"].to_list()
 
 
 def test_predictions_in_parquet_are_those_in_csv(run: Path, command: Command) -> None:

@@ -84,7 +84,7 @@ def test_a_hidden_edge_leaves_no_more_than_the_ceiling_and_less_in_larger_graphs
             for step in range(4)
         ]
         worst.append(max(rates))
-    assert worst[1] + 0.05 < worst[0] < generator.partial(4)
+    assert worst[1] + 0.05 < worst[0] < generator.partial_input(4)
 
 
 def test_an_unreachable_goal_has_no_answer() -> None:
@@ -101,7 +101,7 @@ def test_an_unreachable_goal_has_no_answer() -> None:
         ({"n_nodes": 24, "hops": [5]}, r"hops must be in 1\.\.4, got 5; raise n_nodes to 32"),
         ({"hops": [9]}, r"hops must be in 1\.\.8, got 9; ask for fewer hops, or degree 3"),
         ({"n_nodes": 15, "hops": [2]}, "n_nodes must be even, got 15"),
-        ({"n_nodes": 16, "hops": [2], "n_symbols": 15}, "n_symbols must be at least the 16 nodes of a graph, got 15"),
+        ({"n_nodes": 16, "hops": [2], "vocab_size": 15}, "vocab_size must be at least the 16 nodes of a graph, got 15"),
         (
             {"n_nodes": 16, "hops": [2], "n_queries": 17},
             "n_queries must be at most 16, as many as a graph can be asked, got 17",

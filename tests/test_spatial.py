@@ -72,7 +72,7 @@ def test_facts_are_told_from_either_side() -> None:
 
 def test_hiding_any_unit_leaves_one_in_nine() -> None:
     generator = task(hops=[4])
-    assert generator.partial(4) < 1 / 9 + 0.02
+    assert generator.partial_input(4) < 1 / 9 + 0.02
     assert_hidden_facts_leave_the_ceiling(generator, 4)
 
 

@@ -33,7 +33,7 @@ def worlds(examples: Examples) -> set[frozenset[tuple[int, ...]]]:
 @pytest.fixture
 def crowded() -> Generator:
     """20 distinct worlds alone: cycles over three of five names, in two directions."""
-    entry = {"task": "pointer_chase", "hops": 1, "n_nodes": 3, "n_symbols": 5}
+    entry = {"task": "pointer_chase", "hops": 1, "n_nodes": 3, "vocab_size": 5}
     return make_task(entry, where="test").generator()
 
 

@@ -100,9 +100,9 @@ def test_out_of_memory_halves_the_stack_and_goes_on(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Stacked, "advance", short_of_memory)
     cells = tuple(member(seed) for seed in range(5))
     events: list[Event] = []
-    job = Job(cells, frozenset(one.run_id for one in cells), "deterministic", "cpu", None, None)
+    job = Job(cells, frozenset(one.cell_id for one in cells), "deterministic", "cpu", None, None)
     run_job(job, on_event=events.append, should_stop=lambda: False)
-    assert {event.run_id for event in events if isinstance(event, CellResult)} == job.wanted
+    assert {event.cell_id for event in events if isinstance(event, CellResult)} == job.wanted
     notes = [event.text for event in events if isinstance(event, Note)]
     assert notes == [f"out of memory with {n} models in a stack; going on with {m}" for n, m in ((5, 3), (3, 2))]
 
@@ -114,7 +114,9 @@ def test_a_bug_in_a_plugin_is_one_line_a_cell(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Splits, "batch", broken)
     one = member(0)
     events: list[Event] = []
-    run_job(Job((one,), frozenset([one.run_id]), "single", "cpu", None, None), on_event=events.append, should_stop=bool)
+    run_job(
+        Job((one,), frozenset([one.cell_id]), "single", "cpu", None, None), on_event=events.append, should_stop=bool
+    )
     (failure,) = (event for event in events if isinstance(event, Failure))
     assert failure.reason.startswith(f"{one.title}: KeyError: 'spoon' (test_stacked.py:")
     assert failure.exit_code == 7
@@ -146,6 +148,6 @@ def test_stacks_are_cut_by_shape_and_do_not_depend_on_what_is_done() -> None:
 
     assert [len(job.cells) for job in jobs([])] == [4, 2, 4, 2]
     assert all(len({one.train.steps for one in job.cells}) == 1 for job in jobs([]))
-    rest = jobs([cells[0].run_id, *(one.run_id for one in cells[4:6])])
-    assert [one.run_id for one in rest[0].cells] == [one.run_id for one in cells[1:4]]
+    rest = jobs([cells[0].cell_id, *(one.cell_id for one in cells[4:6])])
+    assert [one.cell_id for one in rest[0].cells] == [one.cell_id for one in cells[1:4]]
     assert [job.job_id for job in rest[1:]] == [job.job_id for job in jobs([])[2:]]

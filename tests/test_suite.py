@@ -50,10 +50,10 @@ def test_lists_are_axes_and_the_last_varies_fastest() -> None:
 
 
 def test_run_ids_name_cells_by_content() -> None:
-    first, again = (make_suite(MINIMAL, where="x").cells[0].run_id for _ in range(2))
-    renamed = make_suite(MINIMAL | {"suite": "other", "summary": "x"}, where="x").cells[0].run_id
+    first, again = (make_suite(MINIMAL, where="x").cells[0].cell_id for _ in range(2))
+    renamed = make_suite(MINIMAL | {"suite": "other", "summary": "x"}, where="x").cells[0].cell_id
     settings: list[Config] = [{"lr": 1e-2}, {"order": 3}, {"n_nodes": 9}, {"seeds": [5]}]
-    changed = [make_suite(apply_settings(MINIMAL, one), where="x").cells[0].run_id for one in settings]
+    changed = [make_suite(apply_settings(MINIMAL, one), where="x").cells[0].cell_id for one in settings]
     assert first == again == renamed
     assert len({first, *changed}) == 5
 

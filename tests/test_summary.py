@@ -100,7 +100,7 @@ def test_what_was_still_rising_at_the_end_is_counted() -> None:
     points = [("a", "x", step, step / 100) for step in range(10, 101, 10)]  # gains .2 in the last fifth
     points += [("a", "y", step, min(step, 80) / 100) for step in range(10, 101, 10)]  # none
     points += [("b", "z", 10, 1.0)]  # a single evaluation says nothing
-    curves = pd.DataFrame(points, columns=["model", "run_id", "step", "accuracy"])
+    curves = pd.DataFrame(points, columns=["model", "cell_id", "step", "accuracy"])
     assert still_rising(curves) == {"a": (1, 2), "b": (0, 1)}
 
 

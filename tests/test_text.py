@@ -101,7 +101,7 @@ def test_the_words_of_a_list_are_all_different_and_hold_no_sentence_end() -> Non
 
 
 def test_more_symbols_than_names_are_numbered_and_read_back() -> None:
-    law = law_of("pointer_chase", n_symbols=500)
+    law = law_of("pointer_chase", vocab_size=500)
     words = grammar_of(law).answers
     assert len(set(words)) == 500 and words[len(shipped_list("people"))] == "Ada 2"
     examples = law.sample(4, stream("many names"))

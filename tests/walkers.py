@@ -43,8 +43,10 @@ def walker(task: Generator, *, anchor: float = 0.0, **entry: object) -> Transfor
             block.attention_norm.weight.fill_(1.0)
         model.table.weight.copy_(torch.eye(n_rows, width))
         model.table.weight[:, -1] = anchor
-        n_names = task.schema.n_classes
-        model.readout.weight[:, width + 1 : width + 1 + n_names] = torch.eye(n_names)  # what D names; row 0 is the pad
+        n_symbols = task.schema.n_classes
+        model.readout.weight[:, width + 1 : width + 1 + n_symbols] = torch.eye(
+            n_symbols
+        )  # what D names; row 0 is the pad
     return model
 
 

@@ -23,13 +23,13 @@ def model_pairs(rows: pd.DataFrame) -> pd.DataFrame:
         rows: Of results.csv, of one setting and split, with one recipe a model.
 
     Returns:
-        One row a pair: model, rival, and what `_tested` adds. Without pairs it is empty.
+        One row a pair: model, baseline, and what `_tested` adds. Without pairs it is empty.
     """
     models = list(dict.fromkeys(rows["model"]))
     pairs = list(itertools.combinations(models, 2))
     if len(pairs) > MOST_PAIRS:
         pairs = [(models[0], model) for model in models[1:]]
-    return _tested([{"model": model, "rival": rival} for rival, model in pairs], rows)
+    return _tested([{"model": model, "baseline": baseline} for baseline, model in pairs], rows)
 
 
 def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -39,19 +39,19 @@ def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
         rows: Of results.csv, of one setting and split, with one recipe a model.
 
     Returns:
-        One row a pair: model, rival, equal (what is), parameters and compute (the rival's, over the model's), and what
-        `_tested` adds. Without pairs it is empty.
+        One row a pair: model, baseline, equal (what is), parameters and compute (the baseline's, over the model's),
+        and what `_tested` adds. Without pairs it is empty.
     """
     sized = rows[rows["n_params"].notna()].drop_duplicates("model").set_index("model")
-    is_rival = sized["attention"] == "standard"
-    is_nested = ~is_rival & ~((sized["attention"] == "nexus") & (sized["order"] == 1))
+    is_baseline = sized["attention"] == "standard"
+    is_nested = ~is_baseline & ~((sized["attention"] == "nexus") & (sized["order"] == 1))
     pairs: list[dict[str, Any]] = []
     for name, model in sized[is_nested].iterrows():
-        for rival_name, rival in sized[is_rival].iterrows():
-            ratios = {size: float(rival[of] / model[of]) for size, of in _SIZES.items()}
+        for baseline_name, baseline in sized[is_baseline].iterrows():
+            ratios = {size: float(baseline[of] / model[of]) for size, of in _SIZES.items()}
             equal = " and ".join(size for size, ratio in ratios.items() if abs(ratio - 1) <= CLOSE)
             if equal:
-                pairs.append({"model": name, "rival": rival_name, "equal": equal} | ratios)
+                pairs.append({"model": name, "baseline": baseline_name, "equal": equal} | ratios)
     return _tested(pairs, rows)
 
 
@@ -59,21 +59,21 @@ def _tested(pairs: list[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
     """Compare each pair over the seeds that both have.
 
     Returns:
-        The pairs, with reach and rival_reach (means), n_seeds, mean, low and high of their difference, p of the exact
-        paired test, p_holm (corrected for all of the pairs), and the verdict: `better` or `worse` if p_holm is below
-        0.05, `no difference shown`, or `too few seeds` if no outcome could have been told apart from chance.
+        The pairs, with reach and baseline_reach (means), n_seeds, mean, low and high of their difference, p of the
+        exact paired test, p_holm (corrected for all of the pairs), and the verdict: `better` or `worse` if p_holm is
+        below 0.05, `no difference shown`, or `too few seeds` if no outcome could have been told apart from chance.
     """
     measured = rows[rows["accuracy"].notna()]
     reaches = {key: reach_of(cell) for key, cell in measured.groupby(["model", "seed"], sort=False)}
     largest = rows["hop"].max()
     found = []
     for pair in pairs:
-        seeds = [seed for model, seed in reaches if model == pair["model"] and (pair["rival"], seed) in reaches]
-        ours, theirs = ([reaches[pair[side], seed] for seed in seeds] for side in ("model", "rival"))
+        seeds = [seed for model, seed in reaches if model == pair["model"] and (pair["baseline"], seed) in reaches]
+        ours, theirs = ([reaches[pair[side], seed] for seed in seeds] for side in ("model", "baseline"))
         differences = [a - b for a, b in zip(ours, theirs, strict=True)]
         found.append(
             pair
-            | {"reach": t_interval(ours).mean, "rival_reach": t_interval(theirs).mean, "n_seeds": len(seeds)}
+            | {"reach": t_interval(ours).mean, "baseline_reach": t_interval(theirs).mean, "n_seeds": len(seeds)}
             | t_interval(differences, bounds=(-largest, largest))._asdict()
             | {"p": paired_p(differences)}
         )

@@ -7,7 +7,7 @@ import pandas as pd
 from nexus_bench.analysis.intervals import Interval, t_interval, wilson_interval
 from nexus_bench.io.columns import VAL
 
-TASK = ("task", "task_version", "encoding", "train_hops", "n_facts", "n_symbols", "distractors", "n_queries")
+TASK = ("task", "task_version", "encoding", "train_hops", "n_facts", "vocab_size", "distractors", "n_queries")
 LENGTH = ("batch_size", "steps")  # of training: models are only compared at the same
 SETTING = (*TASK, *LENGTH)
 RECIPE = ("lr",)  # chosen on validation
@@ -36,8 +36,8 @@ def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
     means = val.groupby([*keys, *RECIPE], sort=False, dropna=False)["accuracy"].mean().reset_index()
     means["accuracy"] = means["accuracy"].fillna(-1.0)  # a recipe whose cells all failed comes last
     best = means.loc[means.groupby(keys, sort=False, dropna=False)["accuracy"].idxmax()]
-    chosen = val.merge(best[[*keys, *RECIPE]], on=[*keys, *RECIPE])["run_id"]
-    return results[results["run_id"].isin(chosen) | (results["status"] == "scored")]
+    chosen = val.merge(best[[*keys, *RECIPE]], on=[*keys, *RECIPE])["cell_id"]
+    return results[results["cell_id"].isin(chosen) | (results["status"] == "scored")]
 
 
 def accuracy_by_hop(rows: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def accuracy_by_hop(rows: pd.DataFrame) -> pd.DataFrame:
             | {"order": group["order"].iloc[0]}
             | _interval(measured, seeds)._asdict()
             | {"n_seeds": len(seeds), "n_failed": len(group) - len(seeds), "seeds": seeds}
-            | {name: measured[name].mean() for name in ("chance", "shortcut", "partial")}
+            | {name: measured[name].mean() for name in ("chance", "shortcut", "partial_input")}
         )
     return pd.DataFrame(summary)
 
@@ -79,7 +79,7 @@ def reach_by_model(rows: pd.DataFrame) -> pd.DataFrame:
     """
     summary = []
     for key, group in rows.groupby([*SETTING, "split", "model"], sort=False, dropna=False):
-        cells = [cell for _, cell in group.groupby("run_id", sort=False)]
+        cells = [cell for _, cell in group.groupby("cell_id", sort=False)]
         done = [cell for cell in cells if cell["accuracy"].notna().all()]
         reaches = [reach_of(cell) for cell in done]
         first = (done or cells)[0].iloc[0]
@@ -133,7 +133,7 @@ def still_rising(curves: pd.DataFrame) -> dict[str, tuple[int, int]]:
         Model -> cells that were rising, and cells.
     """
     found: dict[str, tuple[int, int]] = {}
-    for (model, _), cell in curves.groupby(["model", "run_id"], sort=False):
+    for (model, _), cell in curves.groupby(["model", "cell_id"], sort=False):
         mean = cell.groupby("step")["accuracy"].mean()
         last = mean[mean.index >= 0.8 * mean.index.max()]
         is_rising = last.iloc[-1] - last.iloc[0] > _RISE

@@ -89,7 +89,7 @@ def inspect(
         counts = {"n_examples": walk.n_examples, "accuracy": walk.accuracy}
         print_document(
             "inspect",
-            cell=seen.cell.run_id,
+            cell=seen.cell.cell_id,
             hop=seen.hop,
             **counts,
             example=shown,
@@ -102,7 +102,10 @@ def inspect(
     for said, column in (
         (f"from the query, some head of level i points at hop i (by chance {_by_chance(walk.rows)}):", "pointed"),
         ("or away from it, with the least of its attention there:", "avoided"),
-        (f"answered right: {walk.accuracy:.2f}; with level i's attention to the fact of hop i levelled:", "levelled"),
+        (
+            f"answered right: {walk.accuracy:.2f}; with level i's attention to the fact of hop i mean-ablated:",
+            "mean_ablated",
+        ),
     ):
         typer.echo(f"{said} {_diagonal(walk.rows, column)}")
     for path in seen.files:
@@ -140,7 +143,7 @@ def predictions(
             on_cell=lambda: advance(1),
         )  # fmt: skip
     if as_json:
-        print_document("predictions", file=written.file, n_rows=written.n_rows, cells=[c.run_id for c in chosen])
+        print_document("predictions", file=written.file, n_rows=written.n_rows, cells=[c.cell_id for c in chosen])
     else:
         of = f"{written.n_rows:,} rows of {counted(len(chosen), 'cell')}"
         typer.echo(f"{written.file}: {of}{_not_here(folder, cells)}")

@@ -101,10 +101,9 @@ def score(
         return
     for row in scored.rows:
         counts_right = f"{row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
-        beside = (
-            f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}   partial {row['partial']:.3f}"
-        )
-        typer.echo(f"{row['hop']:>2} hops {counts_right}   {beside}")
+        known = f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}"
+        known += f"   partial-input ceiling {row['partial_input']:.3f}"
+        typer.echo(f"{row['hop']:>2} hops {counts_right}   {known}")
     if scored.n_answered < scored.n_examples:
         n = f"{scored.n_answered:,} of the {scored.n_examples:,} examples of {split}"
         typer.echo(f"answered: {n}; the others are not counted")

@@ -93,22 +93,22 @@ def attention_table(rows: "list[Measured]") -> Table:
     return table
 
 
-def matches_table(title: str, cost: "Cost", rivals: "list[Match]") -> Table:
-    """A row a rival."""
+def matches_table(title: str, cost: "Cost", baselines: "list[Match]") -> Table:
+    """A row a baseline."""
     title = f"{title}: {cost.parameters:,} parameters, {cost.compute / 1e6:.2f} MFLOP a graph"
     table = Table(title=title, title_justify="left")
-    for name in ("rival", "equal in", "model", "parameters", "", "MFLOP a graph", "", "off by"):
-        table.add_column(name, justify="left" if name in ("rival", "equal in", "model") else "right")
-    for rival in rivals:
+    for name in ("baseline", "equal in", "model", "parameters", "", "MFLOP a graph", "", "off by"):
+        table.add_column(name, justify="left" if name in ("baseline", "equal in", "model") else "right")
+    for baseline in baselines:
         table.add_row(
-            rival.shape,
-            rival.by,
-            rival.model.label,
-            f"{rival.cost.parameters:,}",
-            f"x {rival.parameters_ratio:.2f}",
-            f"{rival.cost.compute / 1e6:.2f}",
-            f"x {rival.compute_ratio:.2f}",
-            f"{100 * rival.error:.1f}%",
+            baseline.shape,
+            baseline.by,
+            baseline.model.label,
+            f"{baseline.cost.parameters:,}",
+            f"x {baseline.parameters_ratio:.2f}",
+            f"{baseline.cost.compute / 1e6:.2f}",
+            f"x {baseline.compute_ratio:.2f}",
+            f"{100 * baseline.error:.1f}%",
         )
     return table
 
@@ -119,10 +119,10 @@ def status_table(states: "list[CellState]") -> Table:
 
     counts = Counter(cell.state for cell in states)
     title = f"{len(states)} cells: " + ", ".join(f"{counts[state]} {state}" for state in STATES)
-    table = Table("run_id", "cell", "state", "step", box=None, title=title, title_justify="left")
+    table = Table("cell_id", "cell", "state", "step", box=None, title=title, title_justify="left")
     for cell in states:
         step = f"{cell.step:,} of {cell.steps:,}" if cell.step is not None else ""
-        table.add_row(cell.run_id, cell.title, f"{cell.state}: {cell.reason}" if cell.reason else cell.state, step)
+        table.add_row(cell.cell_id, cell.title, f"{cell.state}: {cell.reason}" if cell.reason else cell.state, step)
     return table
 
 

@@ -47,11 +47,19 @@ def report(
 def schema(
     name: Annotated[Optional[str], typer.Argument(help="A command, as bench-gen, or a file, as results.csv.")] = None,
     out: Annotated[Optional[Path], typer.Option(help="Write all of them here, derived from the code.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of all columns of all tables.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the JSON Schema of a `--json` document or of a CSV file; without a name, what there is."""
     from nexus_bench.cli.schemas import read_schema, schema_names
 
+    if markdown:
+        from nexus_bench.cli.schemas.markdown import columns_page
+
+        if name is not None or out is not None or as_json:
+            raise UsageError("--markdown prints one page of all tables; leave everything else out")
+        typer.echo(columns_page(), nl=False)
+        return
     files = []
     if out is not None:
         from nexus_bench.cli.schemas.derive import write_schemas

@@ -55,8 +55,8 @@ def train(
         seconds = estimate_seconds(plan, device=execution.device, data=data)
         if as_json:
             cells = [
-                {"run_id": cell.run_id, "title": cell.title, "lr": cell.train.lr, "steps": cell.train.steps}
-                | {"seconds": seconds.get(cell.run_id)}
+                {"cell_id": cell.cell_id, "title": cell.title, "lr": cell.train.lr, "steps": cell.train.steps}
+                | {"seconds": seconds.get(cell.cell_id)}
                 for cell in grid.cells
             ]
             print_document("train --dry-run", suite=grid.name, n_workers=execution.n_workers, cells=cells)
@@ -70,8 +70,8 @@ def train(
     elif trained.report is not None:
         print_report(trained.report, trained.files)
     if trained.failures:
-        titles = {cell.run_id: cell.title for cell in grid.cells}
-        github_lines("error", [(titles[failure.run_id], failure.reason) for failure in trained.failures])
+        titles = {cell.cell_id: cell.title for cell in grid.cells}
+        github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
         n = f"{len(trained.failures)} of {len(grid.cells)} cells"
         raise FailedCellsError(f"{n} failed, as told above; the same command tries them again")
 
@@ -111,21 +111,21 @@ def match(
     cells = make_suite(*select_suite(suite, task=task, attention=attention, data=None, settings=overrides)).cells
     pairs = {(cell.task.model_dump_json(), cell.model.model_dump_json()): cell for cell in cells}.values()
     found = [
-        (cell.task, cell.model, cost_of(cell.model, cell.task), rivals)
+        (cell.task, cell.model, cost_of(cell.model, cell.task), baselines)
         for cell in pairs
-        if (rivals := matched(cell.model, cell.task))
+        if (baselines := matched(cell.model, cell.task))
     ]
     if not found:
-        raise UsageError("only standard attention is asked for, which is the rival; ask for another, such as nexus")
+        raise UsageError("only standard attention is asked for, which is the baseline; ask for another, such as nexus")
     if as_json:
         models = [
-            {"task": task.task, "model": model, **cost._asdict(), "matches": rivals}
-            for task, model, cost, rivals in found
+            {"task": task.task, "model": model, **cost._asdict(), "matches": baselines}
+            for task, model, cost, baselines in found
         ]
         print_document("match", models=models)
         return
-    for task_spec, model, cost, rivals in found:
-        print_table(matches_table(f"{task_spec.task}: {model.label}", cost, rivals))
+    for task_spec, model, cost, baselines in found:
+        print_table(matches_table(f"{task_spec.task}: {model.label}", cost, baselines))
 
 
 def list_(

@@ -19,7 +19,8 @@ _HEAD = """# The tasks
 Every family that ships with nexus-bench, with one drawn example of {hop} hops at the default sizes. This page is made
 by `nexus-bench gallery --out docs/tasks.md`, and a test holds it to what the code does.
 
-`chance` bounds guesses that follow no fact, `partial` those of a solver that knows all facts of the derivation but one.
+Chance bounds guesses that follow no fact; the partial-input ceiling those of a solver that knows all facts of the
+derivation but one.
 Reasoning is `depth` where facts must be put together in order, `aggregation` where any order will do. The flat tokens
 are the example as a causal language model sees it, facts first. Sizes follow the largest hop asked for, and ceilings
 follow sizes, so each column of a table is the task asked for that hop alone.
@@ -46,7 +47,7 @@ def _section(name: str) -> str:
         "|---|" + "---|" * len(laws),
         "| facts | " + " | ".join(str(at.n_facts) for at in laws.values()) + " |",
         "| chance | " + " | ".join(f"{at.chance(hop):.3f}" for hop, at in laws.items()) + " |",
-        "| partial | " + " | ".join(f"{at.partial(hop):.3f}" for hop, at in laws.items()) + " |",
+        "| partial-input ceiling | " + " | ".join(f"{at.partial_input(hop):.3f}" for hop, at in laws.items()) + " |",
     ]
     return "\n".join(
         [

@@ -9,7 +9,7 @@ import numpy as np
 
 from nexus_bench.data.card import dataset_card
 from nexus_bench.data.dataset import (
-    FORMAT_VERSION,
+    DATASET_FORMAT,
     MANIFEST,
     ContentHash,
     Dataset,
@@ -76,7 +76,7 @@ def generate(
     n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
     n_graphs |= {name: spec.n_test for name in laws if name != IID}
     request: Manifest = {
-        "format_version": FORMAT_VERSION,
+        "format_version": DATASET_FORMAT,
         "task_version": laws[IID].version,
         "seed": seed,
         "file_format": file_format,

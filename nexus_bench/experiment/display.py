@@ -33,7 +33,7 @@ class Display:
     def __init__(self, plan: Plan, *, quiet: bool, log_every: int | None = None) -> None:
         self._console = Console(stderr=True)
         self._quiet = quiet
-        self._cells = {cell.run_id: cell for cell in plan.to_do}
+        self._cells = {cell.cell_id: cell for cell in plan.to_do}
         self._log_every = log_every
         self._newest: dict[str, Point] = {}
         self._running: dict[str, None] = {}  # in the order in which they were begun
@@ -69,23 +69,23 @@ class Display:
         if isinstance(event, Note):
             self._print(event.text)
         elif isinstance(event, Begun):
-            self._running[event.run_id] = None
+            self._running[event.cell_id] = None
         elif isinstance(event, CellProgress):
             self._tell_point(event)
         elif not isinstance(event, JobDone):
-            cell = self._cells[event.run_id]
+            cell = self._cells[event.cell_id]
             self._n_ended += 1
-            self._running.pop(event.run_id, None)
-            self._total -= cell.train.steps - self._steps_of(event.run_id)  # those that are not needed
+            self._running.pop(event.cell_id, None)
+            self._total -= cell.train.steps - self._steps_of(event.cell_id)  # those that are not needed
             self._bar.update(self._steps, total=self._total)
             self._tell_end(cell, event)
         if self._live.is_started:
             self._live.update(self._view(), refresh=True)
 
     def _tell_point(self, event: CellProgress) -> None:
-        cell, point, before = self._cells[event.run_id], event.point, self._steps_of(event.run_id)
+        cell, point, before = self._cells[event.cell_id], event.point, self._steps_of(event.cell_id)
         self._bar.advance(self._steps, point.step - before)
-        self._newest[event.run_id] = point
+        self._newest[event.cell_id] = point
         if self._log_every and point.step // self._log_every > before // self._log_every:
             figures = "  ".join(f"{hop}: {at.accuracy:.3f} ({at.loss:.3f})" for hop, at in point.scores.items())
             self._print(f"{self._name(cell)} | step {point.step:,} | validation accuracy (loss) by hop  {figures}")
@@ -107,8 +107,8 @@ class Display:
 
     def _view(self) -> Group:
         """All that there is to see: the staircase, what runs, the last error, the bar."""
-        running = [self._cells[run_id] for run_id in self._running]
-        lines = [Text(f"running: {self._name(cell)}, step {self._steps_of(cell.run_id):,}") for cell in running]
+        running = [self._cells[cell_id] for cell_id in self._running]
+        lines = [Text(f"running: {self._name(cell)}, step {self._steps_of(cell.cell_id):,}") for cell in running]
         del lines[_MOST_LINES:]
         if len(running) > _MOST_LINES:
             lines.append(Text(f"and {len(running) - _MOST_LINES} more"))
@@ -125,8 +125,8 @@ class Display:
         hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
         table = RichTable("validation so far", *(counted(hop, "hop") for hop in hops), "cells", box=None)
         for label in labels:
-            cells = [run_id for run_id, cell in self._cells.items() if cell.label == label]
-            begun = [self._newest[run_id] for run_id in cells if run_id in self._newest]
+            cells = [cell_id for cell_id, cell in self._cells.items() if cell.label == label]
+            begun = [self._newest[cell_id] for cell_id in cells if cell_id in self._newest]
             means = []
             for hop in hops:
                 seen = [point.scores[hop].accuracy for point in begun if hop in point.scores]
@@ -134,16 +134,16 @@ class Display:
             table.add_row(label, *means, f"{len(begun)}/{len(cells)}")
         return table
 
-    def _steps_of(self, run_id: str) -> int:
-        return self._newest[run_id].step if run_id in self._newest else 0
+    def _steps_of(self, cell_id: str) -> int:
+        return self._newest[cell_id].step if cell_id in self._newest else 0
 
 
 def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None:
     """Print the cells of a suite and the time they will take at most."""
-    table = RichTable("run_id", "cell", "lr", "steps", "at most", box=None)
+    table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
     for cell in plan.suite.cells:
-        time = _duration(seconds[cell.run_id]) if cell.run_id in seconds else "done"
-        table.add_row(cell.run_id, cell.title, f"{cell.train.lr:g}", str(cell.train.steps), time)
+        time = _duration(seconds[cell.cell_id]) if cell.cell_id in seconds else "done"
+        table.add_row(cell.cell_id, cell.title, f"{cell.train.lr:g}", str(cell.train.steps), time)
     console = output()
     console.print(table)
     total = max(sum(seconds.values()) / max(n_workers, 1), max(seconds.values(), default=0.0))

@@ -9,20 +9,20 @@ from nexus_bench.training.recipe import Point
 class Begun(NamedTuple):
     """A worker has taken up a cell."""
 
-    run_id: str
+    cell_id: str
 
 
 class Progress(NamedTuple):
     """A cell was evaluated on validation."""
 
-    run_id: str
+    cell_id: str
     point: Point
 
 
 class Failure(NamedTuple):
     """A cell ended without a result."""
 
-    run_id: str
+    cell_id: str
     reason: str
     exit_code: int
 

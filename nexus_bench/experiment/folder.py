@@ -27,17 +27,19 @@ from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, Row
 from nexus_bench.io.config import Config, read_config
 from nexus_bench.io.csv_files import rows_of, to_csv
 from nexus_bench.io.files import drop_begun, read_json, to_json, write_atomic
-from nexus_bench.io.results import CURVES, RESULTS, SPEC, read_results
+from nexus_bench.io.results import CURVES, ENVIRONMENT, RESULTS, SPEC, check_format, read_results
 
 
 def open(path: Path) -> "RunFolder":
     """The run of a folder.
 
     Raises:
-        CorruptArtefactError: It is no run folder, or its spec.yaml is damaged.
+        ConfigError: It is of an older format.
+        CorruptArtefactError: It is no run folder, or a file of it is damaged.
         StorageError: It is no folder.
     """
     folder = RunFolder(path)
+    check_format(path)
     folder.read_spec()
     return folder
 
@@ -85,6 +87,7 @@ class RunFolder:
         held = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
         if held and SPEC not in held:
             raise UsageError(f"{self.path}: holds something else, which is kept; choose another --out")
+        check_format(self.path)
         if held and (other := self.read_spec().get("suite")) != name:
             raise UsageError(f"{self.path}: holds a run of suite '{other}', which is kept; choose another --out")
 
@@ -137,7 +140,7 @@ class RunFolder:
         write_atomic(self.path / "progress.json", to_json(steps))
 
     def read_progress(self) -> dict[str, int]:
-        """Run id -> steps made, of the cells that are being trained."""
+        """Cell id -> steps made, of the cells that are being trained."""
         path = self.path / "progress.json"
         return dict(read_json(path)) if path.exists() else {}
 
@@ -159,18 +162,18 @@ class RunFolder:
 
     def write_environment(self, environment: Row) -> None:
         """Say on what the cells are trained."""
-        write_atomic(self.path / "env.json", to_json(environment))
+        write_atomic(self.path / ENVIRONMENT, to_json(environment))
 
-    def write_tables(self, name: str, run_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
+    def write_tables(self, name: str, cell_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
         """Write the CSV files from the cells that are done, in the order given, then those that failed.
 
         Raises:
             CorruptArtefactError: A cell's record was edited.
             StorageError: The disk is full or the folder cannot be written.
         """
-        records = [self.cells.record(run_id) for run_id in run_ids if self.cells.finished(run_id)]
+        records = [self.cells.record(cell_id) for cell_id in cell_ids if self.cells.finished(cell_id)]
         rows = [row for record in records for row in record["rows"]] + [row for cell in failed for row in cell.rows]
-        rows += self.cells.evaluations(run_ids)
+        rows += self.cells.evaluations(cell_ids)
         tables = {
             RESULTS: ([row | {"suite": name} for row in rows], COLUMNS),
             CURVES: ([row for record in records for row in record["curve"]], CURVE_COLUMNS),
@@ -179,12 +182,12 @@ class RunFolder:
         for file, (table, columns) in tables.items():
             write_atomic(self.path / file, to_csv(table, columns))
 
-    def add_evaluations(self, name: str, run_ids: Sequence[str], rows: Sequence[Row], *, about: Row) -> None:
+    def add_evaluations(self, name: str, cell_ids: Sequence[str], rows: Sequence[Row], *, about: Row) -> None:
         """Keep what finished cells were asked later, at the end of results.csv; what is there stays.
 
         Args:
             name: Of the suite.
-            run_ids: All cells of the run in their order.
+            cell_ids: All cells of the run in their order.
             rows: Of a split that their cells do not have yet.
             about: What was asked, kept beside the rows.
 
@@ -193,11 +196,11 @@ class RunFolder:
             StorageError: The disk is full or the folder cannot be written.
         """
         old = read_results(self.path)
-        asked = {(row["run_id"], row["split"]) for row in rows}
-        for run_id, split in asked:
-            own = [row for row in rows if (row["run_id"], row["split"]) == (run_id, split)]
-            self.cells.save_evaluation(run_id, split, about | {"rows": own})
-        evaluated = self.cells.evaluations(run_ids)
+        asked = {(row["cell_id"], row["split"]) for row in rows}
+        for cell_id, split in asked:
+            own = [row for row in rows if (row["cell_id"], row["split"]) == (cell_id, split)]
+            self.cells.save_evaluation(cell_id, split, about | {"rows": own})
+        evaluated = self.cells.evaluations(cell_ids)
         splits = {row["split"] for row in evaluated}
         kept = rows_of(old[~old["split"].isin(splits)])
         write_atomic(self.results_csv, to_csv([*kept, *(row | {"suite": name} for row in evaluated)], COLUMNS))
@@ -210,7 +213,7 @@ class RunFolder:
             UsageError: The folder holds cells, or the results of something else.
         """
         rows = [row | {"suite": name} for row in rows]
-        same = ["suite", "task", "train_hops", "n_facts", "n_symbols", "seed", "split"]
+        same = ["suite", "task", "train_hops", "n_facts", "vocab_size", "seed", "split"]
         before = (
             set(read_results(self.path)[same].itertuples(index=False, name=None))
             if self.results_csv.exists()

@@ -75,17 +75,17 @@ def make_jobs(
     if mode == SINGLE:
         stacks: list[tuple[CellSpec, ...]] = [(cell,) for cell in cells]
     else:
-        shapes = {cell.run_id: cell.model_dump_json(exclude=_MAY_DIFFER) for cell in cells}  # type: ignore[arg-type]
+        shapes = {cell.cell_id: cell.model_dump_json(exclude=_MAY_DIFFER) for cell in cells}  # type: ignore[arg-type]
         order = {shape: place for place, shape in reversed(list(enumerate(shapes.values())))}
-        alike = groupby(sorted(cells, key=lambda c: order[shapes[c.run_id]]), key=lambda c: shapes[c.run_id])
+        alike = groupby(sorted(cells, key=lambda c: order[shapes[c.cell_id]]), key=lambda c: shapes[c.cell_id])
         groups = [tuple(group) for _, group in alike]
         stacks = [group[i : i + stack] for group in groups for i in range(0, len(group), stack)]
     jobs = []
     for members in stacks:
-        wanted = frozenset(cell.run_id for cell in members) - finished
+        wanted = frozenset(cell.cell_id for cell in members) - finished
         job = Job(members, wanted, mode, device, root, data)
         if wanted and len(wanted) < len(members) and not (root and RunFolder(root).checkpoints(job.job_id).exists()):
-            job = job._replace(cells=tuple(cell for cell in members if cell.run_id in wanted))
+            job = job._replace(cells=tuple(cell for cell in members if cell.cell_id in wanted))
         if wanted:
             jobs.append(job)
     return jobs
@@ -104,16 +104,16 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     Raises:
         StoppedError: `should_stop` said so; the state is saved.
     """
-    open_cells = {cell.run_id: cell for cell in job.cells if cell.run_id in job.wanted}
-    for run_id in open_cells:
-        on_event(Begun(run_id))
+    open_cells = {cell.cell_id: cell for cell in job.cells if cell.cell_id in job.wanted}
+    for cell_id in open_cells:
+        on_event(Begun(cell_id))
 
     def tell(event: Event) -> None:
         if isinstance(event, Begun | Note | JobDone):
             on_event(event)
-        elif event.run_id in job.wanted:
+        elif event.cell_id in job.wanted:
             if not isinstance(event, Progress):
-                open_cells.pop(event.run_id, None)
+                open_cells.pop(event.cell_id, None)
             on_event(event)
 
     n_threads = torch.get_num_threads()
@@ -126,7 +126,7 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
         code = error.exit_code if isinstance(error, NexusBenchError) else FailedCellsError.exit_code
         reason = str(error) if isinstance(error, NexusBenchError) else _one_line(error)
         for cell in list(open_cells.values()):
-            tell(Failure(cell.run_id, f"{cell.title}: {reason}", code))
+            tell(Failure(cell.cell_id, f"{cell.title}: {reason}", code))
     finally:
         torch.set_num_threads(n_threads)
     on_event(JobDone(job.job_id))
@@ -182,12 +182,12 @@ def _train(
         if ending.status == "diverged":
             step = ending.curve[-1].step
             reason = f"{cell.title}: the loss is not finite at step {step}; lower lr"
-            tell(Failure(cell.run_id, reason, FailedCellsError.exit_code))
-        elif cell.run_id in job.wanted:
+            tell(Failure(cell.cell_id, reason, FailedCellsError.exit_code))
+        elif cell.cell_id in job.wanted:
             tell(_result(cell, job, source_of[index], ending))
 
     listener = Listener(
-        on_point=lambda index, point: tell(Progress(cells[index].run_id, point)),
+        on_point=lambda index, point: tell(Progress(cells[index].cell_id, point)),
         on_end=end,
         on_note=lambda text: tell(Note(text)),
         should_stop=should_stop,
@@ -197,9 +197,9 @@ def _train(
 
 def _result(cell: CellSpec, job: Job, source: Source, ending: Ending) -> CellResult:
     weights = {name: value.cpu().clone() for name, value in ending.model.state_dict().items()}
-    names = {"run_id": cell.run_id, "model": cell.label, "seed": cell.seed}
+    names = {"cell_id": cell.cell_id, "model": cell.label, "seed": cell.seed}
     return CellResult(
-        run_id=cell.run_id,
+        cell_id=cell.cell_id,
         rows=result_rows(cell, job.mode, source, ending),
         curve=[
             names | {"step": point.step, "hop": hop, "accuracy": at.accuracy, "loss": at.loss}
@@ -217,7 +217,7 @@ def _result(cell: CellSpec, job: Job, source: Source, ending: Ending) -> CellRes
 
 
 def _stack_id(cells: Sequence[CellSpec]) -> str:
-    names = [cell.run_id for cell in cells]
+    names = [cell.cell_id for cell in cells]
     return names[0] if len(names) == 1 else hashlib.sha256(" ".join(names).encode()).hexdigest()[:16]
 
 

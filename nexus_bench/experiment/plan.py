@@ -38,15 +38,15 @@ def make_plan(suite: Suite, folder: RunFolder) -> Plan:
         UsageError: The folder holds something else.
     """
     folder.check(suite.name)
-    done = [cell for cell in suite.cells if folder.cells.finished(cell.run_id)]
-    return Plan(suite, done, [cell for cell in suite.cells if not folder.cells.finished(cell.run_id)])
+    done = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
+    return Plan(suite, done, [cell for cell in suite.cells if not folder.cells.finished(cell.cell_id)])
 
 
 def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str, float]:
     """How long each cell to do will take at most, from a few timed steps of each distinct model.
 
     Returns:
-        run_id -> seconds for one worker, if all steps are needed.
+        cell_id -> seconds for one worker, if all steps are needed.
     """
     per_step: dict[str, float] = {}
     seconds: dict[str, float] = {}
@@ -56,7 +56,7 @@ def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str,
         shape = repr((cell.task, cell.model, cell.train.batch_size))
         if shape not in per_step:
             per_step[shape] = _time_a_step(cell, device, data)
-        seconds[cell.run_id] = per_step[shape] * cell.train.steps
+        seconds[cell.cell_id] = per_step[shape] * cell.train.steps
     torch.set_num_threads(n_threads)
     return seconds
 

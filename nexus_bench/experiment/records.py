@@ -1,6 +1,6 @@
 """The cells of a run folder: what each came to, its weights, why it failed, and what it was asked later.
 
-Layout, under `cells/<run_id>/`:
+Layout, under `cells/<cell_id>/`:
 
     result.json         rows, curve and timing of a finished cell, and the hash of its weights
     model.safetensors   its weights
@@ -21,14 +21,14 @@ class CellResult(NamedTuple):
     """A finished or failed cell; a failed one has rows without figures, and neither curve nor weights.
 
     Attributes:
-        run_id: The cell.
+        cell_id: The cell.
         rows: Of results.csv, without `suite`.
         curve: Rows of curve.csv.
         timing: Row of timing.csv.
         weights: Content of model.safetensors.
     """
 
-    run_id: str
+    cell_id: str
     rows: list[Row]
     curve: list[Row]
     timing: Row
@@ -46,23 +46,23 @@ class CellRecords:
         self.path = path
         self._records: dict[str, Row] = {}
 
-    def finished(self, run_id: str) -> bool:
+    def finished(self, cell_id: str) -> bool:
         """Whether the cell is done."""
-        return self._record(run_id).is_file()
+        return self._record(cell_id).is_file()
 
-    def record(self, run_id: str) -> Row:
+    def record(self, cell_id: str) -> Row:
         """Rows, curve, timing and hash of the weights of a finished cell.
 
         Raises:
             CorruptArtefactError: The record was edited.
         """
-        if run_id in self._records:
-            return self._records[run_id]
-        path = self._record(run_id)
+        if cell_id in self._records:
+            return self._records[cell_id]
+        path = self._record(cell_id)
         record = read_json(path)
         if not isinstance(record, dict) or not {"rows", "curve", "timing"} <= record.keys():
             raise CorruptArtefactError(f"{path}: was edited; delete {path.parent} and train again")
-        self._records[run_id] = record
+        self._records[cell_id] = record
         return dict(record)
 
     def save(self, result: CellResult) -> None:
@@ -71,79 +71,79 @@ class CellRecords:
         Raises:
             StorageError: The disk is full or the folder cannot be written.
         """
-        write_atomic(self.weights(result.run_id), result.weights)
+        write_atomic(self.weights(result.cell_id), result.weights)
         record = {
             "rows": result.rows,
             "curve": result.curve,
             "timing": result.timing,
             "weights_sha256": sha256(result.weights),
         }
-        write_atomic(self._record(result.run_id), to_json(record))
-        self._failed(result.run_id).unlink(missing_ok=True)
-        self._records[result.run_id] = record
+        write_atomic(self._record(result.cell_id), to_json(record))
+        self._failed(result.cell_id).unlink(missing_ok=True)
+        self._records[result.cell_id] = record
 
-    def weights(self, run_id: str) -> Path:
+    def weights(self, cell_id: str) -> Path:
         """Where the weights of a finished cell are."""
-        return self._record(run_id).with_name("model.safetensors")
+        return self._record(cell_id).with_name("model.safetensors")
 
-    def read_weights(self, run_id: str) -> bytes:
+    def read_weights(self, cell_id: str) -> bytes:
         """The weights of a finished cell, checked against their hash.
 
         Raises:
             CorruptArtefactError: They are missing, truncated or edited.
             StorageError: They cannot be read.
         """
-        if not self.weights(run_id).is_file():
-            folder = self._record(run_id).parent
-            raise CorruptArtefactError(f"{self.weights(run_id)}: is missing; delete {folder} and train again")
-        weights = read_bytes(self.weights(run_id))
-        if sha256(weights) != self.record(run_id).get("weights_sha256"):
+        if not self.weights(cell_id).is_file():
+            folder = self._record(cell_id).parent
+            raise CorruptArtefactError(f"{self.weights(cell_id)}: is missing; delete {folder} and train again")
+        weights = read_bytes(self.weights(cell_id))
+        if sha256(weights) != self.record(cell_id).get("weights_sha256"):
             raise CorruptArtefactError(
-                f"{self.weights(run_id)}: is truncated or edited: its hash does not match; "
-                f"delete {self._record(run_id).parent} and train again"
+                f"{self.weights(cell_id)}: is truncated or edited: its hash does not match; "
+                f"delete {self._record(cell_id).parent} and train again"
             )
         return weights
 
-    def save_failure(self, run_id: str, reason: str) -> None:
+    def save_failure(self, cell_id: str, reason: str) -> None:
         """Keep why a cell failed, until it is tried again."""
-        write_atomic(self._failed(run_id), to_json({"reason": reason}))
+        write_atomic(self._failed(cell_id), to_json({"reason": reason}))
 
-    def failure(self, run_id: str) -> str | None:
+    def failure(self, cell_id: str) -> str | None:
         """Why a cell failed when it was last tried; None if it did not."""
-        path = self._failed(run_id)
-        return str(read_json(path)["reason"]) if path.is_file() and not self.finished(run_id) else None
+        path = self._failed(cell_id)
+        return str(read_json(path)["reason"]) if path.is_file() and not self.finished(cell_id) else None
 
-    def trained_row(self, run_id: str) -> Row:
+    def trained_row(self, cell_id: str) -> Row:
         """A row of a finished cell."""
-        return dict(self.record(run_id)["rows"][0])
+        return dict(self.record(cell_id)["rows"][0])
 
-    def has_evaluation(self, run_id: str, split: str) -> bool:
+    def has_evaluation(self, cell_id: str, split: str) -> bool:
         """Whether a finished cell was asked this already."""
-        return self._evaluation(run_id, split).is_file()
+        return self._evaluation(cell_id, split).is_file()
 
-    def evaluation(self, run_id: str, split: str) -> Row:
+    def evaluation(self, cell_id: str, split: str) -> Row:
         """What a finished cell was asked, and what it scored."""
-        return dict(read_json(self._evaluation(run_id, split)))
+        return dict(read_json(self._evaluation(cell_id, split)))
 
-    def save_evaluation(self, run_id: str, split: str, asked: Row) -> None:
+    def save_evaluation(self, cell_id: str, split: str, asked: Row) -> None:
         """Keep what a finished cell was asked, and what it scored."""
-        write_atomic(self._evaluation(run_id, split), to_json(asked))
+        write_atomic(self._evaluation(cell_id, split), to_json(asked))
 
-    def evaluated_splits(self, run_id: str) -> list[str]:
+    def evaluated_splits(self, cell_id: str) -> list[str]:
         """The names of all that a finished cell was asked later."""
-        return sorted(path.stem for path in self._evaluation(run_id, "").parent.glob("*.json"))
+        return sorted(path.stem for path in self._evaluation(cell_id, "").parent.glob("*.json"))
 
-    def evaluations(self, run_ids: Sequence[str]) -> list[Row]:
+    def evaluations(self, cell_ids: Sequence[str]) -> list[Row]:
         """Rows of all that finished cells were asked later: by split, then in the order of the cells."""
-        asked = [(run_id, split) for run_id in run_ids for split in self.evaluated_splits(run_id)]
-        rows = [row for run_id, split in asked for row in self.evaluation(run_id, split)["rows"]]
+        asked = [(cell_id, split) for cell_id in cell_ids for split in self.evaluated_splits(cell_id)]
+        rows = [row for cell_id, split in asked for row in self.evaluation(cell_id, split)["rows"]]
         return sorted(rows, key=lambda row: str(row["split"]))
 
-    def _evaluation(self, run_id: str, split: str) -> Path:
-        return self._record(run_id).parent / "asked" / f"{split}.json"
+    def _evaluation(self, cell_id: str, split: str) -> Path:
+        return self._record(cell_id).parent / "asked" / f"{split}.json"
 
-    def _record(self, run_id: str) -> Path:
-        return self.path / run_id / "result.json"
+    def _record(self, cell_id: str) -> Path:
+        return self.path / cell_id / "result.json"
 
-    def _failed(self, run_id: str) -> Path:
-        return self.path / run_id / "failed.json"
+    def _failed(self, cell_id: str) -> Path:
+        return self.path / cell_id / "failed.json"

@@ -26,7 +26,7 @@ def failed_result(cell: CellSpec, mode: str) -> CellResult:
         for split, law in ((split, law_of(split, laws)) for split in _ORDER if split in (VAL, TEST, *laws))
         for hop in law.hops
     ]
-    return CellResult(cell.run_id, rows, [], {}, b"")
+    return CellResult(cell.cell_id, rows, [], {}, b"")
 
 
 def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending) -> list[Row]:
@@ -75,7 +75,7 @@ def _describe(cell: CellSpec, mode: str) -> Row:
     """What is known of a cell before it is trained."""
     task, model, recipe = cell.task, cell.model, cell.train
     return {
-        "run_id": cell.run_id,
+        "cell_id": cell.cell_id,
         **task_columns(task),
         "encoding": model.encoding,
         "attention": model.attention,

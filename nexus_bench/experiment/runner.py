@@ -21,7 +21,7 @@ from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.io.columns import Row
+from nexus_bench.io.columns import FORMAT_VERSION, Row
 from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
@@ -54,7 +54,7 @@ def run_plan(
     _check_sources(plan.to_do, data)
     jobs = make_jobs(
         plan.suite.cells,
-        [cell.run_id for cell in plan.done],
+        [cell.cell_id for cell in plan.done],
         mode=execution.mode,
         stack=execution.stack,
         device=execution.device,
@@ -88,7 +88,7 @@ class _Run:
     ) -> None:
         self.plan, self.folder, self.execution, self.on_event = plan, folder, execution, on_event
         self.wanted = wanted  # of each job
-        self.cells = {cell.run_id: cell for cell in plan.suite.cells}
+        self.cells = {cell.cell_id: cell for cell in plan.suite.cells}
         self.failures: dict[str, Failure] = {}
         self.steps: dict[str, int] = {}  # of the cells that are being trained
         self.saved: set[str] = set()
@@ -105,17 +105,17 @@ class _Run:
         if isinstance(event, CellResult):
             try:
                 self.folder.cells.save(event)
-                self.saved.add(event.run_id)
+                self.saved.add(event.cell_id)
             except StorageError as error:
-                event = Failure(event.run_id, f"{self.cells[event.run_id].title}: {error}", error.exit_code)
+                event = Failure(event.cell_id, f"{self.cells[event.cell_id].title}: {error}", error.exit_code)
         if isinstance(event, Failure):
             self.fail(event)
         elif isinstance(event, Begun | Progress):
-            self.steps[event.run_id] = event.point.step if isinstance(event, Progress) else 0
+            self.steps[event.cell_id] = event.point.step if isinstance(event, Progress) else 0
         elif isinstance(event, JobDone) and self.wanted[event.job_id] <= self.saved:
             self.folder.drop_checkpoints(event.job_id)  # a failed cell goes on from there, if it can
         if isinstance(event, CellResult | Failure):
-            self.steps.pop(event.run_id, None)
+            self.steps.pop(event.cell_id, None)
             if time.monotonic() - self.tables_at > _TABLES_SHARE * self.tables_took:
                 self.write_tables()
         if time.monotonic() - self.progress_at > _PROGRESS_SECONDS:
@@ -125,22 +125,22 @@ class _Run:
         self.on_event(event)
 
     def fail(self, failure: Failure) -> None:
-        self.failures[failure.run_id] = failure
+        self.failures[failure.cell_id] = failure
         with suppress(StorageError):
-            self.folder.cells.save_failure(failure.run_id, failure.reason)
+            self.folder.cells.save_failure(failure.cell_id, failure.reason)
 
     def find_deleted(self) -> None:
         """Results that were there and are no more."""
         for cell in self.plan.suite.cells:
-            if cell.run_id not in self.failures and not self.folder.cells.finished(cell.run_id):
+            if cell.cell_id not in self.failures and not self.folder.cells.finished(cell.cell_id):
                 reason = f"{cell.title}: its result was deleted in mid-run; run again"
-                failure = Failure(cell.run_id, reason, FailedCellsError.exit_code)
+                failure = Failure(cell.cell_id, reason, FailedCellsError.exit_code)
                 self.fail(failure)
                 self.on_event(failure)
 
     def write_tables(self) -> None:
         started = time.monotonic()
-        failed = [failed_result(self.cells[run_id], self.execution.mode) for run_id in self.failures]
+        failed = [failed_result(self.cells[cell_id], self.execution.mode) for cell_id in self.failures]
         self.folder.write_tables(self.plan.suite.name, list(self.cells), failed)
         self.tables_at = time.monotonic()
         self.tables_took = self.tables_at - started
@@ -165,6 +165,7 @@ def _check_sources(cells: list[CellSpec], data: Path | None) -> None:
 
 def _environment(execution: Execution) -> Row:
     return {
+        "format": FORMAT_VERSION,
         "nexus_bench": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -117,9 +117,9 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         raise ConfigError(f"{path}: holds no prediction; write a JSON line an example")
     fit = dataset.splits[VAL if split == TEST else TEST]
     references = reference_columns(fit, HeldOut(law, examples), laws[IID].schema)
-    run_id = sha256(f"{model}\n{split}\n{dataset.manifest['content_sha256']}\n{text}".encode())[:16]
+    cell_id = sha256(f"{model}\n{split}\n{dataset.manifest['content_sha256']}\n{text}".encode())[:16]
     common = {
-        "run_id": run_id,
+        "cell_id": cell_id,
         **task_columns(dataset.spec),
         "n_facts": law.n_facts,
         "encoding": "text",

@@ -13,7 +13,7 @@ class CellState(NamedTuple):
     """One cell of a run.
 
     Attributes:
-        run_id: Its name.
+        cell_id: Its name.
         title: It in a few words.
         state: One of STATES.
         step: Optimiser steps made, of a cell that is running.
@@ -21,7 +21,7 @@ class CellState(NamedTuple):
         reason: Why it failed.
     """
 
-    run_id: str
+    cell_id: str
     title: str
     state: str
     step: int | None
@@ -40,14 +40,14 @@ def read_status(folder: RunFolder) -> list[CellState]:
     running = folder.read_progress() if folder.is_written_to() else {}
     states = []
     for cell in suite.cells:
-        reason = folder.cells.failure(cell.run_id)
-        step = running.get(cell.run_id)
-        if folder.cells.finished(cell.run_id):
+        reason = folder.cells.failure(cell.cell_id)
+        step = running.get(cell.cell_id)
+        if folder.cells.finished(cell.cell_id):
             state = DONE
         elif step is not None:
             state = RUNNING
         else:
             state = TO_DO if reason is None else FAILED
         kept = (step, reason if state == FAILED else None)
-        states.append(CellState(cell.run_id, cell.title, state, kept[0], cell.train.steps, kept[1]))
+        states.append(CellState(cell.cell_id, cell.title, state, kept[0], cell.train.steps, kept[1]))
     return states

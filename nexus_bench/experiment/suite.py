@@ -17,7 +17,7 @@ from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import Config, check_name, read_config
 from nexus_bench.io.entries import Keys, validate
-from nexus_bench.model.matching import with_rivals
+from nexus_bench.model.matching import with_baselines
 from nexus_bench.model.spec import make_model, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
 
@@ -116,7 +116,7 @@ def make_suite(config: Config, where: str) -> Suite:
 
     Args:
         config: `suite`, `tasks`, `models`, and optionally `summary`, `model` (values common to all models),
-            `train`, `seeds` (a count, or a list), `matched` (true: add the rivals of `matching.with_rivals`).
+            `train`, `seeds` (a count, or a list), `matched` (true: add the baselines of `matching.with_baselines`).
         where: What to name in an error message.
 
     Raises:
@@ -143,21 +143,21 @@ def make_suite(config: Config, where: str) -> Suite:
         for point in grid_points(_section(config, "train", where), where)
     ]
     seeds = _seeds(config, where)
-    has_rivals = config.get("matched", False)
-    if type(has_rivals) is not bool:
-        raise ConfigError(f"{where}: matched must be true or false, got {has_rivals!r}")
+    has_baselines = config.get("matched", False)
+    if type(has_baselines) is not bool:
+        raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
     name = check_name(config["suite"], what=f"{where}: suite")
     cells = tuple(
         CellSpec(task=task, model=model, train=recipe, seed=seed)
         for task in tasks
-        for model in (with_rivals(models, task) if has_rivals else models)
+        for model in (with_baselines(models, task) if has_baselines else models)
         for recipe, seed in itertools.product(recipes, seeds)
     )
     seen: set[str] = set()
     for cell in cells:
-        if cell.run_id in seen:
+        if cell.cell_id in seen:
             raise ConfigError(f"{where}: the grid holds the same cell twice: {cell.title}; remove one")
-        seen.add(cell.run_id)
+        seen.add(cell.cell_id)
     return Suite(name, config, cells)
 
 

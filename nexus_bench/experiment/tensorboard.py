@@ -43,9 +43,9 @@ class TensorBoard:
         """Take notice of an evaluation."""
         if not isinstance(event, Progress):
             return
-        if event.run_id not in self._writers:
-            self._writers[event.run_id] = self._make(str(self._folder / event.run_id))
-        writer = self._writers[event.run_id]
+        if event.cell_id not in self._writers:
+            self._writers[event.cell_id] = self._make(str(self._folder / event.cell_id))
+        writer = self._writers[event.cell_id]
         for hop, at in event.point.scores.items():
             writer.add_scalar(f"accuracy/{hop} hops", at.accuracy, event.point.step)
             writer.add_scalar(f"loss/{hop} hops", at.loss, event.point.step)

@@ -21,7 +21,7 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
 
     Args:
         folder: The run.
-        asked: The beginning of a run id, or a part of the cell's title, such as `order 3` or `seed 0`; or several
+        asked: The beginning of a cell id, or a part of the cell's title, such as `order 3` or `seed 0`; or several
             parts, separated by `|`, that must all be there. Where some cells have them as whole fields of their titles,
             these are meant. None asks for all.
 
@@ -31,16 +31,16 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         UsageError: There is no such cell, or none is trained.
     """
     suite = suite_of(folder)
-    trained = [cell for cell in suite.cells if folder.cells.finished(cell.run_id)]
+    trained = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     if not trained:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or keep its cells/ where results.csv is")
     if asked is None:
         return trained
     if not asked.strip(" |"):
-        raise UsageError("--cell is empty; give a run id, or parts of a title")
+        raise UsageError("--cell is empty; give a cell id, or parts of a title")
     parts = [part.strip() for part in asked.split("|")]
     patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\w)") for part in parts]
-    found = [c for c in trained if c.run_id.startswith(asked) or all(p.search(c.title) for p in patterns)]
+    found = [c for c in trained if c.cell_id.startswith(asked) or all(p.search(c.title) for p in patterns)]
     found = [c for c in found if set(parts) <= set(c.title.split(" | "))] or found
     if not found:
         raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {_named(trained)}")
@@ -64,7 +64,7 @@ def trained_cell(folder: RunFolder, asked: str | None) -> CellSpec:
 def n_untrained(folder: RunFolder) -> int:
     """How many cells of a run are not finished, or not kept with their weights."""
     suite = suite_of(folder)
-    return sum(not folder.cells.finished(cell.run_id) for cell in suite.cells)
+    return sum(not folder.cells.finished(cell.cell_id) for cell in suite.cells)
 
 
 def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
@@ -73,9 +73,9 @@ def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
     Raises:
         CorruptArtefactError: The weights are missing, truncated or edited.
     """
-    path = folder.cells.weights(cell.run_id)
+    path = folder.cells.weights(cell.cell_id)
     try:
-        weights = safetensors.torch.load(folder.cells.read_weights(cell.run_id))
+        weights = safetensors.torch.load(folder.cells.read_weights(cell.cell_id))
         seq_len = len(weights["position.weight"]) if "position.weight" in weights else 1
         with torch.random.fork_rng(devices=[]):  # the weights that it begins with are thrown away
             model = Transformer(cell.model, cell.task.generator().schema, seq_len=seq_len)
@@ -86,5 +86,5 @@ def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
 
 
 def _named(cells: Sequence[CellSpec]) -> str:
-    named = "; ".join(f"{cell.run_id} ({cell.title})" for cell in cells[:_MOST_NAMED])
+    named = "; ".join(f"{cell.cell_id} ({cell.title})" for cell in cells[:_MOST_NAMED])
     return named + (f"; and {len(cells) - _MOST_NAMED} more" if len(cells) > _MOST_NAMED else "")

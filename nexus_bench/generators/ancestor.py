@@ -39,7 +39,7 @@ class Ancestor(NamedNodes[AncestorParams]):
     an inner node that is the only one with two children would be found without walking.
 
     >>> from nexus_bench.streams import stream
-    >>> params = AncestorParams(n_trees=2, depth=2, distractors="branches", n_symbols=30, n_queries=1)
+    >>> params = AncestorParams(n_trees=2, depth=2, distractors="branches", vocab_size=30, n_queries=1)
     >>> examples = Ancestor(params, hops=(1,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
     [[1, 28], [4, 3], [10, 28], [26, 10], [0, 3], [25, 10], [27, 0], [24, 0]]
@@ -73,7 +73,7 @@ class Ancestor(NamedNodes[AncestorParams]):
             fact=(Role("child", "node"), Role("parent", "node")),
             query=(Role("start", "node"), Role("hop", "hop")),
             answer="node",
-            vocabularies={"node": self.n_names, "hop": self.largest_hop + 1},
+            vocabularies={"node": self.node_vocab_size, "hop": self.largest_hop + 1},
         )
 
     @property
@@ -85,7 +85,7 @@ class Ancestor(NamedNodes[AncestorParams]):
     def n_worlds(self) -> int:
         """Choices of names for the nodes, where the trees, and the last two leaves of each, are alike."""
         alike = math.factorial(self._n_trees) * (2**self._n_trees if self._has_leaves else 1)
-        return math.perm(self.n_names, self.n_nodes) // alike
+        return math.perm(self.node_vocab_size, self.n_nodes) // alike
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw the names, the order of the facts, then distinct answers and a start below each."""
@@ -105,7 +105,7 @@ class Ancestor(NamedNodes[AncestorParams]):
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk from child to parent."""
         start, hop = query[:, :, 0], query[:, :, 1]
-        size, n_steps = self.n_names, self.largest_hop
+        size, n_steps = self.node_vocab_size, self.largest_hop
         node, rows = walk(facts[:, :, 0], facts[:, :, 1], start, hop, size=size, n_steps=n_steps)
         return Solution(node, hop, rows)
 
@@ -115,14 +115,14 @@ class Ancestor(NamedNodes[AncestorParams]):
         n_starts = max(0, self._n_depths - hop) / (self._n_depths * (2 if self._has_leaves else 1))
         return (1 - n_starts) / n_answers + (n_starts / (n_answers - 1) if n_starts else 0)
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """The right depth, but any of the trees: the rest of the walk is known, the node it lands on is not."""
         return 1 / self._n_trees
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """The edges at the same depth, of a child that has children or has none as the hidden one."""
-        row_of_child = row_of(facts[:, :, 0], self.n_names)
-        has_children = look_up(row_of(facts[:, :, 1], self.n_names), facts[:, :, 0]) >= 0
+        row_of_child = row_of(facts[:, :, 0], self.node_vocab_size)
+        has_children = look_up(row_of(facts[:, :, 1], self.node_vocab_size), facts[:, :, 0]) >= 0
         node = facts[:, :, 1]
         kind = has_children.astype(np.int32)  # and 2 for every edge above
         for _ in range(self._depth):

@@ -180,7 +180,7 @@ class Generator(ABC, Generic[ParamsT]):
         """Facts a graph."""
 
     @property
-    def n_symbols(self) -> int:
+    def vocab_size(self) -> int:
         """Names that facts are made of: the size of the largest vocabulary of a fact."""
         return max(self.schema.vocabularies[role.vocabulary] for role in self.schema.fact)
 
@@ -215,7 +215,7 @@ class Generator(ABC, Generic[ParamsT]):
         """Accuracy of the best guess that knows which answers are possible, but follows no fact."""
 
     @abstractmethod
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Ceiling of the best guess at `hop` when one fact of the derivation is hidden."""
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:

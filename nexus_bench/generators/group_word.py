@@ -115,7 +115,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
     the elements takes hops.
 
     >>> from nexus_bench.streams import stream
-    >>> params = GroupWordParams(group="S_3", n_paths=2, n_symbols=18, n_queries=1)
+    >>> params = GroupWordParams(group="S_3", n_paths=2, vocab_size=18, n_queries=1)
     >>> family = GroupWord(params, hops=(2,))
     >>> examples = family.sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
@@ -168,7 +168,11 @@ class GroupWord(NamedNodes[GroupWordParams]):
             fact=(Role("src", "node"), Role("dst", "node"), Role("element", "element")),
             query=(Role("start", "node"), Role("hop", "hop")),
             answer="element",
-            vocabularies={"node": self.n_names, "element": len(self._group.points), "hop": self.largest_hop + 1},
+            vocabularies={
+                "node": self.node_vocab_size,
+                "element": len(self._group.points),
+                "hop": self.largest_hop + 1,
+            },
         )
 
     @property
@@ -179,7 +183,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
     @property
     def n_worlds(self) -> int:
         """Choices of names, cycles over them, and elements."""
-        cycles = math.comb(self.n_names, self.n_nodes) * math.factorial(self.n_nodes - 1)
+        cycles = math.comb(self.node_vocab_size, self.n_nodes) * math.factorial(self.n_nodes - 1)
         words: int = len(self._group.points) ** self.n_nodes
         return cycles * words
 
@@ -204,7 +208,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk, and carry every point of the group's permutations along."""
         hop = query[:, :, 1]
-        size, n_steps = self.n_names, self.largest_hop
+        size, n_steps = self.node_vocab_size, self.largest_hop
         node, rows = walk(facts[:, :, 0], facts[:, :, 1], query[:, :, 0], hop, size=size, n_steps=n_steps)
         points = self._group.points
         carried = np.broadcast_to(points[0], (*hop.shape, points.shape[1]))
@@ -223,7 +227,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
         by_law = _by_law(self.params.group, hop, self.patterns).blind
         return max(by_law, _likeliest(self.params.group, self.n_facts, hop))
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Any element of the group, where all words are asked: a uniform factor makes the product uniform."""
         return max(_by_law(self.params.group, hop, self.patterns).one_hidden, self.chance(hop))
 

@@ -20,7 +20,7 @@ class KHopInductionParams(TaskParams):
     """Size of a k_hop_induction sequence."""
 
     base: int | None = Field(ge=4, le=1_000, description="Symbols of the first round; null means 3 a hop, 12 or more.")
-    n_symbols: int | None = Field(
+    vocab_size: int | None = Field(
         ge=1, le=100_000, description="Names to draw a graph's symbols from; null means three a symbol."
     )
 
@@ -41,7 +41,7 @@ class KHopInduction(Generator[KHopInductionParams]):
     begins in the last round and lands one round further back each hop, as a symbol occurs once a round. It never
     crosses into the next round, so different starts end at different tokens. One answer in `base` is `absent`, at
     every hop alike: the last look-up finds nothing, because its symbol is new in the round where the chain stands (at
-    one hop: occurs nowhere). The names of a graph are drawn from `n_symbols` without replacement. A hop is one fact,
+    one hop: occurs nowhere). The names of a graph are drawn from `vocab_size` without replacement. A hop is one fact,
     or the look-up that finds none. The next fact also names the token, as its previous one: as many look-ups.
 
     Source: hop_k of Sanford, Hsu and Telgarsky 2024 ("Transformers, parallel computation, and logarithmic depth",
@@ -49,7 +49,7 @@ class KHopInduction(Generator[KHopInductionParams]):
     and the share of `absent` depends on k.
 
     >>> from nexus_bench.streams import stream
-    >>> params = KHopInductionParams(base=6, n_symbols=None, n_queries=1)
+    >>> params = KHopInductionParams(base=6, vocab_size=None, n_queries=1)
     >>> examples = KHopInduction(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0, :5].tolist()
     [[0, 6, 16], [17, 11, 9], [18, 0, 0], [18, 10, 17], [16, 2, 17]]
@@ -69,11 +69,11 @@ class KHopInduction(Generator[KHopInductionParams]):
         self.base = max(12, 3 * self.largest_hop) if params.base is None else params.base
         self._sizes = [self.base + earlier for earlier in range(self.largest_hop)]  # of the rounds
         self._n_own = self._sizes[-1] + 1  # symbols of a graph, the last of which never occurs
-        self._n_names = 3 * self._n_own if params.n_symbols is None else params.n_symbols
-        if self._n_names < self._n_own:
+        self._vocab_size = 3 * self._n_own if params.vocab_size is None else params.vocab_size
+        if self._vocab_size < self._n_own:
             raise ConfigError(
-                f"{self.name}: n_symbols must be at least {self._n_own} (base {self.base}, {self.largest_hop} hops), "
-                f"got {self._n_names}; raise n_symbols to {self._n_own}"
+                f"{self.name}: vocab_size must be at least {self._n_own} (base {self.base}, {self.largest_hop} hops), "
+                f"got {self._vocab_size}; raise vocab_size to {self._n_own}"
             )
         if self.n_queries > self.base - self.largest_hop:
             raise ConfigError(
@@ -105,19 +105,19 @@ class KHopInduction(Generator[KHopInductionParams]):
             fact=(Role("previous", "symbol"), Role("place", "place"), Role("symbol", "symbol")),
             query=(Role("start", "symbol"), Role("hop", "hop")),
             answer="symbol",
-            vocabularies={"symbol": self._n_names + 1, "place": self.n_facts, "hop": self.largest_hop + 1},
+            vocabularies={"symbol": self._vocab_size + 1, "place": self.n_facts, "hop": self.largest_hop + 1},
         )
 
     @property
     def kept_symbols(self) -> dict[str, int]:
         """As many names; places follow the size."""
-        return {"n_symbols": self._n_names}
+        return {"vocab_size": self._vocab_size}
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """Places count from 1, and the first token, which follows no other, has no fact of its own."""
         if vocabulary == "place":
             return f"place{index + 2}"
-        return "absent" if (vocabulary, index) == ("symbol", self._n_names) else super().symbol(vocabulary, index)
+        return "absent" if (vocabulary, index) == ("symbol", self._vocab_size) else super().symbol(vocabulary, index)
 
     @property
     def n_facts(self) -> int:
@@ -127,7 +127,7 @@ class KHopInduction(Generator[KHopInductionParams]):
     @property
     def n_worlds(self) -> int:
         """Choices of the first symbols and of the one new in each later round, times the orders of the rounds."""
-        choices = math.perm(self._n_names, self._n_own - 1) // math.factorial(self.base)
+        choices = math.perm(self._vocab_size, self._n_own - 1) // math.factorial(self.base)
         return choices * math.prod(math.factorial(size) for size in self._sizes)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
@@ -144,8 +144,8 @@ class KHopInduction(Generator[KHopInductionParams]):
             tokens[left], start[left], answer[left] = (array[first] for array in again)
             left = left[~fits.any(axis=1)]
 
-        names = np.full((n_graphs, self._n_own + 1), self._n_names, dtype=np.int32)
-        names[:, :-1] = permutations(rng, n_graphs, self._n_names, k=self._n_own)
+        names = np.full((n_graphs, self._n_own + 1), self._vocab_size, dtype=np.int32)
+        names[:, :-1] = permutations(rng, n_graphs, self._vocab_size, k=self._n_own)
         named = look_up(names, tokens)
         place = np.broadcast_to(np.arange(self.n_facts, dtype=np.int32), (n_graphs, self.n_facts))
         facts = shuffled(np.stack([named[:, :-1], place, named[:, 1:]], axis=2), rng)
@@ -194,11 +194,11 @@ class KHopInduction(Generator[KHopInductionParams]):
         hop = np.zeros_like(asked)
         rows = np.full((*asked.shape, self.largest_hop), -1, dtype=np.int32)
         for step in range(self.largest_hop):
-            goes_on = (step < asked) & (token != self._n_names)
+            goes_on = (step < asked) & (token != self._vocab_size)
             fits = (previous == token[:, :, None]) & (place <= at[:, :, None])
             row = np.where(fits, place, -1).argmax(axis=2).astype(np.int32)
             finds = goes_on & np.take_along_axis(fits, row[:, :, None], axis=2)[:, :, 0]
-            token = np.where(finds, look_up(facts[:, :, 2], row), np.where(goes_on, self._n_names, token))
+            token = np.where(finds, look_up(facts[:, :, 2], row), np.where(goes_on, self._vocab_size, token))
             at = np.where(finds, look_up(facts[:, :, 1], row), at)
             rows[:, :, step] = np.where(finds, row, -1)
             hop += goes_on
@@ -210,7 +210,7 @@ class KHopInduction(Generator[KHopInductionParams]):
         """One of `base` is absent; else any symbol of the round but its first, the start, and those chains lose."""
         return 1 / (self.base - max(hop, 2))
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Elimination leaves `base` - 2 symbols at one hop: neither the round's first nor the start itself.
 
         Before the last hop a wrong symbol stands earlier in its own round half the time. The next look-up finds it

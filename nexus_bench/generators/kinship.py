@@ -30,13 +30,13 @@ class Kinship(NamedNodes[KinshipParams]):
     The composition table is read off trees; what depends on the tree, or has no term in English, is not asked. Terms
     are equally likely at every hop, and so are the ways to each term. Beside every asked path of k facts stands another
     of the remaining facts, so that graphs are of one size. A hop is one fact. Relations are not free: a part of a path
-    says much about the whole (a mother's mother's brother is no nephew), so `partial` is far above chance; it is
+    says much about the whole (a mother's mother's brother is no nephew), so `partial_input` is far above chance; it is
     computed from all paths.
 
     Source: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a table from trees instead of rules by hand.
 
     >>> from nexus_bench.streams import stream
-    >>> family = Kinship(KinshipParams(n_paths=1, n_symbols=12, n_queries=1), hops=(3,))
+    >>> family = Kinship(KinshipParams(n_paths=1, vocab_size=12, n_queries=1), hops=(3,))
     >>> examples = family.sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
     [[0, 1, 4], [10, 3, 3], [3, 0, 4]]
@@ -81,7 +81,11 @@ class Kinship(NamedNodes[KinshipParams]):
             fact=(Role("person", "node"), Role("relative", "node"), Role("relation", "relation")),
             query=(Role("person", "node"), Role("relative", "node")),
             answer="term",
-            vocabularies={"node": self.n_names, "relation": len(RELATIONS), "term": len(_terms(self.largest_hop))},
+            vocabularies={
+                "node": self.node_vocab_size,
+                "relation": len(RELATIONS),
+                "term": len(_terms(self.largest_hop)),
+            },
         )
 
     @property
@@ -92,7 +96,7 @@ class Kinship(NamedNodes[KinshipParams]):
     @property
     def n_worlds(self) -> int:
         """Names in order, for one choice of paths, which are alike."""
-        return math.perm(self.n_names, self.n_nodes) // math.factorial(self.params.n_paths)
+        return math.perm(self.node_vocab_size, self.n_nodes) // math.factorial(self.params.n_paths)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, a term and a way to it for every path, the way of the path beside it, the order of the facts."""
@@ -127,7 +131,7 @@ class Kinship(NamedNodes[KinshipParams]):
             facts[:, :, 0],
             facts[:, :, 1],
             query[:, :, 0],
-            size=self.n_names,
+            size=self.node_vocab_size,
             n_steps=self.largest_hop,
             arrives=lambda node: node == goal,
         )
@@ -145,7 +149,7 @@ class Kinship(NamedNodes[KinshipParams]):
         any_term = 1 / len(_ways(hop, self.largest_hop, self.patterns).term)
         return max(any_term, self._commonest_relation) if hop == 1 else any_term
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """The best guess with one relation of the path hidden, over all paths: exact."""
         return max(_with_one_hidden(hop, self.largest_hop, self.patterns), self.chance(hop))
 

@@ -19,7 +19,7 @@ class NamedParams(TaskParams):
         ge=1,
         description="Labelled queries a graph; null means as many as can be asked.",
     )
-    n_symbols: int | None = Field(
+    vocab_size: int | None = Field(
         ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
     )
 
@@ -38,10 +38,10 @@ class NamedNodes(Generator[NamedT]):
         self, params: NamedT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
     ) -> None:
         super().__init__(params, hops, largest_hop=largest_hop, patterns=patterns)
-        if self.n_names < self.n_nodes:
+        if self.node_vocab_size < self.n_nodes:
             raise ConfigError(
-                f"{self.name}: n_symbols must be at least the {self.n_nodes} nodes of a graph, got {self.n_names}; "
-                f"raise n_symbols to {self.n_nodes}"
+                f"{self.name}: vocab_size must be at least the {self.n_nodes} nodes of a graph, "
+                f"got {self.node_vocab_size}; raise vocab_size to {self.n_nodes}"
             )
         if self.n_queries > self.most_queries:
             raise ConfigError(
@@ -65,18 +65,18 @@ class NamedNodes(Generator[NamedT]):
         return self.params.n_queries or self.most_queries
 
     @property
-    def n_names(self) -> int:
+    def node_vocab_size(self) -> int:
         """Names to draw from."""
-        return self.params.n_symbols or 3 * self.n_nodes
+        return self.params.vocab_size or 3 * self.n_nodes
 
     @property
     def kept_symbols(self) -> dict[str, int]:
         """As many names."""
-        return {"n_symbols": self.n_names}
+        return {"vocab_size": self.node_vocab_size}
 
     def draw_names(self, n_graphs: int, rng: np.random.Generator) -> Int:
         """The name of every node: array (g, n_nodes)."""
-        return permutations(rng, n_graphs, self.n_names, k=self.n_nodes)
+        return permutations(rng, n_graphs, self.node_vocab_size, k=self.n_nodes)
 
 
 _LONGEST = 50  # hops, where the length of chains follows them

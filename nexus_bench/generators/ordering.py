@@ -27,12 +27,13 @@ class Ordering(NamedNodes[OrderingParams]):
     A hop is one comparison. The asked items are k comparisons apart and each at least k from the ends of the chain, so
     k - 1 comparisons, wherever they are, never join the two items nor an item to an end: they say nothing. With all
     but one known there are two pieces, which fit together in one way at k comparisons and in the other at n_items - k;
-    since that many are never asked, the law alone tells which, and `partial` is 1. That is the nature of an order.
+    since that many are never asked, the law alone tells which, and the partial-input ceiling is 1. That is the nature
+    of an order.
 
     Source: transitive inference (Bryant and Trabasso 1971, Nature 232); the distance to the ends is ours.
 
     >>> from nexus_bench.streams import stream
-    >>> params = OrderingParams(n_items=7, n_symbols=21, n_queries=1)
+    >>> params = OrderingParams(n_items=7, vocab_size=21, n_queries=1)
     >>> examples = Ordering(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
     [[19, 18], [4, 19], [1, 4], [3, 0], [10, 3], [0, 1]]
@@ -72,7 +73,7 @@ class Ordering(NamedNodes[OrderingParams]):
             fact=(Role("greater", "node"), Role("lesser", "node")),
             query=(Role("first", "node"), Role("second", "node")),
             answer="verdict",
-            vocabularies={"node": self.n_names, "verdict": 2},
+            vocabularies={"node": self.node_vocab_size, "verdict": 2},
         )
 
     @property
@@ -83,7 +84,7 @@ class Ordering(NamedNodes[OrderingParams]):
     @property
     def n_worlds(self) -> int:
         """Names in order."""
-        return math.perm(self.n_names, self.n_nodes)
+        return math.perm(self.node_vocab_size, self.n_nodes)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw the order, then the order of the facts, then distinct places, and verdicts as even as can be."""
@@ -111,13 +112,13 @@ class Ordering(NamedNodes[OrderingParams]):
         """Yes or no."""
         return 1 / 2
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Two pieces of a chain, of which only one order has an asked number of hops."""
         return 1.0
 
     def _walk_down(self, facts: Int, start: Int, goal: Int) -> tuple[Int, Int, Int]:
         greater, lesser = facts[:, :, 0], facts[:, :, 1]
-        size, n_steps = self.n_names, self.largest_hop
+        size, n_steps = self.node_vocab_size, self.largest_hop
         return walk_until(greater, lesser, start, size=size, n_steps=n_steps, arrives=lambda node: node == goal)
 
     def symbol(self, vocabulary: str, index: int) -> str:

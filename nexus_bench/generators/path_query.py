@@ -37,7 +37,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
     arXiv 1506.01094); cycles instead of a knowledge base, because a base's popular entities can be guessed.
 
     >>> from nexus_bench.streams import stream
-    >>> params = PathQueryParams(n_nodes=6, n_relations=2, n_symbols=18, n_queries=1)
+    >>> params = PathQueryParams(n_nodes=6, n_relations=2, vocab_size=18, n_queries=1)
     >>> examples = PathQuery(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0, :5].tolist()
     [[4, 1, 0], [3, 0, 10], [10, 1, 6], [4, 0, 0], [6, 1, 4]]
@@ -84,7 +84,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
             fact=(Role("src", "node"), Role("relation", "relation"), Role("dst", "node")),
             query=(Role("start", "node"), *words),
             answer="node",
-            vocabularies={"node": self.n_names, "relation": self.params.n_relations + 1},
+            vocabularies={"node": self.node_vocab_size, "relation": self.params.n_relations + 1},
         )
 
     @property
@@ -96,7 +96,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
     def n_worlds(self) -> int:
         """Choices of names times cycles over them, one a relation."""
         cycles: int = math.factorial(self.n_nodes - 1) ** self.params.n_relations
-        return math.comb(self.n_names, self.n_nodes) * cycles
+        return math.comb(self.node_vocab_size, self.n_nodes) * cycles
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, then cycles over the nodes, then walks that end at the first nodes, whose names are random.
@@ -161,7 +161,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
         """Walk word by word, each fact found by its source and relation among all facts in sorted order."""
         n_graphs, n_facts, _ = facts.shape
         n_relations = self.params.n_relations
-        graph = np.arange(n_graphs, dtype=np.int64)[:, None] * self.n_names
+        graph = np.arange(n_graphs, dtype=np.int64)[:, None] * self.node_vocab_size
         key = ((graph + facts[:, :, 0]) * n_relations + facts[:, :, 1]).ravel()
         order = key.argsort(kind="stable")
         key = key[order]
@@ -181,7 +181,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
         """Any node of the graph but the start."""
         return 1 / (self.n_nodes - 1)
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Elimination: the first hop nodes of the walk and hop - 1 before them along the last relation are known."""
         return 1 / (self.n_nodes - 1 - 2 * (hop - 1))
 

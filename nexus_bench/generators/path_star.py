@@ -29,17 +29,16 @@ class PathStar(NamedNodes[PathStarParams]):
     """Arms of equal length leave a centre; the answer is the first node on the way from the centre to the goal.
 
     A star alone (`distractors: none`, the published form) is a labelled control: the node k - 1 steps back from the
-    goal is the answer, whatever the centre, so its `partial` ceiling is 1. With `branches` there are as many stars as
-    arms; arm j of every star leads from a first node of its own to a second node that all stars share, and goes on from
-    there. Walking back then ends at as many candidates as there are stars, and only the centre's own facts tell which
-    is meant.
-    At one hop the goal is the answer. A hop is one edge.
+    goal is the answer, whatever the centre, so its partial-input ceiling is 1. With `branches` there are as many
+    stars as arms; arm j of every star leads from a first node of its own to a second node that all stars share, and
+    goes on from there. Walking back then ends at as many candidates as there are stars, and only the centre's own
+    facts tell which is meant. At one hop the goal is the answer. A hop is one edge.
 
     Source: Bachmann and Nagarajan, "The pitfalls of next-token prediction" (2024, https://arxiv.org/abs/2403.06963),
     section 4; the look-alike stars are new here.
 
     >>> from nexus_bench.streams import stream
-    >>> params = PathStarParams(n_arms=2, arm_length=2, distractors="branches", n_symbols=30, n_queries=1)
+    >>> params = PathStarParams(n_arms=2, arm_length=2, distractors="branches", vocab_size=30, n_queries=1)
     >>> examples = PathStar(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
     [[26, 1], [0, 1], [28, 26], [28, 3], [10, 0], [3, 25], [10, 27], [27, 25]]
@@ -78,7 +77,7 @@ class PathStar(NamedNodes[PathStarParams]):
             fact=(Role("src", "node"), Role("dst", "node")),
             query=(Role("centre", "node"), Role("goal", "node")),
             answer="node",
-            vocabularies={"node": self.n_names},
+            vocabularies={"node": self.node_vocab_size},
         )
 
     @property
@@ -91,7 +90,7 @@ class PathStar(NamedNodes[PathStarParams]):
     def n_worlds(self) -> int:
         """Names for the nodes, where stars, and arms, are alike."""
         alike = math.factorial(self.n_stars) * math.factorial(self.params.n_arms)
-        return math.perm(self.n_names, self.n_nodes) // alike
+        return math.perm(self.node_vocab_size, self.n_nodes) // alike
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, the order of the facts, then a star, an arm and a depth for each query."""
@@ -110,7 +109,7 @@ class PathStar(NamedNodes[PathStarParams]):
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk forwards from every first node of the centre until one meets the goal."""
-        row_of_src = row_of(facts[:, :, 0], self.n_names)
+        row_of_src = row_of(facts[:, :, 0], self.node_vocab_size)
         centre, goal = query[:, :, 0], query[:, :, 1]
         answer = np.full(centre.shape, -1, dtype=np.int32)
         hop = np.zeros(centre.shape, dtype=np.int32)
@@ -134,13 +133,13 @@ class PathStar(NamedNodes[PathStarParams]):
         """Any arm; at one hop the goal stands in the query and is the answer."""
         return 1.0 if hop == 1 else 1 / self.params.n_arms
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Any arm, or any star; a star alone gives its arm away to who walks back."""
         return 1.0 if hop == 1 or self.n_stars == 1 else 1 / self.params.n_arms
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """Edges of the same depth: where all stars meet, of the same arm; one further on, of the same star."""
-        row_of_src, row_of_dst = (row_of(facts[:, :, side], self.n_names) for side in (0, 1))
+        row_of_src, row_of_dst = (row_of(facts[:, :, side], self.node_vocab_size) for side in (0, 1))
         # g f: an edge into where this one begins, and its own beginning; -1 at a centre
         enters, centre = follow(row_of_dst, facts[:, :, 0], facts[:, :, 0])
         after = facts[:, :, 1]

@@ -15,7 +15,7 @@ class PointerChaseParams(TaskParams):
     """Size of a pointer_chase graph."""
 
     n_nodes: int = Field(ge=3, le=10_000, description="Nodes of the cycle, which are also its facts.")
-    n_symbols: int = Field(le=100_000, description="Names to draw the nodes from; null means three a node.")
+    vocab_size: int = Field(le=100_000, description="Names to draw the nodes from; null means three a node.")
 
     @model_validator(mode="before")
     @classmethod
@@ -24,12 +24,12 @@ class PointerChaseParams(TaskParams):
         if type(n_nodes) is not int or n_nodes < 1:
             n_nodes = 1  # its own check refuses it; the others need not complain too
         given = {key: value for key, value in values.items() if value is not None}
-        return {"n_symbols": 3 * n_nodes, "n_queries": n_nodes} | given
+        return {"vocab_size": 3 * n_nodes, "n_queries": n_nodes} | given
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> "PointerChaseParams":
-        if self.n_symbols < self.n_nodes:
-            raise ValueError(f"n_symbols must be at least n_nodes ({self.n_nodes}), got {self.n_symbols}")
+        if self.vocab_size < self.n_nodes:
+            raise ValueError(f"vocab_size must be at least n_nodes ({self.n_nodes}), got {self.vocab_size}")
         if self.n_queries > self.n_nodes:
             raise ValueError(f"n_queries must be at most n_nodes ({self.n_nodes}), got {self.n_queries}")
         return self
@@ -39,7 +39,7 @@ class PointerChaseParams(TaskParams):
 class PointerChase(Generator[PointerChaseParams]):
     """One uniform random cycle over the nodes; the answer is the node k steps after the start.
 
-    The names of a graph are drawn from `n_symbols` without replacement, so a model cannot learn what a name
+    The names of a graph are drawn from `vocab_size` without replacement, so a model cannot learn what a name
     leads to. Every name is once a source and once a destination, so no name stands out. A hop is one edge.
     The cycle can be walked backwards in n_nodes - k edges, so k hops are true while k <= n_nodes / 3.
 
@@ -47,7 +47,7 @@ class PointerChase(Generator[PointerChaseParams]):
     instead of a random function, because a random function has leaves, and leaves are never answers.
 
     >>> from nexus_bench.streams import stream
-    >>> params = PointerChaseParams(n_nodes=6, n_symbols=18, n_queries=1)
+    >>> params = PointerChaseParams(n_nodes=6, vocab_size=18, n_queries=1)
     >>> examples = PointerChase(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
     [[3, 0], [10, 3], [4, 6], [0, 1], [1, 4], [6, 10]]
@@ -76,7 +76,7 @@ class PointerChase(Generator[PointerChaseParams]):
             fact=(Role("src", "node"), Role("dst", "node")),
             query=(Role("start", "node"), Role("hop", "hop")),
             answer="node",
-            vocabularies={"node": self.params.n_symbols, "hop": self.max_hop + 1},
+            vocabularies={"node": self.params.vocab_size, "hop": self.max_hop + 1},
         )
 
     @property
@@ -87,12 +87,12 @@ class PointerChase(Generator[PointerChaseParams]):
     @property
     def n_worlds(self) -> int:
         """Choices of names times cycles over them."""
-        return math.comb(self.params.n_symbols, self.params.n_nodes) * math.factorial(self.params.n_nodes - 1)
+        return math.comb(self.params.vocab_size, self.params.n_nodes) * math.factorial(self.params.n_nodes - 1)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw cycles, then the order of the facts, then distinct starts with the hops dealt evenly."""
         n, n_queries = self.params.n_nodes, self.params.n_queries
-        cycle = permutations(rng, n_graphs, self.params.n_symbols, k=n)
+        cycle = permutations(rng, n_graphs, self.params.vocab_size, k=n)
         place = permutations(rng, n_graphs, n)
         facts = np.stack([look_up(cycle, place), look_up(cycle, (place + 1) % n)], axis=2)
 
@@ -104,7 +104,7 @@ class PointerChase(Generator[PointerChaseParams]):
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk edge by edge."""
         start, hop = query[:, :, 0], query[:, :, 1]
-        size, n_steps = self.params.n_symbols, self.largest_hop
+        size, n_steps = self.params.vocab_size, self.largest_hop
         node, rows = walk(facts[:, :, 0], facts[:, :, 1], start, hop, size=size, n_steps=n_steps)
         return Solution(node, hop, rows)
 
@@ -112,6 +112,6 @@ class PointerChase(Generator[PointerChaseParams]):
         """Any node of the graph but the start."""
         return 1 / (self.params.n_nodes - 1)
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Elimination: hop - 1 nodes before and after the start are known, and are not the answer."""
         return 1 / (self.params.n_nodes - 1 - 2 * (hop - 1))

@@ -32,7 +32,7 @@ class Reachable(Chains[ReachableParams]):
     https://arxiv.org/abs/2402.09268).
 
     >>> from nexus_bench.streams import stream
-    >>> params = ReachableParams(n_chains=2, length=3, n_symbols=24, n_queries=2)
+    >>> params = ReachableParams(n_chains=2, length=3, vocab_size=24, n_queries=2)
     >>> examples = Reachable(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
     [[19, 18], [0, 1], [4, 19], [3, 0], [10, 3], [18, 22]]
@@ -63,7 +63,7 @@ class Reachable(Chains[ReachableParams]):
             fact=(Role("src", "node"), Role("dst", "node")),
             query=(Role("start", "node"), Role("goal", "node")),
             answer="verdict",
-            vocabularies={"node": self.n_names, "verdict": 2},
+            vocabularies={"node": self.node_vocab_size, "verdict": 2},
         )
 
     @property
@@ -74,7 +74,7 @@ class Reachable(Chains[ReachableParams]):
     @property
     def n_worlds(self) -> int:
         """Names for the nodes, where chains are alike."""
-        return math.perm(self.n_names, self.n_nodes) // math.factorial(self.params.n_chains)
+        return math.perm(self.node_vocab_size, self.n_nodes) // math.factorial(self.params.n_chains)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, the order of the facts, distinct starts, and verdicts as even as can be at every hop."""
@@ -95,10 +95,10 @@ class Reachable(Chains[ReachableParams]):
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Find the depths of start and goal by walking back, then walk their difference from the start."""
-        row_of_dst = row_of(facts[:, :, 1], self.n_names)
+        row_of_dst = row_of(facts[:, :, 1], self.node_vocab_size)
         start, goal = query[:, :, 0], query[:, :, 1]
         hop = self._depth(facts, row_of_dst, goal) - self._depth(facts, row_of_dst, start)
-        size, n_steps = self.n_names, self.length
+        size, n_steps = self.node_vocab_size, self.length
         node, rows = walk(facts[:, :, 0], facts[:, :, 1], start, hop, size=size, n_steps=n_steps)
         answer = np.where(hop > 0, node == goal, -1).astype(np.int32)
         return Solution(answer, hop, rows)
@@ -107,13 +107,13 @@ class Reachable(Chains[ReachableParams]):
         """Yes or no."""
         return 1 / 2
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Yes or no: as the verdict was drawn, whatever the other facts are."""
         return 1 / 2
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """The edges at the same depth of every chain."""
-        row_of_dst = row_of(facts[:, :, 1], self.n_names)
+        row_of_dst = row_of(facts[:, :, 1], self.node_vocab_size)
         depth = self._depth(facts, row_of_dst, facts[:, :, 0])
         alike: Mask = depth == look_up(depth, at[:, None])
         return alike

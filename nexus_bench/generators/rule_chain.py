@@ -31,7 +31,7 @@ class RuleChain(Chains[RuleChainParams]):
     pairs of chains instead of distractor rules, where "false" often means that no rule concludes the property.
 
     >>> from nexus_bench.streams import stream
-    >>> params = RuleChainParams(n_ladders=1, length=2, n_symbols=12, n_queries=1)
+    >>> params = RuleChainParams(n_ladders=1, length=2, vocab_size=12, n_queries=1)
     >>> examples = RuleChain(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
     [[3, 1, 0, 0], [0, 1, 1, 1], [0, 0, 1, 0], [10, 1, 0, 1]]
@@ -72,7 +72,7 @@ class RuleChain(Chains[RuleChainParams]):
             ),
             query=(Role("start", "node"), Role("goal", "node")),
             answer="verdict",
-            vocabularies={"node": self.n_names, "sign": 2, "verdict": 2},
+            vocabularies={"node": self.node_vocab_size, "sign": 2, "verdict": 2},
         )
 
     @property
@@ -84,7 +84,7 @@ class RuleChain(Chains[RuleChainParams]):
     def n_worlds(self) -> int:
         """Names and signs, where ladders are alike and the chains of a ladder too."""
         n_ladders = self.params.n_ladders
-        drawn: int = math.perm(self.n_names, self.n_nodes) * 2 ** (n_ladders * self.length)
+        drawn: int = math.perm(self.node_vocab_size, self.n_nodes) * 2 ** (n_ladders * self.length)
         same: int = math.factorial(n_ladders) * 2**n_ladders
         return drawn // same
 
@@ -113,7 +113,7 @@ class RuleChain(Chains[RuleChainParams]):
             2 * facts[:, :, 0] + facts[:, :, 1],
             2 * facts[:, :, 2] + facts[:, :, 3],
             2 * query[:, :, 0] + 1,
-            size=2 * self.n_names,
+            size=2 * self.node_vocab_size,
             n_steps=self.length,
             arrives=lambda literal: literal // 2 == goal,
         )
@@ -123,7 +123,7 @@ class RuleChain(Chains[RuleChainParams]):
         """Yes or no."""
         return 1 / 2
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Yes or no: the sign of the missing rule was drawn by itself."""
         return 1 / 2
 

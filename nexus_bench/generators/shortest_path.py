@@ -61,7 +61,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
     have no direction; each is one fact, either way round. A hop is one edge.
 
     In a finite graph the sides of the start differ: with one far edge of the path hidden, what is then shortest mostly
-    begins with the same step. The `partial` ceiling says so; it falls as n_nodes grows.
+    begins with the same step. The partial-input ceiling says so; it falls as n_nodes grows.
 
     Shapes are drawn from a random Hamiltonian cycle and a random perfect matching (degree 3) or two such cycles (degree
     4), kept if no edge is double: laws close to the uniform one (Wormald, 1999, "Models of random regular graphs",
@@ -71,7 +71,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
     Source: shortest paths as in CLRS (Velickovic et al., 2022, https://arxiv.org/abs/2205.15659), bfs.
 
     >>> from nexus_bench.streams import stream
-    >>> params = ShortestPathParams(degree=3, n_nodes=12, n_symbols=36, n_queries=1)
+    >>> params = ShortestPathParams(degree=3, n_nodes=12, vocab_size=36, n_queries=1)
     >>> examples = ShortestPath(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0, :5].tolist()
     [[20, 0], [2, 33], [33, 6], [28, 33], [27, 29]]
@@ -120,7 +120,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
             fact=(Role("end1", "node"), Role("end2", "node")),
             query=(Role("start", "node"), Role("goal", "node")),
             answer="node",
-            vocabularies={"node": self.n_names},
+            vocabularies={"node": self.node_vocab_size},
         )
 
     @property
@@ -131,7 +131,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
     @property
     def n_worlds(self) -> int:
         """Choices of names alone; there are many graphs over each, and two orientations of an edge."""
-        return math.comb(self.n_names, self.n_nodes) << self.n_facts
+        return math.comb(self.node_vocab_size, self.n_nodes) << self.n_facts
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw shapes, then names, the turn and the order of the facts, then pairs of the shape."""
@@ -220,7 +220,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         )
 
     def _solve(self, facts: Int, query: Int) -> Solution:
-        present = np.zeros((len(facts), self.n_names), dtype=np.bool_)
+        present = np.zeros((len(facts), self.node_vocab_size), dtype=np.bool_)
         np.put_along_axis(present, facts.reshape(len(facts), -1), True, axis=1)
         node_of = present.cumsum(axis=1, dtype=np.int32) - 1  # names of the graph, numbered
         ends = look_up(node_of, facts.reshape(len(facts), -1)).reshape(facts.shape)
@@ -250,7 +250,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         """Any neighbour of the start; at one hop the goal stands in the query and is the answer."""
         return 1.0 if hop == 1 else 1 / self.params.degree
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """What a broken path leaves: a detour that begins with the same step."""
         return _PARTIAL[self.params.degree][hop - 1]
 

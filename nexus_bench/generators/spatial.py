@@ -39,7 +39,7 @@ class Spatial(NamedNodes[SpatialParams]):
     in the middle; there, asked objects at k = 10 are 3.99 facts apart on average.
 
     >>> from nexus_bench.streams import stream
-    >>> params = SpatialParams(n_objects=5, side=3, n_symbols=15, n_queries=1)
+    >>> params = SpatialParams(n_objects=5, side=3, vocab_size=15, n_queries=1)
     >>> family = Spatial(params, hops=(2,))
     >>> examples = family.sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
@@ -92,7 +92,7 @@ class Spatial(NamedNodes[SpatialParams]):
             fact=(Role("from", "node"), Role("to", "node"), Role("unit", "unit")),
             query=(Role("from", "node"), Role("to", "node")),
             answer="displacement",
-            vocabularies={"node": self.n_names, "unit": len(_UNITS), "displacement": self.params.side**2},
+            vocabularies={"node": self.node_vocab_size, "unit": len(_UNITS), "displacement": self.params.side**2},
         )
 
     @property
@@ -104,7 +104,7 @@ class Spatial(NamedNodes[SpatialParams]):
     def n_worlds(self) -> int:
         """Names, units and orientations, where a path has no direction."""
         sentences: int = (2 * len(_UNITS)) ** self.n_facts
-        return math.perm(self.n_names, self.n_nodes) * sentences // 2
+        return math.perm(self.node_vocab_size, self.n_nodes) * sentences // 2
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw the path, units and orientations, the order of the facts, then distinct pairs, either way round."""
@@ -131,8 +131,8 @@ class Spatial(NamedNodes[SpatialParams]):
         arcs = np.concatenate([facts, facts[:, :, [1, 0, 2]]], axis=1)
         arcs[:, self.n_facts :, 2] = len(_UNITS) - 1 - facts[:, :, 2]
         n_arcs = arcs.shape[1]
-        one = row_of(arcs[:, :, 0], self.n_names)
-        backwards = row_of(arcs[:, ::-1, 0], self.n_names)
+        one = row_of(arcs[:, :, 0], self.node_vocab_size)
+        backwards = row_of(arcs[:, ::-1, 0], self.node_vocab_size)
         other = np.where(backwards >= 0, n_arcs - 1 - backwards, -1)
         start, goal = query[:, :, 0], query[:, :, 1]
         ways = [self._walk(arcs, (one, other), table, start, goal) for table in (one, other)]
@@ -163,7 +163,7 @@ class Spatial(NamedNodes[SpatialParams]):
         """The likeliest sum of units of the graph."""
         return _chance(self.params.side, self.n_facts, hop)
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """One of the nine units. Not below chance."""
         return max(1 / len(_UNITS), self.chance(hop))
 

@@ -93,9 +93,9 @@ class UnaryHops(Generator[Any]):
         """As in the family."""
         return self.inner.chance(hop)
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """As in the family."""
-        return self.inner.partial(hop)
+        return self.inner.partial_input(hop)
 
     def check_patterns(self) -> None:
         """As in the family."""

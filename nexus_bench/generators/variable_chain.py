@@ -29,7 +29,7 @@ class VariableChain(Chains[VariableChainParams]):
     RULER (Hsieh et al. 2024, arXiv 2404.06654), whose single chain is answered by listing every variable.
 
     >>> from nexus_bench.streams import stream
-    >>> params = VariableChainParams(n_chains=4, length=2, n_constants=9, n_symbols=20, n_queries=1)
+    >>> params = VariableChainParams(n_chains=4, length=2, n_constants=9, vocab_size=20, n_queries=1)
     >>> family = VariableChain(params, hops=(2,))
     >>> examples = family.sample(1, stream("doctest"))
     >>> [" = ".join(family.symbol("symbol", i) for i in fact) for fact in examples.facts[0].tolist()]
@@ -66,7 +66,7 @@ class VariableChain(Chains[VariableChainParams]):
             fact=(Role("variable", "symbol"), Role("term", "symbol")),
             query=(Role("variable", "symbol"),),
             answer="symbol",
-            vocabularies={"symbol": self.n_names + self._n_constants},
+            vocabularies={"symbol": self.node_vocab_size + self._n_constants},
         )
 
     @property
@@ -77,14 +77,14 @@ class VariableChain(Chains[VariableChainParams]):
     @property
     def n_worlds(self) -> int:
         """Names and constants, where chains are alike."""
-        drawn = math.perm(self.n_names, self.n_nodes) * math.perm(self._n_constants, self.params.n_chains)
+        drawn = math.perm(self.node_vocab_size, self.n_nodes) * math.perm(self._n_constants, self.params.n_chains)
         return drawn // math.factorial(self.params.n_chains)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw names, constants and the order of the facts, then the chains to ask of at every hop."""
         n_chains, length = self.params.n_chains, self.length
         variable = self.draw_names(n_graphs, rng).reshape(n_graphs, n_chains, length)
-        constant = permutations(rng, n_graphs, self._n_constants, k=n_chains) + np.int32(self.n_names)
+        constant = permutations(rng, n_graphs, self._n_constants, k=n_chains) + np.int32(self.node_vocab_size)
         term = np.concatenate([constant[:, :, None], variable[:, :, :-1]], axis=2)
         facts = shuffled(np.stack([variable, term], axis=3).reshape(n_graphs, -1, 2), rng)
 
@@ -101,7 +101,7 @@ class VariableChain(Chains[VariableChainParams]):
         """Any constant of the list."""
         return 1 / self.params.n_chains
 
-    def partial(self, hop: int) -> float:
+    def partial_input(self, hop: int) -> float:
         """Any chain could go on where the missing assignment stood."""
         return 1 / self.params.n_chains
 
@@ -113,7 +113,7 @@ class VariableChain(Chains[VariableChainParams]):
 
     def _constants_behind(self, facts: Int, variable: Int) -> tuple[Int, Int, Int]:
         """Constants, the assignments to them, and their rows."""
-        n_variables = self.n_names
+        n_variables = self.node_vocab_size
         return walk_until(
             facts[:, :, 0],
             facts[:, :, 1],
@@ -134,4 +134,4 @@ class VariableChain(Chains[VariableChainParams]):
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """A variable is x and a number, a constant a number."""
-        return f"x{index}" if index < self.n_names else str(index - self.n_names)
+        return f"x{index}" if index < self.node_vocab_size else str(index - self.node_vocab_size)

@@ -34,12 +34,12 @@ def answers_without(
     is_fact[:, batch.read_at] = (key // width == fact[..., None]) & (fact[..., None] >= 0)
 
     def edit(at: int, weights: Tensor) -> Tensor:
-        return _levelled(weights, is_fact, allowed) if at == number else weights
+        return _mean_ablated(weights, is_fact, allowed) if at == number else weights
 
     return answer_with(model, batch, edit).argmax(dim=-1)
 
 
-def _levelled(
+def _mean_ablated(
     weights: Float[Tensor, "b h n k"], is_fact: Bool[Tensor, "b n k"], allowed: Bool[Tensor, "n k"]
 ) -> Float[Tensor, "b h n k"]:
     """Weights in which the keys of a fact get the mean of the others; over pairs, those with either member in it."""

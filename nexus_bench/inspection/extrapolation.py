@@ -50,7 +50,7 @@ def ask(
     suite = run.suite
     rows: list[Row] = []
     references: dict[str, dict[int, Row]] = {}
-    new = [cell for cell in cells if not folder.cells.has_evaluation(cell.run_id, question.split)]
+    new = [cell for cell in cells if not folder.cells.has_evaluation(cell.cell_id, question.split)]
     with folder.writing(suite.name):
         for cell in cells:
             if cell in new:
@@ -62,11 +62,11 @@ def ask(
                 _check_length(model, cell, held)
                 scores = score(model, held.examples, source.generator.schema, cell.model.encoding)
                 rows += further_rows(
-                    folder.cells.trained_row(cell.run_id), question.split, held, scores, references[key]
+                    folder.cells.trained_row(cell.cell_id), question.split, held, scores, references[key]
                 )
             on_cell()
         asked = {"question": question._asdict()}
-        folder.add_evaluations(suite.name, [cell.run_id for cell in suite.cells], rows, about=asked)
+        folder.add_evaluations(suite.name, [cell.cell_id for cell in suite.cells], rows, about=asked)
     return len(new)
 
 

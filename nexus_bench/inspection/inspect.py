@@ -86,7 +86,7 @@ def inspect(
     }
     for picture in pictures:
         files |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
-    target = out or run / "inspect" / f"{chosen.run_id}-hops{hop}"
+    target = out or run / "inspect" / f"{chosen.cell_id}-hops{hop}"
     for name, content in files.items():
         write_atomic(target / name, content)
     return Inspected(chosen, hop, title, query, seen, [target / name for name in files])

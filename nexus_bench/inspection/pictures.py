@@ -107,7 +107,7 @@ def walk_picture(walk: Walk, *, title: str) -> Picture:
     kinds = (
         (QUERY, "pointed", "the query points at hop"),
         (QUERY, "avoided", "the query points away from hop"),
-        (QUERY, "levelled", "right, if its attention to hop is levelled"),
+        (QUERY, "mean_ablated", "right, if its attention to hop is mean-ablated"),
         (FACT, "pointed", "a path fact points so many facts on"),
     )
     widths = [len({row["step"] for row in walk.rows if row["source"] == source}) for source, _, _ in kinds]
@@ -140,8 +140,8 @@ def walk_picture(walk: Walk, *, title: str) -> Picture:
             f"Of {walk.n_examples:,} examples, the share in which the strongest fact of a head is the one named: from "
             "the query, by its hop; from facts on the path, by how many facts on (+) or back (-) along it. A head "
             "points away where its weakest fact is. `any head` counts the examples in which one of them does. "
-            f"Levelled: all heads give that fact what they give others on average (untouched, {walk.accuracy:.2f} are "
-            "right).",
+            "Mean-ablated: all heads give that fact what they give others on average (untouched, "
+            f"{walk.accuracy:.2f} are right).",
         )
 
 

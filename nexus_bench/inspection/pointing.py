@@ -78,7 +78,7 @@ class _Tally:
         self.pointed = {source: np.zeros((n_heads + 1, len(n))) for source, n in self.n.items()}
         self.avoided = np.zeros((n_heads + 1, hop))
         self.mass = {source: np.zeros((n_heads, len(n))) for source, n in self.n.items()}
-        self.n_levelled = np.zeros(hop)  # right although attention to the fact of this hop was levelled
+        self.n_ablated = np.zeros(hop)  # right although attention to the fact of this hop was mean-ablated
 
     def add(self, from_query: Float[np.ndarray, "s h f"], from_facts: Float[np.ndarray, "s h f f"], path: Any) -> None:
         """Count some examples.
@@ -115,7 +115,7 @@ class _Tally:
                     | {"pointed": float(self.pointed[source][head, at] / n[at])}
                     | {"mass": None if is_any else float(self.mass[source][head, at] / n[at]), "chance": chance}
                     | {"avoided": float(self.avoided[head, at] / n[at]) if source == QUERY else None}
-                    | {"levelled": float(self.n_levelled[at] / n[at]) if is_any and source == QUERY else None}
+                    | {"mean_ablated": float(self.n_ablated[at] / n[at]) if is_any and source == QUERY else None}
                     for at in range(len(n))
                 ]
         return found
@@ -191,7 +191,7 @@ def walk(
                 fact = torch.full_like(batch.answer, -1)
                 fact[graph, query] = torch.from_numpy(path[:, at]).to(fact.dtype)
                 without = answers_without(model, batch, number=number, fact=fact, width=width)
-                tally.n_levelled[at] += int((without == batch.answer)[graph, query].sum())
+                tally.n_ablated[at] += int((without == batch.answer)[graph, query].sum())
         if seen <= example < seen + len(asked):
             g, q = asked[example - seen]
             kept = Example(

@@ -102,7 +102,7 @@ def predict(cell: CellSpec, model: Transformer, held: HeldOut, schema: Schema, *
     graph, query = np.indices(examples.answer.shape)
     return pd.DataFrame(
         {
-            "run_id": cell.run_id,
+            "cell_id": cell.cell_id,
             "model": cell.label,
             "seed": cell.seed,
             "split": split,

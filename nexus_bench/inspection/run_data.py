@@ -52,10 +52,10 @@ class RunData:
         source = self.source(cell)
         if split in source.held_out:
             return source.held_out[split]
-        if not self._folder.cells.has_evaluation(cell.run_id, split):
-            known = ", ".join(sorted([*source.held_out, *self._folder.cells.evaluated_splits(cell.run_id)]))
+        if not self._folder.cells.has_evaluation(cell.cell_id, split):
+            known = ", ".join(sorted([*source.held_out, *self._folder.cells.evaluated_splits(cell.cell_id)]))
             raise ConfigError(f"{cell.title}: has no split '{split}'; it has {known}")
-        fields = self._folder.cells.evaluation(cell.run_id, split)["question"]
+        fields = self._folder.cells.evaluation(cell.cell_id, split)["question"]
         hops = fields["hops"] and tuple(fields["hops"])
         return self.asked(cell, Question(**fields | {"hops": hops}))
 

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+FORMAT_VERSION = 2  # of run folders; raised by hand when a column goes or the same spec gives other results
+
 Row = dict[str, Any]  # of a table: column -> value
 
 
@@ -25,16 +27,16 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("run_id", "string", "the cell: a hash of task, model, recipe, seed and versions"),
+    Column("cell_id", "string", "the cell, one training run: a hash of task, model, recipe, seed and versions"),
     Column("suite", "string", "the suite it was run in"),
     Column("task", "string", "task family"),
     Column("task_version", "Int64", "version of the family's definition"),
     Column("encoding", "string", "`fact`: a fact is one position; `flat`: each symbol is one token; `text`: English"),
     Column("train_hops", "string", "hops in training"),
-    Column("n_facts", "Int64", "facts a graph"),
-    Column("n_symbols", "Int64", "names to draw from"),
+    Column("n_facts", "Int64", "facts per graph"),
+    Column("vocab_size", "Int64", "symbols in the vocabulary that facts are drawn from"),
     Column("distractors", "string", "kind of facts off the path"),
-    Column("attention", "string", "attention mechanism; `external` for answers from elsewhere"),
+    Column("attention", "string", "attention mechanism; `external` for answers of models trained elsewhere"),
     Column("attention_version", "Int64", "version of the mechanism's definition"),
     Column("order", "Int64", "attention order m; 1 for mechanisms that do not nest"),
     Column("inner", "string", "Nexus: what the inner attention yields"),
@@ -48,24 +50,28 @@ COLUMNS = (
     Column("d_model", "Int64", "width"),
     Column("n_heads", "Int64", "attention heads"),
     Column("lr", "Float64", "peak learning rate"),
-    Column("batch_size", "Int64", "graphs a step"),
-    Column("n_queries", "Int64", "labelled queries a graph"),
+    Column("batch_size", "Int64", "graphs per optimiser step"),
+    Column("n_queries", "Int64", "labelled queries per graph"),
     Column("steps", "Int64", "optimiser steps allowed"),
     Column("mode", "string", "`single`: one model at a time; `deterministic`, `tf32`, `bfloat16`: stacked"),
     Column("seed", "Int64", "of the data, the weights and the order of both"),
     Column(
         "split",
         "string",
-        "`val`, `test`, `hop_ood`, `size_ood`, `pattern_ood`, or `eval_...` for what saved weights were asked later",
+        "`val`, `test`, `hop_ood`, `size_ood`, `pattern_ood`, or `eval_...` for a later evaluation of saved weights",
     ),
-    Column("hop", "Int64", "true hop count of these examples"),
+    Column("hop", "Int64", "hop count of these examples: how many facts derive the answer"),
     Column("n_examples", "Int64", "examples scored"),
-    Column("n_correct", "Int64", "answered right"),
+    Column("n_correct", "Int64", "examples answered right"),
     Column("accuracy", "Float64", "n_correct / n_examples"),
-    Column("chance", "Float64", "best guess that follows no fact"),
-    Column("shortcut", "Float64", "accuracy of the best guess that follows no fact, on the same examples"),
-    Column("shortcut_name", "string", "that guess"),
-    Column("partial", "Float64", "what can be guessed with one fact of the derivation hidden, as the family declares"),
+    Column("chance", "Float64", "accuracy of the best guess that follows no fact, as the family declares"),
+    Column("shortcut", "Float64", "accuracy of the best heuristic baseline on the same examples"),
+    Column("shortcut_name", "string", "that baseline"),
+    Column(
+        "partial_input",
+        "Float64",
+        "partial-input ceiling, as the family declares: the best accuracy with one fact of the derivation hidden",
+    ),
     Column("loss", "Float64", "mean cross-entropy, nats"),
     Column("steps_to_95", "Int64", "first evaluated step from which validation stays at 0.95 or more; empty if never"),
     Column("n_params", "Int64", "trained parameters"),
@@ -73,14 +79,15 @@ COLUMNS = (
     Column(
         "status",
         "string",
-        "`trained`: all steps; `solved`: stopped early, validation solved; `failed`; `scored`: from elsewhere",
+        "`trained`: all steps; `solved`: stopped early, validation solved; `failed`; `scored`: of another model",
     ),
     Column("version", "string", "of nexus-bench"),
     Column("steps_done", "Int64", "optimiser steps made"),
     Column("model", "string", "the model in words"),
     Column("curriculum", "string", "over the hops: `none`, `staged`, `adaptive`"),
+    Column("task_options", "string", "reserved: parameters of the task that have no column"),
+    Column("attention_options", "string", "reserved: options of the attention that have no column"),
 )
-YOUNGER = {"curriculum"}  # columns that files of earlier versions lack
 _KNOWN = {column.name: column for column in COLUMNS}
 
 
@@ -94,7 +101,7 @@ SETTING_COLUMNS = _known(
     "encoding",
     "train_hops",
     "n_facts",
-    "n_symbols",
+    "vocab_size",
     "distractors",
     "n_queries",
     "batch_size",
@@ -103,19 +110,19 @@ SETTING_COLUMNS = _known(
 _INTERVAL = (Column("low", "Float64", "lower end of the 95% interval"), Column("high", "Float64", "its upper end"))
 _P = (
     Column("p", "Float64", "of the exact paired test, two-sided"),
-    Column("p_holm", "Float64", "corrected by Holm for the pairs of the same setting and family"),
+    Column("p_holm", "Float64", "corrected by Holm for the pairs of the same setting and kind"),
 )
 
 CURVE_COLUMNS = (
-    *_known("run_id", "model", "seed"),
+    *_known("cell_id", "model", "seed"),
     Column("step", "Int64", "optimiser steps made"),
     *_known("hop", "accuracy", "loss"),
 )
 TIMING_COLUMNS = (
-    *_known("run_id", "model", "seed"),
+    *_known("cell_id", "model", "seed"),
     Column("device", "string", "`cpu` or `cuda`"),
-    Column("train_seconds", "Float64", "seconds of training, its share of a stack's"),
-    Column("steps_per_second", "Float64", "optimiser steps a second"),
+    Column("train_seconds", "Float64", "seconds of training; of a stack, the share of this cell"),
+    Column("steps_per_second", "Float64", "optimiser steps per second"),
 )
 ACCURACY_COLUMNS = (
     *SETTING_COLUMNS,
@@ -123,32 +130,32 @@ ACCURACY_COLUMNS = (
     Column("mean", "Float64", "accuracy, mean over seeds"),
     *_INTERVAL,
     Column("n_seeds", "Int64", "seeds measured"),
-    Column("n_failed", "Int64", "cells that failed; they count nowhere"),
+    Column("n_failed", "Int64", "cells that failed; they are left out of every figure"),
     Column("seeds", "string", "accuracy of each seed, separated by spaces"),
-    *_known("chance", "shortcut", "partial"),
+    *_known("chance", "shortcut", "partial_input"),
 )
 REACH_COLUMNS = (
     *SETTING_COLUMNS,
     *_known("split", "model", "order"),
     Column("mean", "Float64", "hop reach, mean over seeds"),
     *_INTERVAL,
-    Column("n_failed", "Int64", "cells that failed; they count nowhere"),
+    Column("n_failed", "Int64", "cells that failed; they are left out of every figure"),
     Column("n_solved", "Int64", "cells that stopped early because validation stayed solved"),
     Column("seeds", "string", "hop reach of each seed, separated by spaces"),
     *_known("n_params", "flops_per_step", "lr"),
-    Column("reach_per_mparam", "Float64", "hops a million parameters"),
-    Column("reach_per_gflop", "Float64", "hops a GFLOP of a training step"),
+    Column("reach_per_mparam", "Float64", "hop reach per million parameters"),
+    Column("reach_per_gflop", "Float64", "hop reach per GFLOP of a training step"),
 )
 COMPARISON_COLUMNS = (
     *SETTING_COLUMNS,
-    Column("family", "string", "`models`: models beside each other; `matched`: beside standard ones of their size"),
+    Column("kind", "string", "`models`: any two models; `matched`: a model and a standard one of the same size"),
     Column("model", "string", "the model in words"),
-    Column("rival", "string", "the model beside it"),
+    Column("baseline", "string", "the model that it is compared with"),
     Column("equal", "string", "of `matched`: what is equal within 5%"),
-    Column("parameters", "Float64", "of `matched`: the rival's parameters over the model's"),
-    Column("compute", "Float64", "of `matched`: the rival's operations over the model's"),
+    Column("parameters", "Float64", "of `matched`: the baseline's parameters over the model's"),
+    Column("compute", "Float64", "of `matched`: the baseline's operations over the model's"),
     Column("reach", "Float64", "hop reach of the model, mean over the paired seeds"),
-    Column("rival_reach", "Float64", "hop reach of the rival, likewise"),
+    Column("baseline_reach", "Float64", "hop reach of the baseline, likewise"),
     Column("n_seeds", "Int64", "seeds that both have"),
     Column("mean", "Float64", "difference of hop reach, mean over the paired seeds"),
     *_INTERVAL,
@@ -167,7 +174,7 @@ COMPARE_COLUMNS = (
     Column("difference", "Float64", "new less base"),
     Column("low", "Float64", "lower end of its interval; empty where nothing supports one"),
     Column("high", "Float64", "upper end"),
-    Column("confidence", "Float64", "of this interval, such that all of a table hold together at 0.95"),
+    Column("confidence", "Float64", "of this interval by itself"),
     Column(
         "verdict",
         "string",
@@ -178,7 +185,7 @@ COMPARE_COLUMNS = (
     Column("note", "string", "what the verdict does not know, or why there is none"),
 )
 PREDICTION_COLUMNS = (
-    *_known("run_id", "model", "seed", "split"),
+    *_known("cell_id", "model", "seed", "split"),
     Column("graph", "Int64", "number of the graph in its split"),
     Column("query", "Int64", "number of the query in its graph"),
     *_known("hop"),
@@ -209,7 +216,9 @@ WALK_COLUMNS = (
         "chance", "Float64", "1 / facts, the share of a head that points anywhere; of any of h, 1 - (1 - 1/facts)^h"
     ),
     Column("avoided", "Float64", "from a query: of them, those whose weakest fact it is"),
-    Column("levelled", "Float64", "of any head: accuracy if this pass gave that fact what it gives others on average"),
+    Column(
+        "mean_ablated", "Float64", "of any head: accuracy if this pass gave that fact what it gives others on average"
+    ),
 )
 ATTENTION_COLUMNS = (
     *_PLACE,

@@ -1,7 +1,7 @@
 """Tables as CSV: the same bytes for the same rows, and the right types when read."""
 
 import io
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,12 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in records]
 
 
-def read_csv(path: Path, columns: Sequence[Column], *, younger: Collection[str] = ()) -> pd.DataFrame:
+def read_csv(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
     """A table with the right types.
 
     Args:
         path: Written by `to_csv`.
         columns: Which it must have; others are kept.
-        younger: Those of them that files of earlier versions lack.
 
     Raises:
         CorruptArtefactError: It is missing, truncated or lacks columns.
@@ -53,8 +52,6 @@ def read_csv(path: Path, columns: Sequence[Column], *, younger: Collection[str] 
     except ValueError as error:
         first = str(error).splitlines()[0]
         raise CorruptArtefactError(f"{path}: is truncated or edited: {first}") from error
-    for name in set(younger) - set(frame.columns):
-        frame[name] = pd.Series(pd.NA, index=frame.index, dtype="string")
     missing = [column.name for column in columns if column.name not in frame.columns]
     if missing:
         raise CorruptArtefactError(f"{path}: lacks the columns {', '.join(missing)}")

@@ -5,28 +5,50 @@ from pathlib import Path
 
 import pandas as pd
 
-from nexus_bench.errors import CorruptArtefactError, StorageError
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, SCORED, TEST, VAL, YOUNGER
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, SCORED, TEST, VAL
 from nexus_bench.io.csv_files import read_csv
+from nexus_bench.io.files import read_json
 from nexus_bench.io.hops import parse_hops
 
-RESULTS, CURVES, SPEC = "results.csv", "curve.csv", "spec.yaml"  # files of a run folder
+RESULTS, CURVES, SPEC, ENVIRONMENT = "results.csv", "curve.csv", "spec.yaml", "env.json"  # files of a run folder
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
 _AGAIN = "run `nexus-bench train` on it again"
+
+
+def check_format(run: Path) -> None:
+    """Refuse a run folder of an older format.
+
+    Raises:
+        ConfigError: It is one; the message says what to do.
+        CorruptArtefactError: env.json is damaged.
+    """
+    environment = read_json(run / ENVIRONMENT) if (run / ENVIRONMENT).is_file() else None
+    found = FORMAT_VERSION if environment is None else dict(environment).get("format", 1)
+    if (run / RESULTS).is_file():
+        with (run / RESULTS).open("rb") as file:
+            found = 1 if file.readline().startswith(b"run_id,") else found
+    if found != FORMAT_VERSION:
+        raise ConfigError(
+            f"{run}: is a run of format {found}, this version reads format {FORMAT_VERSION}; train it again into "
+            "another folder, or read it with the version of nexus-bench that made it"
+        )
 
 
 def read_results(run: Path) -> pd.DataFrame:
     """results.csv of a run folder with the right types.
 
     Raises:
+        ConfigError: It is of an older format.
         CorruptArtefactError: It is missing, truncated or edited, or lacks columns.
         StorageError: It is no run folder, or cannot be read.
     """
     path = run / RESULTS
+    check_format(run)
     if not path.exists() and not (run / SPEC).exists():
         raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
-    frame = read_csv(path, COLUMNS, younger=YOUNGER)
+    frame = read_csv(path, COLUMNS)
     if frame.empty:
         raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
     for is_wrong, what in _faults(frame):
@@ -49,12 +71,12 @@ def read_curves(run: Path) -> pd.DataFrame:
 
 def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
     """For each row of results.csv whether something is wrong with it, and what."""
-    yield frame["run_id"].isna() | frame["split"].isna(), "is truncated"
+    yield frame["cell_id"].isna() | frame["split"].isna(), "is truncated"
     n, right = frame["n_examples"], frame["n_correct"]
     yield (right < 0) | (right > n), "was edited: n_correct is not from 0 to n_examples"
     yield (right / n - frame["accuracy"]).abs() > _ROUNDING, "was edited: accuracy is not n_correct / n_examples"
-    yield frame.duplicated(["run_id", "split", "hop"]), "was edited: the cell has this split and hop already"
+    yield frame.duplicated(["cell_id", "split", "hop"]), "was edited: the cell has this split and hop already"
     own = frame[frame["split"].isin([VAL, TEST]) & (frame["status"] != SCORED)]
     n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
-    n_there = own.groupby(["run_id", "split"])["hop"].transform("size")
+    n_there = own.groupby(["cell_id", "split"])["hop"].transform("size")
     yield n_there != own["train_hops"].map(n_hops), "was edited: the cell lacks a hop of this split"

@@ -1,4 +1,4 @@
-"""Rivals of the same size: standard and looped models with the parameters, or the compute, of a nested one."""
+"""Baselines of the same size: standard and looped models with the parameters, or the compute, of a nested one."""
 
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from nexus_bench.model.spec import ModelSpec
 
 
 class Match(NamedTuple):
-    """A rival of a model.
+    """A baseline of a model.
 
     Attributes:
-        shape: How the rival may repeat itself: `same depth`, `deeper`, `looped`.
+        shape: How the baseline may repeat itself: `same depth`, `deeper`, `looped`.
         by: What is matched: `parameters` or `compute`.
-        model: The rival.
+        model: The baseline.
         cost: Its cost.
         parameters_ratio: To the model's.
         compute_ratio: To the model's.
@@ -54,19 +54,19 @@ def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
     found = []
     for shape, repeats in shapes.items():
         usual = ATTENTIONS.get("standard").Options().model_dump()
-        rival = model.model_copy(update={"attention": "standard", "options": usual, **repeats})
+        baseline = model.model_copy(update={"attention": "standard", "options": usual, **repeats})
         for by in ("parameters", "compute"):
-            fitted = _fit_width(rival, task, by, getattr(target, by))
+            fitted = _fit_width(baseline, task, by, getattr(target, by))
             cost = cost_of(fitted, task)
             ratios = (cost.parameters / target.parameters, cost.compute / target.compute)
             found.append(Match(shape, by, fitted, cost, *ratios))
     return found
 
 
-def with_rivals(models: list[ModelSpec], task: TaskSpec) -> list[ModelSpec]:
-    """The models, and after them the rivals of each that are not there yet."""
-    rivals = [match.model for model in models for match in matched(model, task)]
-    return list({model.model_dump_json(): model for model in [*models, *rivals]}.values())
+def with_baselines(models: list[ModelSpec], task: TaskSpec) -> list[ModelSpec]:
+    """The models, and after them the baselines of each that are not there yet."""
+    baselines = [match.model for model in models for match in matched(model, task)]
+    return list({model.model_dump_json(): model for model in [*models, *baselines]}.values())
 
 
 def _fit_width(model: ModelSpec, task: TaskSpec, by: str, target: int) -> ModelSpec:

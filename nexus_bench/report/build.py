@@ -20,7 +20,7 @@ from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, tables
 from nexus_bench.report.notes import VARIANT, common_notes, notes_of
-from nexus_bench.report.orders import families_of
+from nexus_bench.report.orders import series_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import Table
 
@@ -77,13 +77,13 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
     if not (results["split"] == TEST).any():
         raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
     results = _with_variants(results)
-    curves = curves.drop_duplicates(subset=["run_id", "step", "hop"])
-    labels = results.drop_duplicates("run_id").set_index("run_id")["model"]
-    curves = curves.assign(model=curves["run_id"].map(labels))
+    curves = curves.drop_duplicates(subset=["cell_id", "step", "hop"])
+    labels = results.drop_duplicates("cell_id").set_index("cell_id")["model"]
+    curves = curves.assign(model=curves["cell_id"].map(labels))
     n_rates = results.groupby([*SETTING, "model"], dropna=False)["lr"].transform("nunique")
     rows = _beside_trained(select_recipes(results.assign(n_rates=n_rates)))
     rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
-    trained_size = results[results["split"] == VAL].drop_duplicates("run_id").set_index("run_id")["n_facts"]
+    trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     sections: list[Section] = []
     compared: list[pd.DataFrame] = []
     suffixes: list[str] = []  # of the figures of each section
@@ -96,9 +96,9 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
             title = f"{part['task'].iloc[0]}, {_asked(part, trained_size)}"
             pairs, equal = model_pairs(tested), matched_pairs(tested)
             setting = {name: tested.iloc[0][name] for name in SETTING}
-            compared += [pairs.assign(family="models", **setting), equal.assign(family="matched", **setting)]
-            steps = steps_to_reach(results[results["run_id"].isin(tested["run_id"])])
-            of_these = curves[curves["run_id"].isin(tested["run_id"])]
+            compared += [pairs.assign(kind="models", **setting), equal.assign(kind="matched", **setting)]
+            steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
+            of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
             section = _main(part, title, pairs, equal, steps, of_these)
         split = "" if len(tested) else f"-{part['split'].iloc[0]}"
         n_alike = suffixes.count(split)
@@ -142,12 +142,12 @@ def _main(
     if not steps.empty:
         made.append(tables.steps_to_95(steps, names))
     made.append(tables.every_seed(rows, names))
-    families = families_of(tested, names.short)
+    series = series_of(tested, names.short)
     short_accuracy, short_reach = (frame.assign(model=frame["model"].map(names.short)) for frame in (accuracy, reach))
     pictures = [
         figures.accuracy_by_hop(short_accuracy, title=title, trained=_trained_hops(rows)),
-        figures.order_by_hop(short_accuracy, families, title=title),
-        figures.reach_by_order(short_reach, families, title=title, largest=int(tested["hop"].max())),
+        figures.order_by_hop(short_accuracy, series, title=title),
+        figures.reach_by_order(short_reach, series, title=title, largest=int(tested["hop"].max())),
         figures.reach_by_cost(short_reach, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]
@@ -172,11 +172,11 @@ def _asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
     first = rows.iloc[0]
     how = "asked at" if first["encoding"] == "text" else "trained on"
     trained = f"{how} hops {first['train_hops']}"
-    sizes = trained_size[trained_size.index.isin(rows["run_id"])].dropna().unique()
+    sizes = trained_size[trained_size.index.isin(rows["cell_id"])].dropna().unique()
     if set(sizes) - {first["n_facts"]}:
         trained += f" of {', '.join(str(size) for size in sizes)} facts"
     length = "" if pd.isna(first["steps"]) else f", {first['steps']:,} steps of {first['batch_size']} graphs"
-    return f"{first['n_facts']} facts of {first['n_symbols']} names, {trained}{length}, {first['encoding']} encoding"
+    return f"{first['n_facts']} facts of {first['vocab_size']} names, {trained}{length}, {first['encoding']} encoding"
 
 
 def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:
@@ -190,11 +190,11 @@ def _once(results: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ConfigError: They disagree on one.
     """
-    same = ["run_id", "split", "hop"]
+    same = ["cell_id", "split", "hop"]
     distinct = results.drop_duplicates([*same, "n_correct", "n_examples"])
     for _, row in distinct[distinct.duplicated(same)].iterrows():
         raise ConfigError(
-            f"the runs disagree on cell {row['run_id']} ({row['model']}, seed {row['seed']}), at hop {row['hop']} of "
+            f"the runs disagree on cell {row['cell_id']} ({row['model']}, seed {row['seed']}), at hop {row['hop']} of "
             f"{row['split']}; report each by itself, and set them side by side with `nexus-bench compare`"
         )
     return results.drop_duplicates(same, ignore_index=True)

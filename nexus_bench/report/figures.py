@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nexus_bench.analysis.summary import REACHED
 from nexus_bench.io.words import counted
-from nexus_bench.report.orders import Family
+from nexus_bench.report.orders import Series
 from nexus_bench.report.plotting import (
     FAINT,
     INK,
@@ -30,7 +30,7 @@ from nexus_bench.report.plotting import (
 )
 from nexus_bench.report.tables import REFERENCES
 
-_DASHES = {"chance": ":", "shortcut": "-.", "partial": "--"}
+_DASHES = {"chance": ":", "shortcut": "-.", "partial_input": "--"}
 _MOST_POINTS = 20_000  # of curves that are drawn as vectors: a page must stay small
 _REACHES: dict[str, tuple[str, Callable[[float], float]]] = {
     "m": ("m, which weights can reach with refine q or k", lambda m: m),
@@ -77,19 +77,19 @@ def accuracy_by_hop(accuracy: pd.DataFrame, *, title: str, trained: Sequence[int
         )
 
 
-def order_by_hop(accuracy: pd.DataFrame, families: Sequence[Family], *, title: str) -> Picture | None:
-    """Heatmaps of mean accuracy: a row an order, a column a hop; one map a family of models that differ in order."""
-    if not families:
+def order_by_hop(accuracy: pd.DataFrame, series: Sequence[Series], *, title: str) -> Picture | None:
+    """Heatmaps of mean accuracy: a row an order, a column a hop; one map a series of models that differ in order."""
+    if not series:
         return None
     hops = sorted(accuracy["hop"].unique())
     by_model = accuracy.set_index(["model", "hop"])["mean"]
     with style():
-        heights = [len(family.models) for family in families]
+        heights = [len(one.models) for one in series]
         figure = new_figure(height=0.9 + sum(0.3 * n + 0.42 for n in heights))
-        grids = figure.subplots(len(families), squeeze=False, height_ratios=heights)[:, 0]
-        for axes, family in zip(grids, families, strict=True):
-            orders = list(family.models)
-            values = [[float(by_model.get((family.models[o], hop), math.nan)) for hop in hops] for o in orders]
+        grids = figure.subplots(len(series), squeeze=False, height_ratios=heights)[:, 0]
+        for axes, one in zip(grids, series, strict=True):
+            orders = list(one.models)
+            values = [[float(by_model.get((one.models[o], hop), math.nan)) for hop in hops] for o in orders]
             axes.pcolormesh(values, cmap="cividis", vmin=0, vmax=1, edgecolors=PAPER, linewidth=1)
             for y, row in enumerate(values):
                 for x, value in enumerate(row):
@@ -99,7 +99,7 @@ def order_by_hop(accuracy: pd.DataFrame, families: Sequence[Family], *, title: s
             axes.set_xticks([x + 0.5 for x in range(len(hops))], [str(hop) for hop in hops])
             axes.set_yticks([y + 0.5 for y in range(len(orders))], [str(order) for order in orders])
             axes.set(ylabel="order")
-            axes.set_title(family.name, loc="left")
+            axes.set_title(one.name, loc="left")
             axes.tick_params(length=0)
         grids[-1].set_xlabel("hops")
         return _finish(
@@ -110,19 +110,19 @@ def order_by_hop(accuracy: pd.DataFrame, families: Sequence[Family], *, title: s
         )
 
 
-def reach_by_order(reach: pd.DataFrame, families: Sequence[Family], *, title: str, largest: int) -> Picture | None:
+def reach_by_order(reach: pd.DataFrame, series: Sequence[Series], *, title: str, largest: int) -> Picture | None:
     """Hop reach against order, with what weights can express.
 
     Args:
         reach: `summary.reach_by_model` of one section.
-        families: Models that differ in order alone.
+        series: Models that differ in order alone.
         title: What was asked.
         largest: The largest hop asked: no reach can be above it.
     """
-    if not families:
+    if not series:
         return None
     by_model = reach.set_index("model")
-    orders = sorted({order for family in families for order in family.models})
+    orders = sorted({order for one in series for order in one.models})
     with style():
         figure = new_figure(height=3.2)
         axes = figure.add_subplot()
@@ -130,14 +130,14 @@ def reach_by_order(reach: pd.DataFrame, families: Sequence[Family], *, title: st
         for dashes, (label, bound) in zip(("--", ":"), _REACHES.values(), strict=True):
             axes.plot(fine, [bound(m) for m in fine], dashes, color=SOFT, linewidth=1, label=label, zorder=4)
         axes.axhline(largest, color=SOFT, linewidth=1, linestyle="-.", label="largest hop asked")
-        for index, family in enumerate(families):
+        for index, one in enumerate(series):
             look = line_style(index)
-            at = by_model.loc[list(family.models.values())]
-            shift = 0.16 * ((index + 0.5) / len(families) - 0.5)
-            x = [order + shift for order in family.models]
+            at = by_model.loc[list(one.models.values())]
+            shift = 0.16 * ((index + 0.5) / len(series) - 0.5)
+            x = [order + shift for order in one.models]
             below, above = (at["mean"] - at["low"]).fillna(0), (at["high"] - at["mean"]).fillna(0)
             errors = [below.astype(float), above.astype(float)]
-            axes.errorbar(x, at["mean"], errors, label=family.name, capsize=2, markersize=4, zorder=3, **look)
+            axes.errorbar(x, at["mean"], errors, label=one.name, capsize=2, markersize=4, zorder=3, **look)
             for place, seeds in zip(x, at["seeds"], strict=True):
                 axes.plot([place] * len(seeds), seeds, ".", color=look["color"], alpha=0.4, markersize=5)
         axes.set(xlabel="attention order m", ylabel="hop reach", ylim=(-0.1, largest + 0.6))
@@ -212,7 +212,7 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
         grid = figure.subplots(n_rows, 2, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, model in zip(grid, models, strict=False):
             of_model = curves[curves["model"] == model]
-            for (hop, _), line in of_model.groupby(["hop", "run_id"], sort=True):
+            for (hop, _), line in of_model.groupby(["hop", "cell_id"], sort=True):
                 look = {"color": colours[int(hop)], "linewidth": 0.8, "alpha": 0.75}
                 axes.plot(line["step"], line["accuracy"], rasterized=len(curves) > _MOST_POINTS, **look)
             axes.axhline(REACHED, color=SOFT, linewidth=0.6, linestyle=":")

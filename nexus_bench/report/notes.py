@@ -71,7 +71,7 @@ def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
         better = [
             f"{names.short[ours]} than {names.short[theirs]}"
             for ours, theirs in (
-                (pair["model"], pair["rival"]) if pair["verdict"] == BETTER else (pair["rival"], pair["model"])
+                (pair["model"], pair["baseline"]) if pair["verdict"] == BETTER else (pair["baseline"], pair["model"])
                 for _, pair in told[told["verdict"].isin([BETTER, WORSE])].iterrows()
             )
         ]

@@ -7,7 +7,7 @@ import pandas as pd
 _SHAPE = ["encoding", "position", "n_layers", "n_loops", "d_model", "n_heads", "curriculum"]
 
 
-class Family(NamedTuple):
+class Series(NamedTuple):
     """Models of the same kind and shape.
 
     Attributes:
@@ -19,8 +19,8 @@ class Family(NamedTuple):
     models: dict[int, str]
 
 
-def families_of(rows: pd.DataFrame, short: dict[str, str]) -> list[Family]:
-    """The families of a section in the order of the results; those of a single order are none.
+def series_of(rows: pd.DataFrame, short: dict[str, str]) -> list[Series]:
+    """The series of a section in the order of the results; those of a single order are none.
 
     Args:
         rows: Of results.csv, of one setting.
@@ -38,10 +38,10 @@ def families_of(rows: pd.DataFrame, short: dict[str, str]) -> list[Family]:
             nested.setdefault((name, *shape), {})[int(order)] = short[label]
         elif model["attention"] == "standard":
             standard.setdefault(shape, short[label])
-    families = []
+    series = []
     for (family, *looks), models in nested.items():
         if tuple(looks) in standard:
             models = {1: standard[tuple(looks)]} | models
         if len(models) > 1:
-            families.append(Family(str(family), dict(sorted(models.items()))))
-    return families
+            series.append(Series(str(family), dict(sorted(models.items()))))
+    return series

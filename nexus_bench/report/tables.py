@@ -7,9 +7,9 @@ import pandas as pd
 
 from nexus_bench.io.words import counted
 
-_DIFFERENCE = ("difference", "reach", "rival's reach", "seeds", "p", "p (Holm)", "verdict")
+_DIFFERENCE = ("difference", "reach", "baseline's reach", "seeds", "p", "p (Holm)", "verdict")
 COSTS = ("parameters", "MFLOP/step")  # columns
-REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial": "elimination ceiling"}
+REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial_input": "partial-input ceiling"}
 
 
 class Row(NamedTuple):
@@ -157,7 +157,7 @@ def every_seed(rows: pd.DataFrame, names: Names) -> Table:
     """What each seed scored: a row a cell, failed ones too."""
     hops = sorted(int(hop) for hop in rows["hop"].unique())
     found = []
-    for (label, seed, _), cell in rows.groupby(["model", "seed", "run_id"], sort=False, dropna=False):
+    for (label, seed, _), cell in rows.groupby(["model", "seed", "cell_id"], sort=False, dropna=False):
         at = dict(zip(cell["hop"], cell["accuracy"], strict=True))
         cells = [names.short[str(label)], str(seed), *(number(at.get(hop), 3) for hop in hops)]
         found.append(names.row([str(label)], [*cells, str(cell["status"].iloc[0])]))
@@ -170,12 +170,12 @@ def comparisons(pairs: pd.DataFrame, names: Names) -> Table:
     """Which model reaches further: a row a pair."""
     rows = [
         names.row(
-            [pair["model"], pair["rival"]],
-            [names.short[pair["model"]], names.short[pair["rival"]], *_difference(pair)],
+            [pair["model"], pair["baseline"]],
+            [names.short[pair["model"]], names.short[pair["baseline"]], *_difference(pair)],
         )
         for _, pair in pairs.iterrows()
     ]
-    columns = ["model", "rival", *_DIFFERENCE]
+    columns = ["model", "baseline", *_DIFFERENCE]
     about = (
         "Hop reach over the seeds that both have, the difference with its 95% t-interval, p of the exact paired test "
         "(every sign flip), and p corrected by Holm for all rows; the verdict goes by that."
@@ -187,16 +187,16 @@ def matched(pairs: pd.DataFrame, names: Names) -> Table:
     """Models of the same size: a row a pair."""
     rows = [
         names.row(
-            [pair["model"], pair["rival"]],
-            [names.short[pair["model"]], pair["equal"], names.short[pair["rival"]], *_difference(pair)]
+            [pair["model"], pair["baseline"]],
+            [names.short[pair["model"]], pair["equal"], names.short[pair["baseline"]], *_difference(pair)]
             + [f"x {pair[size]:.2f}" for size in ("parameters", "compute")],
         )
         for _, pair in pairs.iterrows()
     ]
-    columns = ["model", "equal", "rival", *_DIFFERENCE, "rival's parameters", "rival's compute"]
+    columns = ["model", "equal", "baseline", *_DIFFERENCE, "baseline's parameters", "baseline's compute"]
     about = (
-        "Models of the same size, within 5%, compared likewise; Holm corrects for the rows of this table. The rival's "
-        "parameters and compute are in multiples of the model's."
+        "Models of the same size, within 5%, compared likewise; Holm corrects for the rows of this table. The "
+        "baseline's parameters and compute are in multiples of the model's."
     )
     return Table("matched", "Models of the same size", about, columns, rows, [])
 
@@ -210,7 +210,7 @@ def _difference(pair: pd.Series) -> list[str]:
     return [
         _interval(pair, digits=1, sign="+"),
         number(pair["reach"], 1),
-        number(pair["rival_reach"], 1),
+        number(pair["baseline_reach"], 1),
         str(pair["n_seeds"]),
         f"{pair['p']:.2g}",
         f"{pair['p_holm']:.2g}",

@@ -11,7 +11,7 @@ from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.shortcuts.rules import SHORTCUTS
 from nexus_bench.streams import Int, Mask, pick, stream
 
-PARTIAL = "partial"
+PARTIAL_INPUT = "partial_input"
 _MOST_HIDDEN = 20_000  # examples solved again with a fact hidden
 _FALSE_ALARM = 1e-3  # chance that an honest family fails an audit, over all of its guesses
 
@@ -21,12 +21,12 @@ class Audited(NamedTuple):
 
     Attributes:
         hop: True hop count of the examples.
-        guess: The rule; `partial` knows all facts of the derivation but one.
+        guess: The rule; `partial_input` knows all facts of the derivation but one.
         n_examples: Examples answered.
         accuracy: Share answered right.
         low: Lower end of its 95% interval (Clopper and Pearson, 1934).
         high: Upper end.
-        ceiling: What the family declares: `chance`, or `partial` for that guess.
+        ceiling: What the family declares: `chance`, or `partial_input` for that guess.
         beats: Whether the guess is above the ceiling beyond doubt, all guesses of the audit considered.
     """
 
@@ -49,7 +49,7 @@ def audit(generator: Generator[Any], *, n_examples: int, seed: int) -> list[Audi
         seed: Of the examples.
 
     Returns:
-        A row a (hop, guess), hops ascending, guesses in the order of SHORTCUTS, `partial` last.
+        A row a (hop, guess), hops ascending, guesses in the order of SHORTCUTS, `partial_input` last.
 
     Raises:
         CheckFailedError: The family's labels are not what it solves from its own facts.
@@ -69,11 +69,14 @@ def audit(generator: Generator[Any], *, n_examples: int, seed: int) -> list[Audi
         hits += [
             (k, rule.name, is_right[scored.hop == k], generator.chance(k)) for k in generator.hops if k > rule.n_facts
         ]
-    hits += [(k, PARTIAL, right, generator.partial(k)) for k, right in _with_a_hidden_fact(generator, scored, seed)]
+    hits += [
+        (k, PARTIAL_INPUT, right, generator.partial_input(k))
+        for k, right in _with_a_hidden_fact(generator, scored, seed)
+    ]
     n_tests = len(hits)
     rows = [_row(k, name, right, ceiling, n_tests) for k, name, right, ceiling in hits]
-    worst = {k: max((r for r in rows if r.hop == k and r.guess == PARTIAL), key=_excess) for k in generator.hops}
-    return sorted([r for r in rows if r.guess != PARTIAL] + list(worst.values()), key=lambda row: row.hop)
+    worst = {k: max((r for r in rows if r.hop == k and r.guess == PARTIAL_INPUT), key=_excess) for k in generator.hops}
+    return sorted([r for r in rows if r.guess != PARTIAL_INPUT] + list(worst.values()), key=lambda row: row.hop)
 
 
 class Hidden(NamedTuple):

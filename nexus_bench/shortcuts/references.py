@@ -16,7 +16,7 @@ def task_columns(spec: TaskSpec) -> Row:
         "task_version": GENERATORS.get(spec.task).version,
         "train_hops": format_hops(spec.hops),
         "n_facts": law.n_facts,
-        "n_symbols": law.n_symbols,
+        "vocab_size": law.vocab_size,
         "distractors": law.distractors,
         "n_queries": law.n_queries,
     }
@@ -35,7 +35,7 @@ def reference_columns(fit: Examples, scored: HeldOut, schema: Schema) -> dict[in
             "chance": scored.generator.chance(hop),
             "shortcut": rule.accuracy,
             "shortcut_name": rule.name,
-            "partial": scored.generator.partial(hop),
+            "partial_input": scored.generator.partial_input(hop),
         }
         for hop, rule in sorted(best_shortcuts(fit, scored.examples, schema).items())
     }

@@ -72,7 +72,7 @@ class _Training:
         self.engine = engine
         self.checkpoint = checkpoint
         self.listener = listener
-        self.name = {"run_ids": [cell.run_id for cell in engine.cells], "mode": mode}
+        self.name = {"cell_ids": [cell.cell_id for cell in engine.cells], "mode": mode}
         self.endings: dict[int, tuple[str, float]] = {}  # index -> status, seconds
         self.seconds_before = 0.0
         self.started = time.perf_counter()

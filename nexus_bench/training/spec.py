@@ -11,11 +11,10 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import GENERATORS
+from nexus_bench.io.columns import FORMAT_VERSION
 from nexus_bench.io.entries import Spec
 from nexus_bench.io.hops import format_hops
 from nexus_bench.model.spec import ModelSpec
-
-FORMAT_VERSION = 1  # raised by hand when the same spec gives other results
 
 
 class TrainSpec(Spec):
@@ -44,7 +43,7 @@ class CellSpec(Spec):
     seed: int = Field(ge=0)
 
     @cached_property
-    def run_id(self) -> str:
+    def cell_id(self) -> str:
         """16 hexadecimal digits that name the cell by its content."""
         versions = {
             "format": FORMAT_VERSION,
@@ -52,12 +51,7 @@ class CellSpec(Spec):
             "task": GENERATORS.get(self.task.task).version,
             "attention": ATTENTIONS.get(self.model.attention).version,
         }
-        cell = self.model_dump(mode="json")
-        younger = ("task", "pattern_ood", False), ("train", "curriculum", "none")  # cells without them keep their names
-        for part, name, usual in younger:
-            if cell[part][name] == usual:
-                del cell[part][name]
-        content = json.dumps([versions, cell], sort_keys=True)
+        content = json.dumps([versions, self.model_dump(mode="json")], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property

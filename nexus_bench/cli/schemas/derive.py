@@ -50,7 +50,7 @@ REPORT: Fields = {
     "comparisons": _rows("Comparison", columns.COMPARISON_COLUMNS),
     "notes": dict[str, list[str]],
 }
-PLANNED: Fields = {"run_id": str, "title": str, "lr": float, "steps": int, "seconds": float}
+PLANNED: Fields = {"cell_id": str, "title": str, "lr": float, "steps": int, "seconds": float}
 MATCHED: Fields = {"task": str, "model": ModelSpec, **get_type_hints(Cost), "matches": list[Match]}
 
 

@@ -70,7 +70,7 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
     try:
         while by_key:
             event = heard.get()
-            if isinstance(event, Note) or (isinstance(event, Begun | Progress) and event.run_id in open_cells):
+            if isinstance(event, Note) or (isinstance(event, Begun | Progress) and event.cell_id in open_cells):
                 yield event
             elif isinstance(event, distributed.Future) and event.key in by_key:
                 job, future = by_key.pop(event.key)
@@ -106,9 +106,9 @@ def work(job: Job, topic: str) -> list[Event]:
 def _lost(job: Job, future: Any) -> list[Event]:
     said = str(future.exception()).splitlines()[0] if future.status == "error" else future.status
     return [
-        Failure(cell.run_id, f"{cell.title}: lost by the cluster: {said}", FailedCellsError.exit_code)
+        Failure(cell.cell_id, f"{cell.title}: lost by the cluster: {said}", FailedCellsError.exit_code)
         for cell in job.cells
-        if cell.run_id in job.wanted
+        if cell.cell_id in job.wanted
     ]
 
 

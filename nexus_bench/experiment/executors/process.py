@@ -76,13 +76,13 @@ def _receive(receiver: Connection, worker: _Worker) -> list[Event]:
         worker.process.join()
         code = worker.process.exitcode
         failed: list[Event] = [
-            Failure(cell.run_id, f"{cell.title}: its process ended with code {code}", FailedCellsError.exit_code)
+            Failure(cell.cell_id, f"{cell.title}: its process ended with code {code}", FailedCellsError.exit_code)
             for cell in worker.job.cells
-            if cell.run_id in worker.job.wanted - worker.ended
+            if cell.cell_id in worker.job.wanted - worker.ended
         ]
         return [*failed, JobDone(worker.job.job_id)]
     if isinstance(event, CellResult | Failure):
-        worker.ended.add(event.run_id)
+        worker.ended.add(event.cell_id)
     return [event]
 
 

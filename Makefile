@@ -1,21 +1,29 @@
-# make quick    install, train the quick suite, print the staircase
-# make test     install, run every test
-# make check    install, run the linters and the type checker
-# make figures  install, make the reports of runs/example and the pictures of the README again
-# PIP_ARGS      extra options for pip, such as an index that has a CPU build of PyTorch
+# make quick            install, train the quick suite, print the staircase
+# make test             install, run the tests, side by side on the cores
+# make test-exhaustive  install, run the long tests: a million examples per family, many kills
+# make test-gpu         run the tests of kernels and stacks, in the Python at hand, on a CUDA device
+# make check            install, run the linters and the type checker
+# make figures          install, make the reports of runs/example and the generated pages of docs again
+# PIP_ARGS              extra options for pip, such as an index that has a CPU build of PyTorch
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: quick test check figures clean
+.PHONY: quick test test-exhaustive test-gpu check figures clean
 
 quick: $(INSTALLED)
 	$(BIN)/nexus-bench train quick
 
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+test-exhaustive: $(INSTALLED)
+	$(BIN)/pytest -m exhaustive
+
+test-gpu:
+	$(PYTHON) -m pytest -m gpu
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -26,6 +34,8 @@ check: $(INSTALLED)
 figures: $(INSTALLED)
 	for run in quick staircase matched; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
 	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
+	$(BIN)/nexus-bench gallery --out docs/tasks.md
+	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 
 $(INSTALLED): pyproject.toml requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)

@@ -47,3 +47,19 @@ def curve(results: pd.DataFrame) -> pd.DataFrame:
     points = [rows.assign(step=step, accuracy=share * rows["accuracy"]) for step, share in ((10, 0.2), (20, 1.0))]
     frame = pd.concat(points, ignore_index=True)[[column.name for column in CURVE_COLUMNS]]
     return frame.astype({column.name: column.dtype for column in CURVE_COLUMNS})
+
+
+By = dict[int, float | None]
+
+
+def results_of(cells: dict[str, list[By]], *, n_examples: int = 1000, lr: float = 0.1) -> pd.DataFrame:
+    """Results of models given as model -> accuracy by hop, one dictionary a seed."""
+    frame = table(*((model, lr, seed, by_hop) for model, seeds in cells.items() for seed, by_hop in enumerate(seeds)))
+    frame["n_examples"] = n_examples
+    frame["n_correct"] = (frame["accuracy"] * n_examples).round().astype("Int64")
+    return frame.assign(task_version=1, train_hops="1-3", curriculum="none")
+
+
+def at(*accuracies: float | None) -> list[By]:
+    """Seeds with these accuracies at hop 1."""
+    return [{1: accuracy} for accuracy in accuracies]

@@ -16,8 +16,8 @@ from nexus_bench.data.gallery import gallery_page
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.config import parse_yaml
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 

@@ -12,7 +12,7 @@ from nexus_bench.attention.base import Layout
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Role, Schema
-from nexus_bench.io import config
+from nexus_bench.io import bundled
 from nexus_bench.model.spec import make_model
 from nexus_bench.model.transformer import build_model
 from nexus_bench.registry import Registry
@@ -59,7 +59,7 @@ def test_a_wrong_yaml_of_a_task_is_named(
     (tmp_path / "tasks").mkdir()
     if text is not None:
         (tmp_path / "tasks/pointer_chase.yaml").write_text(text)
-    monkeypatch.setattr(config, "__file__", str(tmp_path / "config.py"))
+    monkeypatch.setattr(bundled, "PACKAGE", tmp_path)
     with pytest.raises(ConfigError, match=message):
         make_task({"task": "pointer_chase"}, where="test")
 

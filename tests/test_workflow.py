@@ -18,8 +18,8 @@ import yaml
 from nexus_bench.cli import app
 from nexus_bench.experiment.suite import make_suite, select_suite
 from nexus_bench.io.results import read_results
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/nexus-bench.yml").read_text())
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["compare"]["steps"]
 NEXUS = [step for step in STEPS if "nexus-bench" in step.get("run", "")]

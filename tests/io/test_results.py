@@ -1,0 +1,83 @@
+"""results.csv as it is read back: its types, and what damage is told."""
+
+from pathlib import Path
+
+import pytest
+
+from nexus_bench.errors import CorruptArtefactError, StorageError
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.columns import COLUMNS
+from nexus_bench.io.results import read_results
+from tests.paths import EXAMPLES
+
+
+def test_results_have_the_stated_columns_and_types() -> None:
+    frame = read_results(EXAMPLES / "quick")
+    assert list(frame.columns) == [column.name for column in COLUMNS]
+    types = {column.name: column.dtype for column in COLUMNS}
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == types
+    assert ((frame["n_correct"] / frame["n_examples"] - frame["accuracy"]).abs() < 1e-6).all()
+
+
+def less_accurate(text: str) -> str:
+    """The fifth row a thousandth less accurate."""
+    lines = text.splitlines(keepends=True)
+    at = lines[0].split(",").index("accuracy")
+    fields = lines[5].split(",")
+    fields[at] = f"{float(fields[at]) - 0.001:.6g}"
+    return "".join([*lines[:5], ",".join(fields), *lines[6:]])
+
+
+def too_many_right(text: str) -> str:
+    """The fifth row with more answers right than were asked."""
+    lines = text.splitlines(keepends=True)
+    names, fields = lines[0].rstrip().split(","), lines[5].split(",")
+    at, n = names.index("n_correct"), int(fields[names.index("n_examples")])
+    fields[at], fields[names.index("accuracy")] = str(2 * n), "2.0"
+    return "".join([*lines[:5], ",".join(fields), *lines[6:]])
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "is truncated"),
+        (lambda text: text.replace("accuracy", "acuracy", 1), "lacks the columns accuracy"),
+        (lambda text: text.replace(",1024,", ",many,", 1), "is truncated or edited"),
+        (lambda text: "", "is truncated or edited"),
+        (
+            lambda text: text.splitlines(keepends=True)[0],
+            "has no rows: no cell is done, or it is truncated; run `nexus",
+        ),
+        (
+            lambda text: text + text.splitlines(keepends=True)[-1],
+            r"\d+: was edited: the cell has this split and hop alr",
+        ),
+        (
+            lambda text: "".join(text.splitlines(keepends=True)[:-1]),
+            r"\d+: was edited: the cell lacks a hop of this split",
+        ),
+        (too_many_right, "6: was edited: n_correct is not from 0 to n_examples"),
+        (less_accurate, "6: was edited: accuracy is not n_correct / n_examples"),
+    ],
+)
+def test_damaged_results_are_named(edit: object, message: str, tmp_path: Path) -> None:
+    text = (EXAMPLES / "quick" / "results.csv").read_text()
+    (tmp_path / "results.csv").write_text(edit(text))  # type: ignore[operator]
+    with pytest.raises(CorruptArtefactError, match=rf"results\.csv: ?{message}"):
+        read_results(tmp_path)
+
+
+def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(StorageError, match="is not a run folder; make one with `nexus-bench train`"):
+            read_results(folder)
+    (tmp_path / "spec.yaml").write_text("suite: s\n")
+    with pytest.raises(CorruptArtefactError, match=r"results\.csv: is missing"):
+        read_results(tmp_path)
+
+
+def test_an_edited_spec_is_told_by_every_reader(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("suite: s\n  models: [\n")
+    for read in (RunFolder(tmp_path).read_spec, lambda: RunFolder(tmp_path).check("s")):
+        with pytest.raises(CorruptArtefactError, match=r"spec\.yaml:2: .*; the file is as train wrote it no more"):
+            read()

@@ -1,0 +1,290 @@
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.io.results import read_curves, read_results
+from nexus_bench.report import terminal as printed
+from nexus_bench.report.build import Report, Section, build_report
+from nexus_bench.report.figures import pareto_front
+from nexus_bench.report.orders import families_of
+from nexus_bench.report.output import to_csvs, to_document, to_markdown, write_report
+from nexus_bench.report.page import to_html
+from nexus_bench.report.tables import Table
+from tests.made import curve, table
+from tests.paths import EXAMPLES
+
+
+@pytest.fixture
+def results() -> pd.DataFrame:
+    return table(
+        ("standard, d 8", 0.1, 0, {1: 1.0, 2: 0.25}),
+        ("standard, d 8", 0.1, 1, {1: 1.0, 2: 0.35}),
+        ("nexus, order 2, d 8", 0.1, 0, {1: 1.0, 2: 1.0}),
+        ("nexus, order 2, d 8", 0.1, 1, {1: None, 2: None}),
+    )
+
+
+def report_of(results: pd.DataFrame) -> Report:
+    return build_report(results, curve(results))
+
+
+def tables_of(section: Section) -> dict[str, Table]:
+    return {table_.name: table_ for table_ in section.tables}
+
+
+def cells_of(table_: Table) -> list[list[str]]:
+    return [row.cells for row in table_.rows]
+
+
+def test_the_staircase_says_what_was_measured(results: pd.DataFrame) -> None:
+    (section,) = report_of(results).sections
+    staircase = section.tables[0]
+    assert staircase.columns == ["model", "1 hop", "2 hops", "hop reach", "seeds", "parameters", "MFLOP/step"]
+    assert cells_of(staircase) == [
+        ["standard", "1.000 [1.000, 1.000]", "0.300 [0.000, 0.935]", "1.0 [1.0, 1.0]", "2", "1,000", "2"],
+        ["nexus, order 2", "1.000", "1.000", "2.0", "1, 1 failed", "1,000", "2"],
+    ]
+    assert staircase.references == [
+        ["chance", "0.100", "0.100"],
+        ["best shortcut", "0.120", "0.120"],
+        ["partial-input ceiling", "0.200", "0.200"],
+    ]
+    assert "All models: d 8." in section.notes
+    assert "Failed cells count nowhere." in section.notes
+
+
+def test_every_seed_is_shown_and_failed_ones_as_missing(results: pd.DataFrame) -> None:
+    seeds = tables_of(report_of(results).sections[0])["seeds"]
+    assert cells_of(seeds) == [
+        ["standard", "0", "1.000", "0.250", "trained"],
+        ["standard", "1", "1.000", "0.350", "trained"],
+        ["nexus, order 2", "0", "1.000", "1.000", "trained"],
+        ["nexus, order 2", "1", "-", "-", "failed"],
+    ]
+
+
+def test_hop_reach_stands_beside_its_cost(results: pd.DataFrame) -> None:
+    reach = tables_of(report_of(results).sections[0])["reach"]
+    assert reach.columns[-4:] == ["parameters", "hops/Mparameter", "MFLOP/step", "hops/GFLOP"]
+    assert cells_of(reach)[0] == ["standard", "1.0 [1.0, 1.0]", "1 1", "1,000", "1000.00", "2", "500.00"]
+
+
+def test_steps_to_95_say_how_many_seeds_got_there(results: pd.DataFrame) -> None:
+    results["steps_to_95"] = results["steps_to_95"].mask((results["hop"] == 1) & results["accuracy"].notna(), 1500)
+    steps = tables_of(report_of(results).sections[0])["steps"]
+    assert cells_of(steps) == [
+        ["standard", "1,500 (2 of 2)", "never (0 of 2)"],
+        ["nexus, order 2", "1,500 (1 of 1)", "never (0 of 1)"],
+    ]
+
+
+def test_too_few_seeds_are_told_and_nothing_is_called_better(results: pd.DataFrame) -> None:
+    section = report_of(results).sections[0]
+    assert section.notes[-1] == (
+        "No model is called better where fewer than 6 seeds are paired: with so few, no outcome of one comparison of "
+        "hop reach could be told apart from chance (there is 1; train with --seeds 6)."
+    )
+    assert [row.cells[-1] for row in tables_of(section)["comparisons"].rows] == ["too few seeds"]
+    assert "better" not in to_markdown(report_of(results)).replace(section.notes[-1], "")
+
+
+def test_enough_seeds_say_which_model_reaches_further() -> None:
+    cells = [("a", 0.1, seed, {1: 1.0, 2: 0.1}) for seed in range(6)] + [
+        ("b", 0.1, seed, {1: 1.0, 2: 1.0}) for seed in range(6)
+    ]
+    section = report_of(table(*cells)).sections[0]
+    assert section.notes[-1] == ("By one comparison of hop reach (exact paired test, Holm): reaches further: b than a.")
+    assert cells_of(tables_of(section)["comparisons"]) == [
+        ["b", "a", "+1.0 [+1.0, +1.0]", "2.0", "1.0", "6", "0.031", "0.031", "better"]
+    ]
+
+
+def test_models_that_cannot_be_told_apart_are_said_to_be_so() -> None:
+    cells = [(model, 0.1, seed, {1: 1.0}) for model in "ab" for seed in range(6)]
+    assert report_of(table(*cells)).sections[0].notes[-1].endswith("Holm): none is shown to reach further.")
+
+
+def test_a_learning_rate_chosen_on_validation_is_said() -> None:
+    report = report_of(table(("a", 0.1, 0, {1: 0.5}), ("a", 0.2, 0, {1: 0.6})))
+    assert "Learning rates chosen on validation: a: 0.2." in report.sections[0].notes
+
+
+def test_a_run_of_failed_cells_alone_has_a_report() -> None:
+    section = report_of(table(("a", 0.1, 0, {1: None, 2: None}), ("b", 0.1, 0, {1: None, 2: None}))).sections[0]
+    assert cells_of(section.tables[0])[0] == ["a", "-", "-", "-", "0, 1 failed", "1,000", "2"]
+
+
+def test_the_same_cell_in_two_runs_counts_once(results: pd.DataFrame) -> None:
+    twice = pd.concat([results, results], ignore_index=True)
+    assert to_csvs(report_of(twice)) == to_csvs(report_of(results))
+
+
+def test_runs_that_disagree_on_a_cell_are_not_merged(results: pd.DataFrame) -> None:
+    other = results.assign(n_correct=3, n_examples=4)
+    with pytest.raises(
+        ConfigError, match=r"the runs disagree on cell standard, d 8-0\.1-0 \(.*\), at hop 1 of val; report"
+    ):
+        build_report(pd.concat([results, other]), curve(results))
+
+
+def test_cells_that_no_column_tells_apart_are_variants_and_not_further_seeds() -> None:
+    results = table(*(("a", 0.1, seed, {1: 1.0, 2: 0.5}) for seed in range(2)))
+    other = results.assign(cell_id=results["cell_id"] + "x", accuracy=0.25)
+    section = report_of(pd.concat([results, other], ignore_index=True)).sections[0]
+    assert cells_of(section.tables[0]) == [
+        ["a, variant 1", "1.000 [1.000, 1.000]", "0.500 [0.500, 0.500]", "1.0 [1.0, 1.0]", "2", "1,000", "2"],
+        ["a, variant 2", "0.250 [0.250, 0.250]", "0.250 [0.250, 0.250]", "0.0 [0.0, 0.0]", "2", "1,000", "2"],
+    ]
+    assert section.notes[0].startswith("Variants of a model differ in what results.csv does not hold")
+    assert "learning_curves" in {picture.name for picture in section.pictures}
+
+
+FIGURES = {"accuracy_by_hop", "learning_curves", "order_by_hop", "reach_by_cost", "reach_by_order"}
+
+
+def test_the_same_results_give_the_same_bytes(results: pd.DataFrame, tmp_path: Path) -> None:
+    results["order"] = results["order"].mask(results["attention"] == "nexus", 2)
+    for name in ("a", "b"):
+        write_report(report_of(results), tmp_path / name)
+    files = sorted(str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*.*"))
+    assert files == [
+        "comparisons.csv",
+        *sorted(f"figures/{name}.{suffix}" for name in FIGURES for suffix in ("png", "svg")),
+        "reach.csv",
+        "report.csv",
+        "report.html",
+        "report.md",
+    ]
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+def test_results_without_curves_or_orders_have_the_other_figures(results: pd.DataFrame) -> None:
+    pictures = build_report(results, curve(results).iloc[:0]).sections[0].pictures
+    assert [picture.name for picture in pictures] == ["accuracy_by_hop", "reach_by_cost"]
+
+
+def test_the_page_needs_no_other_file(results: pd.DataFrame) -> None:
+    report = report_of(results)
+    page = to_html(report, downloads={"report.csv": "a,b\n1,2\n"})
+    assert page.count("<svg") == len(report.sections[0].pictures) == 3
+    assert set(re.findall(r'(?:src|href)="([^#":]+)', page)) == {"data"}
+    assert "0.300 [0.000, 0.935]" in page
+    assert 'download="report.csv"' in page and "YSxiCjEsMgo=" in page
+
+
+def test_identifiers_of_a_page_are_distinct(results: pd.DataFrame) -> None:
+    page = to_html(report_of(results), downloads={})
+    drawn = re.findall(r'<g id="([^"]+)"', page)
+    assert len(drawn) == len(set(drawn)) > 20
+
+
+def test_names_from_results_cannot_inject_markup() -> None:
+    page = to_html(report_of(table(("<script>alert(1)</script>", 0.1, 0, {1: 0.5}))), downloads={})
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_hops_beyond_training_stand_on_the_same_axis() -> None:
+    results = table(("a", 0.1, 0, {1: 1.0, 2: 0.9}), ("a", 0.1, 1, {1: 1.0, 2: 0.8})).assign(train_hops="1-2")
+    beyond = results[results["split"] == "test"].assign(split="hop_ood", hop=lambda f: f["hop"] + 2, accuracy=0.5)
+    (section,) = report_of(pd.concat([results, beyond], ignore_index=True)).sections
+    assert section.tables[0].columns[1:6] == ["1 hop", "2 hops", "3 hops", "4 hops", "hop reach"]
+    assert section.tables[0].rows[0].cells[3] == "0.500 [0.500, 0.500]"
+    assert section.tables[0].rows[0].cells[5] == "1.0 [1.0, 1.0]", "hop reach is that of the test split"
+
+
+def test_a_further_split_has_a_section_of_its_own() -> None:
+    results = table(("a", 0.1, 0, {1: 1.0}), ("a", 0.1, 1, {1: 1.0}))
+    larger = results[results["split"] == "test"].assign(split="size_ood", n_facts=24, accuracy=0.25)
+    report = report_of(pd.concat([results, larger], ignore_index=True))
+    _, further = report.sections
+    assert "size_ood, 24 facts" in further.title and "trained on hops 1 of 12 facts" in further.title
+    assert cells_of(further.tables[0]) == [["a", "0.250 [0.250, 0.250]", "2"]]
+    assert [picture.name for picture in further.pictures] == ["accuracy_by_hop-size_ood"]
+    assert set(report.accuracy["split"]) == {"test", "size_ood"} and set(report.reach["split"]) == {"test"}
+
+
+def test_the_document_has_null_for_what_is_missing(results: pd.DataFrame) -> None:
+    document = to_document(report_of(results))
+    assert [row["mean"] for row in document["accuracy"]] == [1.0, 0.3, 1.0, 1.0]
+    assert document["accuracy"][2]["low"] is None
+    assert [row["seeds"] for row in document["reach"]] == [[1, 1], [2]]
+
+
+def test_every_setting_has_a_table_and_figures_of_its_own(results: pd.DataFrame) -> None:
+    report = report_of(pd.concat([results, results.assign(task="u", cell_id=results["cell_id"] + "u")]))
+    assert [section.title.split(",")[0] for section in report.sections] == ["t", "u"]
+    names = [picture.name for section in report.sections for picture in section.pictures]
+    assert len(names) == len(set(names)) and {"accuracy_by_hop", "accuracy_by_hop_2"} <= set(names)
+    assert to_markdown(report).count("![") == len(names)
+    assert "![" not in to_markdown(report, with_figures=False)
+
+
+def test_models_of_nearly_one_size_stand_apart_by_no_more_than_they_differ() -> None:
+    """A few parameters of thousands are drawn as a few, on an axis that says them in full."""
+    built = report_of(
+        table(*((f"m{i}", 0.1, seed, {1: 1.0, 2: 0.5}) for i in range(2) for seed in range(2))).assign(
+            n_params=lambda frame: 250_000 + 3 * frame["model"].str[1].astype("Int64")
+        )
+    )
+    (picture,) = (figure for figure in built.sections[0].pictures if figure.name == "reach_by_cost")
+    ticks = [float(text) for text in re.findall(r">(2\d\d(?:\.\d+)?)</text>", picture.svg)]
+    assert len(ticks) >= 2 and ticks[-1] - ticks[0] > 5, "thousand parameters"
+
+
+def test_a_narrow_terminal_gets_the_figures_without_their_intervals(
+    results: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = {}
+    for width in (200, 90, 75, 30):
+        console = Console(width=width, file=io.StringIO(), soft_wrap=True, highlight=False)
+        monkeypatch.setattr(printed, "output", lambda console=console: console)
+        printed.print_report(report_of(results), [])
+        lines[width] = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert any("1.000 [1.000, 1.000]" in line for line in lines[200])
+    for width, lost in ((90, "the intervals"), (75, "the intervals and sizes"), (30, "a table")):
+        assert f"This terminal is too narrow for {lost}; report.md has all." in lines[width]
+        assert not any("1.000 [" in line for line in lines[width])
+    assert any(re.match(r" ?standard +1\.000 +0\.300 ", line) for line in lines[90])
+    assert any(re.match(r" ?standard +1\.000 +0\.300 +1\.0 +2 *$", line) for line in lines[75])
+    assert "standard; 1 hop 1.000; 2 hops 0.300; hop reach 1.0; seeds 2; parameters 1,000; MFLOP/step 2" in lines[30]
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([(1.0, 1.0), (2.0, 3.0), (3.0, 2.0)], [(1.0, 1.0), (2.0, 3.0)]),
+        ([(2.0, 1.0), (2.0, 2.0), (1.0, 2.0)], [(1.0, 2.0)]),
+        ([(1.0, 1.0)], [(1.0, 1.0)]),
+    ],
+)
+def test_the_pareto_front_holds_what_none_beats(
+    points: list[tuple[float, float]], front: list[tuple[float, float]]
+) -> None:
+    assert pareto_front(points) == front
+
+
+def test_models_that_differ_in_order_are_a_family_with_standard_attention_as_order_1() -> None:
+    first = read_results(EXAMPLES / "staircase").drop_duplicates("model")
+    short = {model: model.replace(", d_model 128, n_heads 4", "") for model in first["model"]}
+    found = families_of(first, short)
+    assert [family.name for family in found] == ["nexus, refine q", "nexus, refine qk"]
+    assert found[0].models == {1: "standard"} | {m: f"nexus, order {m}, refine q" for m in (2, 3, 4)}
+    wider = first.assign(d_model=first["d_model"].mask(first["attention"] == "standard", 256))
+    assert list(families_of(wider, short)[0].models) == [2, 3, 4], "standard attention of another shape is no order 1"
+
+
+@pytest.mark.parametrize("name", ["quick", "staircase", "matched"])
+def test_committed_examples_are_what_report_makes_of_their_results(name: str) -> None:
+    run = RunFolder(EXAMPLES / name)
+    report = build_report(read_results(run.path), read_curves(run.path))
+    assert (EXAMPLES / name / "report.md").read_text() == to_markdown(report)
+    for file, text in to_csvs(report).items():
+        assert (EXAMPLES / name / file).read_text() == text, file

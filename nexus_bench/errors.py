@@ -1,4 +1,4 @@
-"""What can go wrong for a user: each kind is one line on stderr and one exit code."""
+"""What can go wrong for a user: one line on stderr and one exit code for each kind."""
 
 import difflib
 from collections.abc import Iterable

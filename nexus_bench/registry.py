@@ -1,4 +1,4 @@
-"""Name -> class tables, filled by importing every module of a package.
+"""Tables from names to classes, filled by importing every module of a package.
 
 Adding an entry is adding a file: the decorator in it registers the class, and the first lookup imports
 all files of the package, and then what other installed packages name under the entry point group.

@@ -1,4 +1,4 @@
-"""Random streams that are the same on every machine, and draws made from their raw words.
+"""Random streams that give the same numbers on every machine.
 
 NumPy promises the raw 64-bit words of a bit generator for ever, but not what `Generator.permutation` or
 `Generator.integers` make of them, so every draw here is arithmetic on raw words. Streams are keyed by what

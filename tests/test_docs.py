@@ -6,19 +6,25 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 from nexus_bench.cli import app
+from nexus_bench.cli.schemas.markdown import columns_page
 from nexus_bench.data.gallery import gallery_page
+from nexus_bench.data.task import task_keys
 from nexus_bench.experiment.suite import make_suite
-from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.config import parse_yaml
+from nexus_bench.model.spec import ModelSpec
+from nexus_bench.training.spec import TrainSpec
 from tests.paths import ROOT
 
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.name: page.read_text() for page in PAGES}
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -26,45 +32,126 @@ def blocks(text: str, language: str) -> list[str]:
     return [block for kind, block in found if kind == language]
 
 
-def test_readme_explains_every_column_in_order() -> None:
-    _, section = README.split("## results.csv")
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", section, flags=re.MULTILINE)
-    assert rows == [(column.name, column.meaning) for column in COLUMNS]
+def commands(text: str) -> Iterator[list[str]]:
+    """Every line of a block that runs nexus-bench, as a shell splits it, after the program's name."""
+    for block in blocks(text, ""):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.strip().startswith("nexus-bench "):
+                yield shlex.split(line, comments=True)[1:]
 
 
-def test_every_command_of_the_readme_can_be_parsed() -> None:
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    lines = [line for block in blocks(README, "") for line in block.splitlines() if "nexus-bench " in line]
-    assert len(lines) == 29
-    for line in lines:
-        name, *arguments = shlex.split(line, comments=True)[1:]
-        command = commands[name]
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_command_of_a_page_can_be_parsed(name: str) -> None:
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for arguments in commands(TEXTS[name]):
+        first, *rest = arguments
+        command = known[first]
         while hasattr(command, "commands"):
-            name, *arguments = arguments
-            command = command.commands[name]
-        command.make_context(name, arguments)
+            first, *rest = rest
+            command = command.commands[first]
+        command.make_context(first, rest)
 
 
-def test_the_suite_of_the_readme_is_valid() -> None:
-    (text,) = blocks(README, "yaml")
-    assert len(make_suite(parse_yaml(text, where="README"), where="README").cells) == 6 * 2 * 6
+def test_pages_show_most_commands_and_the_readme_ten() -> None:
+    shown = {arguments[0] for text in TEXTS.values() for arguments in commands(text)}
+    assert shown >= set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert len(list(commands(TEXTS["README.md"]))) == 10
 
 
-def test_the_page_of_tasks_is_what_the_tasks_are() -> None:
-    assert (ROOT / "docs" / "tasks.md").read_text() == gallery_page(), "nexus-bench gallery --out docs/tasks.md"
+@pytest.mark.parametrize("name", TEXTS)
+def test_settings_of_a_page_are_those_of_the_code(name: str) -> None:
+    """`--set` names what a task, a model, a recipe, a suite or a text can be told."""
+    tasks = {key for task in yaml_names("tasks") for key in task_keys(task).all}
+    keys = tasks | set(ModelSpec.model_fields) | set(TrainSpec.model_fields) | {"seeds", "matched"}
+    keys |= {
+        "question",
+        "sentences",
+        "n_distractors",
+        "target",
+        "start",
+        "order",
+        "inner",
+        "combine",
+        "refine",
+        "share",
+    }
+    asked = {
+        arguments[at + 1].partition("=")[0]
+        for arguments in commands(TEXTS[name])
+        for at, word in enumerate(arguments)
+        if word == "--set"
+    }
+    assert asked <= keys
 
 
-def test_every_link_and_picture_of_the_readme_exists() -> None:
-    targets = re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", README)
-    assert targets and all((ROOT / target).is_file() for target in targets)
+def yaml_names(folder: str) -> list[str]:
+    return [path.stem for path in (ROOT / folder).glob("*.yaml")]
+
+
+def test_suites_of_the_pages_are_valid() -> None:
+    shown = [block for text in TEXTS.values() for block in blocks(text, "yaml") if block.startswith("suite:")]
+    assert [len(make_suite(parse_yaml(block, where="docs"), where="docs").cells) for block in shown] == [6 * 2 * 6]
+
+
+def test_generated_pages_are_what_the_code_says() -> None:
+    assert TEXTS["tasks.md"] == gallery_page(), "nexus-bench gallery --out docs/tasks.md"
+    assert TEXTS["columns.md"] == columns_page(), "nexus-bench schema --markdown > docs/columns.md"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_picture_of_a_page_exists(page: Path) -> None:
+    text = page.read_text()
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", text):
+        there = (page.parent / target) if target else page
+        assert there.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.+)$", there.read_text(), flags=re.MULTILINE)
+            anchors = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+            assert anchor in anchors, f"{target}#{anchor}"
+
+
+def test_the_index_and_the_readme_name_every_page() -> None:
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert set(re.findall(r"\]\((\w+\.md)\)", TEXTS["index.md"])) == pages - {"index.md"}
+    assert pages <= set(re.findall(r"\]\(docs/(\w+\.md)\)", TEXTS["README.md"]))
+
+
+def test_pages_keep_their_length() -> None:
+    assert TEXTS["README.md"].count("\n") <= 150
+    assert TEXTS["CONTRIBUTING.md"].count("\n") <= 110
+    assert 0 < len(re.findall(r"^- \*\*", TEXTS["glossary.md"], flags=re.MULTILINE)) <= 20
+
+
+def test_the_glossary_is_in_the_order_of_the_alphabet() -> None:
+    terms = [term.lower() for term in re.findall(r"^- \*\*(.+?)\.\*\*", TEXTS["glossary.md"], flags=re.MULTILINE)]
+    assert terms == sorted(terms)
+
+
+def test_the_readme_names_every_task_and_attention() -> None:
+    from nexus_bench.attention.base import ATTENTIONS
+    from nexus_bench.generators.base import GENERATORS
+
+    named = re.findall(r"^- `(\w+)`: ", TEXTS["README.md"], flags=re.MULTILINE)
+    assert set(named) == {*GENERATORS.own_names(), *ATTENTIONS.own_names()}
+    listed = re.findall(r"^\| `(\w+)` \|", TEXTS["task_families.md"], flags=re.MULTILINE)
+    assert set(listed) >= set(GENERATORS.own_names())
+
+
+def test_the_citation_names_whom_the_licence_names() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    (holder,) = re.findall(r"Copyright \(c\) \d+ (.+)", (ROOT / "LICENSE").read_text())
+    assert cited["authors"] == [{"name": holder}]
+    from nexus_bench import __version__
+
+    assert cited["version"] == __version__ and f"version = {{{__version__}}}" in TEXTS["README.md"]
 
 
 @pytest.mark.slow
-def test_the_entries_that_contributing_shows_pass_the_contract_tests(tmp_path: Path) -> None:
+def test_the_entries_that_the_pages_show_pass_the_contract_tests(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "runs")
     shutil.copytree(ROOT, copy, ignore=ignored)
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = TEXTS["add_a_task.md"] + TEXTS["add_an_attention.md"]
     shown = [block for block in blocks(text, "python") + blocks(text, "yaml") if block.startswith("# ")]
     paths = [block.splitlines()[0].removeprefix("# ") for block in shown]
     assert len(paths) == 3
@@ -76,7 +163,8 @@ def test_the_entries_that_contributing_shows_pass_the_contract_tests(tmp_path: P
         assert done.returncode == 0, done.stdout + done.stderr
 
     passes("ruff", "check", *paths[:2])
-    passes("pytest", "-q", "tests/test_generators.py", "tests/test_attention.py")
+    contracts = ["tests/generators/test_contract.py", "tests/attention/test_contract.py", "tests/shortcuts"]
+    passes("pytest", "-q", "-p", "no:cacheprovider", *contracts, "-k", "predecessor or tempered")
     tiny = ["--set", "steps=5", "--seeds", "1", "--executor", "inline", "--set", "n_test=9", "--set", "n_val=9"]
     passes("nexus_bench", "train", "--task", "predecessor", "--attention", "tempered", "--set", "start=0.5,2", *tiny)
 
@@ -101,7 +189,7 @@ def test_an_installed_copy_knows_its_suites_from_any_folder(tmp_path: Path) -> N
     assert {"nexus_bench/tasks/suites/quick.yaml", "nexus_bench/tasks/pointer_chase.yaml"} <= set(names)
     assert "nexus_bench/text/lists/people.txt" in names
     assert {f"nexus_bench/report/page.{suffix}" for suffix in ("html", "css", "js")} <= set(names)
-    assert {"nexus_bench/schemas/results.csv.json", "nexus_bench/py.typed"} <= set(names)
+    assert {"nexus_bench/cli/schemas/results.csv.json", "nexus_bench/py.typed"} <= set(names)
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     line = [sys.executable, "-m", "nexus_bench", "list", "suites"]
     done = subprocess.run(

@@ -1,1 +1,1 @@
-"""Attention mechanisms: one file each."""
+"""Attention mechanisms, one file each, with naive references and GPU kernels."""

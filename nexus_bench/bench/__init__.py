@@ -1,1 +1,1 @@
-"""Benchmarks of speed and memory: `nexus-bench bench`."""
+"""Benchmarks of speed and memory: making examples, attention passes, training."""

@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, print. What a command needs is imported when it runs."""
+"""The command line: parse the arguments, call one function, print what it returns."""
 
 import os
 import signal

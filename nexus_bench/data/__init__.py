@@ -1,1 +1,1 @@
-"""Splits that never meet, and dataset folders: written, read, checked."""
+"""A task at one setting: splits that never overlap, encodings, and dataset folders."""

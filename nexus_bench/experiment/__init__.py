@@ -1,1 +1,1 @@
-"""From a suite to a run folder: cells are trained, and every result is kept."""
+"""From a suite to a run folder: every cell is trained and every result is kept."""

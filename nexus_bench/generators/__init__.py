@@ -1,1 +1,1 @@
-"""Task families: one file each, numpy only."""
+"""Task families, one file each, NumPy only: examples whose hop count is true."""

@@ -1,1 +1,1 @@
-"""What trained attention points at: does the nest walk the chain?"""
+"""What trained models do: attention maps, ablations, other hops and sizes, predictions."""

@@ -1,1 +1,1 @@
-"""What is read and written: YAML, columns of tables, files that are whole or absent."""
+"""What is read and written: YAML, columns of tables, and files that are whole or absent."""

@@ -1,1 +1,1 @@
-"""The tiny transformer: its shape, its scores, its cost, and baselines of the same size."""
+"""The small transformer: its shape, its scores, its cost, and baselines of the same size."""

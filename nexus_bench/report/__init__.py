@@ -1,1 +1,1 @@
-"""Results in, report out. Made from the files of a run folder alone; nothing here needs PyTorch."""
+"""Reports made from result files alone: tables, figures, a page, summaries for CI."""

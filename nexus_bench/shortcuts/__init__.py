@@ -1,1 +1,1 @@
-"""What can be guessed without reasoning, and what a family declares of it."""
+"""What can be guessed without reasoning: rules, fitted guesses, and the audit of ceilings."""

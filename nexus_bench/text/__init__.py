@@ -1,1 +1,1 @@
-"""Examples in English: grammars in the tasks' YAML, rendering, and reading back."""
+"""Examples in English: sentence templates, rendering, and reading back."""

@@ -122,7 +122,7 @@ def shipped_list(name: str) -> tuple[str, ...]:
     Raises:
         ConfigError: There is no such list.
     """
-    path = importlib.resources.files("nexus_bench.text") / "lists" / f"{name}.txt"
+    path = importlib.resources.files(__package__) / "lists" / f"{name}.txt"
     if not path.is_file():
         raise ConfigError(f"there is no list of words '{name}'; use people, places, qualities or numbers")
     return tuple(path.read_text(encoding="utf-8").splitlines())

@@ -69,7 +69,7 @@ def _rate(name: str, hop: int, seconds: float) -> Rate:
     single, several = (make_task(sizes | extra, where="bench") for extra in ({"n_queries": 1}, {}))
     speeds = []
     for spec in (single, several):
-        splits = Splits(spec.generators(), seed=_SEED, n_val=spec.n_val, n_test=spec.n_test)
+        splits = Splits(spec.laws(), seed=_SEED, n_val=spec.n_val, n_test=spec.n_test)
         splits.train(0, BLOCK_GRAPHS)
         blocks = itertools.count(1)
         speeds.append(max(_graphs_per_second(splits, blocks, seconds / _WINDOWS) for _ in range(_WINDOWS)))

@@ -144,7 +144,7 @@ class _PlainLoop:
         source = open_source(cell, None)
         size = cell.train.batch_size
         self.batches = [
-            to_batch(source.batch(step, size), source.generator.schema, cell.model.encoding, device)
+            to_batch(source.batch(step, size), source.law.schema, cell.model.encoding, device)
             for step in range(_PLAIN_BATCHES)
         ]
         with torch.random.fork_rng(devices=[]):

@@ -45,20 +45,20 @@ def gen(
     asked = given(hops=hops_of(hops), n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
     spec = make_task({"task": task} | overrides | asked, where="gen")
     folder = out or default_folder(spec, seed=seed)
-    n_graphs = n + spec.n_val + spec.n_test * len(spec.generators())
+    n_graphs = n + spec.n_val + spec.n_test * len(spec.laws())
     with progress(f"{folder}", n_graphs, quiet=quiet) as advance:
         manifest = generate(folder, spec, seed=seed, n_train=n, file_format=file_format, text=text, on_graphs=advance)
     if as_json:
         print_document("gen", folder=folder, manifest=manifest)
         return
-    generator = spec.generator()
-    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {generator.n_facts} facts a graph")
+    law = spec.law()
+    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {law.family.n_facts} facts a graph")
     for split, about in manifest["splits"].items():
         counts = f"{manifest['n_graphs'][split]:>10,} graphs {about['n_examples']:>11,} examples"
         typer.echo(f"  {about['file']:<16}{counts} {about['n_bytes'] / 1e6:>9.1f} MB  sha256 {about['sha256'][:16]}")
     typer.echo(f"  content         sha256 {manifest['content_sha256']}\n\none example")
-    first = generator.sample(1, stream("gen", task, seed))
-    typer.echo(as_text(show_example(generator, first)))
+    first = law.sample(1, stream("gen", task, seed))
+    typer.echo(as_text(show_example(law, first)))
 
 
 def verify(
@@ -123,7 +123,7 @@ def show(
     from nexus_bench.io.config import parse_settings
 
     entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
-    shown = show_drawn(make_task(entry, where="show").generator(), seed=seed)
+    shown = show_drawn(make_task(entry, where="show").law(), seed=seed)
     if as_json:
         print_document("show", task=task, **shown._asdict())
         return

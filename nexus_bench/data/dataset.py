@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nexus_bench.data.formats import FORMATS, View
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
-from nexus_bench.generators.base import GENERATORS, Examples, Generator
+from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.io.columns import IID, TRAIN
 from nexus_bench.io.files import read_json, sha256, sha256_of_file, to_json
 from nexus_bench.io.hops import parse_hops
@@ -46,8 +47,8 @@ class StoredSource:
     """
 
     def __init__(self, dataset: Dataset, *, seed: int) -> None:
-        laws = dataset.spec.generators()
-        self.generator = laws[IID]
+        laws = dataset.spec.laws()
+        self.law = laws[IID]
         self.held_out = {
             split: HeldOut(law_of(split, laws), examples)
             for split, examples in dataset.splits.items()
@@ -122,7 +123,7 @@ def spec_of(manifest: Manifest) -> TaskSpec:
     return TaskSpec.model_validate(fields | hops | counts)
 
 
-def view_of(manifest: Manifest, law: Generator[Any]) -> View:
+def view_of(manifest: Manifest, law: Law) -> View:
     """How the files of a dataset are to be read."""
     return View(law, TextOptions.model_validate(manifest.get("text", {})))
 
@@ -136,7 +137,7 @@ def read_dataset(folder: Path) -> Dataset:
     """
     manifest = read_manifest(folder)
     spec = spec_of(manifest)
-    laws = spec.generators()
+    laws = spec.laws()
     splits = {}
     for split, about in manifest["splits"].items():
         path = folder / about["file"]

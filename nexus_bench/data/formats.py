@@ -13,8 +13,9 @@ from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from nexus_bench.data.law import Law, tell
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.base import Examples
 from nexus_bench.text.lines import read_told, told_as_chat, told_as_text
 from nexus_bench.text.parse import Listener
 from nexus_bench.text.render import Teller, TextOptions, Told
@@ -43,7 +44,7 @@ class View(NamedTuple):
         text: How they are told in English.
     """
 
-    law: Generator[Any]
+    law: Law
     text: TextOptions
 
 
@@ -112,12 +113,13 @@ class _TextWriter:
 
     def __init__(self, path: Path, view: View, to_line: Callable[[Told], str]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._teller = Teller(view.law, view.text)
+        self._law = view.law
+        self._teller = Teller(view.law.family, view.text)
         self._to_line = to_line
         self._n_written = 0
 
     def write(self, examples: Examples) -> None:
-        told = self._teller.tell(examples, first_graph=self._n_written)
+        told = tell(self._teller, self._law, examples, first_graph=self._n_written)
         self._file.writelines(self._to_line(one) for one in told)
         self._n_written += examples.n_graphs
 
@@ -206,9 +208,9 @@ def _read_parquet(path: Path, view: View) -> Examples:
 
 
 def _read_text(path: Path, view: View) -> Examples:
-    listener = Listener(Teller(view.law, view.text))
+    listener = Listener(Teller(view.law.family, view.text))
     with path.open(encoding="utf-8") as lines:
-        return read_told((json.loads(line) for line in lines), listener)
+        return view.law.shown(read_told((json.loads(line) for line in lines), listener))
 
 
 FORMATS = {

@@ -4,12 +4,13 @@ import inspect
 import re
 from typing import Any
 
+from nexus_bench.data.law import Law, tell
 from nexus_bench.data.show import as_text, show_example
 from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.generators.defaults import task_defaults
 from nexus_bench.streams import stream
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.render import Teller, TextOptions, Told
 
 _HOPS = range(1, 7)
 _SHOWN_HOP = 2  # of the drawn example
@@ -45,9 +46,11 @@ def _section(name: str) -> str:
     ceilings = [
         "| hops | " + " | ".join(str(hop) for hop in laws) + " |",
         "|---|" + "---|" * len(laws),
-        "| facts | " + " | ".join(str(at.n_facts) for at in laws.values()) + " |",
-        "| chance | " + " | ".join(f"{at.chance(hop):.3f}" for hop, at in laws.items()) + " |",
-        "| partial-input ceiling | " + " | ".join(f"{at.partial_input(hop):.3f}" for hop, at in laws.items()) + " |",
+        "| facts | " + " | ".join(str(at.family.n_facts) for at in laws.values()) + " |",
+        "| chance | " + " | ".join(f"{at.family.chance(hop):.3f}" for hop, at in laws.items()) + " |",
+        "| partial-input ceiling | "
+        + " | ".join(f"{at.family.partial_input(hop):.3f}" for hop, at in laws.items())
+        + " |",
     ]
     return "\n".join(
         [
@@ -57,7 +60,7 @@ def _section(name: str) -> str:
             "",
             *paragraphs,
             f"- a fact: {facts}; a query: {query}; an answer: one of {law.schema.n_classes} (`{law.schema.answer}`)",
-            f"- reasoning: {law.reasoning}; distractors: `{law.distractors}`",
+            f"- reasoning: {law.family.reasoning}; distractors: `{law.family.distractors}`",
             f"- {source}",
             "",
             "```text",
@@ -77,8 +80,8 @@ def _section(name: str) -> str:
     )
 
 
-def _law(name: str, hop: int) -> Generator[Any]:
-    return make_task({"task": name, "hops": [hop], **_sizes(name, hop)}, where="gallery").generator()
+def _law(name: str, hop: int) -> Law:
+    return make_task({"task": name, "hops": [hop], **_sizes(name, hop)}, where="gallery").law()
 
 
 def _sizes(name: str, hop: int) -> dict[str, Any]:
@@ -87,8 +90,8 @@ def _sizes(name: str, hop: int) -> dict[str, Any]:
     return {"n_nodes": 3 * hop} if type(n_nodes) is int and n_nodes < 3 * hop else {}
 
 
-def _told(law: Generator[Any], one: Examples, target: str) -> Any:
-    return next(Teller(law, TextOptions.model_validate({"target": target})).tell(one))
+def _told(law: Law, one: Examples, target: str) -> Told:
+    return next(tell(Teller(law.family, TextOptions.model_validate({"target": target})), law, one))
 
 
 def _documented(family: type[Generator[Any]]) -> tuple[list[str], str]:

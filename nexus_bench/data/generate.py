@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,10 +18,11 @@ from nexus_bench.data.dataset import (
     read_manifest,
 )
 from nexus_bench.data.formats import FORMATS, View, Writer
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import StorageError, UsageError
-from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.files import sha256_of_file, to_json, write_atomic
 from nexus_bench.io.hops import format_hops
@@ -72,12 +72,12 @@ def generate(
         StorageError: The disk is full or the folder cannot be written.
         UsageError: The folder holds something else.
     """
-    laws = spec.generators()
+    laws = spec.laws()
     n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
     n_graphs |= {name: spec.n_test for name in laws if name != IID}
     request: Manifest = {
         "format_version": DATASET_FORMAT,
-        "task_version": laws[IID].version,
+        "task_version": laws[IID].family.version,
         "seed": seed,
         "file_format": file_format,
         "n_graphs": n_graphs,
@@ -102,7 +102,7 @@ def generate(
             files[split] = _write_split(path, writer, split, chunks, count, content, on_graphs)
         manifest = request | {
             "schema": _schema_as_json(laws[IID]),
-            "reasoning": laws[IID].reasoning,
+            "reasoning": laws[IID].family.reasoning,
             "splits": files,
             "content_sha256": content.hexdigest(),
         }
@@ -124,12 +124,12 @@ def draw_dataset(spec: TaskSpec, *, seed: int) -> Dataset:
     Raises:
         ConfigError: The task has too few distinct graphs.
     """
-    splits = Splits(spec.generators(), seed=seed, n_val=spec.n_val, n_test=spec.n_test)
+    splits = Splits(spec.laws(), seed=seed, n_val=spec.n_val, n_test=spec.n_test)
     held_out = {split: held.examples for split, held in splits.held_out.items()}
     content = ContentHash()
     for split, examples in held_out.items():
         content.add(split, examples)
-    manifest = {"task_version": splits.generator.version, "seed": seed, "content_sha256": content.hexdigest()}
+    manifest = {"task_version": splits.law.family.version, "seed": seed, "content_sha256": content.hexdigest()}
     return Dataset(manifest, spec, held_out)
 
 
@@ -167,8 +167,8 @@ def _write_split(
     }
 
 
-def _schema_as_json(generator: Generator[Any]) -> Manifest:
-    schema = generator.schema
+def _schema_as_json(law: Law) -> Manifest:
+    schema = law.schema
     return {
         "fact": [role._asdict() for role in schema.fact],
         "query": [role._asdict() for role in schema.query],

@@ -13,6 +13,7 @@ import yaml
 
 from nexus_bench.data.dataset import Dataset
 from nexus_bench.data.formats import pyarrow_and_parquet
+from nexus_bench.data.law import tell
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.generators.base import Examples, Generator
@@ -130,16 +131,16 @@ def export_lm_eval(
 
 def _rows(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -> dict[int, list[dict[str, Any]]]:
     """What the harness calls documents, by hop."""
-    law = law_of(split, dataset.spec.generators())
-    teller = Teller(law, text)
-    rows: dict[int, list[dict[str, Any]]] = {hop: [] for hop in law.hops}
+    law = law_of(split, dataset.spec.laws())
+    teller = Teller(law.family, text)
+    rows: dict[int, list[dict[str, Any]]] = {hop: [] for hop in law.family.hops}
     examples = dataset.splits[split]
-    choices_of = Choices(law, examples)
+    choices_of = Choices(law.family, examples)
     for graph in range(examples.n_graphs):
         if all(len(here) >= n_per_hop for here in rows.values()):
             break
         one: Examples = examples.take(slice(graph, graph + 1))
-        for told in teller.tell(one, first_graph=graph):
+        for told in tell(teller, law, one, first_graph=graph):
             if len(rows[told.hop]) < n_per_hop:
                 choices = choices_of(graph, told.hop)
                 rows[told.hop].append(
@@ -180,15 +181,15 @@ class Choices:
     Else every answer of the split at that hop.
 
     Args:
-        law: The family.
+        family: The family at one setting.
         examples: All of the split.
     """
 
-    def __init__(self, law: Generator[Any], examples: Examples) -> None:
-        columns = [i for i, role in enumerate(law.schema.fact) if role.vocabulary == law.schema.answer]
-        self._at_hop = {hop: np.unique(examples.answer[examples.hop == hop]) for hop in law.hops}
+    def __init__(self, family: Generator[Any], examples: Examples) -> None:
+        columns = [i for i, role in enumerate(family.schema.fact) if role.vocabulary == family.schema.answer]
+        self._at_hop = {hop: np.unique(examples.answer[examples.hop == hop]) for hop in family.hops}
         self._in_facts: Int | None = None
-        if columns and law.schema.n_classes > law.n_facts:
+        if columns and family.schema.n_classes > family.n_facts:
             self._in_facts = examples.facts[:, :, columns].reshape(examples.n_graphs, -1)
             self._ever = np.unique(examples.answer)
             is_inside = (self._in_facts[:, None, :] == examples.answer[:, :, None]).any(axis=2)

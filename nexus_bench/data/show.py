@@ -1,9 +1,10 @@
 """Examples for people: facts, flat tokens, and the chain of facts that derives the answer."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nexus_bench.data.encodings import ENCODINGS, table_offsets
-from nexus_bench.generators.base import Examples, Generator, Role, Schema
+from nexus_bench.data.law import Law, tell
+from nexus_bench.generators.base import Examples, Role, Schema
 from nexus_bench.streams import Int, stream
 from nexus_bench.text.render import Teller, TextOptions
 
@@ -34,21 +35,21 @@ class Shown(NamedTuple):
     completion: str = ""
 
 
-def show(generator: Generator[Any], *, seed: int = 0) -> Shown:
+def show(law: Law, *, seed: int = 0) -> Shown:
     """One drawn example of a task, as text and in English.
 
     Args:
-        generator: The task at one setting.
+        law: The task at one setting.
         seed: Another seed shows another example.
     """
-    examples = generator.sample(1, stream("show", generator.name, seed))
-    told = next(Teller(generator, TextOptions(target="steps")).tell(examples))
-    return show_example(generator, examples)._replace(prompt=told.prompt, completion=told.completion)
+    examples = law.sample(1, stream("show", law.family.name, seed))
+    told = next(tell(Teller(law.family, TextOptions(target="steps")), law, examples))
+    return show_example(law, examples)._replace(prompt=told.prompt, completion=told.completion)
 
 
-def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 0, query: int = 0) -> Shown:
+def show_example(law: Law, examples: Examples, *, graph: int = 0, query: int = 0) -> Shown:
     """Describe one query of one graph."""
-    schema = generator.schema
+    schema = law.schema
     one = Examples(*(array[graph : graph + 1] for array in examples))
     one = Examples(
         one.facts, one.query[:, query : query + 1], one.answer[:, query : query + 1], one.hop[:, query : query + 1]
@@ -56,16 +57,16 @@ def show_example(generator: Generator[Any], examples: Examples, *, graph: int = 
     facts, asked = one.facts[0], one.query[0, 0]
     tokens = ENCODINGS["flat"](one, schema).tokens[0, :, 0].tolist()
     names = {
-        offset + index: generator.symbol(vocabulary, index)
+        offset + index: law.symbol(vocabulary, index)
         for vocabulary, offset in table_offsets(schema).items()
         for index in range(schema.vocabularies[vocabulary])
     }
     return Shown(
-        facts=[_arrow(_ends_last(generator, schema.fact, fact)) for fact in facts],
-        query=query_as_text(generator, asked),
-        answer=generator.symbol(schema.answer, int(one.answer[0, 0])),
+        facts=[_arrow(_ends_last(law, schema.fact, fact)) for fact in facts],
+        query=query_as_text(law, asked),
+        answer=law.symbol(schema.answer, int(one.answer[0, 0])),
         hop=int(one.hop[0, 0]),
-        chain=_chain(generator, schema, facts, asked),
+        chain=_chain(law, schema, facts, asked),
         flat=" ".join(names[token] for token in tokens),
         tokens=tokens,
     )
@@ -82,10 +83,10 @@ def as_text(shown: Shown) -> str:
     return "\n".join(lines)
 
 
-def query_as_text(generator: Generator[Any], query: Int) -> str:
+def query_as_text(law: Law, query: Int) -> str:
     """What is asked, role by role."""
-    roles = generator.schema.query
-    return " ".join(f"{role.name}={name}" for role, name in zip(roles, _names(generator, roles, query), strict=True))
+    roles = law.schema.query
+    return " ".join(f"{role.name}={name}" for role, name in zip(roles, _names(law, roles, query), strict=True))
 
 
 class Arrow(NamedTuple):
@@ -102,20 +103,20 @@ class Arrow(NamedTuple):
     label: str
 
 
-def arrow_of(generator: Generator[Any], fact: Int) -> Arrow:
+def arrow_of(law: Law, fact: Int) -> Arrow:
     """How a fact is drawn."""
-    start, *on_arrow, end = _ends_last(generator, generator.schema.fact, fact)
+    start, *on_arrow, end = _ends_last(law, law.schema.fact, fact)
     return Arrow(start, end, ",".join(on_arrow))
 
 
-def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:
+def _chain(law: Law, schema: Schema, facts: Int, query: Int) -> str:
     """The facts of the derivation; one that touches where the last ended goes on from there, either way round."""
-    drawn = end = _names(generator, schema.query, query)[0]
+    drawn = end = _names(law, schema.query, query)[0]
     is_begun = False
-    for row in generator.solve(facts[None], query[None, None]).rows[0, 0]:
+    for row in law.solve(facts[None], query[None, None]).rows[0, 0]:
         if row < 0:
             break
-        first, *rest = _ends_last(generator, schema.fact, facts[row])
+        first, *rest = _ends_last(law, schema.fact, facts[row])
         if first == end:
             drawn, end = drawn + _link(rest), rest[-1]
         elif rest[-1] == end:
@@ -126,9 +127,9 @@ def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) ->
     return drawn if is_begun else ""
 
 
-def _ends_last(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> list[str]:
+def _ends_last(law: Law, roles: tuple[Role, ...], symbols: Int) -> list[str]:
     """The names of a fact, its two ends first and last: the last is the last role of the first one's vocabulary."""
-    names = _names(generator, roles, symbols)
+    names = _names(law, roles, symbols)
     ends = [i for i, role in enumerate(roles) if role.vocabulary == roles[0].vocabulary]
     names.append(names.pop(ends[-1] if len(ends) > 1 else -1))
     return names
@@ -150,5 +151,5 @@ def _link_back(names: list[str]) -> str:
     return f" <-{','.join(on_arrow)}- {first}" if on_arrow else f" <- {first}"
 
 
-def _names(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> list[str]:
-    return [generator.symbol(role.vocabulary, int(symbol)) for role, symbol in zip(roles, symbols, strict=True)]
+def _names(law: Law, roles: tuple[Role, ...], symbols: Int) -> list[str]:
+    return [law.symbol(role.vocabulary, int(symbol)) for role, symbol in zip(roles, symbols, strict=True)]

@@ -4,12 +4,13 @@ A world is the set of facts of a graph: their order and the queries do not matte
 first, then the validation worlds, which avoid them, then those of other laws, and the training worlds avoid all.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from nexus_bench.data.law import Law
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.streams import GOLDEN_RATIO, Int, Mask, Words, mix, stream
 
@@ -21,7 +22,7 @@ WorldIds = Words
 class HeldOut(NamedTuple):
     """A split that is never trained on, and the law it was drawn by."""
 
-    generator: Generator[Any]
+    law: Law
     examples: Examples
 
 
@@ -29,7 +30,7 @@ class Splits:
     """The graphs of one task at one seed.
 
     Args:
-        generators: `iid`, the law of training, validation and test, and others, each a test split of its own name.
+        laws: `iid`, the law of training, validation and test, and others, each a test split of its own name.
         seed: Names the dataset; two seeds share no stream.
         n_val: Validation graphs.
         n_test: Test graphs, of every split that tests.
@@ -38,16 +39,16 @@ class Splits:
         ConfigError: There are too few distinct worlds to keep the splits apart.
     """
 
-    def __init__(self, generators: dict[str, Generator[Any]], *, seed: int, n_val: int, n_test: int) -> None:
-        iid, others = generators[IID], {name: law for name, law in generators.items() if name != IID}
-        n_reserved = n_val + n_test * len(generators)
-        for law in generators.values():
-            if 2 * n_reserved > law.n_worlds:
+    def __init__(self, laws: dict[str, Law], *, seed: int, n_val: int, n_test: int) -> None:
+        iid, others = laws[IID], {name: law for name, law in laws.items() if name != IID}
+        n_reserved = n_val + n_test * len(laws)
+        for family in (law.family for law in laws.values()):
+            if 2 * n_reserved > family.n_worlds:
                 raise ConfigError(
-                    f"{law.name}: {n_reserved:,} validation and test graphs need {2 * n_reserved:,} distinct worlds, "
-                    f"there are {law.n_worlds:,}; ask for fewer graphs or raise the graph's size"
+                    f"{family.name}: {n_reserved:,} validation and test graphs need {2 * n_reserved:,} distinct "
+                    f"worlds, there are {family.n_worlds:,}; ask for fewer graphs or raise the graph's size"
                 )
-        self.generator = iid
+        self.law = iid
         self._seed = seed
         self._reserved: WorldIds = np.empty(0, dtype=np.uint64)
         self._newest: tuple[int, Examples] | None = None
@@ -66,7 +67,7 @@ class Splits:
         """The training graphs of one step: a stream that never repeats a graph on purpose."""
         return self.train(step * batch_size, (step + 1) * batch_size)
 
-    def _reserve(self, law: Generator[Any], split: str, n_graphs: int) -> HeldOut:
+    def _reserve(self, law: Law, split: str, n_graphs: int) -> HeldOut:
         examples = draw_graphs(law, n_graphs, seed=self._seed, split=split, avoiding=self._reserved)
         self._reserved = np.union1d(self._reserved, world_ids(examples.facts))
         return HeldOut(law, examples)
@@ -74,12 +75,12 @@ class Splits:
     def _train_block(self, block: int) -> Examples:
         newest = self._newest
         if newest is None or newest[0] != block:
-            drawn = draw_block(self.generator, seed=self._seed, split=TRAIN, block=block, avoiding=self._reserved)
+            drawn = draw_block(self.law, seed=self._seed, split=TRAIN, block=block, avoiding=self._reserved)
             newest = self._newest = (block, drawn)
         return newest[1]
 
 
-def draw_block(law: Generator[Any], *, seed: int, split: str, block: int, avoiding: WorldIds) -> Examples:
+def draw_block(law: Law, *, seed: int, split: str, block: int, avoiding: WorldIds) -> Examples:
     """One block of the graphs of a split, none of them in a world to be avoided.
 
     Args:
@@ -89,7 +90,7 @@ def draw_block(law: Generator[Any], *, seed: int, split: str, block: int, avoidi
         block: Its number in the split.
         avoiding: Worlds, sorted.
     """
-    rng = stream(law.name, law.version, seed, split, block)
+    rng = stream(law.family.name, law.family.version, seed, split, block)
     examples = law.sample(BLOCK_GRAPHS, rng)
     while (taken := among(world_ids(examples.facts), avoiding)).any():
         fresh = law.sample(int(taken.sum()), rng)
@@ -98,7 +99,7 @@ def draw_block(law: Generator[Any], *, seed: int, split: str, block: int, avoidi
     return examples
 
 
-def draw_graphs(law: Generator[Any], n_graphs: int, *, seed: int, split: str, avoiding: WorldIds) -> Examples:
+def draw_graphs(law: Law, n_graphs: int, *, seed: int, split: str, avoiding: WorldIds) -> Examples:
     """The first graphs of a split, block by block."""
     blocks = range(-(-n_graphs // BLOCK_GRAPHS))
     drawn = [draw_block(law, seed=seed, split=split, block=b, avoiding=avoiding) for b in blocks]

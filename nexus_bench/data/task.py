@@ -4,11 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nexus_bench.data.law import NUMBER, UNARY, Law
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
 from nexus_bench.generators.defaults import shown_file, task_defaults
 from nexus_bench.generators.parts.patterns import ALL, HELD_OUT, TRAINED
-from nexus_bench.generators.unary_hops import UnaryHops
 from nexus_bench.io.columns import HOP_OOD, IID, PATTERN_OOD, SIZE_OOD
 from nexus_bench.io.config import Config
 from nexus_bench.io.entries import Keys, Spec, divide, name_in, validate
@@ -35,23 +35,27 @@ class TaskSpec(Spec):
     @classmethod
     def _hops_beyond_training_need_marks(cls, values: Config) -> Config:
         given = {key: value for key, value in values.items() if value is not None or key != "hop_query"}
-        return {"hop_query": "number" if values.get("hop_ood") is None else "unary"} | given
+        return {"hop_query": NUMBER if values.get("hop_ood") is None else UNARY} | given
 
     @model_validator(mode="after")
     def _splits_differ(self) -> "TaskSpec":
         if self.hop_ood is not None:
             if shared := set(self.hop_ood) & set(self.hops):
                 raise ValueError(f"hop_ood must hold hops that are not trained, got {format_hops(tuple(shared))}")
-            if self.hop_query == "number":
+            if self.hop_query == NUMBER:
                 raise ValueError("hop_ood needs `hop_query: unary`: a number that was never trained says nothing")
         return self
 
     def generator(self) -> Generator[Any]:
-        """The generator of training, validation and test."""
-        return self.generators()[IID]
+        """The family that training, validation and test are drawn by."""
+        return self.law().family
 
-    def generators(self) -> dict[str, Generator[Any]]:
-        """A generator a law: `iid`, and `hop_ood`, `size_ood` and `pattern_ood` where they are asked for.
+    def law(self) -> Law:
+        """The law of training, validation and test."""
+        return self.laws()[IID]
+
+    def laws(self) -> dict[str, Law]:
+        """Every law by its name: `iid`, and `hop_ood`, `size_ood` and `pattern_ood` where they are asked for.
 
         Raises:
             ConfigError: A hop is out of range, `size_ood` has symbols that training never shows, or the family has no
@@ -59,34 +63,34 @@ class TaskSpec(Spec):
         """
         largest = max(self.hops + (self.hop_ood or ()))
         trained = TRAINED if self.pattern_ood else ALL
-        made = {IID: self.law(self.params, self.hops, largest, trained)}
+        made = {IID: self.law_at(self.params, self.hops, largest, trained)}
         if self.hop_ood is not None:
-            made[HOP_OOD] = self.law(self.params, self.hop_ood, largest, trained)
+            made[HOP_OOD] = self.law_at(self.params, self.hop_ood, largest, trained)
         if self.size_ood is not None:
             params = validate(GENERATORS.get(self.task).Params, self.params | self.size_ood, where=SIZE_OOD)
-            made[SIZE_OOD] = self.law(params.model_dump(), self.hops, largest, trained)
+            made[SIZE_OOD] = self.law_at(params.model_dump(), self.hops, largest, trained)
             _check_sizes(made[IID], made[SIZE_OOD])
         if self.pattern_ood:
-            made[IID].check_patterns()
+            made[IID].family.check_patterns()
             hops = tuple(hop for hop in self.hops if hop > 1)
             if not hops:
                 raise ConfigError(f"{self.task}: pattern_ood needs hops of 2 or more: a single relation is no pattern")
-            made[PATTERN_OOD] = self.law(self.params, hops, largest, HELD_OUT)
+            made[PATTERN_OOD] = self.law_at(self.params, hops, largest, HELD_OUT)
         return made
 
-    def law(self, params: Config, hops: tuple[int, ...], largest_hop: int, patterns: str) -> Generator[Any]:
-        """A generator of this task with other parameters or hops, whose queries say the hop count in the same way.
+    def law_at(self, params: Config, hops: tuple[int, ...], largest_hop: int, patterns: str) -> Law:
+        """The law of this task at other parameters or hops, whose queries write the hop count in the same way.
 
         Raises:
             ConfigError: A hop is out of range for the parameters.
         """
         family = GENERATORS.get(self.task)
-        generator = family(family.Params.model_validate(params), hops, largest_hop=largest_hop, patterns=patterns)
-        return UnaryHops(generator) if self.hop_query == "unary" else generator
+        drawn = family(family.Params.model_validate(params), hops, largest_hop=largest_hop, patterns=patterns)
+        return Law(drawn, self.hop_query)
 
 
-def law_of(split: str, laws: dict[str, Generator[Any]]) -> Generator[Any]:
-    """The generator a split is drawn by: its own, or that of training."""
+def law_of(split: str, laws: dict[str, Law]) -> Law:
+    """The law that a split is drawn by: its own, or that of training."""
     return laws.get(split, laws[IID])
 
 
@@ -114,13 +118,13 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     params = validate(family.Params, own, where=f"{where}: {name}")
     spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=f"{where}: {name}")
     try:
-        spec.generators()
+        spec.laws()
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     return spec
 
 
-def check_symbols(trained: Generator[Any], other: Generator[Any], *, what: str) -> None:
+def check_symbols(trained: Law, other: Law, *, what: str) -> None:
     """Every symbol of other graphs must be one that training shows.
 
     Args:
@@ -136,17 +140,18 @@ def check_symbols(trained: Generator[Any], other: Generator[Any], *, what: str) 
         known, asked = trained.schema.vocabularies[name], other.schema.vocabularies[name]
         if known != asked:
             raise ConfigError(
-                f"{trained.name}: {what} must keep the {known} symbols of vocabulary '{name}', got {asked}; "
+                f"{trained.family.name}: {what} must keep the {known} symbols of vocabulary '{name}', got {asked}; "
                 "fix its size for both, larger than any graph"
             )
 
 
-def _check_sizes(trained: Generator[Any], other: Generator[Any]) -> None:
+def _check_sizes(trained: Law, other: Law) -> None:
     """Larger graphs have as many queries, and symbols that training shows."""
     check_symbols(trained, other, what=SIZE_OOD)
-    if trained.n_queries != other.n_queries or len(trained.schema.query) != len(other.schema.query):
-        raise ConfigError(f"{trained.name}: size_ood must keep the queries of a graph; fix n_queries for both")
-    if trained.n_facts >= other.n_facts:
+    ours, larger = trained.family, other.family
+    if ours.n_queries != larger.n_queries or len(trained.schema.query) != len(other.schema.query):
+        raise ConfigError(f"{ours.name}: size_ood must keep the queries of a graph; fix n_queries for both")
+    if ours.n_facts >= larger.n_facts:
         raise ConfigError(
-            f"{trained.name}: size_ood must have more than the {trained.n_facts} facts of training, got {other.n_facts}"
+            f"{ours.name}: size_ood must have more than the {ours.n_facts} facts of training, got {larger.n_facts}"
         )

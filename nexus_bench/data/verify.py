@@ -2,16 +2,17 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nexus_bench.data.dataset import ContentHash, Manifest, read_manifest, spec_of, view_of
 from nexus_bench.data.formats import FORMATS
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import WorldIds, among, world_ids
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TRAIN
 from nexus_bench.io.files import sha256_of_file
 from nexus_bench.streams import Mask
@@ -50,7 +51,7 @@ def verify(folder: Path) -> list[Verified]:
         StorageError: The folder cannot be read.
     """
     manifest = read_manifest(folder)
-    laws = spec_of(manifest).generators()
+    laws = spec_of(manifest).laws()
     content = ContentHash()
     worlds: dict[str, WorldIds] = {}
     rows, edited = [], []
@@ -84,10 +85,8 @@ def verify(folder: Path) -> list[Verified]:
 class _Check:
     """The checks of one file, each of which names the first bad row."""
 
-    def __init__(
-        self, path: Path, law: Generator[Any], trained: Generator[Any], examples: Examples, *, is_edited: bool
-    ) -> None:
-        self.path, self.law, self.examples = path, law, examples
+    def __init__(self, path: Path, law: Law, trained: Law, examples: Examples, *, is_edited: bool) -> None:
+        self.path, self.law, self.family, self.examples = path, law, law.family, examples
         self._schema = trained.schema  # a larger graph must do with the symbols of training
         self._is_edited = is_edited
 
@@ -97,9 +96,9 @@ class _Check:
 
     def schema(self, n_graphs: int) -> None:
         """Shapes as declared, ids within their vocabularies, hops among those asked for."""
-        law, schema, examples = self.law, self._schema, self.examples
-        shape = (n_graphs, law.n_queries)
-        wanted = ((n_graphs, law.n_facts, len(schema.fact)), (*shape, len(schema.query)), shape, shape)
+        family, schema, examples = self.family, self._schema, self.examples
+        shape = (n_graphs, family.n_queries)
+        wanted = ((n_graphs, family.n_facts, len(schema.fact)), (*shape, len(schema.query)), shape, shape)
         for name, array, expected in zip(Examples._fields, examples, wanted, strict=True):
             if array.shape != expected or array.dtype != np.int32:
                 self.fail(f"{name} must be int32 of the shape {expected}, got {array.dtype} of {array.shape}")
@@ -111,7 +110,7 @@ class _Check:
                 self._no(np.asarray(outside), f"{name}: {role.name} is not in 0..{size - 1}")
         bad = (examples.answer < 0) | (examples.answer >= schema.n_classes)
         self._no_query(bad, f"answer is not in 0..{schema.n_classes - 1}")
-        self._no_query(~np.isin(examples.hop, law.hops), f"hop is not among those asked for, {list(law.hops)}")
+        self._no_query(~np.isin(examples.hop, family.hops), f"hop is not among those asked for, {list(family.hops)}")
 
     def graphs(self) -> None:
         """No fact twice in a graph, no query twice."""
@@ -133,15 +132,15 @@ class _Check:
         """No answer more common than `chance` allows, every hop equally common; the largest share of an answer."""
         answer, hop, n = self.examples.answer, self.examples.hop, self.examples.hop.size
         largest = 0.0
-        for k in self.law.hops:
+        for k in self.family.hops:
             here = hop == k
-            expected = 1 / len(self.law.hops)
+            expected = 1 / len(self.family.hops)
             if abs(here.mean() - expected) > _SIGMAS * np.sqrt(expected * (1 - expected) / n):
                 self.fail(f"hop {k} is asked in {here.mean():.1%} of the examples, {expected:.1%} are its share")
             if not here.any():
                 continue  # a small split may lack a hop
             counts = np.bincount(answer[here])
-            share, chance = counts.max() / counts.sum(), self.law.chance(k)
+            share, chance = counts.max() / counts.sum(), self.family.chance(k)
             if share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / counts.sum()):
                 name = self.law.symbol(self._schema.answer, int(counts.argmax()))
                 self.fail(f"at {k} hops {share:.1%} of the answers are {name}; by chance at most {chance:.1%} can be")
@@ -164,10 +163,10 @@ class _Check:
 
     def _row(self, graph: int, query: int) -> int:
         """Where a file of rows has it, counted from 1, the head of a CSV not counted."""
-        return graph * self.law.n_queries + query + 1
+        return graph * self.family.n_queries + query + 1
 
 
-def _read(path: Path, manifest: Manifest, law: Generator[Any], is_edited: bool) -> Examples:
+def _read(path: Path, manifest: Manifest, law: Law, is_edited: bool) -> Examples:
     try:
         return FORMATS[manifest["file_format"]].read(path, view_of(manifest, law))
     except (ValueError, KeyError, IndexError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:

@@ -20,11 +20,11 @@ _ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # of the splits in results
 
 def failed_result(cell: CellSpec, mode: str) -> CellResult:
     """A cell without figures: its rows say `failed`, and measure nothing."""
-    laws = cell.task.generators()
+    laws = cell.task.laws()
     rows = [
-        _describe(cell, mode) | {"split": split, "hop": hop, "n_facts": law.n_facts, "status": "failed"}
+        _describe(cell, mode) | {"split": split, "hop": hop, "n_facts": law.family.n_facts, "status": "failed"}
         for split, law in ((split, law_of(split, laws)) for split in _ORDER if split in (VAL, TEST, *laws))
-        for hop in law.hops
+        for hop in law.family.hops
     ]
     return CellResult(cell.cell_id, rows, [], {}, b"")
 
@@ -42,11 +42,11 @@ def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending) -> li
     for split in sorted(source.held_out, key=_ORDER.index):
         law, examples = source.held_out[split]
         fit = source.held_out[VAL if split == TEST else TEST].examples
-        references = reference_columns(fit, source.held_out[split], source.generator.schema)
-        scores = score(ending.model, examples, source.generator.schema, cell.model.encoding)
+        references = reference_columns(fit, source.held_out[split], source.law.schema)
+        scores = score(ending.model, examples, source.law.schema, cell.model.encoding)
         rows += [
             common
-            | {"split": split, "hop": hop, "n_facts": law.n_facts}
+            | {"split": split, "hop": hop, "n_facts": law.family.n_facts}
             | _measured(at)
             | references[hop]
             | {"steps_to_95": _steps_to(ending.curve, hop)}
@@ -67,7 +67,7 @@ def further_rows(
         scores: How the weights did, by hop.
         references: What to read that against, by hop.
     """
-    same = trained | {"split": split, "n_facts": held.generator.n_facts, "steps_to_95": None, "version": __version__}
+    same = trained | {"split": split, "n_facts": held.law.family.n_facts, "steps_to_95": None, "version": __version__}
     return [same | {"hop": hop} | _measured(at) | references[hop] for hop, at in scores.items()]
 
 

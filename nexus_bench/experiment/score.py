@@ -94,9 +94,9 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
     """
     if split not in dataset.splits:
         raise ConfigError(f"the dataset has no split '{split}'; it has {', '.join(sorted(dataset.splits))}")
-    laws = dataset.spec.generators()
+    laws = dataset.spec.laws()
     law, examples = law_of(split, laws), dataset.splits[split]
-    words = [_plain(word) for word in Teller(law, TextOptions()).grammar.answers]
+    words = [_plain(word) for word in Teller(law.family, TextOptions()).grammar.answers]
     n_graphs, n_queries = examples.answer.shape
     is_answered = np.zeros((n_graphs, n_queries), dtype=np.bool_)
     is_right = np.zeros_like(is_answered)
@@ -121,7 +121,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
     common = {
         "cell_id": cell_id,
         **task_columns(dataset.spec),
-        "n_facts": law.n_facts,
+        "n_facts": law.family.n_facts,
         "encoding": "text",
         "attention": "external",
         "seed": dataset.manifest["seed"],

@@ -30,4 +30,4 @@ def open_source(cell: CellSpec, data: Path | None) -> Source:
                 f"{data}: is not the dataset of this cell, {wanted[:16]}..., but {found[:16]}...; give that"
             )
         return StoredSource(dataset, seed=cell.seed)
-    return Splits(task.generators(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
+    return Splits(task.laws(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)

@@ -78,7 +78,7 @@ def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
         weights = safetensors.torch.load(folder.cells.read_weights(cell.cell_id))
         seq_len = len(weights["position.weight"]) if "position.weight" in weights else 1
         with torch.random.fork_rng(devices=[]):  # the weights that it begins with are thrown away
-            model = Transformer(cell.model, cell.task.generator().schema, seq_len=seq_len)
+            model = Transformer(cell.model, cell.task.law().schema, seq_len=seq_len)
         model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise CorruptArtefactError(f"{path}: are not the weights of this cell; train it again") from error

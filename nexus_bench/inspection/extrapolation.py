@@ -57,10 +57,10 @@ def ask(
                 source, held, key = run.source(cell), run.asked(cell, question), run.key(cell)
                 if key not in references:
                     fit = source.held_out[TEST].examples
-                    references[key] = reference_columns(fit, held, source.generator.schema)
+                    references[key] = reference_columns(fit, held, source.law.schema)
                 model = load_model(folder, cell).to(device)
                 _check_length(model, cell, held)
-                scores = score(model, held.examples, source.generator.schema, cell.model.encoding)
+                scores = score(model, held.examples, source.law.schema, cell.model.encoding)
                 rows += further_rows(
                     folder.cells.trained_row(cell.cell_id), question.split, held, scores, references[key]
                 )
@@ -79,7 +79,7 @@ def _check_length(model: Transformer, cell: CellSpec, held: HeldOut) -> None:
     if model.position is None:
         return
     one = held.examples.take(slice(1))
-    length = ENCODINGS[cell.model.encoding](one, cell.task.generator().schema).tokens.shape[1]
+    length = ENCODINGS[cell.model.encoding](one, cell.task.law().schema).tokens.shape[1]
     if length > len(model.position.weight):
         raise ConfigError(
             f"{cell.title}: learned {len(model.position.weight)} positions, asked for {length}; ask for fewer facts, "

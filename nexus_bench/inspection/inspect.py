@@ -69,7 +69,7 @@ def inspect(
     hop = hops or max(chosen.task.hops)
     source = open_source(chosen, data)
     held, model = split_with(source.held_out, hop), load_model(folder, chosen)
-    encoding, schema = chosen.model.encoding, source.generator.schema
+    encoding, schema = chosen.model.encoding, source.law.schema
     seen = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n_examples, example=example)
     title = f"{chosen.title} | {counted(hop, 'hop')}"
     drawn = seen.example

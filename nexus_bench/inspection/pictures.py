@@ -12,8 +12,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 
+from nexus_bench.data.law import Law
 from nexus_bench.data.show import Arrow, arrow_of
-from nexus_bench.generators.base import Generator
 from nexus_bench.inspection.pointing import FACT, QUERY, Example, Walk
 from nexus_bench.inspection.recording import Place
 from nexus_bench.io.columns import Row
@@ -31,7 +31,7 @@ _PREFIX = re.compile(r"[a-z_]{2,}(?=\d+$)")  # of a name, which all of a vocabul
 Point = tuple[float, float]
 
 
-def graph_picture(law: Generator[Any], example: Example, *, title: str) -> Picture:
+def graph_picture(law: Law, example: Example, *, title: str) -> Picture:
     """The facts as arrows between names, a panel a level and head: what the query attends to, and the true path."""
     arrows = [arrow_of(law, fact) for fact in example.facts]
     at, panel = _layout([(arrow.start, arrow.end) for arrow in arrows])

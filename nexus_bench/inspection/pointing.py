@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import Generator, Schema
+from nexus_bench.generators.base import Schema
 from nexus_bench.inspection.ablation import answers_without
 from nexus_bench.inspection.recording import Place, record
 from nexus_bench.io.columns import HOP_OOD, TEST, Row
@@ -59,7 +60,7 @@ class Walk(NamedTuple):
         example: One of them.
     """
 
-    law: Generator[Any]
+    law: Law
     n_examples: int
     accuracy: float
     rows: list[Row]
@@ -135,10 +136,10 @@ def split_with(held_out: dict[str, HeldOut], hop: int) -> HeldOut:
     """
     splits = [held_out[name] for name in (TEST, HOP_OOD) if name in held_out]
     for held in splits:
-        if hop in held.generator.hops:
+        if hop in held.law.family.hops:
             return held
-    known = format_hops(tuple(sorted({hop for held in splits for hop in held.generator.hops})))
-    raise ConfigError(f"{splits[0].generator.name}: the cell was tested at hops {known}, got {hop}")
+    known = format_hops(tuple(sorted({hop for held in splits for hop in held.law.family.hops})))
+    raise ConfigError(f"{splits[0].law.family.name}: the cell was tested at hops {known}, got {hop}")
 
 
 def walk(
@@ -165,12 +166,12 @@ def walk(
     seen = n_right = 0
 
     def word(answer: Any) -> str:
-        return held.generator.symbol(schema.answer, int(answer))
+        return held.law.symbol(schema.answer, int(answer))
 
     width = len(schema.fact) if encoding == "flat" else 1  # positions a fact
     for start in range(0, held.examples.n_graphs, _GRAPHS):
         part = held.examples.take(slice(start, start + _GRAPHS))
-        rows = held.generator.solve(part.facts, part.query).rows[..., :hop]
+        rows = held.law.solve(part.facts, part.query).rows[..., :hop]
         asked = np.argwhere((part.hop == hop) & ((rows >= 0).sum(axis=2) == hop))[: n_examples - seen]
         if not len(asked):
             continue
@@ -207,12 +208,12 @@ def walk(
         seen += len(asked)
     if kept is None:
         raise ConfigError(f"there are {seen} examples of {hop} hops, numbered from 0; got {example}")
-    n_facts = held.generator.n_facts
+    n_facts = held.law.family.n_facts
     told = [row for tally, place in zip(tallies, places, strict=True) for row in tally.rows(place, n_facts)]
-    return Walk(held.generator, seen, n_right / seen, told, kept)
+    return Walk(held.law, seen, n_right / seen, told, kept)
 
 
-def attention_rows(law: Generator[Any], example: Example) -> list[Row]:
+def attention_rows(law: Law, example: Example) -> list[Row]:
     """Every weight of one example, as rows of ATTENTION_COLUMNS."""
     hop_of = {fact: hop for hop, fact in enumerate(example.path, start=1)}
     words = [

@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 
 from nexus_bench.data.formats import pyarrow_and_parquet
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.trained import load_model
-from nexus_bench.generators.base import Generator, Schema
+from nexus_bench.generators.base import Schema
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import DTYPES, PREDICTION_COLUMNS, TEST
 from nexus_bench.io.csv_files import beginning, rows_of, to_csv
@@ -70,7 +71,7 @@ def predictions(
     def frames() -> Iterator[pd.DataFrame]:
         for cell in cells:
             held, model = drawn.held_out(cell, split), load_model(folder, cell).to(device)
-            yield predict(cell, model, held, drawn.source(cell).generator.schema, split=split)
+            yield predict(cell, model, held, drawn.source(cell).law.schema, split=split)
             on_cell()
 
     return Predicted(path, write_predictions(path, frames(), file_format=file_format), list(cells))
@@ -98,7 +99,7 @@ def predict(cell: CellSpec, model: Transformer, held: HeldOut, schema: Schema, *
         parts.append([part.cpu().numpy() for part in (logits.argmax(dim=-1), 1 + n_ahead, share)])
     prediction, rank, probability = (np.concatenate(part) for part in zip(*parts, strict=True))
     examples = held.examples
-    words = _words(held.generator, schema)
+    words = _words(held.law, schema)
     graph, query = np.indices(examples.answer.shape)
     return pd.DataFrame(
         {
@@ -162,6 +163,6 @@ def _write_parquet(file: IO[bytes], frames: Iterator[pd.DataFrame]) -> int:
     return n_rows
 
 
-def _words(law: Generator[Any], schema: Schema) -> np.ndarray:
+def _words(law: Law, schema: Schema) -> np.ndarray:
     """Every answer as it is written."""
     return np.array([law.symbol(schema.answer, index) for index in range(schema.n_classes)], dtype=object)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from nexus_bench.data.law import MARK, Law
 from nexus_bench.data.task import TaskSpec, check_symbols
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import GENERATORS, Generator
-from nexus_bench.generators.unary_hops import MARK
+from nexus_bench.generators.base import Generator
 from nexus_bench.io.config import Config
 from nexus_bench.io.entries import validate
 from nexus_bench.io.hops import format_hops
@@ -41,34 +41,35 @@ class Question(NamedTuple):
         return "_".join(parts)
 
 
-def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
-    """The generator of what is asked, over the symbols of training.
+def further_law(task: TaskSpec, question: Question) -> Law:
+    """The law of what is asked, over the symbols of training.
 
     Raises:
         ConfigError: The task cannot be asked so, or the weights never learned a symbol that it needs.
     """
-    trained = task.generator()
+    trained = task.law()
+    family = trained.family
     hops = question.hops or task.hops
     _check_hops(task, trained, hops)
-    params = task.params | trained.kept_symbols | question.settings
+    params = task.params | family.kept_symbols | question.settings
 
-    def law(changed: Config) -> Generator[Any]:
-        valid = validate(GENERATORS.get(task.task).Params, params | changed, where=f"{PREFIX}: {task.task}")
-        return task.law(valid.model_dump(), hops, max(trained.largest_hop, *hops), trained.patterns)
+    def law(changed: Config) -> Law:
+        valid = validate(type(family).Params, params | changed, where=f"{PREFIX}: {task.task}")
+        return task.law_at(valid.model_dump(), hops, max(family.largest_hop, *hops), family.patterns)
 
-    if question.n_facts is not None and trained.sized_by in question.settings:
-        raise ConfigError(f"{task.task}: --n-facts chooses {trained.sized_by}; give one of both")
-    made = law({}) if question.n_facts is None else _of_size(question.n_facts, trained, law)
+    if question.n_facts is not None and family.sized_by in question.settings:
+        raise ConfigError(f"{task.task}: --n-facts chooses {family.sized_by}; give one of both")
+    made = law({}) if question.n_facts is None else _of_size(question.n_facts, family, law)
     check_symbols(trained, made, what=PREFIX)
     if len(made.schema.query) != len(trained.schema.query):
         raise ConfigError(
             f"{task.task}: queries of these weights have {len(trained.schema.query)} roles, {max(hops)} hops need "
-            f"{len(made.schema.query)}; ask for at most {trained.largest_hop}"
+            f"{len(made.schema.query)}; ask for at most {family.largest_hop}"
         )
     return made
 
 
-def _check_hops(task: TaskSpec, trained: Generator[Any], hops: tuple[int, ...]) -> None:
+def _check_hops(task: TaskSpec, trained: Law, hops: tuple[int, ...]) -> None:
     """A hop count that training never said, or has no room for, means nothing to the weights."""
     words = {role.vocabulary for role in trained.schema.query}
     unsaid = tuple(hop for hop in hops if hop not in task.hops)
@@ -77,16 +78,17 @@ def _check_hops(task: TaskSpec, trained: Generator[Any], hops: tuple[int, ...]) 
             f"{task.task}: a query says its hop count as a number, and {format_hops(unsaid)} was never trained; "
             f"train with `--set hop_ood={format_hops(unsaid)}` on graphs large enough: such queries count in marks"
         )
-    if MARK in words and max(hops) > trained.largest_hop:
+    largest = trained.family.largest_hop
+    if MARK in words and max(hops) > largest:
         raise ConfigError(
-            f"{task.task}: queries of these weights have room for {trained.largest_hop} hops, got {max(hops)}; "
+            f"{task.task}: queries of these weights have room for {largest} hops, got {max(hops)}; "
             f"train with hop_ood up to {max(hops)}"
         )
 
 
-def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Generator[Any]]) -> Generator[Any]:
+def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Law]) -> Law:
     """The law with the size that gives so many facts."""
-    name = GENERATORS.get(trained.name).sized_by
+    name = trained.sized_by
     if name is None:
         raise ConfigError(f"{trained.name}: does not say which parameter sets its size; use --set instead of --n-facts")
 
@@ -94,7 +96,7 @@ def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Gene
     largest = max(n_facts, trained.n_facts) + 2  # a unit of size is a fact at least, or n + 1 things make n facts
     for size in range(1, largest):
         with suppress(ConfigError):  # too small for its hops, too large for its names, or not allowed
-            near[law({name: size}).n_facts] = size
+            near[law({name: size}).family.n_facts] = size
     if n_facts not in near:
         nearest = sorted(sorted(near, key=lambda facts: abs(facts - n_facts))[:2])
         able = " and ".join(str(facts) for facts in nearest) or "none"

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut, WorldIds, draw_graphs, world_ids
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import suite_of
-from nexus_bench.generators.base import Generator
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.training.engine import Source
 from nexus_bench.training.spec import CellSpec
@@ -78,7 +77,7 @@ class RunData:
         return f"{cell.task.model_dump_json()} {cell.seed}"
 
 
-def draw(law: Generator[Any], question: Question, source: Source, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
+def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
     """The graphs of what is asked, the same for every model: none was trained, none is in another split.
 
     Args:
@@ -92,10 +91,11 @@ def draw(law: Generator[Any], question: Question, source: Source, *, cells: Sequ
         ConfigError: There are too few worlds that were not trained.
     """
     n_graphs = question.n_graphs or cells[0].task.n_test
-    seen = _seen(source, cells) if law.n_facts == source.generator.n_facts else np.empty(0, dtype=np.uint64)
-    if 2 * (len(seen) + n_graphs) > law.n_worlds:
+    family = law.family
+    seen = _seen(source, cells) if family.n_facts == source.law.family.n_facts else np.empty(0, dtype=np.uint64)
+    if 2 * (len(seen) + n_graphs) > family.n_worlds:
         raise ConfigError(
-            f"{law.name}: {n_graphs:,} graphs are asked for that were not trained, of {law.n_worlds:,} distinct "
+            f"{family.name}: {n_graphs:,} graphs are asked for that were not trained, of {family.n_worlds:,} distinct "
             "worlds; ask for another size by --n-facts or --set"
         )
     return HeldOut(law, draw_graphs(law, n_graphs, seed=seed, split=question.split, avoiding=seen))

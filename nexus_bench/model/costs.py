@@ -59,11 +59,11 @@ def cost_of(model: ModelSpec, task: TaskSpec) -> Cost:
 def _cost(model_json: str, task_json: str) -> Cost:
     model, task = ModelSpec.model_validate_json(model_json), TaskSpec.model_validate_json(task_json)
     meta = torch.device("meta")
-    generator = task.generator()
-    graph = generator.sample(1, stream("matching"))
-    batch = to_batch(graph, generator.schema, model.encoding, torch.device("cpu"))
+    law = task.law()
+    graph = law.sample(1, stream("matching"))
+    batch = to_batch(graph, law.schema, model.encoding, torch.device("cpu"))
     with meta:
-        built = Transformer(model, generator.schema, seq_len=batch.tokens.shape[1])
+        built = Transformer(model, law.schema, seq_len=batch.tokens.shape[1])
 
     def step() -> None:
         scores = built(batch.tokens.to(meta), batch.read_at.to(meta), batch.layout)

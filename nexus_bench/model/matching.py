@@ -89,4 +89,4 @@ def _fit_width(model: ModelSpec, task: TaskSpec, by: str, target: int) -> ModelS
 
 
 def _least_width(model: ModelSpec, task: TaskSpec) -> int:
-    return -(-max(n_slots(task.generator().schema, model.encoding), 2) // model.n_heads)
+    return -(-max(n_slots(task.law().schema, model.encoding), 2) // model.n_heads)

@@ -10,15 +10,15 @@ from nexus_bench.shortcuts.rules import best_shortcuts
 
 def task_columns(spec: TaskSpec) -> Row:
     """The columns that say which task it is."""
-    law = spec.generator()
+    family = spec.generator()
     return {
         "task": spec.task,
         "task_version": GENERATORS.get(spec.task).version,
         "train_hops": format_hops(spec.hops),
-        "n_facts": law.n_facts,
-        "vocab_size": law.vocab_size,
-        "distractors": law.distractors,
-        "n_queries": law.n_queries,
+        "n_facts": family.n_facts,
+        "vocab_size": family.vocab_size,
+        "distractors": family.distractors,
+        "n_queries": family.n_queries,
     }
 
 
@@ -32,10 +32,10 @@ def reference_columns(fit: Examples, scored: HeldOut, schema: Schema) -> dict[in
     """
     return {
         hop: {
-            "chance": scored.generator.chance(hop),
+            "chance": scored.law.family.chance(hop),
             "shortcut": rule.accuracy,
             "shortcut_name": rule.name,
-            "partial_input": scored.generator.partial_input(hop),
+            "partial_input": scored.law.family.partial_input(hop),
         }
         for hop, rule in sorted(best_shortcuts(fit, scored.examples, schema).items())
     }

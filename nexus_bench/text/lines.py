@@ -53,8 +53,7 @@ def read_told(rows: Iterable[Row], listener: Listener) -> Examples:
         query.append([one.query for one in heard])
         answer.append([one.answer for one in heard])
         hop.append(hops)
-    asked = listener.marked(np.array(query, dtype=np.int32))
-    return Examples(np.array(facts, dtype=np.int32), asked, *(np.array(a, dtype=np.int32) for a in (answer, hop)))
+    return Examples(*(np.array(rows, dtype=np.int32) for rows in (facts, query, answer, hop)))
 
 
 def _in_place(facts: list[list[int]], order: list[int] | None) -> list[list[int]]:

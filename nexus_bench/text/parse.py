@@ -4,8 +4,6 @@ import functools
 import re
 from typing import NamedTuple
 
-from nexus_bench.generators.unary_hops import UnaryHops
-from nexus_bench.streams import Int
 from nexus_bench.text.grammar import SENTENCE_END, Template, shipped_list
 from nexus_bench.text.render import DISTRACTORS, SO, Teller
 
@@ -29,8 +27,7 @@ class Listener:
     """
 
     def __init__(self, teller: Teller) -> None:
-        grammar, schema = teller.grammar, teller.law.schema
-        self._law = teller.law
+        grammar, schema = teller.grammar, teller.family.schema
         self._words = grammar.answers
         self._question_first = teller.options.question == "first"
         self._facts = [_Pattern(template, len(schema.fact)) for template in grammar.facts]
@@ -58,10 +55,6 @@ class Listener:
     def word(self, answer: int) -> str:
         """How an answer is written."""
         return self._words[answer]
-
-    def marked(self, query: Int) -> Int:
-        """Queries (g, q, r) as the data has them: where the hop count is marks, from numbers."""
-        return self._law.to_marks(query) if isinstance(self._law, UnaryHops) else query
 
     def _parted(self, prompt: str) -> tuple[str, str]:
         """The story, and the sentences of the question, which are as many as its templates have."""

@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.generators.unary_hops import UnaryHops
 from nexus_bench.streams import Int, Words, mix
 from nexus_bench.text.grammar import Template, grammar_of, shipped_list
 
@@ -57,33 +56,33 @@ class Teller:
     """Tells the examples of one family.
 
     Args:
-        law: The family.
+        family: The family at one setting.
         options: How.
 
     Raises:
         ConfigError: The `text` of its YAML does not fit its roles.
     """
 
-    def __init__(self, law: Generator[Any], options: TextOptions) -> None:
-        self.law = law
+    def __init__(self, family: Generator[Any], options: TextOptions) -> None:
+        self.family = family
         self.options = options
-        self.grammar = grammar_of(law.inner if isinstance(law, UnaryHops) else law)
+        self.grammar = grammar_of(family)
         self._facts = _Tables(self.grammar.facts)
         self._questions = _Tables(self.grammar.questions)
 
-    def tell(self, examples: Examples, *, first_graph: int = 0) -> Iterator[Told]:
+    def tell(self, examples: Examples, *, first_graph: int = 0, chosen_by: Int | None = None) -> Iterator[Told]:
         """Every query of every graph, in order; which templates are used depends on the graph and its number alone.
 
         Args:
             examples: The graphs.
             first_graph: The number of the first one in its split.
+            chosen_by: Array (g, q, ...) that chooses the templates of the questions; None takes the queries.
         """
         facts, query = examples.facts, examples.query
         key = mix(np.arange(first_graph, first_graph + len(facts), dtype=np.uint64))
         sentences = self._facts.fill(facts, _codes(facts, key))
-        numbered = self.law.to_numbers(query) if isinstance(self.law, UnaryHops) else query
-        asked = self._questions.fill(numbered, _codes(query, ~key))
-        rows = self.law.solve(facts, query).rows if self._needs_rows else None
+        asked = self._questions.fill(query, _codes(query if chosen_by is None else chosen_by, ~key))
+        rows = self.family.solve(facts, query).rows if self._needs_rows else None
         for g, (told, questions) in enumerate(zip(sentences, asked, strict=True)):
             story = self._story(told, key[g])
             for q, question in enumerate(questions):

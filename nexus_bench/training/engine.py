@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
-from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import HopScore, score, to_batch
 from nexus_bench.model.transformer import Transformer, build_model
@@ -20,7 +21,7 @@ from nexus_bench.training.spec import CellSpec
 class Source(Protocol):
     """Where the examples of a cell come from."""
 
-    generator: Generator[Any]
+    law: Law
     held_out: dict[str, HeldOut]
 
     def batch(self, step: int, batch_size: int) -> Examples:
@@ -50,7 +51,7 @@ class Engine(ABC):
         self.cells = tuple(cells)
         self.sources = tuple(sources)
         self.recipe = cells[0].train
-        self.schema = sources[0].generator.schema
+        self.schema = sources[0].law.schema
         self.encoding = cells[0].model.encoding
         self.step = 0
         self.curves: list[list[Point]] = [[] for _ in cells]

@@ -53,7 +53,7 @@ class Pool:
         self._sources = tuple(sources)
         self._batch_size = batch_size
         self._encoding = encoding
-        self._schema = sources[0].generator.schema
+        self._schema = sources[0].law.schema
         self.n_batches = max(1, min(POOL_STEPS, POOL_GRAPHS // batch_size))
         self._threads = ThreadPoolExecutor(max_workers=min(_N_THREADS, len(self._sources)))
         self._ahead: tuple[int, list[Future[Arrays]]] | None = None

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from nexus_bench.analysis.compare_runs import Compared, compare
+from nexus_bench.analysis.compare_runs import Compared, compare_results
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.jobs import CellSpec
@@ -19,7 +19,7 @@ By = dict[int, float | None]
 
 
 def gate(base: pd.DataFrame, new: pd.DataFrame, *, metric: str = "accuracy", max_drop: float = 0.02) -> list[Compared]:
-    return compare(base, new, metric=metric, max_drop=max_drop)
+    return compare_results(base, new, metric=metric, max_drop=max_drop)
 
 
 def one(base: list[By], new: list[By], *, n_examples: int = 1000, metric: str = "accuracy") -> Compared:
@@ -73,7 +73,7 @@ def test_a_higher_confidence_asks_for_more() -> None:
     (alone,) = gate(base, new)
     assert alone.verdict == "regression" and alone.level == 0.95
     assert alone.difference == pytest.approx((-0.04, -0.04 - 4.30265 * 0.01 / math.sqrt(3), -0.015159), abs=1e-5)
-    (sure,) = compare(base, new, metric="accuracy", max_drop=0.02, confidence=0.99)
+    (sure,) = compare_results(base, new, metric="accuracy", max_drop=0.02, confidence=0.99)
     assert sure.verdict == "within noise" and sure.level == 0.99
     assert sure.difference.high == pytest.approx(-0.04 + 9.92484 * 0.01 / math.sqrt(3), abs=1e-5)
 
@@ -89,7 +89,7 @@ def test_other_comparisons_of_a_table_change_no_verdict() -> None:
 
 def test_strict_misses_what_the_new_run_lacks() -> None:
     base, new = results_of({"a": at(0.9, 0.9), "b": at(0.9, 0.9)}), results_of({"a": at(0.9)})
-    found = compare(base, new, metric="accuracy", max_drop=0.02, strict=True)
+    found = compare_results(base, new, metric="accuracy", max_drop=0.02, strict=True)
     assert [(each.verdict, each.note) for each in found] == [
         (
             "missing",
@@ -259,7 +259,9 @@ def test_a_base_that_failed_everywhere_is_no_base() -> None:
 
 def test_an_unknown_split_is_told_which_there_are() -> None:
     with pytest.raises(ConfigError, match="the base has no rows of split 'tset'; it has val, test"):
-        compare(results_of({"a": at(0.9)}), results_of({"a": at(0.9)}), metric="accuracy", max_drop=0.02, split="tset")
+        compare_results(
+            results_of({"a": at(0.9)}), results_of({"a": at(0.9)}), metric="accuracy", max_drop=0.02, split="tset"
+        )
 
 
 def test_cells_that_the_columns_do_not_tell_apart_are_refused() -> None:

@@ -72,7 +72,7 @@ def test_command_prints_a_row_a_mechanism_and_length(command: Command) -> None:
         "--json",
     ]
     found = json.loads(command(*arguments).stdout)
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert [(row["n_positions"], row["attention"]) for row in found["rows"]] == [
         (n, name) for n in (16, 32) for name in (PLAIN, "nexus, order 1, refine qk", "nexus, order 2, refine qk")
     ]

@@ -97,7 +97,15 @@ def test_gen_formats_can_be_trained_on(file_format: str, command: Command) -> No
 def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny: str) -> None:
     result = command("train", tiny, "--executor", "inline")
     assert result.returncode == 0, result.stderr
-    for expected in ("standard", "nexus, order 2, refine qk", "1 hop", "2 hops", "hop reach", "chance", "elimination"):
+    for expected in (
+        "standard",
+        "nexus, order 2, refine qk",
+        "1 hop",
+        "2 hops",
+        "hop reach",
+        "chance",
+        "partial-input ceiling",
+    ):
         assert expected in result.stdout
     files = ["results.csv", "report.csv", "reach.csv", "comparisons.csv", "report.md", "report.html", "figures"]
     assert result.stdout.splitlines()[-7:] == [f"runs/tiny/{file}" for file in files]

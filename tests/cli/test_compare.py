@@ -112,7 +112,7 @@ def test_json_is_one_document_without_nan(command: Command) -> None:
     result = command("compare", "good", "bad", "--json", "--metric", "reach")
     assert result.returncode == 0, "one of three seeds of a no longer reaches hop 1, and b never did"
     document = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(name))
-    assert (document["schema_version"], document["metric"], document["max_drop"]) == (1, "reach", 0.02)
+    assert (document["schema_version"], document["metric"], document["max_drop"]) == (2, "reach", 0.02)
     assert [row["verdict"] for row in document["rows"]] == ["within noise", "ok", "missing"]
     assert document["rows"][0]["new_seeds"] == [1, 1, 0] and document["rows"][2]["new"] is None
 

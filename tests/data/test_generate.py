@@ -161,11 +161,11 @@ def test_parquet_is_read_by_pandas_and_by_datasets(tmp_path: Path, small_spec: T
 
 def test_hops_beyond_training_bring_no_unseen_symbol() -> None:
     entry = {"task": "pointer_chase", "hops": "1-2", "hop_ood": "3-5", "n_queries": 4}
-    laws = make_task(entry, where="test").generators()
+    laws = make_task(entry, where="test").laws()
     assert laws["iid"].schema == laws["hop_ood"].schema
     assert [role.name for role in laws["iid"].schema.query] == ["start", "mark1", "mark2", "mark3", "mark4", "mark5"]
     for law in laws.values():
         examples = law.sample(30, np.random.Generator(np.random.PCG64(1)))
         assert (examples.query[:, :, 1:].sum(axis=2) == examples.hop).all()
-        assert set(np.unique(examples.hop)) == set(law.hops)
+        assert set(np.unique(examples.hop)) == set(law.family.hops)
         assert (law.solve(examples.facts, examples.query).answer == examples.answer).all()

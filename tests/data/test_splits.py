@@ -4,6 +4,7 @@ import itertools
 import numpy as np
 import pytest
 
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
@@ -39,7 +40,7 @@ def crowded() -> Generator:
 
 def test_bytes_are_the_golden_ones() -> None:
     generator = make_task({"task": "pointer_chase", "hops": "1-3", "n_nodes": 11}, where="test").generator()
-    splits = Splits({"iid": generator}, seed=7, n_val=13, n_test=17)
+    splits = Splits({"iid": Law(generator)}, seed=7, n_val=13, n_test=17)
     assert {
         "train": sha256(splits.train(0, 1100)),
         "val": sha256(splits.held_out["val"].examples),
@@ -48,7 +49,7 @@ def test_bytes_are_the_golden_ones() -> None:
 
 
 def test_reserved_worlds_never_occur_in_training(crowded: Generator) -> None:
-    splits = Splits({"iid": crowded}, seed=0, n_val=2, n_test=6)
+    splits = Splits({"iid": Law(crowded)}, seed=0, n_val=2, n_test=6)
     train = worlds(splits.train(0, 5 * BLOCK_GRAPHS))
     assert crowded.n_worlds == 20
     assert not worlds(splits.held_out["test"].examples) & worlds(splits.held_out["val"].examples)
@@ -61,30 +62,34 @@ def test_reserved_worlds_never_occur_in_training(crowded: Generator) -> None:
 
 def test_a_world_space_too_small_for_its_splits_is_an_error(crowded: Generator) -> None:
     with pytest.raises(ConfigError, match="11 validation and test graphs need 22 distinct worlds, there are 20"):
-        Splits({"iid": crowded}, seed=0, n_val=5, n_test=6)
+        Splits({"iid": Law(crowded)}, seed=0, n_val=5, n_test=6)
 
 
 def test_training_graphs_do_not_depend_on_how_they_are_asked_for(small_task: Generator) -> None:
-    whole = Splits({"iid": small_task}, seed=1, n_val=3, n_test=5).train(0, 2100)
-    splits = Splits({"iid": small_task}, seed=1, n_val=3, n_test=5)
+    whole = Splits({"iid": Law(small_task)}, seed=1, n_val=3, n_test=5).train(0, 2100)
+    splits = Splits({"iid": Law(small_task)}, seed=1, n_val=3, n_test=5)
     edges = [0, 7, 1000, 1023, 1024, 1025, 2048, 2100]
     pieces = [splits.train(start, stop) for start, stop in itertools.pairwise(edges)]
     assert sha256(Examples.concatenate(pieces)) == sha256(whole)
 
 
 def test_a_batch_is_its_slice_of_the_training_graphs(small_task: Generator) -> None:
-    splits = Splits({"iid": small_task}, seed=1, n_val=3, n_test=5)
+    splits = Splits({"iid": Law(small_task)}, seed=1, n_val=3, n_test=5)
     assert sha256(splits.batch(29, 70)) == sha256(splits.train(2030, 2100))
 
 
 def test_more_test_graphs_keep_the_first_ones(small_task: Generator) -> None:
-    few, many = (Splits({"iid": small_task}, seed=1, n_val=3, n_test=n).held_out["test"].examples for n in (5, 1500))
+    few, many = (
+        Splits({"iid": Law(small_task)}, seed=1, n_val=3, n_test=n).held_out["test"].examples for n in (5, 1500)
+    )
     assert sha256(few) == sha256(many.take(slice(5)))
 
 
 @pytest.mark.parametrize("other", [1, 2, 43])
 def test_seeds_share_no_graph(small_task: Generator, other: int) -> None:
-    first, second = (Splits({"iid": small_task}, seed=seed, n_val=3, n_test=5).train(0, 3000) for seed in (42, other))
+    first, second = (
+        Splits({"iid": Law(small_task)}, seed=seed, n_val=3, n_test=5).train(0, 3000) for seed in (42, other)
+    )
     assert not worlds(first) & worlds(second)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nexus_bench.bench.generators import entry_for_hops
+from nexus_bench.data.law import Law
 from nexus_bench.data.show import as_text, show_example
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import ConfigError
@@ -102,7 +103,7 @@ def test_parameters_have_names_of_their_own(generator: Generator) -> None:
 def test_a_fact_of_the_derivation_ends_in_the_drawn_chain(generator: Generator) -> None:
     examples = generator.sample(9, stream("chain"))
     for graph in range(9):
-        shown = show_example(generator, examples, graph=graph)
+        shown = show_example(Law(generator), examples, graph=graph)
         rows = generator.solve(examples.facts[graph : graph + 1], examples.query[graph : graph + 1]).rows[0, 0]
         for row in rows[rows >= 0]:
             assert shown.facts[row].split(" -")[-1].split("> ")[-1] in shown.chain
@@ -116,7 +117,7 @@ def test_shortcuts_apply_to_every_family(generator: Generator) -> None:
 
 
 def test_an_example_can_be_shown(generator: Generator) -> None:
-    shown = show_example(generator, generator.sample(1, stream("show")))
+    shown = show_example(Law(generator), generator.sample(1, stream("show")))
     assert len(shown.facts) == generator.n_facts
     assert shown.chain.count("-> ") + shown.chain.count(" <-") == shown.hop
     assert len(shown.tokens) == len(shown.flat.split())

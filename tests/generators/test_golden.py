@@ -137,7 +137,7 @@ def sha256(arrays: tuple[np.ndarray, ...]) -> str:
 
 def digests(name: str) -> dict[str, str]:
     entry = {"task": name, "hops": [2, 3], "n_val": 13, "n_test": 17} | OOD.get(name, {})
-    splits = Splits(make_task(entry, where="test").generators(), seed=7, n_val=13, n_test=17)
+    splits = Splits(make_task(entry, where="test").laws(), seed=7, n_val=13, n_test=17)
     held_out = {split: sha256(held.examples) for split, held in splits.held_out.items()}
     return {"train": sha256(splits.train(0, 1100)), **held_out}
 

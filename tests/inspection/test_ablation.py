@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.inspection.ablation import _mean_ablated, answers_without
@@ -113,7 +114,7 @@ def test_a_walk_needs_the_fact_that_each_level_points_at_and_no_other(
     hop = max(needed.values())
     task = chase(hop)
     model = walk_both_ways(walker(task, attention="nexus", order=order, refine=refine)).eval()
-    held = HeldOut(task, task.sample(11, stream("needed")))
+    held = HeldOut(Law(task), task.sample(11, stream("needed")))
     walked = walk(model, held, task.schema, encoding="fact", hop=hop, n_examples=53, example=0)
     assert walked.accuracy == 1
     left = {(r["level"], r["step"]): r["mean_ablated"] for r in walked.rows if r["mean_ablated"] is not None}

@@ -26,7 +26,7 @@ from tests.small import untrained
 @pytest.mark.parametrize("name", GENERATORS.names())
 def test_every_family_can_be_drawn(name: str) -> None:
     task = make_task({"task": name, "hops": [2]}, where="test")
-    law = task.generator()
+    law = task.law()
     held = HeldOut(law, law.sample(2, stream("drawn")))
     model = untrained(law, attention="standard", d_model=24, n_heads=1)
     walked = walk(model, held, law.schema, encoding="fact", hop=2, n_examples=5, example=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
@@ -28,7 +29,7 @@ def law() -> Generator:
 def watched(hop: int, n_examples: int = 101, **entry: Any) -> Walk:
     task = chase(hop)
     model = walk_both_ways(walker(task, **entry)).eval()
-    held = HeldOut(task, task.sample(37, stream("watched")))
+    held = HeldOut(Law(task), task.sample(37, stream("watched")))
     return walk(model, held, task.schema, encoding="fact", hop=hop, n_examples=n_examples, example=7)
 
 
@@ -76,7 +77,7 @@ def test_shares_and_masses_are_over_the_examples_that_could_have_them() -> None:
 def test_counts_agree_with_a_loop_over_examples(law: Generator) -> None:
     examples = law.sample(41, stream("loop"))
     model = untrained(law, attention="nexus", order=2)
-    walked = walk(model, HeldOut(law, examples), law.schema, encoding="fact", hop=2, n_examples=50, example=49)
+    walked = walk(model, HeldOut(Law(law), examples), law.schema, encoding="fact", hop=2, n_examples=50, example=49)
     batch = to_batch(examples, law.schema, "fact", torch.device("cpu"))
     last = record(model, batch)[1].weights.numpy()
     rows = law.solve(examples.facts, examples.query).rows
@@ -103,7 +104,7 @@ def test_counts_agree_with_a_loop_over_examples(law: Generator) -> None:
 def test_any_head_and_the_weakest_fact_agree_with_a_loop_over_examples(law: Generator) -> None:
     examples = law.sample(41, stream("loop"))
     model = untrained(law, attention="standard")
-    walked = walk(model, HeldOut(law, examples), law.schema, encoding="fact", hop=2, n_examples=50, example=0)
+    walked = walk(model, HeldOut(Law(law), examples), law.schema, encoding="fact", hop=2, n_examples=50, example=0)
     (only,) = record(model, to_batch(examples, law.schema, "fact", torch.device("cpu")))
     rows = law.solve(examples.facts, examples.query).rows
     chosen = np.argwhere(examples.hop == 2)[:50]
@@ -130,14 +131,14 @@ def test_an_example_whose_hop_has_no_fact_is_left_out() -> None:
     n_rows = (law.solve(examples.facts, examples.query).rows >= 0).sum(axis=2)
     assert (n_rows == 1).any(), "some hops look for what is absent"
     model = untrained(law, attention="standard", d_model=24)
-    walked = walk(model, HeldOut(law, examples), law.schema, encoding="fact", hop=2, n_examples=999, example=0)
+    walked = walk(model, HeldOut(Law(law), examples), law.schema, encoding="fact", hop=2, n_examples=999, example=0)
     assert walked.n_examples == (n_rows == 2).sum()
 
 
 def test_tokens_of_a_fact_are_summed_and_its_last_one_looks(law: Generator) -> None:
     examples = law.sample(3, stream("flat"))
     model = untrained(law, attention="standard", encoding="flat")
-    walked = walk(model, HeldOut(law, examples), law.schema, encoding="flat", hop=1, n_examples=1, example=0)
+    walked = walk(model, HeldOut(Law(law), examples), law.schema, encoding="flat", hop=1, n_examples=1, example=0)
     batch = to_batch(examples, law.schema, "flat", torch.device("cpu"))
     weights = record(model, batch)[0].weights.numpy()
     graph, query = np.argwhere(examples.hop == 1)[0]
@@ -150,7 +151,7 @@ def test_tokens_of_a_fact_are_summed_and_its_last_one_looks(law: Generator) -> N
 
 def test_the_split_with_the_hop_is_looked_at() -> None:
     task = make_task({"task": "pointer_chase", "hops": [1, 2], "hop_ood": [4], "n_nodes": 13}, where="test")
-    laws = task.generators()
+    laws = task.laws()
     held = {
         name: HeldOut(law, law.sample(1, stream("s")))
         for name, law in (("test", laws["iid"]), ("hop_ood", laws["hop_ood"]))

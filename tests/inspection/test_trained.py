@@ -80,7 +80,7 @@ def test_saved_weights_score_what_they_scored(run: Path) -> None:
     for cell in trained_cells(folder, None):
         source = open_source(cell, None)
         model = load_model(folder, cell)
-        scores = score(model, source.held_out["test"].examples, source.generator.schema, "fact")
+        scores = score(model, source.held_out["test"].examples, source.law.schema, "fact")
         rows = results[(results["cell_id"] == cell.cell_id) & (results["split"] == "test")]
         assert {hop: at.n_correct for hop, at in scores.items()} == dict(
             zip(rows["hop"], rows["n_correct"], strict=True)
@@ -164,9 +164,9 @@ def test_too_few_worlds_are_refused() -> None:
     from nexus_bench.training.spec import CellSpec, TrainSpec
 
     cell = CellSpec(task=task, model=make_model({"attention": "standard"}, where="t"), train=TrainSpec(steps=3), seed=0)
-    source = Splits(task.generators(), seed=0, n_val=1, n_test=1)
+    source = Splits(task.laws(), seed=0, n_val=1, n_test=1)
     with pytest.raises(ConfigError, match="5 graphs are asked for that were not trained, of 6 distinct worlds"):
-        draw(task.generator(), asked(n_graphs=5), source, cells=[cell], seed=0)
+        draw(task.law(), asked(n_graphs=5), source, cells=[cell], seed=0)
 
 
 @pytest.mark.parametrize("name", GENERATORS.names())
@@ -182,14 +182,14 @@ def test_every_family_can_be_asked_larger_graphs(name: str) -> None:
     def asked_of(size: int) -> tuple[int, str]:
         """Facts of graphs of that size, or why they cannot be asked."""
         try:
-            return further_law(task, asked(settings={str(family.sized_by): size})).n_facts, ""
+            return further_law(task, asked(settings={str(family.sized_by): size})).family.n_facts, ""
         except ConfigError as error:
             return 0, str(error)
 
     found = [asked_of(size) for size in range(2, 60)]
     larger = [n_facts for n_facts, _ in found if n_facts > trained.n_facts]
     if larger:
-        assert further_law(task, asked(n_facts=larger[0])).n_facts == larger[0]
+        assert further_law(task, asked(n_facts=larger[0])).family.n_facts == larger[0]
     else:  # its symbols follow its size, as the places of k_hop_induction do
         assert name not in OURS or name == "k_hop_induction"
         assert any(
@@ -226,7 +226,7 @@ def test_what_weights_cannot_know_is_not_asked(entry: Config, question: Config, 
 
 def test_hops_that_no_query_says_can_be_asked_beyond_training() -> None:
     task = make_task({"task": "reachable", "hops": [1, 2], "vocab_size": 80}, where="t")
-    assert further_law(task, asked(hops=(4,))).hops == (4,)
+    assert further_law(task, asked(hops=(4,))).family.hops == (4,)
 
 
 def test_learned_positions_end(command: Command, tmp_path: Path) -> None:
@@ -303,6 +303,6 @@ def test_the_rank_of_equal_scores_is_by_id(run: Path) -> None:
         model.readout.weight.zero_()
         model.readout.bias.zero_()
     held = source.held_out["test"]
-    frame = predict(cell, model, held, source.generator.schema, split="test")
+    frame = predict(cell, model, held, source.law.schema, split="test")
     assert (frame["rank"].to_numpy() == 1 + held.examples.answer.ravel()).all()
     assert set(frame["prediction"]) == {"node0"} and frame["probability"].to_numpy() == pytest.approx(1 / 53)

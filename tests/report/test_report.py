@@ -12,7 +12,7 @@ from nexus_bench.io.results import read_curves, read_results
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, Section, build_report
 from nexus_bench.report.figures import pareto_front
-from nexus_bench.report.orders import families_of
+from nexus_bench.report.orders import series_of
 from nexus_bench.report.output import to_csvs, to_document, to_markdown, write_report
 from nexus_bench.report.page import to_html
 from nexus_bench.report.tables import Table
@@ -274,11 +274,11 @@ def test_the_pareto_front_holds_what_none_beats(
 def test_models_that_differ_in_order_are_a_family_with_standard_attention_as_order_1() -> None:
     first = read_results(EXAMPLES / "staircase").drop_duplicates("model")
     short = {model: model.replace(", d_model 128, n_heads 4", "") for model in first["model"]}
-    found = families_of(first, short)
+    found = series_of(first, short)
     assert [family.name for family in found] == ["nexus, refine q", "nexus, refine qk"]
     assert found[0].models == {1: "standard"} | {m: f"nexus, order {m}, refine q" for m in (2, 3, 4)}
     wider = first.assign(d_model=first["d_model"].mask(first["attention"] == "standard", 256))
-    assert list(families_of(wider, short)[0].models) == [2, 3, 4], "standard attention of another shape is no order 1"
+    assert list(series_of(wider, short)[0].models) == [2, 3, 4], "standard attention of another shape is no order 1"
 
 
 @pytest.mark.parametrize("name", ["quick", "staircase", "matched"])

@@ -9,6 +9,7 @@ import pytest
 
 from nexus_bench.data.dataset import read_dataset
 from nexus_bench.data.generate import generate
+from nexus_bench.data.law import tell
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import ConfigError, CorruptArtefactError
@@ -109,8 +110,8 @@ def test_more_symbols_than_names_are_numbered_and_read_back() -> None:
 
 
 def test_a_hop_count_in_marks_is_told_as_a_number() -> None:
-    law = law_of("pointer_chase", hops=[1, 2], hop_ood=[4])
-    told = next(iter(Teller(law, TextOptions()).tell(law.sample(1, stream("marks")))))
+    law = make_task({"task": "pointer_chase", "hops": [1, 2], "hop_ood": [4]}, where="test").law()
+    told = next(tell(Teller(law.family, TextOptions()), law, law.sample(1, stream("marks"))))
     assert any(count in told.prompt for count in ("1 step", "2 steps", "1 time", "2 times"))
 
 

@@ -23,7 +23,7 @@ test-exhaustive: $(INSTALLED)
 	$(BIN)/pytest -m exhaustive
 
 test-gpu:
-	$(PYTHON) -m pytest -m gpu
+	$(PYTHON) -m pytest -m gpu tests/attention tests/training
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

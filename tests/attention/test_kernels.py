@@ -35,9 +35,7 @@ def with_gradients(function, inputs: list[torch.Tensor]) -> list[torch.Tensor]: 
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-5), (torch.bfloat16, 6e-2)])
-@pytest.mark.parametrize(
-    ("n", "k", "e", "f"), [(1, 1, 16, 16), (17, 17, 32, 32), (13, 7, 11, 22), (LONGEST, LONGEST, 64, 64)]
-)
+@pytest.mark.parametrize(("size", "causal"), CASES)
 def test_agrees_with_float64(
     size: tuple[int, int, int, int], causal: bool, dtype: torch.dtype, tolerance: float
 ) -> None:

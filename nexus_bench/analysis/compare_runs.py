@@ -9,10 +9,11 @@ import pandas as pd
 from nexus_bench.analysis.intervals import LEVEL, Interval, share_difference, t_interval
 from nexus_bench.analysis.summary import RECIPE, SETTING, hop_reach
 from nexus_bench.errors import ConfigError
+from nexus_bench.io.columns import FAILED, TEST
 
 METRICS = ("accuracy", "reach")
 REGRESSION, WITHIN_NOISE, OK, IMPROVEMENT = "regression", "within noise", "ok", "improvement"
-FAILED, MISSING, NEW_ONLY = "failed", "missing", "new only"
+MISSING, NEW_ONLY = "missing", "new only"  # and FAILED, as in `status`
 FAILING = (REGRESSION, FAILED)
 EXAMPLES_ONLY = "one seed: the interval knows the noise of examples, not that of training"
 LACKS = "the new run has no"
@@ -97,7 +98,7 @@ def compare_results(
     *,
     metric: str,
     max_drop: float,
-    split: str = "test",
+    split: str = TEST,
     confidence: float = LEVEL,
     strict: bool = False,
 ) -> list[Compared]:

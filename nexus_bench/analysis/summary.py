@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.intervals import Interval, t_interval, wilson_interval
-from nexus_bench.io.columns import VAL
+from nexus_bench.io.columns import SCORED, VAL
 
 TASK = ("task", "task_version", "encoding", "train_hops", "n_facts", "vocab_size", "distractors", "n_queries")
 LENGTH = ("batch_size", "steps")  # of training: models are only compared at the same
@@ -37,7 +37,7 @@ def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
     means["accuracy"] = means["accuracy"].fillna(-1.0)  # a recipe whose cells all failed comes last
     best = means.loc[means.groupby(keys, sort=False, dropna=False)["accuracy"].idxmax()]
     chosen = val.merge(best[[*keys, *RECIPE]], on=[*keys, *RECIPE])["cell_id"]
-    return results[results["cell_id"].isin(chosen) | (results["status"] == "scored")]
+    return results[results["cell_id"].isin(chosen) | (results["status"] == SCORED)]
 
 
 def accuracy_by_hop(rows: pd.DataFrame) -> pd.DataFrame:
@@ -148,7 +148,7 @@ def reach_of(cell: pd.DataFrame) -> int:
 
 
 def _interval(measured: pd.DataFrame, seeds: list[float]) -> Interval:
-    if len(measured) == 1 and measured["status"].iloc[0] == "scored":
+    if len(measured) == 1 and measured["status"].iloc[0] == SCORED:
         row: Any = measured.iloc[0]
         return wilson_interval(int(row["n_correct"]), int(row["n_examples"]))
     return t_interval(seeds)

@@ -12,7 +12,7 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
 from nexus_bench.generators.base import GENERATORS, Examples
-from nexus_bench.io.columns import IID, TRAIN
+from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.files import read_json, sha256, sha256_of_file, to_json
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.streams import permutations, stream
@@ -119,7 +119,7 @@ def spec_of(manifest: Manifest) -> TaskSpec:
     fields = {name: manifest[name] for name in ("task", "params", "hop_query", "size_ood")}
     hops = {"hops": parse_hops(manifest["hops"]), "hop_ood": manifest["hop_ood"] and parse_hops(manifest["hop_ood"])}
     hops |= {"pattern_ood": manifest.get("pattern_ood", False)}
-    counts = {f"n_{split}": manifest["n_graphs"][split] for split in ("val", "test")}
+    counts = {f"n_{split}": manifest["n_graphs"][split] for split in (VAL, TEST)}
     return TaskSpec.model_validate(fields | hops | counts)
 
 

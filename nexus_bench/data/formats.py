@@ -17,7 +17,7 @@ from nexus_bench.data.law import Law, tell
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples
 from nexus_bench.text.lines import read_told, told_as_chat, told_as_text
-from nexus_bench.text.parse import Listener
+from nexus_bench.text.parse import Reader
 from nexus_bench.text.render import Teller, TextOptions, Told
 
 COLUMNS = ("graph", "facts", "query", "answer", "hop")
@@ -208,9 +208,9 @@ def _read_parquet(path: Path, view: View) -> Examples:
 
 
 def _read_text(path: Path, view: View) -> Examples:
-    listener = Listener(Teller(view.law.family, view.text))
+    reader = Reader(Teller(view.law.family, view.text))
     with path.open(encoding="utf-8") as lines:
-        return view.law.shown(read_told((json.loads(line) for line in lines), listener))
+        return view.law.shown(read_told((json.loads(line) for line in lines), reader))
 
 
 FORMATS = {

@@ -17,6 +17,7 @@ from nexus_bench.data.law import tell
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.io.columns import TEST
 from nexus_bench.io.files import write_atomic
 from nexus_bench.streams import Int
 from nexus_bench.text.render import Teller, TextOptions
@@ -88,7 +89,7 @@ def export_lm_eval(
         raise ConfigError(f"the dataset has no split '{split}'; it has {', '.join(sorted(dataset.splits))}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder}: holds something, which is kept; choose another --out")
-    prefix = f"nexus_{dataset.spec.task}" + ("" if split == "test" else f"_{split}")
+    prefix = f"nexus_{dataset.spec.task}" + ("" if split == TEST else f"_{split}")
     rows = _rows(dataset, split, text, n_per_hop)
     write_atomic(folder / "utils.py", _LOADER)
     names: dict[str, list[str]] = {kind: [] for kind in KINDS}

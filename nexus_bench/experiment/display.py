@@ -13,6 +13,7 @@ from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
+from nexus_bench.io.columns import TEST
 from nexus_bench.io.words import counted
 from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
@@ -96,7 +97,7 @@ class Display:
             self._last_error = event.reason
             self._console.print(f"{count} FAILED {event.reason}", markup=False, highlight=False, soft_wrap=True)
         else:
-            test = [row for row in event.rows if row["split"] == "test"]
+            test = [row for row in event.rows if row["split"] == TEST]
             figures = "  ".join(f"{row['hop']}: {row['accuracy']:.3f}" for row in test)
             ending = f"{test[0]['status']} after {test[0]['steps_done']} steps, {event.timing['train_seconds']:.0f} s"
             self._print(f"{count} {self._name(cell)} | test accuracy by hop  {figures} | {ending}")

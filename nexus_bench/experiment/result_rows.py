@@ -4,7 +4,7 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.experiment.records import CellResult
-from nexus_bench.io.columns import HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
+from nexus_bench.io.columns import FAILED, HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import HopScore, score
 from nexus_bench.shortcuts.references import reference_columns, task_columns
@@ -22,7 +22,7 @@ def failed_result(cell: CellSpec, mode: str) -> CellResult:
     """A cell without figures: its rows say `failed`, and measure nothing."""
     laws = cell.task.laws()
     rows = [
-        _describe(cell, mode) | {"split": split, "hop": hop, "n_facts": law.family.n_facts, "status": "failed"}
+        _describe(cell, mode) | {"split": split, "hop": hop, "n_facts": law.family.n_facts, "status": FAILED}
         for split, law in ((split, law_of(split, laws)) for split in _ORDER if split in (VAL, TEST, *laws))
         for hop in law.family.hops
     ]

@@ -16,7 +16,7 @@ from nexus_bench.analysis.summary import (
     still_rising,
 )
 from nexus_bench.errors import ConfigError
-from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
+from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, tables
 from nexus_bench.report.notes import VARIANT, common_notes, notes_of
@@ -211,7 +211,7 @@ def _with_variants(results: pd.DataFrame) -> pd.DataFrame:
 
 def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     """Answers from elsewhere stand with the models trained on the same task; where there are none, by themselves."""
-    is_external = results["status"] == "scored"
+    is_external = results["status"] == SCORED
     own = ["encoding", *LENGTH]
     settings = results.loc[~is_external, list(SETTING)].drop_duplicates()
     same = [name for name in SETTING if name not in own]

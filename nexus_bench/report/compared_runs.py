@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from nexus_bench.analysis.compare_runs import (
     EXAMPLES_ONLY,
-    FAILED,
     FAILING,
     IDENTITY,
     IMPROVEMENT,
@@ -23,7 +22,7 @@ from nexus_bench.analysis.compare_runs import (
     compare_results,
 )
 from nexus_bench.analysis.intervals import LEVEL
-from nexus_bench.io.columns import COMPARE_COLUMNS, TEST
+from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST
 from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.results import read_results

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Examples
-from nexus_bench.text.parse import Listener
+from nexus_bench.text.parse import Reader
 from nexus_bench.text.render import Told
 
 Row = dict[str, Any]
@@ -33,7 +33,7 @@ def prompt_and_completion(row: Row) -> tuple[str, str]:
     return row["prompt"], row["completion"]
 
 
-def read_told(rows: Iterable[Row], listener: Listener) -> Examples:
+def read_told(rows: Iterable[Row], reader: Reader) -> Examples:
     """Examples from rows, those of a graph together.
 
     Raises:
@@ -44,10 +44,10 @@ def read_told(rows: Iterable[Row], listener: Listener) -> Examples:
     for _, group in itertools.groupby(rows, key=lambda row: row["graph"]):
         heard, hops = [], []
         for row in group:
-            one = listener.hear(*prompt_and_completion(row))
+            one = reader.hear(*prompt_and_completion(row))
             heard.append(one._replace(facts=_in_place(one.facts, row.get("order"))))
             hops.append(row["hop"])
-            if heard[-1].facts != heard[0].facts or row["answer"] != listener.word(one.answer):
+            if heard[-1].facts != heard[0].facts or row["answer"] != reader.word(one.answer):
                 raise ValueError(f"graph {row['graph']} contradicts itself")
         facts.append(heard[0].facts)
         query.append([one.query for one in heard])

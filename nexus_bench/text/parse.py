@@ -19,7 +19,7 @@ class Heard(NamedTuple):
     answer: int
 
 
-class Listener:
+class Reader:
     """Reads what a `Teller` tells.
 
     Args:

@@ -62,12 +62,6 @@ def test_the_pass_of_every_mechanism_takes_the_kernel_where_it_can_and_is_the_sa
         x = drawn(2, 3, n, 16)
         q = x.to("cuda", torch.float32)
         assert is_short(q, q, q) == (n <= LONGEST)
-        for layout in (
-            Layout(),
-            Layout(causal=True),
-            Layout(n_keys=7),
-            Layout(causal=True, n_keys=7),
-            Layout(rope=True),
-        ):
+        for layout in LAYOUTS:
             expected = attend(x, x, x, layout)
             torch.testing.assert_close(attend(q, q, q, layout).double().cpu(), expected, rtol=1e-4, atol=1e-4)

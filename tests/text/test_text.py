@@ -18,7 +18,7 @@ from nexus_bench.streams import stream
 from nexus_bench.text import grammar
 from nexus_bench.text.grammar import grammar_of, shipped_list
 from nexus_bench.text.lines import told_as_text
-from nexus_bench.text.parse import Listener
+from nexus_bench.text.parse import Reader
 from nexus_bench.text.render import Teller, TextOptions
 from tests.conftest import Command, assert_fails
 
@@ -37,11 +37,11 @@ def law_of(name: str, **entry: object) -> Generator:
 
 
 def heard(teller: Teller, examples: Examples) -> list[tuple[list[list[int]], list[int], int]]:
-    """What a listener makes of every example, the facts back in the order of the data."""
-    listener = Listener(teller)
+    """What a reader makes of every example, the facts back in the order of the data."""
+    reader = Reader(teller)
     found = []
     for told in teller.tell(examples):
-        facts, query, answer = listener.hear(told.prompt, told.completion)
+        facts, query, answer = reader.hear(told.prompt, told.completion)
         if told.order is not None:
             facts = [fact for _, fact in sorted(zip(told.order, facts, strict=True))]
         found.append((facts, query, answer))
@@ -68,12 +68,12 @@ def test_text_is_read_back_to_the_same_facts_query_and_answer(name: str) -> None
 def test_every_template_is_told_and_read_back(name: str) -> None:
     law = law_of(name)
     teller = Teller(law, TextOptions())
-    listener = Listener(teller)
+    reader = Reader(teller)
     examples = law.sample(5, stream("templates", name))
     for facts, queries in zip(examples.facts.tolist(), examples.query.tolist(), strict=True):
         for fact, question in itertools.product(teller.grammar.facts, teller.grammar.questions):
             prompt = " ".join([*(fact.fill(symbols) for symbols in facts), question.fill(queries[0])])
-            assert listener.hear(prompt, teller.grammar.answers[0])[:2] == (facts, queries[0])
+            assert reader.hear(prompt, teller.grammar.answers[0])[:2] == (facts, queries[0])
 
 
 @pytest.mark.parametrize("name", FAMILIES)

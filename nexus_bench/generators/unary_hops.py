@@ -1,4 +1,4 @@
-"""A hop count as marks: k ones and then zeros, so that a larger hop count brings no unseen symbol."""
+"""A hop count in unary: k ones, then zeros, so that a larger hop count needs no symbol unseen in training."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ MARK = "mark"
 
 
 class UnaryHops(Generator[Any]):
-    """A family whose query says the hop count in marks; the worlds, the answers and the streams stay the same.
+    """A family whose query writes its hop count as that many marks (unary); graphs, answers and streams are unchanged.
 
-    Families whose query has no hop count stay as they are.
+    Families whose query has no hop count are unchanged.
 
     Args:
         inner: The family, whose query holds the hop count as a number.
@@ -21,7 +21,7 @@ class UnaryHops(Generator[Any]):
 
     def __init__(self, inner: Generator[Any]) -> None:
         self.inner = inner
-        self.name = inner.name  # type: ignore[misc]  # a class's own for families, an object's here
+        self.name = inner.name  # type: ignore[misc]  # a class attribute for families, an instance attribute here
         self.version = inner.version  # type: ignore[misc]
         self._column = [role.vocabulary for role in inner.schema.query].index("hop") if _says_hop(inner) else None
         super().__init__(inner.params, inner.hops, largest_hop=inner.largest_hop, patterns=inner.patterns)
@@ -52,7 +52,7 @@ class UnaryHops(Generator[Any]):
 
     @property
     def schema(self) -> Schema:
-        """The hop's role becomes as many marks as the largest hop."""
+        """The role of the hop becomes as many roles for marks as the largest hop."""
         schema = self.inner.schema
         if self._column is None:
             return schema
@@ -82,7 +82,7 @@ class UnaryHops(Generator[Any]):
         return examples._replace(query=self.to_marks(examples.query))
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """As the family, from the number of marks."""
+        """As in the family, with the number of marks as the hop count."""
         return self.inner.solve(facts, self.to_numbers(query))
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
@@ -102,18 +102,18 @@ class UnaryHops(Generator[Any]):
         self.inner.check_patterns()
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """A mark is a stroke, its absence a dot."""
+        """A mark is written as a stroke, its absence as a dot."""
         return ".|"[index] if vocabulary == MARK else self.inner.symbol(vocabulary, index)
 
     def to_numbers(self, query: Int) -> Int:
-        """Queries (g, q, r) as the family asks them, from those with marks."""
+        """Queries (g, q, r) in the form of the family, from those with marks."""
         if self._column is None:
             return query
         hop = query[:, :, -self.largest_hop :].sum(axis=2, dtype=np.int32)
         return np.insert(query[:, :, : -self.largest_hop], self._column, hop, axis=2)
 
     def to_marks(self, query: Int) -> Int:
-        """Queries (g, q, r) with marks, from those that the family asks."""
+        """Queries (g, q, r) with marks, from those in the form of the family."""
         if self._column is None:
             return query
         hop = query[:, :, self._column, None]

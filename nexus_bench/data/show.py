@@ -1,4 +1,4 @@
-"""Examples for people: facts, flat tokens, and the chain of facts that derives the answer."""
+"""Examples as readable text: facts, flat tokens, and the chain of facts that derives the answer."""
 
 from typing import Any, NamedTuple
 
@@ -12,15 +12,15 @@ class Shown(NamedTuple):
     """One example as text.
 
     Attributes:
-        facts: One fact a line, in the order of the data.
-        query: What is asked.
+        facts: One fact per line, in the order of the data.
+        query: The query.
         answer: The label.
-        hop: How many facts derive it.
-        chain: Those facts, drawn as a chain where one begins at the end of another.
-        flat: The example as the flat encoding writes it, one word a token.
+        hop: The number of facts that derive it.
+        chain: Those facts, drawn as a chain where one fact begins at the end of another.
+        flat: The example as the flat encoding writes it, one word per token.
         tokens: The same tokens as rows of the embedding table.
-        prompt: The example in English, where it was told.
-        completion: What a language model is to say, the derivation before the answer.
+        prompt: The example in English, if it was rendered.
+        completion: The completion expected from a language model: the derivation, then the answer.
     """
 
     facts: list[str]
@@ -35,7 +35,7 @@ class Shown(NamedTuple):
 
 
 def show(generator: Generator[Any], *, seed: int = 0) -> Shown:
-    """One drawn example of a task, as text and in English.
+    """One example of a task, as text and in English.
 
     Args:
         generator: The task at one setting.
@@ -83,7 +83,7 @@ def as_text(shown: Shown) -> str:
 
 
 def query_as_text(generator: Generator[Any], query: Int) -> str:
-    """What is asked, role by role."""
+    """The query, role by role."""
     roles = generator.schema.query
     return " ".join(f"{role.name}={name}" for role, name in zip(roles, _names(generator, roles, query), strict=True))
 
@@ -92,9 +92,9 @@ class Arrow(NamedTuple):
     """A fact as it is drawn.
 
     Attributes:
-        start: The name that it leads from.
-        end: The name that it leads to.
-        label: What stands on it, such as a relation; empty if nothing does.
+        start: The symbol that it leads from.
+        end: The symbol that it leads to.
+        label: The label of the arrow, such as a relation; may be empty.
     """
 
     start: str
@@ -109,7 +109,7 @@ def arrow_of(generator: Generator[Any], fact: Int) -> Arrow:
 
 
 def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) -> str:
-    """The facts of the derivation; one that touches where the last ended goes on from there, either way round."""
+    """The facts of the derivation as a chain; a fact that touches the end of the last one continues from there."""
     drawn = end = _names(generator, schema.query, query)[0]
     is_begun = False
     for row in generator.solve(facts[None], query[None, None]).rows[0, 0]:
@@ -127,7 +127,7 @@ def _chain(generator: Generator[Any], schema: Schema, facts: Int, query: Int) ->
 
 
 def _ends_last(generator: Generator[Any], roles: tuple[Role, ...], symbols: Int) -> list[str]:
-    """The names of a fact, its two ends first and last: the last is the last role of the first one's vocabulary."""
+    """The symbols of a fact, its two ends first and last; the last end is the last role of the same vocabulary."""
     names = _names(generator, roles, symbols)
     ends = [i for i, role in enumerate(roles) if role.vocabulary == roles[0].vocabulary]
     names.append(names.pop(ends[-1] if len(ends) > 1 else -1))
@@ -139,13 +139,13 @@ def _arrow(names: list[str]) -> str:
 
 
 def _link(names: list[str]) -> str:
-    """An arrow to the last name, with the names between written on it."""
+    """An arrow to the last symbol, labelled with the symbols in between."""
     *on_arrow, last = names
     return f" -{','.join(on_arrow)}-> {last}" if on_arrow else f" -> {last}"
 
 
 def _link_back(names: list[str]) -> str:
-    """An arrow from the first name, for a fact that is walked from its last symbol to its first."""
+    """An arrow from the first symbol, for a fact that is walked from its last symbol to its first."""
     first, *on_arrow = names
     return f" <-{','.join(on_arrow)}- {first}" if on_arrow else f" <- {first}"
 

@@ -1,4 +1,4 @@
-"""Training, validation and test graphs that never meet.
+"""Training, validation and test graphs that never overlap.
 
 A world is the set of facts of a graph: their order and the queries do not matter. The test worlds are drawn
 first, then the validation worlds, which avoid them, then those of other laws, and the training worlds avoid all.
@@ -13,13 +13,13 @@ from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.streams import GOLDEN_RATIO, Int, Mask, Words, mix, stream
 
-BLOCK_GRAPHS = 1024  # graphs a random stream; part of the data format, never tuned
+BLOCK_GRAPHS = 1024  # graphs per random stream; part of the data format, never tuned
 
 WorldIds = Words
 
 
 class HeldOut(NamedTuple):
-    """A split that is never trained on, and the law it was drawn by."""
+    """A split that is never trained on, and the generator that drew it."""
 
     generator: Generator[Any]
     examples: Examples
@@ -29,10 +29,10 @@ class Splits:
     """The graphs of one task at one seed.
 
     Args:
-        generators: `iid`, the law of training, validation and test, and others, each a test split of its own name.
-        seed: Names the dataset; two seeds share no stream.
+        generators: `iid` draws training, validation and test; every other one draws a test split of its name.
+        seed: Seed of the dataset; two seeds share no stream.
         n_val: Validation graphs.
-        n_test: Test graphs, of every split that tests.
+        n_test: Graphs of every test split.
 
     Raises:
         ConfigError: There are too few distinct worlds to keep the splits apart.
@@ -55,7 +55,7 @@ class Splits:
         self.held_out |= {name: self._reserve(law, name, n_test) for name, law in others.items()}
 
     def train(self, start: int, stop: int) -> Examples:
-        """Training graphs start..stop-1 of an endless list; the same graphs however they are asked for."""
+        """Training graphs start..stop-1 of an endless list, which is always the same."""
         blocks = range(start // BLOCK_GRAPHS, (stop - 1) // BLOCK_GRAPHS + 1)
         parts = [
             self._train_block(b).take(slice(max(start - b * BLOCK_GRAPHS, 0), stop - b * BLOCK_GRAPHS)) for b in blocks
@@ -63,7 +63,7 @@ class Splits:
         return parts[0] if len(parts) == 1 else Examples.concatenate(parts)
 
     def batch(self, step: int, batch_size: int) -> Examples:
-        """The training graphs of one step: a stream that never repeats a graph on purpose."""
+        """The training graphs of one step: a stream without deliberate repetition of graphs."""
         return self.train(step * batch_size, (step + 1) * batch_size)
 
     def _reserve(self, law: Generator[Any], split: str, n_graphs: int) -> HeldOut:
@@ -80,14 +80,14 @@ class Splits:
 
 
 def draw_block(law: Generator[Any], *, seed: int, split: str, block: int, avoiding: WorldIds) -> Examples:
-    """One block of the graphs of a split, none of them in a world to be avoided.
+    """One block of the graphs of a split, without the worlds to be avoided.
 
     Args:
-        law: Draws them.
-        seed: Names the dataset.
-        split: Its name, which keys the stream.
-        block: Its number in the split.
-        avoiding: Worlds, sorted.
+        law: The generator that draws them.
+        seed: Seed of the dataset.
+        split: Name of the split, part of the key of the random stream.
+        block: Number of the block in the split.
+        avoiding: Worlds to avoid, sorted.
     """
     rng = stream(law.name, law.version, seed, split, block)
     examples = law.sample(BLOCK_GRAPHS, rng)
@@ -106,7 +106,7 @@ def draw_graphs(law: Generator[Any], n_graphs: int, *, seed: int, split: str, av
 
 
 def world_ids(facts: Int) -> WorldIds:
-    """A 64-bit name for each graph's set of facts, whatever their order.
+    """A 64-bit hash of the set of facts of each graph, independent of their order.
 
     Args:
         facts: Array (g, f, a) of symbol ids.

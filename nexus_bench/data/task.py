@@ -18,18 +18,22 @@ Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
 
 
 class TaskSpec(Spec):
-    """A task at one setting. Defaults of the parameters stand in `tasks/<name>.yaml`."""
+    """A task at one setting. Defaults of the parameters are in `tasks/<name>.yaml`."""
 
     task: str
     hops: Hops
     params: Config = Field(description="Every parameter of the generator.")
     n_val: int = Field(default=256, ge=1, description="Validation graphs.")
-    n_test: int = Field(default=1024, ge=1, description="Test graphs, of each split that tests.")
+    n_test: int = Field(default=1024, ge=1, description="Graphs of each test split.")
     hop_ood: Hops | None = Field(default=None, description="Hops of a further test split, beyond those trained.")
     size_ood: Config | None = Field(default=None, description="Parameters that differ in a further test split.")
     pattern_ood: bool = Field(default=False, description="A further test split of relation patterns never trained.")
-    hop_query: Literal["number", "unary"] = Field(description="How a query says its hop count.")
-    content_sha256: str | None = Field(default=None, description="Of the dataset trained on; None: an endless stream.")
+    hop_query: Literal["number", "unary"] = Field(
+        description="How a query writes its hop count: as a number, or as that many marks (unary)."
+    )
+    content_sha256: str | None = Field(
+        default=None, description="Hash of the dataset trained on; null: an endless stream."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -43,7 +47,9 @@ class TaskSpec(Spec):
             if shared := set(self.hop_ood) & set(self.hops):
                 raise ValueError(f"hop_ood must hold hops that are not trained, got {format_hops(tuple(shared))}")
             if self.hop_query == "number":
-                raise ValueError("hop_ood needs `hop_query: unary`: a number that was never trained says nothing")
+                raise ValueError(
+                    "hop_ood needs `hop_query: unary`: a number that was never trained is meaningless to a model"
+                )
         return self
 
     def generator(self) -> Generator[Any]:
@@ -51,7 +57,7 @@ class TaskSpec(Spec):
         return self.generators()[IID]
 
     def generators(self) -> dict[str, Generator[Any]]:
-        """A generator a law: `iid`, and `hop_ood`, `size_ood` and `pattern_ood` where they are asked for.
+        """One generator per distribution: `iid`, and `hop_ood`, `size_ood` and `pattern_ood` if the task has them.
 
         Raises:
             ConfigError: A hop is out of range, `size_ood` has symbols that training never shows, or the family has no
@@ -75,7 +81,7 @@ class TaskSpec(Spec):
         return made
 
     def law(self, params: Config, hops: tuple[int, ...], largest_hop: int, patterns: str) -> Generator[Any]:
-        """A generator of this task with other parameters or hops, whose queries say the hop count in the same way.
+        """A generator of this task with other parameters or hops, whose queries write the hop count in the same way.
 
         Raises:
             ConfigError: A hop is out of range for the parameters.
@@ -86,12 +92,12 @@ class TaskSpec(Spec):
 
 
 def law_of(split: str, laws: dict[str, Generator[Any]]) -> Generator[Any]:
-    """The generator a split is drawn by: its own, or that of training."""
+    """The generator that draws a split: its own, or that of training."""
     return laws.get(split, laws[IID])
 
 
 def task_keys(name: str) -> Keys:
-    """What a task entry may say: the generator's parameters and the fields of TaskSpec."""
+    """The keys of a task entry: the parameters of the generator and the fields of TaskSpec."""
     shared = tuple(field for field in TaskSpec.model_fields if field not in ("task", "params"))
     return Keys(tuple(GENERATORS.get(name).Params.model_fields), shared)
 
@@ -101,7 +107,7 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
 
     Args:
         entry: `task`, and any of its parameters and of the fields of TaskSpec.
-        where: What to name in an error message.
+        where: Name of the entry in error messages.
 
     Raises:
         ConfigError: A name or a key is unknown, or a value is not allowed.
@@ -121,15 +127,15 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
 
 
 def check_symbols(trained: Generator[Any], other: Generator[Any], *, what: str) -> None:
-    """Every symbol of other graphs must be one that training shows.
+    """Check that every symbol of other graphs is one that training shows.
 
     Args:
-        trained: The law of training.
-        other: Another law of the same family.
-        what: Its name, for the message.
+        trained: The generator of training.
+        other: Another generator of the same family.
+        what: Its name for the message.
 
     Raises:
-        ConfigError: A vocabulary of another size is asked for.
+        ConfigError: A vocabulary has another size.
     """
     names = {role.vocabulary for role in (*trained.schema.fact, *trained.schema.query)} - {"hop"}
     for name in sorted(names | {trained.schema.answer}):
@@ -142,7 +148,7 @@ def check_symbols(trained: Generator[Any], other: Generator[Any], *, what: str) 
 
 
 def _check_sizes(trained: Generator[Any], other: Generator[Any]) -> None:
-    """Larger graphs have as many queries, and symbols that training shows."""
+    """Check that larger graphs have as many queries, and only symbols that training shows."""
     check_symbols(trained, other, what=SIZE_OOD)
     if trained.n_queries != other.n_queries or len(trained.schema.query) != len(other.schema.query):
         raise ConfigError(f"{trained.name}: size_ood must keep the queries of a graph; fix n_queries for both")

@@ -1,4 +1,4 @@
-"""A dataset folder checked again from its facts: hashes, schema, labels, hops, repeats, overlap, balance."""
+"""Checks of a dataset folder, derived from its facts: hashes, schema, labels, hops, repeats, overlap, balance."""
 
 import zipfile
 from pathlib import Path
@@ -16,17 +16,17 @@ from nexus_bench.io.columns import IID, TRAIN
 from nexus_bench.io.files import sha256_of_file
 from nexus_bench.streams import Mask
 
-_CHUNK_GRAPHS = 4096  # solved at a time
-_SIGMAS = 6.0  # a share further than this from what is declared is not chance
+_CHUNK_GRAPHS = 4096  # graphs solved at a time
+_SIGMAS = 6.0  # a share further than this from the declared one is not due to chance
 
 
 class Verified(NamedTuple):
-    """What was checked of one split.
+    """The checks of one split.
 
     Attributes:
-        split: Its name.
-        n_graphs: Graphs.
-        n_examples: Labels solved again.
+        split: Name of the split.
+        n_graphs: Number of graphs.
+        n_examples: Number of labels solved again.
         n_repeated_graphs: Graphs whose facts occurred before in the split; counted, not an error.
         majority: Share of the most common answer, at the hop where it is largest.
     """
@@ -42,7 +42,7 @@ def verify(folder: Path) -> list[Verified]:
     """Check a dataset folder.
 
     Returns:
-        A row a split.
+        One row per split.
 
     Raises:
         ConfigError: Another version of the task made it.
@@ -88,15 +88,15 @@ class _Check:
         self, path: Path, law: Generator[Any], trained: Generator[Any], examples: Examples, *, is_edited: bool
     ) -> None:
         self.path, self.law, self.examples = path, law, examples
-        self._schema = trained.schema  # a larger graph must do with the symbols of training
+        self._schema = trained.schema  # larger graphs use the symbols of training too
         self._is_edited = is_edited
 
     def fail(self, what: str) -> None:
-        advice = "run gen again" if self._is_edited else "the file is as gen wrote it, so mend the family"
+        advice = "run gen again" if self._is_edited else "the file is as gen wrote it, so correct the family"
         raise CorruptArtefactError(f"{self.path}: {what}; {advice}")
 
     def schema(self, n_graphs: int) -> None:
-        """Shapes as declared, ids within their vocabularies, hops among those asked for."""
+        """Check shapes, that ids are within their vocabularies, and that hops are among those of the task."""
         law, schema, examples = self.law, self._schema, self.examples
         shape = (n_graphs, law.n_queries)
         wanted = ((n_graphs, law.n_facts, len(schema.fact)), (*shape, len(schema.query)), shape, shape)
@@ -111,15 +111,15 @@ class _Check:
                 self._no(np.asarray(outside), f"{name}: {role.name} is not in 0..{size - 1}")
         bad = (examples.answer < 0) | (examples.answer >= schema.n_classes)
         self._no_query(bad, f"answer is not in 0..{schema.n_classes - 1}")
-        self._no_query(~np.isin(examples.hop, law.hops), f"hop is not among those asked for, {list(law.hops)}")
+        self._no_query(~np.isin(examples.hop, law.hops), f"hop is not among those of the task, {list(law.hops)}")
 
     def graphs(self) -> None:
-        """No fact twice in a graph, no query twice."""
-        self._no(_has_twins(self.examples.facts), "a fact stands twice in the graph")
+        """Check that no graph has a fact or a query twice."""
+        self._no(_has_twins(self.examples.facts), "a fact is twice in the graph")
         self._no(_has_twins(self.examples.query), "a query is asked twice of the graph")
 
     def labels(self) -> None:
-        """Answers and hops as the solver derives them from the facts, as many different facts as there are hops."""
+        """Check answers and hops with the solver, and that as many different facts as hops derive each answer."""
         for start in range(0, self.examples.n_graphs, _CHUNK_GRAPHS):
             part = self.examples.take(slice(start, start + _CHUNK_GRAPHS))
             solution = self.law.solve(part.facts, part.query)
@@ -130,21 +130,21 @@ class _Check:
                 self._no_query(bad, f"{name} is {write(given[g, q])}, the facts give {write(derived[g, q])}", start)
 
     def balance(self) -> float:
-        """No answer more common than `chance` allows, every hop equally common; the largest share of an answer."""
+        """Check that no answer is commoner than `chance` and hops are even; returns the largest share of an answer."""
         answer, hop, n = self.examples.answer, self.examples.hop, self.examples.hop.size
         largest = 0.0
         for k in self.law.hops:
             here = hop == k
             expected = 1 / len(self.law.hops)
             if abs(here.mean() - expected) > _SIGMAS * np.sqrt(expected * (1 - expected) / n):
-                self.fail(f"hop {k} is asked in {here.mean():.1%} of the examples, {expected:.1%} are its share")
+                self.fail(f"hop {k} is in {here.mean():.1%} of the examples, expected {expected:.1%}")
             if not here.any():
                 continue  # a small split may lack a hop
             counts = np.bincount(answer[here])
             share, chance = counts.max() / counts.sum(), self.law.chance(k)
             if share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / counts.sum()):
                 name = self.law.symbol(self._schema.answer, int(counts.argmax()))
-                self.fail(f"at {k} hops {share:.1%} of the answers are {name}; by chance at most {chance:.1%} can be")
+                self.fail(f"at {k} hops {share:.1%} of the answers are {name}; chance allows at most {chance:.1%}")
             largest = max(largest, float(share))
         return largest
 
@@ -163,7 +163,7 @@ class _Check:
             self.fail(f"row {self._row(at, query)} (graph {at}, query {query}): {what}")
 
     def _row(self, graph: int, query: int) -> int:
-        """Where a file of rows has it, counted from 1, the head of a CSV not counted."""
+        """The number of the row in a file of rows, counted from 1, without the head of a CSV."""
         return graph * self.law.n_queries + query + 1
 
 
@@ -177,7 +177,7 @@ def _read(path: Path, manifest: Manifest, law: Generator[Any], is_edited: bool) 
 
 
 def _check_overlap(folder: Path, manifest: Manifest, worlds: dict[str, WorldIds]) -> None:
-    """No world of one split in another; training is compared last, since it is drawn last."""
+    """Check that no world of one split is in another; training is compared last, since it is drawn last."""
     names = [name for name in worlds if name != TRAIN] + [TRAIN]
     for i, name in enumerate(names):
         for other in names[:i]:

@@ -138,7 +138,7 @@ class PathStar(NamedNodes[PathStarParams]):
         return 1.0 if hop == 1 or self.n_stars == 1 else 1 / self.params.n_arms
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Edges of the same depth: for a first edge, those of the same arm; for a second one, those of the same star."""
+        """Edges of the same depth: for a first edge those of the same arm, for a second one those of the same star."""
         row_of_src, row_of_dst = (row_of(facts[:, :, side], self.node_vocab_size) for side in (0, 1))
         # g f: an edge into the node where this one begins, and that edge's own start; -1 at a centre
         enters, centre = follow(row_of_dst, facts[:, :, 0], facts[:, :, 0])

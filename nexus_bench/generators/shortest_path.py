@@ -66,8 +66,8 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
 
     Shapes are drawn from a random Hamiltonian cycle and a random perfect matching (degree 3) or two such cycles (degree
     4), kept if no edge is double: distributions close to the uniform one (Wormald, 1999, "Models of random regular
-    graphs", section 4). Each shape serves 32 graphs of a batch, each with its own symbols, order of facts and pairs. Every
-    single example is an exact draw, but the graphs of a batch are not independent: 32 of them share a shape.
+    graphs", section 4). Each shape serves 32 graphs of a batch, each with its own symbols, order of facts and pairs.
+    Every single example is an exact draw, but the graphs of a batch are not independent: 32 of them share a shape.
 
     Source: shortest paths as in CLRS (Velickovic et al., 2022, https://arxiv.org/abs/2205.15659), bfs.
 

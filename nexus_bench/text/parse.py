@@ -1,4 +1,4 @@
-"""English read back: the facts, the query and the answer that a prompt and its completion tell."""
+"""Reading English back: the facts, the query and the answer of a prompt and its completion."""
 
 import functools
 import re
@@ -14,7 +14,7 @@ _BETWEEN = re.compile(r"(?<=\.) ")
 
 
 class Heard(NamedTuple):
-    """One example: the facts in the order told, the query, the answer; all as ids, the hop count as a number."""
+    """One example: the facts in the order of the text, the query, the answer; ids, and the hop count as a number."""
 
     facts: list[list[int]]
     query: list[int]
@@ -22,10 +22,10 @@ class Heard(NamedTuple):
 
 
 class Listener:
-    """Reads what a `Teller` tells.
+    """Reads the texts that a `Teller` writes.
 
     Args:
-        teller: Whose grammar and options.
+        teller: The teller, with its grammar and options.
     """
 
     def __init__(self, teller: Teller) -> None:
@@ -44,7 +44,7 @@ class Listener:
         """Read one example.
 
         Raises:
-            ValueError: A sentence is none of the grammar's.
+            ValueError: A sentence does not belong to the grammar.
         """
         story, question = self._parted(prompt)
         told = [sentence for sentence in _BETWEEN.split(story) if sentence not in self._skipped]
@@ -56,15 +56,15 @@ class Listener:
         )
 
     def word(self, answer: int) -> str:
-        """How an answer is written."""
+        """The text of an answer."""
         return self._words[answer]
 
     def marked(self, query: Int) -> Int:
-        """Queries (g, q, r) as the data has them: where the hop count is marks, from numbers."""
+        """Queries (g, q, r) in the form of the data: a hop count becomes marks if the data has marks."""
         return self._law.to_marks(query) if isinstance(self._law, UnaryHops) else query
 
     def _parted(self, prompt: str) -> tuple[str, str]:
-        """The story, and the sentences of the question, which are as many as its templates have."""
+        """The story, and the sentences of the question, whose number the templates determine."""
         n = self._questions[0].n_sentences
         ends = [match.end() for match in SENTENCE_END.finditer(prompt)]
         if len(ends) <= n:
@@ -86,7 +86,7 @@ class _Pattern:
         self.n_sentences = sum(len(SENTENCE_END.findall(part)) for part in fixed)
 
     def read(self, sentence: str) -> list[int] | None:
-        """The ids of the roles, None if the sentence is another."""
+        """The ids of the roles, None if the sentence does not match."""
         match = self._regex.fullmatch(sentence)
         if match is None:
             return None
@@ -106,4 +106,4 @@ def _read(sentence: str, patterns: list[_Pattern]) -> list[int]:
     for pattern in patterns:
         if (ids := pattern.read(sentence)) is not None:
             return ids
-    raise ValueError(f"{sentence[:80]!r} is not told by any template")
+    raise ValueError(f"{sentence[:80]!r} matches no template")

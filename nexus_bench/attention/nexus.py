@@ -88,7 +88,7 @@ class Nexus(Attention[NexusOptions]):
         """Refuse a recursion with too many unshared weights.
 
         Raises:
-            ValueError: A layer would have more than MAX_PARAMETERS parameters; the message gives the largest order that fits.
+            ValueError: A layer would have more than MAX_PARAMETERS parameters; the message gives the largest order.
         """
         if options.share == "shared":
             return
@@ -112,7 +112,7 @@ class Nexus(Attention[NexusOptions]):
         return mixed
 
     def _reproject(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b h n e"]:
-        """As in `reproject`, but what does not change between levels is projected once."""
+        """`inner: reproject`; what does not change between levels is projected once."""
         q, k, v = self.projections.project(x, "qkv")
         for _ in range(self.options.order - 1):
             z = combine(merge_heads(attend(q, k, v, layout)), x, self.options.combine)
@@ -140,7 +140,7 @@ class Nexus(Attention[NexusOptions]):
 
 
 class Nest(nn.Module):
-    """One attention of the full recursion, with its own weights; it contains one of the next lower order per refined side.
+    """One attention of the full recursion, with its own weights; it contains one of the next lower order per side.
 
     Its output of order m is A(Q, K) V with V = X W_V. A refined side is combine(inner output, X) W for
     `inner: reproject`; for `inner: direct` it is combine(inner output, X W_V of that inner attention) itself.
@@ -150,9 +150,7 @@ class Nest(nn.Module):
         super().__init__()
         self.options = options
         refined = options.refine if order > 1 else ""
-        self.given = "".join(
-            side for side in "qk" if side in refined and options.inner == "direct"
-        )  # sides that need no weights
+        self.given = "".join(side for side in "qk" if side in refined and options.inner == "direct")  # need no weights
         letters = "".join(letter for letter in "qkv" if letter not in self.given)
         self.projections = PackedProjections(d_model, n_heads, letters)
         self.inner = nn.ModuleDict({side: Nest(d_model, n_heads, options, order - 1) for side in refined})

@@ -58,8 +58,8 @@ def attend(
 ) -> Float[Tensor, "b h n f"]:
     """One attention pass, A(Q, K) V = softmax(Q K^T / sqrt(e) + M) V per head.
 
-    It runs on fused kernels: no matrix of n x n scores is stored, and memory is linear in n. Rotary positions are applied
-    here, hence at every level of a nest.
+    It runs on fused kernels: no matrix of n x n scores is stored, and memory is linear in n. Rotary positions are
+    applied here, hence at every level of a nest.
 
     Source: Vaswani et al. 2017, section 3.2.1.
     """

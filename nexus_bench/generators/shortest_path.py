@@ -54,7 +54,7 @@ class _Shapes(NamedTuple):
 
 @GENERATORS.register
 class ShortestPath(NamedNodes[ShortestPathParams]):
-    """A random regular graph; one shortest path of k edges leads to the goal, and its first node is the answer.
+    """A random regular graph; exactly one shortest path, of k edges, leads to the goal; its first node is the answer.
 
     Every node has the same number of neighbours, so counts say nothing, and any neighbour of the start may be right.
     If the answer were the distance, each hop count would be its own class. At one hop the goal is the answer. Edges

@@ -1,4 +1,4 @@
-"""What trained cells are evaluated on besides their test: other hops, other sizes."""
+"""What trained cells are evaluated on besides their test split: other hops, other sizes."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,17 +12,17 @@ from nexus_bench.io.config import Config
 from nexus_bench.io.entries import validate
 from nexus_bench.io.hops import format_hops
 
-PREFIX = "eval"  # of the names of such splits
+PREFIX = "eval"  # prefix of the names of such splits
 
 
 class Question(NamedTuple):
-    """What is to be asked.
+    """What to evaluate on.
 
     Attributes:
-        hops: Hop counts; None asks those of training.
-        n_facts: Facts a graph; None as in training.
+        hops: Hop counts; None means those of training.
+        n_facts: Facts per graph; None as in training.
         settings: Parameters of the task that differ.
-        n_graphs: Graphs; None as many as the test split has.
+        n_graphs: Number of graphs; None as many as in the test split.
     """
 
     hops: tuple[int, ...] | None
@@ -32,7 +32,7 @@ class Question(NamedTuple):
 
     @property
     def split(self) -> str:
-        """The name of the split: all that is asked otherwise than in training."""
+        """The name of the split: everything that differs from training."""
         parts = [PREFIX]
         parts += [f"hops{format_hops(self.hops)}"] if self.hops else []
         parts += [f"facts{self.n_facts}"] if self.n_facts else []
@@ -42,10 +42,10 @@ class Question(NamedTuple):
 
 
 def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
-    """The generator of what is asked, over the symbols of training.
+    """The generator of these examples, with the symbols of training.
 
     Raises:
-        ConfigError: The task cannot be asked so, or the weights never learned a symbol that it needs.
+        ConfigError: The task does not allow this, or the weights never learned a symbol that it needs.
     """
     trained = task.generator()
     hops = question.hops or task.hops
@@ -57,25 +57,25 @@ def further_law(task: TaskSpec, question: Question) -> Generator[Any]:
         return task.law(valid.model_dump(), hops, max(trained.largest_hop, *hops), trained.patterns)
 
     if question.n_facts is not None and trained.sized_by in question.settings:
-        raise ConfigError(f"{task.task}: --n-facts chooses {trained.sized_by}; give one of both")
+        raise ConfigError(f"{task.task}: --n-facts sets {trained.sized_by}; give only one of them")
     made = law({}) if question.n_facts is None else _of_size(question.n_facts, trained, law)
     check_symbols(trained, made, what=PREFIX)
     if len(made.schema.query) != len(trained.schema.query):
         raise ConfigError(
             f"{task.task}: queries of these weights have {len(trained.schema.query)} roles, {max(hops)} hops need "
-            f"{len(made.schema.query)}; ask for at most {trained.largest_hop}"
+            f"{len(made.schema.query)}; use at most {trained.largest_hop}"
         )
     return made
 
 
 def _check_hops(task: TaskSpec, trained: Generator[Any], hops: tuple[int, ...]) -> None:
-    """A hop count that training never said, or has no room for, means nothing to the weights."""
+    """Refuse hop counts that training never showed or has no room for: the weights cannot know what they mean."""
     words = {role.vocabulary for role in trained.schema.query}
     unsaid = tuple(hop for hop in hops if hop not in task.hops)
     if "hop" in words and unsaid:
         raise ConfigError(
-            f"{task.task}: a query says its hop count as a number, and {format_hops(unsaid)} was never trained; "
-            f"train with `--set hop_ood={format_hops(unsaid)}` on graphs large enough: such queries count in marks"
+            f"{task.task}: a query writes its hop count as a number, and {format_hops(unsaid)} was never trained; "
+            f"train with `--set hop_ood={format_hops(unsaid)}` on graphs large enough: queries then write it in unary"
         )
     if MARK in words and max(hops) > trained.largest_hop:
         raise ConfigError(
@@ -85,15 +85,17 @@ def _check_hops(task: TaskSpec, trained: Generator[Any], hops: tuple[int, ...]) 
 
 
 def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Generator[Any]]) -> Generator[Any]:
-    """The law with the size that gives so many facts."""
+    """The generator with the size that gives so many facts."""
     name = GENERATORS.get(trained.name).sized_by
     if name is None:
-        raise ConfigError(f"{trained.name}: does not say which parameter sets its size; use --set instead of --n-facts")
+        raise ConfigError(
+            f"{trained.name}: does not declare which parameter sets its size; use --set instead of --n-facts"
+        )
 
     near: dict[int, int] = {}  # facts -> the size that gives so many
-    largest = max(n_facts, trained.n_facts) + 2  # a unit of size is a fact at least, or n + 1 things make n facts
+    largest = max(n_facts, trained.n_facts) + 2  # a unit of size adds at least one fact, or n + 1 things make n facts
     for size in range(1, largest):
-        with suppress(ConfigError):  # too small for its hops, too large for its names, or not allowed
+        with suppress(ConfigError):  # too small for its hops, too large for its vocabulary, or not allowed
             near[law({name: size}).n_facts] = size
     if n_facts not in near:
         nearest = sorted(sorted(near, key=lambda facts: abs(facts - n_facts))[:2])

@@ -36,7 +36,7 @@ COLUMNS = (
     Column("n_facts", "Int64", "facts per graph"),
     Column("vocab_size", "Int64", "symbols in the vocabulary that facts are drawn from"),
     Column("distractors", "string", "kind of facts off the path (they derive nothing)"),
-    Column("attention", "string", "attention mechanism; `external` for answers of models trained elsewhere"),
+    Column("attention", "string", "attention mechanism; `external` for answers of other models"),
     Column("attention_version", "Int64", "version of the mechanism's definition"),
     Column("order", "Int64", "attention order m; 1 for mechanisms that do not nest"),
     Column("inner", "string", "Nexus: what the inner attention yields"),

@@ -30,7 +30,7 @@ class Match(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The relative error of the match; a width is a multiple of the number of heads, so matches are seldom exact."""
+        """The relative error of the match; a width is a multiple of the number of heads, so it is seldom 0."""
         return abs((self.parameters_ratio if self.by == "parameters" else self.compute_ratio) - 1)
 
 

@@ -117,7 +117,7 @@ def look_up(table: Float[Tensor, "r e"], rows: Int[Tensor, "*n"]) -> Float[Tenso
 
 
 def build_model(spec: ModelSpec, schema: Schema, *, seq_len: int, seed: int) -> Transformer:
-    """A model whose initial weights depend only on the spec and the seed; the random state of the caller is unchanged."""
+    """A model whose initial weights depend only on spec and seed; the random state of the caller is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return Transformer(spec, schema, seq_len=seq_len)

@@ -256,7 +256,7 @@ def _flat(model: Transformer) -> Tensor:
 
 def _rates(cell: CellSpec) -> np.ndarray:
     """By step: the share of the learning rate, and AdamW's corrections of the two moments."""
-    steps = range(cell.train.steps + _WARM_UP)  # so many more are made and undone before a capture
+    steps = range(cell.train.steps + _WARM_UP)  # a capture makes so many more and undoes them
     return np.array(
         [(schedule(s, cell.train), 1 / (1 - _BETA1 ** (s + 1)), (1 - _BETA2 ** (s + 1)) ** -0.5) for s in steps]
     )

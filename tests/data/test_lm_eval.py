@@ -111,8 +111,8 @@ def test_an_export_tells_examples_as_the_dataset_does(command: Command) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "mine.jsonl:1: is no prediction"),
-        ('{"graph": 0, "prediction": "aunt"}', "mine.jsonl:1: is no prediction"),
+        ("{", "mine.jsonl:1: is not a prediction"),
+        ('{"graph": 0, "prediction": "aunt"}', "mine.jsonl:1: is not a prediction"),
         ('{"graph": 99, "query": 0, "prediction": "aunt"}', "test has graphs 0..11 with queries 0..3, got graph 99"),
         ('{"graph": 0, "query": "0", "prediction": "aunt"}', "graph and query must be numbers"),
         ('{"graph": 0, "query": 0, "prediction": "a"}\n{"graph": 0, "query": 0, "prediction": "b"}', "answered twice"),

@@ -17,7 +17,7 @@ FAILING = (REGRESSION, FAILED)
 EXAMPLES_ONLY = "one seed: the interval covers the noise of examples, not that of training"
 LACKS = "the new run has no"
 NO_INTERVAL = "one seed: no interval, so any drop beyond the allowed one counts"
-IDENTITY = (*SETTING, "model", *RECIPE, "curriculum")  # not versions of code, mode and suite: they may differ
+IDENTITY = (*SETTING, "model", *RECIPE, "curriculum")  # versions of code, mode and suite are left out: they may differ
 _ROUNDING = 1e-9  # a drop of 1 - 0.98 is no more than 0.02
 _MOST_NAMED = 5  # values in an error message
 

@@ -176,8 +176,10 @@ def _asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
     if set(sizes) - {first["n_facts"]}:
         trained += f" with {', '.join(str(size) for size in sizes)} facts"
     length = "" if pd.isna(first["steps"]) else f", {first['steps']:,} steps of {first['batch_size']} graphs"
-    size = f"{first['n_facts']} facts, vocabulary of {first['vocab_size']}"
-    return f"{size}, {trained}{length}, {first['encoding']} encoding"
+    return (
+        f"{first['n_facts']} facts, vocabulary of {first['vocab_size']}, {trained}{length}, "
+        f"{first['encoding']} encoding"
+    )
 
 
 def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:

@@ -205,7 +205,7 @@ def test_a_further_split_has_a_section_of_its_own() -> None:
     larger = results[results["split"] == "test"].assign(split="size_ood", n_facts=24, accuracy=0.25)
     report = report_of(pd.concat([results, larger], ignore_index=True))
     _, further = report.sections
-    assert "size_ood, 24 facts" in further.title and "trained on hops 1 of 12 facts" in further.title
+    assert "size_ood, 24 facts" in further.title and "trained on hops 1 with 12 facts" in further.title
     assert cells_of(further.tables[0]) == [["a", "0.250 [0.250, 0.250]", "2"]]
     assert [picture.name for picture in further.pictures] == ["accuracy_by_hop-size_ood"]
     assert set(report.accuracy["split"]) == {"test", "size_ood"} and set(report.reach["split"]) == {"test"}

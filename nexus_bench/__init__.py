@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when it is first asked for: a command's help must not wait for numpy."""
+    """Import on first use, so that the help of a command does not wait for numpy."""
     if name == "DTYPES":
         from nexus_bench.io.columns import DTYPES
 

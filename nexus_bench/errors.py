@@ -11,13 +11,13 @@ class NexusBenchError(Exception):
 
 
 class UsageError(NexusBenchError):
-    """The command line does not make sense, or would overwrite something else."""
+    """The command line makes no sense, or would overwrite something else."""
 
     exit_code = 2
 
 
 class ConfigError(NexusBenchError):
-    """A suite, a task or an attention is asked for something it cannot be."""
+    """A suite, a task or an attention has a setting that is not possible."""
 
     exit_code = 3
 
@@ -35,7 +35,7 @@ class StorageError(NexusBenchError):
 
 
 class CheckFailedError(NexusBenchError):
-    """Something that was asked to hold does not: a guess beats a ceiling, or a run got worse."""
+    """A check failed: a guess beats a ceiling, or a run got worse."""
 
     exit_code = 6
 
@@ -47,7 +47,7 @@ class FailedCellsError(NexusBenchError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """The one-line message for a name that nobody registered, with the closest match."""
+    """The one-line message for an unknown name, with the closest known one."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""

@@ -1,7 +1,7 @@
 """Tables from names to classes, filled by importing every module of a package.
 
-Adding an entry is adding a file: the decorator in it registers the class, and the first lookup imports
-all files of the package, and then what other installed packages name under the entry point group.
+To add an entry, add a file: the decorator in it registers the class. The first lookup imports
+all files of the package, and then the modules that other installed packages list under the entry point group.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from nexus_bench.errors import ConfigError, unknown_name
 
 
 class Named(Protocol):
-    """What a registered class declares of itself."""
+    """What every registered class declares."""
 
     name: ClassVar[str]
     version: ClassVar[int]
@@ -92,5 +92,5 @@ class Registry(Generic[EntryT]):
             except ImportError as error:
                 raise ConfigError(
                     f"entry point {point.name} = {point.value} of {self._group} cannot be imported ({error}); "
-                    "mend or uninstall its package"
+                    "repair or uninstall its package"
                 ) from error

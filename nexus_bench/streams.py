@@ -14,7 +14,7 @@ Int = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
-GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, odd
+GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio, made odd
 
 
 def stream(*key: str | int) -> np.random.Generator:
@@ -34,7 +34,7 @@ def permutations(rng: np.random.Generator, n_rows: int, n: int, *, k: int | None
     """Independent uniform permutations of 0..n-1, or their first k places.
 
     Each row sorts n random words whose low bits are replaced by the column: keys are distinct by construction,
-    so no tie is left for a sorting algorithm to decide.
+    so the result does not depend on how a sorting algorithm treats ties.
 
     Args:
         rng: The stream to draw from.
@@ -63,7 +63,7 @@ def integers(rng: np.random.Generator, n_rows: int, n_columns: int, *, high: int
 
 
 def pick(rng: np.random.Generator, allowed: Mask) -> Int:
-    """One allowed column of each row, each as likely as another.
+    """One allowed column of each row, drawn uniformly.
 
     Args:
         rng: The stream to draw from.

@@ -93,7 +93,7 @@ def test_installed_entries_are_listed_generated_and_trained(site: Path) -> None:
     assert "backwards" in [task["name"] for task in listed["tasks"]]
     assert "uniform" in [attention["name"] for attention in listed["attentions"]]
     made = call(site, "gen", "--task", "backwards", "--n", "30", "--n-test", "9", "--out", "d")
-    assert made.returncode == 0 and "9 facts a graph" in made.stdout, made.stderr
+    assert made.returncode == 0 and "9 facts per graph" in made.stdout, made.stderr
     assert call(site, "verify", "d").returncode == 0
     train = ["train", "--task", "backwards", "--attention", "uniform", "--seeds", "1", "--set", "steps=3"]
     trained = call(site, *train, "--workers", "1")

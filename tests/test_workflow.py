@@ -95,7 +95,7 @@ def test_the_steps_hold_on_the_same_code_and_fail_on_a_regression(tmp_path: Path
     title = "pointer_chase%2C standard%2C d_model 16%2C hop 1"
     assert error.startswith(f"::error title={title}::accuracy 1.000 -> 0.250 (-0.750,")
     assert last.startswith("error: of 2 comparisons, 1 fell by more than 0.02 and by more than noise; worst: ")
-    assert "accuracy on test, runs/tiny beside base: fails" in summary.read_text()
+    assert "accuracy on test, runs/tiny compared with base: fails" in summary.read_text()
     suite = ET.parse(tmp_path / "runs/tiny/junit.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     assert (tmp_path / "runs/tiny/compare.csv").is_file()

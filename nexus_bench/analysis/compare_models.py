@@ -9,21 +9,21 @@ from nexus_bench.analysis.intervals import LEVEL, holm, paired_p, seeds_needed, 
 from nexus_bench.analysis.summary import reach_of
 
 CLOSE = 0.05  # sizes within 5% count as equal
-MOST_PAIRS = 25  # tests of one table: 10 paired seeds are enough for so many
+MOST_PAIRS = 25  # tests per table: 10 paired seeds are enough for so many
 BETTER, WORSE, NOT_SHOWN, TOO_FEW = "better", "worse", "no difference shown", "too few seeds"
 _SIZES = {"parameters": "n_params", "compute": "flops_per_step"}
 
 
 def model_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every model beside every one before it; where that is more than 25 pairs, beside the first alone.
+    """Every model compared with every one before it; if that is more than 25 pairs, with the first one only.
 
-    Which pairs there are does not depend on what came out.
+    The choice of pairs does not depend on the results.
 
     Args:
-        rows: Of results.csv, of one setting and split, with one recipe a model.
+        rows: Rows of results.csv, of one setting and split, with one recipe per model.
 
     Returns:
-        One row a pair: model, baseline, and what `_tested` adds. Without pairs it is empty.
+        One row per pair: model, baseline, and what `_tested` adds. Empty if there are no pairs.
     """
     models = list(dict.fromkeys(rows["model"]))
     pairs = list(itertools.combinations(models, 2))
@@ -33,14 +33,14 @@ def model_pairs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every model that is not standard attention, beside the standard and looped models of its size.
+    """Every model that is not standard attention, compared with the standard and looped models of its size.
 
     Args:
-        rows: Of results.csv, of one setting and split, with one recipe a model.
+        rows: Rows of results.csv, of one setting and split, with one recipe per model.
 
     Returns:
-        One row a pair: model, baseline, equal (what is), parameters and compute (the baseline's, over the model's),
-        and what `_tested` adds. Without pairs it is empty.
+        One row per pair: model, baseline, equal (what is equal), parameters and compute (baseline over model),
+        and what `_tested` adds. Empty if there are no pairs.
     """
     sized = rows[rows["n_params"].notna()].drop_duplicates("model").set_index("model")
     is_baseline = sized["attention"] == "standard"

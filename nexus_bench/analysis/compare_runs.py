@@ -1,4 +1,4 @@
-"""Is a run worse than the one before? Cells are matched by what they are, and their difference tested over seeds."""
+"""Is a run worse than the one before? Cells are paired by their columns, and their difference is tested over seeds."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -15,10 +15,10 @@ METRICS = ("accuracy", "reach")
 REGRESSION, WITHIN_NOISE, OK, IMPROVEMENT = "regression", "within noise", "ok", "improvement"
 MISSING, NEW_ONLY = "missing", "new only"  # and FAILED, as in `status`
 FAILING = (REGRESSION, FAILED)
-EXAMPLES_ONLY = "one seed: the interval knows the noise of examples, not that of training"
+EXAMPLES_ONLY = "one seed: the interval covers the noise of examples, not that of training"
 LACKS = "the new run has no"
-NO_INTERVAL = "one seed: no interval, so any drop beyond what is allowed counts"
-IDENTITY = (*SETTING, "model", *RECIPE, "curriculum")  # versions of code, mode and suite may differ: they are tested
+NO_INTERVAL = "one seed: no interval, so any drop beyond the allowed one counts"
+IDENTITY = (*SETTING, "model", *RECIPE, "curriculum")  # versions of code, mode and suite are left out: they may differ
 _ROUNDING = 1e-9  # a drop of 1 - 0.98 is no more than 0.02
 _MOST_NAMED = 5  # values in an error message
 
@@ -28,18 +28,18 @@ class Compared(NamedTuple):
 
     Attributes:
         cell: Its columns of IDENTITY; None where they are empty.
-        split: What was scored.
+        split: The split of the examples.
         hop: Of accuracy; None for reach.
         metric: `accuracy` or `reach`.
-        base_seeds: The base at each seed that both measured; where the new run measured none, at each of its own.
+        base_seeds: The base at each seed that both runs measured; if the new run measured none, at all its own seeds.
         new_seeds: The new run, likewise.
-        difference: Mean over the paired seeds of new less base, and its interval, NaN where nothing supports one.
+        difference: Mean over the paired seeds of new minus base, and its interval, which is NaN where there is none.
         level: Confidence of this interval; NaN where there is none.
         verdict: `regression`: the mean fell by more than is allowed, and the interval is below 0. `within noise`: it
             fell as far, but the interval reaches 0. `improvement`: it rose as far, and the interval is above 0. `ok`:
             none of these. `failed`: a cell that the base measured failed in the new run. `missing`: the new run has
-            none to set beside the base. `new only`: only the new run measured it.
-        note: What the verdict does not know, or why there is none.
+            no value to compare with the base. `new only`: only the new run measured it.
+        note: Why there is no verdict, or what it leaves out.
     """
 
     cell: dict[str, Any]
@@ -60,17 +60,17 @@ class Compared(NamedTuple):
 
     @property
     def base(self) -> float:
-        """Mean of `base_seeds`."""
+        """The mean of `base_seeds`."""
         return t_interval(self.base_seeds).mean
 
     @property
     def new(self) -> float:
-        """Mean of `new_seeds`."""
+        """The mean of `new_seeds`."""
         return t_interval(self.new_seeds).mean
 
 
 class _Score(NamedTuple):
-    """One seed: NaN if it failed; the counts of examples behind it, where there are."""
+    """One seed: NaN if it failed; the counts of examples behind it, if there are any."""
 
     value: float
     counts: tuple[int, int] | None = None
@@ -102,25 +102,25 @@ def compare_results(
     confidence: float = LEVEL,
     strict: bool = False,
 ) -> list[Compared]:
-    """Set a run beside the one before it.
+    """Compare a run with the one before it.
 
-    Of two paired seeds or more the interval is Student's, of the differences; of one seed's accuracy it is Newcombe's,
-    of two shares of examples, which knows nothing of how training varies; one seed's reach has none, and any drop
-    beyond `max_drop` counts. Each interval holds by itself: corrected for the size of the table, three seeds would show
-    next to nothing. So at a confidence of 0.95 noise alone puts one in forty below zero, which counts if the mean fell
-    beyond `max_drop` as well.
+    With two or more paired seeds the interval is Student's interval of the differences. With one seed, the interval of
+    accuracy is Newcombe's interval for two shares of examples, which does not cover the variation of training; reach
+    has no interval, and any drop beyond `max_drop` counts. Each interval holds by itself: with a correction for the
+    size of the table, three seeds would show next to nothing. So at a confidence of 0.95 noise alone puts one interval
+    in forty below zero; it counts as a regression only if the mean also fell by more than `max_drop`.
 
     Args:
-        base: Rows of results.csv of the run that was accepted.
-        new: Rows of results.csv of the run in question.
+        base: Rows of results.csv of the accepted run.
+        new: Rows of results.csv of the run to check.
         metric: `accuracy`, hop by hop, or `reach`, over the hops that both have.
         max_drop: How far a mean may fall, in accuracy or in hops; 0 or more.
-        split: Which rows.
-        confidence: Of each interval; a large grid may ask for more.
-        strict: A comparison that lacks a seed in the new run is `missing`, whatever the others scored.
+        split: The split to compare.
+        confidence: Confidence of each interval; use more for a large grid.
+        strict: A comparison that lacks a seed in the new run is `missing`, whatever the other seeds scored.
 
     Returns:
-        One entry a cell and hop, seeds together, in the order of the base; then what only the new run has.
+        One entry per cell (all seeds together) and hop, in the order of the base; then what only the new run has.
 
     Raises:
         ConfigError: The runs share no cells, or one of them holds several that its columns do not tell apart.
@@ -175,7 +175,7 @@ def _by_hop(
 ) -> Iterable[tuple[int | None, _Seeds, _Seeds]]:
     if metric == "accuracy":
         return [(hop, base.get(hop, {}), new.get(hop, {})) for hop in dict.fromkeys([*base, *new])]
-    shared = [hop for hop in base if hop in new]  # over other hops, reach would be another thing
+    shared = [hop for hop in base if hop in new]  # hop reach over different hops cannot be compared
     if base and new and not shared:
         new = {}
     return [(None, _reaches(base, shared or base), _reaches(new, shared or new))]
@@ -200,7 +200,7 @@ def _failed(pair: _Pair) -> list[int]:
 
 
 def _difference(pair: _Pair, *, level: float, bounds: tuple[float, float]) -> tuple[Interval, str]:
-    """The interval of new less base, and what it does not know."""
+    """The interval of new minus base, and a note on what it leaves out."""
     scores = [(pair.new[seed], pair.base[seed]) for seed in pair.paired]
     if len(scores) != 1:
         return t_interval([new.value - base.value for new, base in scores], level=level, bounds=bounds), ""
@@ -211,7 +211,7 @@ def _difference(pair: _Pair, *, level: float, bounds: tuple[float, float]) -> tu
 
 
 def _verdict(pair: _Pair, difference: Interval, max_drop: float, *, strict: bool) -> tuple[str, str]:
-    """What came out, and why, where the numbers do not say it."""
+    """The verdict, and the reason for it where the numbers do not show it."""
     if failed := _failed(pair):
         return FAILED, f"failed at {_listed('seed', failed)}"
     if not pair.paired:
@@ -223,7 +223,7 @@ def _verdict(pair: _Pair, difference: Interval, max_drop: float, *, strict: bool
     mean, low, high = difference
     if abs(mean) <= max_drop + _ROUNDING:
         return OK, note
-    if mean > 0:  # without an interval both comparisons are false, and the mean alone counts
+    if mean > 0:  # without an interval (NaN) both comparisons are false, and only the mean counts
         return (OK if low <= 0 else IMPROVEMENT), note
     return (WITHIN_NOISE if high >= 0 else REGRESSION), note
 
@@ -237,7 +237,7 @@ def _unpaired(pair: _Pair) -> tuple[str, str]:
 
 
 def _nothing_shared(base: _Cells, new: _Cells, split: str) -> str:
-    """In one line, the first column in which the runs differ."""
+    """The first column in which the runs differ, in one line."""
     keys = [[(*c, seed, hop) for c, hops in run.items() for hop in hops for seed in hops[hop]] for run in (base, new)]
     for i, name in enumerate((*IDENTITY, "seed", "hop")):
         before = {key[:i] for key in keys[0]} & {key[:i] for key in keys[1]}

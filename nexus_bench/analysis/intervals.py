@@ -1,4 +1,4 @@
-"""Intervals and tests on plain numbers: what one value a seed, or counts of examples, can say."""
+"""Intervals and tests on plain numbers: one value per seed, or counts of examples."""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.95  # confidence of every interval; 1 - LEVEL is the chance of a false claim over all of a table
-_MOST_EXACT = 16  # seeds of which every sign flip is tried: 65,536 of them; of more, as many are drawn
+LEVEL = 0.95  # confidence of every interval; 1 - LEVEL is the probability of a false claim in a whole table
+_MOST_EXACT = 16  # up to so many seeds every sign flip is tried (65,536); with more, 65,536 are drawn
 
 
 class Interval(NamedTuple):
-    """A mean and its confidence interval; the bounds are NaN where nothing supports one."""
+    """A mean and its confidence interval; the bounds are NaN where there is none."""
 
     mean: float
     low: float
@@ -20,14 +20,14 @@ class Interval(NamedTuple):
 
 
 def t_interval(values: Sequence[float], *, level: float = LEVEL, bounds: tuple[float, float] = (0, 1)) -> Interval:
-    """Student's t-interval of a mean over seeds, clipped to what the measure can be.
+    """Student's t-interval of a mean over seeds, clipped to the range of the measure.
 
     Args:
-        values: One a seed; none give NaN, one gives no bounds.
+        values: One per seed; no value gives NaN, one value gives no bounds.
         level: Confidence.
-        bounds: Least and largest possible value.
+        bounds: Smallest and largest possible value.
 
-    Source: the t-interval of any textbook, such as Casella and Berger, "Statistical Inference", section 9.2.
+    Source: the t-interval as in textbooks such as Casella and Berger, "Statistical Inference", section 9.2.
     """
     if not values:
         return Interval(math.nan, math.nan, math.nan)
@@ -40,11 +40,11 @@ def t_interval(values: Sequence[float], *, level: float = LEVEL, bounds: tuple[f
 
 
 def wilson_interval(n_right: int, n: int, *, level: float = LEVEL) -> Interval:
-    """The interval of a share of examples, for answers that have no seeds.
+    """The interval of a share of examples, for answers without seeds.
 
     Args:
         n_right: Examples answered right.
-        n: Examples asked; 0 gives NaN.
+        n: Examples evaluated; 0 gives NaN.
         level: Confidence.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22.
@@ -56,11 +56,11 @@ def wilson_interval(n_right: int, n: int, *, level: float = LEVEL) -> Interval:
 
 
 def share_difference(new: tuple[int, int], base: tuple[int, int], *, level: float = LEVEL) -> Interval:
-    """The interval of the difference of two shares of examples, new less base.
+    """The interval of the difference of two shares of examples, new minus base.
 
     Args:
-        new: Examples answered right, and asked.
-        base: The same of what it is compared with.
+        new: Examples answered right, and examples evaluated.
+        base: The same for the base.
         level: Confidence.
 
     Source: Newcombe 1998, "Interval estimation for the difference between independent proportions", Statistics in
@@ -76,10 +76,10 @@ def share_difference(new: tuple[int, int], base: tuple[int, int], *, level: floa
 
 
 def paired_p(differences: Sequence[float]) -> float:
-    """Two-sided p of a paired test: were the signs of these differences, one a seed, dealt by chance?
+    """Two-sided p of a paired test: are the signs of these differences, one per seed, random?
 
-    Every way to deal them is tried up to 16 seeds, which is exact; beyond, 65,536 are drawn from a fixed stream, and p
-    counts the observed one in, which is valid (Phipson and Smyth 2010).
+    Up to 16 seeds all assignments of signs are tried, which is exact. With more seeds 65,536 assignments are drawn from
+    a fixed stream, and p counts the observed one in, which is valid (Phipson and Smyth 2010).
 
     Source: Fisher 1935, "The Design of Experiments", section 21.
     """
@@ -97,7 +97,7 @@ def paired_p(differences: Sequence[float]) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected for as many tests as there are.
+    """p-values corrected for their number of tests.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6.
     """
@@ -110,8 +110,8 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def seeds_needed(n_tests: int) -> int:
-    """The fewest paired seeds with which one of so many tests can come out at all: 6 for one, 10 for up to 25.
+    """The fewest paired seeds with which one of so many tests can be significant: 6 for one test, 10 for up to 25.
 
-    With n seeds the least possible p is 2 / 2^n, and Holm multiplies the least of a table by the number of tests.
+    With n seeds the least possible p is 2 / 2^n, and Holm multiplies the smallest p of a table by the number of tests.
     """
     return math.ceil(1 + math.log2(max(n_tests, 1) / (1 - LEVEL)))

@@ -1,4 +1,4 @@
-"""The rows of results.csv, summed up over seeds: accuracy by hop, hop reach and what it cost, steps to 0.95."""
+"""The rows of results.csv, summarised over seeds: accuracy by hop, hop reach and its cost, steps to 0.95."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from nexus_bench.analysis.intervals import Interval, t_interval, wilson_interval
 from nexus_bench.io.columns import SCORED, VAL
 
 TASK = ("task", "task_version", "encoding", "train_hops", "n_facts", "vocab_size", "distractors", "n_queries")
-LENGTH = ("batch_size", "steps")  # of training: models are only compared at the same
+LENGTH = ("batch_size", "steps")  # of training: only models with the same are compared
 SETTING = (*TASK, *LENGTH)
 RECIPE = ("lr",)  # chosen on validation
-REACHED = 0.95  # accuracy at which a hop counts as made
+REACHED = 0.95  # accuracy from which a hop counts as solved
 _RISE = 0.02  # of mean accuracy: more than noise of a validation split
 
 
 def hop_reach(accuracy: dict[int, float]) -> int:
-    """The largest hop such that accuracy is at least 0.95 at it and at every smaller one asked; 0 if none."""
+    """The largest hop such that accuracy is at least 0.95 at it and at every smaller hop evaluated; 0 if none."""
     reach = 0
     for hop in sorted(accuracy):
         if not accuracy[hop] >= REACHED:
@@ -28,8 +28,8 @@ def hop_reach(accuracy: dict[int, float]) -> int:
 def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
     """Keep, for every setting and model, the training recipe that is best on validation, with all of its splits.
 
-    Test accuracy is never looked at. Equal recipes: the first in the order of the results. Answers from elsewhere have
-    no recipe, and stay.
+    Test accuracy is never used. Of equally good recipes the first in the order of the results is kept. Answers of other
+    models have no recipe, and are all kept.
     """
     val = results[results["split"] == VAL]
     keys = [*SETTING, "model"]
@@ -41,15 +41,15 @@ def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def accuracy_by_hop(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a (setting, split, model, hop), in the order of the results.
+    """One row per (setting, split, model, hop), in the order of the results.
 
     Args:
-        rows: Of results.csv, with one recipe a model.
+        rows: Rows of results.csv, with one recipe per model.
 
     Returns:
         The setting, split, model, order and hop, mean, low, high, n_seeds, n_failed, seeds (each seed's accuracy), and
-        the mean chance, shortcut and partial. The interval is Student's over seeds; of answers from elsewhere, which
-        have no seeds, it is Wilson's over examples.
+        the mean chance, shortcut and partial_input. The interval is Student's over seeds; for answers of other models,
+        which have no seeds, it is Wilson's over examples.
     """
     summary = []
     for key, group in rows.groupby([*SETTING, "split", "model", "hop"], sort=False, dropna=False):
@@ -67,15 +67,15 @@ def accuracy_by_hop(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def reach_by_model(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a (setting, split, model): hop reach as a mean over seeds, its interval, and what the model costs.
+    """One row per (setting, split, model): hop reach as a mean over seeds, its interval, and what the model costs.
 
     Args:
-        rows: Of results.csv, with one recipe a model.
+        rows: Rows of results.csv, with one recipe per model.
 
     Returns:
         The setting, split, model and order, mean, low, high, seeds (each seed's reach), n_failed, n_solved (cells that
-        stopped early because validation stayed solved), n_params, flops_per_step, lr, reach_per_mparam (hops a million
-        parameters) and reach_per_gflop (hops a GFLOP of a training step).
+        stopped early because validation stayed solved), n_params, flops_per_step, lr, reach_per_mparam (hops per
+        million parameters) and reach_per_gflop (hops per GFLOP of a training step).
     """
     summary = []
     for key, group in rows.groupby([*SETTING, "split", "model"], sort=False, dropna=False):
@@ -98,10 +98,10 @@ def reach_by_model(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps_to_reach(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a (setting, model, hop): the steps after which validation stayed at 0.95 or more.
+    """One row per (setting, model, hop): the steps after which validation stayed at 0.95 or more.
 
     Args:
-        rows: Of results.csv, with one recipe a model.
+        rows: Rows of results.csv, with one recipe per model.
 
     Returns:
         The setting, model, order and hop, median (of the seeds that got there; NaN if none), n_there, n_seeds (that did
@@ -121,16 +121,16 @@ def steps_to_reach(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def still_rising(curves: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Of how many cells validation was still rising when their training ended.
+    """Number of cells whose validation accuracy was still rising when training ended.
 
-    Rising is to have gained more than 0.02 of mean accuracy over the hops between the first and the last evaluation of
-    the last fifth of the steps.
+    Rising means: mean accuracy over the hops gained more than 0.02 between the first and the last evaluation of the
+    last fifth of the steps.
 
     Args:
         curves: Rows of curve.csv.
 
     Returns:
-        Model -> cells that were rising, and cells.
+        Model -> (cells that were rising, all cells).
     """
     found: dict[str, tuple[int, int]] = {}
     for (model, _), cell in curves.groupby(["model", "cell_id"], sort=False):

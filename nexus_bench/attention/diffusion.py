@@ -1,4 +1,4 @@
-"""Attention diffusion: the values pass along powers of one attention matrix."""
+"""Attention diffusion: the values are mixed by powers of one attention matrix."""
 
 from jaxtyping import Float
 from pydantic import Field
@@ -9,12 +9,14 @@ from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 
 
 class DiffusionOptions(AttentionOptions):
-    """How far, and how much stays behind."""
+    """The number of powers, and their weights."""
 
     always_named = ("powers",)
 
     powers: int = Field(default=3, ge=1, le=64, description="Highest power of the attention matrix, one pass each.")
-    alpha: float = Field(default=0.15, ge=0, lt=1, description="Teleport: 0 leaves the highest power alone.")
+    alpha: float = Field(
+        default=0.15, ge=0, lt=1, description="Teleport probability; with 0 only the highest power counts."
+    )
 
 
 @ATTENTIONS.register
@@ -37,7 +39,7 @@ class Diffusion(Attention[DiffusionOptions]):
         self.out = nn.Linear(d_model, d_model, bias=False)
 
     def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
-        """One pass a power, all with the same queries and keys."""
+        """One pass per power, all with the same queries and keys."""
         q, k, v = self.projections.project(x, "qkv")
         z = v
         for _ in range(self.options.powers):

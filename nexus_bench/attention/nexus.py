@@ -16,17 +16,23 @@ Combine = Literal["residual_norm", "residual", "norm", "none"]
 
 
 class NexusOptions(AttentionOptions):
-    """The axes of the formulation; the published text leaves some of them open."""
+    """The options of the formulation; the published text leaves some of them open."""
 
     always_named = ("order", "refine")
 
-    order: int = Field(default=2, ge=1, description="Nesting: 1 is standard attention, each further order one level.")
+    order: int = Field(
+        default=2, ge=1, description="Recursion depth: 1 is standard attention, each further order adds one level."
+    )
     inner: Literal["reproject", "direct"] = Field(
         default="reproject",
         description="The inner output is projected to queries and keys again, or is the queries and keys itself.",
     )
-    combine: Combine = Field(default="residual_norm", description="How the inner output meets what it refines.")
-    refine: Literal["q", "k", "qk"] = Field(default="qk", description="Which side is made from the inner output.")
+    combine: Combine = Field(
+        default="residual_norm", description="How the inner output is combined with what it refines."
+    )
+    refine: Literal["q", "k", "qk"] = Field(
+        default="qk", description="Which of queries and keys are computed from the inner output."
+    )
     share: Literal["shared", "unshared"] = Field(
         default="shared", description="Every level reuses W_Q, W_K and W_V, or has its own, for q and for k."
     )
@@ -55,8 +61,8 @@ class Nexus(Attention[NexusOptions]):
         Q_i, K_i = combine(A(Q_{i-1}, K_{i-1}) Q_1, Q_1), combine(A(Q_{i-1}, K_{i-1}) K_1, K_1)
         output = A(Q_m, K_m) V W_O
 
-    The side that `refine` leaves out stays that of order 1. With `share: unshared` the recursion is the full one, and
-    every attention in it has weights of its own (`Nest`); `refine: qk` then takes 2^m - 1 passes instead of m. The mask
+    The side that `refine` leaves out is that of order 1. With `share: unshared` the recursion is the full one, and
+    every attention in it has its own weights (`Nest`); `refine: qk` then takes 2^m - 1 passes instead of m. The mask
     and rotary positions hold at every level: otherwise later positions would leak in through the keys.
 
     Source: "Nexus: Higher-Order Attention Mechanisms in Transformers", arXiv 2512.03377; its Nexus-QK-Shared is
@@ -79,10 +85,10 @@ class Nexus(Attention[NexusOptions]):
 
     @classmethod
     def check(cls, d_model: int, options: NexusOptions) -> None:
-        """Refuse a tree of unshared weights that is too large.
+        """Refuse a recursion with too many unshared weights.
 
         Raises:
-            ValueError: A layer would have more than MAX_PARAMETERS parameters; says the largest order that fits.
+            ValueError: A layer would have more than MAX_PARAMETERS parameters; the message gives the largest order.
         """
         if options.share == "shared":
             return
@@ -90,7 +96,7 @@ class Nexus(Attention[NexusOptions]):
         if options.order not in fits:
             raise ValueError(
                 f"order must be 1 to {max(fits, default=0)} with share unshared, inner {options.inner}, refine "
-                f"{options.refine} and d_model {d_model} (at most {MAX_PARAMETERS:,} parameters a layer), "
+                f"{options.refine} and d_model {d_model} (at most {MAX_PARAMETERS:,} parameters per layer), "
                 f"got {options.order}"
             )
 
@@ -106,7 +112,7 @@ class Nexus(Attention[NexusOptions]):
         return mixed
 
     def _reproject(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b h n e"]:
-        """What does not change between levels is projected once."""
+        """`inner: reproject`; what does not change between levels is projected once."""
         q, k, v = self.projections.project(x, "qkv")
         for _ in range(self.options.order - 1):
             z = combine(merge_heads(attend(q, k, v, layout)), x, self.options.combine)
@@ -134,7 +140,7 @@ class Nexus(Attention[NexusOptions]):
 
 
 class Nest(nn.Module):
-    """One attention of the full recursion, with its own weights; inside, one of the next lower order a refined side.
+    """One attention of the full recursion, with its own weights; it contains one of the next lower order per side.
 
     Its output of order m is A(Q, K) V with V = X W_V. A refined side is combine(inner output, X) W for
     `inner: reproject`; for `inner: direct` it is combine(inner output, X W_V of that inner attention) itself.
@@ -168,8 +174,8 @@ class Nest(nn.Module):
 def _attend_both(q: Tensor, k: Tensor, first_q: Tensor, first_k: Tensor, layout: Layout) -> tuple[Tensor, ...]:
     """A(Q, K) times Q_1 and times K_1.
 
-    In one pass with the two side by side where fused kernels take values wider than queries, which is on a GPU; on a
-    CPU that would keep the n x n matrix.
+    On a GPU this is one pass over both, concatenated, since fused kernels there accept values that are wider than
+    queries. On a CPU such a pass would store the n x n matrix, so there are two.
     """
     if q.is_cuda:
         return attend(q, k, torch.cat([first_q, first_k], dim=-1), layout).chunk(2, dim=-1)
@@ -177,13 +183,13 @@ def _attend_both(q: Tensor, k: Tensor, first_q: Tensor, first_k: Tensor, layout:
 
 
 def combine(inner: Float[Tensor, "*b n w"], base: Float[Tensor, "*b n w"], how: Combine) -> Float[Tensor, "*b n w"]:
-    """Join an inner attention's output with what it refines; the norm, over the last axis, is an RMS norm."""
+    """Combine the output of an inner attention with what it refines; the norm, over the last axis, is an RMS norm."""
     joined = inner + base if how in ("residual", "residual_norm") else inner
     return F.rms_norm(joined, joined.shape[-1:]) if how in ("norm", "residual_norm") else joined
 
 
 def _tree_parameters(d_model: int, options: NexusOptions, order: int) -> int:
-    """Of a layer with unshared weights; what `direct` refines needs no matrix."""
+    """Parameters of a layer with unshared weights; with `direct`, a refined side needs no matrix."""
     n_refined = len(options.refine)
     n_attentions = sum(n_refined**level for level in range(order))
     n_innermost = n_refined ** (order - 1)

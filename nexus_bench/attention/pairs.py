@@ -8,7 +8,7 @@ from nexus_bench.attention.base import Layout
 
 
 def each_pair(a: Float[Tensor, "b h k e"], b: Float[Tensor, "b h k e"]) -> tuple[Tensor, Tensor]:
-    """Views of a and b that broadcast to one row a pair (j, k): (b h k 1 e) and (b h 1 k e)."""
+    """Views of a and b that broadcast to one row per pair (j, k): (b h k 1 e) and (b h 1 k e)."""
     return a.unsqueeze(-2), b.unsqueeze(-3)
 
 
@@ -22,14 +22,14 @@ def attend_pairs(
 ) -> Float[Tensor, "b h n f"]:
     """Softmax over all pairs (j, k) of q_i . keys_jk, times values_jk: one fused pass, n queries over k^2 keys.
 
-    Time is O(n k^2 e). Memory is O(k^2 e) for the pairs; the n k^2 scores are never kept. A causal mask admits a pair
-    if both of its positions are admitted, and is itself a matrix of n k^2 booleans, once for the whole batch.
+    Time is O(n k^2 e). Memory is O(k^2 e) for the pairs; the n k^2 scores are never stored. A causal mask allows a
+    pair if it allows both positions; the mask is a matrix of n k^2 booleans, stored once for the whole batch.
     """
     allowed = None
     if layout.causal:
         one = layout.allowed(q.shape[-2], device=q.device)  # n k
         allowed = (one[:, :, None] & one[:, None, :]).flatten(1)  # n k^2
-    width = max(q.shape[-1], values.shape[-1])  # the fused kernels want equal widths
+    width = max(q.shape[-1], values.shape[-1])  # fused kernels need equal widths
     q, keys, padded = (F.pad(part, (0, width - part.shape[-1])) for part in (q, keys, values))
     mixed = F.scaled_dot_product_attention(q, keys.flatten(2, 3), padded.flatten(2, 3), attn_mask=allowed, scale=scale)
     return mixed[..., : values.shape[-1]]

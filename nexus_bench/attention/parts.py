@@ -1,4 +1,4 @@
-"""What mechanisms are built from: projections, heads, one fused pass."""
+"""Building blocks of mechanisms: projections, heads, one fused pass."""
 
 import torch
 from jaxtyping import Float
@@ -12,13 +12,13 @@ from nexus_bench.attention.kernels.short import attend_short, is_short
 class PackedProjections(nn.Module):
     """The input projections of a mechanism as one matrix, without biases.
 
-    Every mechanism that projects like standard attention packs `qkv`, and makes its output projection next, so that
+    Every mechanism that projects like standard attention packs `qkv`, and creates its output projection next, so that
     equal seeds give equal weights whatever the mechanism, and comparisons are paired.
 
     Args:
         d_model: Width of the positions, and of each projection.
         n_heads: Heads.
-        letters: One a projection, such as `qkv`.
+        letters: One per projection, such as `qkv`.
     """
 
     def __init__(self, d_model: int, n_heads: int, letters: str = "qkv") -> None:
@@ -31,11 +31,11 @@ class PackedProjections(nn.Module):
         """Project to some of queries, keys and values, split into heads.
 
         Args:
-            x: What to project.
+            x: The input to project.
             which: Adjacent letters, such as `q` or `qk`.
 
         Returns:
-            One tensor a letter.
+            One tensor per letter.
         """
         d = x.shape[-1]
         first = self.letters.index(which)
@@ -44,12 +44,12 @@ class PackedProjections(nn.Module):
 
 
 def split_heads(x: Float[Tensor, "b n d"], n_heads: int) -> Float[Tensor, "b h n e"]:
-    """Cut the width into heads."""
+    """Split the width into heads."""
     return x.reshape(*x.shape[:2], n_heads, -1).transpose(1, 2)
 
 
 def merge_heads(x: Float[Tensor, "b h n e"]) -> Float[Tensor, "b n d"]:
-    """Lay the heads side by side again."""
+    """Concatenate the heads again."""
     return x.transpose(1, 2).flatten(2)
 
 
@@ -58,8 +58,8 @@ def attend(
 ) -> Float[Tensor, "b h n f"]:
     """One attention pass, A(Q, K) V = softmax(Q K^T / sqrt(e) + M) V per head.
 
-    It runs on fused kernels: no matrix of n x n scores is kept, and memory is linear in n. Rotary positions are applied
-    here, hence at every level of a nest.
+    It runs on fused kernels: no matrix of n x n scores is stored, and memory is linear in n. Rotary positions are
+    applied here, hence at every level of a nest.
 
     Source: Vaswani et al. 2017, section 3.2.1.
     """
@@ -67,7 +67,7 @@ def attend(
     n_keys = k.shape[-2]
     if is_short(q, k, v):
         return attend_short(q, k, v, causal=layout.causal)
-    if layout.causal and n_keys < q.shape[-2]:  # the later positions see every key
+    if layout.causal and n_keys < q.shape[-2]:  # the later positions attend to every key
         first = F.scaled_dot_product_attention(q[..., :n_keys, :], k, v, is_causal=True)
         return torch.cat([first, F.scaled_dot_product_attention(q[..., n_keys:, :], k, v)], dim=-2)
     return F.scaled_dot_product_attention(q, k, v, is_causal=layout.causal)

@@ -11,7 +11,7 @@ from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 class Standard(Attention[AttentionOptions]):
     """softmax(Q K^T / sqrt(d_head) + M) V, heads merged, times W_O.
 
-    At any depth by `n_layers`; `n_loops` applies the same blocks again, which is the looped transformer (Dehghani et
+    `n_layers` sets the depth; `n_loops` applies the same blocks again, which is the looped transformer (Dehghani et
     al. 2019, "Universal Transformers", arXiv 1807.03819).
 
     Source: Vaswani et al. 2017, "Attention is all you need", section 3.2.

@@ -18,7 +18,7 @@ class Strassen(Attention[AttentionOptions]):
 
     f, g, h, v, w are projections of x; heads are merged and projected by W_O: 6 d^2 parameters. The score is a single
     product, [f_i, 1] . [g_j + h_k, g_j . h_k], so that fused attention over pairs computes it: O(n^3 d_head) time and
-    O(n^2 d_head) memory a head. Fast matrix multiplication, after which it is named, would lower the exponent; no
+    O(n^2 d_head) memory per head. Fast matrix multiplication, after which it is named, would lower the exponent; no
     library offers it, and factored exponentials overflow where scores are sharp.
 
     Source: Kozachinskiy et al. 2025, "Strassen Attention, Split VC Dimension and Compositionality in Transformers"

@@ -15,9 +15,9 @@ class TwoSimplicial(Attention[AttentionOptions]):
     """Sum over pairs of softmax_{j,k}(sum_c q_ic k_jc k'_kc / sqrt(d_head)) times v_j * w_k, by channel.
 
     q, k, k', v, w are projections of x; heads are merged and projected by W_O: 6 d^2 parameters. Pairs have the keys
-    k_j * k'_k, so that fused attention over pairs computes it: O(n^3 d_head) time, O(n^2 d_head) memory a head. The
-    exponential of a three-way product does not factor: the time has no shortcut but a window, which this has not.
-    The three-way product of turned vectors is no function of distances, so rotary positions are refused.
+    k_j * k'_k, so that fused attention over pairs computes it: O(n^3 d_head) time, O(n^2 d_head) memory per head.
+    The exponential of a three-way product does not factor, so only a window would save time; there is none here.
+    The three-way product of rotated vectors is not a function of distances, so rotary positions are refused.
 
     Source: Clift et al. 2019, "Logic and the 2-Simplicial Transformer" (arXiv 1909.00668); in this form Roy et al.
     2025, "Fast and Simplex: 2-Simplicial Attention in Triton" (arXiv 2507.02754).

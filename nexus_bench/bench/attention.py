@@ -1,7 +1,7 @@
-"""How fast and how lean attention mechanisms are, forward and backward, beside PyTorch's own module.
+"""Time and memory of attention mechanisms, forward and backward, compared with PyTorch's own module.
 
-All mechanisms are timed in the same process, in turn, round after round, and the fastest round of each counts: other
-work on the machine only ever slows one down. Compare the ratios of one run, not milliseconds of two.
+All mechanisms are timed in the same process, in turn, round after round, and the fastest round of each counts, since
+other work on the machine only ever slows one down. Compare ratios within one call, not milliseconds between calls.
 """
 
 import time
@@ -27,15 +27,15 @@ _WARM_UP = 2
 
 
 class Workload(NamedTuple):
-    """What every mechanism is given.
+    """The input of every mechanism.
 
     Attributes:
         n_positions: Length of a sequence.
-        batch_size: Sequences.
+        batch_size: Number of sequences.
         n_heads: Heads.
         d_head: Width of a head.
         dtype: Of weights and activations.
-        causal: Whether positions see only themselves and earlier ones.
+        causal: Whether positions attend only to themselves and earlier ones.
         device: Where to run.
     """
 
@@ -63,7 +63,7 @@ class Workload(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """One mechanism at one length; `forward_ratio` and `total_ratio` are to the first mechanism of the run."""
+    """One mechanism at one length; `forward_ratio` and `total_ratio` are relative to the first mechanism."""
 
     attention: str
     n_positions: int
@@ -78,16 +78,16 @@ class Measured(NamedTuple):
 
 
 class Plain(nn.Module):
-    """PyTorch's own module, called as the mechanisms are."""
+    """PyTorch's own module, called like the mechanisms."""
 
     def __init__(self, work: Workload) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(work.d_model, work.n_heads, bias=False, batch_first=True)
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
-        """Without the averaged weights, so that it may use fused kernels."""
+        """Attend without returning averaged weights, so that fused kernels can be used."""
         mask = None
-        if layout.causal:  # the module insists on a mask, though the hint makes it ignore it
+        if layout.causal:  # the module requires a mask, although the hint makes it ignore the mask
             mask = torch.empty(x.shape[1], x.shape[1], dtype=torch.bool, device="meta")
         out: Tensor = self.attention(x, x, x, need_weights=False, attn_mask=mask, is_causal=layout.causal)[0]
         return out
@@ -100,9 +100,9 @@ def bench_attention(
 
     Args:
         entries: `attention` and its options, as in a suite.
-        workloads: Lengths.
+        workloads: The inputs, one per length.
         rounds: How often each is timed.
-        on_round: Told after every round of every workload.
+        on_round: Called after every round of every workload.
 
     Raises:
         ConfigError: An entry is not allowed at this width, or does not fit into memory.
@@ -116,10 +116,10 @@ def bench_attention(
 
 
 def attention_entries(names: list[str], settings: Config) -> list[Config]:
-    """An entry for every combination of the options that a mechanism has; a list is an axis.
+    """One entry per combination of the options that a mechanism has; a list is an axis.
 
     Raises:
-        ConfigError: A name is unknown, or none of the mechanisms has an option of a given name, `order` apart.
+        ConfigError: A name is unknown, or none of the mechanisms has an option of a given name other than `order`.
     """
     entries = []
     known = {"order"}
@@ -183,7 +183,7 @@ def _measure(
 
 
 def _milliseconds(module: nn.Module, x: Tensor, layout: Layout) -> tuple[float, float]:
-    """Of one forward and one backward pass."""
+    """Floating-point operations of one forward and one backward pass."""
     _forget(module, x)
     start = _now(x.device)
     loss = module(x, layout).sum()
@@ -199,7 +199,7 @@ def _now(device: torch.device) -> float:
 
 
 def _peak_mib(module: nn.Module, x: Tensor, layout: Layout) -> float:
-    """The most memory held above weights and input, over a forward and a backward pass; gradients included."""
+    """Peak memory beyond weights and input, over a forward and a backward pass; includes gradients."""
     _forget(module, x)
     if x.device.type == "cuda":
         torch.cuda.synchronize()
@@ -213,9 +213,9 @@ def _peak_mib(module: nn.Module, x: Tensor, layout: Layout) -> float:
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the tensors that operations return, for as long as each lives.
+    """Counts the bytes of the tensors that operations return, while they exist.
 
-    For a device without a counter of its own. What a kernel uses inside is not seen.
+    For devices without their own counter. Memory used inside a kernel is not counted.
     """
 
     def __init__(self) -> None:
@@ -247,7 +247,7 @@ def _flops(module: nn.Module, work: Workload, layout: Layout) -> list[int]:
     meta = torch.device("meta")
     x = work.positions(device=meta)
     losses: list[Tensor] = []
-    on_meta = module.to(meta)  # nothing runs after this
+    on_meta = module.to(meta)  # nothing is computed on this device
     return count_flops(
         lambda: losses.append(on_meta(x, layout).sum()),
         lambda: losses.pop().backward(),  # type: ignore[no-untyped-call]

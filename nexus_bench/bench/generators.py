@@ -1,4 +1,4 @@
-"""How fast examples are made: one process, one core, the check against reserved worlds in, the disk apart."""
+"""Speed of generators: one process, one core, with the check against reserved worlds, without writing to disk."""
 
 import itertools
 import os
@@ -16,7 +16,7 @@ from nexus_bench.text.lines import told_as_text
 from nexus_bench.text.render import Teller, TextOptions
 
 _SEED = 0
-_WINDOWS = 5  # the fastest counts: other work on the machine only ever slows one down
+_WINDOWS = 5  # the fastest counts, since other work on the machine only ever slows one down
 
 
 class Rate(NamedTuple):
@@ -24,12 +24,12 @@ class Rate(NamedTuple):
 
     Attributes:
         task: The family.
-        hop: Hops of every example.
-        n_facts: Facts a graph.
-        graphs_per_second: With one query a graph; also its examples a second.
-        n_queries: Of a graph, as the family's YAML has it.
-        examples_per_second: With that many queries a graph.
-        texts_per_second: Lines of `--format text` made of drawn examples, one query a graph.
+        hop: Hop count of every example.
+        n_facts: Facts per graph.
+        graphs_per_second: Graphs per second with one query per graph; these are also examples per second.
+        n_queries: Queries per graph by default.
+        examples_per_second: Examples per second with that many queries per graph.
+        texts_per_second: Lines of `--format text` per second, from drawn examples with one query per graph.
     """
 
     task: str
@@ -48,12 +48,12 @@ def bench_generators(
 
     Args:
         tasks: Names of families.
-        hops: Hop counts, each timed alone.
+        hops: Hop counts, each timed by itself.
         seconds: How long to time each.
-        on_rate: Told of each.
+        on_rate: Called with each result.
 
     Raises:
-        ConfigError: A name is unknown, or a family cannot make a hop.
+        ConfigError: A name is unknown, or a family does not support a hop.
     """
     rates: list[Rate] = []
     with _one_core():
@@ -97,10 +97,10 @@ def _graphs_per_second(splits: Splits, blocks: Iterator[int], seconds: float) ->
 
 
 def entry_for_hops(name: str, hops: tuple[int, ...]) -> dict[str, object]:
-    """A task entry with the family's defaults; if they are too small for the hops, `sized_by` is three a hop.
+    """A task entry with the defaults of the family; if these are too small for the hops, `sized_by` is three per hop.
 
     Raises:
-        ConfigError: The family cannot make the hops.
+        ConfigError: The family does not support the hops.
     """
     entry: dict[str, object] = {"task": name, "hops": list(hops)}
     try:
@@ -119,7 +119,7 @@ def entry_for_hops(name: str, hops: tuple[int, ...]) -> dict[str, object]:
 
 @contextmanager
 def _one_core() -> Iterator[None]:
-    """Keep the process on one core, where the system can."""
+    """Keep the process on one core, if the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,7 +1,7 @@
-"""How fast models are trained: one at a time in a plain loop, as everybody does, and by the engine's own ways.
+"""Speed of training: one model at a time in a plain PyTorch loop, and the modes of the engine.
 
-Everything is measured in one run, in turn; compare the ratios, not the rates of two runs. A rate is model-steps a
-second: a step of a stack of 64 models counts 64.
+Everything is measured in one call, in turn; compare ratios within a call, not rates between calls. A rate is in
+model-steps per second: a step of a stack of 64 models counts as 64.
 """
 
 import multiprocessing
@@ -23,9 +23,9 @@ from nexus_bench.training.spec import CellSpec, TrainSpec
 from nexus_bench.training.stacked import Stacked
 
 PLAIN = "plain loop"
-_WINDOWS = 3  # the fastest counts: other work on the machine only ever slows one down
+_WINDOWS = 3  # the fastest counts, since other work on the machine only ever slows one down
 _PLAIN_BATCHES = 64  # drawn and encoded before the plain loop is timed
-_PASSES = 4  # over all ways
+_PASSES = 4  # passes over all ways of training
 
 
 class Rate(NamedTuple):
@@ -33,10 +33,10 @@ class Rate(NamedTuple):
 
     Attributes:
         order: Attention order of the model.
-        way: How it is trained.
-        n_models: Trained at the same time.
-        model_steps_per_second: Optimiser steps, summed over the models.
-        ratio: To the plain loop of the same run and order (with as many cores).
+        way: The way of training.
+        n_models: Models trained at the same time.
+        model_steps_per_second: Optimiser steps per second, summed over the models.
+        ratio: Rate relative to the plain loop of the same call and order (with as many cores).
     """
 
     order: int
@@ -70,15 +70,15 @@ def _stacks(stack: int) -> list[tuple[str, int]]:
 def bench_training(
     orders: list[int], *, device: str, stack: int, batch_size: int, seconds: float, on_rate: Callable[[], None]
 ) -> Iterator[Rate]:
-    """Measure every way at every order.
+    """Measure every way of training at every order.
 
     Args:
         orders: Attention orders of the reference cell.
         device: `cpu` or `cuda`.
         stack: Models of the larger stack, on a GPU.
-        batch_size: Graphs a step.
-        seconds: To time each way, in each of a few windows.
-        on_rate: Told after every way.
+        batch_size: Graphs per step.
+        seconds: How long to time each way, in each of a few windows.
+        on_rate: Called after every way.
     """
     for order in orders:
         cell = reference_cell(order, batch_size=batch_size)
@@ -104,7 +104,7 @@ def _on_gpu(cell: CellSpec, stack: int, seconds: float) -> Iterator[tuple[str, i
 
 
 def _on_cpu(cell: CellSpec, seconds: float) -> Iterator[tuple[str, int, int, float]]:
-    """One thread, then all cores: a loop of as many threads beside as many processes of one thread."""
+    """One thread, then all cores: a loop with as many threads, and as many processes with one thread each."""
     n_cores = available_cores()
     cpu = torch.device("cpu")
     n_threads = torch.get_num_threads()
@@ -112,7 +112,7 @@ def _on_cpu(cell: CellSpec, seconds: float) -> Iterator[tuple[str, int, int, flo
     torch.set_num_threads(1)
     loop, engine = _PlainLoop(cell, cpu), Single(cell, open_source(cell, None), cpu)
     processes, cores = 0.0, (1, 1, n_cores)
-    for _ in range(_PASSES):  # in turn: the machine is not equally fast at all times
+    for _ in range(_PASSES):  # in turn, since the speed of the machine varies over time
         for way, advance, threads in zip(found, (loop.advance, engine.advance, loop.advance), cores, strict=True):
             torch.set_num_threads(threads)
             found[way] = max(found[way], _fastest(advance, seconds / _PASSES, n_windows=1))
@@ -137,7 +137,7 @@ def _in_process(cell: CellSpec, seconds: float) -> float:
 
 
 class _PlainLoop:
-    """What a careful user of PyTorch writes: batches made beforehand, AdamW, clipping, a schedule."""
+    """A loop that a careful user of PyTorch would write: batches prepared before, AdamW, clipping, a schedule."""
 
     def __init__(self, cell: CellSpec, device: torch.device) -> None:
         self.recipe = cell.train
@@ -166,7 +166,7 @@ class _PlainLoop:
 
 
 def _fastest(advance: Callable[[], None], seconds: float, *, n_windows: int = _WINDOWS) -> float:
-    """Steps a second, after a few that pay for compilation and caches."""
+    """Steps per second, after a few steps for compilation and caches."""
     for _ in range(5):
         advance()
     best = 0.0

@@ -23,21 +23,21 @@ app = typer.Typer(
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with the code of what happened."""
+    """Run the command line and exit with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
-    os._exit(code)  # everything is written: taking PyTorch down would cost a second
+    os._exit(code)  # everything is written; a regular exit would spend a second on unloading PyTorch
 
 
 def run(arguments: list[str]) -> int:
     """Run one command.
 
     Returns:
-        The exit code; errors are told in one line on stderr.
+        The exit code; errors are printed as one line on stderr.
     """
     try:
         code = app(arguments, prog_name="nexus-bench", standalone_mode=False)

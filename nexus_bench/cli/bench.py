@@ -17,12 +17,12 @@ def bench(context: typer.Context) -> None:
 
 def bench_gen(
     tasks: Annotated[Optional[list[str]], typer.Argument(help="Task families; default all.")] = None,
-    hops: Annotated[str, typer.Option(help="Hop counts, each timed alone.")] = "3,6",
+    hops: Annotated[str, typer.Option(help="Hop counts, each timed by itself.")] = "3,6",
     seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each.")] = 1.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time the generators: one process, one core, the check against reserved worlds in, the disk apart."""
+    """Time the generators on one core: with the check against reserved worlds, without writing to disk."""
     from nexus_bench.bench.generators import bench_generators
     from nexus_bench.cli.printing import print_table, rate_table
     from nexus_bench.cli.progress import progress
@@ -46,14 +46,14 @@ def bench_attention(
     heads: Annotated[int, typer.Option(min=1, help="Heads.")] = 4,
     d_head: Annotated[int, typer.Option(min=1, help="Width of a head.")] = 64,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    causal: Annotated[bool, typer.Option("--causal", help="Positions see only earlier ones.")] = False,
+    causal: Annotated[bool, typer.Option("--causal", help="Positions attend to earlier positions only.")] = False,
     settings: Settings = None,
     device: Device = "auto",
-    rounds: Annotated[int, typer.Option(min=1, help="How often to time each; the fastest counts.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each timing; the fastest is reported.")] = 10,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time attention modules, forward and backward, beside PyTorch's own; peak memory and FLOPs."""
+    """Time attention modules, forward and backward, next to PyTorch's own; peak memory and FLOPs."""
     import torch
 
     from nexus_bench.bench.attention import Workload, attention_entries
@@ -85,14 +85,14 @@ def bench_attention(
 
 def bench_train(
     order: Annotated[str, typer.Option(help="Attention orders, as 1,2,3,4.")] = "1,2,3,4",
-    batch: Annotated[int, typer.Option(min=1, help="Graphs a step.")] = 256,
+    batch: Annotated[int, typer.Option(min=1, help="Graphs per step.")] = 256,
     stack: Annotated[int, typer.Option(min=2, help="Models of the larger stack, on a GPU.")] = 256,
     device: Device = "auto",
-    seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each way.")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each way of training.")] = 3.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time training: a plain PyTorch loop, one model, and many at once; model-steps a second."""
+    """Time training: a plain PyTorch loop, one model, and many models at once; in model-steps per second."""
     from nexus_bench.bench.training import bench_training, n_ways
     from nexus_bench.cli.printing import print_table, training_table
     from nexus_bench.cli.progress import progress

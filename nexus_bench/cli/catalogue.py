@@ -1,4 +1,4 @@
-"""What there is: tasks, attentions and suites, each with a line and its options."""
+"""The catalogue of tasks, attentions and suites, each with a one-line summary and its options."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ KINDS = ("tasks", "attentions", "suites")
 
 
 class Entry(NamedTuple):
-    """One thing that can be named on the command line."""
+    """A task, an attention or a suite that can be named on the command line."""
 
     name: str
     summary: str

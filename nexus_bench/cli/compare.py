@@ -1,4 +1,4 @@
-"""The command that compares a run with an accepted one, and fails when it got worse."""
+"""The command that compares a run with an accepted one, and fails if it got worse."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,12 +11,12 @@ from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(help="The run folder that was accepted.")],
-    new: Annotated[Path, typer.Argument(help="The run folder in question.")],
-    max_drop: Annotated[float, typer.Option(help="How far a mean may fall: in accuracy, or in hops of reach.")] = 0.02,
+    base: Annotated[Path, typer.Argument(help="The accepted run folder.")],
+    new: Annotated[Path, typer.Argument(help="The run folder to check.")],
+    max_drop: Annotated[float, typer.Option(help="Largest drop of a mean: in accuracy, or in hops of reach.")] = 0.02,
     metric: Annotated[str, typer.Option(help="accuracy, at every hop, or reach.")] = "accuracy",
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
-    confidence: Annotated[float, typer.Option(help="Of each interval; more for a large grid.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Confidence of each interval; use more for a large grid.")] = 0.95,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on cells and seeds that the new run lacks.")] = False,
     junit: Annotated[Optional[Path], typer.Option(help="Also write JUnit XML here.")] = None,
     out: Annotated[Optional[Path], typer.Option(help="Folder for compare.csv; default NEW.")] = None,

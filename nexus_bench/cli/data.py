@@ -1,4 +1,4 @@
-"""Commands that make, check and show data; none of them needs PyTorch."""
+"""Commands that generate, check and show data; none of them needs PyTorch."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -16,14 +16,14 @@ def gen(
     n: Annotated[int, typer.Option("--n", min=1, help="Training graphs.")] = 10_000,
     n_test: Annotated[Optional[int], typer.Option(min=1, help="Test graphs.")] = None,
     hop_ood: Annotated[Optional[str], typer.Option(help="A further test split with these hops.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Names the dataset.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0,
     out: Out = None,
     file_format: Annotated[str, typer.Option("--format", help="npz, jsonl, csv, parquet, text or chat.")] = "npz",
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a dataset: a file a split, a card, and a manifest with their hashes."""
+    """Write a dataset: one file per split, a card, and a manifest with the hashes of the files."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.data.formats import FORMATS
     from nexus_bench.data.generate import default_folder, generate
@@ -65,7 +65,7 @@ def verify(
     path: Annotated[Path, typer.Argument(help="A dataset folder from `gen`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a dataset: hashes, schema, labels and hops by the solver, repeats, overlap of splits, balance."""
+    """Check a dataset: hashes, schema, labels and hops (by the solver), repeats, overlap of splits, balance."""
     from nexus_bench.data.verify import verify as check
 
     rows = check(path)
@@ -75,14 +75,14 @@ def verify(
     for row in rows:
         counts = f"{row.n_graphs:>10,} graphs {row.n_examples:>11,} labels right {row.n_repeated_graphs:>9,} repeated"
         typer.echo(f"{row.split:<10}{counts}   commonest answer {row.majority:.1%}")
-    typer.echo(f"{path}: every hash, label, hop and split is as it should be")
+    typer.echo(f"{path}: every hash, label, hop count and split is correct")
 
 
 def audit(
     task: Annotated[str, typer.Argument(help="Task family.")],
     hops: Hops = None,
-    n: Annotated[int, typer.Option("--n", min=1000, help="Examples to answer, at least.")] = 40_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the examples.")] = 0,
+    n: Annotated[int, typer.Option("--n", min=1000, help="Least number of examples to answer.")] = 40_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the examples.")] = 0,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -104,8 +104,8 @@ def audit(
         row = max(worst, key=lambda row: row.accuracy - row.ceiling)
         scored = f"{row.guess} scores {row.accuracy:.3f} [{row.low:.3f}, {row.high:.3f}] at {row.hop} hops"
         raise CheckFailedError(
-            f"{task}: {scored}, above its ceiling of {row.ceiling:.3f} ({len(worst)} of {len(rows)} guesses do); "
-            "mend the family, its `alike` or what it declares"
+            f"{task}: {scored}, above its ceiling of {row.ceiling:.3f} ({len(worst)} of {len(rows)} guesses "
+            "are above theirs); correct the family, its `alike`, or the ceiling that it declares"
         )
 
 

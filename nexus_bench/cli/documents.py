@@ -1,4 +1,4 @@
-"""What `--json` prints: one document a command, whose schema is in `nexus_bench/schemas/`."""
+"""What `--json` prints: one document per command, with its schema in `nexus_bench/cli/schemas/`."""
 
 import json
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ def print_document(command: str, **content: Any) -> None:
     """Print the document of a command on stdout.
 
     Args:
-        command: Its name, as `bench gen`; also that of its schema.
-        content: The fields. Records become objects, paths strings, and what is not a number null.
+        command: Name of the command, such as `bench gen`; also the name of its schema.
+        content: The fields. Records become objects, paths become strings, NaN and infinity become null.
     """
     document = {"schema_version": SCHEMA_VERSION, "command": command} | {k: _plain(v) for k, v in content.items()}
     typer.echo(json.dumps(document, allow_nan=False))
@@ -34,5 +34,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, float):
-        return value if abs(value) < float("inf") else None  # also what is not a number
+        return value if abs(value) < float("inf") else None  # also NaN
     return value

@@ -1,4 +1,4 @@
-"""Commands that look into trained cells: other hops and sizes, what attention points at, every single answer."""
+"""Commands that look into trained cells: other hops and sizes, where attention points, every single answer."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
 Cells = Annotated[
     Optional[str],
-    typer.Option("--cell", help="A cell id's beginning, or parts of a title, as 'order 3 | seed 0'; default all."),
+    typer.Option("--cell", help="The beginning of a cell_id, or parts of a title, as 'order 3 | seed 0'; default all."),
 ]
 
 
@@ -25,7 +25,7 @@ def evaluate(
     run: Run,
     hops: Hops = None,
     n_facts: Annotated[Optional[int], typer.Option(min=1, help="Facts per graph.")] = None,
-    n: Annotated[Optional[int], typer.Option("--n", min=1, help="Graphs; default as many as were tested.")] = None,
+    n: Annotated[Optional[int], typer.Option("--n", min=1, help="Graphs; default as many as in test.")] = None,
     cells: Cells = None,
     settings: Settings = None,
     data: TrainedOn = None,
@@ -33,7 +33,7 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate saved weights on other hops and sizes than were trained; results.csv gets one more split."""
+    """Evaluate saved weights on hops and sizes that were not trained; results.csv gets one more split."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.folder import open
@@ -48,7 +48,7 @@ def evaluate(
     asked_hops = hops_of(hops)
     question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(settings or []), n)
     if question.split == "eval":
-        raise UsageError("say what is to be asked otherwise than in training: --hops, --n-facts or --set")
+        raise UsageError("say what to evaluate on that differs from training: --hops, --n-facts or --set")
     folder = open(run)
     chosen = trained_cells(folder, cells)
     with progress(question.split, len(chosen), quiet=quiet) as advance:
@@ -61,24 +61,25 @@ def evaluate(
         return
     of_split = [section for section in built.sections if question.split in section.title]
     print_report(built._replace(sections=of_split), files)
-    typer.echo(f"{question.split}: {counted(n_new, 'cell')} asked{_not_here(folder, cells)}")
+    typer.echo(f"{question.split}: {counted(n_new, 'cell')} evaluated{_not_here(folder, cells)}")
     if n_new < len(chosen):
-        typer.echo(f"{question.split}: {len(chosen) - n_new} of {len(chosen)} asked before, which is kept")
+        typer.echo(f"{question.split}: {len(chosen) - n_new} of {len(chosen)} were evaluated before and are kept")
 
 
 def inspect(
     run: Run,
     cell: Annotated[
-        Optional[str], typer.Option(help="A cell id's beginning, or parts of a title, as 'order 3 | seed 0'; one cell.")
+        Optional[str],
+        typer.Option(help="One cell: the beginning of its cell_id, or parts of its title, as 'order 3 | seed 0'."),
     ] = None,
-    hops: Annotated[Optional[int], typer.Option(min=1, help="Hop count; default the largest trained.")] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Examples to count over, at most.")] = 1000,
-    example: Annotated[int, typer.Option(min=0, help="Which of them to draw.")] = 0,
+    hops: Annotated[Optional[int], typer.Option(min=1, help="Hop count; default the largest trained one.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Largest number of examples to count over.")] = 1000,
+    example: Annotated[int, typer.Option(min=0, help="Number of the example to draw.")] = 0,
     data: TrainedOn = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the attention of one example at every level, and count where heads point along the path over many."""
+    """Draw the attention of one example at every level, and count over many where heads point along the path."""
     from nexus_bench.cli.printing import print_table, walk_table
     from nexus_bench.inspection.inspect import inspect as look_into
 
@@ -101,7 +102,7 @@ def inspect(
     print_table(walk_table(f"{seen.title}, {walk.n_examples:,} examples", walk.rows))
     for said, column in (
         (f"from the query, some head of level i points at hop i (by chance {_by_chance(walk.rows)}):", "pointed"),
-        ("or away from it, with the least of its attention there:", "avoided"),
+        ("or away from it, giving it the smallest weight:", "avoided"),
         (
             f"answered right: {walk.accuracy:.2f}; with level i's attention to the fact of hop i mean-ablated:",
             "mean_ablated",
@@ -123,7 +124,7 @@ def predictions(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write what trained cells answer: one row per example, with the rank of the right answer."""
+    """Write the answers of trained cells: one row per example, with the rank of the right answer."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.folder import open
@@ -150,12 +151,12 @@ def predictions(
 
 
 def _slug(asked: str) -> str:
-    """What was asked, in a file's name."""
+    """The hops and size in question, as part of a file name."""
     return re.sub(r"[^\w.]+", "-", asked).strip("-")
 
 
 def _not_here(folder: "RunFolder", asked: str | None) -> str:
-    """What to say of cells that have no weights here."""
+    """A remark on cells that have no weights here."""
     from nexus_bench.experiment.trained import n_untrained
 
     n = 0 if asked else n_untrained(folder)
@@ -163,12 +164,12 @@ def _not_here(folder: "RunFolder", asked: str | None) -> str:
 
 
 def _by_chance(rows: "list[Row]") -> str:
-    """What heads that point anywhere would score."""
+    """The score of heads that point at random."""
     return ", ".join(f"{chance:.2f}" for chance in dict.fromkeys(r["chance"] for r in rows if r["head"] is None))
 
 
 def _diagonal(rows: "list[Row]", column: str) -> str:
-    """Level by level, what is counted of any head of it and the fact of that hop; of several such passes, each."""
+    """For each level, the value of any of its heads for the fact of the same hop; one value per pass."""
     rows = [row for row in rows if row["source"] == "query" and row["head"] is None]
     levels = sorted({row["level"] for row in rows})
     found = [[f"{row[column]:.2f}" for row in rows if row["level"] == level == row["step"]] for level in levels]

@@ -1,4 +1,4 @@
-"""Commands for language models: tasks for an evaluation harness, and scores of anyone's answers."""
+"""Commands for language models: tasks for an evaluation harness, and scores of the answers of any model."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -17,8 +17,8 @@ def export(
     hops: Hops = None,
     data: Data = None,
     split: Split = "test",
-    n: Annotated[int, typer.Option("--n", min=1, help="Examples a hop, at most.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Without --data: names the dataset.")] = 0,
+    n: Annotated[int, typer.Option("--n", min=1, help="Largest number of examples per hop.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Without --data: seed of the dataset.")] = 0,
     export_format: Annotated[str, typer.Option("--format", help="lm-eval.")] = "lm-eval",
     files: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
     out: Out = None,
@@ -41,9 +41,9 @@ def export(
     overrides = parse_settings(settings or [])
     told = {key: overrides.pop(key) for key in TextOptions.model_fields if key in overrides}
     if told.pop("target", "answer") != "answer":
-        raise UsageError("the harness scores answers alone; leave target out")
+        raise UsageError("the harness scores answers only; omit target")
     if data is not None and (overrides or hops is not None):
-        raise UsageError("with --data the task is that of the dataset; leave --hops and its settings out")
+        raise UsageError("with --data the task is that of the dataset; omit --hops and settings of the task")
     entry = {"task": task} | overrides | given(hops=hops_of(hops))
     dataset = draw_dataset(make_task(entry, where="export"), seed=seed) if data is None else read_dataset(data)
     as_told = {key: value for key, value in dataset.manifest.get("text", {}).items() if key != "target"}
@@ -62,7 +62,7 @@ def gallery(
     check: Annotated[bool, typer.Option("--check", help="Exit 6 if --out is not current; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the page that shows every task: an example drawn, in tokens and in English, chance and ceilings."""
+    """Write the page that shows every task: an example as a drawing, tokens and English; chance and ceilings."""
     from nexus_bench.data.gallery import gallery_page
     from nexus_bench.io.files import read_bytes, write_atomic
 
@@ -71,9 +71,7 @@ def gallery(
         if out is None:
             raise UsageError("--check compares with a file; give --out")
         if read_bytes(out) != page.encode():
-            raise CheckFailedError(
-                f"{out}: is not what the tasks are now; write it again with `nexus-bench gallery --out {out}`"
-            )
+            raise CheckFailedError(f"{out}: is out of date; write it again with `nexus-bench gallery --out {out}`")
     elif out is not None:
         write_atomic(out, page)
     elif not as_json:
@@ -84,9 +82,9 @@ def gallery(
 
 def score(
     predictions: Annotated[Path, typer.Argument(help="JSON lines: graph, query, prediction.")],
-    data: Annotated[Path, typer.Option(help="The dataset folder that was asked.")],
+    data: Annotated[Path, typer.Option(help="The dataset folder that the model was evaluated on.")],
     split: Split = "test",
-    model: Annotated[Optional[str], typer.Option(help="A name for what answered; default the file's.")] = None,
+    model: Annotated[Optional[str], typer.Option(help="Name of the model; default the name of the file.")] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -106,7 +104,7 @@ def score(
         typer.echo(f"{row['hop']:>2} hops {counts_right}   {known}")
     if scored.n_answered < scored.n_examples:
         n = f"{scored.n_answered:,} of the {scored.n_examples:,} examples of {split}"
-        typer.echo(f"answered: {n}; the others are not counted")
+        typer.echo(f"answered: {n}; the other examples are not counted")
     if scored.report is not None:
         print_report(scored.report, scored.files)
     else:

@@ -33,5 +33,5 @@ def hops_of(text: str | None, *, option: str = "--hops") -> list[int] | None:
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """The options that were given."""
+    """Only the options that were given."""
     return {key: value for key, value in values.items() if value is not None}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # some would import PyTorch
 
 
 def print_table(table: Table) -> None:
-    """To stdout, as wide as it needs where stdout is not a terminal."""
+    """Print to stdout, as wide as needed if stdout is not a terminal."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=10_000)
@@ -30,8 +30,8 @@ def print_table(table: Table) -> None:
 
 
 def audit_table(title: str, rows: list[Audited]) -> Table:
-    """A row a hop and guess; what beats its ceiling is marked."""
-    caption = "BEATS IT: beyond doubt, at one false alarm in 1,000 audits over all guesses"
+    """One row per hop and guess; a guess above its ceiling is marked."""
+    caption = "BEATS IT: significantly above its ceiling, at one false alarm in 1,000 audits over all guesses"
     beats = any(row.beats for row in rows)
     table = Table(title=title, title_justify="left", caption=caption if beats else None, caption_justify="left")
     for name in ("hop", "guess"):
@@ -54,10 +54,10 @@ def audit_table(title: str, rows: list[Audited]) -> Table:
 
 
 def rate_table(rates: list[Rate]) -> Table:
-    """A row a family and hop."""
-    table = Table(title="examples made a second, one process on one core", title_justify="left")
+    """One row per family and hop."""
+    table = Table(title="examples per second, one process on one core", title_justify="left")
     table.add_column("task")
-    for name in ("hops", "facts", "1 query a graph", "queries", "with that many", "in English"):
+    for name in ("hops", "facts", "1 query per graph", "queries", "with that many", "in English"):
         table.add_column(name, justify="right")
     for rate in rates:
         table.add_row(
@@ -73,8 +73,8 @@ def rate_table(rates: list[Rate]) -> Table:
 
 
 def attention_table(rows: "list[Measured]") -> Table:
-    """A row a length and mechanism."""
-    table = Table(title="attention modules; the ratios are to the first of each length", title_justify="left")
+    """One row per length and mechanism."""
+    table = Table(title="attention modules; ratios are relative to the first row of each length", title_justify="left")
     for name in ("n", "attention", "forward ms", "backward ms", "peak MiB", "GFLOP fwd", "GFLOP bwd", "fwd", "both"):
         table.add_column(name, justify="left" if name == "attention" else "right")
     for i, row in enumerate(rows):
@@ -94,10 +94,10 @@ def attention_table(rows: "list[Measured]") -> Table:
 
 
 def matches_table(title: str, cost: "Cost", baselines: "list[Match]") -> Table:
-    """A row a baseline."""
-    title = f"{title}: {cost.parameters:,} parameters, {cost.compute / 1e6:.2f} MFLOP a graph"
+    """One row per baseline."""
+    title = f"{title}: {cost.parameters:,} parameters, {cost.compute / 1e6:.2f} MFLOP per graph"
     table = Table(title=title, title_justify="left")
-    for name in ("baseline", "equal in", "model", "parameters", "", "MFLOP a graph", "", "off by"):
+    for name in ("baseline", "equal in", "model", "parameters", "", "MFLOP per graph", "", "off by"):
         table.add_column(name, justify="left" if name in ("baseline", "equal in", "model") else "right")
     for baseline in baselines:
         table.add_row(
@@ -114,7 +114,7 @@ def matches_table(title: str, cost: "Cost", baselines: "list[Match]") -> Table:
 
 
 def status_table(states: "list[CellState]") -> Table:
-    """The cells of a run, and how many are in which state."""
+    """The cells of a run with their states, and how many cells are in each state."""
     from nexus_bench.experiment.status import STATES
 
     counts = Counter(cell.state for cell in states)
@@ -127,7 +127,7 @@ def status_table(states: "list[CellState]") -> Table:
 
 
 def training_table(rates: "list[training.Rate]") -> Table:
-    """Ways of training, and how much faster than a plain loop each is."""
+    """Ways of training, and their speed relative to a plain loop."""
     table = Table("order", "way", "models", "model-steps/s", "times the plain loop", box=None)
     for column in (table.columns[0], *table.columns[2:]):
         column.justify = "right"
@@ -139,7 +139,7 @@ def training_table(rates: "list[training.Rate]") -> Table:
 
 
 def walk_table(title: str, rows: "list[Row]") -> Table:
-    """A row a head: the hops that the query points at and avoids most often, and how far along its facts point."""
+    """One row per head: the hops that the query points at and avoids most often, and how far ahead its facts point."""
     heads: dict[tuple[object, ...], dict[str, Row]] = {}
     for row in rows:
         key = tuple(row[name] for name in ("layer", "loop", "level", "path", "head"))
@@ -148,7 +148,7 @@ def walk_table(title: str, rows: "list[Row]") -> Table:
             if row[share] is not None and (source not in most or row[share] > most[source][share]):
                 most[source] = row
     names = ["layer", "loop", "level", "inner attention", "head", "points at hop", "share", "away from", "share"]
-    table = Table(*names, "facts on by", "share", box=None, title=title, title_justify="left")
+    table = Table(*names, "facts point ahead by", "share", box=None, title=title, title_justify="left")
     for column in (*table.columns[:3], *table.columns[4:]):
         column.justify = "right"
     for key, most in heads.items():
@@ -166,7 +166,7 @@ def walk_table(title: str, rows: "list[Row]") -> Table:
 
 
 def compare_table(title: str, compared: "Sequence[Compared]") -> Table:
-    """A row a comparison, but those of the new run alone; what fails the comparison is in capitals."""
+    """One row per comparison, without those that only the new run has; failing verdicts are in capitals."""
     from nexus_bench.analysis.compare_runs import FAILING, NEW_ONLY, WITHIN_NOISE
     from nexus_bench.report.compared_runs import cells, names
 

@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for people alone."""
+"""A progress bar on stderr, shown only in a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 @contextmanager
 def progress(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show how far something is, unless stderr is not a terminal or `quiet`; yields what to tell of each advance."""
+    """Show progress, unless stderr is not a terminal or `quiet` is set; yields the function to report progress to."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:

@@ -1,4 +1,4 @@
-"""Commands that say what was measured; none of them needs PyTorch."""
+"""Commands that report results; none of them needs PyTorch."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def report(
     if file_format is not None and as_json:
         raise UsageError("give --format or --json, not both")
     if file_format is not None and out is not None:
-        raise UsageError("--format prints, and writes no files; leave --out out")
+        raise UsageError("--format prints and writes no files; omit --out")
     folder = report_folder(runs, out)
     if folder is None and file_format is None and not as_json:
         raise UsageError("a report of several runs needs a folder of its own; give --out")
@@ -50,14 +50,14 @@ def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of all columns of all tables.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the JSON Schema of a `--json` document or of a CSV file; without a name, what there is."""
+    """Print the JSON Schema of a `--json` document or of a CSV file; without a name, list what there is."""
     from nexus_bench.cli.schemas import read_schema, schema_names
 
     if markdown:
         from nexus_bench.cli.schemas.markdown import columns_page
 
         if name is not None or out is not None or as_json:
-            raise UsageError("--markdown prints one page of all tables; leave everything else out")
+            raise UsageError("--markdown prints one page of all tables; omit everything else")
         typer.echo(columns_page(), nl=False)
         return
     files = []

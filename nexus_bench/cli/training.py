@@ -21,14 +21,18 @@ def train(
     settings: Settings = None,
     device: Device = "auto",
     mode: Annotated[str, typer.Option(help="auto, single, deterministic, tf32 or bfloat16.")] = "auto",
-    stack: Annotated[Optional[int], typer.Option(min=1, help="Models in one step, at most; by memory if less.")] = None,
+    stack: Annotated[
+        Optional[int], typer.Option(min=1, help="Most models in one step; fewer if memory is short.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="process, inline or dask.")] = "process",
-    scheduler: Annotated[Optional[str], typer.Option(help="Of dask: tcp://host:port; default a local one.")] = None,
-    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes on a CPU; default one a core.")] = None,
-    log_every: Annotated[Optional[int], typer.Option(min=1, help="Print evaluations, this many steps apart.")] = None,
+    scheduler: Annotated[Optional[str], typer.Option(help="With dask: tcp://host:port; default a local one.")] = None,
+    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes on a CPU; default one per core.")] = None,
+    log_every: Annotated[Optional[int], typer.Option(min=1, help="Print evaluations every so many steps.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")] = False,
     out: Out = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which cells, and how long they take.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the cells and the time they will take.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -73,14 +77,14 @@ def train(
         titles = {cell.cell_id: cell.title for cell in grid.cells}
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
         n = f"{len(trained.failures)} of {len(grid.cells)} cells"
-        raise FailedCellsError(f"{n} failed, as told above; the same command tries them again")
+        raise FailedCellsError(f"{n} failed, for the reasons above; the same command tries them again")
 
 
 def status(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show which cells of a run are done, running, failed or to do."""
+    """Show which cells of a run are done, running, failed or still to do."""
     from nexus_bench.cli.printing import print_table, status_table
     from nexus_bench.experiment.folder import open
     from nexus_bench.experiment.status import read_status
@@ -101,7 +105,7 @@ def match(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the standard and looped models with the parameters, or the compute, of each model; nothing is trained."""
+    """Show standard and looped models with as many parameters, or as much compute, as each model; trains nothing."""
     from nexus_bench.cli.printing import matches_table, print_table
     from nexus_bench.experiment.suite import make_suite, select_suite
     from nexus_bench.model.costs import cost_of
@@ -116,7 +120,7 @@ def match(
         if (baselines := matched(cell.model, cell.task))
     ]
     if not found:
-        raise UsageError("only standard attention is asked for, which is the baseline; ask for another, such as nexus")
+        raise UsageError("standard attention is the baseline itself; give another attention, such as nexus")
     if as_json:
         models = [
             {"task": task.task, "model": model, **cost._asdict(), "matches": baselines}
@@ -150,7 +154,7 @@ def list_(
 
 
 def _overrides(settings: list[str] | None, order: str | None) -> dict[str, Any]:
-    """What `--set` and `--order` say."""
+    """The settings given by `--set` and `--order`."""
     from nexus_bench.io.config import parse_settings
 
     return parse_settings(settings or []) | parse_settings([] if order is None else [f"order={order}"])

@@ -8,17 +8,17 @@ from nexus_bench.generators.defaults import task_defaults
 from nexus_bench.io.hops import format_hops
 from nexus_bench.version import __version__
 
-_LIBRARY_SPLITS = {"val": "validation"}  # the names that the `datasets` library knows; others stay
+_LIBRARY_SPLITS = {"val": "validation"}  # names that the `datasets` library expects; other names are kept
 
 
 def dataset_card(manifest: dict[str, Any]) -> str:
     """The card of a dataset.
 
     Args:
-        manifest: Of the dataset, complete.
+        manifest: The complete manifest of the dataset.
 
     Returns:
-        Markdown after a YAML head that names each split's file.
+        Markdown after a YAML head that names the file of each split.
     """
     files = [
         {"split": _LIBRARY_SPLITS.get(split, split), "path": about["file"]}

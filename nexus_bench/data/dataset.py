@@ -1,4 +1,4 @@
-"""Dataset folders, read: their manifest, their files, and batches from them."""
+"""Reading dataset folders: their manifest, their files, and batches from them."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ from nexus_bench.io.hops import parse_hops
 from nexus_bench.streams import permutations, stream
 from nexus_bench.text.render import TextOptions
 
-DATASET_FORMAT = 3  # raised by hand when a manifest's fields or the files change
+DATASET_FORMAT = 3  # raised by hand when the fields of the manifest or the files change
 MANIFEST = "manifest.json"
 
 Manifest = dict[str, Any]
@@ -28,9 +28,9 @@ class Dataset(NamedTuple):
     """A verified dataset folder, read into memory.
 
     Attributes:
-        manifest: What `manifest.json` says.
+        manifest: The content of `manifest.json`.
         spec: The task it was drawn from.
-        splits: The examples by split: `train`, `test`, `val`, and `hop_ood`, `size_ood` where there are such.
+        splits: The examples by split: `train`, `test`, `val`, and further ones such as `hop_ood` if there are any.
     """
 
     manifest: Manifest
@@ -39,11 +39,11 @@ class Dataset(NamedTuple):
 
 
 class StoredSource:
-    """Training batches from a dataset: every graph once an epoch, in an order of the seed's own.
+    """Training batches from a dataset: every graph once per epoch, in an order that the seed determines.
 
     Args:
-        dataset: Where the examples are.
-        seed: Of the order.
+        dataset: The dataset.
+        seed: Seed of the order.
     """
 
     def __init__(self, dataset: Dataset, *, seed: int) -> None:
@@ -90,7 +90,7 @@ class ContentHash:
             self._n_graphs[key] = self._n_graphs.get(key, 0) + len(array)
 
     def hexdigest(self) -> str:
-        """Of all splits, in the order of their names."""
+        """The hash over all splits, in the order of their names."""
         parts = [[key, self._n_graphs[key], self._digests[key].hexdigest()] for key in sorted(self._digests)]
         return sha256(to_json(parts).encode())
 
@@ -132,7 +132,7 @@ def read_dataset(folder: Path) -> Dataset:
     """Read a dataset folder and check every file against its hash.
 
     Raises:
-        ConfigError: Its task is not known, or has changed its version since.
+        ConfigError: Its task is unknown, or the version of the task has changed since.
         CorruptArtefactError: A file is missing, truncated or edited.
     """
     manifest = read_manifest(folder)
@@ -151,5 +151,5 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def manifest_sha256(manifest: Manifest) -> str:
-    """The hash of a manifest, itself left out."""
+    """The hash of a manifest, without the field of the hash itself."""
     return sha256(to_json({k: v for k, v in manifest.items() if k != "manifest_sha256"}).encode())

@@ -1,7 +1,7 @@
 """How examples become positions of a transformer.
 
-All vocabularies of a task share one embedding table, side by side, so that a name in one role and the same
-name in another are the same row. A position is one or more slots, whose embeddings stand side by side.
+All vocabularies of a task share one embedding table, one after the other, so a symbol has the same row in every
+role. A position is one or more slots, whose embeddings are concatenated.
 
 Axis letters: b graphs, n positions, s slots of a position, q queries of a graph.
 """
@@ -24,7 +24,7 @@ class Encoded(NamedTuple):
         tokens: Array (b, n, s) of rows of the embedding table.
         read_at: Array (q), the positions at which the answers are read; ascending.
         n_keys: How many leading positions may be attended to; None means all.
-        causal: Whether positions see only themselves and earlier ones.
+        causal: Whether positions attend only to themselves and earlier ones.
     """
 
     tokens: Int

@@ -1,4 +1,4 @@
-"""Files of examples, written as they are drawn: npz arrays, or one row an example, as numbers or in English."""
+"""Files of examples, written while they are drawn: npz arrays, or one row per example, as numbers or in English."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member of an npz file: the s
 
 
 class Writer(Protocol):
-    """A file that grows by batches; it is complete once closed."""
+    """A file that is written batch by batch; it is complete once closed."""
 
     def write(self, examples: Examples) -> None:
         """Append the next graphs."""
@@ -37,11 +37,11 @@ class Writer(Protocol):
 
 
 class View(NamedTuple):
-    """What a format may need to know beside the arrays.
+    """What a format may need to know in addition to the arrays.
 
     Attributes:
-        law: The family that they are of.
-        text: How they are told in English.
+        law: The family of the examples.
+        text: How they are written in English.
     """
 
     law: Law
@@ -52,9 +52,9 @@ class Format(NamedTuple):
     """A way to write a split; reading gives back equal arrays.
 
     Attributes:
-        suffix: Of the file's name.
-        writer: From a path, the number of graphs to come and how they are seen.
-        read: The whole file.
+        suffix: Ending of the file name.
+        writer: Makes a writer from a path, the number of graphs to come and a view of them.
+        read: Reads the whole file.
     """
 
     suffix: str
@@ -63,7 +63,7 @@ class Format(NamedTuple):
 
 
 class _NpzWriter:
-    """Arrays are written side by side as `.npy` files, and put into one archive at the end."""
+    """Arrays are written as separate `.npy` files, and put into one archive at the end."""
 
     def __init__(self, path: Path, n_graphs: int, view: View) -> None:
         self._path = path
@@ -92,7 +92,7 @@ class _NpzWriter:
 
 
 class _RowWriter:
-    """One line an example."""
+    """One line per example."""
 
     def __init__(self, path: Path, to_text: Callable[[Iterator[tuple[str, ...]]], str], head: str = "") -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
@@ -109,7 +109,7 @@ class _RowWriter:
 
 
 class _TextWriter:
-    """One JSON line an example, in English."""
+    """One JSON line per example, in English."""
 
     def __init__(self, path: Path, view: View, to_line: Callable[[Told], str]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
@@ -128,7 +128,7 @@ class _TextWriter:
 
 
 class _ParquetWriter:
-    """zstd, and a checksum a page: Parquet's defaults notice no flipped bit."""
+    """zstd, and a checksum per page, since Parquet by default does not detect flipped bits."""
 
     def __init__(self, path: Path, n_graphs: int, view: View) -> None:
         self._arrow, parquet = pyarrow_and_parquet()
@@ -160,7 +160,7 @@ class _ParquetWriter:
 
 
 def pyarrow_and_parquet() -> tuple[Any, Any]:
-    """Both modules.
+    """Import both modules of pyarrow.
 
     Raises:
         ConfigError: They are not installed.
@@ -236,7 +236,7 @@ def _to_csv(rows: Iterator[tuple[str, ...]]) -> str:
 
 
 def _rows(examples: Examples, *, first_graph: int) -> Iterator[tuple[str, ...]]:
-    """One row an example, each value as JSON; the facts of a graph are written once and used for all its rows."""
+    """One row per example, each value as JSON; the facts of a graph are written once and used for all its rows."""
     for graph in range(examples.n_graphs):
         facts, queries, answers, hops = (array[graph].tolist() for array in examples)
         facts_text = _compact(facts)
@@ -264,7 +264,7 @@ def _from_rows(rows: Iterable[tuple[str, ...]]) -> Examples:
 
 
 def _flat(column: Any) -> np.ndarray:
-    """The numbers of an Arrow column, its lists laid end to end."""
+    """The numbers of an Arrow column, with its lists concatenated."""
     while hasattr(column, "flatten") and "list" in str(column.type):
         column = column.flatten()
     array: np.ndarray = column.to_numpy(zero_copy_only=False)

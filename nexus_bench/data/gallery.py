@@ -1,4 +1,4 @@
-"""The page that shows every task: one drawn example, its English, chance and ceilings by hop."""
+"""The page that shows every task: one example, its English, chance and ceilings by hop."""
 
 import inspect
 import re
@@ -13,18 +13,18 @@ from nexus_bench.streams import stream
 from nexus_bench.text.render import Teller, TextOptions, Told
 
 _HOPS = range(1, 7)
-_SHOWN_HOP = 2  # of the drawn example
+_SHOWN_HOP = 2  # hop count of the example
 
 _HEAD = """# The tasks
 
-Every family that ships with nexus-bench, with one drawn example of {hop} hops at the default sizes. This page is made
-by `nexus-bench gallery --out docs/tasks.md`, and a test holds it to what the code does.
+Every family that ships with nexus-bench, with one example of {hop} hops at the default sizes. This page is written
+by `nexus-bench gallery --out docs/tasks.md`, and a test compares it with the code.
 
-Chance bounds guesses that follow no fact; the partial-input ceiling those of a solver that knows all facts of the
-derivation but one.
-Reasoning is `depth` where facts must be put together in order, `aggregation` where any order will do. The flat tokens
-are the example as a causal language model sees it, facts first. Sizes follow the largest hop asked for, and ceilings
-follow sizes, so each column of a table is the task asked for that hop alone.
+Chance is the accuracy of the best guess that follows no fact. The partial-input ceiling is the accuracy of the best
+solver that knows all facts of the derivation but one. Reasoning is `depth` if facts must be combined in order, and
+`aggregation` if any order works. The flat tokens are the example as a causal language model sees it, facts first.
+Sizes depend on the largest hop count, and ceilings depend on sizes; so each column of a table is for the task with that
+hop count alone.
 """
 
 
@@ -85,7 +85,7 @@ def _law(name: str, hop: int) -> Law:
 
 
 def _sizes(name: str, hop: int) -> dict[str, Any]:
-    """Three nodes a hop where the default would be too small."""
+    """Three nodes per hop where the default would be too small."""
     n_nodes = task_defaults(name).get("n_nodes")
     return {"n_nodes": 3 * hop} if type(n_nodes) is int and n_nodes < 3 * hop else {}
 

@@ -1,4 +1,4 @@
-"""Dataset folders, written: drawn block by block and streamed to disk, whole or not at all."""
+"""Writing dataset folders: drawn block by block and streamed to disk, whole or not at all."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -30,11 +30,11 @@ from nexus_bench.text.render import TextOptions
 
 OnGraphs = Callable[[int], None]
 
-_CHUNK_GRAPHS = 8 * BLOCK_GRAPHS  # written at a time; no byte depends on it
+_CHUNK_GRAPHS = 8 * BLOCK_GRAPHS  # graphs written at a time; the files do not depend on it
 
 
 def default_folder(spec: TaskSpec, *, seed: int) -> Path:
-    """Where a dataset goes when nobody says so."""
+    """The default folder of a dataset."""
     return Path("runs/data") / f"{spec.task}-hops{format_hops(spec.hops)}-seed{seed}"
 
 
@@ -49,19 +49,19 @@ def generate(
     chunk_graphs: int = _CHUNK_GRAPHS,
     on_graphs: OnGraphs = lambda n_graphs: None,
 ) -> Manifest:
-    """Write a dataset folder, whole or not at all; memory does not grow with `n_train` but for 8 bytes a graph.
+    """Write a dataset folder, whole or not at all; memory grows with `n_train` by only 8 bytes per graph.
 
     A folder that already holds the same dataset is checked and kept.
 
     Args:
-        folder: Where; a file or another dataset there is kept, and is an error.
+        folder: The folder to write; a file or another dataset there is kept, and is an error.
         spec: The task.
-        seed: Names the dataset.
+        seed: Seed of the dataset.
         n_train: Training graphs.
         file_format: One of FORMATS.
-        text: How the formats `text` and `chat` tell the examples.
-        chunk_graphs: Graphs in memory at a time; no byte depends on it.
-        on_graphs: Told how many more graphs are written.
+        text: How the formats `text` and `chat` write the examples.
+        chunk_graphs: Graphs in memory at a time; the files do not depend on it.
+        on_graphs: Called with the number of graphs written since the last call.
 
     Returns:
         The manifest.
@@ -90,7 +90,7 @@ def generate(
     splits = Splits(laws, seed=seed, n_val=spec.n_val, n_test=spec.n_test)
     unfinished = folder.parent / f".{folder.name}.unfinished"
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # left by a gen that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a `gen` that was killed
         unfinished.mkdir(parents=True)
         content = ContentHash()
         files = {}
@@ -119,7 +119,7 @@ def generate(
 
 
 def draw_dataset(spec: TaskSpec, *, seed: int) -> Dataset:
-    """The held-out splits of a dataset, as `generate` would write them, in memory and without training graphs.
+    """The held-out splits of a dataset, like those that `generate` writes, in memory and without training graphs.
 
     Raises:
         ConfigError: The task has too few distinct graphs.

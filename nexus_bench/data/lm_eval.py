@@ -1,7 +1,7 @@
 """Test examples as tasks of the Language Model Evaluation Harness, which runs them offline.
 
-One folder holds a file of examples a hop, a task a hop in two kinds (`choice`: the likelier of the possible answers;
-`generate`: what the model writes), a group a kind, and the few lines that load the files.
+One folder holds one file of examples per hop; one task per hop and kind (`choice`: the likeliest of the possible
+answers; `generate`: what the model writes); one group per kind; and the few lines of code that load the files.
 """
 
 import json
@@ -25,7 +25,7 @@ from nexus_bench.text.render import Teller, TextOptions
 FILE_FORMATS = ("jsonl", "parquet")
 KINDS = ("choice", "generate")
 
-_LOADER = '''"""Loads the examples that stand beside this file; nothing is fetched."""
+_LOADER = '''"""Loads the examples from the folder of this file; nothing is downloaded."""
 
 from pathlib import Path
 
@@ -67,18 +67,18 @@ _SCORED: dict[str, dict[str, Any]] = {
 def export_lm_eval(
     folder: Path, dataset: Dataset, *, split: str, n_per_hop: int, text: TextOptions, file_format: str
 ) -> list[str]:
-    """Write the tasks.
+    """Write the examples of a split as tasks of the harness.
 
     Args:
-        folder: Where; must be empty or absent.
+        folder: The folder to write; must be empty or absent.
         dataset: The examples.
-        split: Which of its splits.
-        n_per_hop: Examples a hop, at most.
-        text: How they are told.
+        split: The split to export.
+        n_per_hop: Largest number of examples per hop.
+        text: How they are written in English.
         file_format: One of FILE_FORMATS.
 
     Returns:
-        The names that the harness knows the groups by.
+        The names of the groups in the harness.
 
     Raises:
         ConfigError: There is no such split, or pyarrow is missing.
@@ -169,17 +169,17 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _as_yaml(config: dict[str, Any]) -> str:
-    """YAML, with the harness's own tag for a function."""
+    """YAML, with the tag that the harness uses for a function."""
     text: str = yaml.safe_dump(config, sort_keys=False, width=1000)
     return text.replace("'!function utils.load'", "!function utils.load")
 
 
 class Choices:
-    """The answers to choose from, learned from the examples of a split.
+    """The answers to choose from, collected from the examples of a split.
 
-    Where facts hold symbols that could be answers, and these are more than a graph has facts: those of the graph's
-    facts that are ever an answer in the split, and every answer of the split that its facts lack, such as "absent".
-    Else every answer of the split at that hop.
+    If facts contain symbols that could be answers, and there are more such symbols than facts in a graph: the symbols
+    in the facts of the graph that are ever an answer in the split, and every answer of the split that never occurs in
+    facts, such as "absent". Otherwise every answer of the split at that hop.
 
     Args:
         family: The family at one setting.

@@ -17,10 +17,10 @@ class LoadedDataset:
     """The splits of a dataset as arrays: `data["train"].facts`, or `data.train.facts`.
 
     Args:
-        dataset: Read and checked.
+        dataset: A dataset that was read and checked.
 
     Attributes:
-        manifest: What `manifest.json` says: the schema, every parameter, the hashes.
+        manifest: The content of `manifest.json`: the schema, every parameter, the hashes.
     """
 
     def __init__(self, dataset: Dataset) -> None:

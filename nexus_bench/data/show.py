@@ -1,4 +1,4 @@
-"""Examples for people: facts, flat tokens, and the chain of facts that derives the answer."""
+"""Examples as readable text: facts, flat tokens, and the chain of facts that derives the answer."""
 
 from typing import NamedTuple
 
@@ -13,15 +13,15 @@ class Shown(NamedTuple):
     """One example as text.
 
     Attributes:
-        facts: One fact a line, in the order of the data.
-        query: What is asked.
+        facts: One fact per line, in the order of the data.
+        query: The query.
         answer: The label.
-        hop: How many facts derive it.
-        chain: Those facts, drawn as a chain where one begins at the end of another.
-        flat: The example as the flat encoding writes it, one word a token.
+        hop: The number of facts that derive it.
+        chain: Those facts, drawn as a chain where one fact begins at the end of another.
+        flat: The example as the flat encoding writes it, one word per token.
         tokens: The same tokens as rows of the embedding table.
-        prompt: The example in English, where it was told.
-        completion: What a language model is to say, the derivation before the answer.
+        prompt: The example in English, if it was rendered.
+        completion: The completion expected from a language model: the derivation, then the answer.
     """
 
     facts: list[str]
@@ -93,9 +93,9 @@ class Arrow(NamedTuple):
     """A fact as it is drawn.
 
     Attributes:
-        start: The name that it leads from.
-        end: The name that it leads to.
-        label: What stands on it, such as a relation; empty if nothing does.
+        start: The symbol that it leads from.
+        end: The symbol that it leads to.
+        label: The label of the arrow, such as a relation; may be empty.
     """
 
     start: str
@@ -140,13 +140,13 @@ def _arrow(names: list[str]) -> str:
 
 
 def _link(names: list[str]) -> str:
-    """An arrow to the last name, with the names between written on it."""
+    """An arrow to the last symbol, labelled with the symbols in between."""
     *on_arrow, last = names
     return f" -{','.join(on_arrow)}-> {last}" if on_arrow else f" -> {last}"
 
 
 def _link_back(names: list[str]) -> str:
-    """An arrow from the first name, for a fact that is walked from its last symbol to its first."""
+    """An arrow from the first symbol, for a fact that is walked from its last symbol to its first."""
     first, *on_arrow = names
     return f" <-{','.join(on_arrow)}- {first}" if on_arrow else f" <- {first}"
 

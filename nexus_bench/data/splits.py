@@ -1,4 +1,4 @@
-"""Training, validation and test graphs that never meet.
+"""Training, validation and test graphs that never overlap.
 
 A world is the set of facts of a graph: their order and the queries do not matter. The test worlds are drawn
 first, then the validation worlds, which avoid them, then those of other laws, and the training worlds avoid all.
@@ -14,13 +14,13 @@ from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.streams import GOLDEN_RATIO, Int, Mask, Words, mix, stream
 
-BLOCK_GRAPHS = 1024  # graphs a random stream; part of the data format, never tuned
+BLOCK_GRAPHS = 1024  # graphs per random stream; part of the data format, never tuned
 
 WorldIds = Words
 
 
 class HeldOut(NamedTuple):
-    """A split that is never trained on, and the law it was drawn by."""
+    """A split that is never trained on, and the generator that drew it."""
 
     law: Law
     examples: Examples
@@ -33,7 +33,7 @@ class Splits:
         laws: `iid`, the law of training, validation and test, and others, each a test split of its own name.
         seed: Names the dataset; two seeds share no stream.
         n_val: Validation graphs.
-        n_test: Test graphs, of every split that tests.
+        n_test: Graphs of every test split.
 
     Raises:
         ConfigError: There are too few distinct worlds to keep the splits apart.
@@ -56,7 +56,7 @@ class Splits:
         self.held_out |= {name: self._reserve(law, name, n_test) for name, law in others.items()}
 
     def train(self, start: int, stop: int) -> Examples:
-        """Training graphs start..stop-1 of an endless list; the same graphs however they are asked for."""
+        """Training graphs start..stop-1 of an endless list, which is always the same."""
         blocks = range(start // BLOCK_GRAPHS, (stop - 1) // BLOCK_GRAPHS + 1)
         parts = [
             self._train_block(b).take(slice(max(start - b * BLOCK_GRAPHS, 0), stop - b * BLOCK_GRAPHS)) for b in blocks
@@ -64,7 +64,7 @@ class Splits:
         return parts[0] if len(parts) == 1 else Examples.concatenate(parts)
 
     def batch(self, step: int, batch_size: int) -> Examples:
-        """The training graphs of one step: a stream that never repeats a graph on purpose."""
+        """The training graphs of one step: a stream without deliberate repetition of graphs."""
         return self.train(step * batch_size, (step + 1) * batch_size)
 
     def _reserve(self, law: Law, split: str, n_graphs: int) -> HeldOut:
@@ -84,11 +84,11 @@ def draw_block(law: Law, *, seed: int, split: str, block: int, avoiding: WorldId
     """One block of the graphs of a split, none of them in a world to be avoided.
 
     Args:
-        law: Draws them.
-        seed: Names the dataset.
-        split: Its name, which keys the stream.
-        block: Its number in the split.
-        avoiding: Worlds, sorted.
+        law: The generator that draws them.
+        seed: Seed of the dataset.
+        split: Name of the split, part of the key of the random stream.
+        block: Number of the block in the split.
+        avoiding: Worlds to avoid, sorted.
     """
     rng = stream(law.family.name, law.family.version, seed, split, block)
     examples = law.sample(BLOCK_GRAPHS, rng)
@@ -107,7 +107,7 @@ def draw_graphs(law: Law, n_graphs: int, *, seed: int, split: str, avoiding: Wor
 
 
 def world_ids(facts: Int) -> WorldIds:
-    """A 64-bit name for each graph's set of facts, whatever their order.
+    """A 64-bit hash of the set of facts of each graph, independent of their order.
 
     Args:
         facts: Array (g, f, a) of symbol ids.

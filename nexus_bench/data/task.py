@@ -18,18 +18,22 @@ Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
 
 
 class TaskSpec(Spec):
-    """A task at one setting. Defaults of the parameters stand in `tasks/<name>.yaml`."""
+    """A task at one setting. Defaults of the parameters are in `tasks/<name>.yaml`."""
 
     task: str
     hops: Hops
     params: Config = Field(description="Every parameter of the generator.")
     n_val: int = Field(default=256, ge=1, description="Validation graphs.")
-    n_test: int = Field(default=1024, ge=1, description="Test graphs, of each split that tests.")
+    n_test: int = Field(default=1024, ge=1, description="Graphs of each test split.")
     hop_ood: Hops | None = Field(default=None, description="Hops of a further test split, beyond those trained.")
     size_ood: Config | None = Field(default=None, description="Parameters that differ in a further test split.")
     pattern_ood: bool = Field(default=False, description="A further test split of relation patterns never trained.")
-    hop_query: Literal["number", "unary"] = Field(description="How a query says its hop count.")
-    content_sha256: str | None = Field(default=None, description="Of the dataset trained on; None: an endless stream.")
+    hop_query: Literal["number", "unary"] = Field(
+        description="How a query writes its hop count: as a number, or as that many marks (unary)."
+    )
+    content_sha256: str | None = Field(
+        default=None, description="Hash of the dataset trained on; null: an endless stream."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -95,7 +99,7 @@ def law_of(split: str, laws: dict[str, Law]) -> Law:
 
 
 def task_keys(name: str) -> Keys:
-    """What a task entry may say: the generator's parameters and the fields of TaskSpec."""
+    """The keys of a task entry: the parameters of the generator and the fields of TaskSpec."""
     shared = tuple(field for field in TaskSpec.model_fields if field not in ("task", "params"))
     return Keys(tuple(GENERATORS.get(name).Params.model_fields), shared)
 
@@ -105,7 +109,7 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
 
     Args:
         entry: `task`, and any of its parameters and of the fields of TaskSpec.
-        where: What to name in an error message.
+        where: Name of the entry in error messages.
 
     Raises:
         ConfigError: A name or a key is unknown, or a value is not allowed.
@@ -128,12 +132,12 @@ def check_symbols(trained: Law, other: Law, *, what: str) -> None:
     """Every symbol of other graphs must be one that training shows.
 
     Args:
-        trained: The law of training.
-        other: Another law of the same family.
-        what: Its name, for the message.
+        trained: The generator of training.
+        other: Another generator of the same family.
+        what: Its name for the message.
 
     Raises:
-        ConfigError: A vocabulary of another size is asked for.
+        ConfigError: A vocabulary has another size.
     """
     names = {role.vocabulary for role in (*trained.schema.fact, *trained.schema.query)} - {"hop"}
     for name in sorted(names | {trained.schema.answer}):

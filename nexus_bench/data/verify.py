@@ -1,4 +1,4 @@
-"""A dataset folder checked again from its facts: hashes, schema, labels, hops, repeats, overlap, balance."""
+"""Checks of a dataset folder, derived from its facts: hashes, schema, labels, hops, repeats, overlap, balance."""
 
 import zipfile
 from pathlib import Path
@@ -17,17 +17,17 @@ from nexus_bench.io.columns import IID, TRAIN
 from nexus_bench.io.files import sha256_of_file
 from nexus_bench.streams import Mask
 
-_CHUNK_GRAPHS = 4096  # solved at a time
-_SIGMAS = 6.0  # a share further than this from what is declared is not chance
+_CHUNK_GRAPHS = 4096  # graphs solved at a time
+_SIGMAS = 6.0  # a share further than this from the declared one is not due to chance
 
 
 class Verified(NamedTuple):
-    """What was checked of one split.
+    """The checks of one split.
 
     Attributes:
-        split: Its name.
-        n_graphs: Graphs.
-        n_examples: Labels solved again.
+        split: Name of the split.
+        n_graphs: Number of graphs.
+        n_examples: Number of labels solved again.
         n_repeated_graphs: Graphs whose facts occurred before in the split; counted, not an error.
         majority: Share of the most common answer, at the hop where it is largest.
     """
@@ -43,7 +43,7 @@ def verify(folder: Path) -> list[Verified]:
     """Check a dataset folder.
 
     Returns:
-        A row a split.
+        One row per split.
 
     Raises:
         ConfigError: Another version of the task made it.
@@ -91,7 +91,7 @@ class _Check:
         self._is_edited = is_edited
 
     def fail(self, what: str) -> None:
-        advice = "run gen again" if self._is_edited else "the file is as gen wrote it, so mend the family"
+        advice = "run gen again" if self._is_edited else "the file is as gen wrote it, so correct the family"
         raise CorruptArtefactError(f"{self.path}: {what}; {advice}")
 
     def schema(self, n_graphs: int) -> None:
@@ -113,12 +113,12 @@ class _Check:
         self._no_query(~np.isin(examples.hop, family.hops), f"hop is not among those asked for, {list(family.hops)}")
 
     def graphs(self) -> None:
-        """No fact twice in a graph, no query twice."""
-        self._no(_has_twins(self.examples.facts), "a fact stands twice in the graph")
+        """Check that no graph has a fact or a query twice."""
+        self._no(_has_twins(self.examples.facts), "a fact is twice in the graph")
         self._no(_has_twins(self.examples.query), "a query is asked twice of the graph")
 
     def labels(self) -> None:
-        """Answers and hops as the solver derives them from the facts, as many different facts as there are hops."""
+        """Check answers and hops with the solver, and that as many different facts as hops derive each answer."""
         for start in range(0, self.examples.n_graphs, _CHUNK_GRAPHS):
             part = self.examples.take(slice(start, start + _CHUNK_GRAPHS))
             solution = self.law.solve(part.facts, part.query)
@@ -129,21 +129,21 @@ class _Check:
                 self._no_query(bad, f"{name} is {write(given[g, q])}, the facts give {write(derived[g, q])}", start)
 
     def balance(self) -> float:
-        """No answer more common than `chance` allows, every hop equally common; the largest share of an answer."""
+        """Check that no answer is commoner than `chance` and hops are even; returns the largest share of an answer."""
         answer, hop, n = self.examples.answer, self.examples.hop, self.examples.hop.size
         largest = 0.0
         for k in self.family.hops:
             here = hop == k
             expected = 1 / len(self.family.hops)
             if abs(here.mean() - expected) > _SIGMAS * np.sqrt(expected * (1 - expected) / n):
-                self.fail(f"hop {k} is asked in {here.mean():.1%} of the examples, {expected:.1%} are its share")
+                self.fail(f"hop {k} is in {here.mean():.1%} of the examples, expected {expected:.1%}")
             if not here.any():
                 continue  # a small split may lack a hop
             counts = np.bincount(answer[here])
             share, chance = counts.max() / counts.sum(), self.family.chance(k)
             if share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / counts.sum()):
                 name = self.law.symbol(self._schema.answer, int(counts.argmax()))
-                self.fail(f"at {k} hops {share:.1%} of the answers are {name}; by chance at most {chance:.1%} can be")
+                self.fail(f"at {k} hops {share:.1%} of the answers are {name}; chance allows at most {chance:.1%}")
             largest = max(largest, float(share))
         return largest
 
@@ -176,7 +176,7 @@ def _read(path: Path, manifest: Manifest, law: Law, is_edited: bool) -> Examples
 
 
 def _check_overlap(folder: Path, manifest: Manifest, worlds: dict[str, WorldIds]) -> None:
-    """No world of one split in another; training is compared last, since it is drawn last."""
+    """Check that no world of one split is in another; training is compared last, since it is drawn last."""
     names = [name for name in worlds if name != TRAIN] + [TRAIN]
     for i, name in enumerate(names):
         for other in names[:i]:

@@ -1,4 +1,4 @@
-"""What a person sees while training: the plan, and the run as it grows."""
+"""Display on stderr while training: the plan, and the progress of the run."""
 
 from types import TracebackType
 
@@ -19,15 +19,15 @@ from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
 
-_MOST_LINES = 6  # of running cells
+_MOST_LINES = 6  # lines of running cells
 
 
 class Display:
-    """Progress on stderr: one live view on a terminal, and one line a cell that ends.
+    """Progress on stderr: one live view on a terminal, and one line per cell that ends.
 
     Args:
-        plan: What will be run.
-        quiet: Say nothing but failures.
+        plan: The plan of the run.
+        quiet: Show only failures.
         log_every: Also print an evaluation of each cell every so many steps; None prints none.
     """
 
@@ -50,7 +50,7 @@ class Display:
         self._names_lr = len({cell.train.lr for cell in plan.to_do}) > 1
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         if plan.done and not quiet:
-            self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are done already", highlight=False)
+            self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
 
     def __enter__(self) -> "Display":
         if self._console.is_terminal and not self._quiet:
@@ -63,10 +63,10 @@ class Display:
         self._live.stop()
         if kind is not None and not issubclass(kind, NexusBenchError):
             n_done = self._n_done + self._n_ended
-            self._console.print(f"stopped: {n_done} of {self._n_cells} cells are done; the same command goes on")
+            self._console.print(f"stopped: {n_done} of {self._n_cells} cells are done; the same command continues")
 
     def on_event(self, event: Event) -> None:
-        """Take notice of what happened."""
+        """Handle an event."""
         if isinstance(event, Note):
             self._print(event.text)
         elif isinstance(event, Begun):
@@ -77,7 +77,7 @@ class Display:
             cell = self._cells[event.cell_id]
             self._n_ended += 1
             self._running.pop(event.cell_id, None)
-            self._total -= cell.train.steps - self._steps_of(event.cell_id)  # those that are not needed
+            self._total -= cell.train.steps - self._steps_of(event.cell_id)  # steps that are not needed
             self._bar.update(self._steps, total=self._total)
             self._tell_end(cell, event)
         if self._live.is_started:
@@ -107,7 +107,7 @@ class Display:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _view(self) -> Group:
-        """All that there is to see: the staircase, what runs, the last error, the bar."""
+        """The whole view: validation accuracy by hop, running cells, the last error, the progress bar."""
         running = [self._cells[cell_id] for cell_id in self._running]
         lines = [Text(f"running: {self._name(cell)}, step {self._steps_of(cell.cell_id):,}") for cell in running]
         del lines[_MOST_LINES:]
@@ -121,7 +121,7 @@ class Display:
         return f"{cell.title} | lr {cell.train.lr:g}" if self._names_lr else cell.title
 
     def _staircase(self) -> RichTable:
-        """Validation accuracy so far, by model and hop, mean over the seeds begun."""
+        """Validation accuracy so far, by model and hop, mean over the seeds that have begun."""
         labels = list(dict.fromkeys(cell.label for cell in self._cells.values()))
         hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
         table = RichTable("validation so far", *(counted(hop, "hop") for hop in hops), "cells", box=None)

@@ -1,4 +1,4 @@
-"""What happens while cells are trained, as told from a worker to the runner and on to the display."""
+"""Events of training, sent from a worker to the runner and on to the display."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from nexus_bench.training.recipe import Point
 
 
 class Begun(NamedTuple):
-    """A worker has taken up a cell."""
+    """A worker has begun a cell."""
 
     cell_id: str
 
@@ -28,13 +28,13 @@ class Failure(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something that a person should know, and that changes no result."""
+    """A message for the user that changes no result."""
 
     text: str
 
 
 class JobDone(NamedTuple):
-    """All cells of a job have ended; what was kept of the begun job is no longer needed."""
+    """All cells of a job have ended; the saved state of the job is no longer needed."""
 
     job_id: str
 

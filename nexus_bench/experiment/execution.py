@@ -19,9 +19,9 @@ class Execution(NamedTuple):
         mode: `single`, or one of the modes of `training.modes`.
         device: `cpu` or `cuda`.
         executor: `process`, `inline` or `dask`.
-        n_workers: Processes at a time on a CPU; on a GPU there is one a GPU.
-        stack: Models in a stack, at most.
-        scheduler: Of Dask; None starts a cluster on this machine.
+        n_workers: Processes at a time on a CPU; with GPUs, one per GPU.
+        stack: Largest number of models in a stack.
+        scheduler: Address of a Dask scheduler; None starts a cluster on this machine.
     """
 
     mode: str = SINGLE
@@ -38,7 +38,7 @@ def available_cores() -> int:
 
 
 def choose_device(name: str) -> str:
-    """`auto` becomes `cuda` where there is one, else `cpu`.
+    """Resolve `auto`: `cuda` if there is a GPU, else `cpu`.
 
     Raises:
         UsageError: The name is unknown, or there is no such device.
@@ -56,7 +56,7 @@ def choose_device(name: str) -> str:
 def choose_execution(
     *, mode: str, device: str, executor: str, n_workers: int | None, stack: int | None, scheduler: str | None
 ) -> Execution:
-    """What a command line asks for, with `auto` and what is left out decided.
+    """The execution that a command line specifies, with `auto` and omitted options resolved.
 
     Raises:
         UsageError: A name is unknown, there is no such device, or the options contradict each other.
@@ -68,13 +68,13 @@ def choose_execution(
     chosen = choose_device(device)
     chosen_mode = choose_mode(mode, chosen)
     if stack is not None and chosen_mode == SINGLE:
-        raise UsageError("--stack is for stacked modes; add --mode deterministic, tf32 or bfloat16, or leave it out")
+        raise UsageError("--stack is for stacked modes; add --mode deterministic, tf32 or bfloat16, or omit it")
     n_workers = available_cores() if n_workers is None else n_workers
     return Execution(chosen_mode, chosen, executor, n_workers, stack or MOST_MODELS, scheduler)
 
 
 def choose_mode(name: str, device: str) -> str:
-    """`auto` becomes `single` on a CPU, where stacking is slower, and `tf32` on a GPU.
+    """Resolve `auto`: `single` on a CPU, where stacking is slower, and `tf32` on a GPU.
 
     Raises:
         UsageError: The name is unknown, or the mode is for a GPU.

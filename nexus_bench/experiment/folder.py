@@ -1,15 +1,15 @@
-"""Run folders: the only reader and writer of what lies under `runs/`.
+"""Run folders: the only module that reads and writes files under `runs/`.
 
 Layout of a run folder:
 
-    spec.yaml       the suite as it was run, overrides included; `nexus-bench train spec.yaml` runs it again
+    spec.yaml       the suite as it was run, including overrides; `nexus-bench train spec.yaml` runs it again
     env.json        versions, instruction set, device
-    results.csv     one row a (cell, split, hop)
+    results.csv     one row per (cell, split, hop)
     curve.csv       validation accuracy and loss by hop while training
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
-    cells/          what each cell came to (`records.py`)
-    checkpoints/    the state of begun jobs
-    progress.json   how far the cells are that a run is training
+    cells/          the record of each cell (`records.py`)
+    checkpoints/    the saved state of unfinished jobs
+    progress.json   steps made of the cells that are being trained
     report.*        made from results.csv alone
 """
 
@@ -31,12 +31,12 @@ from nexus_bench.io.results import CURVES, ENVIRONMENT, RESULTS, SPEC, check_for
 
 
 def open(path: Path) -> "RunFolder":
-    """The run of a folder.
+    """The run in a folder.
 
     Raises:
         ConfigError: It is of an older format.
-        CorruptArtefactError: It is no run folder, or a file of it is damaged.
-        StorageError: It is no folder.
+        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
+        StorageError: It is not a folder.
     """
     folder = RunFolder(path)
     check_format(path)
@@ -51,7 +51,7 @@ class RunFolder:
         path: The folder.
 
     Attributes:
-        cells: What each of its cells came to.
+        cells: The records of its cells.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,21 +60,21 @@ class RunFolder:
 
     @property
     def results_csv(self) -> Path:
-        """Where the results are."""
+        """Path of results.csv."""
         return self.path / RESULTS
 
     def checkpoints(self, job_id: str) -> Path:
-        """Where a begun job keeps its state."""
+        """Folder for the saved state of an unfinished job."""
         return self.path / "checkpoints" / job_id
 
     def drop_checkpoints(self, job_id: str) -> None:
-        """Forget the state of a job that is done."""
+        """Delete the saved state of a job that is done."""
         shutil.rmtree(self.checkpoints(job_id), ignore_errors=True)
         with suppress(OSError):
-            self.checkpoints(job_id).parent.rmdir()  # if nothing else is begun
+            self.checkpoints(job_id).parent.rmdir()  # if there is no other unfinished job
 
     def check(self, name: str) -> None:
-        """Make sure that the folder is new, empty, or a run of the same suite.
+        """Check that the folder is new, empty, or a run of the same suite.
 
         Raises:
             CorruptArtefactError: Its spec.yaml was edited.
@@ -93,7 +93,7 @@ class RunFolder:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:
-        """Take the folder for a run; what it holds of the same suite stays and counts.
+        """Lock the folder for a run; results of the same suite that it already holds are kept and used.
 
         Raises:
             StorageError: The folder cannot be written.
@@ -120,11 +120,11 @@ class RunFolder:
             lock.release()
 
     def write_spec(self, config: Config) -> None:
-        """Say what is run."""
+        """Write spec.yaml."""
         write_atomic(self.path / SPEC, yaml.safe_dump(config, sort_keys=False))
 
     def is_written_to(self) -> bool:
-        """Whether a process is training in it."""
+        """Whether a process is training in this folder."""
         if not (self.path / ".lock").exists():
             return False
         try:
@@ -132,11 +132,11 @@ class RunFolder:
                 return False
         except filelock.Timeout:
             return True
-        except OSError:  # of somebody else, on a disk that cannot be written
+        except OSError:  # owned by another user, or on a read-only disk
             return False
 
     def write_progress(self, steps: dict[str, int]) -> None:
-        """Say how far the cells are that are being trained."""
+        """Write the steps made of the cells that are being trained."""
         write_atomic(self.path / "progress.json", to_json(steps))
 
     def read_progress(self) -> dict[str, int]:
@@ -148,20 +148,22 @@ class RunFolder:
         """The suite as it was run.
 
         Raises:
-            CorruptArtefactError: It is no run folder, or the file is damaged.
-            StorageError: It is no folder.
+            CorruptArtefactError: It is not a run folder, or the file is damaged.
+            StorageError: It is not a folder.
         """
         if not self.path.is_dir():
             raise StorageError(f"{self.path}: is not a run folder; make one with `nexus-bench train`")
         if not (self.path / SPEC).is_file():
-            raise CorruptArtefactError(f"{self.path}: is no run folder, it has no spec.yaml; give one that train wrote")
+            raise CorruptArtefactError(
+                f"{self.path}: is not a run folder, it has no spec.yaml; give one that train wrote"
+            )
         try:
             return read_config(self.path / SPEC)
         except ConfigError as error:
-            raise CorruptArtefactError(f"{error}; the file is as train wrote it no more, undo the edit") from error
+            raise CorruptArtefactError(f"{error}; the file was edited after train wrote it, undo the edit") from error
 
     def write_environment(self, environment: Row) -> None:
-        """Say on what the cells are trained."""
+        """Write env.json: the versions and the machine that the cells are trained with."""
         write_atomic(self.path / ENVIRONMENT, to_json(environment))
 
     def write_tables(self, name: str, cell_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
@@ -183,13 +185,13 @@ class RunFolder:
             write_atomic(self.path / file, to_csv(table, columns))
 
     def add_evaluations(self, name: str, cell_ids: Sequence[str], rows: Sequence[Row], *, about: Row) -> None:
-        """Keep what finished cells were asked later, at the end of results.csv; what is there stays.
+        """Add later evaluations of finished cells to the end of results.csv; rows that are there are kept.
 
         Args:
-            name: Of the suite.
+            name: Name of the suite.
             cell_ids: All cells of the run in their order.
-            rows: Of a split that their cells do not have yet.
-            about: What was asked, kept beside the rows.
+            rows: Rows of a split that their cells do not have yet.
+            about: The description of the evaluation, stored with the rows.
 
         Raises:
             CorruptArtefactError: results.csv is damaged.
@@ -206,7 +208,7 @@ class RunFolder:
         write_atomic(self.results_csv, to_csv([*kept, *(row | {"suite": name} for row in evaluated)], COLUMNS))
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
-        """Write results.csv from rows that no cell of this folder made.
+        """Write results.csv from rows of answers of another model.
 
         Raises:
             StorageError: The disk is full or the folder cannot be written.

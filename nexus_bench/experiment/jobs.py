@@ -1,4 +1,4 @@
-"""A job from its cells to their results: open the sources, train, tell how each cell ended."""
+"""A job from its cells to their results: open the sources, train, report how each cell ended."""
 
 import hashlib
 import traceback
@@ -27,14 +27,14 @@ _MAY_DIFFER = {"seed": True, "train": {"lr", "curriculum"}}  # between the model
 
 
 class Job(NamedTuple):
-    """Cells that are trained together, and how.
+    """Cells that are trained together, and how they are trained.
 
     Attributes:
-        cells: Of equal shape; one in mode `single`.
-        wanted: Names of those whose results are not there yet.
+        cells: Cells of equal shape; only one in mode `single`.
+        wanted: The cell_ids of those without results yet.
         mode: `single`, or one of the modes of `training.modes`.
         device: `cpu`, `cuda`, `cuda:1`.
-        root: The run folder, which keeps the state of a begun job; None keeps none.
+        root: The run folder, which keeps the state of an unfinished job; None keeps no state.
         data: Dataset folder to train on; None means the endless stream of the task.
     """
 
@@ -47,11 +47,11 @@ class Job(NamedTuple):
 
     @property
     def job_id(self) -> str:
-        """The name of its folder of checkpoints."""
+        """The name of the folder with its checkpoints."""
         return _stack_id(self.cells)
 
     def checkpoint(self, cells: Sequence[CellSpec]) -> Checkpoint | None:
-        """Where the state of these cells of the job is kept."""
+        """The checkpoints of these cells of the job."""
         if self.root is None:
             return None
         return Checkpoint(RunFolder(self.root).checkpoints(self.job_id) / _stack_id(cells), root=self.root)
@@ -69,7 +69,7 @@ def make_jobs(
 ) -> list[Job]:
     """Divide a suite into jobs: by cell, or by stacks of at most `stack` cells of equal shape.
 
-    Stacks are cut from the whole suite, not from what is to do, so that an interrupted run cuts the same ones.
+    Stacks are formed from the whole suite, not only from cells to do, so an interrupted run forms the same stacks.
     """
     finished = frozenset(done)
     if mode == SINGLE:
@@ -94,15 +94,15 @@ def make_jobs(
 def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
     """Train the cells of a job and score them.
 
-    Every wanted cell ends in a result or a failure; nothing else is raised than the wish to stop.
+    Every wanted cell ends in a result or a failure; the only exception raised is StoppedError.
 
     Args:
-        job: What, how, where and on which data.
-        on_event: Told what happens.
-        should_stop: Asked before every step.
+        job: The job.
+        on_event: Called with every event.
+        should_stop: Called before every step.
 
     Raises:
-        StoppedError: `should_stop` said so; the state is saved.
+        StoppedError: `should_stop` returned true; the state is saved.
     """
     open_cells = {cell.cell_id: cell for cell in job.cells if cell.cell_id in job.wanted}
     for cell_id in open_cells:
@@ -161,7 +161,7 @@ def _train_stacks(job: Job, tell: Callable[[Event], None], should_stop: Callable
             if len(cells) == 1:
                 raise
             half = -(-len(cells) // 2)
-            tell(Note(f"out of memory with {len(cells)} models in a stack; going on with {half}"))
+            tell(Note(f"out of memory with {len(cells)} models in a stack; continuing with {half}"))
             middle = part.start + half
             waiting[:0] = [slice(part.start, middle), slice(middle, part.start + len(cells))]
             torch.cuda.empty_cache()
@@ -222,7 +222,7 @@ def _stack_id(cells: Sequence[CellSpec]) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    """What went wrong in code that is not ours to mend, and where."""
+    """A one-line message for an unexpected error, and where it was raised."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0] if said else 'no message'} ({Path(where.filename).name}:{where.lineno})"

@@ -1,4 +1,4 @@
-"""What a run will do, and how long it will take."""
+"""The plan of a run, and an estimate of its time."""
 
 import time
 from pathlib import Path
@@ -12,18 +12,18 @@ from nexus_bench.experiment.suite import Suite
 from nexus_bench.training.engine import Single
 from nexus_bench.training.spec import CellSpec
 
-_PROBE_STEPS = 20  # or as many as fit in
+_PROBE_STEPS = 20  # or fewer if they take too long
 
 _PROBE_SECONDS = 1.0
 
 
 class Plan(NamedTuple):
-    """What a run will do.
+    """The plan of a run.
 
     Attributes:
         suite: The grid.
         done: Cells that need no more training.
-        to_do: The others, in order.
+        to_do: The other cells, in order.
     """
 
     suite: Suite
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(suite: Suite, folder: RunFolder) -> Plan:
-    """Which cells of a suite a folder lacks.
+    """Plan a run: find the cells of a suite that a folder lacks.
 
     Raises:
         UsageError: The folder holds something else.
@@ -63,7 +63,7 @@ def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str,
 
 def _time_a_step(cell: CellSpec, device: str, data: Path | None) -> float:
     engine = Single(cell, open_source(cell, data), torch.device(device))
-    engine.advance()  # the first step pays for set-up
+    engine.advance()  # the first step includes set-up
     started = time.perf_counter()
     first = engine.step
     while engine.step - first < _PROBE_STEPS and time.perf_counter() - started < _PROBE_SECONDS:

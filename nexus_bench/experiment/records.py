@@ -1,10 +1,10 @@
-"""The cells of a run folder: what each came to, its weights, why it failed, and what it was asked later.
+"""The cells of a run folder: results, weights, reasons of failures, and later evaluations.
 
 Layout, under `cells/<cell_id>/`:
 
     result.json         rows, curve and timing of a finished cell, and the hash of its weights
     model.safetensors   its weights
-    asked/<split>.json  what it was asked later, and what it scored
+    asked/<split>.json  a later evaluation and its scores
     failed.json         why a cell failed, until it is tried again
 """
 
@@ -18,11 +18,11 @@ from nexus_bench.io.files import read_bytes, read_json, sha256, to_json, write_a
 
 
 class CellResult(NamedTuple):
-    """A finished or failed cell; a failed one has rows without figures, and neither curve nor weights.
+    """A finished or failed cell; a failed one has rows without numbers, and neither curve nor weights.
 
     Attributes:
         cell_id: The cell.
-        rows: Of results.csv, without `suite`.
+        rows: Rows of results.csv, without `suite`.
         curve: Rows of curve.csv.
         timing: Row of timing.csv.
         weights: Content of model.safetensors.
@@ -36,7 +36,7 @@ class CellResult(NamedTuple):
 
 
 class CellRecords:
-    """What each cell of a run came to.
+    """The records of the cells of a run.
 
     Args:
         path: The folder `cells/` of a run.
@@ -66,7 +66,7 @@ class CellRecords:
         return dict(record)
 
     def save(self, result: CellResult) -> None:
-        """Keep a finished cell; its checkpoint is no longer needed.
+        """Store a finished cell; its checkpoint is no longer needed.
 
         Raises:
             StorageError: The disk is full or the folder cannot be written.
@@ -83,7 +83,7 @@ class CellRecords:
         self._records[result.cell_id] = record
 
     def weights(self, cell_id: str) -> Path:
-        """Where the weights of a finished cell are."""
+        """Path of the weights of a finished cell."""
         return self._record(cell_id).with_name("model.safetensors")
 
     def read_weights(self, cell_id: str) -> bytes:
@@ -105,36 +105,36 @@ class CellRecords:
         return weights
 
     def save_failure(self, cell_id: str, reason: str) -> None:
-        """Keep why a cell failed, until it is tried again."""
+        """Store why a cell failed, until it is tried again."""
         write_atomic(self._failed(cell_id), to_json({"reason": reason}))
 
     def failure(self, cell_id: str) -> str | None:
-        """Why a cell failed when it was last tried; None if it did not."""
+        """Why a cell failed in its last attempt; None if it did not fail."""
         path = self._failed(cell_id)
         return str(read_json(path)["reason"]) if path.is_file() and not self.finished(cell_id) else None
 
     def trained_row(self, cell_id: str) -> Row:
-        """A row of a finished cell."""
+        """Any row of a finished cell."""
         return dict(self.record(cell_id)["rows"][0])
 
     def has_evaluation(self, cell_id: str, split: str) -> bool:
-        """Whether a finished cell was asked this already."""
+        """Whether a finished cell has this evaluation already."""
         return self._evaluation(cell_id, split).is_file()
 
     def evaluation(self, cell_id: str, split: str) -> Row:
-        """What a finished cell was asked, and what it scored."""
+        """A later evaluation of a finished cell and its scores."""
         return dict(read_json(self._evaluation(cell_id, split)))
 
     def save_evaluation(self, cell_id: str, split: str, asked: Row) -> None:
-        """Keep what a finished cell was asked, and what it scored."""
+        """Store a later evaluation of a finished cell and its scores."""
         write_atomic(self._evaluation(cell_id, split), to_json(asked))
 
     def evaluated_splits(self, cell_id: str) -> list[str]:
-        """The names of all that a finished cell was asked later."""
+        """The names of all later evaluations of a finished cell."""
         return sorted(path.stem for path in self._evaluation(cell_id, "").parent.glob("*.json"))
 
     def evaluations(self, cell_ids: Sequence[str]) -> list[Row]:
-        """Rows of all that finished cells were asked later: by split, then in the order of the cells."""
+        """Rows of all later evaluations: by split, then in the order of the cells."""
         asked = [(cell_id, split) for cell_id in cell_ids for split in self.evaluated_splits(cell_id)]
         rows = [row for cell_id, split in asked for row in self.evaluation(cell_id, split)["rows"]]
         return sorted(rows, key=lambda row: str(row["split"]))

@@ -1,4 +1,4 @@
-"""The rows of results.csv that a cell makes: every split scored, with what to read the figures against."""
+"""The rows of results.csv of a cell: every split scored, with chance and shortcuts to compare with."""
 
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import HeldOut
@@ -14,8 +14,8 @@ from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
 
-_STEADY_ACCURACY = 0.95  # of `steps_to_95`
-_ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # of the splits in results.csv
+_STEADY_ACCURACY = 0.95  # threshold of `steps_to_95`
+_ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # order of the splits in results.csv
 
 
 def failed_result(cell: CellSpec, mode: str) -> CellResult:
@@ -30,7 +30,7 @@ def failed_result(cell: CellSpec, mode: str) -> CellResult:
 
 
 def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending) -> list[Row]:
-    """The rows of a cell that was trained: every split by hop, validation first."""
+    """The rows of a trained cell: every split by hop, validation first."""
     cost = cost_of(cell.model, cell.task)
     common = _describe(cell, mode) | {
         "n_params": sum(p.numel() for p in ending.model.parameters()),
@@ -58,21 +58,21 @@ def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending) -> li
 def further_rows(
     trained: Row, split: str, held: HeldOut, scores: dict[int, HopScore], references: dict[int, Row]
 ) -> list[Row]:
-    """The rows of a split that saved weights were asked later.
+    """The rows of a later evaluation of saved weights.
 
     Args:
         trained: Any row of the cell.
-        split: The name of what was asked.
-        held: Its examples.
-        scores: How the weights did, by hop.
-        references: What to read that against, by hop.
+        split: The name of the split.
+        held: The examples.
+        scores: The scores by hop.
+        references: Chance, shortcut and partial-input ceiling by hop.
     """
     same = trained | {"split": split, "n_facts": held.law.family.n_facts, "steps_to_95": None, "version": __version__}
     return [same | {"hop": hop} | _measured(at) | references[hop] for hop, at in scores.items()]
 
 
 def _describe(cell: CellSpec, mode: str) -> Row:
-    """What is known of a cell before it is trained."""
+    """The columns of a cell that are known before it is trained."""
     task, model, recipe = cell.task, cell.model, cell.train
     return {
         "cell_id": cell.cell_id,

@@ -1,4 +1,4 @@
-"""Runs a suite in its folder: skips what is done, resumes what is begun, keeps every result as it comes."""
+"""Runs a suite in its folder: skips finished cells, resumes unfinished ones, stores every result at once."""
 
 import platform
 import time
@@ -26,21 +26,21 @@ from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
 
-_PROGRESS_SECONDS = 1.0  # between two notes of how far a run is
-_TABLES_SHARE = 20  # tables are written again after this many times what it took
+_PROGRESS_SECONDS = 1.0  # between two updates of progress.json
+_TABLES_SHARE = 20  # wait this many times the duration of writing tables before writing them again
 
 
 def run_plan(
     plan: Plan, folder: RunFolder, execution: Execution, *, data: Path | None, on_event: Callable[[Event], None]
 ) -> list[Failure]:
-    """Train what is to do.
+    """Train the cells that are to do.
 
     Args:
-        plan: From `make_plan`.
-        folder: Where the results go; nobody else writes there but checkpoints.
-        execution: How.
+        plan: The result of `make_plan`.
+        folder: The run folder; nothing else writes there, except checkpoints.
+        execution: Mode, device and executor.
         data: Dataset folder to train on; None means the endless stream of the task.
-        on_event: Told of everything that happens.
+        on_event: Called with every event.
 
     Returns:
         The cells that failed.
@@ -87,10 +87,10 @@ class _Run:
         on_event: Callable[[Event], None],
     ) -> None:
         self.plan, self.folder, self.execution, self.on_event = plan, folder, execution, on_event
-        self.wanted = wanted  # of each job
+        self.wanted = wanted  # wanted cells of each job
         self.cells = {cell.cell_id: cell for cell in plan.suite.cells}
         self.failures: dict[str, Failure] = {}
-        self.steps: dict[str, int] = {}  # of the cells that are being trained
+        self.steps: dict[str, int] = {}  # steps made of the cells that are being trained
         self.saved: set[str] = set()
         self.tables_took = self.tables_at = self.progress_at = 0.0
 
@@ -101,7 +101,7 @@ class _Run:
 
     def take(self, event: Event) -> None:
         if not (self.folder.path / "spec.yaml").exists():
-            self.write_about()  # somebody deleted the folder; what is still to come is kept
+            self.write_about()  # the folder was deleted meanwhile; keep what is still to come
         if isinstance(event, CellResult):
             try:
                 self.folder.cells.save(event)
@@ -113,13 +113,13 @@ class _Run:
         elif isinstance(event, Begun | Progress):
             self.steps[event.cell_id] = event.point.step if isinstance(event, Progress) else 0
         elif isinstance(event, JobDone) and self.wanted[event.job_id] <= self.saved:
-            self.folder.drop_checkpoints(event.job_id)  # a failed cell goes on from there, if it can
+            self.folder.drop_checkpoints(event.job_id)  # a failed cell continues from its checkpoint, if it can
         if isinstance(event, CellResult | Failure):
             self.steps.pop(event.cell_id, None)
             if time.monotonic() - self.tables_at > _TABLES_SHARE * self.tables_took:
                 self.write_tables()
         if time.monotonic() - self.progress_at > _PROGRESS_SECONDS:
-            with suppress(StorageError):  # a full disk is told by what matters
+            with suppress(StorageError):  # a full disk is reported when results are written
                 self.folder.write_progress(self.steps)
             self.progress_at = time.monotonic()
         self.on_event(event)
@@ -130,10 +130,10 @@ class _Run:
             self.folder.cells.save_failure(failure.cell_id, failure.reason)
 
     def find_deleted(self) -> None:
-        """Results that were there and are no more."""
+        """Report results that existed and are gone."""
         for cell in self.plan.suite.cells:
             if cell.cell_id not in self.failures and not self.folder.cells.finished(cell.cell_id):
-                reason = f"{cell.title}: its result was deleted in mid-run; run again"
+                reason = f"{cell.title}: its result was deleted during the run; run again"
                 failure = Failure(cell.cell_id, reason, FailedCellsError.exit_code)
                 self.fail(failure)
                 self.on_event(failure)
@@ -157,7 +157,7 @@ def _events(jobs: list[Job], execution: Execution) -> Generator[Event, None, Non
 
 
 def _check_sources(cells: list[CellSpec], data: Path | None) -> None:
-    """Open every source once, so that what is wrong with the data is told before anything is trained."""
+    """Open every source once, so that errors in the data are reported before anything is trained."""
     distinct = {repr((cell.task, cell.train.batch_size)): cell for cell in cells}
     for cell in distinct.values():
         open_source(cell, data).batch(0, cell.train.batch_size)

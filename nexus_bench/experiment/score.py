@@ -1,4 +1,4 @@
-"""Anyone's answers, scored by hop into the rows of results.csv."""
+"""Answers of any model, scored by hop into rows of results.csv."""
 
 import json
 import re
@@ -26,14 +26,14 @@ _AROUND = " \t\r\n.,;:!?'\"*`()"
 
 
 class Scored(NamedTuple):
-    """What answers of another model came to.
+    """The scores of another model.
 
     Attributes:
-        rows: Of results.csv.
-        n_answered: Examples answered.
-        n_examples: Examples of the split.
-        report: None for other splits than the test split.
-        files: What was written.
+        rows: Rows of results.csv.
+        n_answered: Number of examples answered.
+        n_examples: Number of examples of the split.
+        report: The report; None for splits other than the test split.
+        files: The files written.
     """
 
     rows: list[Row]
@@ -46,17 +46,17 @@ class Scored(NamedTuple):
 def score(
     predictions: Path, data: Path, *, split: str = TEST, model: str | None = None, out: Path | None = None
 ) -> Scored:
-    """Score a file of predictions into a run folder of its own, and report them.
+    """Score a file of predictions into its own run folder, and report the scores.
 
     Args:
         predictions: JSON lines, as `score_predictions` reads them.
-        data: The dataset folder that was asked.
-        split: Which of its splits.
-        model: A name for what answered; None takes the file's.
+        data: The dataset folder that the model was evaluated on.
+        split: The split of the dataset.
+        model: A name for the model; None takes the name of the file.
         out: The run folder; None takes one under `runs/`.
 
     Raises:
-        ConfigError: A line is no prediction, or there is no such split.
+        ConfigError: A line is not a prediction, or there is no such split.
         CorruptArtefactError: The dataset is damaged.
         StorageError: A file cannot be read or written.
         UsageError: The folder holds the results of something else.
@@ -77,16 +77,16 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
 
     A line is `{"graph": 0, "query": 2, "prediction": "..."}`, as `gen --format text` numbers them, or a sample that the
     Language Model Evaluation Harness logged for a task of `nexus-bench export`. A prediction is right if it is the
-    answer, whatever stands before "answer is" or "answer:", and whatever its case and the punctuation around it.
+    answer; text up to "answer is" or "answer:", case, and surrounding punctuation are ignored.
 
     Args:
         path: JSON lines.
-        dataset: What was asked.
-        split: Which of its splits.
-        model: The name of what answered.
+        dataset: The dataset that the model was evaluated on.
+        split: The split of the dataset.
+        model: The name of the model.
 
     Returns:
-        A row a hop, of those that were answered at all.
+        One row per hop with at least one answer.
 
     Raises:
         ConfigError: There is no such split, or a line is not a prediction of an example in it.
@@ -107,14 +107,14 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         if not (0 <= graph < n_graphs and 0 <= query < n_queries):
             raise ConfigError(
                 f"{where}: {split} has graphs 0..{n_graphs - 1} with queries 0..{n_queries - 1}, "
-                f"got graph {graph}, query {query}; is it of another dataset?"
+                f"got graph {graph}, query {query}; is it from another dataset?"
             )
         if is_answered[graph, query]:
             raise ConfigError(f"{where}: graph {graph}, query {query} is answered twice; keep one")
         is_answered[graph, query] = True
         is_right[graph, query] = _plain(prediction) == words[examples.answer[graph, query]]
     if not is_answered.any():
-        raise ConfigError(f"{path}: holds no prediction; write a JSON line an example")
+        raise ConfigError(f"{path}: holds no prediction; write one JSON line per example")
     fit = dataset.splits[VAL if split == TEST else TEST]
     references = reference_columns(fit, HeldOut(law, examples), laws[IID].schema)
     cell_id = sha256(f"{model}\n{split}\n{dataset.manifest['content_sha256']}\n{text}".encode())[:16]
@@ -151,7 +151,7 @@ def _read(path: Path) -> str:
 
 
 def _prediction(line: str, *, where: str) -> tuple[int, int, str]:
-    """Graph, query and what was answered."""
+    """The graph, the query and the answer of a line."""
     try:
         row: Any = json.loads(line)
         asked = row.get("doc", row)
@@ -159,7 +159,7 @@ def _prediction(line: str, *, where: str) -> tuple[int, int, str]:
         prediction = row["prediction"] if "prediction" in row else _harness_answer(row)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ConfigError(
-            f'{where}: is no prediction; write {{"graph": 0, "query": 0, "prediction": "..."}} a line'
+            f'{where}: is not a prediction; write {{"graph": 0, "query": 0, "prediction": "..."}}, one per line'
         ) from error
     if type(graph) is not int or type(query) is not int or not isinstance(prediction, str):
         raise ConfigError(f"{where}: graph and query must be numbers and prediction a string")
@@ -167,7 +167,7 @@ def _prediction(line: str, *, where: str) -> tuple[int, int, str]:
 
 
 def _harness_answer(sample: dict[str, Any]) -> str:
-    """What a logged sample answered: the text, or the likeliest choice."""
+    """The answer of a logged sample: the text, or the likeliest choice."""
     answers = sample["filtered_resps"]
     if isinstance(answers[0], str):
         return str(answers[0])

@@ -1,4 +1,4 @@
-"""How far a run is: which cells are done, running, failed, begun or to do."""
+"""The progress of a run: which cells are done, running, failed or to do."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ class CellState(NamedTuple):
     """One cell of a run.
 
     Attributes:
-        cell_id: Its name.
-        title: It in a few words.
+        cell_id: The cell.
+        title: The cell in a few words.
         state: One of STATES.
         step: Optimiser steps made, of a cell that is running.
         steps: Steps allowed.
@@ -34,7 +34,7 @@ def read_status(folder: RunFolder) -> list[CellState]:
 
     Raises:
         ConfigError: The suite of the run is not one for this version.
-        CorruptArtefactError: It is no run folder.
+        CorruptArtefactError: It is not a run folder.
     """
     suite = suite_of(folder)
     running = folder.read_progress() if folder.is_written_to() else {}

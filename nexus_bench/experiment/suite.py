@@ -28,7 +28,7 @@ class Suite(NamedTuple):
     """A named grid.
 
     Attributes:
-        name: Also the name of the run folder.
+        name: Name of the suite, and of its run folder.
         config: The configuration it was made from, as plain YAML data.
         cells: The cells in their fixed order.
     """
@@ -39,7 +39,7 @@ class Suite(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """A configuration, and what to call it in error messages."""
+    """A configuration, and its name in error messages."""
 
     config: Config
     where: str
@@ -48,13 +48,13 @@ class Selected(NamedTuple):
 def select_suite(
     suite: str | None, *, task: str | None, attention: str | None, data: Path | None, settings: Config
 ) -> Selected:
-    """The configuration that a command line asks for.
+    """The configuration that a command line selects.
 
     Args:
         suite: A YAML path or a bundled name; without it and without `task` and `attention`, `quick`.
-        task: The only task of a suite made on the spot.
-        attention: The only attention of a suite made on the spot.
-        data: A dataset folder that takes the place of the suite's tasks.
+        task: The only task of a suite without a file.
+        attention: The only attention of a suite without a file.
+        data: A dataset folder that replaces the tasks of the suite.
         settings: Overrides, for `apply_settings`.
 
     Raises:
@@ -65,7 +65,7 @@ def select_suite(
     if suite is not None and (task or attention):
         raise UsageError("give a suite, or --task and --attention, not both")
     if data is not None and (task or "hops" in settings):
-        raise UsageError("--data brings its own task and hops; leave --task and --hops out")
+        raise UsageError("--data determines task and hops; omit --task and --hops")
     if task or attention:
         config, where = _made_on_the_spot(task, attention, has_data=data is not None), "train"
     else:
@@ -76,10 +76,10 @@ def select_suite(
 
 
 def apply_settings(config: Config, settings: Config) -> Config:
-    """Override values of a suite, each by its own name wherever it stands.
+    """Override values of a suite by name, wherever they are.
 
     Args:
-        config: The suite's configuration.
+        config: The configuration of the suite.
         settings: Names such as `steps`, `d_model`, `order`, `n_nodes`, `seeds`; a list is an axis.
 
     Returns:
@@ -103,7 +103,7 @@ def apply_settings(config: Config, settings: Config) -> Config:
         if not found and owners:
             asked = ", ".join(dict.fromkeys(str(entry.get("attention")) for entry in models))
             having = ", ".join(owners)
-            raise ConfigError(f"{key} is no option of {asked}; leave it out, or take one that has it: {having}")
+            raise ConfigError(f"{key} is not an option of {asked}; omit it, or choose one that has it: {having}")
         if not found:
             raise ConfigError(unknown_name("setting", key, set().union(*(keys for _, keys in homes))))
         for home in found:
@@ -117,7 +117,7 @@ def make_suite(config: Config, where: str) -> Suite:
     Args:
         config: `suite`, `tasks`, `models`, and optionally `summary`, `model` (values common to all models),
             `train`, `seeds` (a count, or a list), `matched` (true: add the baselines of `matching.with_baselines`).
-        where: What to name in an error message.
+        where: Name of the configuration in error messages.
 
     Raises:
         ConfigError: Something in it is unknown, missing, not allowed, or spans the same cell twice.
@@ -162,11 +162,11 @@ def make_suite(config: Config, where: str) -> Suite:
 
 
 def suite_of(folder: RunFolder) -> Suite:
-    """The suite that a folder is a run of.
+    """The suite of a run folder.
 
     Raises:
         ConfigError: It is not one for this version.
-        CorruptArtefactError: It is no run folder.
+        CorruptArtefactError: It is not a run folder.
     """
     return make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
 
@@ -197,7 +197,7 @@ def _on_dataset(config: Config, folder: Path) -> Config:
 
 
 def _keys(entry: Config, kind: str, keys_of: Callable[[str], Keys]) -> set[str]:
-    """What may be set in an entry, whose name may itself be an axis."""
+    """The keys that can be set in an entry, whose name can itself be an axis."""
     names = entry.get(kind)
     return {key for name in (names if isinstance(names, list) else [names]) for key in keys_of(str(name)).all}
 

@@ -1,4 +1,4 @@
-"""Learning curves for TensorBoard, one line a cell."""
+"""Learning curves for TensorBoard, one line per cell."""
 
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class TensorBoard:
-    """Writes validation accuracy and loss by hop as they come.
+    """Writes validation accuracy and loss by hop as they arrive.
 
     Args:
-        folder: Where TensorBoard will look.
+        folder: The log folder of TensorBoard.
 
     Raises:
         UsageError: The extra `tensorboard` is not installed.
@@ -40,7 +40,7 @@ class TensorBoard:
             writer.close()
 
     def on_event(self, event: Event) -> None:
-        """Take notice of an evaluation."""
+        """Write an evaluation."""
         if not isinstance(event, Progress):
             return
         if event.cell_id not in self._writers:

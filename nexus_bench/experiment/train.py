@@ -1,4 +1,4 @@
-"""A suite trained in its folder, and reported: what `nexus-bench train` does."""
+"""What `nexus-bench train` does: train a suite in its folder, and report it."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,12 +17,12 @@ from nexus_bench.report.output import report
 
 
 class Trained(NamedTuple):
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
-        folder: The run.
+        folder: The run folder.
         failures: The cells that failed.
-        report: None where cells failed and nothing can be reported or written.
+        report: The report; None if cells failed and nothing can be reported or written.
         files: results.csv and the files of the report.
     """
 
@@ -42,12 +42,12 @@ def train(
     log_every: int | None = None,
     tensorboard: bool = False,
 ) -> Trained:
-    """Train what a folder lacks of a suite, and report all of it.
+    """Train the cells of a suite that a folder lacks, and report the whole suite.
 
     Args:
-        plan: From `make_plan`.
-        folder: Where everything goes.
-        execution: How.
+        plan: The result of `make_plan`.
+        folder: The run folder.
+        execution: Mode, device and executor.
         data: Dataset folder to train on; None means the endless stream of the task.
         quiet: Show nothing but failures on stderr.
         log_every: Also show an evaluation of each cell every so many steps.
@@ -74,5 +74,5 @@ def train(
     except StorageError:
         if not failures:
             raise
-        return Trained(folder, failures, None, [])  # what failed is told first
+        return Trained(folder, failures, None, [])  # failures are reported first
     return Trained(folder, failures, built, [folder.results_csv, *files])

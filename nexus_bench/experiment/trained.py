@@ -20,24 +20,24 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
     """The finished cells of a run in their order.
 
     Args:
-        folder: The run.
-        asked: The beginning of a cell id, or a part of the cell's title, such as `order 3` or `seed 0`; or several
-            parts, separated by `|`, that must all be there. Where some cells have them as whole fields of their titles,
-            these are meant. None asks for all.
+        folder: The run folder.
+        asked: The beginning of a cell_id, or a part of the title of a cell, such as `order 3` or `seed 0`; or several
+            parts, separated by `|`, that must all occur. If some cells have them as whole fields of their titles, only
+            these are selected. None selects all.
 
     Raises:
         ConfigError: The suite of the run is not one for this version.
-        CorruptArtefactError: It is no run folder.
+        CorruptArtefactError: It is not a run folder.
         UsageError: There is no such cell, or none is trained.
     """
     suite = suite_of(folder)
     trained = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     if not trained:
-        raise UsageError(f"{folder.path}: has no trained cell; train it, or keep its cells/ where results.csv is")
+        raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ next to results.csv")
     if asked is None:
         return trained
     if not asked.strip(" |"):
-        raise UsageError("--cell is empty; give a cell id, or parts of a title")
+        raise UsageError("--cell is empty; give a cell_id, or parts of a title")
     parts = [part.strip() for part in asked.split("|")]
     patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\w)") for part in parts]
     found = [c for c in trained if c.cell_id.startswith(asked) or all(p.search(c.title) for p in patterns)]
@@ -48,21 +48,21 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
 
 
 def trained_cell(folder: RunFolder, asked: str | None) -> CellSpec:
-    """The one cell that is asked for.
+    """The one selected cell.
 
     Raises:
         ConfigError: As `trained_cells`.
         CorruptArtefactError: As `trained_cells`.
-        UsageError: As `trained_cells`, or several cells are.
+        UsageError: As `trained_cells`, or several cells are selected.
     """
     cells = trained_cells(folder, asked)
     if len(cells) > 1:
-        raise UsageError(f"{folder.path}: name one cell by --cell; there are {_named(cells)}")
+        raise UsageError(f"{folder.path}: select one cell with --cell; there are {_named(cells)}")
     return cells[0]
 
 
 def n_untrained(folder: RunFolder) -> int:
-    """How many cells of a run are not finished, or not kept with their weights."""
+    """The number of cells of a run that are not finished, or whose weights are not here."""
     suite = suite_of(folder)
     return sum(not folder.cells.finished(cell.cell_id) for cell in suite.cells)
 
@@ -81,7 +81,7 @@ def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
             model = Transformer(cell.model, cell.task.law().schema, seq_len=seq_len)
         model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, ValueError) as error:
-        raise CorruptArtefactError(f"{path}: are not the weights of this cell; train it again") from error
+        raise CorruptArtefactError(f"{path}: does not hold the weights of this cell; train it again") from error
     return model.eval()
 
 

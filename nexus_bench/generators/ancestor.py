@@ -12,31 +12,31 @@ from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts.facts import follow, look_up, row_of, shuffled, walk
 from nexus_bench.streams import Int, Mask, integers, permutations
 
-_LONGEST = 50  # hops, where the depth follows them
-_BELOW_ROOT = 2  # depths an answer may have, where the depth follows the hops
+_LONGEST = 50  # most hops if the depth is derived from the hops
+_BELOW_ROOT = 2  # number of depths that an answer may have, if the depth is derived from the hops
 
 
 class AncestorParams(NamedParams):
     """Size of an ancestor graph."""
 
-    n_trees: int = Field(ge=2, le=100, description="Trees of a graph; `distractors: none` has one.")
+    n_trees: int = Field(ge=2, le=100, description="Trees per graph; one with `distractors: none`.")
     depth: int | None = Field(ge=2, le=100, description="Edges from a root down; null means largest hop + 2.")
     distractors: Literal["none", "disconnected", "branches"] = Field(
-        description="One chain; a chain a tree; or chains with a leaf beside every node below the root."
+        description="One chain; one chain per tree; or chains with an extra leaf next to every node below the root."
     )
 
 
 @GENERATORS.register
 class Ancestor(NamedNodes[AncestorParams]):
-    """Trees of one shape, each a chain from a root down; the answer is the node k parents above the start.
+    """Trees of equal shape, each a chain from a root down; the answer is the node k parents above the start.
 
     With `branches`, every node of a chain but its last has one more child, a leaf. Every node with children then
-    has two, so the number of children names no answer, and starts are half of them leaves.
-    Answers lie evenly at depths 1 to depth - largest hop of all trees, at every hop: the depth that the start has
-    left above it says nothing of the hop, and a root is never the answer. A hop is one edge.
+    has two, so the number of children does not reveal the answer, and half of the starts are leaves.
+    At every hop, answers are spread evenly over the depths 1 to (depth - largest hop) of all trees, so the position of
+    the answer in its tree says nothing about the hop count, and a root is never the answer. A hop is one edge.
 
-    Source: kinship composition as in CLUTRR (Sinha et al., 2019, https://arxiv.org/abs/1908.06177), with one relation;
-    an inner node that is the only one with two children would be found without walking.
+    Source: kinship composition as in CLUTRR (Sinha et al., 2019, https://arxiv.org/abs/1908.06177), with one relation.
+    All inner nodes have two children, since a single one with two would be found without walking.
 
     >>> from nexus_bench.streams import stream
     >>> params = AncestorParams(n_trees=2, depth=2, distractors="branches", vocab_size=30, n_queries=1)
@@ -54,16 +54,16 @@ class Ancestor(NamedNodes[AncestorParams]):
 
     @property
     def most_queries(self) -> int:
-        """One a node that can be an answer."""
+        """One per node that can be an answer."""
         return self._n_trees * self._n_depths
 
     @property
     def max_hop(self) -> int:
-        """The depth less one, as a root is no answer."""
+        """The depth minus one, since a root is never an answer."""
         return _LONGEST if self.params.depth is None else self.params.depth - 1
 
     def advice_for_hop(self, hop: int) -> str:
-        """One edge more than hops."""
+        """The depth must be one more than the hops."""
         return f"raise depth to {hop + 1}"
 
     @property
@@ -78,17 +78,17 @@ class Ancestor(NamedNodes[AncestorParams]):
 
     @property
     def n_facts(self) -> int:
-        """One edge a node that is no root."""
+        """One edge per node that is not a root."""
         return len(self._edges)
 
     @property
     def n_worlds(self) -> int:
-        """Choices of names for the nodes, where the trees, and the last two leaves of each, are alike."""
+        """Choices of symbols for the nodes, up to swaps of trees and of the last two leaves of each tree."""
         alike = math.factorial(self._n_trees) * (2**self._n_trees if self._has_leaves else 1)
         return math.perm(self.node_vocab_size, self.n_nodes) // alike
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw the names, the order of the facts, then distinct answers and a start below each."""
+        """Draw the symbols, the order of the facts, then distinct answers and a start below each."""
         names = self.draw_names(n_graphs, rng)
         facts = shuffled(names[:, self._edges], rng)
 
@@ -110,21 +110,21 @@ class Ancestor(NamedNodes[AncestorParams]):
         return Solution(node, hop, rows)
 
     def chance(self, hop: int) -> float:
-        """Any node that can be an answer but the start, which is one of them in some examples."""
+        """Any node that can be an answer, except the start, which is one of them in some examples."""
         n_answers = self.most_queries
         n_starts = max(0, self._n_depths - hop) / (self._n_depths * (2 if self._has_leaves else 1))
         return (1 - n_starts) / n_answers + (n_starts / (n_answers - 1) if n_starts else 0)
 
     def partial_input(self, hop: int) -> float:
-        """The right depth, but any of the trees: the rest of the walk is known, the node it lands on is not."""
+        """The right depth in any of the trees: the rest of the walk is known, but not the node that it ends at."""
         return 1 / self._n_trees
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """The edges at the same depth, of a child that has children or has none as the hidden one."""
+        """The edges at the same depth whose child has children, or has none, like the child of the hidden edge."""
         row_of_child = row_of(facts[:, :, 0], self.node_vocab_size)
         has_children = look_up(row_of(facts[:, :, 1], self.node_vocab_size), facts[:, :, 0]) >= 0
         node = facts[:, :, 1]
-        kind = has_children.astype(np.int32)  # and 2 for every edge above
+        kind = has_children.astype(np.int32)  # the value is 2 for every edge above
         for _ in range(self._depth):
             row, node = follow(row_of_child, facts[:, :, 1], node)
             kind += 2 * (row >= 0)
@@ -149,12 +149,12 @@ class Ancestor(NamedNodes[AncestorParams]):
 
     @property
     def n_nodes(self) -> int:
-        """Nodes of a graph."""
+        """Nodes per graph."""
         return self._n_trees + len(self._edges)
 
     @cached_property
     def _edges(self) -> Int:
-        """Array (f, 2) of nodes as numbers, a graph's facts before names and order."""
+        """Array (f, 2) of nodes as numbers: the facts of a graph before symbols and order are drawn."""
         tree, depth = (axis.ravel() for axis in np.mgrid[: self._n_trees, 1 : self._depth + 1].astype(np.int32))
         above = self._on_chain(tree, depth - 1)
         edges = np.stack([self._on_chain(tree, depth), above], axis=1)

@@ -1,4 +1,4 @@
-"""The contract of a task family: arrays of examples whose hop count is true.
+"""The contract of a task family: arrays of examples with their true hop counts.
 
 Axis letters: g graphs, f facts, a roles of a fact, q queries of a graph, r roles of a query.
 """
@@ -25,11 +25,11 @@ class Role(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """What the columns of a task mean.
+    """The meaning of the columns of a task.
 
     Attributes:
-        fact: The roles of a fact, one a column.
-        query: The roles of a query, one a column.
+        fact: The roles of a fact, one per column.
+        query: The roles of a query, one per column.
         answer: The vocabulary of the answers; its size is the number of classes.
         vocabularies: Size of each vocabulary; ids run from 0 to size - 1.
     """
@@ -41,7 +41,7 @@ class Schema(NamedTuple):
 
     @property
     def n_classes(self) -> int:
-        """How many answers there are to choose from."""
+        """Number of possible answers."""
         return self.vocabularies[self.answer]
 
 
@@ -50,7 +50,7 @@ class Examples(NamedTuple):
 
     Attributes:
         facts: Array (g, f, a) of symbol ids, the facts of a graph in random order.
-        query: Array (g, q, r) of what is asked; the queries of a graph are distinct.
+        query: Array (g, q, r) of symbol ids; the queries of a graph are distinct.
         answer: Array (g, q) of class ids.
         hop: Array (g, q), the true number of facts that derive the answer.
     """
@@ -62,11 +62,11 @@ class Examples(NamedTuple):
 
     @property
     def n_graphs(self) -> int:
-        """How many graphs the batch holds."""
+        """Number of graphs in the batch."""
         return len(self.facts)
 
     def take(self, index: slice | np.ndarray) -> "Examples":
-        """The chosen graphs."""
+        """The selected graphs."""
         return Examples(*(array[index] for array in self))
 
     def one_query_per_graph(self) -> "Examples":
@@ -86,11 +86,11 @@ class Examples(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """What the facts alone say about each query.
+    """The solution of each query, derived from the facts alone.
 
     Attributes:
         answer: Array (g, q) of class ids.
-        hop: Array (g, q), how many look-ups derive the answer.
+        hop: Array (g, q), the number of look-ups that derive the answer.
         rows: Array (g, q, h) of the facts that derive it, in the order of the reasoning, as row numbers of
             `facts`; -1 after the last. A look-up that finds nothing counts as a hop and has no row.
     """
@@ -105,32 +105,32 @@ class TaskParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    n_queries: int = Field(ge=1, description="Labelled queries a graph.")
+    n_queries: int = Field(ge=1, description="Labelled queries per graph.")
 
 
 ParamsT = TypeVar("ParamsT", bound=TaskParams)
 
 
 class Generator(ABC, Generic[ParamsT]):
-    """A task family: draws whole batches, solves them again from the facts, and states what can be guessed.
+    """A task family: draws whole batches, solves them again from the facts, and declares what can be guessed.
 
     Args:
         params: The family's parameters.
-        hops: The hop counts to ask for, each 1 or more.
-        largest_hop: What graphs and vocabularies have room for, the largest of `hops` if None; a split with other
-            hops is of the same size.
-        patterns: Which relation patterns to ask for, of `nexus_bench.generators.parts.patterns`; those of families that
-            `has_patterns`.
+        hops: The hop counts of the queries, each 1 or more.
+        largest_hop: The hop count that graphs and vocabularies are sized for, the largest of `hops` if None; so a split
+            with other hops has the same size.
+        patterns: Which relation patterns queries have, see `nexus_bench.generators.parts.patterns`; only for families
+            with `has_patterns`.
 
     Raises:
         ConfigError: A hop count is out of range for the size of the graphs.
     """
 
     name: ClassVar[str]
-    version: ClassVar[int]  # raised by hand when the same parameters give other bytes
+    version: ClassVar[int]  # raised by hand when the same parameters give different data
     Params: ClassVar[type[TaskParams]]
-    sized_by: ClassVar[str | None] = None  # the parameter that makes graphs larger, and nothing else harder
-    has_patterns: ClassVar[bool] = False  # whether a path is a pattern of words, some of which can be held out
+    sized_by: ClassVar[str | None] = None  # the parameter that makes graphs larger and changes nothing else
+    has_patterns: ClassVar[bool] = False  # whether paths are patterns of words that can be held out
 
     def __init__(
         self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
@@ -156,17 +156,17 @@ class Generator(ABC, Generic[ParamsT]):
 
     @property
     def n_queries(self) -> int:
-        """Labelled queries a graph."""
+        """Labelled queries per graph."""
         return self.params.n_queries
 
     @property
     def distractors(self) -> str:
-        """The kind of facts off the path; `none` for families without a choice."""
+        """The kind of facts off the path; `none` for families that offer no choice."""
         return str(getattr(self.params, "distractors", "none"))
 
     @property
     def reasoning(self) -> str:
-        """`depth`, or `aggregation` where facts can be put together in any order."""
+        """`depth`, or `aggregation` if facts can be combined in any order."""
         return "depth"
 
     @property
@@ -177,33 +177,33 @@ class Generator(ABC, Generic[ParamsT]):
     @property
     @abstractmethod
     def n_facts(self) -> int:
-        """Facts a graph."""
+        """Facts per graph."""
 
     @property
     def vocab_size(self) -> int:
-        """Names that facts are made of: the size of the largest vocabulary of a fact."""
+        """The size of the largest vocabulary among the roles of a fact."""
         return max(self.schema.vocabularies[role.vocabulary] for role in self.schema.fact)
 
     @property
     def kept_symbols(self) -> dict[str, int]:
-        """The parameters, as they are here, that keep the vocabularies when the size of a graph changes."""
+        """The parameters, with their values here, that must be fixed to keep the vocabularies at another graph size."""
         return {}
 
     @property
     @abstractmethod
     def n_worlds(self) -> int:
-        """How many distinct sets of facts there are, or a lower bound."""
+        """The number of distinct sets of facts, or a lower bound."""
 
     @abstractmethod
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw a batch, without a Python loop over graphs and with draws from `nexus_bench.streams` alone."""
+        """Draw a batch, without a Python loop over graphs and with random numbers from `nexus_bench.streams` only."""
 
     @abstractmethod
     def solve(self, facts: Int, query: Int) -> Solution:
-        """Derive every answer again from the facts alone, sharing no step with `sample`.
+        """Derive every answer again from the facts alone, sharing no code with `sample`.
 
         Args:
-            facts: Array (g, f, a), in any order; ids in range, but otherwise perhaps not what `sample` draws.
+            facts: Array (g, f, a), in any order; ids are in range, but facts may differ from what `sample` draws.
             query: Array (g, q, r).
 
         Returns:
@@ -212,72 +212,72 @@ class Generator(ABC, Generic[ParamsT]):
 
     @abstractmethod
     def chance(self, hop: int) -> float:
-        """Accuracy of the best guess that knows which answers are possible, but follows no fact."""
+        """Accuracy of the best guess that knows which answers are possible but follows no fact."""
 
     @abstractmethod
     def partial_input(self, hop: int) -> float:
-        """Ceiling of the best guess at `hop` when one fact of the derivation is hidden."""
+        """The partial-input ceiling: accuracy of the best guess at `hop` when one fact of the derivation is hidden."""
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Which facts could have lent the hidden fact their last symbol, under the law of the family.
+        """Facts whose last symbol the hidden fact could have instead, under the distribution of the family.
 
-        The audit hides one fact of a derivation, gives it the last symbol of one of these, drawn evenly, and
-        solves again: that is the guess of a solver that knows all facts but the hidden one.
+        The audit hides one fact of a derivation, gives it the last symbol of one of these facts, drawn uniformly, and
+        solves again: this is the guess of a solver that knows all facts but the hidden one.
 
         Args:
             facts: Array (g, f, a).
             query: Array (g, 1, r).
-            solution: Of these queries.
+            solution: The solution of these queries.
             at: Array (g), the row of the hidden fact.
 
         Returns:
-            Array (g, f). Where a family deals last symbols without repeats, the hidden fact is one of its own kind and
-            is true as well; where it draws each by itself, leave the hidden fact out. By default, every fact that is
-            not elsewhere on the derivation, the hidden one among them.
+            Array (g, f). If a family draws last symbols without repeats, the hidden fact is itself one of the possible
+            ones and is True as well; if it draws each independently, the hidden fact is False. The default is every
+            fact that is not elsewhere on the derivation, including the hidden one.
         """
         on_path: Mask = (solution.rows[:, 0, :, None] == np.arange(facts.shape[1])).any(axis=1)  # g f
         on_path[np.arange(len(at)), at] = False
         return ~on_path
 
     def check_patterns(self) -> None:
-        """Refuse to hold patterns out where there are too few.
+        """Refuse to hold patterns out if there are too few.
 
         Raises:
             ConfigError: There are too few, or the family has none.
         """
         if not self.has_patterns:
-            raise ConfigError(f"{self.name}: has no relation patterns to hold out; leave pattern_ood out")
+            raise ConfigError(f"{self.name}: has no relation patterns to hold out; omit pattern_ood")
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """How a symbol is written for people; a hop count is a number."""
+        """A symbol as readable text; a hop count is a number."""
         return str(index) if vocabulary == "hop" else f"{vocabulary}{index}"
 
     def deal_hops(self, n_graphs: int, rng: np.random.Generator) -> Int:
-        """The hops of the queries, dealt evenly: array (g, q)."""
+        """The hops of the queries, as evenly distributed as possible: array (g, q)."""
         first = integers(rng, n_graphs, 1, high=len(self.hops))
         dealt = first + np.arange(self.n_queries, dtype=np.int32)
         hops: Int = np.array(self.hops, dtype=np.int32)[dealt % len(self.hops)]
         return hops
 
     def deal_distinct(self, hop: Int, n: int, rng: np.random.Generator) -> Int:
-        """For each query one of n, such as a chain to ask of, never the same twice at a hop of a graph: array (g, q).
+        """For each query one of n things, such as a chain, never the same twice at one hop of a graph: array (g, q).
 
         Args:
-            hop: From `deal_hops`; at most n queries a hop.
-            n: How many there are to deal.
+            hop: From `deal_hops`; at most n queries per hop.
+            n: How many things there are.
             rng: Draws the order.
         """
         order = permutations(rng, len(hop) * len(self.hops), n).reshape(len(hop), -1)
         return look_up(order, np.searchsorted(self.hops, hop) * n + self.rounds)
 
     def deal_verdicts(self, hop: Int, rng: np.random.Generator) -> Int:
-        """No (0) or yes (1), in turn at every hop of a graph, the first one drawn: array (g, q)."""
+        """No (0) or yes (1), alternating at every hop of a graph, the first one drawn: array (g, q)."""
         first = integers(rng, len(hop), self.largest_hop + 1, high=2)
         return (look_up(first, hop) + self.rounds) % np.int32(2)
 
     @property
     def rounds(self) -> Int:
-        """How many queries of the same hop a query comes after: array (q)."""
+        """How many earlier queries have the same hop: array (q)."""
         return np.arange(self.n_queries, dtype=np.int32) // np.int32(len(self.hops))
 
 

@@ -1,4 +1,4 @@
-"""What `tasks/<name>.yaml` says of a family: its summary, its parameters' defaults, its English."""
+"""The file `tasks/<name>.yaml` of a family: its summary, defaults of its parameters, and its English sentences."""
 
 import inspect
 from pathlib import Path
@@ -27,10 +27,10 @@ def defaults_file(name: str) -> Path:
 
 
 def task_defaults(name: str) -> Config:
-    """All that the file says, its `summary` and its `text` included.
+    """The whole content of the file, including its `summary` and its `text`.
 
     Raises:
-        ConfigError: There is no such file, or it is another task's.
+        ConfigError: There is no such file, or it belongs to another task.
     """
     path = defaults_file(name)
     defaults = read_config(path)
@@ -40,5 +40,5 @@ def task_defaults(name: str) -> Config:
 
 
 def shown_file(name: str) -> str:
-    """The file as an error message names it."""
+    """The path of the file as error messages show it."""
     return f"tasks/{name}.yaml" if name in bundled("task") else str(defaults_file(name))

@@ -25,8 +25,8 @@ class Group(NamedTuple):
     """A finite group of permutations.
 
     Attributes:
-        name: As `S_3`.
-        points: Array (elements, points): where each element takes each point; the identity first.
+        name: The name, such as `S_3`.
+        points: Array (elements, points): where each element moves each point; the identity comes first.
         table: Array (elements, elements): the product of a row and a column, the row applied first.
         is_abelian: Whether the order of a product does not matter.
     """
@@ -42,7 +42,7 @@ def named_group(name: str) -> Group:
     """A group by name: Z_2 to Z_100, S_3 to S_5, A_4 and A_5.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is no group of that name.
     """
     match = re.fullmatch(r"([ZSA])_([1-9]\d*)", name)
     kind, n = (match[1], int(match[2])) if match else ("", 0)
@@ -61,7 +61,7 @@ def named_group(name: str) -> Group:
 
 
 class _Guess(NamedTuple):
-    """What the law of the words gives away: with nothing known of a word, and with one element hidden."""
+    """The best guesses that the distribution of words allows: nothing known of a word, or all but one element."""
 
     blind: float
     one_hidden: float
@@ -90,10 +90,10 @@ def _likeliest(name: str, n_facts: int, hop: int) -> float:
 
 
 class GroupWordParams(NamedParams):
-    """Which group, and how many paths."""
+    """The group, and the number of paths."""
 
     group: str = Field(description="Z_2 to Z_100, S_3, S_4, S_5, A_4 or A_5.")
-    n_paths: int = Field(ge=1, le=100, description="Stretches of the cycle that can be asked of.")
+    n_paths: int = Field(ge=1, le=100, description="Stretches of the cycle that queries are about.")
 
     @field_validator("group")
     @classmethod
@@ -105,14 +105,14 @@ class GroupWordParams(NamedParams):
 class GroupWord(NamedNodes[GroupWordParams]):
     """A random cycle of nodes, an element of a group on every edge; the answer is the product of the next k elements.
 
-    Elements are uniform and independent, so with any one of them hidden every product is as likely as another. A hop is
+    Elements are uniform and independent, so with any one of them hidden all products are equally likely. A hop is
     one fact. The product of a non-abelian group depends on the order of its elements, and those of A_5 and S_5 need a
     depth that grows with k (Barrington 1989); that of an abelian group, such as Z_n, is a sum, which needs no order:
     aggregation rather than depth.
 
     Source: word problems of groups as tests of state tracking (Liu et al. 2023, "Transformers learn shortcuts to
-    automata", arXiv 2210.10749; Merrill, Petty and Sabharwal 2024, arXiv 2404.08819); a path of facts, so that finding
-    the elements takes hops.
+    automata", arXiv 2210.10749; Merrill, Petty and Sabharwal 2024, arXiv 2404.08819). The path consists of facts, so
+    that finding the elements takes hops.
 
     >>> from nexus_bench.streams import stream
     >>> params = GroupWordParams(group="S_3", n_paths=2, vocab_size=18, n_queries=1)
@@ -139,21 +139,21 @@ class GroupWord(NamedNodes[GroupWordParams]):
 
     @property
     def most_queries(self) -> int:
-        """One a path."""
+        """One per path."""
         return self.params.n_paths
 
     @property
     def max_hop(self) -> int:
-        """Paths are as long as they need be."""
+        """Paths are as long as needed."""
         return _LONGEST
 
     def advice_for_hop(self, hop: int) -> str:
-        """Nothing else would help."""
+        """No parameter would help."""
         return "ask for fewer hops"
 
     @property
     def reasoning(self) -> str:
-        """A sum can be taken in any order."""
+        """Aggregation if the group is abelian: its products need no order."""
         return "aggregation" if self._group.is_abelian else "depth"
 
     @property
@@ -177,18 +177,18 @@ class GroupWord(NamedNodes[GroupWordParams]):
 
     @property
     def n_facts(self) -> int:
-        """One edge a node."""
+        """One edge per node."""
         return self.n_nodes
 
     @property
     def n_worlds(self) -> int:
-        """Choices of names, cycles over them, and elements."""
+        """Choices of symbols, cycles over them, and elements."""
         cycles = math.comb(self.node_vocab_size, self.n_nodes) * math.factorial(self.n_nodes - 1)
         words: int = len(self._group.points) ** self.n_nodes
         return cycles * words
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names along the cycle, elements, the order of the facts; a query starts at the head of a stretch."""
+        """Draw the symbols of the cycle, elements, the order of the facts; a query starts at the head of a stretch."""
         n, n_elements = self.n_nodes, len(self._group.points)
         node = self.draw_names(n_graphs, rng)
         element = integers(rng, n_graphs, n, high=n_elements).reshape(n_graphs, -1, self._stretch)
@@ -206,7 +206,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
         return Examples(shuffled(facts, rng), asked_of, product, hop)
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """Walk, and carry every point of the group's permutations along."""
+        """Walk along the path and apply each permutation to every point."""
         hop = query[:, :, 1]
         size, n_steps = self.node_vocab_size, self.largest_hop
         node, rows = walk(facts[:, :, 0], facts[:, :, 1], query[:, :, 0], hop, size=size, n_steps=n_steps)
@@ -223,16 +223,16 @@ class GroupWord(NamedNodes[GroupWordParams]):
         return Solution(np.where(node >= 0, product, -1).astype(np.int32), hop, rows)
 
     def chance(self, hop: int) -> float:
-        """The likeliest product of elements of the graph: near any element of the group beyond one hop."""
+        """The likeliest product of elements of the graph: beyond one hop, close to a uniform guess among the group."""
         by_law = _by_law(self.params.group, hop, self.patterns).blind
         return max(by_law, _likeliest(self.params.group, self.n_facts, hop))
 
     def partial_input(self, hop: int) -> float:
-        """Any element of the group, where all words are asked: a uniform factor makes the product uniform."""
+        """Any element of the group if all words can occur: a uniform factor makes the product uniform."""
         return max(_by_law(self.params.group, hop, self.patterns).one_hidden, self.chance(hop))
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Every fact off the path: elements are drawn each by itself."""
+        """Every fact off the path: elements are drawn independently."""
         alike: Mask = super().alike(facts, query, solution, at) & (np.arange(self.n_facts) != at[:, None])
         return alike
 
@@ -249,7 +249,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
         return self.largest_hop + 1
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """An element of Z_n is a number; another is written as the images of 1, 2, 3, ... in a row."""
+        """An element of Z_n is a number; any other is written as the images of 1, 2, 3, ... in a row."""
         if vocabulary != "element":
             return super().symbol(vocabulary, index)
         points = self._group.points[index]

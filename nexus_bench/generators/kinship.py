@@ -13,27 +13,27 @@ from nexus_bench.generators.parts.facts import look_up, shuffled, walk_until
 from nexus_bench.generators.parts.family_trees import RELATIONS, composition_table
 from nexus_bench.streams import Int, Mask, integers, stream
 
-_LONGEST = 6  # hops: the table grows by a factor of six a hop
+_LONGEST = 6  # hops: the table grows by a factor of six per hop
 _MEASURED_GRAPHS = 4096
 
 
 class KinshipParams(NamedParams):
-    """How many families are told of."""
+    """The number of paths."""
 
-    n_paths: int = Field(ge=1, le=100, description="Paths through family trees that can be asked of.")
+    n_paths: int = Field(ge=1, le=100, description="Paths through family trees that queries are about.")
 
 
 @GENERATORS.register
 class Kinship(NamedNodes[KinshipParams]):
-    """Paths through family trees, told relation by relation; the answer is what the k-th person is to the first.
+    """Paths through family trees, given relation by relation; the answer is what the k-th person is to the first.
 
-    The composition table is read off trees; what depends on the tree, or has no term in English, is not asked. Terms
-    are equally likely at every hop, and so are the ways to each term. Beside every asked path of k facts stands another
-    of the remaining facts, so that graphs are of one size. A hop is one fact. Relations are not free: a part of a path
-    says much about the whole (a mother's mother's brother is no nephew), so `partial_input` is far above chance; it is
-    computed from all paths.
+    The composition table is derived from trees. Compositions that depend on the tree, or have no English term, do not
+    occur. Terms are equally likely at every hop, and so are the compositions that give each term. Next to every path of
+    k facts there is another path made of the remaining facts, so that all graphs have the same size. A hop is one fact.
+    Relations are not independent: a part of a path says much about the whole (a mother's mother's brother is no
+    nephew), so the partial-input ceiling is far above chance; it is computed from all paths.
 
-    Source: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a table from trees instead of rules by hand.
+    Source: CLUTRR (Sinha et al. 2019, arXiv 1908.06177), with a table from trees instead of handwritten rules.
 
     >>> from nexus_bench.streams import stream
     >>> family = Kinship(KinshipParams(n_paths=1, vocab_size=12, n_queries=1), hops=(3,))
@@ -52,21 +52,21 @@ class Kinship(NamedNodes[KinshipParams]):
 
     @property
     def n_nodes(self) -> int:
-        """People: of an asked path and of the other beside it."""
+        """People of the paths: those of a query's path and of the other path next to it."""
         return self.params.n_paths * (self.largest_hop + 2)
 
     @property
     def most_queries(self) -> int:
-        """One a path."""
+        """One per path."""
         return self.params.n_paths
 
     @property
     def max_hop(self) -> int:
-        """As far as the table goes."""
+        """The largest hop count of the table."""
         return _LONGEST
 
     def advice_for_hop(self, hop: int) -> str:
-        """Nothing else would help."""
+        """No parameter would help."""
         return "ask for fewer hops"
 
     @property
@@ -76,7 +76,7 @@ class Kinship(NamedNodes[KinshipParams]):
 
     @property
     def schema(self) -> Schema:
-        """Facts are (person, relative, relation), the relative being that to the person; the answer is a term."""
+        """Facts are (person, relative, relation): the relative is the relation of the person; the answer is a term."""
         return Schema(
             fact=(Role("person", "node"), Role("relative", "node"), Role("relation", "relation")),
             query=(Role("person", "node"), Role("relative", "node")),
@@ -90,16 +90,16 @@ class Kinship(NamedNodes[KinshipParams]):
 
     @property
     def n_facts(self) -> int:
-        """As many a path as the longest asked."""
+        """As many per path as the largest hop count."""
         return self.params.n_paths * self.largest_hop
 
     @property
     def n_worlds(self) -> int:
-        """Names in order, for one choice of paths, which are alike."""
+        """Symbols in order for one choice of relations, up to swaps of paths."""
         return math.perm(self.node_vocab_size, self.n_nodes) // math.factorial(self.params.n_paths)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names, a term and a way to it for every path, the way of the path beside it, the order of the facts."""
+        """Draw symbols, a term and a composition for every path, the other path next to it, the order of the facts."""
         n_paths, longest = self.params.n_paths, self.largest_hop
         person = self.draw_names(n_graphs, rng).reshape(n_graphs, n_paths, longest + 2)
         hop = np.full((n_graphs, n_paths), self.hops[0], dtype=np.int32)
@@ -125,7 +125,7 @@ class Kinship(NamedNodes[KinshipParams]):
         return Examples(shuffled(facts, rng), query, term[:, : self.n_queries], hop[:, : self.n_queries])
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """Go from relative to relative until the one asked for, and look the relations up in the table."""
+        """Go from relative to relative until the one in the query, and look the relations up in the table."""
         goal = query[:, :, 1]
         node, hop, rows = walk_until(
             facts[:, :, 0],
@@ -145,21 +145,21 @@ class Kinship(NamedNodes[KinshipParams]):
         return Solution(np.where(is_known, terms[place], -1).astype(np.int32), hop, rows)
 
     def chance(self, hop: int) -> float:
-        """Any term that so many relations can make; at one hop, the commonest relation of the graph, measured."""
+        """Any term that so many relations can give; at one hop, the commonest relation of the graph, measured."""
         any_term = 1 / len(_ways(hop, self.largest_hop, self.patterns).term)
         return max(any_term, self._commonest_relation) if hop == 1 else any_term
 
     def partial_input(self, hop: int) -> float:
-        """The best guess with one relation of the path hidden, over all paths: exact."""
+        """The best guess with one relation of the path hidden, computed exactly over all paths."""
         return max(_with_one_hidden(hop, self.largest_hop, self.patterns), self.chance(hop))
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Every fact off the path: relations of another path are drawn by themselves."""
+        """Every fact off the path: relations of other paths are independent."""
         alike: Mask = super().alike(facts, query, solution, at) & (np.arange(self.n_facts) != at[:, None])
         return alike
 
     def check_patterns(self) -> None:
-        """There are always enough."""
+        """Kinship always has enough patterns."""
 
     @functools.cached_property
     def _commonest_relation(self) -> float:
@@ -177,28 +177,28 @@ class Kinship(NamedNodes[KinshipParams]):
         return _terms(self.largest_hop)[index] if vocabulary == "term" else super().symbol(vocabulary, index)
 
 
-_BASE = len(RELATIONS) + 1  # of the number that a word is written as: digits from 1
+_BASE = len(RELATIONS) + 1  # base of the number that encodes a word; digits start from 1
 
 
 class _Ways:
-    """The words of k relations that can be asked, by term."""
+    """The words (sequences) of k relations that can occur, by term."""
 
     def __init__(self, words: Int, terms: Int) -> None:
         order = terms.argsort(kind="stable")
-        self.words = words[order]  # words of a term stand together
+        self.words = words[order]  # grouped by term
         self.term, self.first, self.count = np.unique(terms[order], return_index=True, return_counts=True)
 
 
 @functools.cache
 def _terms(longest: int) -> tuple[str, ...]:
-    """Every term that up to so many relations can make."""
+    """Every term that up to so many relations can give."""
     found = {term for k in range(1, longest + 1) for term in composition_table(k).values() if term}
     return tuple(sorted(found))
 
 
 @functools.cache
 def _walkable(n_steps: int) -> Int:
-    """Every word that can be walked: array (words, n_steps)."""
+    """Every word that a path through a tree can have: array (words, n_steps)."""
     return np.array(list(composition_table(n_steps)), dtype=np.int32)
 
 
@@ -212,7 +212,7 @@ def _named(n_steps: int, longest: int) -> tuple[Int, Int]:
 
 @functools.cache
 def _ways(hop: int, longest: int, kind: str) -> _Ways:
-    """Those of a kind of patterns; what is held out has a term that is trained at the same hop."""
+    """The words of a kind of patterns; every held-out word has a term that is trained at the same hop."""
     words, terms = _named(hop, longest)
     n_words = np.full(len(words), hop)
     is_asked = patterns.is_among(kind, words, n_words)

@@ -1,4 +1,4 @@
-"""Families whose nodes are named anew in every graph, so that a model cannot learn what a name leads to."""
+"""Families whose nodes get new symbols in every graph, so that a model cannot learn where a symbol leads."""
 
 from abc import abstractmethod
 from typing import ClassVar, TypeVar
@@ -13,14 +13,14 @@ from nexus_bench.streams import Int, permutations
 
 
 class NamedParams(TaskParams):
-    """How many names and queries there are."""
+    """The size of the vocabulary and the number of queries."""
 
     n_queries: int | None = Field(  # type: ignore[assignment]  # null depends on the size
         ge=1,
-        description="Labelled queries a graph; null means as many as can be asked.",
+        description="Labelled queries per graph; null means as many as there can be.",
     )
     vocab_size: int | None = Field(
-        ge=1, le=100_000, description="Names to draw the nodes from; null means three a node."
+        ge=1, le=100_000, description="Size of the vocabulary that nodes are drawn from; null means three per node."
     )
 
 
@@ -28,10 +28,10 @@ NamedT = TypeVar("NamedT", bound=NamedParams)
 
 
 class NamedNodes(Generator[NamedT]):
-    """A family over nodes 0..n_nodes-1 that get names before they are shown.
+    """A family over nodes 0..n_nodes-1, which get symbols of the vocabulary before they are shown.
 
     Raises:
-        ConfigError: There are fewer names than nodes, or fewer distinct queries than are asked for.
+        ConfigError: The vocabulary is smaller than the number of nodes, or `n_queries` than distinct queries.
     """
 
     def __init__(
@@ -45,47 +45,47 @@ class NamedNodes(Generator[NamedT]):
             )
         if self.n_queries > self.most_queries:
             raise ConfigError(
-                f"{self.name}: n_queries must be at most {self.most_queries}, as many as a graph can be asked, "
+                f"{self.name}: n_queries must be at most {self.most_queries}, as many as a graph can have, "
                 f"got {self.n_queries}; ask for fewer or make the graph larger"
             )
 
     @property
     @abstractmethod
     def n_nodes(self) -> int:
-        """Nodes of a graph."""
+        """Nodes per graph."""
 
     @property
     @abstractmethod
     def most_queries(self) -> int:
-        """How many distinct queries a graph can be asked."""
+        """The number of distinct queries of a graph."""
 
     @property
     def n_queries(self) -> int:
-        """As asked, or as many as can be."""
+        """The given number, or as many as possible."""
         return self.params.n_queries or self.most_queries
 
     @property
     def node_vocab_size(self) -> int:
-        """Names to draw from."""
+        """Size of the vocabulary that nodes are drawn from."""
         return self.params.vocab_size or 3 * self.n_nodes
 
     @property
     def kept_symbols(self) -> dict[str, int]:
-        """As many names."""
+        """The size of the vocabulary."""
         return {"vocab_size": self.node_vocab_size}
 
     def draw_names(self, n_graphs: int, rng: np.random.Generator) -> Int:
-        """The name of every node: array (g, n_nodes)."""
+        """The symbol of every node: array (g, n_nodes)."""
         return permutations(rng, n_graphs, self.node_vocab_size, k=self.n_nodes)
 
 
-_LONGEST = 50  # hops, where the length of chains follows them
+_LONGEST = 50  # most hops if the length of chains is derived from the hops
 
 
 class ChainParams(NamedParams):
-    """How long the chains of a graph are."""
+    """The length of the chains of a graph."""
 
-    length: int | None = Field(ge=1, le=1_000, description="Facts of a chain; null means the largest hop and a few.")
+    length: int | None = Field(ge=1, le=1_000, description="Facts per chain; null means the largest hop plus a few.")
 
 
 ChainT = TypeVar("ChainT", bound=ChainParams)
@@ -94,11 +94,11 @@ ChainT = TypeVar("ChainT", bound=ChainParams)
 class Chains(NamedNodes[ChainT]):
     """A family whose graphs are chains of equal length."""
 
-    spare: ClassVar[int]  # facts of a chain beyond the largest hop, where its length follows that
+    spare: ClassVar[int]  # facts per chain beyond the largest hop, if the length is derived from the hops
 
     @property
     def length(self) -> int:
-        """Facts of a chain."""
+        """Facts per chain."""
         return self.largest_hop + self.spare if self.params.length is None else self.params.length
 
     @property
@@ -107,5 +107,5 @@ class Chains(NamedNodes[ChainT]):
         return _LONGEST if self.params.length is None else self.params.length
 
     def advice_for_hop(self, hop: int) -> str:
-        """A fact a hop."""
+        """One fact per hop."""
         return f"raise length to {hop}" if self.params.length is not None else "ask for fewer hops"

@@ -1,4 +1,4 @@
-"""Ordering: which of two items is greater, told by comparisons of neighbours alone?"""
+"""Ordering: which of two items is greater, given only comparisons of neighbours?"""
 
 import math
 
@@ -10,27 +10,27 @@ from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts.facts import look_up, shuffled, walk_until
 from nexus_bench.streams import Int, integers
 
-_LONGEST = 50  # hops, where n_items follows them
-_SPARE_ITEMS = 3  # places where a query of the most hops can stand, less one
+_LONGEST = 50  # most hops if n_items is derived from the hops
+_SPARE_ITEMS = 3  # places for a query of the largest hop count, minus one
 
 
 class OrderingParams(NamedParams):
-    """Size of an order."""
+    """The size of an order."""
 
-    n_items: int | None = Field(ge=4, le=10_000, description="Items; null means three a hop and four.")
+    n_items: int | None = Field(ge=4, le=10_000, description="Items; null means three per hop plus four.")
 
 
 @GENERATORS.register
 class Ordering(NamedNodes[OrderingParams]):
-    """A chain of comparisons between neighbours; the answer is whether the first item asked is the greater one.
+    """A chain of comparisons between neighbours; the answer is whether the first item of the query is the greater one.
 
-    A hop is one comparison. The asked items are k comparisons apart and each at least k from the ends of the chain, so
-    k - 1 comparisons, wherever they are, never join the two items nor an item to an end: they say nothing. With all
-    but one known there are two pieces, which fit together in one way at k comparisons and in the other at n_items - k;
-    since that many are never asked, the law alone tells which, and the partial-input ceiling is 1. That is the nature
-    of an order.
+    A hop is one comparison. The two items are k comparisons apart, and each is at least k from the ends of the chain.
+    So any k - 1 comparisons connect neither the two items nor an item to an end, and say nothing. If all comparisons
+    but one are known, the chain is in two pieces. One way to join them puts the items k comparisons apart, the other
+    n_items - k. Queries never have that many hops, so the distribution alone tells which way is right, and the
+    partial-input ceiling is 1. This is unavoidable for an order.
 
-    Source: transitive inference (Bryant and Trabasso 1971, Nature 232); the distance to the ends is ours.
+    Source: transitive inference (Bryant and Trabasso 1971, Nature 232); the distance to the ends is new here.
 
     >>> from nexus_bench.streams import stream
     >>> params = OrderingParams(n_items=7, vocab_size=21, n_queries=1)
@@ -48,22 +48,22 @@ class Ordering(NamedNodes[OrderingParams]):
 
     @property
     def n_nodes(self) -> int:
-        """Items of a graph."""
+        """Items per graph."""
         given = self.params.n_items
         return 3 * self.largest_hop + 1 + _SPARE_ITEMS if given is None else given
 
     @property
     def most_queries(self) -> int:
-        """One a hop and place, counted where places are fewest."""
+        """One per hop and place, for the hop with the fewest places."""
         return len(self.hops) * (self.n_nodes - 3 * self.largest_hop)
 
     @property
     def max_hop(self) -> int:
-        """A third of the comparisons: a path, and as many beyond either item."""
+        """A third of the comparisons: the path, and as many beyond either item."""
         return _LONGEST if self.params.n_items is None else (self.params.n_items - 1) // 3
 
     def advice_for_hop(self, hop: int) -> str:
-        """Three items a hop, and one."""
+        """Three items per hop plus one."""
         return f"raise n_items to {3 * hop + 1}" if self.params.n_items is not None else "ask for fewer hops"
 
     @property
@@ -78,16 +78,16 @@ class Ordering(NamedNodes[OrderingParams]):
 
     @property
     def n_facts(self) -> int:
-        """One comparison a pair of neighbours."""
+        """One comparison per pair of neighbours."""
         return self.n_nodes - 1
 
     @property
     def n_worlds(self) -> int:
-        """Names in order."""
+        """Choices of symbols in order."""
         return math.perm(self.node_vocab_size, self.n_nodes)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw the order, then the order of the facts, then distinct places, and verdicts as even as can be."""
+        """Draw the order, then the order of the facts, then distinct places, and answers as balanced as possible."""
         item = self.draw_names(n_graphs, rng)
         facts = shuffled(np.stack([item[:, :-1], item[:, 1:]], axis=2), rng)
         hop = self.deal_hops(n_graphs, rng)
@@ -99,7 +99,7 @@ class Ordering(NamedNodes[OrderingParams]):
         return Examples(facts, query, verdict, hop)
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """Walk down from either item; the one from which the other is met is the greater."""
+        """Walk down from either item; the one from which the other is reached is the greater."""
         first, second = query[:, :, 0], query[:, :, 1]
         met, hop, rows = self._walk_down(facts, first, second)
         met_back, hop_back, rows_back = self._walk_down(facts, second, first)
@@ -113,7 +113,7 @@ class Ordering(NamedNodes[OrderingParams]):
         return 1 / 2
 
     def partial_input(self, hop: int) -> float:
-        """Two pieces of a chain, of which only one order has an asked number of hops."""
+        """Two pieces of a chain: only one way to join them has a hop count that occurs."""
         return 1.0
 
     def _walk_down(self, facts: Int, start: Int, goal: Int) -> tuple[Int, Int, Int]:
@@ -122,5 +122,5 @@ class Ordering(NamedNodes[OrderingParams]):
         return walk_until(greater, lesser, start, size=size, n_steps=n_steps, arrives=lambda node: node == goal)
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """A verdict is no or yes."""
+        """An answer is no or yes."""
         return ("no", "yes")[index] if vocabulary == "verdict" else super().symbol(vocabulary, index)

@@ -1,4 +1,4 @@
-"""Path queries: follow named relations from a start, as a knowledge graph is asked."""
+"""Path queries: follow named relations from a start, as in queries of a knowledge graph."""
 
 import math
 
@@ -11,15 +11,15 @@ from nexus_bench.generators.parts import patterns
 from nexus_bench.generators.parts.facts import look_up, shuffled
 from nexus_bench.streams import Int, Mask, permutations, pick
 
-_LONGEST = 50  # hops, where n_nodes follows them
-_FEWEST_NODES = 12  # where n_nodes follows the hops
-_MOST_ROUNDS = 64  # of drawing walks of a pattern, before the graph is drawn again
+_LONGEST = 50  # most hops if n_nodes is derived from the hops
+_FEWEST_NODES = 12  # if n_nodes is derived from the hops
+_MOST_ROUNDS = 64  # rounds of drawing walks of a pattern, before the graph is drawn again
 
 
 class PathQueryParams(NamedParams):
     """Size of a path_query graph."""
 
-    n_nodes: int | None = Field(ge=3, le=1_000, description="Nodes; null means three a hop, 12 at least.")
+    n_nodes: int | None = Field(ge=3, le=1_000, description="Nodes; null means three per hop, at least 12.")
     n_relations: int = Field(ge=2, le=100, description="Relations, each a cycle over all nodes.")
 
 
@@ -27,14 +27,14 @@ class PathQueryParams(NamedParams):
 class PathQuery(NamedNodes[PathQueryParams]):
     """Every relation is one uniform random cycle over the nodes; the answer is where the named relations lead.
 
-    The end of a query is drawn first, evenly, so the facts alone leave every node as likely an answer. The words
-    are drawn from the last to the first, each among the relations that lead back to a node not yet on the walk;
-    a walk that meets a dead end is drawn again, and the same word k times never does. So the k + 1 nodes of a walk
-    are distinct, and no hop undoes another. A hop is one fact. A relation can be walked backwards in n_nodes - k
-    facts where a query repeats one word, so k hops are true while k <= n_nodes / 3.
+    The end of a query is drawn first, uniformly, so from the facts alone every node is equally likely as the answer.
+    The words are drawn from the last to the first, each among the relations that lead back to a node not yet on the
+    walk. A walk that meets a dead end is drawn again; a walk that repeats one word k times never meets one. So the
+    k + 1 nodes of a walk are distinct, and no hop undoes another. A hop is one fact. If a query repeats one word, its
+    relation can be walked backwards in n_nodes - k facts, so hop counts are true only while k <= n_nodes / 3.
 
     Source: path queries (Guu, Miller and Liang 2015, "Traversing knowledge graphs in vector space",
-    arXiv 1506.01094); cycles instead of a knowledge base, because a base's popular entities can be guessed.
+    arXiv 1506.01094); cycles instead of a knowledge base, whose popular entities can be guessed.
 
     >>> from nexus_bench.streams import stream
     >>> params = PathQueryParams(n_nodes=6, n_relations=2, vocab_size=18, n_queries=1)
@@ -53,27 +53,27 @@ class PathQuery(NamedNodes[PathQueryParams]):
 
     @property
     def n_nodes(self) -> int:
-        """Nodes of a graph."""
+        """Nodes per graph."""
         given = self.params.n_nodes
         return max(_FEWEST_NODES, 3 * self.largest_hop) if given is None else given
 
     @property
     def most_queries(self) -> int:
-        """One a node that a walk can end at."""
+        """One per node that a walk can end at."""
         return self.n_nodes
 
     @property
     def max_hop(self) -> int:
-        """A third of the nodes: further on, the way back along one relation is short enough to help."""
+        """A third of the nodes: beyond that, the way back along one relation is short enough to help."""
         return _LONGEST if self.params.n_nodes is None else self.params.n_nodes // 3
 
     def advice_for_hop(self, hop: int) -> str:
-        """Three nodes a hop."""
+        """Three nodes per hop."""
         return f"raise n_nodes {'' if self.params.n_nodes is None else f'from {self.params.n_nodes} '}to {3 * hop}"
 
     @property
     def distractors(self) -> str:
-        """The facts of the relations that are not asked for."""
+        """The facts of the relations that a query does not follow."""
         return "irrelevant"
 
     @property
@@ -89,19 +89,19 @@ class PathQuery(NamedNodes[PathQueryParams]):
 
     @property
     def n_facts(self) -> int:
-        """One edge a node and relation."""
+        """One edge per node and relation."""
         return self.n_nodes * self.params.n_relations
 
     @property
     def n_worlds(self) -> int:
-        """Choices of names times cycles over them, one a relation."""
+        """Choices of symbols times cycles over them, one per relation."""
         cycles: int = math.factorial(self.n_nodes - 1) ** self.params.n_relations
         return math.comb(self.node_vocab_size, self.n_nodes) * cycles
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names, then cycles over the nodes, then walks that end at the first nodes, whose names are random.
+        """Draw symbols, then cycles over the nodes, then walks that end at the first nodes, whose symbols are random.
 
-        A graph in which an end has no walk of the asked patterns is drawn again.
+        A graph in which an end has no walk of the required patterns is drawn again.
         """
         examples = self._draw(n_graphs, rng)
         while (is_stuck := (examples.answer < 0).any(axis=1)).any():
@@ -110,7 +110,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
         return examples
 
     def _draw(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """As `sample`; the answer is -1 where no walk was found."""
+        """Like `sample`, but the answer is -1 where no walk was found."""
         n, n_relations, n_queries = self.n_nodes, self.params.n_relations, self.n_queries
         names = self.draw_names(n_graphs, rng)
         cycle = permutations(rng, n_graphs * n_relations, n).reshape(n_graphs, -1, n)
@@ -131,7 +131,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
     def _walk_back(self, previous: Int, end: Int, hop: Int, rng: np.random.Generator) -> tuple[Int, Int]:
         """Starts (g, q) and words (g, q, K) of walks over distinct nodes; queries at a dead end are drawn again.
 
-        Walks of other patterns than those asked for are drawn again too, until that seems hopeless: the start is -1.
+        Walks of other patterns are drawn again too, up to a limit; after that the start is -1.
         """
         graph = np.repeat(np.arange(len(end)), end.shape[1])
         start = end.flatten()
@@ -158,7 +158,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
         return start.reshape(end.shape), words.reshape(*end.shape, -1)
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """Walk word by word, each fact found by its source and relation among all facts in sorted order."""
+        """Walk word by word; each fact is found by its source and relation among the sorted facts."""
         n_graphs, n_facts, _ = facts.shape
         n_relations = self.params.n_relations
         graph = np.arange(n_graphs, dtype=np.int64)[:, None] * self.node_vocab_size
@@ -178,11 +178,11 @@ class PathQuery(NamedNodes[PathQueryParams]):
         return Solution(node, (words < n_relations).sum(axis=2, dtype=np.int32), rows)
 
     def chance(self, hop: int) -> float:
-        """Any node of the graph but the start."""
+        """Any node of the graph except the start."""
         return 1 / (self.n_nodes - 1)
 
     def partial_input(self, hop: int) -> float:
-        """Elimination: the first hop nodes of the walk and hop - 1 before them along the last relation are known."""
+        """Elimination: the first `hop` nodes of the walk and hop - 1 before them along the last relation are known."""
         return 1 / (self.n_nodes - 1 - 2 * (hop - 1))
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
@@ -196,6 +196,6 @@ class PathQuery(NamedNodes[PathQueryParams]):
         patterns.check_enough(self.name, self.params.n_relations, advice="raise n_relations to 4")
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """A word of a query that is not used is a dash."""
+        """An unused word of a query is a dash."""
         is_unused = vocabulary == "relation" and index == self.params.n_relations
         return "-" if is_unused else super().symbol(vocabulary, index)

@@ -11,16 +11,16 @@ from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts.facts import follow, look_up, row_of, shuffled
 from nexus_bench.streams import Int, Mask, permutations
 
-_LONGEST = 50  # hops, where the arms are as long as they need to be
+_LONGEST = 50  # most hops if the length of arms is derived from the hops
 
 
 class PathStarParams(NamedParams):
     """Size of a path_star graph."""
 
-    n_arms: int = Field(ge=2, le=100, description="Arms of a star; with branches, also the stars of a graph.")
-    arm_length: int | None = Field(ge=2, le=100, description="Edges of an arm; null means the largest hop, at least 2.")
+    n_arms: int = Field(ge=2, le=100, description="Arms per star; with branches, also the number of stars per graph.")
+    arm_length: int | None = Field(ge=2, le=100, description="Edges per arm; null means the largest hop, at least 2.")
     distractors: Literal["none", "branches"] = Field(
-        description="One star alone, or look-alike stars that share its arms."
+        description="A single star, or look-alike stars that share its arms."
     )
 
 
@@ -28,11 +28,11 @@ class PathStarParams(NamedParams):
 class PathStar(NamedNodes[PathStarParams]):
     """Arms of equal length leave a centre; the answer is the first node on the way from the centre to the goal.
 
-    A star alone (`distractors: none`, the published form) is a labelled control: the node k - 1 steps back from the
-    goal is the answer, whatever the centre, so its partial-input ceiling is 1. With `branches` there are as many
-    stars as arms; arm j of every star leads from a first node of its own to a second node that all stars share, and
-    goes on from there. Walking back then ends at as many candidates as there are stars, and only the centre's own
-    facts tell which is meant. At one hop the goal is the answer. A hop is one edge.
+    A single star (`distractors: none`, the published form) is a control: the node k - 1 steps back from the goal is the
+    answer, whatever the centre, so its partial-input ceiling is 1. With `branches` there are as many stars as arms.
+    Arm j of every star leads from its own first node to a second node that all stars share, and goes on from there.
+    Walking back then ends at as many candidates as there are stars, and only the facts of the centre tell which one is
+    right. At one hop the goal is the answer. A hop is one edge.
 
     Source: Bachmann and Nagarajan, "The pitfalls of next-token prediction" (2024, https://arxiv.org/abs/2403.06963),
     section 4; the look-alike stars are new here.
@@ -53,21 +53,21 @@ class PathStar(NamedNodes[PathStarParams]):
 
     @property
     def n_stars(self) -> int:
-        """Centres of a graph."""
+        """Centres per graph."""
         return self.params.n_arms if self.params.distractors == "branches" else 1
 
     @property
     def most_queries(self) -> int:
-        """One a star and arm."""
+        """One per star and arm."""
         return self.n_stars * self.params.n_arms
 
     @property
     def max_hop(self) -> int:
-        """The length of an arm."""
+        """The largest hop is the length of an arm."""
         return _LONGEST if self.params.arm_length is None else self.params.arm_length
 
     def advice_for_hop(self, hop: int) -> str:
-        """An edge a hop."""
+        """One edge per hop."""
         return f"raise arm_length to {hop}" if self.params.arm_length is not None else "ask for fewer hops"
 
     @property
@@ -82,18 +82,18 @@ class PathStar(NamedNodes[PathStarParams]):
 
     @property
     def n_facts(self) -> int:
-        """Two edges an arm and star, and the shared rest of each arm."""
+        """Two edges per arm and star, and the shared rest of each arm."""
         n_arms = self.params.n_arms
         return 2 * self.n_stars * n_arms + n_arms * (self._arm_length - 2)
 
     @property
     def n_worlds(self) -> int:
-        """Names for the nodes, where stars, and arms, are alike."""
+        """Choices of symbols for the nodes, up to swaps of stars and of arms."""
         alike = math.factorial(self.n_stars) * math.factorial(self.params.n_arms)
         return math.perm(self.node_vocab_size, self.n_nodes) // alike
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names, the order of the facts, then a star, an arm and a depth for each query."""
+        """Draw symbols, the order of the facts, then a star, an arm and a depth for each query."""
         n_arms = self.params.n_arms
         name = self.draw_names(n_graphs, rng)
         edges = self._edges()
@@ -108,7 +108,7 @@ class PathStar(NamedNodes[PathStarParams]):
         return Examples(facts, query, look_up(name, first), hop)
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """Walk forwards from every first node of the centre until one meets the goal."""
+        """Walk forwards from every first node of the centre until one walk reaches the goal."""
         row_of_src = row_of(facts[:, :, 0], self.node_vocab_size)
         centre, goal = query[:, :, 0], query[:, :, 1]
         answer = np.full(centre.shape, -1, dtype=np.int32)
@@ -130,20 +130,20 @@ class PathStar(NamedNodes[PathStarParams]):
         return Solution(answer, hop, rows)
 
     def chance(self, hop: int) -> float:
-        """Any arm; at one hop the goal stands in the query and is the answer."""
+        """Any arm; at one hop the goal is in the query and is the answer."""
         return 1.0 if hop == 1 else 1 / self.params.n_arms
 
     def partial_input(self, hop: int) -> float:
-        """Any arm, or any star; a star alone gives its arm away to who walks back."""
+        """Any arm, or any star; in a single star, walking back reveals the arm."""
         return 1.0 if hop == 1 or self.n_stars == 1 else 1 / self.params.n_arms
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Edges of the same depth: where all stars meet, of the same arm; one further on, of the same star."""
+        """Edges of the same depth: for a first edge those of the same arm, for a second one those of the same star."""
         row_of_src, row_of_dst = (row_of(facts[:, :, side], self.node_vocab_size) for side in (0, 1))
-        # g f: an edge into where this one begins, and its own beginning; -1 at a centre
+        # g f: an edge into the node where this one begins, and that edge's own start; -1 at a centre
         enters, centre = follow(row_of_dst, facts[:, :, 0], facts[:, :, 0])
         after = facts[:, :, 1]
-        n_after = np.zeros(after.shape, dtype=np.int32)  # edges that follow on the arm: the depth, from the other end
+        n_after = np.zeros(after.shape, dtype=np.int32)  # edges that follow on the arm: depth from the other end
         node = after
         for _ in range(self._arm_length):
             row, node = follow(row_of_src, facts[:, :, 1], node)
@@ -164,12 +164,12 @@ class PathStar(NamedNodes[PathStarParams]):
 
     @property
     def n_nodes(self) -> int:
-        """Nodes of a graph."""
+        """Nodes per graph."""
         n_arms = self.params.n_arms
         return self.n_stars * (1 + n_arms) + n_arms * (self._arm_length - 1)
 
     def _head(self, star: Int, arm: Int) -> Int:
-        """The first node of a star's arm, as a number; centres come before."""
+        """The first node of an arm of a star, as a number; centres come before."""
         return self.n_stars + star * self.params.n_arms + arm
 
     def _on_arm(self, arm: Int, depth: Int) -> Int:
@@ -178,7 +178,7 @@ class PathStar(NamedNodes[PathStarParams]):
         return first + arm * (self._arm_length - 1) + depth - 2
 
     def _edges(self) -> Int:
-        """Array (f, 2) of a graph's facts before names and order."""
+        """Array (f, 2): the facts of a graph before symbols and order are drawn."""
         star, arm = (axis.ravel() for axis in np.mgrid[: self.n_stars, : self.params.n_arms].astype(np.int32))
         heads = self._head(star, arm)
         tail_arm, depth = (

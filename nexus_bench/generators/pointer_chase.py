@@ -14,15 +14,17 @@ from nexus_bench.streams import Int, permutations
 class PointerChaseParams(TaskParams):
     """Size of a pointer_chase graph."""
 
-    n_nodes: int = Field(ge=3, le=10_000, description="Nodes of the cycle, which are also its facts.")
-    vocab_size: int = Field(le=100_000, description="Names to draw the nodes from; null means three a node.")
+    n_nodes: int = Field(ge=3, le=10_000, description="Nodes of the cycle; there are as many facts.")
+    vocab_size: int = Field(
+        le=100_000, description="Size of the vocabulary that nodes are drawn from; null means three per node."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _fill_from_n_nodes(cls, values: dict[str, Any]) -> dict[str, Any]:
         n_nodes = values.get("n_nodes")
         if type(n_nodes) is not int or n_nodes < 1:
-            n_nodes = 1  # its own check refuses it; the others need not complain too
+            n_nodes = 1  # the check of n_nodes refuses the value; avoid further errors
         given = {key: value for key, value in values.items() if value is not None}
         return {"vocab_size": 3 * n_nodes, "n_queries": n_nodes} | given
 
@@ -39,9 +41,9 @@ class PointerChaseParams(TaskParams):
 class PointerChase(Generator[PointerChaseParams]):
     """One uniform random cycle over the nodes; the answer is the node k steps after the start.
 
-    The names of a graph are drawn from `vocab_size` without replacement, so a model cannot learn what a name
-    leads to. Every name is once a source and once a destination, so no name stands out. A hop is one edge.
-    The cycle can be walked backwards in n_nodes - k edges, so k hops are true while k <= n_nodes / 3.
+    The symbols of a graph are drawn from a vocabulary of `vocab_size` without replacement, so a model cannot learn
+    where a symbol leads. Every symbol is once a source and once a destination, so no symbol stands out. A hop is one
+    edge. The cycle can be walked backwards in n_nodes - k edges, so hop counts are true only while k <= n_nodes / 3.
 
     Source: the pointer chasing problem of communication complexity (Papadimitriou and Sipser, 1984); one cycle
     instead of a random function, because a random function has leaves, and leaves are never answers.
@@ -62,11 +64,11 @@ class PointerChase(Generator[PointerChaseParams]):
 
     @property
     def max_hop(self) -> int:
-        """A third of the nodes: further on, the way back is short enough to help."""
+        """A third of the nodes: beyond that, the way back is short enough to help."""
         return self.params.n_nodes // 3
 
     def advice_for_hop(self, hop: int) -> str:
-        """Three nodes a hop."""
+        """Three nodes per hop."""
         return f"raise n_nodes from {self.params.n_nodes} to {3 * hop}"
 
     @property
@@ -81,16 +83,16 @@ class PointerChase(Generator[PointerChaseParams]):
 
     @property
     def n_facts(self) -> int:
-        """One edge a node."""
+        """One edge per node."""
         return self.params.n_nodes
 
     @property
     def n_worlds(self) -> int:
-        """Choices of names times cycles over them."""
+        """Choices of symbols times cycles over them."""
         return math.comb(self.params.vocab_size, self.params.n_nodes) * math.factorial(self.params.n_nodes - 1)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw cycles, then the order of the facts, then distinct starts with the hops dealt evenly."""
+        """Draw cycles, then the order of the facts, then distinct starts with evenly distributed hops."""
         n, n_queries = self.params.n_nodes, self.params.n_queries
         cycle = permutations(rng, n_graphs, self.params.vocab_size, k=n)
         place = permutations(rng, n_graphs, n)
@@ -109,7 +111,7 @@ class PointerChase(Generator[PointerChaseParams]):
         return Solution(node, hop, rows)
 
     def chance(self, hop: int) -> float:
-        """Any node of the graph but the start."""
+        """Any node of the graph except the start."""
         return 1 / (self.params.n_nodes - 1)
 
     def partial_input(self, hop: int) -> float:

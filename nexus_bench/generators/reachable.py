@@ -14,18 +14,18 @@ from nexus_bench.streams import Int, Mask, integers, permutations
 class ReachableParams(ChainParams):
     """Size of a reachable graph."""
 
-    n_chains: int = Field(ge=2, le=100, description="Equal chains of a graph.")
+    n_chains: int = Field(ge=2, le=100, description="Chains of equal length per graph.")
 
 
 @GENERATORS.register
 class Reachable(Chains[ReachableParams]):
     """Equal chains; for `yes` the goal lies k edges after the start, for `no` at the same depth of another chain.
 
-    A `no` is a `yes` whose chain has swapped tails with another at a cut between start and goal: which cut does not
-    matter, since chains are alike before and after, so the goal of a `no` is drawn from the other chain directly. Start
-    and goal have the same depths either way, both have an edge on either side as often, and all facts but one say
-    nothing. The hop is the offset k for both answers: as many facts lead from the start to the goal, or past it on the
-    wrong chain.
+    A `no` example is a `yes` example in which the chain has swapped tails with another chain at a cut between start and
+    goal. The place of the cut does not matter, since chains are alike before and after it, so the goal of a `no` is
+    drawn from the other chain directly. Start and goal have the same depths for both answers and equally often an edge
+    on either side, so all facts but one say nothing. The hop count is the offset k for both answers: k facts lead from
+    the start to the goal, or to the node at the same depth of the wrong chain.
 
     Source: s-t connectivity of two chains, the 1-versus-2-cycle problem of parallel computation (in transformers:
     Sanford, Hsu and Telgarsky, 2024, "Transformers, parallel computation, and logarithmic depth",
@@ -42,7 +42,7 @@ class Reachable(Chains[ReachableParams]):
 
     name = "reachable"
     version = 1
-    spare = 3  # starts are spread over as many nodes and one more
+    spare = 3  # starts are spread over spare + 1 nodes
     Params = ReachableParams
     sized_by = "n_chains"
 
@@ -53,7 +53,7 @@ class Reachable(Chains[ReachableParams]):
 
     @property
     def most_queries(self) -> int:
-        """One a node that can be a start."""
+        """One per node that can be a start."""
         return self.params.n_chains * self._n_starts
 
     @property
@@ -73,11 +73,11 @@ class Reachable(Chains[ReachableParams]):
 
     @property
     def n_worlds(self) -> int:
-        """Names for the nodes, where chains are alike."""
+        """Choices of symbols for the nodes, up to swaps of chains."""
         return math.perm(self.node_vocab_size, self.n_nodes) // math.factorial(self.params.n_chains)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names, the order of the facts, distinct starts, and verdicts as even as can be at every hop."""
+        """Draw symbols, the order of the facts, distinct starts, and answers as balanced as possible at every hop."""
         n_chains, n_nodes = self.params.n_chains, self.length + 1
         name = self.draw_names(n_graphs, rng)
         edges = np.arange(self.n_nodes, dtype=np.int32).reshape(n_chains, n_nodes)
@@ -108,7 +108,7 @@ class Reachable(Chains[ReachableParams]):
         return 1 / 2
 
     def partial_input(self, hop: int) -> float:
-        """Yes or no: as the verdict was drawn, whatever the other facts are."""
+        """Yes or no: the answer was drawn independently of the other facts."""
         return 1 / 2
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
@@ -127,14 +127,14 @@ class Reachable(Chains[ReachableParams]):
 
     @property
     def _n_starts(self) -> int:
-        """Depths of a chain that have a node the largest hop further on."""
+        """Depths of a chain that have a node as many edges further on as the largest hop."""
         return self.length - self.largest_hop + 1
 
     @property
     def n_nodes(self) -> int:
-        """Nodes of a graph."""
+        """Nodes per graph."""
         return self.params.n_chains * (self.length + 1)
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """A verdict is no or yes."""
+        """An answer is no or yes."""
         return ("no", "yes")[index] if vocabulary == "verdict" else super().symbol(vocabulary, index)

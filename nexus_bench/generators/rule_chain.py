@@ -10,11 +10,11 @@ from nexus_bench.generators.named_nodes import ChainParams, Chains
 from nexus_bench.generators.parts.facts import look_up, shuffled, walk_until
 from nexus_bench.streams import Int, Mask, integers
 
-_STARTS = 2  # chains of a ladder
+_STARTS = 2  # chains per ladder
 
 
 class RuleChainParams(ChainParams):
-    """Size of a set of rules."""
+    """The size of a set of rules."""
 
     n_ladders: int = Field(ge=1, le=100, description="Pairs of chains that conclude the same properties.")
 
@@ -23,9 +23,9 @@ class RuleChainParams(ChainParams):
 class RuleChain(Chains[RuleChainParams]):
     """Rules `if p then q` with either side negated or not; the answer is whether the goal follows or its negation.
 
-    Two look-alike chains, each from a property of its own, conclude the same properties, and wherever one concludes a
-    property the other concludes its negation. So every property is concluded once positively and once negated, a "no"
-    is proved by as many rules as a "yes", and nothing but the chain from the start tells them apart. A hop is one rule.
+    Two look-alike chains, each from its own start property, conclude the same properties; where one concludes a
+    property, the other concludes its negation. So every property is concluded once positively and once negated, a "no"
+    is proved by as many rules as a "yes", and only the chain from the start tells them apart. A hop is one rule.
 
     Source: PrOntoQA (Saparov and He 2023, arXiv 2210.01240) and ProofWriter (Tafjord et al. 2021, arXiv 2012.13048);
     pairs of chains instead of distractor rules, where "false" often means that no rule concludes the property.
@@ -47,12 +47,12 @@ class RuleChain(Chains[RuleChainParams]):
 
     @property
     def n_nodes(self) -> int:
-        """Properties of a graph: the starts, and those that are concluded."""
+        """Properties per graph: the starts, and those that are concluded."""
         return self.params.n_ladders * (_STARTS + self.length)
 
     @property
     def most_queries(self) -> int:
-        """One a chain and hop."""
+        """One per chain and hop."""
         return self._n_chains * len(self.hops)
 
     @property
@@ -82,14 +82,14 @@ class RuleChain(Chains[RuleChainParams]):
 
     @property
     def n_worlds(self) -> int:
-        """Names and signs, where ladders are alike and the chains of a ladder too."""
+        """Choices of symbols and signs, up to swaps of ladders and of the chains of a ladder."""
         n_ladders = self.params.n_ladders
         drawn: int = math.perm(self.node_vocab_size, self.n_nodes) * 2 ** (n_ladders * self.length)
         same: int = math.factorial(n_ladders) * 2**n_ladders
         return drawn // same
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names and signs, the order of the facts, then the chains to ask of at every hop."""
+        """Draw symbols and signs, the order of the facts, then the chain of each query at every hop."""
         n_ladders, length = self.params.n_ladders, self.length
         name = self.draw_names(n_graphs, rng).reshape(n_graphs, n_ladders, _STARTS + length)
         concluded = np.repeat(name[:, :, None, _STARTS:], _STARTS, axis=2)  # graph, ladder, chain, depth
@@ -124,7 +124,7 @@ class RuleChain(Chains[RuleChainParams]):
         return 1 / 2
 
     def partial_input(self, hop: int) -> float:
-        """Yes or no: the sign of the missing rule was drawn by itself."""
+        """Yes or no: the sign of the missing rule was drawn independently."""
         return 1 / 2
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
@@ -137,6 +137,6 @@ class RuleChain(Chains[RuleChainParams]):
         return _STARTS * self.params.n_ladders
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """A sign is `not` or `is`, a verdict no or yes."""
+        """A sign is `not` or `is`, an answer no or yes."""
         words = {"sign": ("not", "is"), "verdict": ("no", "yes")}
         return words[vocabulary][index] if vocabulary in words else super().symbol(vocabulary, index)

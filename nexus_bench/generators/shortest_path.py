@@ -15,13 +15,13 @@ from nexus_bench.generators.parts.facts import look_up, shuffled
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.streams import Int, Mask, integers, permutations
 
-# Fewest nodes, by degree, at which most random graphs have 20 or more pairs 1, 2, 3, ... hops apart by one path alone.
+# Fewest nodes, by degree, at which most random graphs have 20 or more pairs 1, 2, 3, ... hops apart with one path only.
 _FEWEST_NODES = {3: (12, 12, 16, 24, 32, 48, 72, 128), 4: (12, 12, 24, 48, 96)}
-# What is guessed with one edge of the path hidden, by degree, at 1, 2, 3, ... hops: measured at the fewest nodes and
-# rounded up; more nodes leave less. docs/measurements.md has the figures.
+# Accuracy of guesses with one edge of the path hidden, by degree, at 1, 2, 3, ... hops: measured at the fewest nodes
+# and rounded up; it is lower with more nodes. docs/measurements.md has the figures.
 _PARTIAL = {3: (1.0, 0.36, 0.44, 0.52, 0.61, 0.65, 0.71, 0.75), 4: (1.0, 0.30, 0.40, 0.45, 0.52)}
-_COPIES = 32  # graphs of one shape in a batch; part of the data's definition
-_MOST_ROUNDS = 200  # of drawing shapes, before the size is called too small
+_COPIES = 32  # graphs of the same shape per batch; part of the definition of the data
+_MOST_ROUNDS = 200  # rounds of drawing shapes, before the size is reported as too small
 _SOLVED_AT_ONCE = 2048  # graphs; bounds memory
 
 
@@ -40,9 +40,9 @@ class _Shapes(NamedTuple):
     Attributes:
         edges: Array (t, f, 2).
         neighbours: Array (t, n, degree).
-        distance: Array (t, n, n), edges between two nodes; more than the largest hop asked for is one more.
-        pairs: By hop, array (p, 2) of the pairs (start, goal) that can be asked, of one shape after another.
-        first_pair: By hop, where each shape's pairs begin: array (t + 1).
+        distance: Array (t, n, n), edges between two nodes, capped at the largest hop plus one.
+        pairs: By hop, array (p, 2) of the pairs (start, goal) that queries can have, shape after shape.
+        first_pair: By hop, where the pairs of each shape begin: array (t + 1).
     """
 
     edges: Int
@@ -54,19 +54,20 @@ class _Shapes(NamedTuple):
 
 @GENERATORS.register
 class ShortestPath(NamedNodes[ShortestPathParams]):
-    """A random regular graph; the goal is k edges from the start by one path alone, whose first node is the answer.
+    """A random regular graph; exactly one shortest path, of k edges, leads to the goal; its first node is the answer.
 
     Every node has the same number of neighbours, so counts say nothing, and any neighbour of the start may be right.
-    Asking for the distance instead would make each hop a class of its own. At one hop the goal is the answer. Edges
-    have no direction; each is one fact, either way round. A hop is one edge.
+    If the answer were the distance, each hop count would be its own class. At one hop the goal is the answer. Edges
+    have no direction; each is one fact, written in either orientation. A hop is one edge.
 
-    In a finite graph the sides of the start differ: with one far edge of the path hidden, what is then shortest mostly
-    begins with the same step. The partial-input ceiling says so; it falls as n_nodes grows.
+    In a finite graph the neighbours of the start are not equivalent: if a far edge of the path is hidden, the path that
+    is then shortest mostly begins with the same step. The partial-input ceiling accounts for this; it falls as n_nodes
+    grows.
 
     Shapes are drawn from a random Hamiltonian cycle and a random perfect matching (degree 3) or two such cycles (degree
-    4), kept if no edge is double: laws close to the uniform one (Wormald, 1999, "Models of random regular graphs",
-    section 4). Each shape serves 32 graphs of a batch, each with names, an order of facts and pairs of its own: every
-    example by itself is an exact draw, but graphs of a batch share their shapes by 32.
+    4), kept if no edge is double: distributions close to the uniform one (Wormald, 1999, "Models of random regular
+    graphs", section 4). Each shape serves 32 graphs of a batch, each with its own symbols, order of facts and pairs.
+    Every single example is an exact draw, but the graphs of a batch are not independent: 32 of them share a shape.
 
     Source: shortest paths as in CLRS (Velickovic et al., 2022, https://arxiv.org/abs/2205.15659), bfs.
 
@@ -93,18 +94,18 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
 
     @property
     def most_queries(self) -> int:
-        """As many as nodes: pairs are plentiful."""
+        """As many as nodes; there are more pairs than that."""
         return self.n_nodes
 
     @property
     def max_hop(self) -> int:
-        """As far as pairs that can be asked are plentiful."""
+        """The largest hop with enough pairs."""
         table = _FEWEST_NODES[self.params.degree]
         n_nodes: int | None = self.params.n_nodes
         return len(table) if n_nodes is None else sum(fewest <= n_nodes for fewest in table)
 
     def advice_for_hop(self, hop: int) -> str:
-        """The nodes that the hop needs, while there are measured ones."""
+        """The number of nodes that the hop needs, if it was measured."""
         table = _FEWEST_NODES[self.params.degree]
         return f"raise n_nodes to {table[hop - 1]}" if hop <= len(table) else "ask for fewer hops, or degree 3"
 
@@ -130,11 +131,11 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
 
     @property
     def n_worlds(self) -> int:
-        """Choices of names alone; there are many graphs over each, and two orientations of an edge."""
+        """Only the choices of symbols; each allows many graphs, and every edge has two orientations."""
         return math.comb(self.node_vocab_size, self.n_nodes) << self.n_facts
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw shapes, then names, the turn and the order of the facts, then pairs of the shape."""
+        """Draw shapes, then symbols, the orientation and the order of the facts, then pairs of the shape."""
         shapes = self._draw_shapes(-(-n_graphs // _COPIES), rng)
         shape = np.arange(n_graphs) // _COPIES
         name = self.draw_names(n_graphs, rng)
@@ -166,7 +167,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         return Examples(facts, query, look_up(name, step), hop)
 
     def _draw_shapes(self, n_shapes: int, rng: np.random.Generator) -> _Shapes:
-        """Shapes without double edges that have pairs enough at every hop asked for."""
+        """Shapes without double edges that have enough pairs at every hop."""
         n, degree = self.n_nodes, self.params.degree
         wanted = 2 * -(-self.n_queries // len(self.hops))
         kept: list[tuple[Int, Int, dict[int, Mask]]] = []
@@ -194,7 +195,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         return _Shapes(edges, neighbours, distance, pairs, first_pair)
 
     def _simple(self, n_shapes: int, rng: np.random.Generator) -> Int:
-        """Edges (t, f, 2) of those of some random shapes that have no double edge."""
+        """Edges (t, f, 2) of random shapes, without those shapes that have a double edge."""
         n = self.n_nodes
         cycle = np.arange(n, dtype=np.int32)
         base = np.stack([cycle, (cycle + 1) % n], axis=1)
@@ -222,7 +223,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
     def _solve(self, facts: Int, query: Int) -> Solution:
         present = np.zeros((len(facts), self.node_vocab_size), dtype=np.bool_)
         np.put_along_axis(present, facts.reshape(len(facts), -1), True, axis=1)
-        node_of = present.cumsum(axis=1, dtype=np.int32) - 1  # names of the graph, numbered
+        node_of = present.cumsum(axis=1, dtype=np.int32) - 1  # symbols of the graph, numbered
         ends = look_up(node_of, facts.reshape(len(facts), -1)).reshape(facts.shape)
         start, goal = (look_up(node_of, query[:, :, i]) for i in (0, 1))
         n = int(node_of.max()) + 1
@@ -247,15 +248,15 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         return Solution(answer, hop, rows)
 
     def chance(self, hop: int) -> float:
-        """Any neighbour of the start; at one hop the goal stands in the query and is the answer."""
+        """Any neighbour of the start; at one hop the goal is in the query and is the answer."""
         return 1.0 if hop == 1 else 1 / self.params.degree
 
     def partial_input(self, hop: int) -> float:
-        """What a broken path leaves: a detour that begins with the same step."""
+        """After one edge is hidden, a detour may begin with the same step: measured."""
         return _PARTIAL[self.params.degree][hop - 1]
 
     @property
     def n_nodes(self) -> int:
-        """Nodes of a graph."""
+        """Nodes per graph."""
         given: int | None = self.params.n_nodes
         return _FEWEST_NODES[self.params.degree][self.largest_hop - 1] if given is None else given

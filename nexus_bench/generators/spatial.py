@@ -13,30 +13,30 @@ from nexus_bench.generators.parts.bags import likeliest_product
 from nexus_bench.generators.parts.facts import look_up, row_of, shuffled
 from nexus_bench.streams import Int, Mask, integers
 
-_LONGEST = 50  # hops, where n_objects follows them
-_SPARE_OBJECTS = 3  # places where a query of the most hops can stand, less one
+_LONGEST = 50  # most hops if n_objects is derived from the hops
+_SPARE_OBJECTS = 3  # places for a query of the largest hop count, minus one
 _UNITS = np.array(list(itertools.product((-1, 0, 1), repeat=2)), dtype=np.int32)  # east, north
 _WORDS = ("southwest", "west", "northwest", "south", "same", "north", "southeast", "east", "northeast")
 
 
 class SpatialParams(NamedParams):
-    """Size of the torus, and how many objects are on it."""
+    """The size of the torus, and the number of objects on it."""
 
-    n_objects: int | None = Field(ge=2, le=10_000, description="Objects; null means the largest hop and four.")
-    side: int = Field(ge=3, le=30, description="Places around the torus, either way.")
+    n_objects: int | None = Field(ge=2, le=10_000, description="Objects; null means the largest hop plus four.")
+    side: int = Field(ge=3, le=30, description="Places around the torus, in both directions.")
 
 
 @GENERATORS.register
 class Spatial(NamedNodes[SpatialParams]):
     """A path of objects, neighbours one unit apart or at the same place; the answer is a displacement on the torus.
 
-    A fact says where its second object lies from its first, along the path or against it; the asked objects are k
-    facts apart, and no other way joins them. Displacements are uniform over the nine units, so with any one hidden
-    every guess is right one time in nine; with three places a side they are all displacements there are, and the answer
-    is uniform at every hop. Sums need no order: aggregation rather than depth.
+    A fact says where its second object lies from its first, along the path or against it. The two objects of a query
+    are k facts apart, and no other path joins them. Displacements are uniform over the nine units, so with any one
+    hidden every guess is right one time in nine. With three places per side the units are all possible displacements,
+    and the answer is uniform at every hop. Sums need no order: aggregation rather than depth.
 
-    Source: StepGame (Shi, Zhang and Lipani 2022, arXiv 2204.08292), on a torus, because in the plane long sums pile up
-    in the middle; there, asked objects at k = 10 are 3.99 facts apart on average.
+    Source: StepGame (Shi, Zhang and Lipani 2022, arXiv 2204.08292), on a torus, because in the plane long sums
+    concentrate in the middle; in StepGame, the two objects at k = 10 are 3.99 facts apart on average.
 
     >>> from nexus_bench.streams import stream
     >>> params = SpatialParams(n_objects=5, side=3, vocab_size=15, n_queries=1)
@@ -57,13 +57,13 @@ class Spatial(NamedNodes[SpatialParams]):
 
     @property
     def n_nodes(self) -> int:
-        """Objects of a graph."""
+        """Objects per graph."""
         given = self.params.n_objects
         return self.largest_hop + 1 + _SPARE_OBJECTS if given is None else given
 
     @property
     def most_queries(self) -> int:
-        """One a hop and place, counted where places are fewest."""
+        """One per hop and place, for the hop with the fewest places."""
         return len(self.hops) * (self.n_nodes - self.largest_hop)
 
     @property
@@ -72,7 +72,7 @@ class Spatial(NamedNodes[SpatialParams]):
         return _LONGEST if self.params.n_objects is None else self.params.n_objects - 1
 
     def advice_for_hop(self, hop: int) -> str:
-        """An object a hop, and one."""
+        """One object per hop plus one."""
         return f"raise n_objects to {hop + 1}" if self.params.n_objects is not None else "ask for fewer hops"
 
     @property
@@ -97,17 +97,17 @@ class Spatial(NamedNodes[SpatialParams]):
 
     @property
     def n_facts(self) -> int:
-        """One a pair of neighbours."""
+        """One per pair of neighbours."""
         return self.n_nodes - 1
 
     @property
     def n_worlds(self) -> int:
-        """Names, units and orientations, where a path has no direction."""
+        """Choices of symbols, units and orientations; a path and its reverse count once."""
         sentences: int = (2 * len(_UNITS)) ** self.n_facts
         return math.perm(self.node_vocab_size, self.n_nodes) * sentences // 2
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw the path, units and orientations, the order of the facts, then distinct pairs, either way round."""
+        """Draw the path, units and orientations, the order of the facts, then distinct pairs, in either order."""
         n, side = self.n_nodes, self.params.side
         thing = self.draw_names(n_graphs, rng)
         unit = integers(rng, n_graphs, n - 1, high=len(_UNITS))
@@ -127,7 +127,7 @@ class Spatial(NamedNodes[SpatialParams]):
         return Examples(shuffled(facts, rng), query, (east * side + north).astype(np.int32), hop)
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """Follow the path from one object either way until the other is met, adding up units."""
+        """Follow the path from one object in both directions until the other is reached, adding up units."""
         arcs = np.concatenate([facts, facts[:, :, [1, 0, 2]]], axis=1)
         arcs[:, self.n_facts :, 2] = len(_UNITS) - 1 - facts[:, :, 2]
         n_arcs = arcs.shape[1]
@@ -141,7 +141,7 @@ class Spatial(NamedNodes[SpatialParams]):
         return Solution(answer, hop, np.where(is_found[:, :, None], ways[0].rows, ways[1].rows))
 
     def _walk(self, arcs: Int, leave: tuple[Int, Int], first: Int, node: Int, goal: Int) -> Solution:
-        """One way along the path: an arc is never taken back."""
+        """One direction along the path: no step goes back."""
         n_facts, side = self.n_facts, self.params.side
         rows = np.full((*node.shape, self.largest_hop), -1, dtype=np.int32)
         total = np.zeros((*node.shape, 2), dtype=np.int32)
@@ -160,20 +160,20 @@ class Spatial(NamedNodes[SpatialParams]):
         return Solution(answer, (rows >= 0).sum(axis=2, dtype=np.int32), rows)
 
     def chance(self, hop: int) -> float:
-        """The likeliest sum of units of the graph."""
+        """The likeliest sum of units of the graph, with the units known but no fact followed."""
         return _chance(self.params.side, self.n_facts, hop)
 
     def partial_input(self, hop: int) -> float:
-        """One of the nine units. Not below chance."""
+        """One in nine, for the hidden unit; at least chance."""
         return max(1 / len(_UNITS), self.chance(hop))
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Every fact off the path: units are drawn each by itself."""
+        """Every fact off the path: units are drawn independently."""
         alike: Mask = super().alike(facts, query, solution, at) & (np.arange(self.n_facts) != at[:, None])
         return alike
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """A unit is a point of the compass, a displacement so many places east and north."""
+        """A unit is a compass direction; a displacement is a number of places east and north."""
         if vocabulary == "unit":
             return _WORDS[index]
         if vocabulary == "displacement":
@@ -184,7 +184,7 @@ class Spatial(NamedNodes[SpatialParams]):
 
 @functools.cache
 def _chance(side: int, n_facts: int, hop: int) -> float:
-    """Of a sum of units of the graph, each told from one side or the other."""
+    """Accuracy of the likeliest sum of units of the graph, each unit seen from either side."""
     places = np.stack(np.divmod(np.arange(side**2), side), axis=1)
     table = ((places[:, None] + places) % side) @ np.array([side, 1])
     letters = np.stack([(sign * _UNITS % side) @ np.array([side, 1]) for sign in (1, -1)], axis=1)

@@ -12,21 +12,21 @@ from nexus_bench.streams import Int, Mask, permutations
 
 
 class VariableChainParams(ChainParams):
-    """Size of a list of assignments."""
+    """The size of a list of assignments."""
 
-    n_chains: int = Field(ge=4, le=100, description="Equal chains, each from a constant of its own.")
-    n_constants: int | None = Field(ge=4, le=100_000, description="Constants to draw; null means three a chain.")
+    n_chains: int = Field(ge=4, le=100, description="Chains of equal length, each from its own constant.")
+    n_constants: int | None = Field(ge=4, le=100_000, description="Constants to draw from; null means three per chain.")
 
 
 @GENERATORS.register
 class VariableChain(Chains[VariableChainParams]):
-    """Equal chains of variables, each from a constant of its own; the answer is the constant behind a variable.
+    """Equal chains of variables, each from its own constant; the answer is the constant that a variable holds.
 
-    A hop is one assignment. Chains are equally long and their constants distinct, and every chain is asked equally
-    often, so a list of the variables or of the constants says nothing about which chain a variable is on.
+    A hop is one assignment. Chains are equally long, their constants are distinct, and queries are about every chain
+    equally often, so a list of the variables or of the constants does not tell which chain a variable is on.
 
     Source: LEGO (Zhang et al. 2022, "Unveiling Transformers with LEGO", arXiv 2206.04301) and the variable tracking of
-    RULER (Hsieh et al. 2024, arXiv 2404.06654), whose single chain is answered by listing every variable.
+    RULER (Hsieh et al. 2024, arXiv 2404.06654), whose single chain can be answered by listing every variable.
 
     >>> from nexus_bench.streams import stream
     >>> params = VariableChainParams(n_chains=4, length=2, n_constants=9, vocab_size=20, n_queries=1)
@@ -51,7 +51,7 @@ class VariableChain(Chains[VariableChainParams]):
 
     @property
     def most_queries(self) -> int:
-        """One a chain and hop."""
+        """One per chain and hop."""
         return self.params.n_chains * len(self.hops)
 
     @property
@@ -71,17 +71,17 @@ class VariableChain(Chains[VariableChainParams]):
 
     @property
     def n_facts(self) -> int:
-        """One assignment a variable."""
+        """One assignment per variable."""
         return self.n_nodes
 
     @property
     def n_worlds(self) -> int:
-        """Names and constants, where chains are alike."""
+        """Choices of symbols and constants, up to swaps of chains."""
         drawn = math.perm(self.node_vocab_size, self.n_nodes) * math.perm(self._n_constants, self.params.n_chains)
         return drawn // math.factorial(self.params.n_chains)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw names, constants and the order of the facts, then the chains to ask of at every hop."""
+        """Draw symbols, constants and the order of the facts, then the chain of each query at every hop."""
         n_chains, length = self.params.n_chains, self.length
         variable = self.draw_names(n_graphs, rng).reshape(n_graphs, n_chains, length)
         constant = permutations(rng, n_graphs, self._n_constants, k=n_chains) + np.int32(self.node_vocab_size)
@@ -102,11 +102,11 @@ class VariableChain(Chains[VariableChainParams]):
         return 1 / self.params.n_chains
 
     def partial_input(self, hop: int) -> float:
-        """Any chain could go on where the missing assignment stood."""
+        """Any chain could continue at the missing assignment."""
         return 1 / self.params.n_chains
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """The assignments as far from a constant, one a chain."""
+        """The assignments at the same distance from a constant, one per chain."""
         depth = self._constants_behind(facts, facts[:, :, 0])[1]
         alike: Mask = depth == look_up(depth, at[:, None])
         return alike
@@ -125,7 +125,7 @@ class VariableChain(Chains[VariableChainParams]):
 
     @property
     def kept_symbols(self) -> dict[str, int]:
-        """As many names and constants."""
+        """The sizes of the vocabularies of variables and constants."""
         return super().kept_symbols | {"n_constants": self._n_constants}
 
     @property
@@ -133,5 +133,5 @@ class VariableChain(Chains[VariableChainParams]):
         return self.params.n_constants or 3 * self.params.n_chains
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """A variable is x and a number, a constant a number."""
+        """A variable is x with a number, a constant is a number."""
         return f"x{index}" if index < self.node_vocab_size else str(index - self.node_vocab_size)

@@ -1,4 +1,4 @@
-"""Does the answer need that a query attends to a fact? Take the attention away, and see.
+"""Mean ablation: does the answer need the attention of a query to one fact?
 
 Axis letters: b graphs, q queries, h heads, n positions, k keys, c classes.
 """
@@ -15,17 +15,18 @@ from nexus_bench.model.transformer import Transformer
 def answers_without(
     model: Transformer, batch: Batch, *, number: int, fact: Int[Tensor, "b q"], width: int
 ) -> Int[Tensor, "b q"]:
-    """What a model answers if, in one pass, no head of a query tells a fact from the others.
+    """The answers of a model if, in one pass, every head of a query treats one fact like the average of the others.
 
-    The query gives that fact the mean of what it gives the others, in every head, whether it was more or less, and what
-    it gives is made to sum to one again; where it gave all to that fact, it gives all alike. All else stays.
+    In every head, the weight of the query on that fact is replaced by the mean of its weights on the others, whether
+    that is more or less; then the weights are normalised to sum to one. If the fact had all the weight, all positions
+    get equal weights. Nothing else changes.
 
     Args:
-        model: In evaluation mode.
-        batch: What it is given.
-        number: Of the pass, as in `recording.record`.
+        model: The model, in evaluation mode.
+        batch: Its input.
+        number: Number of the pass, as in `recording.record`.
         fact: The fact of each query; -1 leaves the query as it is.
-        width: Positions a fact; those of fact f begin at f * width.
+        width: Positions per fact; those of fact f begin at f * width.
     """
     b, n = batch.tokens.shape[:2]
     allowed = batch.layout.allowed(n, device=batch.tokens.device)
@@ -42,7 +43,7 @@ def answers_without(
 def _mean_ablated(
     weights: Float[Tensor, "b h n k"], is_fact: Bool[Tensor, "b n k"], allowed: Bool[Tensor, "n k"]
 ) -> Float[Tensor, "b h n k"]:
-    """Weights in which the keys of a fact get the mean of the others; over pairs, those with either member in it."""
+    """Weights with the mean of the others on the keys of a fact; for pairs, on those with either member in the fact."""
     if weights.shape[-1] != is_fact.shape[-1]:
         is_fact = (is_fact[..., :, None] | is_fact[..., None, :]).flatten(-2)
         allowed = (allowed[..., :, None] & allowed[..., None, :]).flatten(-2)

@@ -1,4 +1,4 @@
-"""Other hops and other sizes than were trained, asked of saved weights."""
+"""Evaluation of saved weights on hops and sizes that were not trained."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,21 +27,21 @@ def ask(
     device: str,
     on_cell: Callable[[], None],
 ) -> int:
-    """Ask trained cells something else than their test, and add the rows to results.csv as a split of its own.
+    """Evaluate trained cells on other examples than their test split, and add the rows to results.csv as a new split.
 
     Args:
-        folder: The run.
-        cells: Which of its trained cells; those that were asked this before keep what they scored.
-        question: What.
-        data: The dataset that they were trained on, if it was one.
+        folder: The run folder.
+        cells: Trained cells of the run; those that were evaluated on this before keep their scores.
+        question: What to evaluate on.
+        data: The dataset that they were trained on, if any.
         device: `cpu` or `cuda`.
-        on_cell: Told of each cell that is done.
+        on_cell: Called for each cell that is done.
 
     Returns:
-        How many cells were asked that had not been.
+        The number of cells that were newly evaluated.
 
     Raises:
-        ConfigError: The task cannot be asked so, or the weights never learned a symbol or position that it needs.
+        ConfigError: The task does not allow this, or the weights never learned a symbol or position that it needs.
         CorruptArtefactError: Weights, results or the dataset are damaged.
         StorageError: The disk is full or the folder cannot be written.
         UsageError: Another process writes to the folder.
@@ -71,10 +71,10 @@ def ask(
 
 
 def _check_length(model: Transformer, cell: CellSpec, held: HeldOut) -> None:
-    """Learned positions end somewhere.
+    """Check that learned positions are enough.
 
     Raises:
-        ConfigError: The sequences are longer than the weights know positions.
+        ConfigError: The sequences are longer than the number of learned positions.
     """
     if model.position is None:
         return
@@ -82,6 +82,6 @@ def _check_length(model: Transformer, cell: CellSpec, held: HeldOut) -> None:
     length = ENCODINGS[cell.model.encoding](one, cell.task.law().schema).tokens.shape[1]
     if length > len(model.position.weight):
         raise ConfigError(
-            f"{cell.title}: learned {len(model.position.weight)} positions, asked for {length}; ask for fewer facts, "
+            f"{cell.title}: learned {len(model.position.weight)} positions, {length} are needed; use fewer facts, "
             "or train with position none or rope"
         )

@@ -1,4 +1,4 @@
-"""A trained cell looked into: what its attention points at, counted, drawn and written."""
+"""Inspection of a trained cell: where its attention points, counted, drawn and written."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +17,12 @@ from nexus_bench.training.spec import CellSpec
 
 
 class Inspected(NamedTuple):
-    """What was seen of a cell.
+    """The result of an inspection.
 
     Attributes:
-        cell: Which.
+        cell: The cell.
         hop: The hop count of the examples.
-        title: Both in a few words.
+        title: Cell and hop count in a few words.
         query: The query of the drawn example, role by role.
         walk: Where attention points, and the drawn example.
         files: The tables and pictures written.
@@ -46,22 +46,22 @@ def inspect(
     data: Path | None = None,
     out: Path | None = None,
 ) -> Inspected:
-    """Draw the attention of one example at every level, and count where heads point along the path over many.
+    """Draw the attention of one example at every level, and count over many where heads point along the path.
 
     Args:
         run: The run folder.
-        cell: Which cell, as for `trained_cells`; None takes the only one.
-        hops: The hop count of the examples; None takes the largest trained.
-        n_examples: How many to count over, at most.
-        example: Which of them to draw.
-        data: The dataset that the run was trained on, if it was one.
-        out: Where the files go; None takes a folder under the run.
+        cell: The cell, as for `trained_cells`; None takes the only one.
+        hops: The hop count of the examples; None takes the largest trained one.
+        n_examples: Largest number of examples to count over.
+        example: Number of the example to draw.
+        data: The dataset that the run was trained on, if any.
+        out: Folder of the files; None takes a folder inside the run folder.
 
     Raises:
         ConfigError: No split has such examples, or there is no example of that number.
-        CorruptArtefactError: It is no run folder, or weights or the dataset are damaged.
+        CorruptArtefactError: It is not a run folder, or weights or the dataset are damaged.
         StorageError: A file cannot be written.
-        UsageError: No trained cell or several are asked for, the mechanism has no map, or `out` holds other files.
+        UsageError: Not exactly one trained cell is selected, the mechanism has no map, or `out` holds other files.
     """
     keep_others(out, "walk.csv", beginning(WALK_COLUMNS))
     folder = open(run)

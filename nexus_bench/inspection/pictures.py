@@ -1,4 +1,4 @@
-"""Attention drawn: over the facts as a graph, as maps, and along the path."""
+"""Drawings of attention: over the facts as a graph, as maps, and along the path."""
 
 import re
 import textwrap
@@ -22,11 +22,11 @@ from nexus_bench.report.plotting import INK, PAPER, SOFT, Picture, new_figure, r
 _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])
 _PANEL = 2.1  # inches
-_WIDE_PANEL = 3.4  # of graphs that branch
+_WIDE_PANEL = 3.4  # inches, for graphs that branch
 _MARGIN = 0.3  # around a graph whose circle has radius 1
-_GAP = 0.6  # between parts of a graph that nothing joins
-_ASIDE = 0.14  # inches: how far beside an arrow its number stands
-_PREFIX = re.compile(r"[a-z_]{2,}(?=\d+$)")  # of a name, which all of a vocabulary have
+_GAP = 0.6  # between unconnected parts of a graph
+_ASIDE = 0.14  # inches between an arrow and its number
+_PREFIX = re.compile(r"[a-z_]{2,}(?=\d+$)")  # prefix that all symbols of a vocabulary share
 
 Point = tuple[float, float]
 
@@ -64,7 +64,7 @@ def graph_picture(law: Law, example: Example, *, title: str) -> Picture:
 
 
 def maps_picture(example: Example, *, title: str) -> Picture:
-    """Heat maps: query and facts looking, in rows, at facts, in columns; the path first."""
+    """Heat maps: attending query and facts in rows, attended facts in columns; the path first."""
     rest = [fact for fact in range(len(example.facts)) if fact not in example.path]
     order = [*example.path, *rest]
     n_hops = len(example.path)
@@ -90,8 +90,8 @@ def maps_picture(example: Example, *, title: str) -> Picture:
                 )
                 axes.set_xticks(np.arange(n_hops) + 0.5, [str(hop) for hop in range(1, n_hops + 1)], fontsize=7)
         grid[0, 0].invert_yaxis()
-        figure.supxlabel("fact looked at: the path by its hops, then the others", fontsize=8)
-        figure.supylabel("what looks", fontsize=8)
+        figure.supxlabel("attended fact: the path by its hops, then the others", fontsize=8)
+        figure.supylabel("attending position", fontsize=8)
         figure.colorbar(mesh, ax=grid, shrink=0.6, label="attention weight")
         return _finish(
             figure,
@@ -102,13 +102,13 @@ def maps_picture(example: Example, *, title: str) -> Picture:
 
 
 def walk_picture(walk: Walk, *, title: str) -> Picture:
-    """How often heads point at each hop or away from it, from the query, and along the path, from its facts."""
+    """How often heads point at each hop or away from it (from the query), and along the path (from its facts)."""
     names = list(dict.fromkeys(_head_name(row) for row in walk.rows))
     kinds = (
         (QUERY, "pointed", "the query points at hop"),
         (QUERY, "avoided", "the query points away from hop"),
         (QUERY, "mean_ablated", "right, if its attention to hop is mean-ablated"),
-        (FACT, "pointed", "a path fact points so many facts on"),
+        (FACT, "pointed", "a path fact points this many facts ahead"),
     )
     widths = [len({row["step"] for row in walk.rows if row["source"] == source}) for source, _, _ in kinds]
     with style():
@@ -137,11 +137,11 @@ def walk_picture(walk: Walk, *, title: str) -> Picture:
             figure,
             "inspect_walk",
             title,
-            f"Of {walk.n_examples:,} examples, the share in which the strongest fact of a head is the one named: from "
-            "the query, by its hop; from facts on the path, by how many facts on (+) or back (-) along it. A head "
-            "points away where its weakest fact is. `any head` counts the examples in which one of them does. "
-            "Mean-ablated: all heads give that fact what they give others on average (untouched, "
-            f"{walk.accuracy:.2f} are right).",
+            f"Share of {walk.n_examples:,} examples in which a head gives its largest weight to the given fact: from "
+            "the query, facts are given by their hop; from facts on the path, by how many facts further on (+) or "
+            "back (-) they are. A head points away from the fact with its smallest weight. `any head` counts the "
+            "examples in which at least one head does so. Mean-ablated: all heads give that fact their mean weight "
+            f"of the other facts (without ablation, {walk.accuracy:.2f} are right).",
         )
 
 
@@ -193,7 +193,7 @@ def _draw_graph(
 
 
 def _loop(at: Point, centre: np.ndarray, beside: int) -> tuple[Point, float]:
-    """Middle and radius of the circle of a fact that leads from a name to itself: on its outer side."""
+    """Centre and radius of the circle of a fact that leads from a symbol to itself, on its outer side."""
     away = np.array(at) - centre
     away = away / max(float(np.hypot(*away)), 1e-9)
     size = 0.1 + 0.04 * beside
@@ -202,9 +202,9 @@ def _loop(at: Point, centre: np.ndarray, beside: int) -> tuple[Point, float]:
 
 
 def _layout(ends: Sequence[tuple[str, str]]) -> tuple[dict[str, Point], float]:
-    """Where each name stands, and how large a panel has to be.
+    """The position of each symbol, and the size of a panel.
 
-    Cycles and chains stand on one circle, one after another; parts that branch by their distances, part beside part.
+    Cycles and chains are placed on one circle, one after another; parts that branch are drawn by distances, in a row.
     """
     graph = nx.DiGraph(ends)
     parts = sorted(nx.weakly_connected_components(graph), key=lambda part: (-len(part), min(part)))
@@ -225,7 +225,7 @@ def _layout(ends: Sequence[tuple[str, str]]) -> tuple[dict[str, Point], float]:
 
 
 def _walk_through(part: "nx.DiGraph[str]") -> list[str]:
-    """The names of a cycle or a chain in its order, whichever way its arrows go; none where it branches."""
+    """The symbols of a cycle or a chain in order, whatever the direction of its arrows; empty if it branches."""
     joined = part.to_undirected()
     if any(len(set(joined[name]) - {name}) > 2 for name in joined):
         return []

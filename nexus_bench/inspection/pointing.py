@@ -21,22 +21,22 @@ from nexus_bench.model.scoring import to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import Mask
 
-_GRAPHS = 32  # at a time: every map is kept
+_GRAPHS = 32  # graphs at a time, since every map is kept
 QUERY, FACT = "query", "fact"
 
 
 class Example(NamedTuple):
-    """One example, and what its attention does.
+    """One example and its attention.
 
     Attributes:
         facts: Array (f, roles) of symbol ids.
         query: Array (roles).
         path: Rows of the facts that derive the answer, in the order of the reasoning.
-        answer: The right one, as it is written.
-        answered: What the model answers.
+        answer: The right answer, as text.
+        answered: The answer of the model, as text.
         places: The passes.
-        from_query: For each pass, what the query gives to each fact: (h, f).
-        from_facts: For each pass, what each fact gives to each fact: (h, f, f), rows looking.
+        from_query: For each pass, the attention of the query to each fact: (h, f).
+        from_facts: For each pass, the attention of each fact (row) to each fact: (h, f, f).
     """
 
     facts: np.ndarray
@@ -53,10 +53,10 @@ class Walk(NamedTuple):
     """Where attention points over many examples, and in one of them.
 
     Attributes:
-        law: What the examples were drawn by.
-        n_examples: How many there were.
+        law: The generator that drew the examples.
+        n_examples: Number of examples.
         accuracy: Share of them answered right.
-        rows: Of WALK_COLUMNS.
+        rows: Rows with WALK_COLUMNS.
         example: One of them.
     """
 
@@ -68,9 +68,9 @@ class Walk(NamedTuple):
 
 
 class _Tally:
-    """Of one pass: how often, and with how much weight, heads point at hops, and path facts at other path facts.
+    """Counts of one pass: how often, and with what weight, heads point at hops, and path facts at other path facts.
 
-    Arrays are (heads + 1, steps): what is last is in how many examples any of the heads did.
+    Arrays are (heads + 1, steps): the last row counts the examples in which any of the heads did.
     """
 
     def __init__(self, n_heads: int, hop: int) -> None:
@@ -82,11 +82,11 @@ class _Tally:
         self.n_ablated = np.zeros(hop)  # right although attention to the fact of this hop was mean-ablated
 
     def add(self, from_query: Float[np.ndarray, "s h f"], from_facts: Float[np.ndarray, "s h f f"], path: Any) -> None:
-        """Count some examples.
+        """Add some examples to the counts.
 
         Args:
-            from_query: What each query gives to each fact.
-            from_facts: What each fact of its graph gives to each.
+            from_query: The attention of each query to each fact.
+            from_facts: The attention of each fact of the graph to each fact.
             path: Array (s, p) of the facts of each path.
         """
         hop = path.shape[1]
@@ -103,7 +103,7 @@ class _Tally:
             self.mass[FACT][:, at] += mass.diagonal(step, 2, 3).sum(axis=(0, 2))
 
     def rows(self, place: Place, n_facts: int) -> list[Row]:
-        """As rows of WALK_COLUMNS."""
+        """The counts as rows with WALK_COLUMNS."""
         found = []
         for head in range(self.n_heads + 1):
             is_any = head == self.n_heads
@@ -123,13 +123,13 @@ class _Tally:
 
 
 def _and_any(hits: Mask) -> Mask:
-    """Hits of heads, and after them those of any head: (s, h, ...) to (s, h + 1, ...)."""
+    """Hits of each head, followed by hits of any head: (s, h, ...) to (s, h + 1, ...)."""
     both: Mask = np.concatenate([hits, hits.any(axis=1, keepdims=True)], axis=1)
     return both
 
 
 def split_with(held_out: dict[str, HeldOut], hop: int) -> HeldOut:
-    """The split to look at: the test split, or the one of further hops.
+    """The split to inspect: the test split, or the one with further hops.
 
     Raises:
         ConfigError: Neither has such a hop.
@@ -145,16 +145,16 @@ def split_with(held_out: dict[str, HeldOut], hop: int) -> HeldOut:
 def walk(
     model: Transformer, held: HeldOut, schema: Schema, *, encoding: str, hop: int, n_examples: int, example: int
 ) -> Walk:
-    """Watch a model on examples of one hop count, of which every hop has a fact.
+    """Record a model on examples of one hop count in which every hop has a fact.
 
     Args:
-        model: In evaluation mode, on the CPU.
+        model: The model, in evaluation mode, on the CPU.
         held: The examples to choose from.
-        schema: Of training, which the weights know.
+        schema: The schema of training.
         encoding: `fact` or `flat`.
         hop: Hop count of the examples.
-        n_examples: How many, at most; the first ones of the split.
-        example: Which of them to keep whole, from 0.
+        n_examples: Largest number of examples; the first ones of the split are taken.
+        example: Number of the example to keep whole, from 0.
 
     Raises:
         ConfigError: There are fewer examples than `example`.
@@ -168,7 +168,7 @@ def walk(
     def word(answer: Any) -> str:
         return held.law.symbol(schema.answer, int(answer))
 
-    width = len(schema.fact) if encoding == "flat" else 1  # positions a fact
+    width = len(schema.fact) if encoding == "flat" else 1  # positions per fact
     for start in range(0, held.examples.n_graphs, _GRAPHS):
         part = held.examples.take(slice(start, start + _GRAPHS))
         rows = held.law.solve(part.facts, part.query).rows[..., :hop]
@@ -236,10 +236,10 @@ def attention_rows(law: Law, example: Example) -> list[Row]:
 def _by_fact(
     weights: Float[np.ndarray, "b h n k"], n_facts: int, width: int, read_at: Int[np.ndarray, " q"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What queries and facts give to facts: (b, h, q, f) and (b, h, f, f).
+    """The attention of queries and facts to facts: (b, h, q, f) and (b, h, f, f).
 
-    Where a fact is several positions, what they get is summed, and its last one, which has seen the others, is the one
-    that looks.
+    If a fact has several positions, the weights on them are summed, and the attention of the fact is that of its last
+    position, which has seen the others.
     """
     to_facts = weights[..., : n_facts * width].reshape(*weights.shape[:3], n_facts, width).sum(axis=-1)
     last = width * np.arange(1, n_facts + 1) - 1

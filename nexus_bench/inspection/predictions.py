@@ -1,4 +1,4 @@
-"""What trained cells answer, example by example."""
+"""The answers of trained cells, example by example."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,11 +22,11 @@ from nexus_bench.model.scoring import logits_of
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.spec import CellSpec
 
-FORMATS = {"csv": beginning(PREDICTION_COLUMNS), "parquet": "PAR1"}  # and how such files begin
+FORMATS = {"csv": beginning(PREDICTION_COLUMNS), "parquet": "PAR1"}  # format -> beginning of such files
 
 
 class Predicted(NamedTuple):
-    """A file of predictions, how many rows it has, and of which cells."""
+    """A file of predictions, its number of rows, and its cells."""
 
     file: Path
     n_rows: int
@@ -45,24 +45,24 @@ def predictions(
     out: Path | None = None,
     on_cell: Callable[[], None] = lambda: None,
 ) -> Predicted:
-    """Write what trained cells answer: one row per example, with the rank of the right answer.
+    """Write the answers of trained cells: one row per example, with the rank of the right answer.
 
     Args:
-        folder: The run.
-        cells: Which of its trained cells.
-        split: Which examples: a split that training kept apart, or one that `eval` asked.
+        folder: The run folder.
+        cells: Trained cells of the run.
+        split: The split: one that was kept apart from training, or one of `eval`.
         file_format: One of FORMATS.
-        name: Of the file, without its ending.
-        data: The dataset that the run was trained on, if it was one.
+        name: Name of the file, without its ending.
+        data: The dataset that the run was trained on, if any.
         device: `cpu` or `cuda`.
-        out: Where the file goes; None takes the run folder.
-        on_cell: Told of each cell that is done.
+        out: Folder of the file; None takes the run folder.
+        on_cell: Called for each cell that is done.
 
     Raises:
-        ConfigError: There is no such split, or Parquet is asked for and pyarrow is not installed.
+        ConfigError: There is no such split, or Parquet is requested and pyarrow is not installed.
         CorruptArtefactError: Weights or the dataset are damaged.
         StorageError: The disk is full or the folder cannot be written.
-        UsageError: `out` holds a file of that name that is not from nexus-bench.
+        UsageError: `out` holds a file of that name that nexus-bench did not write.
     """
     path = (out or folder.path) / f"{name}.{file_format}"
     keep_others(out, path.name, FORMATS[file_format])
@@ -78,17 +78,17 @@ def predictions(
 
 
 def predict(cell: CellSpec, model: Transformer, held: HeldOut, schema: Schema, *, split: str) -> pd.DataFrame:
-    """What a model answers to every query of a split.
+    """The answers of a model to every query of a split.
 
     Args:
-        cell: Names the rows.
-        model: With its weights.
+        cell: The cell that the rows belong to.
+        model: The model with its weights.
         held: The examples.
-        schema: Of training, which the weights know.
+        schema: The schema of training.
         split: The name of the split.
 
     Returns:
-        Rows with PREDICTION_COLUMNS, graph by graph. Of equal scores the class of the lower id is ahead.
+        Rows with PREDICTION_COLUMNS, graph by graph. Among equal scores the class with the lower id ranks first.
     """
     parts = []
     for batch, logits in logits_of(model, held.examples, schema, cell.model.encoding):
@@ -119,18 +119,18 @@ def predict(cell: CellSpec, model: Transformer, held: HeldOut, schema: Schema, *
 
 
 def write_predictions(path: Path, frames: Iterator[pd.DataFrame], *, file_format: str) -> int:
-    """Write predictions cell by cell, so that only those of one are in memory.
+    """Write predictions cell by cell, so that only those of one cell are in memory.
 
     Args:
         path: The file.
-        frames: From `predict`, one or more.
+        frames: Results of `predict`, one or more.
         file_format: One of FORMATS.
 
     Returns:
         The number of rows.
 
     Raises:
-        ConfigError: Parquet is asked for and pyarrow is not installed.
+        ConfigError: Parquet is requested and pyarrow is not installed.
         StorageError: The disk is full or the folder cannot be written.
     """
     write_all = _write_parquet if file_format == "parquet" else _write_csv

@@ -1,4 +1,4 @@
-"""What trained cells are evaluated on besides their test: other hops, other sizes."""
+"""What trained cells are evaluated on besides their test split: other hops, other sizes."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,17 +12,17 @@ from nexus_bench.io.config import Config
 from nexus_bench.io.entries import validate
 from nexus_bench.io.hops import format_hops
 
-PREFIX = "eval"  # of the names of such splits
+PREFIX = "eval"  # prefix of the names of such splits
 
 
 class Question(NamedTuple):
-    """What is to be asked.
+    """What to evaluate on.
 
     Attributes:
-        hops: Hop counts; None asks those of training.
-        n_facts: Facts a graph; None as in training.
+        hops: Hop counts; None means those of training.
+        n_facts: Facts per graph; None as in training.
         settings: Parameters of the task that differ.
-        n_graphs: Graphs; None as many as the test split has.
+        n_graphs: Number of graphs; None as many as in the test split.
     """
 
     hops: tuple[int, ...] | None
@@ -32,7 +32,7 @@ class Question(NamedTuple):
 
     @property
     def split(self) -> str:
-        """The name of the split: all that is asked otherwise than in training."""
+        """The name of the split: everything that differs from training."""
         parts = [PREFIX]
         parts += [f"hops{format_hops(self.hops)}"] if self.hops else []
         parts += [f"facts{self.n_facts}"] if self.n_facts else []
@@ -45,7 +45,7 @@ def further_law(task: TaskSpec, question: Question) -> Law:
     """The law of what is asked, over the symbols of training.
 
     Raises:
-        ConfigError: The task cannot be asked so, or the weights never learned a symbol that it needs.
+        ConfigError: The task does not allow this, or the weights never learned a symbol that it needs.
     """
     trained = task.law()
     family = trained.family
@@ -75,8 +75,8 @@ def _check_hops(task: TaskSpec, trained: Law, hops: tuple[int, ...]) -> None:
     unsaid = tuple(hop for hop in hops if hop not in task.hops)
     if "hop" in words and unsaid:
         raise ConfigError(
-            f"{task.task}: a query says its hop count as a number, and {format_hops(unsaid)} was never trained; "
-            f"train with `--set hop_ood={format_hops(unsaid)}` on graphs large enough: such queries count in marks"
+            f"{task.task}: a query writes its hop count as a number, and {format_hops(unsaid)} was never trained; "
+            f"train with `--set hop_ood={format_hops(unsaid)}` on graphs large enough: queries then write it in unary"
         )
     largest = trained.family.largest_hop
     if MARK in words and max(hops) > largest:
@@ -90,10 +90,12 @@ def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Law]
     """The law with the size that gives so many facts."""
     name = trained.sized_by
     if name is None:
-        raise ConfigError(f"{trained.name}: does not say which parameter sets its size; use --set instead of --n-facts")
+        raise ConfigError(
+            f"{trained.name}: does not declare which parameter sets its size; use --set instead of --n-facts"
+        )
 
     near: dict[int, int] = {}  # facts -> the size that gives so many
-    largest = max(n_facts, trained.n_facts) + 2  # a unit of size is a fact at least, or n + 1 things make n facts
+    largest = max(n_facts, trained.n_facts) + 2  # a unit of size adds at least one fact, or n + 1 things make n facts
     for size in range(1, largest):
         with suppress(ConfigError):  # too small for its hops, too large for its names, or not allowed
             near[law({name: size}).family.n_facts] = size

@@ -1,6 +1,6 @@
-"""The attention maps of a model, seen and changed from outside: no mechanism has to know of it.
+"""Attention maps of a model, recorded and changed from outside, without support by the mechanisms.
 
-Axis letters: b graphs, h heads, n positions, k positions that may be attended to.
+Axis letters: b graphs, h heads, n positions, k positions that can be attended to.
 """
 
 import math
@@ -23,13 +23,13 @@ _SOFTMAX = (F.softmax, torch.softmax, Tensor.softmax)
 
 
 class Place(NamedTuple):
-    """Where an attention pass belongs.
+    """The place of an attention pass in the model.
 
     Attributes:
-        layer: Block, from 1.
-        loop: Which application of the blocks, from 1.
-        level: Of the nest, from 1, the innermost; one more than the highest level that went into its queries and keys.
-        path: The inner attention, where each has weights of its own, as `nest.inner.q`; empty where there is but one.
+        layer: Number of the block, from 1.
+        loop: Number of the pass through the blocks, from 1.
+        level: Level of the nest, from 1, the innermost: one more than the highest level that its queries and keys use.
+        path: The inner attention, if each has its own weights, such as `nest.inner.q`; empty if there is only one.
     """
 
     layer: int
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
     @property
     def title(self) -> str:
-        """In a few words."""
+        """The place in a few words."""
         parts = [f"layer {self.layer}"] if self.layer > 1 else []
         parts += [f"loop {self.loop}"] if self.loop > 1 else []
         return ", ".join([*parts, f"level {self.level}", *([self.path] if self.path else [])])
@@ -49,9 +49,9 @@ class Pass(NamedTuple):
     """One attention pass.
 
     Attributes:
-        place: Where it belongs.
-        weights: Rows sum to one. A mechanism that attends to pairs of positions has twice the heads: first what the
-            first members of the pairs get, then what the second ones get.
+        place: Its place in the model.
+        weights: Rows sum to one. A mechanism that attends to pairs of positions has twice the heads: first the
+            weights on the first members of the pairs, then those on the second members.
     """
 
     place: Place
@@ -61,33 +61,33 @@ class Pass(NamedTuple):
 def record(model: Transformer, batch: Batch) -> list[Pass]:
     """Run a model and keep every attention map in the order of the passes.
 
-    A mechanism that applies one map several times in a row, as diffusion does, has one pass.
+    A map that is applied several times in a row, as in diffusion, counts as one pass.
 
     Args:
-        model: In evaluation mode; it computes what it computes anyway.
-        batch: What it is given.
+        model: The model, in evaluation mode; its outputs do not change.
+        batch: Its input.
 
     Raises:
-        UsageError: Its attention has no map: it calls neither fused attention nor a softmax over positions.
+        UsageError: The attention has no map: it calls neither fused attention nor a softmax over positions.
     """
     recorder = _Recorder(n_layers=len(model.attentions))
     _run(model, batch, recorder)
     if not recorder.passes:
         raise UsageError(
-            f"attention '{model.attentions[0].name}' has no map to look at: it calls neither "
-            "scaled_dot_product_attention nor a softmax over just the positions that may be attended to"
+            f"attention '{model.attentions[0].name}' has no map to record: it calls neither "
+            "scaled_dot_product_attention nor a softmax over exactly the positions that can be attended to"
         )
     return recorder.passes
 
 
 def answer_with(model: Transformer, batch: Batch, edit: Edit) -> Float[Tensor, "b q c"]:
-    """The class scores of a model whose attention maps are changed as it runs.
+    """The class scores of a model whose attention maps are changed while it runs.
 
     Args:
-        model: In evaluation mode.
-        batch: What it is given.
-        edit: From the number of a pass, as in `record`, and its weights to the weights that take their place. Those of
-            a mechanism that attends to pairs are (b, h, n, k^2), pair by pair.
+        model: The model, in evaluation mode.
+        batch: Its input.
+        edit: Takes the number of a pass, as in `record`, and its weights; returns the weights to use instead. Weights
+            of a mechanism that attends to pairs are (b, h, n, k^2), pair by pair.
     """
     return _run(model, batch, _Recorder(n_layers=len(model.attentions), edit=edit))
 
@@ -108,9 +108,9 @@ class _Frame:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.level = 0  # the highest that has ended in it
-        self.newest: tuple[Tensor, ...] = ()  # of the newest pass: its map, and what that was made from
-        self.number = 0  # of the newest pass
+        self.level = 0  # the highest level that has ended in it
+        self.newest: tuple[Tensor, ...] = ()  # the newest pass: its map, and what the map was computed from
+        self.number = 0  # number of the newest pass
 
 
 class _Recorder(TorchFunctionMode):
@@ -119,13 +119,13 @@ class _Recorder(TorchFunctionMode):
         self.passes: list[Pass] = []
         self._edit = edit
         self._n_layers = n_layers
-        self._n_begun = 0  # attentions of blocks
-        self._shape = (0, 0)  # of a map: positions, and those of them that may be attended to
+        self._n_begun = 0  # number of attentions of blocks
+        self._shape = (0, 0)  # shape of a map: positions, and positions that can be attended to
         self._has_rope = False
         self._stack: list[_Frame] = []
 
     def enter(self, name: str) -> Callable[[nn.Module, Any], None]:
-        """A hook for the beginning of a module; the outermost says which positions may be attended to."""
+        """A hook for the beginning of a module; the outermost one knows which positions can be attended to."""
 
         def hook(module: nn.Module, arguments: Any) -> None:
             if not name:
@@ -159,9 +159,9 @@ class _Recorder(TorchFunctionMode):
         return result
 
     def _take(self, weights: Tensor, *made_from: Tensor) -> int | None:
-        """Keep a map; the number of its pass, or None if it is no map of positions."""
+        """Store a map; returns the number of its pass, or None if it is not a map of positions."""
         n, k = self._shape
-        if weights.shape[-1] == k * k and k > 1:  # pairs: what their first and their second members get
+        if weights.shape[-1] == k * k and k > 1:  # pairs: the weights on their first and their second members
             pairs = weights.reshape(*weights.shape[:-1], k, k)
             weights = torch.cat([pairs.sum(dim=-1), pairs.sum(dim=-2)], dim=1)
         frame = self._stack[-1]
@@ -178,8 +178,8 @@ class _Recorder(TorchFunctionMode):
     def _is_again(self, frame: _Frame, weights: Tensor, made_from: tuple[Tensor, ...]) -> bool:
         """Whether a map is the newest one, applied again.
 
-        Equal maps do not tell: a level of a nest can find what the level before it found. The same queries and keys in
-        memory do; rotary ones are turned anew for each pass.
+        Equal maps are not enough, since two levels of a nest can have equal maps. The test is whether queries and keys
+        are the same in memory; rotary ones are rotated anew for each pass.
         """
         if len(frame.newest) != 1 + len(made_from) or not torch.equal(frame.newest[0], weights):
             return False
@@ -188,7 +188,7 @@ class _Recorder(TorchFunctionMode):
 
 
 def _axis(x: Tensor, dim: int | None = None, *others: Any, **more: Any) -> int | None:
-    """The axis of a softmax; the arguments are those of that function."""
+    """The axis of a softmax; the arguments are those of `softmax`."""
     return dim
 
 
@@ -202,7 +202,7 @@ def _map_of(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """What `scaled_dot_product_attention` multiplies values with, its queries, keys and values; same arguments."""
+    """The weights of `scaled_dot_product_attention`, and its queries, keys and values; same arguments."""
     n_each = query.shape[-3] // key.shape[-3] if enable_gqa else 1
     k, v = (part.repeat_interleave(n_each, dim=-3) for part in (key, value))
     scores = query @ k.transpose(-2, -1) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)

@@ -17,24 +17,24 @@ from nexus_bench.training.spec import CellSpec
 
 
 class RunData:
-    """What the cells of a run were trained on and are asked, each drawn once for all models of a task and seed.
+    """The training and evaluation examples of the cells of a run, drawn once for all models of a task and seed.
 
     Args:
-        folder: The run.
-        data: The dataset that its cells were trained on, if it was one.
+        folder: The run folder.
+        data: The dataset that its cells were trained on, if any.
     """
 
     def __init__(self, folder: RunFolder, data: Path | None) -> None:
         self.suite = suite_of(folder)
         self._folder, self._data = folder, data
         self._sources: dict[str, Source] = {}
-        self._drawn: dict[tuple[str, str], HeldOut] = {}  # by the name of the split as well
+        self._drawn: dict[tuple[str, str], HeldOut] = {}  # the key includes the name of the split
 
     def source(self, cell: CellSpec) -> Source:
-        """What a cell was trained on.
+        """The source that a cell was trained on.
 
         Raises:
-            ConfigError: It is for a dataset and `data` is not that one.
+            ConfigError: The cell was trained on a dataset and `data` is not that one.
             CorruptArtefactError: The dataset is damaged.
         """
         key = self.key(cell)
@@ -43,7 +43,7 @@ class RunData:
         return self._sources[key]
 
     def held_out(self, cell: CellSpec, split: str) -> HeldOut:
-        """The examples of a split of a cell: one that training kept apart, or one that `ask` asked.
+        """The examples of a split of a cell: one that was kept apart from training, or one of a later evaluation.
 
         Raises:
             ConfigError: There is no such split.
@@ -59,7 +59,7 @@ class RunData:
         return self.asked(cell, Question(**fields | {"hops": hops}))
 
     def asked(self, cell: CellSpec, question: Question) -> HeldOut:
-        """The examples of a question to a cell.
+        """The examples of an evaluation of a cell.
 
         Raises:
             ConfigError: As `further_law` and `draw`.
@@ -73,7 +73,7 @@ class RunData:
 
     @staticmethod
     def key(cell: CellSpec) -> str:
-        """The same for cells that have the same graphs."""
+        """A key that is the same for cells with the same graphs."""
         return f"{cell.task.model_dump_json()} {cell.seed}"
 
 
@@ -81,14 +81,14 @@ def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSp
     """The graphs of what is asked, the same for every model: none was trained, none is in another split.
 
     Args:
-        law: From `further_law`.
-        question: Names the stream.
-        source: What the cells were trained on.
-        cells: All that were trained on this task at this seed.
-        seed: Theirs.
+        law: The result of `further_law`.
+        question: What to evaluate on; keys the random stream.
+        source: The source that the cells were trained on.
+        cells: All cells that were trained on this task at this seed.
+        seed: Their seed.
 
     Raises:
-        ConfigError: There are too few worlds that were not trained.
+        ConfigError: There are too few worlds that were not trained on.
     """
     n_graphs = question.n_graphs or cells[0].task.n_test
     family = law.family
@@ -102,7 +102,7 @@ def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSp
 
 
 def _seen(source: Source, cells: Sequence[CellSpec]) -> WorldIds:
-    """The worlds of every split and of all steps that any of the cells may have made: sorted."""
+    """The worlds of every split and of all steps that any of the cells may have made, sorted."""
     recipes = {(cell.train.steps, cell.train.batch_size) for cell in cells}
     worlds = [world_ids(source.batch(i, size).facts) for n_steps, size in recipes for i in range(n_steps)]
     worlds += [world_ids(held.examples.facts) for held in source.held_out.values()]

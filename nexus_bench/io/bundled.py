@@ -15,7 +15,7 @@ def bundled(kind: str) -> dict[str, Path]:
     Args:
         kind: `task` or `suite`.
     """
-    installed = PACKAGE / "tasks"  # in a checkout `tasks/` stands at the top level instead
+    installed = PACKAGE / "tasks"  # in a checkout `tasks/` is at the top level instead
     root = installed if installed.is_dir() else PACKAGE.parent / "tasks"
     folder = root / "suites" if kind == "suite" else root
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}

@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
-FORMAT_VERSION = 2  # of run folders; raised by hand when a column goes or the same spec gives other results
+FORMAT_VERSION = 2  # of run folders; raised by hand when a column is removed or a spec gives other results
 
 Row = dict[str, Any]  # of a table: column -> value
 
 
-TRAIN, VAL, TEST = "train", "val", "test"  # splits of one law
-IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; all but the first, splits
+TRAIN, VAL, TEST = "train", "val", "test"  # splits of the same distribution
+IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; three are splits
 SCORED, FAILED = "scored", "failed"  # values of `status`
 
 
@@ -16,8 +16,8 @@ class Column(NamedTuple):
     """A column of a table; columns are only ever added, at the end.
 
     Attributes:
-        name: In all tables the same for the same thing.
-        dtype: Of pandas: `string`, `Int64` or `Float64`, each of which knows what is missing.
+        name: The same name means the same thing in all tables.
+        dtype: Type in pandas: `string`, `Int64` or `Float64`, which all can mark a missing value.
         meaning: What it holds.
     """
 
@@ -35,18 +35,18 @@ COLUMNS = (
     Column("train_hops", "string", "hops in training"),
     Column("n_facts", "Int64", "facts per graph"),
     Column("vocab_size", "Int64", "symbols in the vocabulary that facts are drawn from"),
-    Column("distractors", "string", "kind of facts off the path"),
-    Column("attention", "string", "attention mechanism; `external` for answers of models trained elsewhere"),
+    Column("distractors", "string", "kind of facts off the path (they derive nothing)"),
+    Column("attention", "string", "attention mechanism; `external` for answers of other models"),
     Column("attention_version", "Int64", "version of the mechanism's definition"),
     Column("order", "Int64", "attention order m; 1 for mechanisms that do not nest"),
     Column("inner", "string", "Nexus: what the inner attention yields"),
-    Column("combine", "string", "Nexus: how the inner output meets the input"),
-    Column("refine", "string", "Nexus: which side is made from the inner output"),
+    Column("combine", "string", "Nexus: how the inner output is combined with the input"),
+    Column("refine", "string", "Nexus: which of queries and keys are computed from the inner output"),
     Column("share", "string", "Nexus: whether levels share weights"),
     Column("position", "string", "position embedding"),
     Column("mask", "string", "`facts`: only facts are attended to; `causal`: earlier positions"),
     Column("n_layers", "Int64", "blocks with weights of their own"),
-    Column("n_loops", "Int64", "times the blocks are applied"),
+    Column("n_loops", "Int64", "how often the blocks are applied"),
     Column("d_model", "Int64", "width"),
     Column("n_heads", "Int64", "attention heads"),
     Column("lr", "Float64", "peak learning rate"),
@@ -54,7 +54,7 @@ COLUMNS = (
     Column("n_queries", "Int64", "labelled queries per graph"),
     Column("steps", "Int64", "optimiser steps allowed"),
     Column("mode", "string", "`single`: one model at a time; `deterministic`, `tf32`, `bfloat16`: stacked"),
-    Column("seed", "Int64", "of the data, the weights and the order of both"),
+    Column("seed", "Int64", "fixes the data, the initial weights and the order of the data"),
     Column(
         "split",
         "string",
@@ -81,7 +81,7 @@ COLUMNS = (
         "string",
         "`trained`: all steps; `solved`: stopped early, validation solved; `failed`; `scored`: of another model",
     ),
-    Column("version", "string", "of nexus-bench"),
+    Column("version", "string", "version of nexus-bench"),
     Column("steps_done", "Int64", "optimiser steps made"),
     Column("model", "string", "the model in words"),
     Column("curriculum", "string", "over the hops: `none`, `staged`, `adaptive`"),
@@ -109,8 +109,8 @@ SETTING_COLUMNS = _known(
 )
 _INTERVAL = (Column("low", "Float64", "lower end of the 95% interval"), Column("high", "Float64", "its upper end"))
 _P = (
-    Column("p", "Float64", "of the exact paired test, two-sided"),
-    Column("p_holm", "Float64", "corrected by Holm for the pairs of the same setting and kind"),
+    Column("p", "Float64", "p-value of the exact paired test, two-sided"),
+    Column("p_holm", "Float64", "the p-value corrected by Holm for the pairs of the same setting and kind"),
 )
 
 CURVE_COLUMNS = (
@@ -121,7 +121,7 @@ CURVE_COLUMNS = (
 TIMING_COLUMNS = (
     *_known("cell_id", "model", "seed"),
     Column("device", "string", "`cpu` or `cuda`"),
-    Column("train_seconds", "Float64", "seconds of training; of a stack, the share of this cell"),
+    Column("train_seconds", "Float64", "seconds of training; in a stack, the share of this cell"),
     Column("steps_per_second", "Float64", "optimiser steps per second"),
 )
 ACCURACY_COLUMNS = (
@@ -171,18 +171,18 @@ COMPARE_COLUMNS = (
     Column("n_seeds", "Int64", "seeds that both runs measured"),
     Column("base", "Float64", "mean of the base over these seeds; over all of its own where the new run has none"),
     Column("new", "Float64", "mean of the new run, likewise"),
-    Column("difference", "Float64", "new less base"),
-    Column("low", "Float64", "lower end of its interval; empty where nothing supports one"),
-    Column("high", "Float64", "upper end"),
-    Column("confidence", "Float64", "of this interval by itself"),
+    Column("difference", "Float64", "new minus base"),
+    Column("low", "Float64", "lower end of the interval of the difference; empty where there is none"),
+    Column("high", "Float64", "upper end of this interval"),
+    Column("confidence", "Float64", "confidence of this interval by itself"),
     Column(
         "verdict",
         "string",
         "`regression`, `within noise`, `ok`, `improvement`, `failed`, `missing` from the new run or `new only`",
     ),
-    Column("base_seeds", "string", "the base at each of these seeds, separated by spaces"),
-    Column("new_seeds", "string", "the new run, likewise"),
-    Column("note", "string", "what the verdict does not know, or why there is none"),
+    Column("base_seeds", "string", "value of the base at each of these seeds, separated by spaces"),
+    Column("new_seeds", "string", "value of the new run at each of these seeds, separated by spaces"),
+    Column("note", "string", "why there is no verdict, or what it leaves out"),
 )
 PREDICTION_COLUMNS = (
     *_known("cell_id", "model", "seed", "split"),
@@ -191,40 +191,40 @@ PREDICTION_COLUMNS = (
     *_known("hop"),
     Column("answer", "string", "the right answer"),
     Column("prediction", "string", "what the model answers"),
-    Column("rank", "Int64", "place of the right answer among all answers, by the model's scores; 1 is right"),
-    Column("probability", "Float64", "that the model gives the right answer"),
+    Column("rank", "Int64", "rank of the right answer among all answers by the model's scores; 1: answered right"),
+    Column("probability", "Float64", "probability that the model gives to the right answer"),
 )
 _PLACE = (
-    Column("layer", "Int64", "block, from 1"),
-    Column("loop", "Int64", "application of the blocks, from 1"),
-    Column("level", "Int64", "of the nest, from 1, the innermost"),
-    Column("path", "string", "the inner attention, where each has weights of its own"),
+    Column("layer", "Int64", "number of the block, from 1"),
+    Column("loop", "Int64", "number of the pass through the blocks, from 1"),
+    Column("level", "Int64", "level of the nest (recursion depth), from 1, the innermost"),
+    Column("path", "string", "which inner attention, if each has weights of its own"),
     Column(
         "head",
         "Int64",
-        "from 1; of pairs, first the heads of their first members, then those of their second; empty for any of them",
+        "from 1; for attention to pairs, first the heads of the first members, then of the second; empty: any head",
     ),
-    Column("source", "string", "what looks: `query`, or a `fact`; in attention.csv the number of the fact"),
+    Column("source", "string", "position that attends: `query` or `fact`; in attention.csv the number of the fact"),
 )
 WALK_COLUMNS = (
     *_PLACE,
-    Column("step", "Int64", "from a query: hop of the fact looked at; from a path fact: how many facts along the path"),
-    Column("n", "Int64", "lookers that have such a fact"),
-    Column("pointed", "Float64", "of them, the share whose strongest fact it is"),
-    Column("mass", "Float64", "mean attention weight on it"),
+    Column("step", "Int64", "from a query: hop of the attended fact; from a path fact: number of facts further along"),
+    Column("n", "Int64", "attending positions that have such a fact"),
+    Column("pointed", "Float64", "share of them that give this fact the largest weight"),
+    Column("mass", "Float64", "mean attention weight on this fact"),
+    Column("chance", "Float64", "`pointed` of a random head: 1 / facts; of any of h heads: 1 - (1 - 1/facts)^h"),
+    Column("avoided", "Float64", "from a query: share of them that give this fact the smallest weight"),
     Column(
-        "chance", "Float64", "1 / facts, the share of a head that points anywhere; of any of h, 1 - (1 - 1/facts)^h"
-    ),
-    Column("avoided", "Float64", "from a query: of them, those whose weakest fact it is"),
-    Column(
-        "mean_ablated", "Float64", "of any head: accuracy if this pass gave that fact what it gives others on average"
+        "mean_ablated",
+        "Float64",
+        "where `head` is empty: accuracy if every head of this pass gives that fact its mean weight of other facts",
     ),
 )
 ATTENTION_COLUMNS = (
     *_PLACE,
-    Column("fact", "Int64", "number of the fact looked at"),
-    Column("fact_name", "string", "its symbols"),
-    Column("hop_of_fact", "Int64", "its place on the path, from 1; empty off the path"),
+    Column("fact", "Int64", "number of the attended fact"),
+    Column("fact_name", "string", "symbols of this fact"),
+    Column("hop_of_fact", "Int64", "its position on the path, from 1; empty off the path"),
     Column("weight", "Float64", "attention weight"),
 )
 

@@ -27,7 +27,7 @@ _SCALARS = {
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader without YAML 1.1's surprises."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the name is PyYAML's
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML requires this name
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -50,7 +50,7 @@ class _StrictLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"key {key!r} is not a word", problem_mark=key_node.start_mark)
             if key in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"key '{key}' stands twice; keep one", problem_mark=key_node.start_mark
+                    problem=f"key '{key}' is given twice; keep one", problem_mark=key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -67,10 +67,10 @@ def parse_yaml(text: str, *, where: str) -> Any:
 
     Args:
         text: The YAML.
-        where: What to call the text in an error message, such as its path.
+        where: Name of the text in error messages, such as its path.
 
     Raises:
-        ConfigError: It is not valid, or uses what strict YAML leaves out.
+        ConfigError: It is not valid, or uses a feature that strict YAML does not allow.
     """
     try:
         return yaml.load(text, Loader=_StrictLoader)
@@ -122,7 +122,7 @@ def check_name(name: Any, *, what: str) -> str:
     """A name that is safe as a folder name.
 
     Raises:
-        ConfigError: It could leave its folder, as `../x` would, or is not a name.
+        ConfigError: It could point outside its folder, as `../x` does, or is not a name.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > 100:
         raise ConfigError(

@@ -13,11 +13,11 @@ from nexus_bench.io.files import read_bytes
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
-    """Rows as CSV: six significant digits, more than any interval supports and the same on every machine.
+    """Rows as CSV: six significant digits, more than any interval can resolve and the same on every machine.
 
     Args:
-        rows: Column name -> value; what is missing is empty, and lists are separated by spaces.
-        columns: Which, in their order.
+        rows: Column name -> value. A missing value becomes an empty field; lists are joined by spaces.
+        columns: The columns to write, in this order.
     """
     names = [column.name for column in columns]
     frame = pd.DataFrame([[_text(row.get(name)) for name in names] for row in rows], columns=names, dtype=object)
@@ -25,22 +25,22 @@ def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
 
 
 def beginning(columns: Sequence[Column]) -> str:
-    """How a table of these columns begins: enough to know it by."""
+    """The beginning of a table with these columns, by which nexus-bench recognises its own files."""
     return ",".join(column.name for column in columns[:2]) + ","
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame, what is missing as None."""
+    """The rows of a frame, missing values as None."""
     records = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in records]
 
 
 def read_csv(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
-    """A table with the right types.
+    """Read a table with the right types.
 
     Args:
-        path: Written by `to_csv`.
-        columns: Which it must have; others are kept.
+        path: A file written by `to_csv`.
+        columns: The columns that it must have; others are kept.
 
     Raises:
         CorruptArtefactError: It is missing, truncated or lacks columns.

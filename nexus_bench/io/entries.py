@@ -1,4 +1,4 @@
-"""Entries of a configuration become validated objects, or one line that says what is wrong."""
+"""Entries of a configuration, validated: the result is an object, or one line that says what is wrong."""
 
 from typing import NamedTuple, TypeVar
 
@@ -17,11 +17,11 @@ class Spec(BaseModel):
 
 
 class Keys(NamedTuple):
-    """The keys that may stand in an entry.
+    """The keys that an entry may have.
 
     Attributes:
-        own: Of the task family or the attention itself.
-        shared: Of every entry of the kind.
+        own: Keys of the task family or the attention itself.
+        shared: Keys of every entry of the kind.
     """
 
     own: tuple[str, ...]
@@ -34,7 +34,7 @@ class Keys(NamedTuple):
 
 
 class Divided(NamedTuple):
-    """An entry's values, by whom they are for."""
+    """The values of an entry, own and shared ones apart."""
 
     own: Config
     shared: Config
@@ -67,7 +67,7 @@ def divide(entry: Config, keys: Keys, kind: str, *, where: str) -> Divided:
 
 
 def validate(model: type[SpecT], values: Config, *, where: str) -> SpecT:
-    """Make a pydantic object, or say in one line why not.
+    """Make a pydantic object, or say in one line what is wrong.
 
     Raises:
         ConfigError: A key is unknown, missing, or has a value that is not allowed.
@@ -81,7 +81,7 @@ def validate(model: type[SpecT], values: Config, *, where: str) -> SpecT:
 
 
 def _explain(error: ValidationError, *, known: tuple[str, ...]) -> str:
-    """The first fault, its value, what is allowed."""
+    """The first fault: the key, what is allowed, and the value."""
     fault = error.errors()[0]
     key = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")

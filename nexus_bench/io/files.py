@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside, synced, then renamed."""
+"""Files that are whole or absent: written under another name in the same folder, synced, then renamed."""
 
 import errno
 import hashlib
@@ -12,20 +12,20 @@ from typing import IO, Any
 
 from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError
 
-_BEGUN = ".begun"  # ends the name of a file that is being written; a kill leaves it behind
+_BEGUN = ".begun"  # suffix of a file that is being written; a killed process leaves such a file behind
 
 
 def drop_begun(folder: Path) -> None:
-    """Remove what killed processes had begun to write in a folder that is now this process's own."""
+    """Remove unfinished files of killed processes from a folder that only this process writes to now."""
     for path in folder.glob(f".*{_BEGUN}"):
         path.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file so that a crash leaves the old content or the new, never a part.
+    """Write a file so that a crash leaves the old content or the new one, never a part.
 
     Raises:
-        StorageError: The disk is full or the folder cannot be written; the old content stands.
+        StorageError: The disk is full or the folder cannot be written; the old content is kept.
     """
     with writing_atomic(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
@@ -33,10 +33,10 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A file to be written piece by piece, which takes its name once it is whole.
+    """A file that is written piece by piece and gets its name once it is whole.
 
     Raises:
-        StorageError: The disk is full or the folder cannot be written; the old content stands.
+        StorageError: The disk is full or the folder cannot be written; the old content is kept.
     """
     temporary: Path | None = None
     try:
@@ -54,11 +54,11 @@ def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
         raise StorageError(f"{path}: cannot be written: {error.strerror}; {advice}") from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)  # where it did not become the file
+            temporary.unlink(missing_ok=True)  # it still exists only if writing failed
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content.
+    """The content of a file.
 
     Raises:
         CorruptArtefactError: The file is missing.
@@ -73,7 +73,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file that nexus-bench wrote.
+    """The content of a JSON file that nexus-bench wrote.
 
     Raises:
         CorruptArtefactError: It is missing or is not JSON.
@@ -111,14 +111,14 @@ def sha256_of_file(path: Path) -> str:
 
 
 def keep_others(folder: Path | None, name: str, beginning: str) -> None:
-    """Refuse a folder in which a file of this name is not from nexus-bench: it has another beginning.
+    """Refuse a folder where a file of this name was not written by nexus-bench, as its beginning shows.
 
     Raises:
-        UsageError: There is one.
+        UsageError: There is such a file.
     """
     if folder is None or not (folder / name).is_file():
         return
     with (folder / name).open("rb") as file:
         found = file.read(len(beginning.encode()))
     if found not in (b"", beginning.encode()):
-        raise UsageError(f"{folder / name}: is not from nexus-bench, and is kept; choose another --out")
+        raise UsageError(f"{folder / name}: was not written by nexus-bench and is kept; choose another --out")

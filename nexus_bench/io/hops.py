@@ -39,7 +39,7 @@ def parse_hops(value: Any) -> tuple[int, ...]:
     if min(hops) < 1:
         raise ConfigError(f"hops must be 1 or more, got {min(hops)}; {expected}")
     if len(set(hops)) < len(hops):
-        raise ConfigError(f"hops {value} name a hop twice; {expected}")
+        raise ConfigError(f"hops {value} contain a hop count twice; {expected}")
     return tuple(sorted(hops))
 
 

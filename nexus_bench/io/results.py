@@ -1,4 +1,4 @@
-"""results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need of a run."""
+"""results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def check_format(run: Path) -> None:
     """Refuse a run folder of an older format.
 
     Raises:
-        ConfigError: It is one; the message says what to do.
+        ConfigError: It is of an older format; the message says what to do.
         CorruptArtefactError: env.json is damaged.
     """
     environment = read_json(run / ENVIRONMENT) if (run / ENVIRONMENT).is_file() else None
@@ -42,7 +42,7 @@ def read_results(run: Path) -> pd.DataFrame:
     Raises:
         ConfigError: It is of an older format.
         CorruptArtefactError: It is missing, truncated or edited, or lacks columns.
-        StorageError: It is no run folder, or cannot be read.
+        StorageError: It is not a run folder, or cannot be read.
     """
     path = run / RESULTS
     check_format(run)
@@ -58,7 +58,7 @@ def read_results(run: Path) -> pd.DataFrame:
 
 
 def read_curves(run: Path) -> pd.DataFrame:
-    """curve.csv of a run folder; without rows if there is none, as where results are not of training.
+    """curve.csv of a run folder; without rows if there is none, as for answers of other models.
 
     Raises:
         CorruptArtefactError: It is truncated or lacks columns.
@@ -70,12 +70,12 @@ def read_curves(run: Path) -> pd.DataFrame:
 
 
 def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
-    """For each row of results.csv whether something is wrong with it, and what."""
+    """For each check: which rows of results.csv fail it, and what is wrong with them."""
     yield frame["cell_id"].isna() | frame["split"].isna(), "is truncated"
     n, right = frame["n_examples"], frame["n_correct"]
     yield (right < 0) | (right > n), "was edited: n_correct is not from 0 to n_examples"
     yield (right / n - frame["accuracy"]).abs() > _ROUNDING, "was edited: accuracy is not n_correct / n_examples"
-    yield frame.duplicated(["cell_id", "split", "hop"]), "was edited: the cell has this split and hop already"
+    yield frame.duplicated(["cell_id", "split", "hop"]), "was edited: the cell has two rows of this split and hop"
     own = frame[frame["split"].isin([VAL, TEST]) & (frame["status"] != SCORED)]
     n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
     n_there = own.groupby(["cell_id", "split"])["hop"].transform("size")

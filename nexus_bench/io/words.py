@@ -1,6 +1,6 @@
-"""Numbers of things, told in one way."""
+"""Counts of things as text, always in the same form."""
 
 
 def counted(n: int, noun: str) -> str:
-    """A number of things as text: `1 hop`, `2,000 hops`."""
+    """A count of things as text: `1 hop`, `2,000 hops`."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

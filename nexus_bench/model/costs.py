@@ -1,4 +1,4 @@
-"""What a model costs: parameters, and floating-point operations as PyTorch counts them."""
+"""The cost of a model: parameters, and floating-point operations as PyTorch counts them."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ from nexus_bench.streams import stream
 def count_flops(*steps: Callable[[], object]) -> list[int]:
     """Floating-point operations of matrix products in each of several steps, run one after the other.
 
-    Attention is counted unfused and without regard to masks, so that the figure is the same on every device. On tensors
+    Attention is counted unfused and without regard to masks, so that the count is the same on every device. On tensors
     of the `meta` device nothing is computed.
     """
     counts = []
@@ -34,15 +34,15 @@ def count_flops(*steps: Callable[[], object]) -> list[int]:
 
 
 def n_parameters(module: torch.nn.Module) -> int:
-    """Numbers that are trained."""
+    """The number of trained parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 class Cost(NamedTuple):
-    """What a model costs.
+    """The cost of a model.
 
     Attributes:
-        parameters: Trained numbers.
+        parameters: Number of trained parameters.
         compute: Floating-point operations of the matrix products of one forward and backward pass of one graph.
     """
 

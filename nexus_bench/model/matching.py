@@ -13,12 +13,12 @@ class Match(NamedTuple):
     """A baseline of a model.
 
     Attributes:
-        shape: How the baseline may repeat itself: `same depth`, `deeper`, `looped`.
+        shape: Depth of the baseline: `same depth`, `deeper` (more layers) or `looped` (blocks applied repeatedly).
         by: What is matched: `parameters` or `compute`.
         model: The baseline.
         cost: Its cost.
-        parameters_ratio: To the model's.
-        compute_ratio: To the model's.
+        parameters_ratio: Ratio to the model.
+        compute_ratio: Ratio to the model.
     """
 
     shape: str
@@ -30,19 +30,20 @@ class Match(NamedTuple):
 
     @property
     def error(self) -> float:
-        """How far off the match is; a width is a multiple of the number of heads, so that it is seldom exact."""
+        """The relative error of the match; a width is a multiple of the number of heads, so it is seldom 0."""
         return abs((self.parameters_ratio if self.by == "parameters" else self.compute_ratio) - 1)
 
 
 def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
-    """The standard and looped models to set beside a model.
+    """The standard and looped models to compare a model with.
 
-    A model of order m gets six: as deep as it is, m times as deep, or looped m times, each with the width that comes
-    nearest in parameters, and in compute. One of order 1 gets the first two, another standard model none.
+    A model of order m gets six: equally deep, m times as deep, or looped m times, each with the width that is
+    nearest in parameters, and with the width that is nearest in compute. A model of order 1 gets the first two, a
+    standard model none.
 
     Args:
-        model: What is to be matched.
-        task: Sets the vocabulary, the number of positions and so the cost.
+        model: The model to match.
+        task: The task; its vocabulary and number of positions determine the cost.
     """
     if model.attention == "standard":
         return []
@@ -64,13 +65,13 @@ def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
 
 
 def with_baselines(models: list[ModelSpec], task: TaskSpec) -> list[ModelSpec]:
-    """The models, and after them the baselines of each that are not there yet."""
+    """The models, followed by their baselines, each of them once."""
     baselines = [match.model for model in models for match in matched(model, task)]
     return list({model.model_dump_json(): model for model in [*models, *baselines]}.values())
 
 
 def _fit_width(model: ModelSpec, task: TaskSpec, by: str, target: int) -> ModelSpec:
-    """The width whose cost is nearest to the target, by bisection: costs grow with the width."""
+    """The width whose cost is nearest to the target, by bisection, since costs grow with the width."""
 
     def of_width(n: int) -> ModelSpec:
         return model.model_copy(update={"d_model": n * model.n_heads})

@@ -20,7 +20,7 @@ from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import Int as Int32
 from nexus_bench.streams import Mask
 
-EVALUATION_GRAPHS = 256  # at a time: bounds the memory of an evaluation
+EVALUATION_GRAPHS = 256  # graphs at a time: bounds the memory of an evaluation
 
 
 class Batch(NamedTuple):
@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 
 
 class HopScore(NamedTuple):
-    """How a model did at one hop; loss is the mean cross-entropy in nats."""
+    """The score of a model at one hop; loss is the mean cross-entropy in nats."""
 
     n_examples: int
     n_correct: int
@@ -91,7 +91,7 @@ def score(model: Transformer, examples: Examples, schema: Schema, encoding: str)
 
 
 def by_hop(loss: NDArray[np.float32], hit: Mask, hop: Int32) -> dict[int, HopScore]:
-    """Sort single results by their hops.
+    """Group the results of single examples by hop.
 
     Args:
         loss: Cross-entropy of each example.

@@ -19,7 +19,7 @@ class ModelSpec(Spec):
     options: Config = Field(description="Every option of the attention.")
     encoding: Literal["fact", "flat"] = Field(default="fact", description="How examples become positions.")
     position: Literal["none", "learned", "rope"] = Field(
-        description="How positions are told apart: not, by a learned embedding, or by RoPE at every level."
+        description="Position embedding: none, learned, or RoPE at every level."
     )
     n_layers: int = Field(default=1, ge=1, description="Blocks, each with weights of its own.")
     n_loops: int = Field(default=1, ge=1, description="How often the stack of blocks is applied.")
@@ -45,14 +45,14 @@ class ModelSpec(Spec):
 
     @property
     def attention_label(self) -> str:
-        """The attention in a few words: its name, and whatever is not the default."""
+        """The attention in a few words: its name, and every option that is not the default."""
         usual = ATTENTIONS.get(self.attention).Options()
         named = [f"{k} {v}" for k, v in self.options.items() if k in usual.always_named or v != getattr(usual, k)]
         return ", ".join([self.attention, *named])
 
     @property
     def label(self) -> str:
-        """The model in a few words: the attention, and whatever is not the default."""
+        """The model in a few words: the attention, and every value that is not the default."""
         parts = [self.attention_label]
         for name, field in ModelSpec.model_fields.items():
             value = getattr(self, name)
@@ -64,12 +64,12 @@ class ModelSpec(Spec):
 
 
 def _usual_position(encoding: str | None) -> str:
-    """Facts are a set, tokens a sequence."""
+    """Facts are a set and get no positions; tokens are a sequence and get some."""
     return "learned" if encoding == "flat" else "none"
 
 
 def model_keys(name: str) -> Keys:
-    """What a model entry may say: the attention's options and the fields of ModelSpec."""
+    """The keys of a model entry: the options of the attention and the fields of ModelSpec."""
     shared = tuple(field for field in ModelSpec.model_fields if field not in ("attention", "options"))
     return Keys(tuple(ATTENTIONS.get(name).Options.model_fields), shared)
 
@@ -79,7 +79,7 @@ def make_model(entry: Config, *, where: str) -> ModelSpec:
 
     Args:
         entry: `attention`, and any of its options and of the fields of ModelSpec.
-        where: What to name in an error message.
+        where: Name of the entry in error messages.
 
     Raises:
         ConfigError: A name or a key is unknown, or a value is not allowed.

@@ -1,4 +1,4 @@
-"""The tiny transformer: pre-norm blocks around an attention that is passed in by name.
+"""The tiny transformer: pre-norm blocks around an attention that is chosen by name.
 
 Axis letters: b graphs, n positions, s slots of a position, d width of the model, q queries, c classes.
 """
@@ -25,7 +25,7 @@ def build_attention(spec: ModelSpec) -> Attention[Any]:
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + MLP(norm(x)) at the positions still needed."""
+    """x + attention(norm(x)), then x + MLP(norm(x)) at the positions that are still needed."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -41,12 +41,12 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "b n d"], layout: Layout, keep: Int[Tensor, " q"] | None = None
     ) -> Float[Tensor, "b m d"]:
-        """Mix positions, then transform each; `keep` names the positions to return, None all."""
+        """Mix positions, then transform each; `keep` lists the positions to return, None returns all."""
         mixed = self.attention(self.attention_norm(x), layout)
         if mixed.shape != x.shape:
             raise ConfigError(
                 f"attention '{self.attention.name}' must return the shape of its input, {tuple(x.shape)}, "
-                f"got {tuple(mixed.shape)}; mend its forward"
+                f"got {tuple(mixed.shape)}; correct its forward"
             )
         x = x + mixed
         if keep is not None:
@@ -56,22 +56,22 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Tokens in, one set of class scores a query out.
+    """Takes tokens and returns one set of class scores per query.
 
     Args:
         spec: The shape and the attention.
         schema: The task's vocabularies.
-        seq_len: Longest sequence, for learned positions.
+        seq_len: Length of the longest sequence, for learned positions.
     """
 
     def __init__(self, spec: ModelSpec, schema: Schema, *, seq_len: int) -> None:
         super().__init__()
         slots = n_slots(schema, spec.encoding)
         if spec.d_model < slots:
-            raise ConfigError(f"d_model must be at least {slots}, a position's roles side by side, got {spec.d_model}")
+            raise ConfigError(f"d_model must be at least {slots}, for the roles of one position, got {spec.d_model}")
         self.n_loops = spec.n_loops
         self.has_rope = spec.position == "rope"
-        self.unused_width = spec.d_model % slots  # zeros where the slots do not fill the width
+        self.unused_width = spec.d_model % slots  # padded with zeros if the slots do not fill the width
         self.table = nn.Embedding(table_size(schema), spec.d_model // slots)
         self.position = nn.Embedding(seq_len, spec.d_model) if spec.position == "learned" else None
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.n_layers))
@@ -107,8 +107,8 @@ class Transformer(nn.Module):
 def look_up(table: Float[Tensor, "r e"], rows: Int[Tensor, "*n"]) -> Float[Tensor, "*n e"]:
     """Rows of a small table.
 
-    On a GPU as a product with one-hot vectors: its gradient needs no atomic additions, which are slow where many
-    positions share a row, and not repeatable.
+    On a GPU this is a product with one-hot vectors, since its gradient needs no atomic additions: these are slow where
+    many positions share a row, and not repeatable.
     """
     if rows.is_cuda:
         is_row = rows[..., None] == torch.arange(table.shape[0], dtype=rows.dtype, device=rows.device)
@@ -117,7 +117,7 @@ def look_up(table: Float[Tensor, "r e"], rows: Int[Tensor, "*n"]) -> Float[Tenso
 
 
 def build_model(spec: ModelSpec, schema: Schema, *, seq_len: int, seed: int) -> Transformer:
-    """A model whose initial weights depend on the spec and the seed alone; the caller's random state is kept."""
+    """A model whose initial weights depend only on spec and seed; the random state of the caller is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return Transformer(spec, schema, seq_len=seq_len)

@@ -1,4 +1,4 @@
-"""From results to a report: which rows stand together, and all that is said of them."""
+"""From results to a report: which rows belong to one section, and the tables, notes and figures of each section."""
 
 from typing import NamedTuple
 
@@ -24,16 +24,16 @@ from nexus_bench.report.orders import series_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import Table
 
-_SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size, whose hops stand on one axis
+_SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
 
 
 class Section(NamedTuple):
-    """What is said of one setting and split.
+    """Tables, notes and figures of one setting and split.
 
     Attributes:
-        title: What was asked.
+        title: The task, its size and how models were trained.
         task: The task family.
-        tables: The staircase first.
+        tables: The first is accuracy by hop.
         notes: What a reader must know to read the tables.
         pictures: The figures.
     """
@@ -46,11 +46,11 @@ class Section(NamedTuple):
 
 
 class Report(NamedTuple):
-    """All that is said of some results.
+    """The whole report on some results.
 
     Attributes:
         title: Names the suites.
-        sections: One a setting, and one a further split of it.
+        sections: One per setting, and one per further split of it.
         accuracy: `summary.accuracy_by_hop` of every split but validation.
         reach: `summary.reach_by_model` of the test split.
         comparisons: `comparison.model_pairs` and `comparison.matched_pairs` of every setting.
@@ -67,7 +67,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
     """Summarise the rows of one or several results.csv.
 
     Args:
-        results: Rows with every column of `columns.COLUMNS`; rows of the same cell count once.
+        results: Rows with every column of `columns.COLUMNS`; rows of the same cell are counted once.
         curves: Rows with every column of `columns.CURVE_COLUMNS`; may be empty.
 
     Raises:
@@ -116,7 +116,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
 
 
 def _typed(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """With every column, also where no pair is of the same size, or there is no pair at all."""
+    """All columns are present, even if no pair has the same size or there is no pair at all."""
     names = [column.name for column in COMPARISON_COLUMNS]
     return comparisons.reindex(columns=names).astype({column.name: column.dtype for column in COMPARISON_COLUMNS})
 
@@ -129,7 +129,7 @@ def _main(
     steps: pd.DataFrame,
     curves: pd.DataFrame,
 ) -> Section:
-    """All that is said of the trained setting."""
+    """The section of the trained setting."""
     tested = rows[rows["split"] == TEST]
     accuracy, reach = accuracy_by_hop(rows), reach_by_model(tested)
     names = tables.names_of(accuracy)
@@ -158,7 +158,7 @@ def _main(
 
 
 def _further(rows: pd.DataFrame, title: str) -> Section:
-    """What is said of a split that training did not aim at."""
+    """The section of a split outside the training distribution."""
     accuracy = accuracy_by_hop(rows)
     names = tables.names_of(accuracy)
     made = [tables.staircase(accuracy, pd.DataFrame(), names), tables.every_seed(rows, names)]
@@ -168,15 +168,18 @@ def _further(rows: pd.DataFrame, title: str) -> Section:
 
 
 def _asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
-    """What was asked, and how much of it training had."""
+    """The size of the task, how long models were trained on it, and the encoding."""
     first = rows.iloc[0]
-    how = "asked at" if first["encoding"] == "text" else "trained on"
+    how = "evaluated at" if first["encoding"] == "text" else "trained on"
     trained = f"{how} hops {first['train_hops']}"
     sizes = trained_size[trained_size.index.isin(rows["cell_id"])].dropna().unique()
     if set(sizes) - {first["n_facts"]}:
-        trained += f" of {', '.join(str(size) for size in sizes)} facts"
+        trained += f" with {', '.join(str(size) for size in sizes)} facts"
     length = "" if pd.isna(first["steps"]) else f", {first['steps']:,} steps of {first['batch_size']} graphs"
-    return f"{first['n_facts']} facts of {first['vocab_size']} names, {trained}{length}, {first['encoding']} encoding"
+    return (
+        f"{first['n_facts']} facts, vocabulary of {first['vocab_size']}, {trained}{length}, "
+        f"{first['encoding']} encoding"
+    )
 
 
 def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:
@@ -185,23 +188,23 @@ def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:
 
 
 def _once(results: pd.DataFrame) -> pd.DataFrame:
-    """Each cell once, of runs that share some.
+    """Each cell once, also where several runs share it.
 
     Raises:
-        ConfigError: They disagree on one.
+        ConfigError: The runs disagree on a cell.
     """
     same = ["cell_id", "split", "hop"]
     distinct = results.drop_duplicates([*same, "n_correct", "n_examples"])
     for _, row in distinct[distinct.duplicated(same)].iterrows():
         raise ConfigError(
             f"the runs disagree on cell {row['cell_id']} ({row['model']}, seed {row['seed']}), at hop {row['hop']} of "
-            f"{row['split']}; report each by itself, and set them side by side with `nexus-bench compare`"
+            f"{row['split']}; report each by itself, and compare them with `nexus-bench compare`"
         )
     return results.drop_duplicates(same, ignore_index=True)
 
 
 def _with_variants(results: pd.DataFrame) -> pd.DataFrame:
-    """Cells that nothing but their name tells apart are no further seeds of a model, but variants of it."""
+    """Cells that differ only in their cell_id are variants of a model, not further seeds of it."""
     same = [*SETTING, "model", *RECIPE, "seed", "split", "hop"]
     variant = results.groupby(same, dropna=False).cumcount() + 1
     n_variants = variant.groupby([results[name] for name in (*SETTING, "model")], dropna=False).transform("max")

@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 from nexus_bench.errors import StorageError
 
-SUMMARY_LIMIT = 1_024_000  # bytes; GitHub says 1 MiB and drops whole summaries that come near it
-MOST_LINES = 10  # error lines of a step that GitHub shows, and warnings
+SUMMARY_LIMIT = 1_024_000  # bytes; the limit of GitHub is 1 MiB, and it drops summaries close to that
+MOST_LINES = 10  # error lines per step that GitHub shows, and as many warnings
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Case(NamedTuple):
-    """A test case of JUnit: passed, unless it says why it failed or was skipped.
+    """A test case of JUnit: passed, unless it has a reason for failing or being skipped.
 
     Attributes:
         group: What GitLab and Jenkins show it under.
-        name: Its name, another for every case.
+        name: Its name, unique among the cases.
         failure: In one line, what is wrong; empty if nothing.
         skipped: In one line, why it was not tested; empty if it was.
         output: Anything else worth reading.
@@ -36,8 +36,8 @@ class Case(NamedTuple):
 def github_summary(markdown: str) -> None:
     """Append to the summary of the step, if there is one, and keep the file under GitHub's limit.
 
-    What does not fit is cut off at the end of a line, and a note says how much; a file that is full already is left as
-    it is, since GitHub would show none of a longer one.
+    Text beyond the limit is cut off at the end of a line, and a note says how many lines are left out. A file that is
+    full already stays as it is, since GitHub would show nothing of a longer one.
 
     Args:
         markdown: Most important lines first.
@@ -62,9 +62,9 @@ def github_summary(markdown: str) -> None:
 
 
 def github_lines(kind: str, lines: Sequence[tuple[str, str]]) -> None:
-    """Print error or warning lines to stderr, which GitHub shows beside a run; nothing where GitHub is not watching.
+    """Print error or warning lines to stderr, which GitHub shows next to a run; outside GitHub Actions print nothing.
 
-    GitHub shows ten of a kind a step: of more, the tenth says how many there are.
+    GitHub shows ten of each kind per step. If there are more, the tenth says how many are left out.
 
     Args:
         kind: `error` or `warning`.
@@ -87,8 +87,8 @@ def github_lines(kind: str, lines: Sequence[tuple[str, str]]) -> None:
 def junit_xml(suite: str, cases: Sequence[Case]) -> str:
     """Test cases as JUnit XML, without times: the same bytes for the same cases.
 
-    Source: `junit-10.xsd` of https://github.com/jenkinsci/xunit-plugin, which Jenkins holds files against; GitLab reads
-    the same elements, https://docs.gitlab.com/ci/testing/unit_test_reports/.
+    Source: `junit-10.xsd` of https://github.com/jenkinsci/xunit-plugin, which Jenkins validates files with; GitLab
+    reads the same elements, https://docs.gitlab.com/ci/testing/unit_test_reports/.
     """
     counts = {
         "tests": str(len(cases)),
@@ -110,7 +110,7 @@ def junit_xml(suite: str, cases: Sequence[Case]) -> str:
 
 
 def _fitting(text: str, room: int) -> str:
-    """As many lines as fit in so many bytes of UTF-8, the note on the others included; none if not even that fits."""
+    """As many lines as fit into `room` bytes of UTF-8, with a note on the rest; empty if not even the note fits."""
     if len(text.encode()) <= room:
         return text
     lines = text.splitlines(keepends=True)
@@ -123,7 +123,7 @@ def _fitting(text: str, room: int) -> str:
 
 
 def _note(n_lines: int) -> str:
-    return f"\n{n_lines:,} more lines are left out: GitHub shows at most 1 MiB a step.\n"
+    return f"\n{n_lines:,} more lines are left out: GitHub shows at most 1 MiB per step.\n"
 
 
 def _escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a comparison of two runs comes to: in words, as rows, as Markdown, as test cases."""
+"""The outcome of comparing two runs: in words, as rows, as Markdown, as test cases."""
 
 import math
 from collections import Counter
@@ -35,15 +35,15 @@ _DECIMALS = {"accuracy": 3, "reach": 2}
 
 
 class Outcome(NamedTuple):
-    """A comparison of two runs, and what it comes to.
+    """A comparison of two runs and its outcome.
 
     Attributes:
         title: What was compared.
         compared: Every comparison, from `analysis.compare_runs`.
-        conclusion: What it comes to, in a few lines.
-        failing: What fails the comparison, by name, the largest drops first.
-        noisy: What fell by more than is allowed, but not by more than noise, by name.
-        complaint: Why it fails, in one line; empty if it holds.
+        conclusion: The outcome in a few lines.
+        failing: What makes the comparison fail, by name, the largest drops first.
+        noisy: Drops that are larger than allowed but within noise, by name.
+        complaint: Why the comparison fails, in one line; empty if it passes.
         files: What was written.
     """
 
@@ -68,15 +68,15 @@ def compare(
     out: Path | None = None,
     junit: Path | None = None,
 ) -> Outcome:
-    """Compare a run with an accepted one, write compare.csv, and tell GitHub if it listens.
+    """Compare a run with an accepted one, write compare.csv, and append to the GitHub summary inside GitHub Actions.
 
     Args:
-        base: The run folder that was accepted; its results.csv is enough.
-        new: The run folder in question.
+        base: The accepted run folder; its results.csv is enough.
+        new: The run folder to check.
         metric: `accuracy`, hop by hop, or `reach`.
         max_drop: How far a mean may fall, in accuracy or in hops.
-        split: Which rows.
-        confidence: Of each interval.
+        split: The split to compare.
+        confidence: Confidence of each interval.
         strict: Whether cells and seeds that the new run lacks fail the comparison.
         out: Folder of compare.csv; None takes `new`.
         junit: Also write JUnit XML here.
@@ -84,7 +84,7 @@ def compare(
     Raises:
         ConfigError: The runs share no cells, or one holds several that its columns do not tell apart.
         CorruptArtefactError: A results.csv is missing, truncated or edited.
-        StorageError: A run is no run folder, or a file cannot be written.
+        StorageError: A folder is not a run folder, or a file cannot be written.
         UsageError: `out` holds a compare.csv that is not from nexus-bench.
     """
     keep_others(out, COMPARE, beginning(COMPARE_COLUMNS))
@@ -92,7 +92,7 @@ def compare(
     compared = compare_results(
         *frames, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict
     )
-    title = f"{metric} on {split}, {new} beside {base}"
+    title = f"{metric} on {split}, {new} compared with {base}"
     told = conclusion(compared, max_drop=max_drop, confidence=confidence)
     failing = failures(compared, strict=strict)
     why = complaint(compared, max_drop=max_drop, strict=strict) if failing else ""
@@ -105,11 +105,11 @@ def compare(
 
 
 def names(compared: Sequence[Compared], *, with_task: bool = True) -> list[str]:
-    """Each in a few words, no two the same: task, model, hop, and whatever else differs in the table.
+    """A short unique name per comparison: task, model, hop, and any other column that differs within the table.
 
     Args:
-        compared: All of a table.
-        with_task: Also where the task is everywhere the same.
+        compared: All comparisons of a table.
+        with_task: Name the task even if it is the same everywhere.
     """
     varied = [name for name in IDENTITY if len({one.cell[name] for one in compared}) > 1]
     others = [name for name in varied if name not in ("task", "model")]
@@ -122,19 +122,19 @@ def names(compared: Sequence[Compared], *, with_task: bool = True) -> list[str]:
 
 
 def failures(compared: Sequence[Compared], *, strict: bool = False) -> list[tuple[str, Compared]]:
-    """What fails the comparison, by name: the largest drops, then what failed to train or, if `strict`, is missing."""
+    """What makes the comparison fail, by name: the largest drops, then failed cells and, if `strict`, missing ones."""
     verdicts = (*FAILING, MISSING) if strict else FAILING
     failing = [pair for pair in zip(names(compared), compared, strict=True) if pair[1].verdict in verdicts]
     return sorted(failing, key=lambda pair: pair[1].difference.mean if pair[1].verdict == REGRESSION else 0.0)
 
 
 def noisy(compared: Sequence[Compared]) -> list[tuple[str, Compared]]:
-    """What fell by more than is allowed, but not by more than noise, by name."""
+    """Drops that are larger than allowed but within noise, by name."""
     return [pair for pair in zip(names(compared), compared, strict=True) if pair[1].verdict == WITHIN_NOISE]
 
 
 def sentence(one: Compared) -> str:
-    """What became of it, in one line."""
+    """One comparison in one line."""
     figures = cells(one)
     said = f"{one.metric} {figures['base'] or 'none'} -> {figures['new'] or 'none'}"
     if one.n_seeds:
@@ -144,7 +144,7 @@ def sentence(one: Compared) -> str:
 
 
 def cells(one: Compared) -> dict[str, str]:
-    """Its figures as tables show them: base, new, difference, interval; empty where there is none."""
+    """The numbers as tables show them: base, new, difference, interval; empty where there is none."""
     n = _DECIMALS[one.metric]
     mean, low, high = one.difference
     return {
@@ -177,7 +177,7 @@ def row(one: Compared) -> dict[str, Any]:
 
 
 def conclusion(compared: Sequence[Compared], *, max_drop: float, confidence: float) -> list[str]:
-    """What it comes to, in a few lines: how many of each verdict, what is noise, what is missing."""
+    """The outcome in a few lines: how many of each verdict, what is noise, what is missing."""
     counts = Counter(one.verdict for one in compared)
     tested = _tested(compared)
     n_noise = counts[WITHIN_NOISE]
@@ -220,12 +220,12 @@ def complaint(compared: Sequence[Compared], *, max_drop: float, strict: bool = F
 def markdown(
     compared: Sequence[Compared], told: Sequence[str], failing: Sequence[tuple[str, Compared]], title: str
 ) -> str:
-    """A summary for people: the conclusion, what fails the comparison, then everything.
+    """A summary for people: the conclusion, what makes the comparison fail, then everything.
 
     Args:
-        compared: The table.
-        told: From `conclusion`.
-        failing: From `failures`.
+        compared: All comparisons of the table.
+        told: The lines from `conclusion`.
+        failing: The result of `failures`.
         title: What was compared.
     """
     parts = [f"### {title}: {'fails' if failing else 'holds'}", "\n".join(f"- {line}" for line in told)]
@@ -235,7 +235,7 @@ def markdown(
     rows = [
         (name, *cells(one).values(), str(one.n_seeds), one.verdict, one.note)
         for name, one in zip(names(compared), compared, strict=True)
-        if one.verdict != NEW_ONLY  # which may be many, and neither good nor bad
+        if one.verdict != NEW_ONLY  # there may be many of these, and they are neither good nor bad
     ]
     lines = [head, (":--", "--:", "--:", "--:", "--:", "--:", ":--", ":--"), *rows]
     parts.append("\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines))
@@ -243,7 +243,7 @@ def markdown(
 
 
 def cases(compared: Sequence[Compared], failing: Sequence[tuple[str, Compared]]) -> list[Case]:
-    """One test case each; what has nothing to be set beside is skipped, unless that fails the comparison."""
+    """One test case per comparison; one without a counterpart is skipped, unless that makes the comparison fail."""
     failed = dict(failing)
     return [
         Case(

@@ -1,6 +1,6 @@
 """The figures of a report.
 
-Each takes summaries with short model names, and returns a picture, or None where there is nothing to show.
+Each function takes summaries with short model names and returns a picture, or None if there is nothing to show.
 """
 
 import math
@@ -39,12 +39,12 @@ _REACHES: dict[str, tuple[str, Callable[[float], float]]] = {
 
 
 def accuracy_by_hop(accuracy: pd.DataFrame, *, title: str, trained: Sequence[int]) -> Picture:
-    """Accuracy against hop: a line a model, its interval as a band, a dot a seed; chance and shortcut; trained hops.
+    """Accuracy against hop: one line per model with its interval as a band, one dot per seed; chance and shortcut.
 
     Args:
         accuracy: `summary.accuracy_by_hop` of one section.
-        title: What was asked.
-        trained: The hops of training, whose range is shaded; of answers from elsewhere there are none.
+        title: The task, its size and how models were trained.
+        trained: The hops of training, whose range is shaded; empty for answers of other models.
     """
     models = list(accuracy.groupby("model", sort=False))
     with style():
@@ -56,7 +56,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, *, title: str, trained: Sequence[int
             )
         for index, (model, rows) in enumerate(models):
             look = line_style(index)
-            shift = 0.3 * ((index + 0.5) / len(models) - 0.5)  # seeds of several models would hide each other
+            shift = 0.3 * ((index + 0.5) / len(models) - 0.5)  # else seeds of several models hide each other
             axes.plot(rows["hop"], rows["mean"], label=str(model), markersize=4, zorder=3, **look)
             axes.fill_between(rows["hop"], rows["low"], rows["high"], color=look["color"], alpha=0.15, linewidth=0)
             for hop, seeds in zip(rows["hop"], rows["seeds"], strict=True):
@@ -72,13 +72,13 @@ def accuracy_by_hop(accuracy: pd.DataFrame, *, title: str, trained: Sequence[int
             figure,
             "accuracy_by_hop",
             title,
-            "Accuracy by hop: a line a model, a band its 95% interval over seeds, a dot a seed. The shaded hops were "
-            "trained.",
+            "Accuracy by hop: one line per model, a band for its 95% interval over seeds, one dot per seed. The shaded "
+            "hops were trained.",
         )
 
 
 def order_by_hop(accuracy: pd.DataFrame, series: Sequence[Series], *, title: str) -> Picture | None:
-    """Heatmaps of mean accuracy: a row an order, a column a hop; one map a series of models that differ in order."""
+    """Heatmaps of mean accuracy: one row per order, one column per hop; one map per series of models."""
     if not series:
         return None
     hops = sorted(accuracy["hop"].unique())
@@ -94,7 +94,7 @@ def order_by_hop(accuracy: pd.DataFrame, series: Sequence[Series], *, title: str
             for y, row in enumerate(values):
                 for x, value in enumerate(row):
                     said = "-" if math.isnan(value) else f"{value:.2f}"
-                    ink = "#f8f9fa" if value < 0.5 else "#111111"  # on the colours of the map, on any page
+                    ink = "#f8f9fa" if value < 0.5 else "#111111"  # readable on the map, on light and dark pages
                     axes.text(x + 0.5, y + 0.5, said, ha="center", va="center", color=ink, fontsize=8)
             axes.set_xticks([x + 0.5 for x in range(len(hops))], [str(hop) for hop in hops])
             axes.set_yticks([y + 0.5 for y in range(len(orders))], [str(order) for order in orders])
@@ -111,13 +111,13 @@ def order_by_hop(accuracy: pd.DataFrame, series: Sequence[Series], *, title: str
 
 
 def reach_by_order(reach: pd.DataFrame, series: Sequence[Series], *, title: str, largest: int) -> Picture | None:
-    """Hop reach against order, with what weights can express.
+    """Hop reach against order, with the reach that weights can express.
 
     Args:
         reach: `summary.reach_by_model` of one section.
-        series: Models that differ in order alone.
-        title: What was asked.
-        largest: The largest hop asked: no reach can be above it.
+        series: Models that differ in nothing but order.
+        title: The task, its size and how models were trained.
+        largest: The largest hop evaluated: no reach can be above it.
     """
     if not series:
         return None
@@ -129,7 +129,7 @@ def reach_by_order(reach: pd.DataFrame, series: Sequence[Series], *, title: str,
         fine = [orders[0] + i * (orders[-1] - orders[0]) / 60 for i in range(61)]
         for dashes, (label, bound) in zip(("--", ":"), _REACHES.values(), strict=True):
             axes.plot(fine, [bound(m) for m in fine], dashes, color=SOFT, linewidth=1, label=label, zorder=4)
-        axes.axhline(largest, color=SOFT, linewidth=1, linestyle="-.", label="largest hop asked")
+        axes.axhline(largest, color=SOFT, linewidth=1, linestyle="-.", label="largest hop evaluated")
         for index, one in enumerate(series):
             look = line_style(index)
             at = by_model.loc[list(one.models.values())]
@@ -149,20 +149,20 @@ def reach_by_order(reach: pd.DataFrame, series: Sequence[Series], *, title: str,
             figure,
             "reach_by_order",
             title,
-            "Hop reach against attention order: the mean over seeds with its 95% interval, a dot a seed; the lines are "
-            "what one layer's weights can be set to reach.",
+            "Hop reach against attention order: the mean over seeds with its 95% interval, one dot per seed. The lines "
+            "show the reach that the weights of one layer can be constructed to have.",
         )
 
 
 def reach_by_cost(reach: pd.DataFrame, *, title: str) -> Picture | None:
-    """Hop reach against parameters and against the FLOPs of a training step; the best for their cost are joined."""
+    """Hop reach against parameters and against the FLOPs of a training step; a line joins the best for their cost."""
     sized = reach[reach["n_params"].notna() & reach["mean"].notna()]
     if len(sized) < 2:
         return None
     with style():
         figure = new_figure(height=2.9)
         left, right = figure.subplots(1, 2, sharey=True)
-        panels = ((left, "n_params", 1e3, "thousand parameters"), (right, "flops_per_step", 1e6, "MFLOP a step"))
+        panels = ((left, "n_params", 1e3, "thousand parameters"), (right, "flops_per_step", 1e6, "MFLOP per step"))
         for axes, column, unit, label in panels:
             cost = sized[column].astype(float) / unit
             for index, (model, x, mean) in enumerate(zip(sized["model"], cost, sized["mean"], strict=True)):
@@ -176,7 +176,7 @@ def reach_by_cost(reach: pd.DataFrame, *, title: str) -> Picture | None:
                 axes.set_xscale("log")
                 axes.margins(x=0.1)
             else:
-                around = 0.1 * max(cost.max() - cost.min(), 0.2 * cost.max())  # a few parameters are no distance
+                around = 0.1 * max(cost.max() - cost.min(), 0.2 * cost.max())  # a few parameters must not fill the axis
                 axes.set_xlim(cost.min() - around, cost.max() + around)
                 axes.ticklabel_format(axis="x", useOffset=False)
                 axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -188,17 +188,17 @@ def reach_by_cost(reach: pd.DataFrame, *, title: str) -> Picture | None:
             figure,
             "reach_by_cost",
             title,
-            "Hop reach against parameters and against the operations of a training step. Ringed and joined: models "
-            "that no other beats in both.",
+            "Hop reach against parameters and against the operations of a training step. Ringed and joined by a line: "
+            "models that no other model beats in both.",
         )
 
 
 def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
-    """Validation accuracy while training: a panel a model, a colour a hop, a line a seed.
+    """Validation accuracy while training: one panel per model, one colour per hop, one line per seed.
 
     Args:
         curves: Rows of curve.csv, with short model names.
-        title: What was asked.
+        title: The task, its size and how models were trained.
     """
     if curves.empty:
         return None
@@ -231,12 +231,12 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
             figure,
             "learning_curves",
             title,
-            "Validation accuracy by hop while training: a line a seed. Hops are learned in sudden stairs.",
+            "Validation accuracy by hop while training: one line per seed. Each hop is learned in a sudden step.",
         )
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The (cost, reach) that no other has at most the cost and at least the reach of, by cost."""
+    """The Pareto front by cost: pairs (cost, reach) so that no other has at most the cost and at least the reach."""
     front: list[tuple[float, float]] = []
     for cost, reach in sorted(points, key=lambda point: (point[0], -point[1])):
         if not front or reach > front[-1][1]:

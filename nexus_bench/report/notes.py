@@ -1,4 +1,4 @@
-"""What is said of the tables of a report, in sentences."""
+"""The notes under the tables of a report: sentences on how they came about and what they show."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from nexus_bench.analysis.intervals import seeds_needed
 from nexus_bench.report.tables import Names
 
 VARIANT = ", variant "  # in the label of a model
-_MOST_NAMED = 4  # pairs in a sentence
+_MOST_NAMED = 4  # pairs named in one sentence
 
 
 def notes_of(
@@ -19,10 +19,10 @@ def notes_of(
     *,
     has_grid: bool,
 ) -> list[str]:
-    """What a reader must know of the trained setting.
+    """What a reader must know about the trained setting.
 
     Args:
-        names: How models are called.
+        names: The display names of models.
         reach: `summary.reach_by_model`.
         rising: `summary.still_rising`.
         pairs: `compare_models.model_pairs`.
@@ -44,23 +44,23 @@ def notes_of(
     if went_on:
         notes.append(f"Validation was still rising when training ended. {'; '.join(went_on)}.")
     if reach["n_failed"].any():
-        notes.append("Failed cells count nowhere.")
+        notes.append("Failed cells are left out of every figure.")
     return notes + _verdicts(pairs, n_equal, names)
 
 
 def common_notes(names: Names) -> list[str]:
-    """What holds of every split: what all models share, and what variants are."""
+    """Notes for every split: what all models share, and what variants are."""
     notes = [f"All models: {', '.join(names.common)}."] if names.common else []
     if any(VARIANT in label for label in names.short):
         notes.append(
-            "Variants of a model differ in what results.csv does not hold: a version, a dataset, or values of the "
-            "recipe such as weight decay."
+            "Variants of a model differ in something that results.csv has no column for: a version, a dataset, or "
+            "values of the recipe such as weight decay."
         )
     return notes
 
 
 def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
-    """What the tests of a section come to, or why they cannot, and what would do for the models of one size as well."""
+    """The outcome of the tests of a section. If seeds are too few: how many are needed, also for models of one size."""
     if pairs.empty:
         return []
     n_tests, needed = len(pairs), seeds_needed(len(pairs))
@@ -75,13 +75,13 @@ def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
                 for _, pair in told[told["verdict"].isin([BETTER, WORSE])].iterrows()
             )
         ]
-        said = f"reaches further: {_listed(better)}" if better else "none is shown to reach further"
+        said = f"reaches further: {_listed(better)}" if better else "no model is shown to reach further"
         notes.append(f"By {tests} (exact paired test, Holm): {said}.")
     if len(told) < n_tests:
         fewest = int(pairs["n_seeds"].min())
         notes.append(
             f"No model is called better where fewer than {needed} seeds are paired: with so few, no outcome of {tests} "
-            f"could be told apart from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train with "
+            f"could differ significantly from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train with "
             f"--seeds {max(needed, seeds_needed(n_equal))})."
         )
     return notes

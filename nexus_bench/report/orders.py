@@ -1,4 +1,4 @@
-"""Models that differ in their attention order alone."""
+"""Models that differ in nothing but their attention order."""
 
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ class Series(NamedTuple):
     """Models of the same kind and shape.
 
     Attributes:
-        name: What they are called, without the order.
-        models: Order -> short model name, ascending; order 1 is standard attention of the same shape, if it was run.
+        name: Their common name, without the order.
+        models: Order -> short model name, ascending; order 1 is standard attention of the same shape, if trained.
     """
 
     name: str
@@ -20,10 +20,10 @@ class Series(NamedTuple):
 
 
 def series_of(rows: pd.DataFrame, short: dict[str, str]) -> list[Series]:
-    """The series of a section in the order of the results; those of a single order are none.
+    """The series of a section in the order of the results; models of a single order form no series.
 
     Args:
-        rows: Of results.csv, of one setting.
+        rows: Rows of results.csv, of one setting.
         short: Label -> name of each model.
     """
     first = rows.drop_duplicates("model")

@@ -26,16 +26,18 @@ class Written(NamedTuple):
 
 
 def report(runs: Sequence[Path], out: Path | None = None) -> Written:
-    """The report of one or several runs, from their results.csv and curve.csv alone; GitHub is told, if it listens.
+    """The report of one or several runs, from their results.csv and curve.csv alone.
+
+    Inside GitHub Actions it is also appended to the summary of the step.
 
     Args:
-        runs: Run folders; a cell that they share counts once.
-        out: Where the files go; without it nothing is written.
+        runs: Run folders; a cell that they share is counted once.
+        out: Folder of the files; without it nothing is written.
 
     Raises:
         ConfigError: No row is of the test split, or two runs disagree on a cell.
         CorruptArtefactError: A file of a run is missing, truncated or edited.
-        StorageError: A run is no run folder, or `out` cannot be written.
+        StorageError: A folder is not a run folder, or `out` cannot be written.
     """
     results = pd.concat([read_results(run) for run in runs], ignore_index=True)
     curves = pd.concat([read_curves(run) for run in runs], ignore_index=True)
@@ -49,11 +51,11 @@ def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:
     """Where the files of a report go: `out`, or the only run; None for several runs without `out`.
 
     Raises:
-        UsageError: `out` holds another run, or a report that is not from nexus-bench.
+        UsageError: `out` holds another run, or a report that nexus-bench did not write.
     """
     is_its_own = len(runs) == 1 and out is not None and out.resolve() == runs[0].resolve()
     if out is not None and (out / SPEC).exists() and not is_its_own:
-        raise UsageError(f"{out}: holds a run, whose own report is kept; choose another --out")
+        raise UsageError(f"{out}: holds a run with its own report, which is not overwritten; choose another --out")
     keep_others(out, "report.md", "# nexus-bench")
     return out or (runs[0] if len(runs) == 1 else None)
 
@@ -62,7 +64,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     """Write report.csv, reach.csv, comparisons.csv, report.md, report.html, and figures/.
 
     Returns:
-        The paths written, the folder of figures as one.
+        The paths written; the folder of figures counts as one.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -88,7 +90,7 @@ def to_csvs(report: Report) -> dict[str, str]:
 
 
 def to_document(report: Report) -> dict[str, Any]:
-    """The summaries as JSON can hold them; what was not measured is null."""
+    """The summaries as JSON values; what was not measured is null."""
     return {
         "title": report.title,
         "accuracy": _records(report.accuracy),
@@ -99,11 +101,11 @@ def to_document(report: Report) -> dict[str, Any]:
 
 
 def to_markdown(report: Report, *, with_figures: bool = True) -> str:
-    """The tables, the notes, and the figures by name.
+    """The report as Markdown: tables, notes, and references to the figures.
 
     Args:
-        report: What there is to say.
-        with_figures: False where the text stands apart from the figures.
+        report: The report.
+        with_figures: False where the text is shown without the figures.
     """
     lines = [f"# {report.title}", ""]
     for section in report.sections:
@@ -118,7 +120,7 @@ def to_markdown(report: Report, *, with_figures: bool = True) -> str:
 
 
 def table_as_markdown(table: Table) -> str:
-    """One table, its references last."""
+    """One table as Markdown, its reference rows last."""
     body = [row.cells for row in table.rows] + table.references
     filled = [cells + [""] * (len(table.columns) - len(cells)) for cells in body]
     return pd.DataFrame(filled, columns=table.columns).to_markdown(index=False, disable_numparse=True)

@@ -15,10 +15,10 @@ _THEME = {INK: "currentColor", FAINT: "var(--line)", PAPER: "none"}
 
 
 def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
-    """The page.
+    """The report as one HTML page.
 
     Args:
-        report: What there is to say.
+        report: The report.
         downloads: File name -> content of the tables that can be downloaded from it.
     """
     environment = jinja2.Environment(

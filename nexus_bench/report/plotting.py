@@ -9,23 +9,23 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-INK = "#1b1f24"  # text and axes; a page may put its own colour in its place
-FAINT = "#d0d7de"  # grids and shades, likewise
-PAPER = "#ffffff"  # what is behind, likewise
-SOFT = "#6b7280"  # references; readable on light and on dark
-TITLE = "title"  # of a figure, in its SVG: a page that has it already leaves it out
+INK = "#1b1f24"  # text and axes; a page may replace it by its own colour
+FAINT = "#d0d7de"  # grids and shades; likewise
+PAPER = "#ffffff"  # background; likewise
+SOFT = "#6b7280"  # reference lines; readable on light and dark pages
+TITLE = "title"  # id of a figure's title in its SVG: a page removes it, since it shows the title itself
 WIDTH = 5.2  # inches: text of 9 points can still be read on a phone
 
-# Told apart by colour-blind readers: Okabe and Ito 2008, "Color universal design", without black and yellow, which are
-# lost on dark and on light pages; then two of Tol 2021, "Colour schemes". Beyond these the lines are dashed.
+# Colour-blind readers can tell these apart: Okabe and Ito 2008, "Color universal design", without black and yellow,
+# which are lost on dark and on light pages; then two of Tol 2021, "Colour schemes". Further lines are dashed.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#AA4499", "#999933")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*")
 
-_LINE = 0.16  # inches of a legend line
+_LINE = 0.16  # inches per line of a legend
 
 _STYLE: Any = {
     "svg.hashsalt": "nexus-bench",
-    "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
+    "svg.fonttype": "none",  # keep text as text: it can be read aloud, searched and copied
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.spines.top": False,
@@ -45,9 +45,9 @@ class Picture(NamedTuple):
     """A figure as files.
 
     Attributes:
-        name: Of the files, without suffix.
+        name: Name of the files, without suffix.
         caption: What it shows, and how to read it.
-        png: For documents that cannot hold SVG, 150 dots an inch.
+        png: For documents that cannot hold SVG, 150 dots per inch.
         svg: The same as vectors.
     """
 
@@ -59,7 +59,7 @@ class Picture(NamedTuple):
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Figures drawn inside look alike; nobody else's are changed."""
+    """Figures drawn in this context share one style; other figures of the process are unchanged."""
     with matplotlib.rc_context(_STYLE):
         yield
 
@@ -70,7 +70,7 @@ def new_figure(*, height: float, width: float = WIDTH) -> Figure:
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Colour, marker and dashes of the line of this number."""
+    """Colour, marker and dashes of the line with this index."""
     return {
         "color": COLOURS[index % len(COLOURS)],
         "marker": MARKERS[index % len(MARKERS)],
@@ -82,8 +82,8 @@ def legend_below(axes: Axes, *, most_columns: int = 2) -> None:
     """A legend under the axes: it takes no width, and the figure grows by its height.
 
     Args:
-        axes: Whose lines it names.
-        most_columns: Fewer where the names are long.
+        axes: The axes whose lines it names.
+        most_columns: At most so many columns; fewer if the labels are long.
     """
     handles, labels = axes.get_legend_handles_labels()
     figure = axes.get_figure(root=True)

@@ -1,4 +1,4 @@
-"""The tables of a report, as text: what a figure is, its interval, and what is missing."""
+"""The tables of a report, as text: values with their intervals, and marks for what is missing."""
 
 import math
 from typing import Any, NamedTuple
@@ -13,11 +13,11 @@ REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial_input": 
 
 
 class Row(NamedTuple):
-    """A line of a table.
+    """One row of a table.
 
     Attributes:
-        cells: As text; the first names what it is about.
-        models: The models it speaks of, for a reader who wants to see some of them.
+        cells: The cells as text; the first names what the row is about.
+        models: The models that the row is about, so that a page can filter by model.
         orders: Their attention orders.
     """
 
@@ -30,12 +30,12 @@ class Table(NamedTuple):
     """Rows under headings.
 
     Attributes:
-        name: What the table is called in a file.
+        name: Name of the table in files.
         title: What it holds.
         about: How to read it.
         columns: Headings; the first is the model.
         rows: In the order of the results.
-        references: What to read the rows against; they speak of no model, and are shorter than `columns`.
+        references: Rows to compare with, such as chance; they belong to no model and are shorter than `columns`.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Table(NamedTuple):
 
 
 class Names(NamedTuple):
-    """How the models of a section are called.
+    """The display names of the models of a section.
 
     Attributes:
-        short: Label -> label without what all models share.
-        common: What they share.
+        short: Label -> label without the parts that all models share.
+        common: The parts that all models share.
         orders: Label -> attention order.
     """
 
@@ -60,7 +60,7 @@ class Names(NamedTuple):
     orders: dict[str, int]
 
     def row(self, labels: list[str], cells: list[str]) -> Row:
-        """A row that speaks of some models."""
+        """A row about some models."""
         orders = tuple(dict.fromkeys(self.orders[label] for label in labels))
         return Row(cells, tuple(self.short[label] for label in labels), orders)
 
@@ -77,7 +77,7 @@ def names_of(accuracy: pd.DataFrame) -> Names:
 
 
 def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Table:
-    """Accuracy by hop, hop reach and cost: a row a model."""
+    """Accuracy by hop, hop reach and cost: one row per model."""
     hops = sorted(int(hop) for hop in accuracy["hop"].unique())
     rows = []
     for label in names.short:
@@ -104,8 +104,8 @@ def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Tabl
     means = accuracy.groupby("hop")[list(REFERENCES)].mean()
     references = [[label, *(number(means[name][hop], 3) for hop in hops)] for name, label in REFERENCES.items()]
     about = (
-        "Accuracy is the mean over seeds with the 95% t-interval in brackets (one seed gives none; answers from "
-        "elsewhere have Wilson's, over examples)"
+        "Accuracy is the mean over seeds with the 95% t-interval in brackets (one seed gives none; answers of other "
+        "models have Wilson's interval, over examples)"
     )
     if len(reach):
         about += (
@@ -116,7 +116,7 @@ def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Tabl
 
 
 def efficiency(reach: pd.DataFrame, names: Names) -> Table:
-    """What a hop costs: a row a model."""
+    """Hop reach in relation to cost: one row per model."""
     rows = [
         names.row(
             [model["model"]],
@@ -134,12 +134,12 @@ def efficiency(reach: pd.DataFrame, names: Names) -> Table:
     ]
     parameters, flops = COSTS
     columns = ["model", "hop reach", "of each seed", parameters, "hops/Mparameter", flops, "hops/GFLOP"]
-    about = "Hop reach over the parameters in millions, and over the GFLOP of a training step."
+    about = "Hop reach per million parameters, and per GFLOP of a training step."
     return Table("reach", "Hop reach and what it costs", about, columns, rows, [])
 
 
 def steps_to_95(steps: pd.DataFrame, names: Names) -> Table:
-    """When each hop was learned: a row a model."""
+    """When each hop was learned: one row per model."""
     hops = sorted(int(hop) for hop in steps["hop"].unique())
     rows = []
     for label, at in steps.groupby("model", sort=False):
@@ -154,7 +154,7 @@ def steps_to_95(steps: pd.DataFrame, names: Names) -> Table:
 
 
 def every_seed(rows: pd.DataFrame, names: Names) -> Table:
-    """What each seed scored: a row a cell, failed ones too."""
+    """The accuracy of each seed: one row per cell, including failed ones."""
     hops = sorted(int(hop) for hop in rows["hop"].unique())
     found = []
     for (label, seed, _), cell in rows.groupby(["model", "seed", "cell_id"], sort=False, dropna=False):
@@ -162,12 +162,15 @@ def every_seed(rows: pd.DataFrame, names: Names) -> Table:
         cells = [names.short[str(label)], str(seed), *(number(at.get(hop), 3) for hop in hops)]
         found.append(names.row([str(label)], [*cells, str(cell["status"].iloc[0])]))
     columns = ["model", "seed", *(counted(hop, "hop") for hop in hops), "ended"]
-    about = "Test accuracy of every cell; `solved` stopped early because validation stayed solved, `failed` has none."
+    about = (
+        "Test accuracy of every cell. `solved`: training stopped early because validation stayed solved; `failed`: no "
+        "accuracy."
+    )
     return Table("seeds", "Every seed", about, columns, found, [])
 
 
 def comparisons(pairs: pd.DataFrame, names: Names) -> Table:
-    """Which model reaches further: a row a pair."""
+    """Which model reaches further: one row per pair."""
     rows = [
         names.row(
             [pair["model"], pair["baseline"]],
@@ -178,13 +181,13 @@ def comparisons(pairs: pd.DataFrame, names: Names) -> Table:
     columns = ["model", "baseline", *_DIFFERENCE]
     about = (
         "Hop reach over the seeds that both have, the difference with its 95% t-interval, p of the exact paired test "
-        "(every sign flip), and p corrected by Holm for all rows; the verdict goes by that."
+        "(every sign flip), and p corrected by Holm for all rows; the corrected p decides the verdict."
     )
     return Table("comparisons", "Which model reaches further", about, columns, rows, [])
 
 
 def matched(pairs: pd.DataFrame, names: Names) -> Table:
-    """Models of the same size: a row a pair."""
+    """Models of the same size: one row per pair."""
     rows = [
         names.row(
             [pair["model"], pair["baseline"]],
@@ -202,7 +205,7 @@ def matched(pairs: pd.DataFrame, names: Names) -> Table:
 
 
 def number(value: Any, digits: int, sign: str = "") -> str:
-    """A figure as text; what was not measured is a dash."""
+    """A number as text; what was not measured is a dash."""
     return "-" if value is None or pd.isna(value) else f"{value:{sign}.{digits}f}"
 
 

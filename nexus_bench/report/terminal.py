@@ -1,4 +1,4 @@
-"""A report on the terminal: the staircases, and where the rest is."""
+"""A report on the terminal: accuracy by hop, and where the rest is."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _PRINTED = ("accuracy", "matched")  # tables; the others are in the files
 
 
 def print_report(report: Report, paths: Sequence[Path]) -> None:
-    """Print the staircase of every setting, the notes, and where the files are."""
+    """Print accuracy by hop of every setting, the notes, and where the files are."""
     console = output()
     for section in report.sections:
         console.print(section.title, style="bold", markup=False)
@@ -30,7 +30,7 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    """The table with as much as the terminal is wide enough for: intervals, then sizes, are left out first."""
+    """The table, cut to the width of the terminal: intervals are left out first, then sizes."""
     without_costs = [name for name in table.columns if name not in COSTS]
     grids = {
         "": _as_grid(table, table.columns, with_intervals=True),
@@ -69,5 +69,5 @@ def _as_grid(table: Table, columns: Sequence[str], *, with_intervals: bool) -> R
 
 
 def output() -> Console:
-    """Standard output without colours in figures; as wide as it needs to be when it is not a terminal."""
+    """Standard output without colours for numbers; as wide as needed if it is not a terminal."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)

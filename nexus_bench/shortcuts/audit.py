@@ -1,4 +1,4 @@
-"""What every guess scores at every hop, against the ceilings that the family declares."""
+"""The accuracy of every guess at every hop, compared with the ceilings that the family declares."""
 
 from typing import Any, NamedTuple
 
@@ -12,8 +12,8 @@ from nexus_bench.shortcuts.rules import SHORTCUTS
 from nexus_bench.streams import Int, Mask, pick, stream
 
 PARTIAL_INPUT = "partial_input"
-_MOST_HIDDEN = 20_000  # examples solved again with a fact hidden
-_FALSE_ALARM = 1e-3  # chance that an honest family fails an audit, over all of its guesses
+_MOST_HIDDEN = 20_000  # at most so many examples are solved again with a fact hidden
+_FALSE_ALARM = 1e-3  # probability that a correct family fails an audit, over all of its guesses
 
 
 class Audited(NamedTuple):
@@ -21,13 +21,13 @@ class Audited(NamedTuple):
 
     Attributes:
         hop: True hop count of the examples.
-        guess: The rule; `partial_input` knows all facts of the derivation but one.
+        guess: The name of the guess; `partial_input` knows all facts of the derivation but one.
         n_examples: Examples answered.
         accuracy: Share answered right.
         low: Lower end of its 95% interval (Clopper and Pearson, 1934).
         high: Upper end.
         ceiling: What the family declares: `chance`, or `partial_input` for that guess.
-        beats: Whether the guess is above the ceiling beyond doubt, all guesses of the audit considered.
+        beats: Whether the guess is significantly above its ceiling, corrected for all guesses of the audit.
     """
 
     hop: int
@@ -41,18 +41,18 @@ class Audited(NamedTuple):
 
 
 def audit(generator: Generator[Any], *, n_examples: int, seed: int) -> list[Audited]:
-    """Try every guess.
+    """Score every guess.
 
     Args:
         generator: The task.
-        n_examples: How many to answer, at least, over all hops; half as many more are learned from.
-        seed: Of the examples.
+        n_examples: Least number of examples to answer, over all hops; half as many more are used for fitting.
+        seed: Seed of the examples.
 
     Returns:
-        A row a (hop, guess), hops ascending, guesses in the order of SHORTCUTS, `partial_input` last.
+        One row per (hop, guess), hops ascending, guesses in the order of SHORTCUTS, `partial_input` last.
 
     Raises:
-        CheckFailedError: The family's labels are not what it solves from its own facts.
+        CheckFailedError: The labels of the family are not what its solver derives from the facts.
     """
     fit = _draw(generator, n_examples // 2, "fit", seed)
     scored = _draw(generator, n_examples, "score", seed)
@@ -61,7 +61,7 @@ def audit(generator: Generator[Any], *, n_examples: int, seed: int) -> list[Audi
     if is_wrong.any():
         raise CheckFailedError(
             f"{generator.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what `solve` derives from "
-            "the facts; mend `sample` or `solve`"
+            "the facts; correct `sample` or `solve`"
         )
     hits: list[tuple[int, str, Mask, float]] = []
     for rule in (rule for rule in SHORTCUTS if rule.needs(generator.schema)):
@@ -87,13 +87,13 @@ class Hidden(NamedTuple):
 
 
 def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: np.random.Generator) -> Hidden:
-    """Answer with one fact of each derivation hidden: its last symbol is drawn again from the facts it is alike.
+    """Answer with one fact of each derivation hidden: its last symbol is drawn again from the facts of `alike`.
 
     Args:
         generator: The task.
-        examples: One query a graph.
-        step: Which fact of the derivation to hide, from 0; a shorter derivation keeps all its facts.
-        rng: Draws the symbols.
+        examples: Examples with one query per graph.
+        step: The fact of the derivation to hide, from 0; shorter derivations keep all their facts.
+        rng: The stream that the symbols are drawn from.
 
     Returns:
         The answers that the changed facts give.
@@ -113,7 +113,7 @@ def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: n
 
 
 def _with_a_hidden_fact(generator: Generator[Any], scored: Examples, seed: int) -> list[tuple[int, Mask]]:
-    """Whether each answer is still right, a hop and a hidden step at a time."""
+    """Whether each answer is still right, for one hop and one hidden step at a time."""
     n_graphs = -(-_MOST_HIDDEN // scored.answer.shape[1])
     single = scored.take(slice(n_graphs)).one_query_per_graph()
     found = []

@@ -1,4 +1,4 @@
-"""Guesses that learn from examples: from the shape of the facts without the query, and from counts of symbols.
+"""Guesses that are fitted to examples: to the shape of the facts without the query, and to counts of symbols.
 
 Axis letters: g graphs, f facts, a roles, q queries, m symbols of a graph that could be answers, with repeats.
 """
@@ -15,9 +15,9 @@ from nexus_bench.streams import Int, Words, mix
 Float = NDArray[np.float64]
 Colour = Words
 
-_ROUNDS = 8  # of colour refinement: how far around a symbol its colour looks
+_ROUNDS = 8  # of colour refinement: the radius around a symbol that its colour describes
 _PRIOR_SEEN = 50.0  # how often a colour must be seen before its own frequency outweighs the average
-_FIT_EXAMPLES = 2000  # a hop
+_FIT_EXAMPLES = 2000  # per hop
 _MOST_CLASSES = 16  # answers that are not among the facts, such as yes and no
 
 
@@ -28,7 +28,7 @@ def answer_symbols(examples: Examples, schema: Schema) -> Int:
 
 
 def asked_symbols(examples: Examples, schema: Schema) -> list[Int]:
-    """The symbols of the queries that could be answers: an array (g, q) a role."""
+    """The symbols of the queries that could be answers: one array (g, q) per role."""
     return [examples.query[:, :, i] for i, role in enumerate(schema.query) if role.vocabulary == schema.answer]
 
 
@@ -43,10 +43,10 @@ def counts_in_graph(symbols: Int, among: Int) -> Int:
 
 
 def facts_only(fit: Examples, score: Examples, schema: Schema) -> Int:
-    """The symbol whose surroundings most often belong to an answer, the query unseen but for its hop.
+    """The symbol whose surroundings most often belong to an answer; of the query only the hop is used.
 
-    Surroundings are colours that take in neighbours round by round, so they tell degrees, depths and cycles, but
-    not names. Source: colour refinement (Weisfeiler and Leman, 1968).
+    Surroundings are colours that include more distant neighbours in each round. They encode degrees, depths and
+    cycles, but not which symbols these are. Source: colour refinement (Weisfeiler and Leman, 1968).
     """
     guess = np.empty_like(score.answer)
     at_fit, at_score = answer_symbols(fit, schema), answer_symbols(score, schema)
@@ -56,9 +56,9 @@ def facts_only(fit: Examples, score: Examples, schema: Schema) -> Int:
     outside = ~is_answer.any(axis=2)
     for hop in np.unique(score.hop):
         asks = fit.hop == hop
-        if not asks.any():  # a hop that the other split does not have: learn from all
+        if not asks.any():  # the other split does not have this hop: fit to all hops
             asks = np.ones_like(asks)
-        weight = share * asks.sum(axis=1)[:, None]  # g m: each distinct symbol once a query
+        weight = share * asks.sum(axis=1)[:, None]  # g m: each distinct symbol counts once per query
         hits = share * (is_answer & asks[:, :, None]).sum(axis=1)
         rates = _rates(colours.ravel(), weight.ravel(), hits.ravel(), asked_colours)
         best = np.take_along_axis(at_score, rates.argmax(axis=1)[:, None], axis=1)
@@ -69,16 +69,16 @@ def facts_only(fit: Examples, score: Examples, schema: Schema) -> Int:
 
 
 class _Candidates(NamedTuple):
-    """What `symbol_counts` weighs: features of the graph's symbols, and of classes that are not among the facts."""
+    """The features of `symbol_counts`: of the symbols of a graph, and of classes that are not among the facts."""
 
     symbols: Int  # g m
     by_graph: Float  # g m w
-    is_asked: list[NDArray[np.bool_]]  # a role: g q m
+    is_asked: list[NDArray[np.bool_]]  # per role: g q m
     of_query: Float  # g q v
 
 
 def symbol_counts(fit: Examples, score: Examples, schema: Schema) -> Int:
-    """A logistic model on how often each symbol stands in each role, and on how often those of the query do."""
+    """A logistic model on the counts of each symbol in each role, and on the counts of the symbols of the query."""
     known = answer_symbols(fit, schema) if any(r.vocabulary == schema.answer for r in schema.fact) else None
     outside = fit.answer if known is None else fit.answer[~(known[:, None, :] == fit.answer[:, :, None]).any(axis=2)]
     common = np.bincount(outside.ravel(), minlength=schema.n_classes).argsort(kind="stable")[::-1][:_MOST_CLASSES]
@@ -94,14 +94,14 @@ def symbol_counts(fit: Examples, score: Examples, schema: Schema) -> Int:
             values = _features(to_score, g + start, q, len(classes)) @ weights
             symbols = to_score.symbols[g + start]
             options = np.concatenate([symbols, np.broadcast_to(classes, (len(g), len(classes)))], axis=1)
-            # an entry a repeat: together they have the probability of their symbol
+            # one entry per repeat: together they have the probability of their symbol
             values[:, : symbols.shape[1]] += np.log(counts_in_graph(symbols, symbols))
             guess[g + start, q] = np.take_along_axis(options, values.argmax(axis=1)[:, None], axis=1)[:, 0]
     return guess
 
 
 def _rates(colours: Colour, weight: Float, hits: Float, asked: Colour) -> Float:
-    """How often each asked colour was an answer, drawn to the average where it was seen little."""
+    """How often each colour was an answer, shrunk to the average if it was seen rarely."""
     known, place = np.unique(colours, return_inverse=True)
     seen, hit = np.bincount(place, weight), np.bincount(place, hits)
     average = hits.sum() / weight.sum()
@@ -155,7 +155,7 @@ def _candidates(examples: Examples, schema: Schema) -> _Candidates:
 
 
 def _features(at: _Candidates, graph: NDArray[np.int64], query: NDArray[np.int64], n_classes: int) -> Float:
-    """Array (examples, m + classes, features): a block for the graph's symbols, one for each class."""
+    """Array (examples, m + classes, features): one block for the symbols of the graph, one for each class."""
     asked = [flag[graph, query] for flag in at.is_asked]
     inside = np.concatenate([at.by_graph[graph], *(flag[:, :, None] for flag in asked)], axis=2)
     n, m, width = inside.shape
@@ -176,7 +176,7 @@ def _labels(
 
 
 def _fit(features: Float, labels: NDArray[np.bool_]) -> Float:
-    """Weights of least cross-entropy, with a little decay so that there is one best."""
+    """The weights with the smallest cross-entropy; a little weight decay makes them unique."""
 
     def loss(weights: Float) -> tuple[float, Float]:
         values = features @ weights

@@ -1,4 +1,4 @@
-"""What stands beside an accuracy in results.csv: what the task is, and what can be guessed."""
+"""Columns next to accuracy in results.csv: those that describe the task, and what can be guessed."""
 
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec
@@ -23,11 +23,11 @@ def task_columns(spec: TaskSpec) -> Row:
 
 
 def reference_columns(fit: Examples, scored: HeldOut, schema: Schema) -> dict[int, Row]:
-    """What an accuracy is to be read against, by hop.
+    """Chance, shortcut and partial-input ceiling to compare an accuracy with, by hop.
 
     Args:
-        fit: Examples of another split, from which shortcuts may learn.
-        scored: The examples that are answered, and their law.
+        fit: Examples of another split, which shortcuts may be fitted to.
+        scored: The examples that are answered, and their generator.
         schema: The task's roles and vocabularies.
     """
     return {

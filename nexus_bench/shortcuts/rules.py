@@ -1,7 +1,7 @@
-"""What can be guessed without reasoning: rules scored beside every accuracy.
+"""What can be guessed without reasoning: rules that are scored next to every accuracy.
 
-A rule that itself looks up facts is a shortcut only at hops beyond those it looks up: the start's successor is the
-right answer at one hop.
+A rule that looks up facts itself is a shortcut only at larger hop counts: the successor of the start, for example, is
+the right answer at one hop.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ class Shortcut(NamedTuple):
     """A rule.
 
     Attributes:
-        name: What the rule does.
-        n_facts: How many facts it looks up; it is scored at hops beyond that.
-        needs: Whether a task has the roles that the rule looks at; elsewhere it is not scored.
-        guess: From examples to fit on, examples to answer and their schema to class ids (g, q).
+        name: The name of the rule.
+        n_facts: How many facts it looks up; it is scored only at larger hop counts.
+        needs: Whether a task has the roles that the rule needs; for other tasks it is not scored.
+        guess: Takes examples to fit to, examples to answer and their schema; returns class ids (g, q).
     """
 
     name: str
@@ -44,7 +44,7 @@ def score_shortcuts(fit: Examples, score: Examples, schema: Schema) -> dict[str,
     """Accuracy of every rule at every hop it applies to.
 
     Args:
-        fit: Examples of another split, from which a rule may learn frequencies.
+        fit: Examples of another split, from which a rule may take frequencies.
         score: The examples to answer.
         schema: The task's roles and vocabularies.
 
@@ -60,7 +60,7 @@ def score_shortcuts(fit: Examples, score: Examples, schema: Schema) -> dict[str,
 
 
 def best_shortcuts(fit: Examples, score: Examples, schema: Schema) -> dict[int, BestShortcut]:
-    """The best rule at every hop; the first of equals in the order of SHORTCUTS."""
+    """The best rule at every hop; of equally good ones the first in the order of SHORTCUTS."""
     best: dict[int, BestShortcut] = {}
     for name, by_hop in score_shortcuts(fit, score, schema).items():
         for hop, accuracy in by_hop.items():
@@ -75,7 +75,7 @@ def _majority_class(fit: Examples, score: Examples, schema: Schema) -> Int:
 
 
 def _most_frequent_symbol(fit: Examples, score: Examples, schema: Schema) -> Int:
-    """The answer-like symbol that stands most often in the graph and is not in the query; of equals the least id."""
+    """The answer-like symbol that is commonest in the graph and not in the query; among ties the smallest id."""
     symbols = answer_symbols(score, schema)
     counts = np.repeat(counts_in_graph(symbols, symbols)[:, None, :], score.query.shape[1], axis=1)  # g q m
     for asked in asked_symbols(score, schema):

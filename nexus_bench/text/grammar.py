@@ -1,8 +1,9 @@
-"""What a family says in English: sentence templates from its YAML, and words for its symbols.
+"""The English of a family: sentence templates from its YAML, and words for its symbols.
 
-A template names roles in braces: `{src} points to {dst}.` Beside that, `{hop:step}` is a count, as `1 step` or
-`3 steps`, and `{relation*}` is the list of the roles relation1, relation2, ... as far as they are used. A fact is one
-sentence; questions may have more, all of them as many. So what is told can be read back, sentence by sentence.
+A template names roles in braces: `{src} points to {dst}.` In addition, `{hop:step}` is a count, such as `1 step` or
+`3 steps`, and `{relation*}` is the list of the roles relation1, relation2, ... that are used. A fact is one
+sentence; a question may have several, but all questions of a family have the same number. So a prompt can be read
+back, sentence by sentence.
 """
 
 import functools
@@ -22,7 +23,7 @@ from nexus_bench.io.entries import validate
 _PLACEHOLDER = re.compile(r"\{(\w+)(\*|:\w+)?\}")
 _SENTENCE = re.compile(r'[^"\\\n]+[.?]')
 SENTENCE_END = re.compile(r"[.?](?: |$)")
-_UNUSED = "-"  # how a family writes a word of a query that is not used
+_UNUSED = "-"  # how a family writes an unused word of a query
 _THEN = ", then "
 
 
@@ -42,9 +43,9 @@ class TextSection(BaseModel):
 
     words: dict[str, str | list[str] | dict[str, str]] = Field(
         default={},
-        description="By vocabulary: a list that ships with nexus-bench, `numbers`, names in a row, or a name a symbol.",
+        description="By vocabulary: a list that ships with nexus-bench, `numbers`, words, or one word per symbol.",
     )
-    intro: Sentence | None = Field(default=None, description="Said before the facts.")
+    intro: Sentence | None = Field(default=None, description="Text before the facts.")
     facts: list[Sentence] = Field(min_length=1)
     questions: list[Sentence] = Field(min_length=1)
 
@@ -85,7 +86,7 @@ class Grammar(NamedTuple):
     """The English of one family at one setting.
 
     Attributes:
-        intro: Said before the facts, or None.
+        intro: Text before the facts, or None.
         facts: Templates of a fact.
         questions: Templates of a query.
         answers: How each answer is written.
@@ -98,10 +99,10 @@ class Grammar(NamedTuple):
 
 
 def grammar_of(law: Generator[Any]) -> Grammar:
-    """The grammar of a family, from its YAML; plain sentences of role and value where that has none.
+    """The grammar of a family, from its YAML; plain sentences of role and value if the YAML has none.
 
     Raises:
-        ConfigError: The YAML names a role or a list that is not there, or leaves out a role.
+        ConfigError: The YAML names an unknown role or list, or leaves out a role.
     """
     schema, where = law.schema, f"tasks/{law.name}.yaml: text"
     given = task_defaults(law.name).get("text")
@@ -117,7 +118,7 @@ def grammar_of(law: Generator[Any]) -> Grammar:
 
 @functools.cache
 def shipped_list(name: str) -> tuple[str, ...]:
-    """A list of names that ships with nexus-bench, a line an entry.
+    """A list of words that ships with nexus-bench, one entry per line.
 
     Raises:
         ConfigError: There is no such list.
@@ -131,7 +132,7 @@ def shipped_list(name: str) -> tuple[str, ...]:
 def _words(
     law: Generator[Any], vocabulary: str, given: str | list[str] | dict[str, str] | None, *, where: str
 ) -> tuple[str, ...]:
-    """How each symbol is written: of those given names in a row, one that the family has a word for keeps it."""
+    """How each symbol is written; a symbol that the family itself writes as a word keeps that word in a list."""
     own = [law.symbol(vocabulary, index) for index in range(law.schema.vocabularies[vocabulary])]
     if given is None:
         return tuple(own)

@@ -1,4 +1,4 @@
-"""Told examples as JSON lines, and back."""
+"""Examples in English as JSON lines, and back."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ def told_as_chat(told: Told) -> str:
 
 
 def prompt_and_completion(row: Row) -> tuple[str, str]:
-    """What a row of either kind asks, and what is to be answered."""
+    """The prompt and the completion of a row of either kind."""
     if "messages" in row:
         user, assistant = row["messages"]
         return user["content"], assistant["content"]
@@ -38,7 +38,7 @@ def read_told(rows: Iterable[Row], reader: Reader) -> Examples:
 
     Raises:
         KeyError: A row lacks a field.
-        ValueError: A row is not what the family tells, or the rows of a graph tell different facts.
+        ValueError: A row is not a text of the family, or the rows of a graph have different facts.
     """
     facts, query, answer, hop = [], [], [], []
     for _, group in itertools.groupby(rows, key=lambda row: row["graph"]):

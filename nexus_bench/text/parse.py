@@ -1,4 +1,4 @@
-"""English read back: the facts, the query and the answer that a prompt and its completion tell."""
+"""Reading English back: the facts, the query and the answer of a prompt and its completion."""
 
 import functools
 import re
@@ -12,7 +12,7 @@ _BETWEEN = re.compile(r"(?<=\.) ")
 
 
 class Heard(NamedTuple):
-    """One example: the facts in the order told, the query, the answer; all as ids, the hop count as a number."""
+    """One example: the facts in the order of the text, the query, the answer; ids, and the hop count as a number."""
 
     facts: list[list[int]]
     query: list[int]
@@ -23,7 +23,7 @@ class Reader:
     """Reads what a `Teller` tells.
 
     Args:
-        teller: Whose grammar and options.
+        teller: The teller, with its grammar and options.
     """
 
     def __init__(self, teller: Teller) -> None:
@@ -41,7 +41,7 @@ class Reader:
         """Read one example.
 
         Raises:
-            ValueError: A sentence is none of the grammar's.
+            ValueError: A sentence does not belong to the grammar.
         """
         story, question = self._parted(prompt)
         told = [sentence for sentence in _BETWEEN.split(story) if sentence not in self._skipped]
@@ -53,11 +53,11 @@ class Reader:
         )
 
     def word(self, answer: int) -> str:
-        """How an answer is written."""
+        """The text of an answer."""
         return self._words[answer]
 
     def _parted(self, prompt: str) -> tuple[str, str]:
-        """The story, and the sentences of the question, which are as many as its templates have."""
+        """The story, and the sentences of the question, whose number the templates determine."""
         n = self._questions[0].n_sentences
         ends = [match.end() for match in SENTENCE_END.finditer(prompt)]
         if len(ends) <= n:
@@ -79,7 +79,7 @@ class _Pattern:
         self.n_sentences = sum(len(SENTENCE_END.findall(part)) for part in fixed)
 
     def read(self, sentence: str) -> list[int] | None:
-        """The ids of the roles, None if the sentence is another."""
+        """The ids of the roles, None if the sentence does not match."""
         match = self._regex.fullmatch(sentence)
         if match is None:
             return None
@@ -99,4 +99,4 @@ def _read(sentence: str, patterns: list[_Pattern]) -> list[int]:
     for pattern in patterns:
         if (ids := pattern.read(sentence)) is not None:
             return ids
-    raise ValueError(f"{sentence[:80]!r} is not told by any template")
+    raise ValueError(f"{sentence[:80]!r} matches no template")

@@ -18,16 +18,18 @@ SO = "So the answer is "
 
 
 class TextOptions(BaseModel):
-    """How examples are told."""
+    """How examples are written in English."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    n_distractors: int = Field(default=0, ge=0, le=1000, description="Sentences about nothing, among the facts.")
+    n_distractors: int = Field(default=0, ge=0, le=1000, description="Irrelevant sentences among the facts.")
     sentences: Literal["shuffled", "forward", "backward"] = Field(
-        default="shuffled", description="Order of the facts; forward and backward sort those of the derivation."
+        default="shuffled", description="Order of the facts; forward and backward sort the facts of the derivation."
     )
-    question: Literal["last", "first"] = Field(default="last", description="Where the question stands.")
-    target: Literal["answer", "steps"] = Field(default="answer", description="What to complete: steps ends in it.")
+    question: Literal["last", "first"] = Field(default="last", description="Position of the question.")
+    target: Literal["answer", "steps"] = Field(
+        default="answer", description="The completion: the answer alone, or the steps and then the answer."
+    )
 
 
 class Told(NamedTuple):
@@ -37,10 +39,10 @@ class Told(NamedTuple):
         graph: Number of the graph in its split.
         query: Number of the query in its graph.
         prompt: Facts and question.
-        completion: What a model is to write.
+        completion: The text that a model should write.
         answer: The answer alone.
         hop: True hop count.
-        order: Which fact each sentence tells, where the order is not that of the data; else None.
+        order: Which fact each sentence states, if the order is not that of the data; else None.
     """
 
     graph: int
@@ -53,7 +55,7 @@ class Told(NamedTuple):
 
 
 class Teller:
-    """Tells the examples of one family.
+    """Writes the examples of one family in English.
 
     Args:
         family: The family at one setting.
@@ -103,7 +105,7 @@ class Teller:
         return self.options.sentences != "shuffled" or self.options.target == "steps"
 
     def _order(self, n_facts: int, derivation: list[int]) -> list[int] | None:
-        """The facts of the derivation in the order asked for, at the places that they have; None if all stay."""
+        """The order of facts with those of the derivation sorted among their places; None if nothing changes."""
         if self.options.sentences == "shuffled":
             return None
         order = list(range(n_facts))
@@ -139,7 +141,7 @@ class _Tables:
                 self._text[t, s, : len(slot.words)] = [slot.before + word + after for word in slot.words]
 
     def fill(self, tuples: Int, codes: Words) -> list[list[str]]:
-        """A sentence a tuple: from ids (g, n, roles) and random words (g, n)."""
+        """One sentence per tuple: from ids (g, n, roles) and random words (g, n)."""
         template = (codes % np.uint64(self._n)).astype(np.int32)
         symbols = np.take_along_axis(tuples, self._role[template], axis=2)  # g n s
         parts = self._text[template[:, :, None], np.arange(self._role.shape[1]), symbols]

@@ -1,4 +1,4 @@
-"""What is kept of a begun job: two checkpoints, each whole or recognised as damaged."""
+"""The saved state of an unfinished job: two checkpoints, each whole or recognised as damaged."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Saved(NamedTuple):
 
     Attributes:
         tensors: By name, on the CPU.
-        about: Everything else, as JSON can hold it.
+        about: Everything else, as JSON values.
     """
 
     tensors: dict[str, Tensor]
@@ -32,7 +32,7 @@ class Checkpoint:
 
     Args:
         folder: Where both are kept.
-        root: The run folder, which must stand: a deleted one is not made again in silence.
+        root: The run folder, which must exist: a deleted one is not silently created again.
     """
 
     def __init__(self, folder: Path, *, root: Path) -> None:
@@ -40,7 +40,7 @@ class Checkpoint:
         self.newest, self.previous = folder / "newest", folder / "previous"
 
     def save(self, saved: Saved) -> None:
-        """Write the state, whole or not at all; what was the newest becomes the one before.
+        """Write the state, whole or not at all; the newest one so far becomes the one before.
 
         Raises:
             StorageError: The disk is full, or the run folder is gone.
@@ -54,11 +54,11 @@ class Checkpoint:
         write_atomic(self.newest, data)
 
     def load(self, *, is_ours: Callable[[dict[str, Any]], bool], on_note: Callable[[str], None]) -> Saved | None:
-        """The newest state that is whole and ours; None starts anew.
+        """The newest state that is whole and belongs to this job; None means to start from the beginning.
 
         Args:
-            is_ours: Whether what is said about a state fits the job.
-            on_note: Told when a damaged file is passed over.
+            is_ours: Whether the description of a state fits the job.
+            on_note: Called when a damaged file is skipped.
         """
         for path in (self.newest, self.previous):
             try:
@@ -68,7 +68,7 @@ class Checkpoint:
             try:
                 saved = _parse(data)
             except (ValueError, KeyError, SafetensorError):
-                on_note(f"{path}: is damaged; going on from the checkpoint before it")
+                on_note(f"{path}: is damaged; continuing from the checkpoint before it")
                 continue
             if is_ours(saved.about):
                 return saved
@@ -78,7 +78,7 @@ class Checkpoint:
 def _parse(data: bytes) -> Saved:
     content = data[_HASH_BYTES + 1 :]
     if sha256(content).encode() != data[:_HASH_BYTES]:
-        raise ValueError("the content is not what its hash says")
+        raise ValueError("the content does not match its hash")
     n_header = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + n_header])
     return Saved(safetensors.torch.load(content), json.loads(header["__metadata__"]["about"]))

@@ -19,32 +19,32 @@ from nexus_bench.training.spec import CellSpec
 
 
 class Source(Protocol):
-    """Where the examples of a cell come from."""
+    """The source of the examples of a cell."""
 
     law: Law
     held_out: dict[str, HeldOut]
 
     def batch(self, step: int, batch_size: int) -> Examples:
-        """The training graphs of one step, the same whenever it is asked for."""
+        """The training graphs of one step, the same at every call."""
         ...
 
 
 class Engine(ABC):
-    """Models of equal shape, one a cell, trained side by side.
+    """Models of equal shape, one per cell, trained together.
 
-    The cells differ in seed, learning rate and curriculum alone.
+    The cells differ only in seed, learning rate and curriculum.
 
-    A step is a function of the weights, the optimiser's state, the step number and the evaluations so far. So a run
-    resumed from a checkpoint equals an uninterrupted one.
+    A step is a function of the weights, the optimiser's state, the step number and the evaluations so far. So training
+    that is resumed from a checkpoint equals uninterrupted training.
 
     Args:
-        cells: What to train.
-        sources: The examples of each.
+        cells: The cells to train.
+        sources: The examples of each cell.
 
     Attributes:
         step: Optimiser steps made.
         curves: The evaluations of each cell.
-        alive: Which models still learn; the others keep the weights that they have.
+        alive: Which models are still trained; the others keep their weights.
     """
 
     def __init__(self, cells: Sequence[CellSpec], sources: Sequence[Source]) -> None:
@@ -71,11 +71,11 @@ class Engine(ABC):
 
     @abstractmethod
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take up what `tensors` gave."""
+        """Load what `tensors` returned."""
 
     @abstractmethod
     def model(self, index: int) -> Transformer:
-        """One of the models, with the weights it has now."""
+        """One of the models, with its present weights."""
 
     def build(self, index: int) -> Transformer:
         """One of the models before its first step, on the CPU."""
@@ -104,7 +104,7 @@ class Single(Engine):
         )
 
     def loss(self) -> Tensor:
-        """Mean cross-entropy over the queries of the next step's batch that the curriculum lets in."""
+        """Mean cross-entropy over the queries of the next batch that the curriculum includes."""
         examples = self.sources[0].batch(self.step, self.recipe.batch_size)
         batch = to_batch(examples, self.schema, self.encoding, self._device)
         logits = self._model(batch.tokens, batch.read_at, batch.layout).flatten(0, 1)
@@ -136,7 +136,7 @@ class Single(Engine):
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take up the weights and the moments."""
+        """Load the weights and the moments."""
         prefix = "model."
         self._model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         moments: dict[int, dict[str, Tensor]] = {}

@@ -1,4 +1,4 @@
-"""The loop around an engine: evaluate, end, save, stop."""
+"""The training loop around an engine: evaluate, end cells, save, stop."""
 
 import time
 from collections.abc import Callable
@@ -16,11 +16,11 @@ class Ending(NamedTuple):
     """How the training of one cell ended.
 
     Attributes:
-        model: With its final weights.
+        model: The model with its final weights.
         curve: The evaluations on validation.
         status: `trained` after all steps, `solved` if stopped because validation stayed solved, `diverged` if the
-            loss is no longer a number.
-        train_seconds: Its share of the time spent, over all resumptions.
+            loss is not a number.
+        train_seconds: Its share of the training time, over all resumptions.
     """
 
     model: Transformer
@@ -30,19 +30,19 @@ class Ending(NamedTuple):
 
 
 class StoppedError(NexusBenchError):
-    """Training was asked to stop; the checkpoint holds its state."""
+    """Training was told to stop; the checkpoint holds its state."""
 
     exit_code = 143
 
 
 class Listener(NamedTuple):
-    """Who is told what, by the index of the cell.
+    """Callbacks of training; cells are given by index.
 
     Attributes:
-        on_point: Every evaluation, those of a resumed run included.
-        on_end: Every cell that ends.
-        on_note: What a person should know.
-        should_stop: Asked before every step.
+        on_point: Called with every evaluation, including those before a resumption.
+        on_end: Called with every cell that ends.
+        on_note: Called with messages for the user.
+        should_stop: Called before every step.
     """
 
     on_point: Callable[[int, Point], None] = lambda index, point: None
@@ -55,13 +55,13 @@ def train(engine: Engine, *, mode: str, checkpoint: Checkpoint | None, listener:
     """Train every cell of an engine to its end, from scratch or from a checkpoint.
 
     Args:
-        engine: Fresh.
-        mode: Of the engine; a checkpoint of another mode is not taken up.
-        checkpoint: Written at every evaluation and when stopped; None keeps nothing.
-        listener: Told of what happens.
+        engine: A new engine.
+        mode: Mode of the engine; a checkpoint of another mode is ignored.
+        checkpoint: Written at every evaluation and when stopped; None saves nothing.
+        listener: The callbacks.
 
     Raises:
-        StoppedError: `should_stop` said so.
+        StoppedError: `should_stop` returned true.
         StorageError: The checkpoint cannot be written.
     """
     _Training(engine, mode, checkpoint, listener).run()
@@ -92,7 +92,7 @@ class _Training:
                     self.tell_end(index)
 
     def evaluate(self) -> list[int]:
-        """Add a point to the curve of every model that is alive; those that end here are returned."""
+        """Add a point to the curve of every model that is alive; returns the cells that end here."""
         engine, ended = self.engine, []
         for index, scores in enumerate(engine.scores()):
             if not engine.alive[index]:
@@ -109,7 +109,7 @@ class _Training:
         return ended
 
     def status_of(self, index: int, point: Point) -> str | None:
-        """How a cell ends with this point, if it does."""
+        """The status with which a cell ends at this point, or None if it goes on."""
         if not point.is_finite:
             return "diverged"
         if point.step == self.engine.recipe.steps:

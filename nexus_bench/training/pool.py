@@ -1,4 +1,4 @@
-"""Training examples on the device: a pool that is made ahead in the background and refreshed at fixed steps.
+"""Training examples on the device: a pool that is prepared in the background and refreshed at fixed steps.
 
 Axis letters: u distinct sources, p graphs of the pool, b graphs of a batch, n positions, s slots, q queries.
 """
@@ -18,8 +18,8 @@ from nexus_bench.model.scoring import to_batch
 from nexus_bench.streams import permutations, stream
 from nexus_bench.training.engine import Source
 
-POOL_STEPS = 512  # between refreshes; with POOL_GRAPHS it decides which examples a step sees
-POOL_GRAPHS = 16_384  # at most; a graph is used several times where POOL_STEPS batches need more
+POOL_STEPS = 512  # steps between refreshes; with POOL_GRAPHS it determines which examples a step gets
+POOL_GRAPHS = 16_384  # at most; graphs are reused if POOL_STEPS batches need more
 _N_THREADS = 8
 
 
@@ -34,13 +34,13 @@ class Arrays(NamedTuple):
 class Pool:
     """The examples of POOL_STEPS steps, the same bytes on every device.
 
-    Step s looks into generation s // POOL_STEPS, which holds the next batches of each source's stream. They are all
-    of the batches that its steps need, in order, as long as POOL_GRAPHS suffice; else every graph is used once before
-    any is used again, in another order, and so on.
+    Step s uses generation s // POOL_STEPS, which holds the next batches of the stream of each source. If POOL_GRAPHS
+    suffice, these are all batches that its steps need, in order. Otherwise every graph is used once, then all again in
+    another order, and so on.
 
     Args:
-        sources: Distinct ones.
-        batch_size: Graphs a step.
+        sources: Distinct sources.
+        batch_size: Graphs per step.
         encoding: How examples become positions.
         device: Where the pool is held.
 
@@ -63,7 +63,7 @@ class Pool:
         self._make_ahead(1)
 
     def seek(self, step: int) -> None:
-        """Hold the generation of a step."""
+        """Load the generation of a step."""
         generation = step // POOL_STEPS
         if generation == self._generation:
             return

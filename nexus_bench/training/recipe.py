@@ -1,4 +1,4 @@
-"""What training does at which step: learning rate, curriculum, early stopping.
+"""Learning rate, curriculum and early stopping as functions of the step.
 
 Everything here is a function of the step number and of the evaluations so far, so that a resumed run repeats it.
 """
@@ -10,9 +10,9 @@ from nexus_bench.model.scoring import HopScore
 from nexus_bench.training.spec import TrainSpec
 
 SOLVED_ACCURACY = 0.995  # on validation, at every hop
-SOLVED_EVALUATIONS = 3  # in a row: learning comes in sudden stairs, and can fall back
+SOLVED_EVALUATIONS = 3  # in a row: accuracy rises in sudden steps, and can fall again
 STAGE_PASSED = 0.95  # on validation, at every hop of a stage of the adaptive curriculum
-STAGED_SHARE = 0.5  # of the steps, after which the staged curriculum asks every hop
+STAGED_SHARE = 0.5  # share of the steps after which the staged curriculum includes every hop
 
 
 class Point(NamedTuple):
@@ -23,12 +23,12 @@ class Point(NamedTuple):
 
     @property
     def is_solved(self) -> bool:
-        """Whether every hop is answered."""
+        """Whether every hop is solved."""
         return min(hop.accuracy for hop in self.scores.values()) >= SOLVED_ACCURACY
 
     @property
     def is_finite(self) -> bool:
-        """Whether the model still computes numbers."""
+        """Whether all losses are finite."""
         return all(math.isfinite(hop.loss) for hop in self.scores.values())
 
 
@@ -44,9 +44,9 @@ def hop_limit(step: int, curve: list[Point], recipe: TrainSpec, hops: tuple[int,
     Args:
         step: Counts from 0.
         curve: The evaluations before it.
-        recipe: Names the curriculum. `none`: all hops from the start. `staged`: one hop more after equal shares of the
-            first half of the steps. `adaptive`: one hop more once validation passes those asked so far.
-        hops: Of the task, ascending.
+        recipe: Has the curriculum. `none`: all hops from the start. `staged`: one hop more after equal shares of the
+            first half of the steps. `adaptive`: one hop more once validation passes those included so far.
+        hops: Hops of the task, ascending.
     """
     if recipe.curriculum == "staged":
         stage = int(step / (STAGED_SHARE * recipe.steps) * len(hops))

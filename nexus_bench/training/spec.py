@@ -21,7 +21,7 @@ class TrainSpec(Spec):
     """How a model is trained."""
 
     steps: int = Field(default=3000, ge=1, description="Optimiser steps.")
-    batch_size: int = Field(default=32, ge=1, description="Graphs a step, each with all of its queries.")
+    batch_size: int = Field(default=32, ge=1, description="Graphs per step, each with all of its queries.")
     lr: float = Field(default=3e-3, gt=0, description="Peak learning rate of AdamW.")
     warmup_steps: int = Field(default=100, ge=0, description="Linear warm-up, before the cosine to zero.")
     weight_decay: float = Field(default=0.01, ge=0)
@@ -29,7 +29,7 @@ class TrainSpec(Spec):
     eval_every: int = Field(default=250, ge=1, description="Steps between evaluations on validation.")
     curriculum: Literal["none", "staged", "adaptive"] = Field(
         default="none",
-        description="Hops in training: all at once, one more at fixed steps, or once passed.",
+        description="Hops in training: all at once, one more at fixed steps, or one more once validation passes.",
     )
     stop_when_solved: bool = Field(default=True, description="Stop once validation stays solved.")
 
@@ -44,7 +44,7 @@ class CellSpec(Spec):
 
     @cached_property
     def cell_id(self) -> str:
-        """16 hexadecimal digits that name the cell by its content."""
+        """16 hexadecimal digits: a hash of the content of the cell."""
         versions = {
             "format": FORMAT_VERSION,
             "block_graphs": BLOCK_GRAPHS,
@@ -56,7 +56,7 @@ class CellSpec(Spec):
 
     @property
     def label(self) -> str:
-        """The model in a few words, and how it was taught if that is not the default: what results are grouped by."""
+        """The model in a few words, and its curriculum if that is not the default; results are grouped by it."""
         curriculum = self.train.curriculum
         return self.model.label + (f", curriculum {curriculum}" if curriculum != "none" else "")
 

@@ -25,19 +25,19 @@ from nexus_bench.training.pool import POOL_STEPS, Pool, encode, stacked
 from nexus_bench.training.recipe import schedule
 from nexus_bench.training.spec import CellSpec
 
-MOST_MODELS = 256  # a stack; more gain little
+MOST_MODELS = 256  # per stack; more gain little
 _SHARE_OF_MEMORY = 0.7
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8  # of AdamW (Loshchilov and Hutter 2019), PyTorch's defaults
-_STEPS_AHEAD = 16  # that the CPU may queue before it waits: bounds how late a stop is heeded
+_STEPS_AHEAD = 16  # steps that the CPU may queue before it waits: bounds the delay of a stop
 _WARM_UP = 3  # steps before a CUDA graph is captured, then undone
 
 
 class Stacked(Engine):
-    """The weights of all models are one matrix, a row a model; so are AdamW's moments.
+    """The weights of all models are one matrix with one row per model; so are the moments of AdamW.
 
     Args:
-        cells: Equal but for seed, learning rate and curriculum.
-        sources: One a cell; cells that share a source object share its examples on the device.
+        cells: Cells that differ only in seed, learning rate and curriculum.
+        sources: One per cell; cells that share a source object share its examples on the device.
         device: On `cuda` the step is captured as a CUDA graph.
         mode: One of STACKED.
     """
@@ -109,7 +109,7 @@ class Stacked(Engine):
         return {name: tensor.cpu().clone() for name, tensor in state.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take up the weights and the moments; they stay where they are on the device."""
+        """Load the weights and the moments, in place on the device."""
         for mine, name in ((self._weights, "weights"), (self._moment1, "moment1"), (self._moment2, "moment2")):
             mine.copy_(tensors[name])
 
@@ -121,12 +121,12 @@ class Stacked(Engine):
 
     @property
     def n_bytes(self) -> int:
-        """What is held on the device between steps."""
+        """The tensors held on the device between steps."""
         held = (self._weights, self._moment1, self._moment2, *self._pool.arrays)
         return sum(tensor.nbytes for tensor in held)
 
     def try_step(self) -> None:
-        """One step as it is, for measuring; the state is spoilt."""
+        """One plain step, for measuring memory; it leaves the state unusable."""
         self._limits.fill_(max(self.cells[0].task.hops))
         self._step()
 
@@ -136,13 +136,13 @@ class Stacked(Engine):
         self._run = None
 
     def _prepared(self) -> Callable[[], None]:
-        """The step as it will be run: compiled and captured where the mode and the device allow."""
+        """The step in its final form: compiled and captured if the mode and the device allow it."""
         self._at.fill_(self.step)
         self._alive.copy_(torch.tensor(self.alive)[:, None])
         if self._device.type != "cuda":
             return self._step
         if self._mode != "deterministic":
-            torch.compiler.reset()  # what was compiled for other stacks is captured or done with
+            torch.compiler.reset()  # what was compiled for other stacks is captured already or no longer needed
             self._losses_of = torch.compile(self._losses_of_next, fullgraph=True, dynamic=False)
             self._update = torch.compile(self._adamw, fullgraph=True, dynamic=False)
         held = (self._weights, self._moment1, self._moment2, self._at)
@@ -163,12 +163,12 @@ class Stacked(Engine):
     def _step(self) -> None:
         weights = self._weights.detach().requires_grad_()
         losses = self._losses_of(weights)
-        (gradient,) = torch.autograd.grad(losses.sum(), weights)  # each loss depends on one row alone
+        (gradient,) = torch.autograd.grad(losses.sum(), weights)  # each loss depends on one row only
         self._update(gradient)
         self._at.add_(1)
 
     def _losses_of_next(self, weights: Float[Tensor, "s w"]) -> Float[Tensor, " s"]:
-        """Mean cross-entropy of each model over the queries of its next batch that its curriculum lets in."""
+        """Mean cross-entropy of each model over the queries of its next batch that its curriculum includes."""
         rows = self._pool.order[self._at % POOL_STEPS]  # 1 b
         tokens, answer, hop = (part[self._which, rows] for part in self._pool.arrays)
         logits = self._logits(self._unpacked(weights), tokens)
@@ -202,7 +202,7 @@ class Stacked(Engine):
         return logits
 
     def _unpacked(self, flat: Float[Tensor, "*s w"]) -> dict[str, Tensor]:
-        """The rows as the parameters of the models, views all of them."""
+        """The rows as the parameters of the models; all are views."""
         sizes = [math.prod(shape) for shape in self._shapes.values()]
         parts = torch.split(flat, sizes, dim=-1)
         pairs = zip(self._shapes.items(), parts, strict=True)
@@ -210,7 +210,7 @@ class Stacked(Engine):
 
     @contextmanager
     def numerics(self) -> Iterator[None]:
-        """The kernels that the mode allows."""
+        """A context with the kernels that the mode allows."""
         exact = self._mode == "deterministic"
         before = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
         torch.set_float32_matmul_precision("highest" if exact else "high")
@@ -226,7 +226,7 @@ class Stacked(Engine):
 def largest_stack(cell: CellSpec, source: Source, device: torch.device, mode: str) -> int:
     """How many models of a shape the free memory of a device holds, as a power of two.
 
-    Measured on one step of one model, uncompiled, which needs more than a compiled one.
+    Measured on one step of one model, uncompiled, which needs more memory than a compiled step.
     """
     if device.type != "cuda":
         return MOST_MODELS
@@ -246,7 +246,7 @@ def largest_stack(cell: CellSpec, source: Source, device: torch.device, mode: st
 
 
 def prepare_determinism() -> None:
-    """What cuBLAS must find before its first use in a process (its documentation, "Results reproducibility")."""
+    """Set what cuBLAS needs before its first use in a process (its documentation, "Results reproducibility")."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
@@ -256,7 +256,7 @@ def _flat(model: Transformer) -> Tensor:
 
 def _rates(cell: CellSpec) -> np.ndarray:
     """By step: the share of the learning rate, and AdamW's corrections of the two moments."""
-    steps = range(cell.train.steps + _WARM_UP)  # before a capture so many are made and undone, even at the end
+    steps = range(cell.train.steps + _WARM_UP)  # a capture makes so many more and undoes them
     return np.array(
         [(schedule(s, cell.train), 1 / (1 - _BETA1 ** (s + 1)), (1 - _BETA2 ** (s + 1)) ** -0.5) for s in steps]
     )

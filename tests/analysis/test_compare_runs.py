@@ -93,7 +93,7 @@ def test_strict_misses_what_the_new_run_lacks() -> None:
     assert [(each.verdict, each.note) for each in found] == [
         (
             "missing",
-            "the new run has no seed 1; one seed: the interval knows the noise of examples, not that of training",
+            "the new run has no seed 1; one seed: the interval covers the noise of examples, not that of training",
         ),
         ("missing", "the new run has no such cell"),
     ]
@@ -105,12 +105,12 @@ def test_one_seed_is_judged_by_the_noise_of_its_examples() -> None:
     found = one(at(0.9), at(0.85))
     assert found.verdict == "regression"
     assert found.difference[1:] == pytest.approx((-0.0790, -0.0210), abs=1e-4)  # Newcombe
-    assert found.note == "one seed: the interval knows the noise of examples, not that of training"
+    assert found.note == "one seed: the interval covers the noise of examples, not that of training"
     assert one(at(0.9), at(0.85), n_examples=100).verdict == "within noise"
 
 
 def test_one_seed_without_counts_or_of_reach_has_no_interval_and_any_drop_counts() -> None:
-    note = "one seed: no interval, so any drop beyond what is allowed counts"
+    note = "one seed: no interval, so any drop beyond the allowed one counts"
     reached = one([{1: 1.0, 2: 1.0, 3: 1.0}], [{1: 1.0, 2: 1.0, 3: 0.9}], metric="reach")
     assert (reached.verdict, reached.note, reached.hop) == ("regression", note, None)
     assert reached.difference.mean == -1 and math.isnan(reached.difference.high) and math.isnan(reached.level)
@@ -168,7 +168,7 @@ def test_what_is_missing_or_new_is_noted_and_fails_nothing() -> None:
     found = gate(base, new)
     assert [(f.cell["model"], f.verdict, f.note) for f in found] == [
         ("a", "missing", "the new run has no such cell"),
-        ("b", "ok", "one seed: the interval knows the noise of examples, not that of training"),
+        ("b", "ok", "one seed: the interval covers the noise of examples, not that of training"),
         ("c", "missing", "no seed of the base is in the new run"),
         ("d", "new only", "the base has no such cell"),
     ]

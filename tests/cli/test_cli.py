@@ -86,12 +86,12 @@ def test_gen_formats_can_be_trained_on(file_format: str, command: Command) -> No
         "inline",
     )
     assert trained.returncode == 0, trained.stderr
-    assert "pointer_chase, 6 facts of 18 names, trained on hops 1-2" in trained.stdout
+    assert "pointer_chase, 6 facts, vocabulary of 18, trained on hops 1-2" in trained.stdout
     assert Path("runs/standard-d/results.csv").is_file()
     spec = "runs/standard-d/spec.yaml"
-    assert_fails(command("train", spec, "--out", "e"), 3, "pointer_chase: was run on a dataset (")
+    assert_fails(command("train", spec, "--out", "e"), 3, "pointer_chase: was trained on a dataset (")
     again = command("train", spec, "--data", "d", "--executor", "inline")
-    assert again.stderr == "1 of 1 cells are done already\n"
+    assert again.stderr == "1 of 1 cells are already done\n"
 
 
 def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny: str) -> None:
@@ -132,9 +132,9 @@ def test_finished_cells_are_kept_and_only_new_ones_are_trained(command: Command,
     first = Path("runs/tiny/results.csv").read_bytes()
     weights = {p: p.stat().st_mtime_ns for p in Path("runs/tiny").rglob("model.safetensors")}
     again = command("train", tiny, "--executor", "inline", "--set", "order=1")
-    assert again.stderr == "4 of 4 cells are done already\n"
+    assert again.stderr == "4 of 4 cells are already done\n"
     more = command("train", tiny, "--executor", "inline", "--set", "order=1,2")
-    assert more.stderr.startswith("4 of 6 cells are done already\n") and more.stderr.count("\n") == 3
+    assert more.stderr.startswith("4 of 6 cells are already done\n") and more.stderr.count("\n") == 3
     assert {p: p.stat().st_mtime_ns for p in weights} == weights
     assert Path("runs/tiny/results.csv").read_bytes().startswith(first)
 
@@ -175,7 +175,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("show pointer_chase --set n_nodes=100000000", 3, "n_nodes: input should be less than or equal to 10000"),
         ("gen --set n_nodes", 2, "--set must be key=value, got 'n_nodes'"),
         ("train --task ../x --attention nexus", 3, "unknown task '../x'"),
-        ("train --task pointer_chase --attention standard --order 2", 3, "order is no option of standard"),
+        ("train --task pointer_chase --attention standard --order 2", 3, "order is not an option of standard"),
         ("gen --hops 0", 2, "--hops: hops must be 1 or more, got 0"),
         ("gen --hops 3-1", 2, "--hops: hops '3-1' run backwards"),
         ("gen --hops=", 2, "--hops: cannot read hops ''"),
@@ -201,7 +201,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         (
             "train --task pointer_chase --attention strassen --order 2",
             3,
-            "order is no option of strassen; leave it out",
+            "order is not an option of strassen; omit it",
         ),
         ("train --set refine=v", 3, "refine: input should be 'q', 'k' or 'qk', got 'v'"),
         ("train --set share=unshared --set order=13", 3, "order must be 1 to 12 with share unshared"),
@@ -211,7 +211,7 @@ def test_show_draws_the_chain(command: Command) -> None:
             "position must be none or learned",
         ),
         ("train --set matched=3", 3, "matched must be true or false, got 3"),
-        ("match --task pointer_chase --attention standard", 2, "only standard attention is asked for"),
+        ("match --task pointer_chase --attention standard", 2, "standard attention is the baseline itself"),
         ("bench attention --dtype int8", 2, "--dtype must be float32 or bfloat16, got int8"),
         ("bench attention --n many", 2, "--n: write sequence lengths as 256 or 256,512, got many"),
         ("train --set order=0", 3, "order: input should be greater than or equal to 1, got 0"),

@@ -127,10 +127,10 @@ def test_github_is_told(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert lines[1].startswith("::warning title=t%2C a%2C hop 1::within noise: accuracy 1.000 -> 0.700 (-0.300,")
     assert len(lines) == 3 and lines[2].startswith("error: ")
     text = (tmp_path / "summary.md").read_text()
-    assert text.startswith("### accuracy on test, bad beside good: fails\n\n- 2 comparisons: 1 regression,")
+    assert text.startswith("### accuracy on test, bad compared with good: fails\n\n- 2 comparisons: 1 regression,")
     assert "\n| t, b, hop 1 | 0.900 | 0.500 | -0.400 | -0.648 to -0.152 | 3 | regression |  |\n" in text
     assert command("compare", "good", "good", "--out", "o").stderr == ""
-    assert "### accuracy on test, good beside good: holds\n" in (tmp_path / "summary.md").read_text()
+    assert "### accuracy on test, good compared with good: holds\n" in (tmp_path / "summary.md").read_text()
 
 
 @pytest.mark.parametrize(

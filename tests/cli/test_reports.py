@@ -39,15 +39,21 @@ def test_a_report_keeps_what_other_runs_hold(command: Command, tiny: str) -> Non
     for out in ("a", "b"):
         assert command("train", tiny, "--executor", "inline", "--quiet", "--out", out).returncode == 0
     before = {path: path.read_bytes() for path in Path("b").rglob("*") if path.is_file()}
-    assert_fails(command("report", "a", "--out", "b"), 2, "b: holds a run, whose own report is kept")
-    assert_fails(command("report", "a", "--out", "c", "--format", "csv"), 2, "--format prints, and writes no files")
+    assert_fails(
+        command("report", "a", "--out", "b"), 2, "b: holds a run with its own report, which is not overwritten"
+    )
+    assert_fails(command("report", "a", "--out", "c", "--format", "csv"), 2, "--format prints and writes no files")
     assert {path: path.read_bytes() for path in Path("b").rglob("*") if path.is_file()} == before
     assert not Path("c").exists()
-    assert_fails(command("report", "a", "b", "--out", "a"), 2, "a: holds a run, whose own report is kept")
+    assert_fails(
+        command("report", "a", "b", "--out", "a"), 2, "a: holds a run with its own report, which is not overwritten"
+    )
     assert command("report", "a", "--out", "a").returncode == 0
     Path("mine").mkdir()
     Path("mine/report.md").write_text("# My thoughts\n")
-    assert_fails(command("report", "a", "--out", "mine"), 2, "mine/report.md: is not from nexus-bench, and is kept")
+    assert_fails(
+        command("report", "a", "--out", "mine"), 2, "mine/report.md: was not written by nexus-bench and is kept"
+    )
     assert [path.name for path in Path("mine").iterdir()] == ["report.md"]
 
 

@@ -111,8 +111,8 @@ def test_an_export_tells_examples_as_the_dataset_does(command: Command) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "mine.jsonl:1: is no prediction"),
-        ('{"graph": 0, "prediction": "aunt"}', "mine.jsonl:1: is no prediction"),
+        ("{", "mine.jsonl:1: is not a prediction"),
+        ('{"graph": 0, "prediction": "aunt"}', "mine.jsonl:1: is not a prediction"),
         ('{"graph": 99, "query": 0, "prediction": "aunt"}', "test has graphs 0..11 with queries 0..3, got graph 99"),
         ('{"graph": 0, "query": "0", "prediction": "aunt"}', "graph and query must be numbers"),
         ('{"graph": 0, "query": 0, "prediction": "a"}\n{"graph": 0, "query": 0, "prediction": "b"}', "answered twice"),
@@ -171,7 +171,9 @@ def test_an_export_holds_a_task_a_hop_and_kind_and_a_group_a_kind(asked: Dataset
     assert group["task"] == [f"nexus_kinship_hop{hop}_choice" for hop in (1, 2, 3)]
     assert group["metadata"]["version"] == 1
     assert_fails(command("export", "--data", "d", "--out", "e"), 2, "e: holds something, which is kept")
-    assert_fails(command("export", "--data", "d", "--hops", "2", "--out", "f"), 2, "leave --hops and its settings out")
+    assert_fails(
+        command("export", "--data", "d", "--hops", "2", "--out", "f"), 2, "omit --hops and settings of the task"
+    )
     assert_fails(command("export", "--format", "helm", "--out", "f"), 2, "unknown format 'helm'")
 
 

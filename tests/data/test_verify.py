@@ -95,7 +95,7 @@ def test_a_dataset_as_it_was_made_is_right(file_format: str, tmp_path: Path, sma
         (a_wrong_hop, r"test.csv: row 27 \(graph 5, query 1\): hop is \d, the facts give \d"),
         (an_unknown_symbol, r"train.csv: row 36 \(graph 7\): facts: dst is not in 0\.\.32"),
         (an_unknown_answer, r"train.csv: row 39 \(graph 7, query 3\): answer is not in 0\.\.32"),
-        (a_fact_twice, r"test.csv: row 11 \(graph 2\): a fact stands twice in the graph"),
+        (a_fact_twice, r"test.csv: row 11 \(graph 2\): a fact is twice in the graph"),
         (a_query_twice, r"test.csv: row 11 \(graph 2\): a query is asked twice of the graph"),
         (a_test_graph_in_training, r"train.csv: graph 11 has the facts of a graph of test: 1 such"),
     ],
@@ -110,7 +110,7 @@ def test_a_forged_dataset_is_found_out(change: Change, message: str, tmp_path: P
 def test_advice_tells_an_edited_file_from_a_family_that_is_wrong(tmp_path: Path, small_spec: TaskSpec) -> None:
     generate(tmp_path / "d", small_spec, seed=3, n_train=50, file_format="csv")
     forge(tmp_path / "d", a_wrong_label)
-    with pytest.raises(CorruptArtefactError, match="the file is as gen wrote it, so mend the family"):
+    with pytest.raises(CorruptArtefactError, match="the file is as gen wrote it, so correct the family"):
         verify(tmp_path / "d")
     with (tmp_path / "d" / "val.csv").open("a") as file:
         file.write("\n")
@@ -133,7 +133,7 @@ def test_a_dataset_of_one_hop_alone_is_not_balanced(tmp_path: Path) -> None:
     spec = make_task({"task": "pointer_chase", "hops": "1-3", "n_queries": 1, "n_val": 9, "n_test": 9}, where="test")
     generate(tmp_path / "d", spec, seed=3, n_train=600, file_format="npz")
     forge(tmp_path / "d", one_hop_only)
-    with pytest.raises(CorruptArtefactError, match=r"hop 1 is asked in 100.0% of the examples, 33.3% are its share"):
+    with pytest.raises(CorruptArtefactError, match=r"hop 1 is in 100.0% of the examples, expected 33.3%"):
         verify(tmp_path / "d")
 
 

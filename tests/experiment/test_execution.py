@@ -28,7 +28,7 @@ def tiny(tmp_path: Path) -> str:
         (
             ["--stack", "4"],
             2,
-            "--stack is for stacked modes; add --mode deterministic, tf32 or bfloat16, or leave it out",
+            "--stack is for stacked modes; add --mode deterministic, tf32 or bfloat16, or omit it",
         ),
         (["--scheduler", "tcp://127.0.0.1:9"], 2, "--scheduler is for --executor dask; give both, or neither"),
         (["--set", "curriculum=stage"], 3, "curriculum: input should be 'none', 'staged' or 'adaptive', got 'stage'"),
@@ -39,7 +39,7 @@ def test_bad_options_are_one_line(arguments: list[str], code: int, message: str,
 
 
 def test_status_of_no_run_folder(command: Command, tmp_path: Path) -> None:
-    assert_fails(command("status", "."), 4, ".: is no run folder, it has no spec.yaml; give one that train wrote")
+    assert_fails(command("status", "."), 4, ".: is not a run folder, it has no spec.yaml; give one that train wrote")
 
 
 def test_modes_and_curricula_are_columns_and_names(tiny: str, command: Command, tmp_path: Path) -> None:

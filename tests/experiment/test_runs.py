@@ -88,7 +88,7 @@ def test_a_stopped_run_ends_within_two_seconds_and_keeps_its_state(
     assert run.wait(timeout=20) == code
     assert time.monotonic() - started < 2.0
     _, errors = run.communicate(timeout=20)
-    assert errors == "stopped: 0 of 4 cells are done; the same command goes on\n"
+    assert errors == "stopped: 0 of 4 cells are done; the same command continues\n"
     assert len(list(tmp_path.rglob("newest"))) == 2
     deadline = time.monotonic() + 5
     while is_running(run.pid):
@@ -207,7 +207,7 @@ def test_a_run_folder_deleted_in_mid_run_fails_what_is_lost_and_keeps_the_rest(t
 
     failures = run_plan(make_plan(suite, folder), folder, Execution(executor="inline"), data=None, on_event=delete_once)
     assert [failure.cell_id for failure in failures] == deleted
-    assert failures[0].reason.endswith("its result was deleted in mid-run; run again")
+    assert failures[0].reason.endswith("its result was deleted during the run; run again")
     results = read_results(folder.path)
     assert set(results.loc[results["status"] == "failed", "cell_id"]) == set(deleted)
     assert results["cell_id"].nunique() == 4
@@ -225,7 +225,7 @@ def test_status_tells_done_running_failed_and_to_do(command: Command, tmp_path: 
     (tmp_path / "wider.yaml").write_text(TINY.replace("seeds: 2", "seeds: 3"))
     assert command("train", "wider.yaml", "--executor", "inline", "--set", "lr=1e-3", "--dry-run").returncode == 0
     again = command("train", "wider.yaml", "--executor", "inline", "--set", "lr=1e-3", "--set", "warmup_steps=0")
-    assert "4 of 6 cells are done already" in again.stderr, "only what changed is run"
+    assert "4 of 6 cells are already done" in again.stderr, "only what changed is run"
 
 
 def test_status_of_a_run_in_progress(command: Command, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, preexec_fn=limit)
     assert done.returncode == 7
     assert done.stderr.count("newest: cannot be written: File too large; free some space") == 4
-    assert done.stderr.splitlines()[-1].startswith("error: 4 of 4 cells failed, as told above")
+    assert done.stderr.splitlines()[-1].startswith("error: 4 of 4 cells failed, for the reasons above")
     assert not list(tmp_path.rglob(".newest*"))
     assert set(read_results(tmp_path / "runs/tiny")["status"]) == {"failed"}
     assert subprocess.run(line, cwd=tmp_path, capture_output=True, timeout=60).returncode == 0

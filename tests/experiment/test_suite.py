@@ -129,7 +129,7 @@ def test_a_wrong_suite_is_refused_in_one_line(change: Config, message: str) -> N
         ({"task": "pointer_chase"}, UsageError, "--attention is missing"),
         ({"attention": "nexus"}, UsageError, "--task is missing"),
         ({"settings": {"stepz": 1}}, ConfigError, "unknown setting 'stepz'; did you mean 'steps'?"),
-        ({"data": Path("x"), "task": "y"}, UsageError, "--data brings its own task and hops"),
+        ({"data": Path("x"), "task": "y"}, UsageError, "--data determines task and hops"),
     ],
 )
 def test_a_wrong_command_line_is_refused(options: Config, kind: type[Exception], message: str) -> None:

@@ -84,7 +84,7 @@ def test_hiding_any_element_leaves_the_group() -> None:
     [
         ({"group": "S_9"}, "group must be Z_2 to Z_100, S_3, S_4, S_5, A_4 or A_5, got 'S_9'"),
         ({"group": "Z_1"}, "group must be Z_2 to Z_100"),
-        ({"n_queries": 5}, "n_queries must be at most 4, as many as a graph can be asked, got 5"),
+        ({"n_queries": 5}, "n_queries must be at most 4, as many as a graph can have, got 5"),
         ({"hops": [51]}, r"hops must be in 1\.\.50, got 51; ask for fewer hops"),
     ],
 )

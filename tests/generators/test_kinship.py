@@ -200,7 +200,7 @@ def test_hiding_a_relation_leaves_no_more_than_is_declared() -> None:
     ("entry", "message"),
     [
         ({"hops": [7]}, r"hops must be in 1\.\.6, got 7; ask for fewer hops"),
-        ({"n_queries": 5}, "n_queries must be at most 4, as many as a graph can be asked, got 5"),
+        ({"n_queries": 5}, "n_queries must be at most 4, as many as a graph can have, got 5"),
         ({"vocab_size": 19}, "vocab_size must be at least the 20 nodes of a graph, got 19"),
     ],
 )

@@ -65,7 +65,7 @@ def test_yes_and_no_are_as_likely_at_every_hop() -> None:
     ("entry", "message"),
     [
         ({"n_items": 9, "hops": [3]}, r"hops must be in 1\.\.2, got 3; raise n_items to 10"),
-        ({"n_items": 10, "hops": [3], "n_queries": 2}, "n_queries must be at most 1, as many as a graph can be asked"),
+        ({"n_items": 10, "hops": [3], "n_queries": 2}, "n_queries must be at most 1, as many as a graph can have"),
         ({"n_items": 10, "vocab_size": 9}, "vocab_size must be at least the 10 nodes of a graph, got 9"),
     ],
 )

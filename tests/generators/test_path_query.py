@@ -87,7 +87,7 @@ def test_an_unused_word_is_written_as_a_dash() -> None:
     [
         ({"n_nodes": 12, "hops": [5]}, r"hops must be in 1\.\.4, got 5; raise n_nodes from 12 to 15"),
         ({"n_nodes": 12, "vocab_size": 11}, "vocab_size must be at least the 12 nodes of a graph, got 11"),
-        ({"n_nodes": 12, "n_queries": 13}, "n_queries must be at most 12, as many as a graph can be asked, got 13"),
+        ({"n_nodes": 12, "n_queries": 13}, "n_queries must be at most 12, as many as a graph can have, got 13"),
         ({"n_relations": 1}, "n_relations: input should be greater than or equal to 2, got 1"),
     ],
 )

@@ -100,7 +100,7 @@ def test_a_hidden_first_fact_is_known_from_the_others_in_a_star_alone(distractor
         ({"hops": [51]}, r"hops must be in 1\.\.50, got 51; ask for fewer hops"),
         (
             {"n_arms": 3, "n_queries": 10},
-            "n_queries must be at most 9, as many as a graph can be asked, got 10; ask for fewer",
+            "n_queries must be at most 9, as many as a graph can have, got 10; ask for fewer",
         ),
         (
             {"n_arms": 3, "hops": [2], "vocab_size": 14},

@@ -65,7 +65,7 @@ def test_answers_of_held_out_patterns_are_trained_at_the_same_hop() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"task": "reachable"}, "reachable: has no relation patterns to hold out; leave pattern_ood out"),
+        ({"task": "reachable"}, "reachable: has no relation patterns to hold out; omit pattern_ood"),
         ({"task": "path_query"}, "needs 16 patterns of two words, 3 words make 9; raise n_relations to 4"),
         ({"task": "kinship", "hops": [1]}, "pattern_ood needs hops of 2 or more"),
     ],

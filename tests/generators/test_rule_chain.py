@@ -74,7 +74,7 @@ def test_hiding_any_rule_leaves_yes_or_no() -> None:
     [
         ({"length": 2, "hops": [3]}, r"hops must be in 1\.\.2, got 3; raise length to 3"),
         ({"n_ladders": 0}, "n_ladders: input should be greater than or equal to 1, got 0"),
-        ({"n_queries": 13}, "n_queries must be at most 12, as many as a graph can be asked, got 13"),
+        ({"n_queries": 13}, "n_queries must be at most 12, as many as a graph can have, got 13"),
     ],
 )
 def test_impossible_sizes_are_refused(entry: dict[str, object], message: str) -> None:

@@ -104,7 +104,7 @@ def test_an_unreachable_goal_has_no_answer() -> None:
         ({"n_nodes": 16, "hops": [2], "vocab_size": 15}, "vocab_size must be at least the 16 nodes of a graph, got 15"),
         (
             {"n_nodes": 16, "hops": [2], "n_queries": 17},
-            "n_queries must be at most 16, as many as a graph can be asked, got 17",
+            "n_queries must be at most 16, as many as a graph can have, got 17",
         ),
         ({"degree": 5}, "degree: input should be less than or equal to 4, got 5"),
     ],

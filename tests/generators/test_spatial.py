@@ -81,7 +81,7 @@ def test_hiding_any_unit_leaves_one_in_nine() -> None:
     [
         ({"n_objects": 3, "hops": [3]}, r"hops must be in 1\.\.2, got 3; raise n_objects to 4"),
         ({"side": 2}, "side: input should be greater than or equal to 3, got 2"),
-        ({"n_queries": 13}, "n_queries must be at most 12, as many as a graph can be asked, got 13"),
+        ({"n_queries": 13}, "n_queries must be at most 12, as many as a graph can have, got 13"),
     ],
 )
 def test_impossible_sizes_are_refused(entry: dict[str, object], message: str) -> None:

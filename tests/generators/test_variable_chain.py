@@ -66,7 +66,7 @@ def test_hiding_any_fact_leaves_one_in_as_many_as_there_are_chains() -> None:
     [
         ({"n_chains": 3}, "n_chains: input should be greater than or equal to 4, got 3"),
         ({"length": 2, "hops": [3]}, r"hops must be in 1\.\.2, got 3; raise length to 3"),
-        ({"n_queries": 13}, "n_queries must be at most 12, as many as a graph can be asked, got 13"),
+        ({"n_queries": 13}, "n_queries must be at most 12, as many as a graph can have, got 13"),
     ],
 )
 def test_impossible_sizes_are_refused(entry: dict[str, object], message: str) -> None:

@@ -80,7 +80,7 @@ def test_inspect_writes_tables_and_pictures(run: Path, command: Command) -> None
         first.stdout,
         re.M,
     )
-    assert re.search(r"^or away from it, with .*: 0\.\d\d, 0\.\d\d$", first.stdout, re.M)
+    assert re.search(r"^or away from it, giving .*: 0\.\d\d, 0\.\d\d$", first.stdout, re.M)
     assert command("inspect", str(run), "--cell", "seed 1", "--hops", "2", "--out", "b").returncode == 0
     names = {"walk.csv", "attention.csv"} | {
         f"inspect_{name}.{suffix}" for name in ("graph", "maps", "walk") for suffix in ("png", "svg")
@@ -105,7 +105,7 @@ def test_inspect_writes_beside_the_run_by_default(run: Path, command: Command) -
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("inspect {run}", 2, "name one cell by --cell"),
+        ("inspect {run}", 2, "select one cell with --cell"),
         ("inspect {run} --cell nobody", 2, "no trained cell is 'nobody'"),
         ("inspect {run} --cell seed.1 --hops 3", 3, "the cell was tested at hops 1-2, got 3"),
         ("inspect {run} --cell seed.1 --example 999", 3, "examples of 2 hops, numbered from 0; got 999"),

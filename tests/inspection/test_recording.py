@@ -44,7 +44,7 @@ def test_every_mechanism_shows_maps_and_computes_what_it_computes(name: str, enc
         try:
             passes = record(model, batch)
         except UsageError as error:  # a mechanism may have no map, but says so
-            assert name not in OURS and "has no map to look at" in str(error)
+            assert name not in OURS and "has no map to record" in str(error)
             return
         after = model(batch.tokens, batch.read_at, batch.layout)
     assert torch.equal(before, after)
@@ -186,7 +186,7 @@ def test_a_mechanism_of_somebody_else_shows_its_softmax_or_is_said_to_have_none(
     batch = to_batch(law.sample(2, stream("own")), law.schema, "fact", torch.device("cpu"))
     own = with_attention(model, OwnSoftmax(12, 3, AttentionOptions()))
     assert [one.weights.shape for one in record(own, batch)] == [(2, 1, 12, 7)]
-    with pytest.raises(UsageError, match="attention 'averaging' has no map to look at"):
+    with pytest.raises(UsageError, match="attention 'averaging' has no map to record"):
         record(with_attention(model, Averaging(12, 3, AttentionOptions())), batch)
 
 

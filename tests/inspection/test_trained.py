@@ -65,7 +65,7 @@ def test_cells_are_named_by_the_beginning_of_their_id_or_parts_of_their_title(ru
     assert trained_cells(folder, every[2].cell_id[:9]) == [every[2]]
     assert trained_cells(folder, "order 2") == every[2:]
     assert trained_cell(folder, "seed 1 | standard") == every[1]
-    with pytest.raises(UsageError, match=r"name one cell by --cell; there are .*seed 0.*seed 1"):
+    with pytest.raises(UsageError, match=r"select one cell with --cell; there are .*seed 0.*seed 1"):
         trained_cell(folder, "standard")
     with pytest.raises(UsageError, match="no trained cell is 'rder 2'"):
         trained_cells(folder, "rder 2")
@@ -113,7 +113,7 @@ def test_eval_appends_a_split_and_never_overwrites(run: Path, command: Command) 
     assert (new["n_examples"] == new.groupby("cell_id")["n_examples"].transform("max")).any()
     stamp = {path: path.stat().st_mtime_ns for path in run.rglob("asked/*.json")}
     again = command(*line)
-    assert "eval_hops1-4_facts29: 4 of 4 asked before, which is kept" in again.stdout
+    assert "eval_hops1-4_facts29: 4 of 4 were evaluated before and are kept" in again.stdout
     assert (run / "results.csv").read_text() == after
     assert {path: path.stat().st_mtime_ns for path in run.rglob("asked/*.json")} == stamp
     assert "eval_hops1-4_facts29, 29 facts" in (run / "report.md").read_text()
@@ -205,7 +205,7 @@ def test_every_family_can_be_asked_larger_graphs(name: str) -> None:
         (
             {},
             {"hops": (1, 5)},
-            r"a query says its hop count as a number, and 5 was never trained; train with `--set hop_ood=5`",
+            r"a query writes its hop count as a number, and 5 was never trained; train with `--set hop_ood=5`",
         ),
         (
             {"hop_ood": [3]},
@@ -234,7 +234,7 @@ def test_learned_positions_end(command: Command, tmp_path: Path) -> None:
     sizes = "--set n_val=3 --set n_nodes=5 --set d_model=8 --seeds 1 --executor inline --quiet --out run"
     assert command(*line.split(), *sizes.split()).returncode == 0
     assert_fails(
-        command("eval", "run", "--n-facts", "7", "-q"), 3, "learned 20 positions, asked for 24; ask for fewer facts"
+        command("eval", "run", "--n-facts", "7", "-q"), 3, "learned 20 positions, 24 are needed; use fewer facts"
     )
     assert command("eval", "run", "--n-facts", "5", "-q").returncode == 0
 
@@ -242,7 +242,7 @@ def test_learned_positions_end(command: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("eval run", 2, "say what is to be asked otherwise than in training"),
+        ("eval run", 2, "say what to evaluate on that differs from training"),
         ("eval run --hops 9", 3, "queries of these weights have room for 4 hops, got 9; train with hop_ood up to 9"),
         ("eval run --hops 1 --cell nobody", 2, "no trained cell is 'nobody'"),
         ("eval nowhere --hops 1", 5, "nowhere: is not a run folder"),

@@ -35,8 +35,8 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", "x:3: key 'a' stands twice; keep one"),
-        ("a: {b: 1, b: 2}", "x:1: key 'b' stands twice"),
+        ("a: 1\nb: 2\na: 3", "x:3: key 'a' is given twice; keep one"),
+        ("a: {b: 1, b: 2}", "x:1: key 'b' is given twice"),
         ("a: &c 1", r"x:1: an anchor \(&name\) is not allowed; write the value out"),
         ("a: *c", r"x:1: an alias \(\*name\) is not allowed"),
         ("a: !!python/object:os.system 1", r"x:1: a tag \(!name\) is not allowed"),
@@ -81,7 +81,7 @@ def test_hops_are_read_as_written(value: object, hops: tuple[int, ...]) -> None:
         ("1,,2", "cannot read hops '1,,2'"),
         ("-3", "cannot read hops '-3'"),
         ([], "hops are empty"),
-        ("1,1", "name a hop twice"),
+        ("1,1", "contain a hop count twice"),
         (1.5, "cannot read hops 1.5"),
         (True, "cannot read hops True"),
         ("1-99999999", "hops must be at most 10000"),

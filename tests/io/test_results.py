@@ -50,7 +50,7 @@ def too_many_right(text: str) -> str:
         ),
         (
             lambda text: text + text.splitlines(keepends=True)[-1],
-            r"\d+: was edited: the cell has this split and hop alr",
+            r"\d+: was edited: the cell has two rows of this spl",
         ),
         (
             lambda text: "".join(text.splitlines(keepends=True)[:-1]),
@@ -79,5 +79,5 @@ def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
 def test_an_edited_spec_is_told_by_every_reader(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text("suite: s\n  models: [\n")
     for read in (RunFolder(tmp_path).read_spec, lambda: RunFolder(tmp_path).check("s")):
-        with pytest.raises(CorruptArtefactError, match=r"spec\.yaml:2: .*; the file is as train wrote it no more"):
+        with pytest.raises(CorruptArtefactError, match=r"spec\.yaml:2: .*; the file was edited after train wrote it"):
             read()

@@ -43,7 +43,7 @@ def test_a_long_summary_is_cut_at_a_line_and_says_how_much_is_left_out(summary: 
     before, blank, *kept, empty, note = text.splitlines()
     assert (before, blank, empty) == ("before", "", "")
     assert kept == lines[: len(kept)]
-    assert note == f"{9_000 - len(kept):,} more lines are left out: GitHub shows at most 1 MiB a step."
+    assert note == f"{9_000 - len(kept):,} more lines are left out: GitHub shows at most 1 MiB per step."
 
 
 def test_a_full_summary_is_left_as_it_is(summary: Path) -> None:

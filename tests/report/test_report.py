@@ -56,7 +56,7 @@ def test_the_staircase_says_what_was_measured(results: pd.DataFrame) -> None:
         ["partial-input ceiling", "0.200", "0.200"],
     ]
     assert "All models: d 8." in section.notes
-    assert "Failed cells count nowhere." in section.notes
+    assert "Failed cells are left out of every figure." in section.notes
 
 
 def test_every_seed_is_shown_and_failed_ones_as_missing(results: pd.DataFrame) -> None:
@@ -88,7 +88,7 @@ def test_too_few_seeds_are_told_and_nothing_is_called_better(results: pd.DataFra
     section = report_of(results).sections[0]
     assert section.notes[-1] == (
         "No model is called better where fewer than 6 seeds are paired: with so few, no outcome of one comparison of "
-        "hop reach could be told apart from chance (there is 1; train with --seeds 6)."
+        "hop reach could differ significantly from chance (there is 1; train with --seeds 6)."
     )
     assert [row.cells[-1] for row in tables_of(section)["comparisons"].rows] == ["too few seeds"]
     assert "better" not in to_markdown(report_of(results)).replace(section.notes[-1], "")
@@ -107,7 +107,7 @@ def test_enough_seeds_say_which_model_reaches_further() -> None:
 
 def test_models_that_cannot_be_told_apart_are_said_to_be_so() -> None:
     cells = [(model, 0.1, seed, {1: 1.0}) for model in "ab" for seed in range(6)]
-    assert report_of(table(*cells)).sections[0].notes[-1].endswith("Holm): none is shown to reach further.")
+    assert report_of(table(*cells)).sections[0].notes[-1].endswith("Holm): no model is shown to reach further.")
 
 
 def test_a_learning_rate_chosen_on_validation_is_said() -> None:
@@ -141,7 +141,7 @@ def test_cells_that_no_column_tells_apart_are_variants_and_not_further_seeds() -
         ["a, variant 1", "1.000 [1.000, 1.000]", "0.500 [0.500, 0.500]", "1.0 [1.0, 1.0]", "2", "1,000", "2"],
         ["a, variant 2", "0.250 [0.250, 0.250]", "0.250 [0.250, 0.250]", "0.0 [0.0, 0.0]", "2", "1,000", "2"],
     ]
-    assert section.notes[0].startswith("Variants of a model differ in what results.csv does not hold")
+    assert section.notes[0].startswith("Variants of a model differ in something that results.csv has no column for")
     assert "learning_curves" in {picture.name for picture in section.pictures}
 
 
@@ -205,7 +205,7 @@ def test_a_further_split_has_a_section_of_its_own() -> None:
     larger = results[results["split"] == "test"].assign(split="size_ood", n_facts=24, accuracy=0.25)
     report = report_of(pd.concat([results, larger], ignore_index=True))
     _, further = report.sections
-    assert "size_ood, 24 facts" in further.title and "trained on hops 1 of 12 facts" in further.title
+    assert "size_ood, 24 facts" in further.title and "trained on hops 1 with 12 facts" in further.title
     assert cells_of(further.tables[0]) == [["a", "0.250 [0.250, 0.250]", "2"]]
     assert [picture.name for picture in further.pictures] == ["accuracy_by_hop-size_ood"]
     assert set(report.accuracy["split"]) == {"test", "size_ood"} and set(report.reach["split"]) == {"test"}

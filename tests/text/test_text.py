@@ -230,7 +230,7 @@ def test_verify_names_a_sentence_that_no_template_tells(tmp_path: Path, small_sp
     row = json.loads(lines[0])
     row["prompt"] = row["prompt"].replace("chosen", "shunned", 40)
     path.write_text("\n".join([json.dumps(row), *lines[1:]]) + "\n")
-    with pytest.raises(CorruptArtefactError, match="is not told by any template; run gen again"):
+    with pytest.raises(CorruptArtefactError, match="matches no template; run gen again"):
         verify(folder)
 
 

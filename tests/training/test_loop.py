@@ -91,7 +91,7 @@ def test_a_bad_checkpoint_falls_back_to_the_one_before_and_says_so(damage: str, 
     notes: list[str] = []
     points: list[Point] = []
     resumed = run(cell(), tmp_path / "bad", on_note=notes.append, on_point=points.append)
-    assert notes == [f"{newest}: is damaged; going on from the checkpoint before it"]
+    assert notes == [f"{newest}: is damaged; continuing from the checkpoint before it"]
     assert weights(resumed) == weights(whole)
     assert resumed.curve == whole.curve == points
 

@@ -104,7 +104,7 @@ def test_out_of_memory_halves_the_stack_and_goes_on(monkeypatch: pytest.MonkeyPa
     run_job(job, on_event=events.append, should_stop=lambda: False)
     assert {event.cell_id for event in events if isinstance(event, CellResult)} == job.wanted
     notes = [event.text for event in events if isinstance(event, Note)]
-    assert notes == [f"out of memory with {n} models in a stack; going on with {m}" for n, m in ((5, 3), (3, 2))]
+    assert notes == [f"out of memory with {n} models in a stack; continuing with {m}" for n, m in ((5, 3), (3, 2))]
 
 
 def test_a_bug_in_a_plugin_is_one_line_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:

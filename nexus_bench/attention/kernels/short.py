@@ -1,7 +1,7 @@
 """One attention pass over short sequences as a single GPU kernel, forward and backward.
 
 A batch of many tiny matrix products is slow on any library: at 17 positions they took two thirds of a training step.
-Here one program reads the queries, keys and values of one head of one sequence, and keeps all else in registers.
+Here one program reads the queries, keys and values of one head of one sequence, and keeps everything else in registers.
 
 Axis letters: b batch, h heads, n positions, k keys, e width of queries and keys, f width of values.
 """
@@ -16,15 +16,15 @@ from torch import Tensor
 try:
     import triton
     import triton.language as tl
-except ImportError:  # PyTorch for a CPU comes without it
+except ImportError:  # PyTorch for CPUs comes without Triton
     triton = None
 
 LONGEST = 64  # positions
-_WIDEST = 64  # of a head
+_WIDEST = 64  # width of a head
 
 
 def is_short(q: Tensor, k: Tensor, v: Tensor) -> bool:
-    """Whether the kernel takes these."""
+    """Whether the kernel supports these inputs."""
     return (
         triton is not None
         and q.is_cuda
@@ -38,7 +38,7 @@ def is_short(q: Tensor, k: Tensor, v: Tensor) -> bool:
 def attend_short(
     q: Float[Tensor, "b h n e"], k: Float[Tensor, "b h k e"], v: Float[Tensor, "b h k f"], *, causal: bool
 ) -> Float[Tensor, "b h n f"]:
-    """softmax(Q K^T / sqrt(e) + M) V; float32 products are exact or tf32 as PyTorch is set for matrix products."""
+    """softmax(Q K^T / sqrt(e) + M) V; float32 products are exact or tf32, by PyTorch's setting for matrix products."""
     out: Tensor = _attention(q, k, v, causal)
     return out
 
@@ -82,7 +82,7 @@ _attention.register_autograd(_pull_back, setup_context=_keep)
 
 @_attention.register_vmap
 def _(info: Any, in_dims: Any, q: Tensor, k: Tensor, v: Tensor, causal: bool) -> tuple[Tensor, int]:
-    """Stacked models are a longer batch."""
+    """Under vmap, stacked models are one longer batch."""
     folded = [
         (x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)).flatten(0, 1)
         for x, dim in zip((q, k, v), in_dims, strict=False)
@@ -91,7 +91,7 @@ def _(info: Any, in_dims: Any, q: Tensor, k: Tensor, v: Tensor, causal: bool) ->
 
 
 def _heads_last(like: Tensor, width: int) -> Tensor:
-    """Memory in the order b n h width, so that merging heads moves nothing."""
+    """Memory in the order b n h width, so that merging heads copies nothing."""
     b, h, n, _ = like.shape
     return like.new_empty(b, n, h, width).transpose(1, 2)
 

@@ -1,7 +1,7 @@
 """Every mechanism from its definition: float64, loops over examples, heads and positions, nothing fused.
 
 A mechanism `<name>.py` has its reference in `naive/<name>.py`: one function `heads(module, x, layout)`, which takes
-one example (n, d) and gives the heads that W_O is applied to, or the whole output (n, d).
+one example (n, d) and returns the heads that W_O is applied to, or the whole output (n, d).
 """
 
 import importlib

@@ -9,7 +9,7 @@ from nexus_bench.attention.naive.parts import Heads, project, weights
 
 
 def heads(module: Diffusion, x: Tensor, layout: Layout) -> Heads:
-    """By the powers themselves: theta_0 V + theta_1 A V + ..., where what lies beyond the last power is on it."""
+    """Compute the powers explicitly: theta_0 V + theta_1 A V + ...; the last power gets the remaining weight."""
     q, k, v = project(module.projections, x, "qkv")
     alpha, powers = module.options.alpha, module.options.powers
     found = []

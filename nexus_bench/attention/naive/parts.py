@@ -1,4 +1,4 @@
-"""What references are built from: loops over heads and positions, float64, nothing fused.
+"""Building blocks of the references: loops over heads and positions, float64, nothing fused.
 
 Axis letters: n positions, d width of the model, e width of a head.
 """
@@ -17,7 +17,7 @@ Heads = list[Tensor]  # one (n, e) per head
 
 
 def project(projections: PackedProjections, x: Float[Tensor, "n d"], letters: str) -> list[Heads]:
-    """Projections of one example, row by row: the heads of each letter."""
+    """Projections of one example, row by row: for each letter its heads."""
     n_heads, d = projections.n_heads, x.shape[1]
     width = d // n_heads
     found = []
@@ -49,10 +49,10 @@ def pair_passes(score: Callable[[int, int, int, int], Tensor], v: Heads, w: Head
     """Attention over pairs of positions.
 
     Args:
-        score: From the head, the position that looks and the two that it looks at.
-        v: Values of the first of a pair.
-        w: Values of the second.
-        layout: Which positions may be looked at.
+        score: Takes the head, the attending position and the two positions that it attends to.
+        v: Values of the first position of a pair.
+        w: Values of the second position.
+        layout: Which positions may be attended to.
     """
     heads = []
     for head, (v_head, w_head) in enumerate(zip(v, w, strict=True)):
@@ -88,7 +88,7 @@ def turn(x: Float[Tensor, " e"], position: int, layout: Layout) -> Float[Tensor,
 
 
 def combine(inner: Float[Tensor, "n d"], base: Float[Tensor, "n d"], how: str) -> Float[Tensor, "n d"]:
-    """How an inner output meets what it started from: `residual_norm`, `residual`, `norm` or `none`."""
+    """Combine an inner output with its input: `residual_norm`, `residual`, `norm` or `none`."""
     joined = inner + base if "residual" in how else inner
     if "norm" in how:
         joined = joined / (joined.square().mean(dim=1, keepdim=True) + torch.finfo(joined.dtype).eps).sqrt()

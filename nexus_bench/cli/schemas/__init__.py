@@ -1,15 +1,15 @@
-"""JSON Schemas of every `--json` document and of every CSV file, as `<name>.json` beside this module."""
+"""JSON Schemas of every `--json` document and of every CSV file, as `<name>.json` next to this module."""
 
 from pathlib import Path
 
 from nexus_bench.errors import UsageError, unknown_name
 
 FOLDER = Path(__file__).parent
-SCHEMA_VERSION = 2  # raised by hand when a field changes its meaning or goes; fields may come at any time
+SCHEMA_VERSION = 2  # raised by hand when a field changes its meaning or is removed; fields may be added at any time
 
 
 def schema_names() -> list[str]:
-    """What there are schemas of: commands, as `bench-gen`, and files, as `results.csv`."""
+    """The names of all schemas: commands, such as `bench-gen`, and files, such as `results.csv`."""
     return sorted(path.name.removesuffix(".json") for path in FOLDER.glob("*.json"))
 
 

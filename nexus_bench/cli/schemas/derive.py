@@ -1,4 +1,4 @@
-"""JSON Schemas, derived from the types of what is printed and from the columns of what is written."""
+"""JSON Schemas, derived from the types of printed documents and from the columns of written tables."""
 
 import inspect
 import re
@@ -31,7 +31,7 @@ Fields = dict[str, Any]
 
 
 def _rows(name: str, of: tuple[Column, ...], *, optional: bool = False) -> Any:
-    """A list of objects with the columns of a table; the value of each seed stands in a list."""
+    """A list of objects with the columns of a table; the values of seeds are a list."""
     missing = None if optional else ...
     fields: Fields = {
         column.name: (
@@ -55,9 +55,9 @@ MATCHED: Fields = {"task": str, "model": ModelSpec, **get_type_hints(Cost), "mat
 
 
 def documents() -> dict[str, Fields]:
-    """Command -> field -> type, of what `--json` prints beside `schema_version` and `command`.
+    """Command -> field -> type, of what `--json` prints in addition to `schema_version` and `command`.
 
-    A `dict` of fields is an object with them.
+    A `dict` of fields stands for an object with these fields.
     """
     return {
         "audit": {"task": str, "rows": list[Audited]},
@@ -115,7 +115,7 @@ def documents() -> dict[str, Fields]:
 
 
 def derive() -> dict[str, str]:
-    """Every schema as JSON, by its name."""
+    """Every schema as JSON, by name."""
     made = {}
     for command, fields in documents().items():
         name = command.replace(" --", "-").replace(" ", "-")
@@ -159,7 +159,7 @@ def _model(name: str, fields: Fields) -> Any:
 
 
 def _closed(hint: Any) -> Any:
-    """A type whose records are objects, described by their docstrings; a figure that is not a number is null."""
+    """A type whose records are objects, described by their docstrings; NaN becomes null."""
     if hint is float:
         return float | None
     if inspect.isclass(hint) and issubclass(hint, tuple) and hasattr(hint, "_fields"):

@@ -12,12 +12,12 @@ _ABOUT = {
     "compare.csv": "A run compared with an accepted one: one row per (cell without its seed, hop).",
     "predictions.csv": "What trained cells answer: one row per example.",
     "walk.csv": "Where the attention of one cell points: one row per (head, step along the path).",
-    "attention.csv": "The attention maps of one example: one row per (head, position that looks, fact).",
+    "attention.csv": "The attention maps of one example: one row per (head, attending position, fact).",
 }
 _HEAD = """# Columns of every table
 
-Made by `nexus-bench schema --markdown`, and held to the code by a test. `nexus_bench.DTYPES` has the type of every
-column for `pandas.read_csv`; an empty field is a missing value. [Results](results.md) says how to read the tables.
+Made by `nexus-bench schema --markdown`, and compared with the code by a test. `nexus_bench.DTYPES` has the type of
+every column for `pandas.read_csv`; an empty field is a missing value. [Results](results.md) explains how to read them.
 """
 
 

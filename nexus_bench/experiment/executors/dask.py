@@ -1,7 +1,7 @@
-"""Jobs on a Dask cluster: a local one, or any that has a scheduler.
+"""Jobs on a Dask cluster: a local one, or any other with a scheduler.
 
-Cells come back as bytes, and the runner alone writes: a worker needs the code, and no shared disk. A job that loses its
-worker is begun again on another, from the start, and gives the same bytes.
+Cells come back as bytes, and only the runner writes, so a worker needs the code but no shared disk. A job that loses
+its worker is started again on another one, from the beginning, and gives the same bytes.
 
 Source: dask.distributed (https://distributed.dask.org), `Client.submit`, `as_completed` and `subscribe_topic`.
 """
@@ -21,16 +21,16 @@ from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, 
 from nexus_bench.experiment.jobs import Job, run_job
 
 _CONNECT_SECONDS = 10
-_RETRIES = 3  # of a job whose worker is lost
+_RETRIES = 3  # retries of a job whose worker is lost
 
 
 def run_dask(jobs: Sequence[Job], *, scheduler: str | None, n_workers: int) -> Generator[Event, None, None]:
-    """Run jobs on a cluster, and tell what happens as it happens.
+    """Run jobs on a cluster, and yield events as they happen.
 
     Args:
-        jobs: In the order in which they are begun.
-        scheduler: `tcp://host:port`; None starts workers on this machine, reachable from it alone.
-        n_workers: Of the local cluster.
+        jobs: The jobs, in the order in which they are started.
+        scheduler: `tcp://host:port`; None starts workers on this machine that only this machine can reach.
+        n_workers: Workers of the local cluster.
 
     Raises:
         StorageError: No scheduler answers.
@@ -74,7 +74,7 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
                 yield event
             elif isinstance(event, distributed.Future) and event.key in by_key:
                 job, future = by_key.pop(event.key)
-                open_cells -= job.wanted  # what is still under way of its progress is of no interest
+                open_cells -= job.wanted  # ignore its late progress events
                 if future.status == "finished":
                     yield from future.result()
                 else:
@@ -87,7 +87,7 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
 
 
 def work(job: Job, topic: str) -> list[Event]:
-    """The life of a job on a worker: progress is told at once, results and failures are returned."""
+    """Run a job on a worker: progress is sent at once, results and failures are returned."""
     import distributed
 
     worker = distributed.get_worker()
@@ -113,7 +113,7 @@ def _lost(job: Job, future: Any) -> list[Event]:
 
 
 def _local_cluster(n_workers: int, device: str) -> Any:
-    """Processes of one thread on the loopback address, each with a GPU of its own if GPUs are asked for."""
+    """Processes of one thread on the loopback address, each with its own GPU if GPUs are used."""
     import distributed
 
     quiet = {"silence_logs": logging.CRITICAL}

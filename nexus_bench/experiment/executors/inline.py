@@ -7,7 +7,7 @@ from nexus_bench.experiment.jobs import Job, run_job
 
 
 def run_inline(jobs: Sequence[Job]) -> Generator[Event, None, None]:
-    """Run jobs in turn; what happened in a job is told when it has ended."""
+    """Run jobs in turn; the events of a job are yielded when it has ended."""
     for job in jobs:
         events: list[Event] = []
         run_job(job, on_event=events.append, should_stop=lambda: False)

@@ -1,7 +1,6 @@
 """Jobs in parallel processes of one thread each.
 
-Every job has a process of its own, forked from a server that has imported PyTorch already: one that dies takes no
-other with it.
+Every job has its own process, forked from a server that has already imported PyTorch; if one dies, the others go on.
 """
 
 import multiprocessing
@@ -17,24 +16,24 @@ from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.training.loop import StoppedError
 
-_GRACE_SECONDS = 1.5  # for a stopped job to save its state
+_GRACE_SECONDS = 1.5  # time for a stopped job to save its state
 
 
 class _Worker(NamedTuple):
     job: Job
     process: BaseProcess
     device: str
-    ended: set[str]  # cells that need nothing more
+    ended: set[str]  # cells that are finished
 
 
 def run_processes(jobs: Sequence[Job], *, devices: Sequence[str]) -> Generator[Event, None, None]:
-    """Run jobs in as many processes at a time as there are devices, and tell what happens as it happens.
+    """Run jobs in as many processes at a time as there are devices, and yield events as they happen.
 
-    When the caller stops listening (an error, Ctrl-C), the processes are told to save their state and end.
+    When the caller stops listening (an error, Ctrl-C), the processes save their state and end.
 
     Args:
-        jobs: In the order in which they are begun.
-        devices: One a process, such as `cpu` twice, or `cuda:0` and `cuda:1`.
+        jobs: The jobs, in the order in which they are started.
+        devices: One per process, such as `cpu` twice, or `cuda:0` and `cuda:1`.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([run_job.__module__])
@@ -69,7 +68,7 @@ def run_processes(jobs: Sequence[Job], *, devices: Sequence[str]) -> Generator[E
 
 
 def _receive(receiver: Connection, worker: _Worker) -> list[Event]:
-    """What a worker says; if it died, that its cells failed."""
+    """The next event of a worker; if the worker died, failures of its cells."""
     try:
         event: Event = receiver.recv()
     except (EOFError, OSError):
@@ -87,13 +86,13 @@ def _receive(receiver: Connection, worker: _Worker) -> list[Event]:
 
 
 def _work(job: Job, sender: Connection) -> None:
-    """The life of a worker process."""
+    """The main function of a worker process."""
     stops: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and sends SIGTERM
     signal.signal(signal.SIGTERM, lambda number, frame: stops.append(number))
 
     def tell(event: Event) -> None:
-        if not (stops and isinstance(event, Progress)):  # nobody listens any more
+        if not (stops and isinstance(event, Progress)):  # progress is not read any more
             sender.send(event)
 
     try:

@@ -2,9 +2,9 @@
 
     python -m nexus_bench.experiment.executors.slurm --jobs 20 --queue gpu --gpus 1
 
-starts the scheduler where it is run, submits the jobs, prints the scheduler's address and waits. Each job is one worker
-of one thread, with one GPU if asked for. Copy it and change it to your site's rules; dask-jobqueue has its like for
-PBS, LSF, SGE and others. It needs `pip install 'nexus-bench[dask]' dask-jobqueue`.
+starts the scheduler on the machine where it is run, submits the jobs, prints the scheduler's address and waits. Each
+job is one worker of one thread, with one GPU if requested. Copy it and adapt it to the rules of your site; dask-
+jobqueue has equivalents for PBS, LSF, SGE and others. It needs `pip install 'nexus-bench[dask]' dask-jobqueue`.
 
 Source: https://jobqueue.dask.org
 """
@@ -20,11 +20,11 @@ def slurm_cluster(
     """A cluster without workers yet; `scale(jobs=n)` submits them.
 
     Args:
-        queue: Slurm partition; None takes the site's default.
-        walltime: Of a job, as hh:mm:ss. A job that ends in mid-cell loses that cell's steps, and no more.
-        memory: Of a job.
-        gpus: Of a job: 0 or 1.
-        more: Anything else that `dask_jobqueue.SLURMCluster` takes.
+        queue: Slurm partition; None takes the default of the site.
+        walltime: Time limit per job, as hh:mm:ss. A job that ends within a cell loses the steps of that cell only.
+        memory: Memory per job.
+        gpus: GPUs per job: 0 or 1.
+        more: Further arguments of `dask_jobqueue.SLURMCluster`.
     """
     from dask_jobqueue import SLURMCluster
 
@@ -45,9 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A Dask cluster of Slurm jobs.")
     parser.add_argument("--jobs", type=int, default=1, help="Slurm jobs, each one worker")
     parser.add_argument("--queue", help="Slurm partition")
-    parser.add_argument("--walltime", default="04:00:00", help="of a job")
-    parser.add_argument("--memory", default="8GB", help="of a job")
-    parser.add_argument("--gpus", type=int, default=0, choices=(0, 1), help="of a job")
+    parser.add_argument("--walltime", default="04:00:00", help="time limit per job")
+    parser.add_argument("--memory", default="8GB", help="memory per job")
+    parser.add_argument("--gpus", type=int, default=0, choices=(0, 1), help="GPUs per job")
     asked = parser.parse_args()
     with slurm_cluster(queue=asked.queue, walltime=asked.walltime, memory=asked.memory, gpus=asked.gpus) as cluster:
         cluster.scale(jobs=asked.jobs)

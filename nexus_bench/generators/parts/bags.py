@@ -1,11 +1,11 @@
-"""What the bag of words in a graph says about a product of some of them, when no fact is followed."""
+"""How well the product of some words of a graph can be guessed from its bag of words, when no fact is followed."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nexus_bench.streams import Int, integers, stream
 
-_N_BAGS = 4096  # graphs drawn to measure with
+_N_BAGS = 4096  # graphs drawn to measure
 
 
 def likeliest_product(table: Int, letters: Int, *, n_facts: int, hop: int) -> float:
@@ -13,9 +13,9 @@ def likeliest_product(table: Int, letters: Int, *, n_facts: int, hop: int) -> fl
 
     Args:
         table: Array (elements, elements), the products of a group.
-        letters: Array (words, m): the elements that a word stands for, each as likely as another.
-        n_facts: Words in a bag, drawn evenly and independently.
-        hop: Factors.
+        letters: Array (words, m): the elements that a word stands for, all equally likely.
+        n_facts: Words in a bag, drawn uniformly and independently.
+        hop: Number of factors.
 
     Returns:
         A probability; factors are drawn from the bag with replacement.

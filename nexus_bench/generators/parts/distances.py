@@ -19,11 +19,11 @@ def adjacency_of(edges: Int, n: int) -> NDArray[np.float32]:
 
 
 def only_paths(adjacency: NDArray[np.float32], hops: tuple[int, ...]) -> tuple[Int, dict[int, Mask]]:
-    """Distances, and which pairs have one shortest path alone.
+    """Distances, and the pairs that have exactly one shortest path.
 
     Args:
         adjacency: Array (t, n, n).
-        hops: To ask for.
+        hops: The hop counts of queries.
 
     Returns:
         Distances (t, n, n), and by hop an array (t, n, n) over starts and goals.
@@ -44,7 +44,7 @@ def only_paths(adjacency: NDArray[np.float32], hops: tuple[int, ...]) -> tuple[I
 
 
 def distances_to(ends: Int, goal: Int, n: int) -> Int:
-    """Edges to the goals: array (g, q, n), -1 where there is no way."""
+    """Edges to the goals: array (g, q, n), -1 where there is no path."""
     adjacency = adjacency_of(ends, n)
     distance = np.full((*goal.shape, n), -1, dtype=np.int32)
     np.put_along_axis(distance, goal[:, :, None], 0, axis=2)

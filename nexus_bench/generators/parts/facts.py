@@ -17,21 +17,21 @@ def look_up(table: Int, columns: Int) -> Int:
 
 
 def shuffled(facts: Int, rng: np.random.Generator) -> Int:
-    """The facts (g, f, a) of every graph in an order of its own."""
+    """The facts (g, f, a) of every graph, each graph in its own random order."""
     n_graphs, n_facts, n_roles = facts.shape
     order = permutations(rng, n_graphs, n_facts) + _first_places(n_graphs, n_facts)
     return facts.reshape(-1, n_roles).take(order, axis=0)
 
 
 def row_of(symbols: Int, size: int) -> Int:
-    """Where each symbol stands in a column of facts.
+    """The row in which each symbol stands in a column of facts.
 
     Args:
         symbols: Array (g, f), one role of the facts.
-        size: Of the role's vocabulary.
+        size: Size of the vocabulary of the role.
 
     Returns:
-        Array (g, size) of row numbers, -1 for a symbol that does not occur; one of them where it occurs often.
+        Array (g, size) of row numbers, -1 for a symbol that does not occur; one of its rows if it occurs often.
     """
     n_graphs, n_facts = symbols.shape
     rows = np.full(n_graphs * size, -1, dtype=np.int32)
@@ -55,15 +55,15 @@ def follow(row_of_symbol: Int, ends: Int, node: Int) -> tuple[Int, Int]:
 
 
 def walk(starts: Int, ends: Int, node: Int, hop: Int, *, size: int, n_steps: int) -> tuple[Int, Int]:
-    """As many steps from each node as its hop says.
+    """Make as many steps from each node as its hop count.
 
     Args:
         starts: Array (g, f), the role of the facts that a step begins at.
         ends: Array (g, f), the role that it leads to.
         node: Array (g, q).
         hop: Array (g, q), at most `n_steps`.
-        size: Of the vocabulary of both roles.
-        n_steps: Of the longest walk.
+        size: Size of the vocabulary of both roles.
+        n_steps: Length of the longest walk.
 
     Returns:
         The nodes walked to (g, q), -1 where a fact is missing, and the rows of the facts (g, q, n_steps), -1 beyond.
@@ -86,13 +86,13 @@ def walk_until(
         starts: Array (g, f), the role of the facts that a step begins at.
         ends: Array (g, f), the role that it leads to.
         node: Array (g, q).
-        size: Of the vocabulary of both roles.
-        n_steps: Of the longest walk.
-        arrives: Whether nodes (g, q) are where a walk ends; never asked of -1.
+        size: Size of the vocabulary of both roles.
+        n_steps: Length of the longest walk.
+        arrives: Whether a walk ends at nodes (g, q); never called with -1.
 
     Returns:
-        The nodes arrived at (g, q), -1 where none is within reach; the steps made (g, q), as many as there were facts
-        where none is; and the rows of the facts (g, q, n_steps), -1 beyond.
+        The nodes arrived at (g, q), -1 where no such node is within reach; the steps made (g, q), which are the facts
+        found if there is no such node; and the rows of the facts (g, q, n_steps), -1 beyond.
     """
     row_of_start = row_of(starts, size)
     rows = np.full((*node.shape, n_steps), -1, dtype=np.int32)
@@ -107,5 +107,5 @@ def walk_until(
 
 
 def _first_places(n_rows: int, n_columns: int) -> NDArray[np.int64]:
-    """Where each row of a table begins when it is laid end to end: array (n_rows, 1)."""
+    """Where each row begins in the flattened table: array (n_rows, 1)."""
     return np.arange(0, n_rows * n_columns, n_columns, dtype=np.int64)[:, None]

@@ -1,4 +1,4 @@
-"""Family trees, and what they say of relations in a row: the composition table is read off trees, not written down.
+"""Family trees, and the composition of relations: the composition table is derived from trees, not written by hand.
 
 In these trees people marry once, and the children of a couple share both parents.
 """
@@ -12,7 +12,7 @@ Word = tuple[int, ...]  # relations in a row, as indices of RELATIONS: the fathe
 
 
 class Person:
-    """Someone in a tree, whose relatives appear as they are asked for."""
+    """Someone in a tree; relatives are created when they are first needed."""
 
     def __init__(self, is_male: bool) -> None:
         self.is_male = is_male
@@ -22,7 +22,7 @@ class Person:
         self.children: list[Person] = []
 
     def marry(self) -> "Person":
-        """The one spouse."""
+        """The only spouse."""
         if self.spouse is None:
             self.spouse = Person(not self.is_male)
             self.spouse.spouse = self
@@ -37,7 +37,7 @@ class Person:
         return self.father, self.mother
 
     def child(self, is_male: bool, strangers_to: "list[Person]") -> "Person":
-        """A son or daughter who is none of those people; such children are all alike."""
+        """A son or daughter who is none of those people; all such children are equivalent."""
         for child in self.children:
             if child.is_male == is_male and child not in strangers_to:
                 return child
@@ -49,20 +49,19 @@ class Person:
 
 
 def composition_table(n_steps: int) -> dict[Word, str | None]:
-    """What every way of `n_steps` relations between different people amounts to.
+    """The composition of every sequence of `n_steps` relations between different people.
 
     Args:
         n_steps: Relations in a row, 1 or more.
 
     Returns:
-        The words that can be walked, in order, each with its term; None where the term depends on the tree, or where
-        English has none.
+        The possible words, in order, each with its term; None if the term depends on the tree or English has no term.
     """
     return {word: next(iter(terms)) if len(terms) == 1 else None for word, terms in _terms(n_steps)}
 
 
 def kin_term(person: Person, other: Person) -> str | None:
-    """What the other is to the person, as `great-uncle`; None where English has no single term."""
+    """What the other is to the person, such as `great-uncle`; None if English has no single term."""
     if other is person.spouse:
         return "husband" if other.is_male else "wife"
     if (blood := _blood(person, other)) is not None:
@@ -86,7 +85,7 @@ def _terms(n_steps: int) -> list[tuple[Word, set[str | None]]]:
 
 
 def _walks(person: Person, path: list[Person], word: Word, n_steps: int) -> Iterator[tuple[Word, Person]]:
-    """Every way on from a person to people who are not on the path."""
+    """Every step from a person to people who are not on the path."""
     if len(word) == n_steps:
         yield word, person
         return
@@ -115,7 +114,7 @@ def _blood(person: Person, other: Person) -> tuple[int, int] | None:
 
 
 def _ancestors(person: Person) -> dict[Person, int]:
-    """Ancestors that are in the tree, and the person, by generations."""
+    """The person and the ancestors in the tree, with the generations up to each."""
     found, generation, n_generations = {person: 0}, [person], 0
     while generation:
         n_generations += 1
@@ -137,7 +136,7 @@ def _blood_term(up: int, down: int, *, is_male: bool) -> str:
 
 _ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 _TIMES = ("", "once", "twice", *(f"{n} times" for n in ("three", "four", "five", "six", "seven", "eight", "nine")))
-_NAMES = {  # of the nearest; further ones take a prefix
+_NAMES = {  # of the nearest relatives; further ones get a prefix
     (0, 0): ("himself", "herself", ""),
     (1, 0): ("father", "mother", ""),
     (2, 0): ("father", "mother", "grand"),

@@ -1,7 +1,7 @@
-"""Relation patterns held out of training: the words along a path, in order, as one whole.
+"""Relation patterns held out of training; a pattern is the whole sequence of words along a path.
 
-A quarter of the patterns of two and more words is held out, by a hash of the words, so that which ones they are
-depends on neither seed nor split. Every single word is trained.
+A quarter of the patterns of two and more words is held out, by a hash of the words, so the choice depends on
+neither seed nor split. Every single word is trained.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from nexus_bench.streams import Int, Mask, mix
 ALL, TRAINED, HELD_OUT = "all", "trained", "held_out"
 
 _ONE_IN = 4
-_FEWEST = 16  # patterns of two words, so that some surely are held out and some surely not
+_FEWEST = 16  # patterns of two words, so that some are surely held out and some surely trained
 
 
 def is_among(patterns: str, words: Int, n_words: Int) -> Mask:
-    """Whether patterns are of the asked kind.
+    """Whether patterns are of the given kind.
 
     Args:
         patterns: ALL, TRAINED or HELD_OUT.
@@ -36,12 +36,12 @@ def is_among(patterns: str, words: Int, n_words: Int) -> Mask:
 
 
 def odds(patterns: str) -> float:
-    """All long patterns to those that are asked."""
+    """The number of all patterns of two and more words over the number of those in use."""
     return {ALL: 1.0, TRAINED: _ONE_IN / (_ONE_IN - 1), HELD_OUT: float(_ONE_IN)}[patterns]
 
 
 def check_enough(task: str, n_words: int, *, advice: str) -> None:
-    """Refuse tasks with too few words to hold patterns out.
+    """Refuse tasks that have too few words to hold patterns out.
 
     Raises:
         ConfigError: There are fewer than 16 patterns of two words.

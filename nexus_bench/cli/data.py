@@ -52,7 +52,7 @@ def gen(
         print_document("gen", folder=folder, manifest=manifest)
         return
     law = spec.law()
-    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {law.family.n_facts} facts a graph")
+    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {law.family.n_facts} facts per graph")
     for split, about in manifest["splits"].items():
         counts = f"{manifest['n_graphs'][split]:>10,} graphs {about['n_examples']:>11,} examples"
         typer.echo(f"  {about['file']:<16}{counts} {about['n_bytes'] / 1e6:>9.1f} MB  sha256 {about['sha256'][:16]}")

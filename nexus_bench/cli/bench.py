@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Device, Quiet, Settings, hops_of
+from nexus_bench.cli.options import AsJson, Device, Quiet, Settings, hops_of, positive_numbers
 from nexus_bench.errors import UsageError
 
 
@@ -69,10 +69,7 @@ def bench_attention(
     entries = attention_entries(
         attentions or ["standard", "nexus"], parse_settings([f"order={order}", *(settings or [])])
     )
-    lengths = parse_settings([f"n={n}"])["n"]
-    lengths = lengths if isinstance(lengths, list) else [lengths]
-    if not all(type(length) is int and length > 0 for length in lengths):
-        raise UsageError(f"--n: write sequence lengths as 256 or 256,512, got {n}")
+    lengths = positive_numbers(n, option="--n", what="sequence lengths as 256 or 256,512")
     chosen = torch.device(choose_device(device))
     workloads = [Workload(length, batch, heads, d_head, dtypes[dtype], causal, chosen) for length in lengths]
     with progress("timing", rounds * len(workloads), quiet=quiet) as advance:
@@ -97,12 +94,8 @@ def bench_train(
     from nexus_bench.cli.printing import print_table, training_table
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
-    from nexus_bench.io.config import parse_settings
 
-    orders = parse_settings([f"order={order}"])["order"]
-    orders = orders if isinstance(orders, list) else [orders]
-    if not all(type(each) is int and each > 0 for each in orders):
-        raise UsageError(f"--order: write attention orders as 2 or 1,2,3, got {order}")
+    orders = positive_numbers(order, option="--order", what="attention orders as 2 or 1,2,3")
     chosen = choose_device(device)
     with progress("timing", len(orders) * n_ways(chosen, stack), quiet=quiet) as advance:
         measured = bench_training(

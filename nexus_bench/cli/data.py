@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, Task, given, hops_of
+from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, Task, given, hops_of, take_text_settings
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 
@@ -40,8 +40,7 @@ def gen(
     overrides = parse_settings(settings or [])
     text = None
     if file_format in ("text", "chat"):
-        told = {key: overrides.pop(key) for key in TextOptions.model_fields if key in overrides}
-        text = validate(TextOptions, told, where="gen: text")
+        text = validate(TextOptions, take_text_settings(overrides), where="gen: text")
     asked = given(hops=hops_of(hops), n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
     spec = make_task({"task": task} | overrides | asked, where="gen")
     folder = out or default_folder(spec, seed=seed)

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Data, Hops, Out, Settings, Task, given, hops_of
+from nexus_bench.cli.options import AsJson, Data, Hops, Out, Settings, Task, given, hops_of, take_text_settings
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 Split = Annotated[str, typer.Option(help="Which split.")]
@@ -39,7 +39,7 @@ def export(
     if files not in FILE_FORMATS:
         raise UsageError(unknown_name("kind of file", files, FILE_FORMATS))
     overrides = parse_settings(settings or [])
-    told = {key: overrides.pop(key) for key in TextOptions.model_fields if key in overrides}
+    told = take_text_settings(overrides)
     if told.pop("target", "answer") != "answer":
         raise UsageError("the harness scores answers only; omit target")
     if data is not None and (overrides or hops is not None):

@@ -32,6 +32,28 @@ def hops_of(text: str | None, *, option: str = "--hops") -> list[int] | None:
         raise UsageError(f"{option}: {error}") from error
 
 
+def positive_numbers(text: str, *, option: str, what: str) -> list[int]:
+    """The numbers of an option, such as `2` or `1,2,3`.
+
+    Raises:
+        UsageError: They are not positive whole numbers.
+    """
+    from nexus_bench.io.config import parse_settings
+
+    found = parse_settings([f"n={text}"])["n"]
+    numbers: list[int] = found if isinstance(found, list) else [found]
+    if not all(type(number) is int and number > 0 for number in numbers):
+        raise UsageError(f"{option}: write {what}, got {text}")
+    return numbers
+
+
+def take_text_settings(overrides: dict[str, Any]) -> dict[str, Any]:
+    """Take out of `--set` what says how examples are told in English."""
+    from nexus_bench.text.render import TextOptions
+
+    return {key: overrides.pop(key) for key in TextOptions.model_fields if key in overrides}
+
+
 def given(**values: Any) -> dict[str, Any]:
     """Only the options that were given."""
     return {key: value for key, value in values.items() if value is not None}

@@ -108,28 +108,21 @@ def match(
     """Show standard and looped models with as many parameters, or as much compute, as each model; trains nothing."""
     from nexus_bench.cli.printing import matches_table, print_table
     from nexus_bench.experiment.suite import make_suite, select_suite
-    from nexus_bench.model.costs import cost_of
-    from nexus_bench.model.matching import matched
+    from nexus_bench.model.matching import match as match_models
 
     overrides = _overrides(settings, order) | given(hops=hops_of(hops), matched=False)
     cells = make_suite(*select_suite(suite, task=task, attention=attention, data=None, settings=overrides)).cells
-    pairs = {(cell.task.model_dump_json(), cell.model.model_dump_json()): cell for cell in cells}.values()
-    found = [
-        (cell.task, cell.model, cost_of(cell.model, cell.task), baselines)
-        for cell in pairs
-        if (baselines := matched(cell.model, cell.task))
-    ]
+    found = match_models((cell.task, cell.model) for cell in cells)
     if not found:
         raise UsageError("standard attention is the baseline itself; give another attention, such as nexus")
     if as_json:
         models = [
-            {"task": task.task, "model": model, **cost._asdict(), "matches": baselines}
-            for task, model, cost, baselines in found
+            {"task": one.task.task, "model": one.model, **one.cost._asdict(), "matches": one.baselines} for one in found
         ]
         print_document("match", models=models)
         return
-    for task_spec, model, cost, baselines in found:
-        print_table(matches_table(f"{task_spec.task}: {model.label}", cost, baselines))
+    for one in found:
+        print_table(matches_table(f"{one.task.task}: {one.model.label}", one.cost, one.baselines))
 
 
 def list_(

@@ -1,5 +1,6 @@
 """Baselines of the same size: standard and looped models with the parameters, or the compute, of a nested one."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from nexus_bench.attention.base import ATTENTIONS
@@ -62,6 +63,22 @@ def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
             ratios = (cost.parameters / target.parameters, cost.compute / target.compute)
             found.append(Match(shape, by, fitted, cost, *ratios))
     return found
+
+
+class Matched(NamedTuple):
+    """A model on a task, its cost, and its baselines."""
+
+    task: TaskSpec
+    model: ModelSpec
+    cost: Cost
+    baselines: list[Match]
+
+
+def match(pairs: Iterable[tuple[TaskSpec, ModelSpec]]) -> list[Matched]:
+    """The baselines of every model that has some, each pair of a task and a model once."""
+    distinct = {(task.model_dump_json(), model.model_dump_json()): (task, model) for task, model in pairs}
+    found = [Matched(task, model, cost_of(model, task), matched(model, task)) for task, model in distinct.values()]
+    return [one for one in found if one.baselines]
 
 
 def with_baselines(models: list[ModelSpec], task: TaskSpec) -> list[ModelSpec]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nexus_bench.attention.base import Layout
+from nexus_bench.attention.layout import Layout
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Role, Schema

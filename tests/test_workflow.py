@@ -17,7 +17,7 @@ import yaml
 
 from nexus_bench.cli import app
 from nexus_bench.experiment.suite import make_suite, select_suite
-from nexus_bench.io.results import read_results
+from nexus_bench.io.read_results import read_results
 from tests.paths import ROOT
 
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/nexus-bench.yml").read_text())

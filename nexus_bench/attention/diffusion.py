@@ -4,7 +4,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 
 

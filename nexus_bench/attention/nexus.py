@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 
 MAX_PARAMETERS = 2**26  # of one layer: `unshared` doubles with every order

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import Layout
+from nexus_bench.attention.layout import Layout
 
 
 def each_pair(a: Float[Tensor, "b h k e"], b: Float[Tensor, "b h k e"]) -> tuple[Tensor, Tensor]:

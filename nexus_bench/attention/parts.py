@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import Layout
 from nexus_bench.attention.kernels.short import attend_short, is_short
+from nexus_bench.attention.layout import Layout
 
 
 class PackedProjections(nn.Module):

@@ -5,7 +5,8 @@ import math
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.pairs import attend_pairs, each_pair
 from nexus_bench.attention.parts import PackedProjections, merge_heads
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nexus_bench.attention.base import ATTENTIONS, Layout
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.attention.layout import Layout
 from nexus_bench.errors import ConfigError, unknown_name
 from nexus_bench.experiment.suite import grid_points
 from nexus_bench.io.config import Config

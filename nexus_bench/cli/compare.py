@@ -26,8 +26,8 @@ def compare(
     from nexus_bench.analysis.compare_runs import METRICS
     from nexus_bench.cli.printing import compare_table, print_table
     from nexus_bench.report.ci import github_lines
-    from nexus_bench.report.compared_runs import compare as compare_runs
-    from nexus_bench.report.compared_runs import row, sentence
+    from nexus_bench.report.compare import compare as compare_runs
+    from nexus_bench.report.compare import row, sentence
 
     if metric not in METRICS:
         raise UsageError(unknown_name("metric", metric, METRICS))

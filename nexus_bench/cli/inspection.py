@@ -11,7 +11,7 @@ from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, 
 from nexus_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from nexus_bench.experiment.folder import RunFolder
+    from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.io.columns import Row
 
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
@@ -36,12 +36,12 @@ def evaluate(
     """Evaluate saved weights on hops and sizes that were not trained; results.csv gets one more split."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
-    from nexus_bench.experiment.folder import open
+    from nexus_bench.experiment.run_folder import open
     from nexus_bench.experiment.trained import trained_cells
     from nexus_bench.inspection.extrapolation import ask
     from nexus_bench.inspection.question import Question
     from nexus_bench.io.config import parse_settings
-    from nexus_bench.io.words import counted
+    from nexus_bench.io.plurals import counted
     from nexus_bench.report.output import report, to_document
     from nexus_bench.report.terminal import print_report
 
@@ -127,11 +127,11 @@ def predictions(
     """Write the answers of trained cells: one row per example, with the rank of the right answer."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
-    from nexus_bench.experiment.folder import open
+    from nexus_bench.experiment.run_folder import open
     from nexus_bench.experiment.trained import trained_cells
     from nexus_bench.inspection.predictions import FORMATS
     from nexus_bench.inspection.predictions import predictions as write_predictions
-    from nexus_bench.io.words import counted
+    from nexus_bench.io.plurals import counted
 
     if file_format not in FORMATS:
         raise UsageError(unknown_name("format", file_format, FORMATS))

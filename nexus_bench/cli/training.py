@@ -39,8 +39,8 @@ def train(
     """Train the grid of a suite, then print and write its report."""
     from nexus_bench.experiment.display import print_plan
     from nexus_bench.experiment.execution import choose_execution
-    from nexus_bench.experiment.folder import RunFolder
     from nexus_bench.experiment.plan import estimate_seconds, make_plan
+    from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.status import read_status
     from nexus_bench.experiment.suite import make_suite, select_suite
     from nexus_bench.experiment.train import train as train_plan
@@ -86,7 +86,7 @@ def status(
 ) -> None:
     """Show which cells of a run are done, running, failed or still to do."""
     from nexus_bench.cli.printing import print_table, status_table
-    from nexus_bench.experiment.folder import open
+    from nexus_bench.experiment.run_folder import open
     from nexus_bench.experiment.status import read_status
 
     states = read_status(open(run))

@@ -14,7 +14,7 @@ from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import TEST
-from nexus_bench.io.words import counted
+from nexus_bench.io.plurals import counted
 from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec

@@ -12,9 +12,9 @@ import torch
 
 from nexus_bench.errors import FailedCellsError, NexusBenchError
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
-from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single, Source

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import Suite
 from nexus_bench.training.engine import Single

@@ -15,11 +15,11 @@ from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.dask import run_dask
 from nexus_bench.experiment.executors.inline import run_inline
 from nexus_bench.experiment.executors.process import run_processes
-from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.jobs import Job, make_jobs
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import failed_result
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.columns import FORMAT_VERSION, Row
 from nexus_bench.training.modes import SINGLE

@@ -11,7 +11,7 @@ from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, StorageError
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import IID, SCORED, TEST, VAL, Row
 from nexus_bench.io.config import check_name
 from nexus_bench.io.files import sha256

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 
 DONE, RUNNING, FAILED, TO_DO = "done", "running", "failed", "to do"

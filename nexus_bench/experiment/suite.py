@@ -13,7 +13,7 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import Config, check_name, read_config
 from nexus_bench.io.entries import Keys, validate

@@ -8,8 +8,8 @@ from nexus_bench.errors import StorageError
 from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Event, Failure
 from nexus_bench.experiment.execution import Execution
-from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.tensorboard import TensorBoard
 from nexus_bench.report.build import Report

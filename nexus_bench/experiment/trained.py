@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 
 from nexus_bench.errors import CorruptArtefactError, UsageError
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.spec import CellSpec

@@ -6,8 +6,8 @@ from pathlib import Path
 from nexus_bench.data.encodings import ENCODINGS
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError
-from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.result_rows import further_rows
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.trained import load_model
 from nexus_bench.inspection.question import Question
 from nexus_bench.inspection.run_data import RunData

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.data.show import query_as_text
-from nexus_bench.experiment.folder import open
+from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.trained import load_model, trained_cell
 from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
@@ -12,7 +12,7 @@ from nexus_bench.inspection.pointing import Walk, attention_rows, split_with, wa
 from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
-from nexus_bench.io.words import counted
+from nexus_bench.io.plurals import counted
 from nexus_bench.training.spec import CellSpec
 
 

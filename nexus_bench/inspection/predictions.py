@@ -11,7 +11,7 @@ import torch
 from nexus_bench.data.formats import pyarrow_and_parquet
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.trained import load_model
 from nexus_bench.generators.base import Schema
 from nexus_bench.inspection.run_data import RunData

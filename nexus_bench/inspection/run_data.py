@@ -8,7 +8,7 @@ import numpy as np
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut, WorldIds, draw_graphs, world_ids
 from nexus_bench.errors import ConfigError
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.inspection.question import Question, further_law

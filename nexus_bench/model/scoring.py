@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import Layout
+from nexus_bench.attention.layout import Layout
 from nexus_bench.data.encodings import ENCODINGS
 from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.model.transformer import Transformer

@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, Layout
+from nexus_bench.attention.base import ATTENTIONS, Attention
+from nexus_bench.attention.layout import Layout
 from nexus_bench.data.encodings import n_slots, table_size
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Schema

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from nexus_bench.analysis.compare_models import matched_pairs, model_pairs
+from nexus_bench.analysis.select_recipes import select_recipes
 from nexus_bench.analysis.summary import (
     LENGTH,
     RECIPE,
     SETTING,
     accuracy_by_hop,
     reach_by_model,
-    select_recipes,
     steps_to_reach,
     still_rising,
 )

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nexus_bench.analysis.summary import REACHED
-from nexus_bench.io.words import counted
+from nexus_bench.io.plurals import counted
 from nexus_bench.report.orders import Series
 from nexus_bench.report.plotting import (
     FAINT,

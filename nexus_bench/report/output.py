@@ -11,7 +11,7 @@ from nexus_bench.errors import UsageError
 from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS
 from nexus_bench.io.csv_files import rows_of, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
-from nexus_bench.io.results import SPEC, read_curves, read_results
+from nexus_bench.io.read_results import SPEC, read_curves, read_results
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
 from nexus_bench.report.page import to_html

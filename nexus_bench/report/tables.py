@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from nexus_bench.io.words import counted
+from nexus_bench.io.plurals import counted
 
 _DIFFERENCE = ("difference", "reach", "baseline's reach", "seeds", "p", "p (Holm)", "verdict")
 COSTS = ("parameters", "MFLOP/step")  # columns

@@ -3,14 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from nexus_bench.analysis.summary import (
-    accuracy_by_hop,
-    hop_reach,
-    reach_by_model,
-    select_recipes,
-    steps_to_reach,
-    still_rising,
-)
+from nexus_bench.analysis.select_recipes import select_recipes
+from nexus_bench.analysis.summary import accuracy_by_hop, hop_reach, reach_by_model, steps_to_reach, still_rising
 from tests.made import table
 
 

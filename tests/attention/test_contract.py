@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, Layout, rotate
+from nexus_bench.attention.base import ATTENTIONS, Attention
+from nexus_bench.attention.layout import Layout, rotate
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.training.spec import TrainSpec

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nexus_bench.attention.base import Layout
 from nexus_bench.attention.kernels.short import LONGEST, attend_short, is_short
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.parts import attend
 
 pytestmark = pytest.mark.gpu

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from nexus_bench.attention.base import ATTENTIONS, Layout
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import naive
 
 B, H, E = 2, 3, 11

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.io.results import read_results
+from nexus_bench.io.read_results import read_results
 from tests.conftest import Command, assert_fails
 
 

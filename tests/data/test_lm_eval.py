@@ -16,7 +16,7 @@ from nexus_bench.data.lm_eval import Choices
 from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.columns import COLUMNS
-from nexus_bench.io.results import read_results
+from nexus_bench.io.read_results import read_results
 from tests.conftest import Command, assert_fails
 
 

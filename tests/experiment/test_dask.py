@@ -14,8 +14,8 @@ import pytest
 
 from nexus_bench.experiment.events import Begun, Event, Progress
 from nexus_bench.experiment.execution import Execution
-from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.plan import make_plan
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
@@ -119,7 +119,7 @@ def test_a_scheduler_that_does_not_answer_is_told(command: Command, tmp_path: Pa
 def test_the_slurm_example_asks_for_what_it_says() -> None:
     """The script of a job is made without Slurm."""
     pytest.importorskip("dask_jobqueue")
-    from nexus_bench.experiment.executors.slurm import slurm_cluster
+    from nexus_bench.experiment.executors.slurm_example import slurm_cluster
 
     local = {"scheduler_options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
     with slurm_cluster(queue="short", walltime="01:30:00", memory="4GB", gpus=1, **local) as cluster:

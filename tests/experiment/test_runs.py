@@ -19,14 +19,14 @@ import pytest
 from nexus_bench.experiment.events import Event, Failure, JobDone, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.process import run_processes
-from nexus_bench.experiment.folder import RunFolder
 from nexus_bench.experiment.jobs import Job
 from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.records import CellResult
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
-from nexus_bench.io.results import read_results
+from nexus_bench.io.read_results import read_results
 from tests.conftest import Command
 from tests.small import TINY
 

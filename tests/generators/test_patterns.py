@@ -7,7 +7,7 @@ from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, PATTERN_OOD
-from nexus_bench.io.results import read_results
+from nexus_bench.io.read_results import read_results
 from nexus_bench.streams import stream
 from tests.paths import EXAMPLES
 

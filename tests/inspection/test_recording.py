@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions, Layout
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive.parts import project, weights
 from nexus_bench.attention.parts import merge_heads, split_heads
 from nexus_bench.errors import UsageError

@@ -11,14 +11,14 @@ import torch
 from nexus_bench.data.splits import world_ids
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError, CorruptArtefactError, UsageError
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.trained import load_model, trained_cell, trained_cells
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.inspection.run_data import draw
 from nexus_bench.io.config import Config
-from nexus_bench.io.results import read_results
+from nexus_bench.io.read_results import read_results
 from nexus_bench.model.scoring import score
 from tests.conftest import Command, assert_fails
 

@@ -7,10 +7,10 @@ import pytest
 
 from nexus_bench.analysis.compare_models import matched_pairs
 from nexus_bench.data.task import make_task
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.bundled import read_bundled
-from nexus_bench.io.results import read_curves, read_results
+from nexus_bench.io.read_results import read_curves, read_results
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.matching import matched
 from nexus_bench.model.spec import ModelSpec, make_model

@@ -16,8 +16,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
-from nexus_bench.experiment.folder import RunFolder
-from nexus_bench.io.results import read_curves, read_results
+from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.io.read_results import read_curves, read_results
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import write_report
 from tests.paths import EXAMPLES

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from nexus_bench.errors import ConfigError
-from nexus_bench.experiment.folder import RunFolder
-from nexus_bench.io.results import read_curves, read_results
+from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.io.read_results import read_curves, read_results
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, Section, build_report
 from nexus_bench.report.figures import pareto_front

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nexus_bench.attention.base import Attention, Layout
+from nexus_bench.attention.base import Attention
+from nexus_bench.attention.layout import Layout
 
 
 def naive(module: Attention[Any], x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:

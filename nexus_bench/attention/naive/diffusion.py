@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from nexus_bench.attention.base import Layout
 from nexus_bench.attention.diffusion import Diffusion
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive.parts import Heads, project, weights
 
 

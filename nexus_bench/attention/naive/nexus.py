@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from nexus_bench.attention.base import Layout
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive.parts import Heads, combine, passes, project
 from nexus_bench.attention.nexus import Nest, Nexus
 

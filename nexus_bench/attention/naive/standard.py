@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from nexus_bench.attention.base import Layout
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive.parts import Heads, passes, project
 from nexus_bench.attention.standard import Standard
 

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from nexus_bench.attention.base import Layout
+from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive.parts import Heads, pair_passes, project
 from nexus_bench.attention.two_simplicial import TwoSimplicial
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.errors import CorruptArtefactError, StorageError
-from nexus_bench.experiment.folder import RunFolder
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import COLUMNS
-from nexus_bench.io.results import read_results
+from nexus_bench.io.read_results import read_results
 from tests.paths import EXAMPLES
 
 

@@ -25,8 +25,8 @@ from nexus_bench.analysis.intervals import LEVEL
 from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST
 from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
-from nexus_bench.io.results import read_results
-from nexus_bench.io.words import counted
+from nexus_bench.io.plurals import counted
+from nexus_bench.io.read_results import read_results
 from nexus_bench.report.ci import Case, github_summary, junit_xml
 
 COMPARE = "compare.csv"

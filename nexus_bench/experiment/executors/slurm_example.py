@@ -1,6 +1,6 @@
 """An example: a Dask cluster of Slurm jobs for `nexus-bench train --executor dask --scheduler ...`.
 
-    python -m nexus_bench.experiment.executors.slurm --jobs 20 --queue gpu --gpus 1
+    python -m nexus_bench.experiment.executors.slurm_example --jobs 20 --queue gpu --gpus 1
 
 starts the scheduler on the machine where it is run, submits the jobs, prints the scheduler's address and waits. Each
 job is one worker of one thread, with one GPU if requested. Copy it and adapt it to the rules of your site; dask-

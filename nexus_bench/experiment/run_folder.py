@@ -27,7 +27,7 @@ from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, Row
 from nexus_bench.io.config import Config, read_config
 from nexus_bench.io.csv_files import rows_of, to_csv
 from nexus_bench.io.files import drop_begun, read_json, to_json, write_atomic
-from nexus_bench.io.results import CURVES, ENVIRONMENT, RESULTS, SPEC, check_format, read_results
+from nexus_bench.io.read_results import CURVES, ENVIRONMENT, RESULTS, SPEC, check_format, read_results
 
 
 def open(path: Path) -> "RunFolder":

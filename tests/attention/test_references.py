@@ -1,9 +1,12 @@
 """Every mechanism against its definition written out, in values and in every gradient."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.attention.layout import Layout
@@ -19,8 +22,14 @@ LAYOUTS = [
 
 
 def formulations() -> Iterator[tuple[str, dict[str, object]]]:
+    """Every mechanism at its default, and with each of its options at another value; nests in every combination."""
     for name in ATTENTIONS.own_names():
         yield name, {}
+        for option, field in ATTENTIONS.get(name).Options.model_fields.items():
+            for value in others(field.annotation, field.default):
+                with suppress(ValidationError):  # out of range
+                    ATTENTIONS.get(name).Options.model_validate({option: value})
+                    yield name, {option: value}
     for order in (1, 2, 4):
         yield "nexus", {"order": order}
     for inner in ("reproject", "direct"):
@@ -29,6 +38,13 @@ def formulations() -> Iterator[tuple[str, dict[str, object]]]:
                 for share in ("shared", "unshared"):
                     yield "nexus", {"order": 3, "inner": inner, "combine": combine, "refine": refine, "share": share}
     yield "diffusion", {"powers": 5, "alpha": 0.4}
+
+
+def others(kind: Any, default: Any) -> list[object]:
+    """Values of an option besides its default."""
+    if get_origin(kind) is Literal:
+        return [value for value in get_args(kind) if value != default]
+    return {bool: [not default], int: [default + 1], float: [default / 2]}.get(kind, []) if default is not None else []
 
 
 @pytest.mark.parametrize(

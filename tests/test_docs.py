@@ -13,11 +13,13 @@ import pytest
 import typer.main
 import yaml
 
+from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.cli import app
 from nexus_bench.cli.schemas.markdown import columns_page
 from nexus_bench.data.gallery import gallery_page
 from nexus_bench.data.task import task_keys
 from nexus_bench.experiment.suite import make_suite
+from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.training.spec import TrainSpec
@@ -61,7 +63,7 @@ def test_pages_show_most_commands_and_the_readme_ten() -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_settings_of_a_page_are_those_of_the_code(name: str) -> None:
     """`--set` names what a task, a model, a recipe, a suite or a text can be told."""
-    tasks = {key for task in yaml_names("tasks") for key in task_keys(task).all}
+    tasks = {key for task in GENERATORS.names() for key in task_keys(task).all}
     keys = tasks | set(ModelSpec.model_fields) | set(TrainSpec.model_fields) | {"seeds", "matched"}
     keys |= {
         "question",
@@ -82,10 +84,6 @@ def test_settings_of_a_page_are_those_of_the_code(name: str) -> None:
         if word == "--set"
     }
     assert asked <= keys
-
-
-def yaml_names(folder: str) -> list[str]:
-    return [path.stem for path in (ROOT / folder).glob("*.yaml")]
 
 
 def test_suites_of_the_pages_are_valid() -> None:
@@ -128,11 +126,10 @@ def test_the_glossary_is_in_the_order_of_the_alphabet() -> None:
 
 
 def test_the_readme_names_every_task_and_attention() -> None:
-    from nexus_bench.attention.base import ATTENTIONS
-    from nexus_bench.generators.base import GENERATORS
-
     named = re.findall(r"^- `(\w+)`: ", TEXTS["README.md"], flags=re.MULTILINE)
-    assert set(named) == {*GENERATORS.own_names(), *ATTENTIONS.own_names()}
+    assert set(named) == {*GENERATORS.own_names(), *ATTENTIONS.own_names()}, "one line `- `name`: ...` in README.md"
+    for page in ("README.md", "index.md"):
+        assert re.findall(r"\b(\d+) (?:task )?families", TEXTS[page]) == [str(len(GENERATORS.own_names()))], page
     listed = re.findall(r"^\| `(\w+)` \|", TEXTS["task_families.md"], flags=re.MULTILINE)
     assert set(listed) >= set(GENERATORS.own_names())
 

@@ -12,7 +12,10 @@ import nexus_bench
 from tests.paths import ROOT
 
 PACKAGE = ROOT / "nexus_bench"
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 GRAPH = grimp.build_graph("nexus_bench")
+OF_A_RUN = ("cells/", "checkpoints/", "figures/", "inspect/")  # folders
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 UNITS = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
 LAYERS: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0][
     "layers"
@@ -53,7 +56,7 @@ def test_every_unit_has_its_place_in_at_most_twelve_layers() -> None:
 
 
 def test_the_map_of_contributing_is_what_the_packages_say() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", CONTRIBUTING, flags=re.MULTILINE)
     told = {}
     for name in NAMES:
         path = PACKAGE / name / "__init__.py" if (PACKAGE / name).is_dir() else PACKAGE / f"{name}.py"
@@ -69,7 +72,35 @@ def test_tests_mirror_packages() -> None:
 
 def test_tests_import_no_test_module() -> None:
     for path in (ROOT / "tests").rglob("*.py"):
-        assert not re.search(r"^(from|import) tests\.([\w.]+\.)?test_", path.read_text(), flags=re.MULTILINE), path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{path}: write tests.folder.module"
+                named = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                named = [part for alias in node.names for part in alias.name.split(".")]
+            else:
+                continue
+            if "tests" in named:
+                assert not [part for part in named if part.startswith("test_")], path
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    for folder in {path.parent for path in PACKAGE.rglob("*.py")}:
+        assert (folder / "__init__.py").is_file(), folder
+
+
+def test_the_layers_of_contributing_are_those_of_the_contract() -> None:
+    (shown,) = re.findall(r"^```text\n(cli > .*?)^```", CONTRIBUTING, flags=re.DOTALL | re.MULTILINE)
+    assert [" ".join(layer.split()) for layer in shown.split(">")] == LAYERS
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    """But of what the page has its reader write."""
+    own = ("predecessor", "tempered", "your_package", "<", "runs/", "mine.")
+    for code in re.findall(r"`([^`\n]+)`", (ROOT / page).read_text()):
+        if re.fullmatch(r"(\w+/)+|(\w+/)+[\w.]+\.(py|yaml|md|toml)", code) and not any(part in code for part in own):
+            assert (PACKAGE / code).exists() or (ROOT / code).exists() or code in OF_A_RUN, code
 
 
 def test_every_mechanism_has_a_reference_of_its_name() -> None:

@@ -109,8 +109,14 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(manifest, dict) or manifest.get("manifest_sha256") != manifest_sha256(manifest):
         raise CorruptArtefactError(f"{folder / MANIFEST}: was edited: its hash does not match; run gen again")
     family = GENERATORS.get(manifest["task"])
-    if (manifest["format_version"], manifest["task_version"]) != (DATASET_FORMAT, family.version):
-        raise ConfigError(f"{folder}: was made by another version of {family.name}; run gen again")
+    for what, found, ours in (
+        ("format", manifest["format_version"], DATASET_FORMAT),
+        (f"version of {family.name}", manifest["task_version"], family.version),
+    ):
+        if found != ours:
+            raise ConfigError(
+                f"{folder}: is of {what} {found}, this is {ours}; make it again with gen, in another --out"
+            )
     return manifest
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, SCORED, TEST, VAL
 from nexus_bench.io.csv_files import read_csv
-from nexus_bench.io.files import read_json
+from nexus_bench.io.files import read_bytes, read_json
 from nexus_bench.io.hops import parse_hops
 
 RESULTS, CURVES, SPEC, ENVIRONMENT = "results.csv", "curve.csv", "spec.yaml", "env.json"  # files of a run folder
@@ -24,16 +25,31 @@ def check_format(run: Path) -> None:
         ConfigError: It is of an older format; the message says what to do.
         CorruptArtefactError: env.json is damaged.
     """
-    environment = read_json(run / ENVIRONMENT) if (run / ENVIRONMENT).is_file() else None
-    found = FORMAT_VERSION if environment is None else dict(environment).get("format", 1)
-    if (run / RESULTS).is_file():
-        with (run / RESULTS).open("rb") as file:
-            found = 1 if file.readline().startswith(b"run_id,") else found
+    found = _format_of(run)
     if found != FORMAT_VERSION:
         raise ConfigError(
             f"{run}: is a run of format {found}, this version reads format {FORMAT_VERSION}; train it again into "
             "another folder, or read it with the version of nexus-bench that made it"
         )
+
+
+def _format_of(run: Path) -> Any:
+    """As env.json says; where it is missing or tables contradict it, as the tables and the records of cells show."""
+    for table in (run / RESULTS, run / CURVES):
+        if table.is_file():
+            with table.open("rb") as file:
+                head = file.readline().decode("utf-8-sig", "replace")
+            names = {name.strip().strip('"') for name in head.split(",")}
+            if "run_id" in names and "cell_id" not in names:
+                return 1
+    if (run / ENVIRONMENT).is_file():
+        environment = read_json(run / ENVIRONMENT)
+        if not isinstance(environment, dict):
+            raise CorruptArtefactError(f"{run / ENVIRONMENT}: was edited: not a JSON object; train into another folder")
+        return environment.get("format", 1)
+    for record in sorted(run.glob("cells/*/result.json")):
+        return 1 if b'"run_id"' in read_bytes(record) else FORMAT_VERSION
+    return FORMAT_VERSION
 
 
 def read_results(run: Path) -> pd.DataFrame:

@@ -35,10 +35,13 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
         out: Folder of the files; without it nothing is written.
 
     Raises:
-        ConfigError: No row is of the test split, or two runs disagree on a cell.
+        ConfigError: A run is of an older format, no row is of the test split, or two runs disagree on a cell.
         CorruptArtefactError: A file of a run is missing, truncated or edited.
         StorageError: A folder is not a run folder, or `out` cannot be written.
+        UsageError: There is no run.
     """
+    if not runs:
+        raise UsageError("a report needs at least one run folder")
     results = pd.concat([read_results(run) for run in runs], ignore_index=True)
     curves = pd.concat([read_curves(run) for run in runs], ignore_index=True)
     built = build_report(results, curves)

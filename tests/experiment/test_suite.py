@@ -4,10 +4,13 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, select_suite
+from nexus_bench.experiment.run_folder import open
+from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, select_suite, suite_of
 from nexus_bench.generators.base import Generator
 from nexus_bench.io.config import Config
+from nexus_bench.io.read_results import read_results
 from nexus_bench.model.spec import make_model
+from tests.paths import EXAMPLES
 
 MINIMAL: Config = {
     "suite": "minimal",
@@ -152,3 +155,9 @@ def test_models_that_differ_have_names_that_differ() -> None:
     points = [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
     labels = {make_model({"attention": "nexus", **point}, where="test").label for point in points}
     assert len(labels) == len(points)
+
+
+@pytest.mark.parametrize("name", ["quick", "staircase", "matched"])
+def test_committed_runs_hold_the_cells_of_their_suites(name: str) -> None:
+    folder = open(EXAMPLES / name)
+    assert list(dict.fromkeys(read_results(folder.path)["cell_id"])) == [c.cell_id for c in suite_of(folder).cells]

@@ -269,3 +269,13 @@ def english_sha256(name: str) -> str:
     options = TextOptions(n_distractors=2, sentences="forward", target="steps")
     told = Teller(law, options).tell(law.sample(40, stream("golden", name)))
     return hashlib.sha256("".join(map(told_as_text, told)).encode()).hexdigest()
+
+
+def test_marks_choose_the_templates_of_the_questions() -> None:
+    """So that lines of datasets with `hop_ood` have the bytes that they always had."""
+    law = make_task({"task": "pointer_chase", "hops": [1, 2], "hop_ood": [4]}, where="test").law()
+    teller = Teller(law.family, TextOptions(n_distractors=2, sentences="forward", target="steps"))
+    told = "".join(map(told_as_text, tell(teller, law, law.sample(40, stream("golden", "marks")))))
+    assert (
+        hashlib.sha256(told.encode()).hexdigest() == "f11c81f7b1adc722e828a27f81006602c5e2bce5eb7ef4d2f2ea314e3a94d38e"
+    )

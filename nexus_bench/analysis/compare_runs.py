@@ -153,7 +153,7 @@ def _cells(results: pd.DataFrame, split: str, *, run: str) -> _Cells:
     if rows.empty:
         has = ", ".join(dict.fromkeys(results["split"])) or "no rows"
         raise ConfigError(f"the {run} has no rows of split '{split}'; it has {has}")
-    rows = rows.assign(curriculum=rows["curriculum"].fillna("none"))  # files of earlier versions lack it
+    rows = rows.assign(curriculum=rows["curriculum"].fillna("none"))  # answers of other models have none
     names = (*IDENTITY, "seed", "hop", "accuracy", "n_correct", "n_examples")
     columns = [rows[name].astype(object).where(rows[name].notna(), None) for name in names]
     cells: _Cells = {}

@@ -27,7 +27,7 @@ def compare(
     from nexus_bench.cli.printing import compare_table, print_table
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.compare import compare as compare_runs
-    from nexus_bench.report.compare import row, sentence
+    from nexus_bench.report.compare import sentence
 
     if metric not in METRICS:
         raise UsageError(unknown_name("metric", metric, METRICS))
@@ -40,9 +40,8 @@ def compare(
         junit=junit,
     )  # fmt: skip
     if as_json:
-        rows = [row(one) for one in outcome.compared]
         of_both = {"metric": metric, "max_drop": max_drop, "split": split}
-        print_document("compare", files=outcome.files, **of_both, rows=rows, conclusion=outcome.conclusion)
+        print_document("compare", files=outcome.files, **of_both, rows=outcome.rows, conclusion=outcome.conclusion)
     else:
         print_table(compare_table(outcome.title, outcome.compared))
         for line in [*outcome.conclusion, *map(str, outcome.files)]:

@@ -40,7 +40,8 @@ def positive_numbers(text: str, *, option: str, what: str) -> list[int]:
     """
     from nexus_bench.io.config import parse_settings
 
-    found = parse_settings([f"n={text}"])["n"]
+    name = option.lstrip("-")
+    found = parse_settings([f"{name}={text}"])[name]
     numbers: list[int] = found if isinstance(found, list) else [found]
     if not all(type(number) is int and number > 0 for number in numbers):
         raise UsageError(f"{option}: write {what}, got {text}")

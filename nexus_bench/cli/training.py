@@ -1,7 +1,7 @@
 """Commands that train, and that report what was trained."""
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -44,11 +44,13 @@ def train(
     from nexus_bench.experiment.status import read_status
     from nexus_bench.experiment.suite import make_suite, select_suite
     from nexus_bench.experiment.train import train as train_plan
+    from nexus_bench.io.config import parse_settings
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.output import to_document
     from nexus_bench.report.terminal import print_report
 
-    overrides = _overrides(settings, order) | given(hops=hops_of(hops), seeds=seeds)
+    overrides = parse_settings(settings or []) | parse_settings([] if order is None else [f"order={order}"])
+    overrides |= given(hops=hops_of(hops), seeds=seeds)
     grid = make_suite(*select_suite(suite, task=task, attention=attention, data=data, settings=overrides))
     folder = RunFolder(out or Path("runs") / grid.name)
     plan = make_plan(grid, folder)
@@ -108,9 +110,11 @@ def match(
     """Show standard and looped models with as many parameters, or as much compute, as each model; trains nothing."""
     from nexus_bench.cli.printing import matches_table, print_table
     from nexus_bench.experiment.suite import make_suite, select_suite
+    from nexus_bench.io.config import parse_settings
     from nexus_bench.model.matching import match as match_models
 
-    overrides = _overrides(settings, order) | given(hops=hops_of(hops), matched=False)
+    overrides = parse_settings([*([] if order is None else [f"order={order}"]), *(settings or [])])
+    overrides |= given(hops=hops_of(hops), matched=False)
     cells = make_suite(*select_suite(suite, task=task, attention=attention, data=None, settings=overrides)).cells
     found = match_models((cell.task, cell.model) for cell in cells)
     if not found:
@@ -144,10 +148,3 @@ def list_(
             typer.echo(f"  {entry.name:<16} {entry.summary}")
             for option in entry.options:
                 typer.echo(f"    {option}")
-
-
-def _overrides(settings: list[str] | None, order: str | None) -> dict[str, Any]:
-    """The settings given by `--set` and `--order`."""
-    from nexus_bench.io.config import parse_settings
-
-    return parse_settings(settings or []) | parse_settings([] if order is None else [f"order={order}"])

@@ -77,7 +77,8 @@ class RunFolder:
         """Check that the folder is new, empty, or a run of the same suite.
 
         Raises:
-            CorruptArtefactError: Its spec.yaml was edited.
+            ConfigError: It holds a run of an older format.
+            CorruptArtefactError: Its spec.yaml or env.json was edited.
             UsageError: It holds something else.
         """
         if not self.path.exists():
@@ -96,8 +97,10 @@ class RunFolder:
         """Lock the folder for a run; results of the same suite that it already holds are kept and used.
 
         Raises:
+            ConfigError: As `check`.
+            CorruptArtefactError: As `check`.
             StorageError: The folder cannot be written.
-            UsageError: It holds something else, or another process writes to it.
+            UsageError: As `check`, or another process writes to it.
         """
         self.check(name)
         try:

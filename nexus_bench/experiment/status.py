@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
+from nexus_bench.io.columns import FAILED
 
-DONE, RUNNING, FAILED, TO_DO = "done", "running", "failed", "to do"
+DONE, RUNNING, TO_DO = "done", "running", "to do"  # and FAILED, as in the column `status`
 STATES = (DONE, RUNNING, FAILED, TO_DO)
 
 

@@ -2,13 +2,9 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from nexus_bench.errors import UsageError
 from nexus_bench.experiment.events import Event, Progress
-
-if TYPE_CHECKING:
-    pass
 
 
 class TensorBoard:

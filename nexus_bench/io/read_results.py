@@ -47,9 +47,8 @@ def _format_of(run: Path) -> Any:
         if not isinstance(environment, dict):
             raise CorruptArtefactError(f"{run / ENVIRONMENT}: was edited: not a JSON object; train into another folder")
         return environment.get("format", 1)
-    for record in sorted(run.glob("cells/*/result.json")):
-        return 1 if b'"run_id"' in read_bytes(record) else FORMAT_VERSION
-    return FORMAT_VERSION
+    record = next(run.glob("cells/*/result.json"), None)
+    return 1 if record is not None and b'"run_id"' in read_bytes(record) else FORMAT_VERSION
 
 
 def read_results(run: Path) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nexus_bench.analysis.compare_runs import (
     EXAMPLES_ONLY,
@@ -22,7 +22,7 @@ from nexus_bench.analysis.compare_runs import (
     compare_results,
 )
 from nexus_bench.analysis.intervals import LEVEL
-from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST
+from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST, Row
 from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.plurals import counted
@@ -40,6 +40,7 @@ class Outcome(NamedTuple):
     Attributes:
         title: What was compared.
         compared: Every comparison, from `analysis.compare_runs`.
+        rows: The same as rows of compare.csv.
         conclusion: The outcome in a few lines.
         failing: What makes the comparison fail, by name, the largest drops first.
         noisy: Drops that are larger than allowed but within noise, by name.
@@ -49,6 +50,7 @@ class Outcome(NamedTuple):
 
     title: str
     compared: list[Compared]
+    rows: list[Row]
     conclusion: list[str]
     failing: list[tuple[str, Compared]]
     noisy: list[tuple[str, Compared]]
@@ -95,13 +97,14 @@ def compare(
     title = f"{metric} on {split}, {new} compared with {base}"
     told = conclusion(compared, max_drop=max_drop, confidence=confidence)
     failing = failures(compared, strict=strict)
-    why = complaint(compared, max_drop=max_drop, strict=strict) if failing else ""
+    why = complaint(compared, failing, max_drop=max_drop, strict=strict) if failing else ""
+    rows = [row(one) for one in compared]
     files = [(out or new) / COMPARE, *([junit] if junit else [])]
-    write_atomic(files[0], to_csv([row(one) for one in compared], COMPARE_COLUMNS))
+    write_atomic(files[0], to_csv(rows, COMPARE_COLUMNS))
     if junit:
         write_atomic(junit, junit_xml(f"nexus-bench compare: {title}", cases(compared, failing)))
     github_summary(markdown(compared, told, failing, title))
-    return Outcome(title, compared, told, failing, noisy(compared), why, files)
+    return Outcome(title, compared, rows, told, failing, noisy(compared), why, files)
 
 
 def names(compared: Sequence[Compared], *, with_task: bool = True) -> list[str]:
@@ -155,7 +158,7 @@ def cells(one: Compared) -> dict[str, str]:
     }
 
 
-def row(one: Compared) -> dict[str, Any]:
+def row(one: Compared) -> Row:
     """The row of compare.csv."""
     mean, low, high = one.difference
     return one.cell | {
@@ -207,13 +210,15 @@ def conclusion(compared: Sequence[Compared], *, max_drop: float, confidence: flo
     return lines + [note for note in (EXAMPLES_ONLY, NO_INTERVAL) if any(note in one.note for one in compared)]
 
 
-def complaint(compared: Sequence[Compared], *, max_drop: float, strict: bool = False) -> str:
-    """Why the comparison fails, in one line: how many, and the worst."""
+def complaint(
+    compared: Sequence[Compared], failing: Sequence[tuple[str, Compared]], *, max_drop: float, strict: bool = False
+) -> str:
+    """Why the comparison fails, in one line: how many, and the worst, which is the first of `failures`."""
     counts = Counter(one.verdict for one in compared)
     why = {REGRESSION: f"fell by more than {max_drop:g} and by more than noise", FAILED: "failed in the new run"}
     why |= {MISSING: "not in the new run"} if strict else {}
     said = " and ".join(f"{counts[verdict]} {reason}" for verdict, reason in why.items() if counts[verdict])
-    name, worst = failures(compared, strict=strict)[0]
+    name, worst = failing[0]
     return f"of {counted(len(_tested(compared)), 'comparison')}, {said}; worst: {name}: {sentence(worst)}"
 
 

@@ -158,7 +158,7 @@ def _events(jobs: list[Job], execution: Execution) -> Generator[Event, None, Non
 
 def _check_sources(cells: list[CellSpec], data: Path | None) -> None:
     """Open every source once, so that errors in the data are reported before anything is trained."""
-    distinct = {repr((cell.task, cell.train.batch_size)): cell for cell in cells}
+    distinct = {repr((cell.task, cell.train.batch_size, data or cell.seed)): cell for cell in cells}
     for cell in distinct.values():
         open_source(cell, data).batch(0, cell.train.batch_size)
 

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from nexus_bench.data.dataset import StoredSource, read_dataset
 from nexus_bench.data.splits import Splits
 from nexus_bench.errors import ConfigError
+from nexus_bench.io.columns import VAL
 from nexus_bench.training.engine import Source
 from nexus_bench.training.spec import CellSpec
 
@@ -13,7 +16,8 @@ def open_source(cell: CellSpec, data: Path | None) -> Source:
     """Open the examples of a cell: a dataset folder, or the stream of its task.
 
     Raises:
-        ConfigError: The cell is for a dataset and `data` is not that one, or there are too few distinct graphs.
+        ConfigError: The cell is for a dataset and `data` is not that one, there are too few distinct graphs, or a
+            held-out split has no example of one of its hops.
         CorruptArtefactError: The dataset is damaged.
     """
     task = cell.task
@@ -29,5 +33,19 @@ def open_source(cell: CellSpec, data: Path | None) -> Source:
             raise ConfigError(
                 f"{data}: is not the dataset of this cell, {wanted[:16]}..., but {found[:16]}...; give the right one"
             )
-        return StoredSource(dataset, seed=cell.seed)
-    return Splits(task.laws(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
+        return _with_every_hop(StoredSource(dataset, seed=cell.seed), f"{data}")
+    source = Splits(task.laws(), seed=cell.seed, n_val=task.n_val, n_test=task.n_test)
+    return _with_every_hop(source, f"{task.task}, seed {cell.seed}")
+
+
+def _with_every_hop(source: Source, name: str) -> Source:
+    """The source; what a split without one of its hops says of that hop would be nothing."""
+    for split, (law, examples) in source.held_out.items():
+        lacking = set(law.family.hops) - set(np.unique(examples.hop).tolist())
+        if lacking:
+            size = "n_val" if split == VAL else "n_test"
+            raise ConfigError(
+                f"{name}: split '{split}' has no example of hop {min(lacking)} among its {examples.answer.size} "
+                f"queries; raise {size} from {examples.n_graphs}"
+            )
+    return source

@@ -14,6 +14,7 @@ from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import HopScore, score, to_batch
 from nexus_bench.model.transformer import Transformer, build_model
+from nexus_bench.training.feed import feed_of
 from nexus_bench.training.recipe import Point, hop_limit, schedule
 from nexus_bench.training.spec import CellSpec
 
@@ -44,18 +45,23 @@ class Engine(ABC):
     Attributes:
         step: Optimiser steps made.
         curves: The evaluations of each cell.
-        alive: Which models are still trained; the others keep their weights.
+        alive: Which models are still trained; see `end`.
     """
 
     def __init__(self, cells: Sequence[CellSpec], sources: Sequence[Source]) -> None:
         self.cells = tuple(cells)
         self.sources = tuple(sources)
         self.recipe = cells[0].train
+        self.feed = feed_of(self.recipe)
         self.schema = sources[0].law.schema
         self.encoding = cells[0].model.encoding
         self.step = 0
         self.curves: list[list[Point]] = [[] for _ in cells]
         self.alive = [True for _ in cells]
+
+    def end(self, index: int) -> None:
+        """End the training of one model: from now on it keeps its weights."""
+        self.alive[index] = False
 
     @abstractmethod
     def advance(self) -> None:
@@ -98,6 +104,7 @@ class Single(Engine):
     def __init__(self, cell: CellSpec, source: Source, device: torch.device) -> None:
         super().__init__([cell], [source])
         self._device = device
+        self._reused: tuple[int, Examples] | None = None  # a generation of the feed and its number
         self._model = self.build(0).to(device)
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay, fused=True
@@ -105,7 +112,7 @@ class Single(Engine):
 
     def loss(self) -> Tensor:
         """Mean cross-entropy over the queries of the next batch that the curriculum includes."""
-        examples = self.sources[0].batch(self.step, self.recipe.batch_size)
+        examples = self._examples()
         batch = to_batch(examples, self.schema, self.encoding, self._device)
         logits = self._model(batch.tokens, batch.read_at, batch.layout).flatten(0, 1)
         answer = batch.answer.flatten()
@@ -113,6 +120,17 @@ class Single(Engine):
             return F.cross_entropy(logits, answer)
         counts = torch.from_numpy(examples.hop.ravel() <= self.limit(0)).to(self._device, torch.float32)
         return (F.cross_entropy(logits, answer, reduction="none") * counts).sum() / counts.sum().clamp(min=1)
+
+    def _examples(self) -> Examples:
+        """The training graphs of the next step."""
+        source, feed = self.sources[0], self.feed
+        if feed.reuse == 1:
+            return source.batch(self.step, feed.batch_size)
+        number = feed.generation(self.step)
+        if self._reused is None or self._reused[0] != number:
+            drawn = [source.batch(i, feed.batch_size) for i in feed.batches(number)]
+            self._reused = (number, Examples.concatenate(drawn))
+        return self._reused[1].take(feed.order(number)[self.step % feed.n_steps])
 
     def advance(self) -> None:
         """One optimiser step."""

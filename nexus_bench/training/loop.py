@@ -103,7 +103,7 @@ class _Training:
             if status != "diverged":
                 self.listener.on_point(index, point)
             if status is not None:
-                engine.alive[index] = False
+                engine.end(index)
                 self.endings[index] = (status, self.seconds())
                 ended.append(index)
         return ended
@@ -148,7 +148,8 @@ class _Training:
             for curve in about["curves"]
         ]
         self.endings = {index: tuple(ending) for index, ending in about["endings"]}
-        engine.alive = [index not in self.endings for index in range(len(engine.cells))]
+        for index in self.endings:
+            engine.end(index)
         for index, curve in enumerate(engine.curves):
             for point in curve:
                 if point.is_finite:

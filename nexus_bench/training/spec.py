@@ -22,6 +22,7 @@ class TrainSpec(Spec):
 
     steps: int = Field(default=3000, ge=1, description="Optimiser steps.")
     batch_size: int = Field(default=32, ge=1, description="Graphs per step, each with all of its queries.")
+    reuse: int = Field(default=1, ge=1, description="Steps that use each training graph; 1: every graph is new.")
     lr: float = Field(default=3e-3, gt=0, description="Peak learning rate of AdamW.")
     warmup_steps: int = Field(default=100, ge=0, description="Linear warm-up, before the cosine to zero.")
     weight_decay: float = Field(default=0.01, ge=0)

@@ -21,7 +21,7 @@ from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.engine import Engine, Source
-from nexus_bench.training.pool import POOL_STEPS, Pool, encode, stacked
+from nexus_bench.training.pool import Pool, encode, stacked
 from nexus_bench.training.recipe import schedule
 from nexus_bench.training.spec import CellSpec
 
@@ -66,9 +66,14 @@ class Stacked(Engine):
         one = to_batch(self.sources[0].batch(0, 1), self.schema, self.encoding, device)
         self._read_at, self._layout = one.read_at, one.layout
         # From here on only the pool reads the sources, on its own threads.
-        self._pool = Pool(distinct, self.recipe.batch_size, self.encoding, device)
+        self._pool = Pool(distinct, self.feed, self.encoding, device)
         self._losses_of, self._update = self._losses_of_next, self._adamw
         self._run: Callable[[], None] | None = None
+
+    def end(self, index: int) -> None:
+        """End the training of one model, on the device as well."""
+        super().end(index)
+        self._alive[index] = False
 
     def advance(self) -> None:
         """One optimiser step of every model, queued on the device."""
@@ -88,7 +93,6 @@ class Stacked(Engine):
 
     def scores(self) -> list[dict[int, HopScore]]:
         """Validation by hop, of each model."""
-        self._alive.copy_(torch.tensor(self.alive)[:, None])
         losses, hits, held = [], [], self._validation
         with torch.no_grad(), self.numerics():
             for start in range(0, held.tokens.shape[1], EVALUATION_GRAPHS):
@@ -138,7 +142,6 @@ class Stacked(Engine):
     def _prepared(self) -> Callable[[], None]:
         """The step in its final form: compiled and captured if the mode and the device allow it."""
         self._at.fill_(self.step)
-        self._alive.copy_(torch.tensor(self.alive)[:, None])
         if self._device.type != "cuda":
             return self._step
         if self._mode != "deterministic":
@@ -169,7 +172,7 @@ class Stacked(Engine):
 
     def _losses_of_next(self, weights: Float[Tensor, "s w"]) -> Float[Tensor, " s"]:
         """Mean cross-entropy of each model over the queries of its next batch that its curriculum includes."""
-        rows = self._pool.order[self._at % POOL_STEPS]  # 1 b
+        rows = self._pool.order[self._at % self.feed.n_steps]  # 1 b
         tokens, answer, hop = (part[self._which, rows] for part in self._pool.arrays)
         logits = self._logits(self._unpacked(weights), tokens)
         each = F.cross_entropy(logits.flatten(0, 2).float(), answer.long().flatten(), reduction="none")

@@ -9,14 +9,15 @@ import torch
 
 from nexus_bench.data.splits import Splits
 from nexus_bench.experiment.events import Event, Failure, JobDone, Note
-from nexus_bench.experiment.jobs import Job, make_jobs, run_job
+from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
-from nexus_bench.training.loop import Ending, Listener, StoppedError, train
-from nexus_bench.training.pool import POOL_GRAPHS, POOL_STEPS, Pool
-from nexus_bench.training.spec import CellSpec
+from nexus_bench.training.feed import feed_of
+from nexus_bench.training.loop import Ending, Listener, StoppedError, _Training, train
+from nexus_bench.training.pool import Pool
+from nexus_bench.training.spec import CellSpec, TrainSpec
 from nexus_bench.training.stacked import Stacked
 from tests.small import CPU, cell
 
@@ -77,16 +78,21 @@ def test_a_model_that_diverges_leaves_the_others_alone() -> None:
     assert all(torch.equal(ending[i][1][name], w) for i in (0, 2) for name, w in calm[i][1].items())
 
 
-def test_a_model_that_has_ended_learns_no_more() -> None:
-    engine = stacked([member(0), member(1)])
-    engine.advance()
-    engine.alive[0] = False
-    engine.scores()
-    before = engine.tensors()["weights"]
-    engine.advance()
-    after = engine.tensors()["weights"]
-    engine.close()
-    assert torch.equal(before[0], after[0]) and not torch.equal(before[1], after[1])
+def test_a_model_keeps_the_weights_of_the_step_it_ended_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the real loop: one model ends early, the other goes on, and a kill comes before the next evaluation."""
+    usual = _Training.status_of
+    monkeypatch.setattr(
+        _Training, "status_of", lambda self, i, at: "solved" if (i, at.step) == (0, 20) else usual(self, i, at)
+    )
+    cells = [member(0), member(1)]
+    whole = run(stacked(cells))
+    kept = Checkpoint(tmp_path / "kept", root=tmp_path)
+    asked = iter(range(1000))
+    with pytest.raises(StoppedError, match="stopped at step 33"):
+        run(stacked(cells), kept, lambda: next(asked) == 33)
+    resumed = run(stacked(cells), kept)
+    assert [ending[0] for ending in whole.values()] == ["solved", "trained"]
+    assert all(torch.equal(resumed[i][1][name], w) for i in (0, 1) for name, w in whole[i][1].items())
 
 
 def test_out_of_memory_halves_the_stack_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,31 +129,31 @@ def test_a_bug_in_a_plugin_is_one_line_a_cell(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(events[-1], JobDone)
 
 
-@pytest.mark.parametrize("batch_size", [8, 24, 256])
-def test_the_pool_holds_the_stream_and_uses_every_graph_alike(batch_size: int) -> None:
-    one = member(0, batch_size=batch_size)
-    source = open_source(one, None)
-    pool = Pool([source], batch_size, "fact", CPU)
-    for generation in (0, 1):
-        pool.seek(generation * POOL_STEPS + 3)
-        drawn = [source.batch(generation * pool.n_batches + i, batch_size).answer for i in range(3)]
-        for step, answer in enumerate(drawn):
-            assert (pool.arrays.answer[0, pool.order[step]].numpy() == answer).all()
-        times = np.bincount(pool.order.numpy().ravel(), minlength=pool.n_batches * batch_size)
-        assert times.max() - times.min() <= 1
-        assert len(times) == min(POOL_STEPS * batch_size, POOL_GRAPHS // batch_size * batch_size)
+@pytest.mark.parametrize(("batch_size", "reuse"), [(8, 1), (256, 1), (16_384, 1), (8, 3), (24, 2)])
+def test_a_step_uses_the_same_graphs_in_every_mode(batch_size: int, reuse: int) -> None:
+    one = member(0, batch_size=batch_size, reuse=reuse)
+    source, alone = open_source(one, None), Single(one, open_source(one, None), CPU)
+    pool = Pool([source], alone.feed, "fact", CPU)
+    for step in (0, 1, alone.feed.n_steps - 1, alone.feed.n_steps, 2 * alone.feed.n_steps + 3):
+        pool.seek(step)
+        alone.step = step
+        used = pool.arrays.answer[0, pool.order[step % alone.feed.n_steps]].numpy()
+        assert (used == alone._examples().answer).all()
+        if reuse == 1:
+            assert (used == source.batch(step, batch_size).answer).all()
     pool.close()
     assert pool.arrays.tokens.dtype == torch.uint8
 
 
-def test_stacks_are_cut_by_shape_and_do_not_depend_on_what_is_done() -> None:
-    cells = [member(seed, lr=lr, steps=steps) for steps in (60, 80) for lr in (1e-3, 1e-2) for seed in range(3)]
+@pytest.mark.parametrize("reuse", [1, 2, 5])
+def test_every_graph_is_used_as_often_as_the_recipe_says(reuse: int) -> None:
+    feed = feed_of(TrainSpec(batch_size=24, reuse=reuse))
+    for generation in (0, 1):
+        times = np.bincount(feed.order(generation).ravel())
+        assert set(times) == {reuse} and len(times) == 24 * len(feed.batches(generation))
+    firsts = [feed.batches(generation)[0] for generation in (0, 1, 2)]
+    assert firsts == [0, feed.n_batches, 2 * feed.n_batches]
 
-    def jobs(done: list[str]) -> list[Job]:
-        return make_jobs(cells, done, mode="tf32", stack=4, device="cuda", root=None, data=None)
 
-    assert [len(job.cells) for job in jobs([])] == [4, 2, 4, 2]
-    assert all(len({one.train.steps for one in job.cells}) == 1 for job in jobs([]))
-    rest = jobs([cells[0].cell_id, *(one.cell_id for one in cells[4:6])])
-    assert [one.cell_id for one in rest[0].cells] == [one.cell_id for one in cells[1:4]]
-    assert [job.job_id for job in rest[1:]] == [job.job_id for job in jobs([])[2:]]
+def test_reuse_is_part_of_the_name_of_a_cell() -> None:
+    assert member(0).cell_id == member(0, reuse=1).cell_id != member(0, reuse=2).cell_id

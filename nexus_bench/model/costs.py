@@ -63,7 +63,7 @@ def _cost(model_json: str, task_json: str) -> Cost:
     graph = law.sample(1, stream("matching"))
     batch = to_batch(graph, law.schema, model.encoding, torch.device("cpu"))
     with meta:
-        built = Transformer(model, law.schema, seq_len=batch.tokens.shape[1])
+        built = Transformer(model, law.schema, seq_len=batch.seq_len)
 
     def step() -> None:
         scores = built(batch.tokens.to(meta), batch.read_at.to(meta), batch.layout)

@@ -7,7 +7,7 @@ p places in a sequence.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 
@@ -58,7 +58,7 @@ class Layout:
         """The number of places in the sequence that n positions take; blocks take the same ones."""
         return n if self.n_shared is None else min(n, self.n_shared + self.block)
 
-    def by_place(self, table: Float[Tensor, "p *d"], n: int) -> Float[Tensor, "n *d"]:
+    def by_place(self, table: Shaped[Tensor, "p ..."], n: int) -> Shaped[Tensor, "n ..."]:
         """For each of n positions the row of a table that belongs to its place in the sequence."""
         if self.n_shared is None:
             return table[:n]

@@ -20,8 +20,8 @@ from nexus_bench.streams import stream
 def count_flops(*steps: Callable[[], object]) -> list[int]:
     """Floating-point operations of matrix products in each of several steps, run one after the other.
 
-    Attention is counted unfused and without regard to masks, so that the count is the same on every device. On tensors
-    of the `meta` device nothing is computed.
+    Attention is counted unfused and without regard to masks, so that the count is the same on every device; what a
+    mask forbids is counted all the same. On tensors of the `meta` device nothing is computed.
     """
     counts = []
     for step in steps:

@@ -22,11 +22,11 @@ def attend_pairs(
 ) -> Float[Tensor, "b h n f"]:
     """Softmax over all pairs (j, k) of q_i . keys_jk, times values_jk: one fused pass, n queries over k^2 keys.
 
-    Time is O(n k^2 e). Memory is O(k^2 e) for the pairs; the n k^2 scores are never stored. A causal mask allows a
-    pair if it allows both positions; the mask is a matrix of n k^2 booleans, stored once for the whole batch.
+    Time is O(n k^2 e). Memory is O(k^2 e) for the pairs; the n k^2 scores are never stored. A mask allows a
+    pair if it allows both positions; it is then a matrix of n k^2 booleans, stored once for the whole batch.
     """
     allowed = None
-    if layout.causal:
+    if layout.has_mask:
         one = layout.allowed(q.shape[-2], device=q.device)  # n k
         allowed = (one[:, :, None] & one[:, None, :]).flatten(1)  # n k^2
     width = max(q.shape[-1], values.shape[-1])  # fused kernels need equal widths

@@ -58,15 +58,19 @@ def attend(
 ) -> Float[Tensor, "b h n f"]:
     """One attention pass, A(Q, K) V = softmax(Q K^T / sqrt(e) + M) V per head.
 
-    It runs on fused kernels: no matrix of n x n scores is stored, and memory is linear in n. Rotary positions are
-    applied here, hence at every level of a nest.
+    It runs on fused kernels: no matrix of n x n scores is stored, and memory is linear in n. Only blocks that do not
+    see each other need a mask of n x n booleans, stored once for the whole batch. Rotary positions are applied here,
+    hence at every level of a nest.
 
     Source: Vaswani et al. 2017, section 3.2.1.
     """
     q, k, v = layout.turned(q), layout.keys(layout.turned(k)), layout.keys(v)
     n_keys = k.shape[-2]
     if is_short(q, k, v):
-        return attend_short(q, k, v, causal=layout.causal)
+        return attend_short(q, k, v, causal=layout.causal, n_shared=layout.n_shared, block=layout.block)
+    if layout.n_shared is not None:
+        allowed = layout.allowed(q.shape[-2], device=q.device)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
     if layout.causal and n_keys < q.shape[-2]:  # the later positions attend to every key
         first = F.scaled_dot_product_attention(q[..., :n_keys, :], k, v, is_causal=True)
         return torch.cat([first, F.scaled_dot_product_attention(q[..., n_keys:, :], k, v)], dim=-2)

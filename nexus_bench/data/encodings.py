@@ -25,12 +25,18 @@ class Encoded(NamedTuple):
         read_at: Array (q), the positions at which the answers are read; ascending.
         n_keys: How many leading positions may be attended to; None means all.
         causal: Whether positions attend only to themselves and earlier ones.
+        n_shared: How many leading positions all queries share. Each query is a block of the positions that follow;
+            blocks do not see each other, and each is placed as if it followed the shared positions directly. None
+            means that all positions are one sequence.
+        block: Positions per query, if queries are blocks.
     """
 
     tokens: Int
     read_at: Int
     n_keys: int | None
     causal: bool
+    n_shared: int | None = None
+    block: int = 1
 
 
 def table_offsets(schema: Schema) -> dict[str, int]:
@@ -62,13 +68,16 @@ def encode_fact(examples: Examples, schema: Schema) -> Encoded:
 
 
 def encode_flat(examples: Examples, schema: Schema) -> Encoded:
-    """Each symbol is one token of a causal sequence, facts first; an answer is read at its query's last token."""
+    """Each symbol is one token of a causal sequence, facts first; an answer is read at its query's last token.
+
+    No query sees another: each gets what a sequence of the facts and this query alone gets.
+    """
     facts, query = (_rows(array, roles, schema) for array, roles in _columns(examples, schema))
     n_graphs, n_queries, n_roles = query.shape
     tokens = np.concatenate([facts.reshape(n_graphs, -1), query.reshape(n_graphs, -1)], axis=1)
     first_query = facts.shape[1] * facts.shape[2]
     read_at = first_query + n_roles * np.arange(1, n_queries + 1, dtype=np.int32) - 1
-    return Encoded(tokens[:, :, None], read_at, None, causal=True)
+    return Encoded(tokens[:, :, None], read_at, None, causal=True, n_shared=first_query, block=n_roles)
 
 
 ENCODINGS: dict[str, Callable[[Examples, Schema], Encoded]] = {"fact": encode_fact, "flat": encode_flat}

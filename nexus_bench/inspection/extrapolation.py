@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nexus_bench.data.encodings import ENCODINGS
+import torch
+
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.result_rows import further_rows
@@ -12,7 +13,7 @@ from nexus_bench.experiment.trained import load_model
 from nexus_bench.inspection.question import Question
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import TEST, Row
-from nexus_bench.model.scoring import score
+from nexus_bench.model.scoring import score, to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.shortcuts.references import reference_columns
 from nexus_bench.training.spec import CellSpec
@@ -79,7 +80,7 @@ def _check_length(model: Transformer, cell: CellSpec, held: HeldOut) -> None:
     if model.position is None:
         return
     one = held.examples.take(slice(1))
-    length = ENCODINGS[cell.model.encoding](one, cell.task.law().schema).tokens.shape[1]
+    length = to_batch(one, cell.task.law().schema, cell.model.encoding, torch.device("cpu")).seq_len
     if length > len(model.position.weight):
         raise ConfigError(
             f"{cell.title}: learned {len(model.position.weight)} positions, {length} are needed; use fewer facts, "

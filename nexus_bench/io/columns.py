@@ -44,7 +44,7 @@ COLUMNS = (
     Column("refine", "string", "Nexus: which of queries and keys are computed from the inner output"),
     Column("share", "string", "Nexus: whether levels share weights"),
     Column("position", "string", "position embedding"),
-    Column("mask", "string", "`facts`: only facts are attended to; `causal`: earlier positions"),
+    Column("mask", "string", "`facts`: only facts are attended to; `causal`: earlier positions, but of no other query"),
     Column("n_layers", "Int64", "blocks with weights of their own"),
     Column("n_loops", "Int64", "how often the blocks are applied"),
     Column("d_model", "Int64", "width"),

@@ -20,8 +20,8 @@ from nexus_bench.streams import stream
 def count_flops(*steps: Callable[[], object]) -> list[int]:
     """Floating-point operations of matrix products in each of several steps, run one after the other.
 
-    Attention is counted unfused and without regard to masks, so that the count is the same on every device. On tensors
-    of the `meta` device nothing is computed.
+    Attention is counted unfused and without regard to masks, so that the count is the same on every device; what a
+    mask forbids is counted all the same. On tensors of the `meta` device nothing is computed.
     """
     counts = []
     for step in steps:
@@ -63,7 +63,7 @@ def _cost(model_json: str, task_json: str) -> Cost:
     graph = law.sample(1, stream("matching"))
     batch = to_batch(graph, law.schema, model.encoding, torch.device("cpu"))
     with meta:
-        built = Transformer(model, law.schema, seq_len=batch.tokens.shape[1])
+        built = Transformer(model, law.schema, seq_len=batch.seq_len)
 
     def step() -> None:
         scores = built(batch.tokens.to(meta), batch.read_at.to(meta), batch.layout)

@@ -38,6 +38,11 @@ class Batch(NamedTuple):
     layout: Layout
     answer: Int[Tensor, "b q"]
 
+    @property
+    def seq_len(self) -> int:
+        """Length of the sequence of one query; several that share their facts are one longer row of tokens."""
+        return self.layout.n_places(self.tokens.shape[1])
+
 
 class HopScore(NamedTuple):
     """The score of a model at one hop; loss is the mean cross-entropy in nats."""
@@ -58,7 +63,7 @@ def to_batch(examples: Examples, schema: Schema, encoding: str, device: torch.de
     return Batch(
         tokens=torch.from_numpy(encoded.tokens).to(device),
         read_at=torch.from_numpy(encoded.read_at).to(device),
-        layout=Layout(causal=encoded.causal, n_keys=encoded.n_keys),
+        layout=Layout(encoded.causal, encoded.n_keys, n_shared=encoded.n_shared, block=encoded.block),
         answer=torch.from_numpy(examples.answer).to(device, torch.int64),
     )
 

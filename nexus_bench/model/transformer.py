@@ -62,7 +62,7 @@ class Transformer(nn.Module):
     Args:
         spec: The shape and the attention.
         schema: The task's vocabularies.
-        seq_len: Length of the longest sequence, for learned positions.
+        seq_len: Length of the longest sequence (`Batch.seq_len`), for learned positions.
     """
 
     def __init__(self, spec: ModelSpec, schema: Schema, *, seq_len: int) -> None:
@@ -96,7 +96,7 @@ class Transformer(nn.Module):
         """
         x = F.pad(look_up(self.table.weight, tokens).flatten(2), (0, self.unused_width))
         if self.position is not None:
-            x = x + self.position.weight[: x.shape[1]]
+            x = x + layout.by_place(self.position.weight, x.shape[1])
         layout = replace(layout, rope=self.has_rope)
         blocks = list(self.blocks) * self.n_loops
         for block in blocks[:-1]:

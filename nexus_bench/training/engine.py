@@ -88,7 +88,7 @@ class Engine(ABC):
         source = self.sources[index]
         some = [source.batch(0, 1), *(held.examples.take(slice(1)) for held in source.held_out.values())]
         cpu = torch.device("cpu")
-        seq_len = max(to_batch(one, self.schema, self.encoding, cpu).tokens.shape[1] for one in some)
+        seq_len = max(to_batch(one, self.schema, self.encoding, cpu).seq_len for one in some)
         cell = self.cells[index]
         return build_model(cell.model, self.schema, seq_len=seq_len, seed=cell.seed)
 

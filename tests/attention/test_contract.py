@@ -1,6 +1,7 @@
 """The contract of every registered attention, and what mechanisms owe to each other."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,8 @@ from nexus_bench.training.spec import TrainSpec
 
 B, H, N, E = 2, 3, 7, 6  # batch, heads, positions, width of a head
 D = H * E
-LAYOUTS = [Layout(), Layout(causal=True), Layout(n_keys=4), Layout(causal=True, n_keys=5)]
+BLOCKS = [Layout(causal, n_shared=3, block=2) for causal in (False, True)]
+LAYOUTS = [Layout(), Layout(causal=True), Layout(n_keys=4), Layout(causal=True, n_keys=5), *BLOCKS]
 NESTED = [
     {"order": 3, "inner": inner, "refine": refine, "share": share}
     for inner in ("reproject", "direct")
@@ -43,7 +45,7 @@ def attention(request: pytest.FixtureRequest) -> Attention:
 
 
 def with_rope(attention: Attention, layout: Layout) -> Layout:
-    return Layout(layout.causal, layout.n_keys, rope=attention.takes_rope)
+    return replace(layout, rope=attention.takes_rope)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
@@ -81,6 +83,30 @@ def test_position_that_is_no_key_changes_only_its_own_output(attention: Attentio
     assert not torch.allclose(before[:, 5], after[:, 5])
 
 
+@pytest.mark.parametrize("layout", BLOCKS, ids=str)
+def test_a_block_gets_what_it_gets_alone(attention: Attention, layout: Layout) -> None:
+    x, layout = positions(), with_rope(attention, layout)
+    together = attention(x, layout)
+    for own in ([3, 4], [5, 6]):
+        alone = attention(x[:, [0, 1, 2, *own]], layout)
+        torch.testing.assert_close(together[:, [0, 1, 2, *own]], alone, rtol=0, atol=1e-12)
+    if layout.causal:
+        one_sequence = attention(x[:, [0, 1, 2, 5, 6]], replace(layout, n_shared=None, block=1))
+        torch.testing.assert_close(together[:, [0, 1, 2, 5, 6]], one_sequence, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", BLOCKS, ids=str)
+@pytest.mark.parametrize("block", [[3, 4], [5, 6]])
+def test_a_block_is_seen_by_itself_alone(attention: Attention, layout: Layout, block: list[int]) -> None:
+    x, layout = positions(), with_rope(attention, layout)
+    changed = x.clone()
+    changed[:, block] += torch.tensor([[3.0], [-2.0]])
+    before, after = attention(x, layout), attention(changed, layout)
+    others = [at for at in range(N) if at not in block]
+    torch.testing.assert_close(before[:, others], after[:, others], rtol=0, atol=0)
+    assert not torch.isclose(before[:, block], after[:, block]).all(dim=-1).any()
+
+
 def test_only_positions_make_the_order_matter(attention: Attention) -> None:
     order = torch.tensor([3, 6, 0, 2, 5, 1, 4])
     x = positions()
@@ -109,12 +135,12 @@ def test_rotary_positions_count_by_distance_alone(attention: Attention) -> None:
 
 def test_turning_keeps_lengths_and_leaves_an_odd_channel() -> None:
     x = positions().reshape(1, 1, -1, 9)
-    turned = rotate(x)
+    turned = rotate(x, torch.arange(x.shape[2]))
     torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
     assert torch.equal(turned[..., 8], x[..., 8]) and torch.equal(turned[:, :, 0], x[:, :, 0])
 
 
-@pytest.mark.parametrize("layout", [Layout(n_keys=4), Layout(causal=True)], ids=str)
+@pytest.mark.parametrize("layout", [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], ids=str)
 def test_compiles_as_one_graph(attention: Attention, layout: Layout) -> None:
     torch.compiler.reset()
     compiled = torch.compile(attention, backend="aot_eager", fullgraph=True)
@@ -122,7 +148,7 @@ def test_compiles_as_one_graph(attention: Attention, layout: Layout) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
-@pytest.mark.parametrize("layout", [Layout(n_keys=4), Layout(causal=True)], ids=str)
+@pytest.mark.parametrize("layout", [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], ids=str)
 def test_models_stacked_by_vmap_equal_one_at_a_time(attention: Attention, layout: Layout) -> None:
     modules = [copy.deepcopy(attention).float() for _ in range(3)]
     for number, module in enumerate(modules):
@@ -144,7 +170,7 @@ def test_models_stacked_by_vmap_equal_one_at_a_time(attention: Attention, layout
             torch.testing.assert_close(stacked[name][number], parameter.grad, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("layout", [*LAYOUTS, Layout(rope=True)], ids=str)
+@pytest.mark.parametrize("layout", [*LAYOUTS, Layout(rope=True), replace(BLOCKS[1], rope=True)], ids=str)
 @pytest.mark.parametrize("inner", ["reproject", "direct"])
 @pytest.mark.parametrize("share", ["shared", "unshared"])
 def test_nexus_of_order_1_is_standard_attention_bit_for_bit(layout: Layout, inner: str, share: str) -> None:
@@ -201,6 +227,19 @@ def test_every_formulation_computes_something_else() -> None:
 def test_mask_as_a_matrix_is_the_stated_one() -> None:
     assert Layout(causal=True, n_keys=2).allowed(3).tolist() == [[True, False], [True, True], [True, True]]
     assert Layout().allowed(2).tolist() == [[True, True], [True, True]]
+    causal = ["10000", "11000", "11100", "11110", "11001"]  # two shared, a block of two, and half a block
+    assert ["".join(map(str, row)) for row in Layout(True, n_shared=2, block=2).allowed(5).int().tolist()] == causal
+    mutual = ["1100", "1100", "1111", "1111", "1100"]
+    blocks = Layout(n_keys=4, n_shared=2, block=2)
+    assert ["".join(map(str, row)) for row in blocks.allowed(5).int().tolist()] == mutual
+
+
+def test_blocks_have_the_places_of_one_that_follows_the_beginning() -> None:
+    blocks, table = Layout(n_shared=2, block=3), torch.arange(5)
+    assert blocks.by_place(table, 9).tolist() == [0, 1, 2, 3, 4, 2, 3, 4, 2]
+    assert (blocks.n_places(9), blocks.n_places(4), blocks.n_places(1)) == (5, 4, 1)
+    assert blocks.by_place(table, 1).tolist() == [0]
+    assert (Layout().n_places(9), Layout().by_place(table, 4).tolist()) == (9, [0, 1, 2, 3])
 
 
 def test_options_have_defaults_and_names_of_their_own(attention: Attention) -> None:

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.gpu
 SIZES = [(1, 1, 16, 16), (17, 17, 32, 32), (LONGEST, LONGEST, 64, 64)]  # n, k, e, f
 CASES = [(size, causal) for size in SIZES for causal in (False, True)] + [((13, 7, 11, 22), False)]
 LAYOUTS = [Layout(), Layout(causal=True), Layout(n_keys=7), Layout(causal=True, n_keys=7), Layout(rope=True)]
+BLOCKS = [Layout(n_shared=5, block=3), Layout(True, n_shared=13, block=2), Layout(n_keys=11, n_shared=7, block=3)]
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +51,21 @@ def test_agrees_with_float64(
         torch.testing.assert_close(ours.double().cpu(), theirs, rtol=tolerance, atol=tolerance)
 
 
-def test_stacked_models_are_a_longer_batch() -> None:
+@pytest.mark.parametrize("n", [17, 29, LONGEST])
+@pytest.mark.parametrize("layout", BLOCKS, ids=str)
+def test_blocks_do_not_see_each_other(layout: Layout, n: int) -> None:
+    inputs = [drawn(2, 3, n, 16) for _ in range(3)]
+    found = with_gradients(lambda q, k, v: attend(q, k, v, layout), [x.to("cuda", torch.float32) for x in inputs])
+    expected = with_gradients(lambda q, k, v: attend(q, k, v, layout), inputs)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours.double().cpu(), theirs, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("blocks", [{}, {"n_shared": 7, "block": 2}])
+def test_stacked_models_are_a_longer_batch(blocks: dict[str, int]) -> None:
     q, k, v = (drawn(5, 2, 3, 17, 16).to("cuda", torch.float32) for _ in range(3))
-    together = torch.func.vmap(lambda q, k, v: attend_short(q, k, v, causal=False))(q, k, v)
-    alone = torch.stack([attend_short(*parts, causal=False) for parts in zip(q, k, v, strict=True)])
+    together = torch.func.vmap(lambda q, k, v: attend_short(q, k, v, causal=False, **blocks))(q, k, v)
+    alone = torch.stack([attend_short(*parts, causal=False, **blocks) for parts in zip(q, k, v, strict=True)])
     assert torch.equal(together, alone)
 
 
@@ -62,6 +74,6 @@ def test_the_pass_of_every_mechanism_takes_the_kernel_where_it_can_and_is_the_sa
         x = drawn(2, 3, n, 16)
         q = x.to("cuda", torch.float32)
         assert is_short(q, q, q) == (n <= LONGEST)
-        for layout in LAYOUTS:
+        for layout in [*LAYOUTS, *BLOCKS]:
             expected = attend(x, x, x, layout)
             torch.testing.assert_close(attend(q, q, q, layout).double().cpu(), expected, rtol=1e-4, atol=1e-4)

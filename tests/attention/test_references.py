@@ -18,7 +18,12 @@ LAYOUTS = [
     Layout(causal=causal, n_keys=n_keys, rope=rope)
     for causal, n_keys in ((False, None), (True, None), (False, 3), (True, 3))
     for rope in (False, True)
+] + [
+    Layout(True, rope=True, n_shared=2, block=3),
+    Layout(True, n_shared=3, block=2),
+    Layout(n_keys=5, rope=True, n_shared=2, block=3),
 ]
+N = {False: 5, True: 7}  # positions, without and with rotary ones
 
 
 def formulations() -> Iterator[tuple[str, dict[str, object]]]:
@@ -50,7 +55,7 @@ def others(kind: Any, default: Any) -> list[object]:
 @pytest.mark.parametrize(
     "case", list(formulations()), ids=lambda case: "-".join([case[0], *map(str, case[1].values())])
 )
-@pytest.mark.parametrize(("n", "layout"), [(7 if layout.rope else 5, layout) for layout in LAYOUTS], ids=str)
+@pytest.mark.parametrize(("n", "layout"), [(N[layout.rope], layout) for layout in LAYOUTS], ids=str)
 def test_agrees_with_the_naive_reference(case: tuple[str, dict[str, object]], layout: Layout, n: int) -> None:
     name, options = case
     mechanism = ATTENTIONS.get(name)

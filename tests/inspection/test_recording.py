@@ -56,6 +56,8 @@ def test_every_mechanism_shows_maps_and_computes_what_it_computes(name: str, enc
         torch.testing.assert_close(one.weights.sum(dim=-1), torch.ones(one.weights.shape[:3]))
         if encoding == "flat":
             assert one.weights.triu(1).abs().max() == 0, "no position looks at a later one"
+            for first in range(14, 24, 2):  # 7 facts and 5 queries of two tokens
+                assert not one.weights[:, :, first : first + 2, 14:first].any(), "nor at other queries"
 
 
 def test_a_map_is_the_softmax_of_scaled_products(law: Generator) -> None:

@@ -234,7 +234,7 @@ def test_learned_positions_end(command: Command, tmp_path: Path) -> None:
     sizes = "--set n_val=3 --set n_nodes=5 --set d_model=8 --seeds 1 --executor inline --quiet --out run"
     assert command(*line.split(), *sizes.split()).returncode == 0
     assert_fails(
-        command("eval", "run", "--n-facts", "7", "-q"), 3, "learned 20 positions, 24 are needed; use fewer facts"
+        command("eval", "run", "--n-facts", "7", "-q"), 3, "learned 12 positions, 16 are needed; use fewer facts"
     )
     assert command("eval", "run", "--n-facts", "5", "-q").returncode == 0
 

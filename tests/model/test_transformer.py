@@ -2,14 +2,17 @@ import numpy as np
 import pytest
 import torch
 
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.attention.layout import Layout
 from nexus_bench.data.encodings import ENCODINGS, PAD, table_size
-from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.data.task import make_task
+from nexus_bench.generators.base import GENERATORS, Examples, Generator
+from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import score, to_batch
 from nexus_bench.model.spec import ModelSpec, make_model
 from nexus_bench.model.transformer import Transformer, build_model
 from nexus_bench.streams import stream
-
-CPU = torch.device("cpu")
+from tests.small import CPU, cell
 
 
 def build(task: Generator, **entry: object) -> tuple[Transformer, ModelSpec]:
@@ -42,6 +45,8 @@ def test_flat_encoding_is_one_token_a_symbol_read_at_each_querys_last(small_task
     assert encoded.tokens[0, :, 0].tolist() == [5, 10, 10, 3, 5, 36, 10, 35]
     assert encoded.read_at.tolist() == [5, 7]
     assert (encoded.n_keys, encoded.causal) == (None, True)
+    assert (encoded.n_shared, encoded.block) == (4, 2)
+    assert to_batch(examples, small_task.schema, "flat", CPU).seq_len == 6, "the facts and one query"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -72,14 +77,66 @@ def test_the_order_of_the_facts_does_not_matter_in_the_fact_encoding(small_task:
     torch.testing.assert_close(before, after, rtol=0, atol=1e-5)
 
 
-def test_a_later_query_cannot_change_an_earlier_answer_in_the_flat_encoding(small_task: Generator) -> None:
-    model, spec = build(small_task, encoding="flat", n_layers=2)
-    examples = small_task.sample(4, stream("model"))
+def flat(task: Generator, name: str, position: str) -> tuple[Transformer, ModelSpec]:
+    shape = {"encoding": "flat", "position": position, "n_layers": 2, "n_loops": 2}
+    model, spec = build(task, attention=name, **shape)
+    return model.double(), spec
+
+
+POSITIONS = [
+    (name, position)
+    for name in ATTENTIONS.names()
+    for position in ("none", "learned", "rope")
+    if position != "rope" or ATTENTIONS.get(name).takes_rope
+]
+
+
+@pytest.mark.parametrize(("name", "position"), POSITIONS)
+def test_a_flat_query_gets_what_it_gets_alone(name: str, position: str, small_task: Generator) -> None:
+    model, spec = flat(small_task, name, position)
+    examples = small_task.sample(2, stream("alone"))
+    together = scores(model, examples, small_task, spec)
+    alone = scores(model, examples.one_query_per_graph(), small_task, spec)
+    torch.testing.assert_close(together.flatten(0, 1), alone[:, 0], rtol=0, atol=1e-12)
+    batch = to_batch(examples.one_query_per_graph(), small_task.schema, "flat", CPU)
+    plain = model(batch.tokens, batch.read_at, Layout(causal=True))  # one query is one causal sequence
+    torch.testing.assert_close(plain, alone, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "position"), POSITIONS)
+@pytest.mark.parametrize("query", [0, 3])
+def test_a_flat_query_changes_no_other_answer(name: str, position: str, query: int, small_task: Generator) -> None:
+    model, spec = flat(small_task, name, position)
+    examples = small_task.sample(2, stream("model"))
     changed = examples._replace(query=examples.query.copy())
-    changed.query[:, 3] = examples.query[:, 0]
+    changed.query[:, query] = examples.query[:, 2]
     before, after = scores(model, examples, small_task, spec), scores(model, changed, small_task, spec)
-    torch.testing.assert_close(before[:, :3], after[:, :3], rtol=0, atol=1e-5)
-    assert not torch.allclose(before[:, 3], after[:, 3])
+    others = [at for at in range(5) if at != query]
+    assert torch.equal(before[:, others], after[:, others])
+    assert not torch.allclose(before[:, query], after[:, query])
+    torch.testing.assert_close(after[:, query], before[:, 2], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", GENERATORS.names())
+def test_a_flat_query_of_every_family_gets_what_it_gets_alone(family: str) -> None:
+    task = make_task({"task": family}, where="test").generator()
+    one = task.sample(1, stream("alone"))
+    spec = make_model({"attention": "standard", "encoding": "flat", "n_layers": 2}, where="test")
+    model = build_model(spec, task.schema, seq_len=to_batch(one, task.schema, "flat", CPU).seq_len, seed=0).double()
+    alone = scores(model, one.one_query_per_graph(), task, spec)
+    torch.testing.assert_close(scores(model, one, task, spec)[0], alone[:, 0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("encoding", "n_positions"), [("fact", 11 + 5), ("flat", 2 * 11 + 2)])
+def test_a_model_learns_a_position_for_each_place_of_its_sequences(
+    encoding: str, n_positions: int, small_task: Generator
+) -> None:
+    model = cell(encoding=encoding, position="learned").model
+    task = make_task({"task": "pointer_chase", "hops": [1, 2, 3], "n_nodes": 11, "n_queries": 5}, where="test")
+    batch = to_batch(small_task.sample(1, stream("places")), small_task.schema, encoding, CPU)
+    assert batch.seq_len == n_positions
+    plain = cost_of(model.model_copy(update={"position": "none"}), task).parameters
+    assert cost_of(model, task).parameters - plain == n_positions * 16
 
 
 def test_parameters_and_initial_weights_do_not_depend_on_order(small_task: Generator) -> None:

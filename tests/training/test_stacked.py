@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from nexus_bench.data.encodings import ENCODINGS
 from nexus_bench.data.splits import Splits
 from nexus_bench.experiment.events import Event, Failure, JobDone, Note
 from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.sources import open_source
+from nexus_bench.io.config import Config
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.feed import feed_of
@@ -24,12 +26,13 @@ from tests.small import CPU, cell
 RECIPE = {"steps": 60, "batch_size": 8, "eval_every": 20, "stop_when_solved": False}
 
 
-def member(seed: int, **recipe: object) -> CellSpec:
-    return cell(train=RECIPE | recipe).model_copy(update={"seed": seed})
+def member(seed: int, encoding: str = "fact", **recipe: object) -> CellSpec:
+    return cell(train=RECIPE | recipe, encoding=encoding).model_copy(update={"seed": seed})
 
 
-def mixed() -> list[CellSpec]:
-    return [member(0), member(1, lr=1e-2), member(0, curriculum="staged"), member(1, curriculum="adaptive")]
+def mixed(encoding: str = "fact") -> list[CellSpec]:
+    recipes: list[Config] = [{}, {"lr": 1e-2}, {"curriculum": "staged"}, {"curriculum": "adaptive"}]
+    return [member(number % 2, encoding, **recipe) for number, recipe in enumerate(recipes)]
 
 
 def stacked(cells: list[CellSpec]) -> Stacked:
@@ -51,9 +54,10 @@ def run(
     return endings
 
 
-def test_a_stacked_model_is_the_model_trained_alone() -> None:
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_stacked_model_is_the_model_trained_alone(encoding: str) -> None:
     """With its own data order, learning rate, clipping, curriculum; within what another order of sums rounds away."""
-    cells = mixed()
+    cells = mixed(encoding)
     together = run(stacked(cells))
     for index, one in enumerate(cells):
         (alone,) = run(Single(one, open_source(one, None), CPU)).values()

@@ -68,7 +68,13 @@ def pair_passes(score: Callable[[int, int, int, int], Tensor], v: Heads, w: Head
 
 def keys(i: int, n: int, layout: Layout) -> list[int]:
     """The positions that position i may attend to."""
-    return [j for j in range(n) if (not layout.causal or j <= i) and (layout.n_keys is None or j < layout.n_keys)]
+    seen = [j for j in range(n) if (not layout.causal or j <= i) and (layout.n_keys is None or j < layout.n_keys)]
+    if layout.n_shared is None:
+        return seen
+    shared = range(layout.n_shared)
+    blocks = [range(first, first + layout.block) for first in range(layout.n_shared, n, layout.block)]
+    own = next((block for block in blocks if i in block), shared)
+    return [j for j in seen if j in shared or j in own]
 
 
 def softmax(scores: list[Tensor]) -> Tensor:
@@ -82,7 +88,11 @@ def turn(x: Float[Tensor, " e"], position: int, layout: Layout) -> Float[Tensor,
     half = len(x) // 2
     if not layout.rope or not half:
         return x
-    turns = [complex(math.cos(a), math.sin(a)) for a in (position * 10000.0 ** (-c / half) for c in range(half))]
+    place = position
+    if layout.n_shared is not None:
+        while place >= layout.n_shared + layout.block:  # as if it were in the first block
+            place -= layout.block
+    turns = [complex(math.cos(a), math.sin(a)) for a in (place * 10000.0 ** (-c / half) for c in range(half))]
     turned = torch.complex(x[:half], x[half : 2 * half]) * torch.tensor(turns, dtype=torch.complex128)
     return torch.cat([turned.real, turned.imag, x[2 * half :]])
 

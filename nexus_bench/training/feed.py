@@ -49,7 +49,7 @@ class Feed(NamedTuple):
         n_graphs = self.n_batches * self.batch_size
         places = np.arange(n_graphs, dtype=np.int32)[None]
         if self.reuse > 1:
-            again = permutations(stream("reuse", n_graphs, generation), self.reuse - 1, n_graphs)
+            again = permutations(stream("pool order", n_graphs, generation), self.reuse - 1, n_graphs)
             places = np.concatenate([places, again])
         return places.reshape(self.n_steps, self.batch_size).astype(np.int64)
 

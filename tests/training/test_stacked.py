@@ -1,5 +1,6 @@
 """Stacked models: the same as alone, each for itself, exact after a stop."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,6 +158,15 @@ def test_every_graph_is_used_as_often_as_the_recipe_says(reuse: int) -> None:
         assert set(times) == {reuse} and len(times) == 24 * len(feed.batches(generation))
     firsts = [feed.batches(generation)[0] for generation in (0, 1, 2)]
     assert firsts == [0, feed.n_batches, 2 * feed.n_batches]
+
+
+def test_the_order_of_reused_graphs_is_that_of_the_committed_staircase() -> None:
+    feed = feed_of(TrainSpec(batch_size=256, reuse=8))
+    hashes = [hashlib.sha256(feed.order(generation).astype("<i8").tobytes()).hexdigest() for generation in (0, 1)]
+    assert hashes == [
+        "59ebee70503b5ab18e180fe097f4819977eb2d57dd9db3a9568262df0c844901",
+        "5fed5c8a6e58352044ae7e7f299652b98113812375ef37ed9fc07e9df1135909",
+    ]
 
 
 def test_reuse_is_part_of_the_name_of_a_cell() -> None:

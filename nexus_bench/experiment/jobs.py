@@ -3,6 +3,7 @@
 import hashlib
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -119,7 +120,8 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        _train_stacks(job, tell, should_stop)
+        with _current(torch.device(job.device)):
+            _train_stacks(job, tell, should_stop)
     except StoppedError:
         raise
     except Exception as error:
@@ -130,6 +132,11 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     finally:
         torch.set_num_threads(n_threads)
     on_event(JobDone(job.job_id))
+
+
+def _current(device: torch.device) -> AbstractContextManager[object]:
+    """Streams, captures and kernels use the current device, which is the first GPU unless it is set."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _train_stacks(job: Job, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from nexus_bench.experiment.events import Event, Failure
+from nexus_bench.experiment.jobs import Job, run_job
+from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
@@ -68,3 +71,13 @@ def test_faster_modes_are_the_same_within_rounding(mode: str, tolerance: float) 
 def test_the_free_memory_bounds_a_stack() -> None:
     one = cells()[0]
     assert 1 <= largest_stack(one, open_source(one, None), CUDA, "deterministic") <= 256
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_a_job_trains_on_a_device_that_is_not_the_first() -> None:
+    members = tuple(cells())
+    events: list[Event] = []
+    job = Job(members, frozenset(one.cell_id for one in members), "tf32", "cuda:1", None, None)
+    run_job(job, on_event=events.append, should_stop=lambda: False)
+    assert [event.reason for event in events if isinstance(event, Failure)] == []
+    assert {event.cell_id for event in events if isinstance(event, CellResult)} == job.wanted

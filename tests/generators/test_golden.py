@@ -17,9 +17,9 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
     "pointer_chase": {"hop_ood": [4, 5], "size_ood": {"n_nodes": 24}, "n_queries": 8},
     "reachable": {"hop_ood": [4, 5], "size_ood": {"length": 10}, "vocab_size": 100, "n_queries": 8},
     "group_word": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "vocab_size": 100, "n_queries": 4},
-    "kinship": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "vocab_size": 100, "n_queries": 4},
+    "kinship": {"hop_ood": [4], "size_ood": {"n_sets": 3}, "pattern_ood": True, "vocab_size": 200, "n_queries": 2},
     "ordering": {"hop_ood": [4], "size_ood": {"n_items": 20}, "vocab_size": 100, "n_queries": 4},
-    "rule_chain": {"hop_ood": [4], "size_ood": {"n_ladders": 3}, "vocab_size": 100, "n_queries": 4},
+    "rule_chain": {"hop_ood": [4], "size_ood": {"n_ladders": 4}, "vocab_size": 100, "n_queries": 4},
     "spatial": {"hop_ood": [4], "size_ood": {"n_objects": 12}, "vocab_size": 100, "n_queries": 4},
     "variable_chain": {
         "hop_ood": [4],

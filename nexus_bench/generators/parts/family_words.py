@@ -98,12 +98,12 @@ def look_alikes(words: Int, hop: Int, rng: np.random.Generator) -> Int:
         first word is in the row of its first relation, and the second in the row of its own first one.
     """
     rows = np.empty((len(words), len(RELATIONS), words.shape[1]), dtype=np.int32)
-    missing: NDArray[np.int64] = np.arange(len(words))
-    while len(missing):
+    is_missing = np.ones(len(words), dtype=np.bool_)
+    while len(missing := np.flatnonzero(is_missing)):
         tried = np.repeat(missing, max(1, _FEWEST_TRIED // len(missing)))
         drawn, is_walkable = _completed(words[tried], hop[tried], rng)
         rows[tried[is_walkable]] = drawn[is_walkable]
-        missing = np.setdiff1d(missing, tried[is_walkable])
+        is_missing[tried[is_walkable]] = False
     return rows
 
 

@@ -43,9 +43,9 @@ class RuleChain(Chains[RuleChainParams]):
     >>> params = RuleChainParams(n_ladders=2, length=2, vocab_size=12, n_queries=1)
     >>> examples = RuleChain(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
-    [[6, 1, 9, 1], [9, 1, 11, 0], [9, 0, 11, 1], [4, 1, 9, 0], [3, 1, 0, 0], [10, 1, 0, 1], [0, 1, 1, 1], [0, 0, 1, 0]]
+    [[9, 0, 11, 1], [6, 1, 9, 0], [9, 1, 11, 0], [10, 1, 0, 1], [0, 0, 1, 0], [0, 1, 1, 1], [3, 1, 0, 0], [4, 1, 9, 1]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[6, 11]], [0], [2])
+    ([[6, 11]], [1], [2])
     """
 
     name = "rule_chain"
@@ -93,7 +93,7 @@ class RuleChain(Chains[RuleChainParams]):
     def n_worlds(self) -> int:
         """At least: choices of symbols and signs, up to swaps of ladders and of the chains of a ladder."""
         n_ladders = self.params.n_ladders
-        signs = 2 ** (n_ladders // _OPPOSITES * (self.length + 1))
+        signs = 2 ** (n_ladders // _OPPOSITES * self.length)
         drawn: int = math.perm(self.node_vocab_size, self.n_nodes) * signs
         same: int = math.factorial(n_ladders) * 2**n_ladders
         return drawn // same
@@ -106,8 +106,7 @@ class RuleChain(Chains[RuleChainParams]):
         premise = np.concatenate([name[:, :, :_STARTS, None], concluded[:, :, :, :-1]], axis=3)
         n_pairs = n_ladders // _OPPOSITES
         first = integers(rng, n_graphs, n_pairs * length, high=2).reshape(n_graphs, n_pairs, 1, length)
-        start = integers(rng, n_graphs, n_pairs, high=2)[:, :, None, None]
-        opposite = (first + start + np.arange(length, dtype=np.int32)) % 2  # changes where the first does not
+        opposite = (first + np.arange(length, dtype=np.int32)) % 2  # changes where the first does not
         sign = np.concatenate([first, opposite], axis=2).reshape(n_graphs, n_ladders, 1, length)
         sign = np.concatenate([sign, 1 - sign], axis=2)
         premise_sign = np.concatenate([np.ones_like(sign[:, :, :, :1]), sign[:, :, :, :-1]], axis=3)

@@ -105,11 +105,11 @@ GOLDEN: dict[str, dict[str, str]] = {
         "size_ood": "ec74a0bddd0ded9831ed787183d9d087e835a99006e05d6a604d1ba7bd3b78b9",
     },
     "rule_chain 2": {
-        "train": "e5e13fecc88230c272cbd7c4676e318c6093084ebabd25d626769d3f740b78c0",
-        "test": "c274f3c8c9adab543b7208501c24f1956ff3cfd040ab0379b8dad898c97e2c11",
-        "val": "ffb36bc5f15beb303841d97e765e1f44abfdc7519299bfee643ec9c947de03ff",
-        "hop_ood": "905fae681dfbe86a63cacc76d4471e36783f09fe246292f5b9ccbc0a70282179",
-        "size_ood": "3e25789b984c99fdaa8a4f2788df9c1e4d9870855de87098e720f41aee62ad81",
+        "train": "77428e7da781a5c89f361c977aaa00b1f77ac07bf55444f965679a864590f57c",
+        "test": "bd25346b018e91893e151458a190285a62b470a6250e4bd419eaff576d60abb2",
+        "val": "8d740a5ae4d8ac8b229316940e46531dd3734a3677b412cef533f68de9616680",
+        "hop_ood": "fe91996910f61a30c3d812cb5af866e3bdfc5cf799f99d889844060cbf232a3e",
+        "size_ood": "dd8627fafef9255e98775e7f3dc1e9de7173bc9c8f905ec65bbba7bc1abed40c",
     },
     "spatial 1": {
         "train": "5b42986e4c01f8bfdd9f10c8c059f29242f8f185e75ee7314f2f2f3dbc5d24a1",

@@ -98,8 +98,8 @@ def known(generator: Generator, n_graphs: int, key: str) -> tuple[np.ndarray, np
 @pytest.mark.parametrize("hop", [2, 3])
 def test_all_but_one_relation_of_the_path_and_the_bag_of_the_others_leave_the_ceiling(hop: int) -> None:
     """The guess is the heaviest term: each relation weighs its count off the known facts, times the law of the path."""
-    generator = task(hops=[hop])
-    words, counts, _ = known(generator, 4000, "bag")
+    generator = task(hops=[hop], n_sets=1)
+    words, counts, _ = known(generator, 12_000, "bag")
     law = law_of(hop)
     likelihood, term = np.zeros((8,) * hop), np.zeros((8,) * hop, dtype=np.int64)
     terms = sorted({name for _, name in law.values()})

@@ -255,7 +255,7 @@ GOLDEN = {  # of 40 graphs; changes with the templates of the task's YAML
     "kinship": "e8f159baa4dc0a1cb30bce527031801d1f67b6eace335d3933a0032b7cd280c2",
     "path_query": "29a4ebfb455411e28512eda53c0fc4c4b67e842433bb89822992254f9e16e871",
     "pointer_chase": "1913374eabd4bc0641e2fbeaa7e7005c49abeebaacd7605919b0d935b2361a23",
-    "rule_chain": "b758a1944894d2f68144787cf3d16f1609ed3552ce1c7eaee6e901db6b61a024",
+    "rule_chain": "efc7419e3c6cb39f3a5eae13075c158aad069abab51c7e3abd233f27d6a268c4",
 }
 
 

@@ -169,7 +169,7 @@ def test_an_export_holds_a_task_a_hop_and_kind_and_a_group_a_kind(asked: Dataset
     }
     group = yaml.safe_load(Path("e/_nexus_kinship_choice.yaml").read_text())
     assert group["task"] == [f"nexus_kinship_hop{hop}_choice" for hop in (1, 2, 3)]
-    assert group["metadata"]["version"] == 1
+    assert group["metadata"]["version"] == 2
     assert_fails(command("export", "--data", "d", "--out", "e"), 2, "e: holds something, which is kept")
     assert_fails(
         command("export", "--data", "d", "--hops", "2", "--out", "f"), 2, "omit --hops and settings of the task"

@@ -114,11 +114,12 @@ def _completed(words: Int, hop: Int, rng: np.random.Generator) -> tuple[Int, Mas
     nth = integers(rng, n_words, n_places, high=1 << 30).astype(np.int64)
     rows = np.empty((n_words, len(RELATIONS), n_places), dtype=np.int32)
     row: Int = np.broadcast_to(np.arange(len(RELATIONS), dtype=np.int32), rows.shape[:2])
-    code, is_right = np.zeros(row.shape, dtype=np.int64), np.ones(n_words, dtype=np.bool_)
+    code: NDArray[np.int64] = np.zeros(row.shape, dtype=np.int64)
+    is_right = np.ones(n_words, dtype=np.bool_)
     for place in range(n_places):
         begins = (hop == place)[:, None] | (place == 0)
         before, after = words[:, place - 1], words[:, place]
-        step = steps.first[before, after] + (nth[:, place] * steps.count[before, after] >> 30)
+        step = steps.first[before, after] + (nth[:, place] * steps.n_led[before, after] >> 30)
         led = steps.to[steps.order[before, step][:, None], row]
         row = np.where(begins, np.arange(len(RELATIONS), dtype=np.int32), led)
         code = np.where(begins, 0, code * BASE) + row + 1
@@ -134,13 +135,13 @@ class _Steps(NamedTuple):
         to: Array (bijections, 8).
         order: Array (8, bijections + 1): in row a all bijections by where they lead a; the last column is never drawn.
         first: Array (8, 8): where in row a those that lead to b begin.
-        count: Array (8, 8): how many there are.
+        n_led: Array (8, 8): how many there are.
     """
 
     to: Int
     order: NDArray[np.int64]
     first: NDArray[np.int64]
-    count: NDArray[np.int64]
+    n_led: NDArray[np.int64]
 
 
 @functools.cache
@@ -151,8 +152,8 @@ def _steps() -> _Steps:
     every = np.array(list(itertools.permutations(relations)), dtype=np.int32)
     to = every[is_pair[relations, every].all(axis=1)]
     order = np.pad(to.argsort(axis=0, kind="stable").T, ((0, 0), (0, 1)))
-    count = (to[:, :, None] == relations).sum(axis=0)
-    return _Steps(to, order, count.cumsum(axis=1) - count, count)
+    n_led = (to[:, :, None] == relations).sum(axis=0)
+    return _Steps(to, order, n_led.cumsum(axis=1) - n_led, n_led)
 
 
 @functools.cache

@@ -122,7 +122,7 @@ def _completed(words: Int, hop: Int, rng: np.random.Generator) -> tuple[Int, Mas
         step = steps.first[before, after] + (nth[:, place] * steps.n_led[before, after] >> 30)
         led = steps.to[steps.order[before, step][:, None], row]
         row = np.where(begins, np.arange(len(RELATIONS), dtype=np.int32), led)
-        code = np.where(begins, 0, code * BASE) + row + 1
+        code = (np.where(begins, 0, code * BASE) + row + 1).astype(np.int64)
         is_right &= is_walkable[code].all(axis=1)
         rows[:, :, place] = row
     return rows, is_right

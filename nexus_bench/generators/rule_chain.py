@@ -11,12 +11,18 @@ from nexus_bench.generators.parts.facts import look_up, shuffled, walk_until
 from nexus_bench.streams import Int, Mask, integers
 
 _STARTS = 2  # chains per ladder
+_OPPOSITES = 2  # ladders of which one negates where the other does not
 
 
 class RuleChainParams(ChainParams):
     """The size of a set of rules."""
 
-    n_ladders: int = Field(ge=1, le=100, description="Pairs of chains that conclude the same properties.")
+    n_ladders: int = Field(
+        ge=_OPPOSITES,
+        le=100,
+        multiple_of=_OPPOSITES,
+        description="Ladders of two chains that conclude the same properties; even, since ladders come in pairs.",
+    )
 
 
 @GENERATORS.register
@@ -25,22 +31,25 @@ class RuleChain(Chains[RuleChainParams]):
 
     Two look-alike chains, each from its own start property, conclude the same properties; where one concludes a
     property, the other concludes its negation. So every property is concluded once positively and once negated, a "no"
-    is proved by as many rules as a "yes", and only the chain from the start tells them apart. A hop is one rule.
+    is proved by as many rules as a "yes", and only the chain from the start tells them apart. A rule negates if its
+    signs differ. Two such chains negate at the same places, so these ladders come in pairs: after the first place, one
+    ladder negates exactly where the other does not. So all graphs have the same number of rules of either kind at every
+    place, and counting them says nothing, not even together with a part of the chain. A hop is one rule.
 
     Source: PrOntoQA (Saparov and He 2023, arXiv 2210.01240) and ProofWriter (Tafjord et al. 2021, arXiv 2012.13048);
     pairs of chains instead of distractor rules, where "false" often means that no rule concludes the property.
 
     >>> from nexus_bench.streams import stream
-    >>> params = RuleChainParams(n_ladders=1, length=2, vocab_size=12, n_queries=1)
+    >>> params = RuleChainParams(n_ladders=2, length=2, vocab_size=12, n_queries=1)
     >>> examples = RuleChain(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
-    [[3, 1, 0, 0], [0, 1, 1, 1], [0, 0, 1, 0], [10, 1, 0, 1]]
+    [[9, 0, 11, 1], [6, 1, 9, 0], [9, 1, 11, 0], [10, 1, 0, 1], [0, 0, 1, 0], [0, 1, 1, 1], [3, 1, 0, 0], [4, 1, 9, 1]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[10, 1]], [1], [2])
+    ([[6, 11]], [1], [2])
     """
 
     name = "rule_chain"
-    version = 1
+    version = 2
     spare = 1
     Params = RuleChainParams
     sized_by = "n_ladders"
@@ -82,9 +91,10 @@ class RuleChain(Chains[RuleChainParams]):
 
     @property
     def n_worlds(self) -> int:
-        """Choices of symbols and signs, up to swaps of ladders and of the chains of a ladder."""
+        """At least: choices of symbols and signs, up to swaps of ladders and of the chains of a ladder."""
         n_ladders = self.params.n_ladders
-        drawn: int = math.perm(self.node_vocab_size, self.n_nodes) * 2 ** (n_ladders * self.length)
+        signs = 2 ** (n_ladders // _OPPOSITES * self.length)
+        drawn: int = math.perm(self.node_vocab_size, self.n_nodes) * signs
         same: int = math.factorial(n_ladders) * 2**n_ladders
         return drawn // same
 
@@ -94,7 +104,10 @@ class RuleChain(Chains[RuleChainParams]):
         name = self.draw_names(n_graphs, rng).reshape(n_graphs, n_ladders, _STARTS + length)
         concluded = np.repeat(name[:, :, None, _STARTS:], _STARTS, axis=2)  # graph, ladder, chain, depth
         premise = np.concatenate([name[:, :, :_STARTS, None], concluded[:, :, :, :-1]], axis=3)
-        sign = integers(rng, n_graphs, n_ladders * length, high=2).reshape(n_graphs, n_ladders, 1, length)
+        n_pairs = n_ladders // _OPPOSITES
+        first = integers(rng, n_graphs, n_pairs * length, high=2).reshape(n_graphs, n_pairs, 1, length)
+        opposite = (first + np.arange(length, dtype=np.int32)) % 2  # changes where the first does not
+        sign = np.concatenate([first, opposite], axis=2).reshape(n_graphs, n_ladders, 1, length)
         sign = np.concatenate([sign, 1 - sign], axis=2)
         premise_sign = np.concatenate([np.ones_like(sign[:, :, :, :1]), sign[:, :, :, :-1]], axis=3)
         facts = np.stack([premise, premise_sign, concluded, sign], axis=4).reshape(n_graphs, -1, 4)
@@ -124,7 +137,7 @@ class RuleChain(Chains[RuleChainParams]):
         return 1 / 2
 
     def partial_input(self, hop: int) -> float:
-        """Yes or no: the sign of the missing rule was drawn independently."""
+        """Yes or no: whether the missing rule negates was drawn independently, and as many rules negate as do not."""
         return 1 / 2
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:

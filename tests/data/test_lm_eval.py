@@ -22,7 +22,7 @@ from tests.conftest import Command, assert_fails
 
 @pytest.fixture
 def asked(command: Command) -> Dataset:
-    sizes = ["--n", "5", "--set", "n_test=12", "--set", "n_val=12", "--out", "d", "--quiet"]
+    sizes = ["--n", "5", "--set", "n_test=12", "--set", "n_val=12", "--set", "n_sets=4", "--out", "d", "--quiet"]
     assert command("gen", "--task", "kinship", "--hops", "1-3", *sizes).returncode == 0
     return read_dataset(Path("d"))
 
@@ -169,7 +169,7 @@ def test_an_export_holds_a_task_a_hop_and_kind_and_a_group_a_kind(asked: Dataset
     }
     group = yaml.safe_load(Path("e/_nexus_kinship_choice.yaml").read_text())
     assert group["task"] == [f"nexus_kinship_hop{hop}_choice" for hop in (1, 2, 3)]
-    assert group["metadata"]["version"] == 1
+    assert group["metadata"]["version"] == 2
     assert_fails(command("export", "--data", "d", "--out", "e"), 2, "e: holds something, which is kept")
     assert_fails(
         command("export", "--data", "d", "--hops", "2", "--out", "f"), 2, "omit --hops and settings of the task"
@@ -209,7 +209,7 @@ def test_the_harness_runs_an_export_offline_and_its_samples_are_scored(
     assert len(choice) == 27
     assert done["results"]["nexus_kinship_choice"]["acc,none"] == pytest.approx(np.mean([s["acc"] for s in choice]))
     assert "exact_match,stripped" in done["results"]["nexus_kinship_generate"]
-    assert done["versions"]["nexus_kinship_hop2_choice"] == 1
+    assert done["versions"]["nexus_kinship_hop2_choice"] == 2
     write("tiny.jsonl", [{"doc": s["doc"], "filtered_resps": s["filtered_resps"]} for s in choice])
     assert command("score", "tiny.jsonl", "--data", "d").returncode == 0
     frame = read_results(Path("runs/score-tiny"))

@@ -17,9 +17,9 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
     "pointer_chase": {"hop_ood": [4, 5], "size_ood": {"n_nodes": 24}, "n_queries": 8},
     "reachable": {"hop_ood": [4, 5], "size_ood": {"length": 10}, "vocab_size": 100, "n_queries": 8},
     "group_word": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "vocab_size": 100, "n_queries": 4},
-    "kinship": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "vocab_size": 100, "n_queries": 4},
+    "kinship": {"hop_ood": [4], "size_ood": {"n_sets": 3}, "pattern_ood": True, "vocab_size": 200, "n_queries": 2},
     "ordering": {"hop_ood": [4], "size_ood": {"n_items": 20}, "vocab_size": 100, "n_queries": 4},
-    "rule_chain": {"hop_ood": [4], "size_ood": {"n_ladders": 3}, "vocab_size": 100, "n_queries": 4},
+    "rule_chain": {"hop_ood": [4], "size_ood": {"n_ladders": 4}, "vocab_size": 100, "n_queries": 4},
     "spatial": {"hop_ood": [4], "size_ood": {"n_objects": 12}, "vocab_size": 100, "n_queries": 4},
     "variable_chain": {
         "hop_ood": [4],
@@ -89,13 +89,13 @@ GOLDEN: dict[str, dict[str, str]] = {
         "size_ood": "08f823cf24ba180111a4ea36d6eeaf76c51d9ecec30b0de2c7c8edbc023955db",
         "pattern_ood": "0f39086fa9d4c2997f3d479787e9dc117d04c5667211b9d387b258316fdb4e85",
     },
-    "kinship 1": {
-        "train": "f3b57d7fcef924b5ab11ce482ee92cfe0f0cf8bb9c8b5aef6d6d60c3766fe651",
-        "test": "348dfbfaea29a781c35e9ea4c2cb480b34507761d9b972da00f86b6e8faff73e",
-        "val": "d9c9d563fca63ad89919e9b2fd8d03701148b38dfcf7547d802001bca816e469",
-        "hop_ood": "896cb6968db647dc48636db9dc4dfd2ea572f7be44e7e63ffa2b027991f71a8e",
-        "size_ood": "1726735afbb485ba5698f274bc832a6bd717b27b5e9c4deb21bb3b66a4022464",
-        "pattern_ood": "0501e3dc3fe1e83aae7b2f25cfdb881c69aa7cc23b4207d8a238ac4827b69a1f",
+    "kinship 2": {
+        "train": "7d14d58c408b85e8159fb865de9db3a3dd428607329ccb2528671dbaaa7b7a69",
+        "test": "9113d1bdf52cfc53c293bf2b76789cb3ef62326b03ee33d03ba3abcb56bf4cde",
+        "val": "167084db4baec4cff9338f479ad0bd373b17a24154fba0d8e33ef5e3adb18ad8",
+        "hop_ood": "6913ef4a00bef5110ed27992d48affffc4ea525c02162cd5fcff3054d52a9629",
+        "size_ood": "04e9d8629cfc11d36fef41e493ee402c5cd7ea108cdaa3028cb199d6e3eca719",
+        "pattern_ood": "f047802ea54ef449b1fee3adf8551872ac3f11e019180aa97981ecf38aebe37f",
     },
     "ordering 1": {
         "train": "56595b910123afc32eeb1d290281cfb4fb7e241cdd80b3b9f50c2d7c00c95fd1",
@@ -104,12 +104,12 @@ GOLDEN: dict[str, dict[str, str]] = {
         "hop_ood": "05cf94ee47459c2545c547b972db403d6e61aa4b2f9a57d94884aa780d2df343",
         "size_ood": "ec74a0bddd0ded9831ed787183d9d087e835a99006e05d6a604d1ba7bd3b78b9",
     },
-    "rule_chain 1": {
-        "train": "9e3515d87a4d13fb161fe9e388180e221142ec67c61befe6f2a860f1c3b0de1b",
-        "test": "8a8c0d0347291848bc7e06c336085f6e2801c2ee22d441464816c14293d21cd9",
-        "val": "5f13db6ec38326eebee36558b24cacd707297529a0a055733d8fae37d6ea66eb",
-        "hop_ood": "4c34b73d5732f6153ee58dbf62c3442cab4ebe8387de7b66dcf67006bd50798a",
-        "size_ood": "6e1c58ef1b34be605f42632ba5139ef7aee10914b7e3ad5a3552302982d3637d",
+    "rule_chain 2": {
+        "train": "77428e7da781a5c89f361c977aaa00b1f77ac07bf55444f965679a864590f57c",
+        "test": "bd25346b018e91893e151458a190285a62b470a6250e4bd419eaff576d60abb2",
+        "val": "8d740a5ae4d8ac8b229316940e46531dd3734a3677b412cef533f68de9616680",
+        "hop_ood": "fe91996910f61a30c3d812cb5af866e3bdfc5cf799f99d889844060cbf232a3e",
+        "size_ood": "dd8627fafef9255e98775e7f3dc1e9de7173bc9c8f905ec65bbba7bc1abed40c",
     },
     "spatial 1": {
         "train": "5b42986e4c01f8bfdd9f10c8c059f29242f8f185e75ee7314f2f2f3dbc5d24a1",

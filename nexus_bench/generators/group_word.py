@@ -192,7 +192,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
         return math.perm(self.node_vocab_size, self.n_nodes) * words // self.n_nodes
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw symbols, stretches to ask about, elements until the words asked about are of the right kind, then order."""
+        """Draw symbols, stretches to ask about, elements until asked words are of the right kind, the facts' order."""
         n_sets, longest = self.params.n_sets, self.largest_hop
         node = self.draw_names(n_graphs, rng)
         hop = self.deal_hops(n_graphs, rng)

@@ -82,7 +82,7 @@ def test_every_symbol_occurs_once_in_every_round_and_a_round_begins_where_the_la
         assert all(before[-1] == after[0] for before, after in itertools.pairwise(rounds))
 
 
-def test_rounds_are_uniform() -> None:
+def test_rounds_are_uniform_and_independent() -> None:
     """Any symbol stands at any place of a round as often as at any other, but that of the end of the round before."""
     facts = task(hops=[2], base=5, vocab_size=5, n_queries=1).sample(20_000, stream("uniform")).facts
     tokens = np.take_along_axis(facts[:, :, 2], facts[:, :, 1].argsort(axis=1), axis=1)  # but the first
@@ -90,6 +90,7 @@ def test_rounds_are_uniform() -> None:
         assert np.bincount(tokens[:, place]) / 20_000 == pytest.approx(np.full(5, 0.2), abs=0.015)
     pairs = np.bincount(tokens[:, 5] * 5 + tokens[:, 8], minlength=25).reshape(5, 5) / 20_000
     assert pairs == pytest.approx((1 - np.eye(5)) / 20, abs=0.007)
+    assert (tokens[:, 0] == tokens[:, 5]).mean() == pytest.approx(1 / 4, abs=0.02), "the second of either round"
 
 
 def test_every_symbol_but_the_last_token_is_a_start_at_every_hop() -> None:

@@ -123,7 +123,7 @@ class Spatial(NamedNodes[SpatialParams]):
         hop = self.deal_hops(n_graphs, rng)
         stretch = permutations(rng, n_graphs, self.most_queries, k=self.n_queries)
         offset = integers(rng, n_graphs, self.n_queries, high=1 << 30) % (self.largest_hop - hop + 1)
-        first = (stretch + 1) * np.int32(self.largest_hop) + 0 * offset
+        first = (stretch + 1) * np.int32(self.largest_hop) + offset
         is_back = integers(rng, n_graphs, self.n_queries, high=2) == 1
         start, goal = np.where(is_back, first + hop, first), np.where(is_back, first, first + hop)
         side = self.params.side

@@ -143,7 +143,7 @@ def test_facts_within_reach_of_a_path_say_nothing_of_its_units(paths: tuple[np.n
 
 
 def test_facts_near_an_end_of_the_path_say_nothing_of_any_other(paths: tuple[np.ndarray, np.ndarray]) -> None:
-    units, begins = paths
+    units, _ = paths
     n_facts = units.shape[1]
     for end in (0, 1, n_facts - 2, n_facts - 1):
         for other in set(range(n_facts)) - {end}:

@@ -188,7 +188,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
     @property
     def n_worlds(self) -> int:
         """Choices of symbols in order, and of the order of elements at each place; a lower bound."""
-        words = math.factorial(len(self._group.points)) ** (self.params.n_sets * self.largest_hop)
+        words: int = math.factorial(len(self._group.points)) ** (self.params.n_sets * self.largest_hop)
         return math.perm(self.node_vocab_size, self.n_nodes) * words // self.n_nodes
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:

@@ -124,7 +124,8 @@ class KHopInduction(Generator[KHopInductionParams]):
     @property
     def n_worlds(self) -> int:
         """Orders of the first round, and of each later one after its first symbol."""
-        return math.perm(self._vocab_size, self.base) * math.factorial(self.base - 1) ** (self.largest_hop - 1)
+        later_rounds: int = math.factorial(self.base - 1) ** (self.largest_hop - 1)
+        return math.perm(self._vocab_size, self.base) * later_rounds
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Draw the rounds, the starts, then the names of symbols and the order of the facts."""

@@ -184,8 +184,8 @@ class Spatial(NamedNodes[SpatialParams]):
         ways = [1] + [0] * (side - 1)
         for _ in range(hop):
             ways = [ways[i - 1] + ways[i] + ways[(i + 1) % side] for i in range(side)]
-        likeliest: int = max(ways) ** 2
-        return likeliest / len(_UNITS) ** hop
+        n_words: int = len(_UNITS) ** hop
+        return max(ways) * max(ways) / n_words
 
     def partial_input(self, hop: int) -> float:
         """One in nine, for the hidden unit: with three or more places per side, nine units are nine displacements."""

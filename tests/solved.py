@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.shortcuts.audit import hide_a_fact
 from nexus_bench.streams import stream
@@ -28,3 +30,9 @@ def assert_hidden_facts_leave_the_ceiling(generator: Generator, hop: int, *, n_g
     for step in range(hop):
         guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
         assert (guess == examples.answer[:, 0]).mean() < generator.partial_input(hop) + 0.02
+
+
+def shares_with(values: np.ndarray, here: np.ndarray, there: np.ndarray) -> float:
+    """How often two places of a circle (g, n), given for each graph (g), hold the same value."""
+    graphs, n = np.arange(len(values)), values.shape[1]
+    return float((values[graphs, here % n] == values[graphs, there % n]).mean())

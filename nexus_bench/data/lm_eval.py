@@ -179,7 +179,7 @@ class Choices:
 
     If facts contain symbols that could be answers, and there are more such symbols than facts in a graph: the symbols
     in the facts of the graph that are ever an answer in the split, and every answer of the split that never occurs in
-    facts, such as "absent". Otherwise every answer of the split at that hop.
+    facts. Otherwise every answer of the split at that hop.
 
     Args:
         family: The family at one setting.

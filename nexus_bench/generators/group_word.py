@@ -12,11 +12,10 @@ from pydantic import Field, field_validator
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts import patterns
-from nexus_bench.generators.parts.bags import likeliest_product
 from nexus_bench.generators.parts.facts import look_up, shuffled, walk
-from nexus_bench.streams import Int, Mask, integers
+from nexus_bench.streams import Int, integers, permutations
 
-_LONGEST = 50  # hops
+_LONGEST, _MOST_FACTS = 50, 10_000
 _LARGEST_CYCLIC, _LARGEST_SYMMETRIC = 100, 5
 _MOST_ENUMERATED = 1_000_000  # words
 
@@ -83,17 +82,13 @@ def _by_law(name: str, hop: int, kind: str) -> _Guess:
     return _Guess(float(np.bincount(product).max() / len(words)), one_hidden)
 
 
-@functools.cache
-def _likeliest(name: str, n_facts: int, hop: int) -> float:
-    table = named_group(name).table
-    return likeliest_product(table, np.arange(len(table), dtype=np.int32)[:, None], n_facts=n_facts, hop=hop)
-
-
 class GroupWordParams(NamedParams):
-    """The group, and the number of paths."""
+    """The group, and the number of sets of stretches."""
 
     group: str = Field(description="Z_2 to Z_100, S_3, S_4, S_5, A_4 or A_5.")
-    n_paths: int = Field(ge=1, le=100, description="Stretches of the cycle that queries are about.")
+    n_sets: int = Field(
+        ge=2, le=100, description="Sets of stretches of the cycle; a set has one stretch per element of the group."
+    )
 
     @field_validator("group")
     @classmethod
@@ -105,47 +100,57 @@ class GroupWordParams(NamedParams):
 class GroupWord(NamedNodes[GroupWordParams]):
     """A random cycle of nodes, an element of a group on every edge; the answer is the product of the next k elements.
 
-    Elements are uniform and independent, so with any one of them hidden all products are equally likely. A hop is
-    one fact. The product of a non-abelian group depends on the order of its elements, and those of A_5 and S_5 need a
-    depth that grows with k (Barrington 1989); that of an abelian group, such as Z_n, is a sum, which needs no order:
-    aggregation rather than depth.
+    The cycle is cut into stretches as long as the largest hop count, and each query begins at the head of its own. The
+    stretches belong to `n_sets` sets, whose turns alternate. At each place of the stretches of a set, every element
+    occurs exactly once, in random order, and places are independent. So the elements of a stretch are uniform and
+    independent, while their counts in the whole graph are always the same and say nothing. Edges that share a place of
+    a set are at least two stretches apart. So a walk of at most k edges back from the start, or on from the end, meets
+    none that shares one with the k edges between: with one of these unknown, all products are equally likely. (Where a
+    fact is missing altogether, the counts of all others name its element, as a cycle names its missing edge.)
+
+    A hop is one fact. The product of a non-abelian group depends on the order of its elements, and those of A_5 and S_5
+    need a depth that grows with k (Barrington 1989); that of an abelian group, such as Z_n, is a sum, which needs no
+    order: aggregation rather than depth.
+
+    With held-out patterns one stretch of a set is asked about: its word is of the right kind, the others complete it.
 
     Source: word problems of groups as tests of state tracking (Liu et al. 2023, "Transformers learn shortcuts to
     automata", arXiv 2210.10749; Merrill, Petty and Sabharwal 2024, arXiv 2404.08819). The path consists of facts, so
     that finding the elements takes hops.
 
     >>> from nexus_bench.streams import stream
-    >>> params = GroupWordParams(group="S_3", n_paths=2, vocab_size=18, n_queries=1)
+    >>> params = GroupWordParams(group="Z_2", n_sets=2, vocab_size=24, n_queries=1)
     >>> family = GroupWord(params, hops=(2,))
     >>> examples = family.sample(1, stream("doctest"))
     >>> examples.facts[0].tolist()
-    [[1, 4, 5], [3, 0, 1], [0, 1, 4], [10, 3, 1], [6, 10, 5], [4, 6, 1]]
-    >>> [family.symbol("element", i) for i in range(6)]
-    ['123', '132', '213', '231', '312', '321']
+    [[1, 4, 1], [22, 10, 0], [0, 1, 1], [3, 0, 0], [18, 22, 0], [10, 3, 1], [4, 19, 0], [19, 18, 1]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[10, 2]], [0], [2])
+    ([[18, 2]], [0], [2])
+    >>> symmetric = GroupWord(params.model_copy(update={"group": "S_3", "vocab_size": None}), hops=(2,))
+    >>> [symmetric.symbol("element", i) for i in range(6)]
+    ['123', '132', '213', '231', '312', '321']
     """
 
     name = "group_word"
-    version = 1
+    version = 2
     Params = GroupWordParams
-    sized_by = "n_paths"
+    sized_by = "n_sets"
     has_patterns = True
 
     @property
     def n_nodes(self) -> int:
         """Nodes of the cycle."""
-        return self.params.n_paths * self._stretch
+        return self._n_stretches * self.largest_hop
 
     @property
     def most_queries(self) -> int:
-        """One per path."""
-        return self.params.n_paths
+        """One per stretch; with held-out patterns, one per set."""
+        return self._n_stretches if self.patterns == patterns.ALL else self.params.n_sets
 
     @property
     def max_hop(self) -> int:
-        """Paths are as long as needed."""
-        return _LONGEST
+        """Stretches are as long as needed, up to 10,000 facts."""
+        return min(_LONGEST, _MOST_FACTS // self._n_stretches)
 
     def advice_for_hop(self, hop: int) -> str:
         """No parameter would help."""
@@ -182,28 +187,45 @@ class GroupWord(NamedNodes[GroupWordParams]):
 
     @property
     def n_worlds(self) -> int:
-        """Choices of symbols, cycles over them, and elements."""
-        cycles = math.comb(self.node_vocab_size, self.n_nodes) * math.factorial(self.n_nodes - 1)
-        words: int = len(self._group.points) ** self.n_nodes
-        return cycles * words
+        """Choices of symbols in order, and of the order of elements at each place; a lower bound."""
+        words: int = math.factorial(len(self._group.points)) ** (self.params.n_sets * self.largest_hop)
+        return math.perm(self.node_vocab_size, self.n_nodes) * words // self.n_nodes
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw the symbols of the cycle, elements, the order of the facts; a query starts at the head of a stretch."""
-        n, n_elements = self.n_nodes, len(self._group.points)
+        """Draw symbols, stretches to ask about, elements until asked words are of the right kind, the facts' order."""
+        n_sets, longest = self.params.n_sets, self.largest_hop
         node = self.draw_names(n_graphs, rng)
-        element = integers(rng, n_graphs, n, high=n_elements).reshape(n_graphs, -1, self._stretch)
         hop = self.deal_hops(n_graphs, rng)
-        asked = element[:, : self.n_queries]
-        while not (is_right := patterns.is_among(self.patterns, asked, hop)).all():
-            graph, query = np.nonzero(~is_right)
-            asked[graph, query] = integers(rng, len(graph), self._stretch, high=n_elements)
+        stretch = self._deal_stretches(n_graphs, rng)
+        number, its_set = np.divmod(stretch, np.int32(n_sets))
+        element = self._orders(n_graphs * n_sets, rng).reshape(n_graphs, n_sets, longest, -1)
+        while True:
+            asked = element[np.arange(n_graphs)[:, None], its_set, :, number]  # g q places
+            graph, query = np.nonzero(~patterns.is_among(self.patterns, asked, hop))
+            if not len(graph):
+                break
+            element[graph, its_set[graph, query]] = self._orders(len(graph), rng)
         product: Int = np.zeros_like(hop)
-        for step in range(self.largest_hop):
+        for step in range(longest):
             after = self._group.table[product, asked[:, :, step]]
             product = np.where(step < hop, after, product).astype(np.int32)
-        facts = np.stack([node, np.roll(node, -1, axis=1), element.reshape(n_graphs, n)], axis=2)
-        asked_of = np.stack([node[:, :: self._stretch][:, : self.n_queries], hop], axis=2)
+        along = element.transpose(0, 3, 1, 2).reshape(n_graphs, -1)  # by number, set, place
+        facts = np.stack([node, np.roll(node, -1, axis=1), along], axis=2)
+        asked_of = np.stack([look_up(node, stretch * np.int32(longest)), hop], axis=2)
         return Examples(shuffled(facts, rng), asked_of, product, hop)
+
+    def _deal_stretches(self, n_graphs: int, rng: np.random.Generator) -> Int:
+        """The stretches asked about, no two alike and with held-out patterns no two of a set: array (g, q)."""
+        if self.patterns == patterns.ALL:
+            return permutations(rng, n_graphs, self._n_stretches, k=self.n_queries)
+        its_set = permutations(rng, n_graphs, self.params.n_sets, k=self.n_queries)
+        number = integers(rng, n_graphs, self.n_queries, high=len(self._group.points))
+        return number * np.int32(self.params.n_sets) + its_set
+
+    def _orders(self, n: int, rng: np.random.Generator) -> Int:
+        """The elements of n sets, at each place in an order of its own: array (n, places, elements)."""
+        n_elements = len(self._group.points)
+        return permutations(rng, n * self.largest_hop, n_elements).reshape(n, self.largest_hop, n_elements)
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk along the path and apply each permutation to every point."""
@@ -223,18 +245,12 @@ class GroupWord(NamedNodes[GroupWordParams]):
         return Solution(np.where(node >= 0, product, -1).astype(np.int32), hop, rows)
 
     def chance(self, hop: int) -> float:
-        """The likeliest product of elements of the graph: beyond one hop, close to a uniform guess among the group."""
-        by_law = _by_law(self.params.group, hop, self.patterns).blind
-        return max(by_law, _likeliest(self.params.group, self.n_facts, hop))
+        """One in the number of elements if all words can occur: their counts are the same in every graph."""
+        return _by_law(self.params.group, hop, self.patterns).blind
 
     def partial_input(self, hop: int) -> float:
-        """Any element of the group if all words can occur: a uniform factor makes the product uniform."""
-        return max(_by_law(self.params.group, hop, self.patterns).one_hidden, self.chance(hop))
-
-    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Every fact off the path: elements are drawn independently."""
-        alike: Mask = super().alike(facts, query, solution, at) & (np.arange(self.n_facts) != at[:, None])
-        return alike
+        """As chance if all words can occur: one unknown uniform factor makes the product uniform."""
+        return _by_law(self.params.group, hop, self.patterns).one_hidden
 
     def check_patterns(self) -> None:
         """A word is an element."""
@@ -245,8 +261,8 @@ class GroupWord(NamedNodes[GroupWordParams]):
         return named_group(self.params.group)
 
     @property
-    def _stretch(self) -> int:
-        return self.largest_hop + 1
+    def _n_stretches(self) -> int:
+        return self.params.n_sets * len(self._group.points)
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """An element of Z_n is a number; any other is written as the images of 1, 2, 3, ... in a row."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts.facts import look_up, shuffled, walk_until
-from nexus_bench.streams import Int, integers
+from nexus_bench.streams import Int, permutations
 
 _LONGEST = 50  # most hops if n_items is derived from the hops
 _SPARE_ITEMS = 3  # places for a query of the largest hop count, minus one
@@ -30,6 +30,9 @@ class Ordering(NamedNodes[OrderingParams]):
     n_items - k. Queries never have that many hops, so the distribution alone tells which way is right, and the
     partial-input ceiling is 1. This is unavoidable for an order.
 
+    Queries without facts say nothing, even all of a graph together: the chain turned around has the same probability
+    and the same queries, and every answer is the opposite.
+
     Source: transitive inference (Bryant and Trabasso 1971, Nature 232); the distance to the ends is new here.
 
     >>> from nexus_bench.streams import stream
@@ -38,11 +41,11 @@ class Ordering(NamedNodes[OrderingParams]):
     >>> examples.facts[0].tolist()
     [[19, 18], [4, 19], [1, 4], [3, 0], [10, 3], [0, 1]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[0, 4]], [1], [2])
+    ([[4, 0]], [0], [2])
     """
 
     name = "ordering"
-    version = 1
+    version = 2
     Params = OrderingParams
     sized_by = "n_items"
 
@@ -91,8 +94,10 @@ class Ordering(NamedNodes[OrderingParams]):
         item = self.draw_names(n_graphs, rng)
         facts = shuffled(np.stack([item[:, :-1], item[:, 1:]], axis=2), rng)
         hop = self.deal_hops(n_graphs, rng)
-        first_place = look_up(integers(rng, n_graphs, self.largest_hop + 1, high=1 << 30), hop)
-        place = hop + (first_place + self.rounds) % (self.n_nodes - 3 * hop)
+        n_rounds = int(self.rounds[-1]) + 1
+        places = [k + permutations(rng, n_graphs, self.n_nodes - 3 * k, k=n_rounds) for k in self.hops]
+        at = np.searchsorted(self.hops, hop) * n_rounds + self.rounds
+        place = look_up(np.concatenate(places, axis=1), at.astype(np.int32))
         verdict = self.deal_verdicts(hop, rng)
         greater, lesser = look_up(item, place), look_up(item, place + hop)
         query = np.stack([np.where(verdict == 1, greater, lesser), np.where(verdict == 1, lesser, greater)], axis=2)

@@ -1,6 +1,5 @@
 """Spatial relations: where is one object from another, on a torus?"""
 
-import functools
 import itertools
 import math
 
@@ -9,20 +8,18 @@ from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
-from nexus_bench.generators.parts.bags import likeliest_product
 from nexus_bench.generators.parts.facts import look_up, row_of, shuffled
-from nexus_bench.streams import Int, Mask, integers
+from nexus_bench.streams import Int, Mask, integers, permutations
 
-_LONGEST = 50  # most hops if n_objects is derived from the hops
-_SPARE_OBJECTS = 3  # places for a query of the largest hop count, minus one
+_LONGEST, _MOST_FACTS = 50, 10_000
 _UNITS = np.array(list(itertools.product((-1, 0, 1), repeat=2)), dtype=np.int32)  # east, north
 _WORDS = ("southwest", "west", "northwest", "south", "same", "north", "southeast", "east", "northeast")
 
 
 class SpatialParams(NamedParams):
-    """The size of the torus, and the number of objects on it."""
+    """The size of the torus, and the number of sets of stretches."""
 
-    n_objects: int | None = Field(ge=2, le=10_000, description="Objects; null means the largest hop plus four.")
+    n_sets: int = Field(ge=2, le=100, description="Sets of stretches of the path; a set has nine stretches.")
     side: int = Field(ge=3, le=30, description="Places around the torus, in both directions.")
 
 
@@ -30,50 +27,59 @@ class SpatialParams(NamedParams):
 class Spatial(NamedNodes[SpatialParams]):
     """A path of objects, neighbours one unit apart or at the same place; the answer is a displacement on the torus.
 
-    A fact says where its second object lies from its first, along the path or against it. The two objects of a query
-    are k facts apart, and no other path joins them. Displacements are uniform over the nine units, so with any one
-    hidden every guess is right one time in nine. With three places per side the units are all possible displacements,
-    and the answer is uniform at every hop. Sums need no order: aggregation rather than depth.
+    The path is cut into stretches as long as the largest hop count, and each query is about two objects k facts apart
+    on a stretch of its own. The stretches belong to `n_sets` sets of nine, whose turns alternate. At each place of the
+    stretches of a set, every unit occurs exactly once, in random order, and places are independent. So the units of a
+    stretch are uniform and independent, while their counts in the whole graph say nothing. A fact says where its second
+    object lies from its first, along the path or against it, alike at one place of a set: read against the path, the
+    nine units are the nine units again.
+
+    Facts that share a place of a set are at least two stretches apart, and before and after all stretches the path has
+    spare facts, as many as the largest hop count, with units of their own. So a walk of at most k facts onward from
+    either object, or inward from an end of the path, meets none that shares a place of a set with the k facts between
+    the two. With one of these unknown, nine displacements are equally likely: every guess is right one time in nine.
+    (Where a fact is missing altogether, the counts of all others name its unit.) No second path joins the two objects.
+    With three places per side the units are all possible displacements, and the answer is uniform at every hop. Sums
+    need no order: aggregation rather than depth.
 
     Source: StepGame (Shi, Zhang and Lipani 2022, arXiv 2204.08292), on a torus, because in the plane long sums
     concentrate in the middle; in StepGame, the two objects at k = 10 are 3.99 facts apart on average.
 
     >>> from nexus_bench.streams import stream
-    >>> params = SpatialParams(n_objects=5, side=3, vocab_size=15, n_queries=1)
-    >>> family = Spatial(params, hops=(2,))
+    >>> params = SpatialParams(n_sets=2, side=3, vocab_size=63, n_queries=2)
+    >>> family = Spatial(params, hops=(1,))
     >>> examples = family.sample(1, stream("doctest"))
-    >>> examples.facts[0].tolist()
-    [[10, 3, 4], [1, 0, 2], [1, 4, 2], [0, 3, 3]]
+    >>> examples.facts[0, :4].tolist()
+    [[19, 18, 6], [59, 4, 4], [34, 24, 5], [52, 28, 6]]
     >>> family.symbol("unit", 7), family.symbol("displacement", 3)
     ('east', '1 east 0 north')
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[10, 0]], [1], [2])
+    ([[4, 25], [24, 59]], [4, 1], [1, 1])
     """
 
     name = "spatial"
-    version = 1
+    version = 2
     Params = SpatialParams
-    sized_by = "n_objects"
+    sized_by = "n_sets"
 
     @property
     def n_nodes(self) -> int:
         """Objects per graph."""
-        given = self.params.n_objects
-        return self.largest_hop + 1 + _SPARE_OBJECTS if given is None else given
+        return self.n_facts + 1
 
     @property
     def most_queries(self) -> int:
-        """One per hop and place, for the hop with the fewest places."""
-        return len(self.hops) * (self.n_nodes - self.largest_hop)
+        """One per stretch."""
+        return self.params.n_sets * len(_UNITS)
 
     @property
     def max_hop(self) -> int:
-        """The facts of the path."""
-        return _LONGEST if self.params.n_objects is None else self.params.n_objects - 1
+        """Stretches are as long as needed, up to 10,000 facts."""
+        return min(_LONGEST, _MOST_FACTS // (self.most_queries + 2))
 
     def advice_for_hop(self, hop: int) -> str:
-        """One object per hop plus one."""
-        return f"raise n_objects to {hop + 1}" if self.params.n_objects is not None else "ask for fewer hops"
+        """No parameter would help."""
+        return "ask for fewer hops"
 
     @property
     def reasoning(self) -> str:
@@ -97,34 +103,47 @@ class Spatial(NamedNodes[SpatialParams]):
 
     @property
     def n_facts(self) -> int:
-        """One per pair of neighbours."""
-        return self.n_nodes - 1
+        """The stretches, and as much as one stretch before and after them."""
+        return (self.most_queries + 2) * self.largest_hop
 
     @property
     def n_worlds(self) -> int:
-        """Choices of symbols, units and orientations; a path and its reverse count once."""
-        sentences: int = (2 * len(_UNITS)) ** self.n_facts
-        return math.perm(self.node_vocab_size, self.n_nodes) * sentences // 2
+        """Choices of symbols in order, a path and its reverse counted once; a lower bound."""
+        return math.perm(self.node_vocab_size, self.n_nodes) // 2
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw the path, units and orientations, the order of the facts, then distinct pairs, in either order."""
-        n, side = self.n_nodes, self.params.side
+        """Draw the path, units and directions, the order of the facts, then a stretch and a place on it per query."""
         thing = self.draw_names(n_graphs, rng)
-        unit = integers(rng, n_graphs, n - 1, high=len(_UNITS))
+        unit, is_turned = self._draw_units(n_graphs, rng)
         place = np.concatenate([np.zeros((n_graphs, 1, 2), dtype=np.int32), _UNITS[unit].cumsum(axis=1)], axis=1)
-        is_turned = integers(rng, n_graphs, n - 1, high=2) == 1
         before, after = thing[:, :-1], thing[:, 1:]
         ends = [np.where(is_turned, after, before), np.where(is_turned, before, after)]
         facts = np.stack([*ends, np.where(is_turned, len(_UNITS) - 1 - unit, unit)], axis=2)
 
         hop = self.deal_hops(n_graphs, rng)
-        drawn = look_up(integers(rng, n_graphs, self.largest_hop + 1, high=1 << 30), hop)
-        first = (drawn + self.rounds) % (n - hop)
+        stretch = permutations(rng, n_graphs, self.most_queries, k=self.n_queries)
+        offset = integers(rng, n_graphs, self.n_queries, high=1 << 30) % (self.largest_hop - hop + 1)
+        first = (stretch + 1) * np.int32(self.largest_hop) + offset
         is_back = integers(rng, n_graphs, self.n_queries, high=2) == 1
         start, goal = np.where(is_back, first + hop, first), np.where(is_back, first, first + hop)
+        side = self.params.side
         east, north = ((look_up(axis, goal) - look_up(axis, start)) % side for axis in (place[..., 0], place[..., 1]))
         query = np.stack([look_up(thing, start), look_up(thing, goal)], axis=2)
         return Examples(shuffled(facts, rng), query, (east * side + north).astype(np.int32), hop)
+
+    def _draw_units(self, n_graphs: int, rng: np.random.Generator) -> tuple[Int, Mask]:
+        """The units along the path and whether each fact is told against it: arrays (g, f)."""
+        n_sets, longest = self.params.n_sets, self.largest_hop
+        order = permutations(rng, n_graphs * n_sets * longest, len(_UNITS)).reshape(n_graphs, n_sets * longest, -1)
+        on_stretches = order.transpose(0, 2, 1).reshape(n_graphs, -1)  # by stretch of its set, set, place
+        turned = np.tile(integers(rng, n_graphs, n_sets * longest, high=2), len(_UNITS))
+        spare_unit = integers(rng, n_graphs, 2 * longest, high=len(_UNITS))
+        spare_turned = integers(rng, n_graphs, 2 * longest, high=2)
+        unit, is_turned = (
+            np.concatenate([spare[:, :longest], middle, spare[:, longest:]], axis=1)
+            for spare, middle in ((spare_unit, on_stretches), (spare_turned, turned))
+        )
+        return unit, is_turned == 1
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Follow the path from one object in both directions until the other is reached, adding up units."""
@@ -160,17 +179,17 @@ class Spatial(NamedNodes[SpatialParams]):
         return Solution(answer, (rows >= 0).sum(axis=2, dtype=np.int32), rows)
 
     def chance(self, hop: int) -> float:
-        """The likeliest sum of units of the graph, with the units known but no fact followed."""
-        return _chance(self.params.side, self.n_facts, hop)
+        """The likeliest sum of uniform units: east and north are independent sums of -1, 0 and 1 around the torus."""
+        side = self.params.side
+        ways = [1] + [0] * (side - 1)
+        for _ in range(hop):
+            ways = [ways[i - 1] + ways[i] + ways[(i + 1) % side] for i in range(side)]
+        n_words: int = len(_UNITS) ** hop
+        return max(ways) * max(ways) / n_words
 
     def partial_input(self, hop: int) -> float:
-        """One in nine, for the hidden unit; at least chance."""
-        return max(1 / len(_UNITS), self.chance(hop))
-
-    def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
-        """Every fact off the path: units are drawn independently."""
-        alike: Mask = super().alike(facts, query, solution, at) & (np.arange(self.n_facts) != at[:, None])
-        return alike
+        """One in nine, for the hidden unit: with three or more places per side, nine units are nine displacements."""
+        return 1 / len(_UNITS)
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """A unit is a compass direction; a displacement is a number of places east and north."""
@@ -180,12 +199,3 @@ class Spatial(NamedNodes[SpatialParams]):
             east, north = divmod(index, self.params.side)
             return f"{east} east {north} north"
         return super().symbol(vocabulary, index)
-
-
-@functools.cache
-def _chance(side: int, n_facts: int, hop: int) -> float:
-    """Accuracy of the likeliest sum of units of the graph, each unit seen from either side."""
-    places = np.stack(np.divmod(np.arange(side**2), side), axis=1)
-    table = ((places[:, None] + places) % side) @ np.array([side, 1])
-    letters = np.stack([(sign * _UNITS % side) @ np.array([side, 1]) for sign in (1, -1)], axis=1)
-    return likeliest_product(table.astype(np.int32), letters.astype(np.int32), n_facts=n_facts, hop=hop)

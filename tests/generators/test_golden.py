@@ -16,11 +16,11 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
     "path_star": {"hop_ood": [4], "size_ood": {"n_arms": 5}, "vocab_size": 200, "n_queries": 4},
     "pointer_chase": {"hop_ood": [4, 5], "size_ood": {"n_nodes": 24}, "n_queries": 8},
     "reachable": {"hop_ood": [4, 5], "size_ood": {"length": 10}, "vocab_size": 100, "n_queries": 8},
-    "group_word": {"hop_ood": [4], "size_ood": {"n_paths": 6}, "pattern_ood": True, "vocab_size": 100, "n_queries": 4},
+    "group_word": {"hop_ood": [4], "size_ood": {"n_sets": 4}, "pattern_ood": True, "vocab_size": 100, "n_queries": 2},
     "kinship": {"hop_ood": [4], "size_ood": {"n_sets": 3}, "pattern_ood": True, "vocab_size": 200, "n_queries": 2},
     "ordering": {"hop_ood": [4], "size_ood": {"n_items": 20}, "vocab_size": 100, "n_queries": 4},
     "rule_chain": {"hop_ood": [4], "size_ood": {"n_ladders": 4}, "vocab_size": 100, "n_queries": 4},
-    "spatial": {"hop_ood": [4], "size_ood": {"n_objects": 12}, "vocab_size": 100, "n_queries": 4},
+    "spatial": {"hop_ood": [4], "size_ood": {"n_sets": 3}, "vocab_size": 120, "n_queries": 4},
     "variable_chain": {
         "hop_ood": [4],
         "size_ood": {"n_chains": 5},
@@ -40,11 +40,11 @@ GOLDEN: dict[str, dict[str, str]] = {
         "hop_ood": "f07cf382e1ff828fe7fa0f7ca76726ffed747a0d652992a285d84c147501907d",
         "size_ood": "02dccdfb7d3715c6856e17d825d73e44755e336d7a176ea70e6421dc9e6a3852",
     },
-    "k_hop_induction 1": {
-        "train": "3df3a5bfa1275cbcc7d0953255b318c3bb628a7dd018e9e82fa0ac9fca91fe6b",
-        "test": "d7cce8e498f7ac77f2d7b5ab067f01583f5cd1cc5abf53279a174e46905d34d6",
-        "val": "160965b8aa3dbf970e84a52c0dcd1f86b84d6a9ba0df592a878f72cc886340f6",
-        "hop_ood": "f11544cd9089b25c55eccce8c47b7f92199c080ef7c5180594386840fe1e7bcf",
+    "k_hop_induction 2": {
+        "train": "16409eaca51dbb2f20bc55a90a98e665e4d004485333fb61f7a46139f03b3cbf",
+        "test": "cfa53fd75938024c44ead4c6615f65ba44b6cd59854152449655af45c4594eb3",
+        "val": "a47428c6968c73e4d810b0050bb6719cc38b204eea4c13fcc0bd0af7a108e16e",
+        "hop_ood": "f465cc80b4b8961aede0c007eeb8868371faf9a3865328ac4a19023720b6e77e",
     },
     "path_query 1": {
         "train": "cdd66fc80e7e71ca482425d7051ff0770594ca2626c5ac2cd57be921f9a39a32",
@@ -81,13 +81,13 @@ GOLDEN: dict[str, dict[str, str]] = {
         "hop_ood": "514ea3d0c287a5f5442a1f15942fc64178fca83374f6015c53658cf262e42142",
         "size_ood": "ddfc9c484787e4ce9f025d944797c5a44ee2facbf24a8d582d4ad4a880c8cfb3",
     },
-    "group_word 1": {
-        "train": "10554f59f5faeb0dd4b7421c46c37593521fa3720b7c650a563cfba257ab48b6",
-        "test": "05f6088cb7bb8c0a1d36838dfb3c0383f1891bacf56ddcd6d9493baee6997ebb",
-        "val": "de43b6bd620c071dbddd7646c9652fe2d91f3b45c915468719cf7fda54ed144d",
-        "hop_ood": "b4eed8724ca0450eaee8a841b08ffacc9c8ac6f2a20410479ca9630bd5de2571",
-        "size_ood": "08f823cf24ba180111a4ea36d6eeaf76c51d9ecec30b0de2c7c8edbc023955db",
-        "pattern_ood": "0f39086fa9d4c2997f3d479787e9dc117d04c5667211b9d387b258316fdb4e85",
+    "group_word 2": {
+        "train": "f5a62a8839e8c3ce57980dd45720c7d8a52d8bb15e88238bce00f2084338ba7b",
+        "test": "b5af731c810d4ddb8b6c26fc82d72cafc1c5b1f45fc7a32e1d9562b904b1a740",
+        "val": "0c52a533251f2b066b4b18a784c3c673815e95164a941a35a3218500500c7e0b",
+        "hop_ood": "05c8a8bd01c706cdb33351e7dc03645655f30948d59e5f64fcdb0743fb288e8f",
+        "size_ood": "564f60cec79f87660eecd177827fd2ac28529785273f0e0ce3c78ab3a5c00ec7",
+        "pattern_ood": "ac4798cb561a5d307a067f02da7bd70ab58bff217937c5889c8b4ed5f8deae04",
     },
     "kinship 2": {
         "train": "7d14d58c408b85e8159fb865de9db3a3dd428607329ccb2528671dbaaa7b7a69",
@@ -97,12 +97,12 @@ GOLDEN: dict[str, dict[str, str]] = {
         "size_ood": "04e9d8629cfc11d36fef41e493ee402c5cd7ea108cdaa3028cb199d6e3eca719",
         "pattern_ood": "f047802ea54ef449b1fee3adf8551872ac3f11e019180aa97981ecf38aebe37f",
     },
-    "ordering 1": {
-        "train": "56595b910123afc32eeb1d290281cfb4fb7e241cdd80b3b9f50c2d7c00c95fd1",
-        "test": "81dad6db1a79464ea028304a4e156d030a3cdad11a776dc70e58f63a24c4359d",
-        "val": "06c924e70f411e0426eea13904d68df7a6e188bdb635b12336a0e49aafd8fc09",
-        "hop_ood": "05cf94ee47459c2545c547b972db403d6e61aa4b2f9a57d94884aa780d2df343",
-        "size_ood": "ec74a0bddd0ded9831ed787183d9d087e835a99006e05d6a604d1ba7bd3b78b9",
+    "ordering 2": {
+        "train": "aea851d93dcde2ca21f4e577dba41dfd59282d90656945af4d3962b0dd09e559",
+        "test": "8f87d2fe72c18cc58bfebcd33b93e3fde34fa92d8cc74f77f0d2dcf70316ba49",
+        "val": "8e6b45325db21b1327553ee7f514a28fdbf0e0be1fbf8f2319c02e32702f8cd6",
+        "hop_ood": "af8259b673d2467fd8d34bf718cd51797f358b3c4dfc2dc0c05e2f4b9a043697",
+        "size_ood": "16b3ca385c2e1be277b18c6234e749b567aaab22c5da500a5323aa63e9fb7ad3",
     },
     "rule_chain 2": {
         "train": "77428e7da781a5c89f361c977aaa00b1f77ac07bf55444f965679a864590f57c",
@@ -111,12 +111,12 @@ GOLDEN: dict[str, dict[str, str]] = {
         "hop_ood": "fe91996910f61a30c3d812cb5af866e3bdfc5cf799f99d889844060cbf232a3e",
         "size_ood": "dd8627fafef9255e98775e7f3dc1e9de7173bc9c8f905ec65bbba7bc1abed40c",
     },
-    "spatial 1": {
-        "train": "5b42986e4c01f8bfdd9f10c8c059f29242f8f185e75ee7314f2f2f3dbc5d24a1",
-        "test": "75f1669fabe63177c9ed87e798ece079f478a1d2cfc13403e5a802d009825678",
-        "val": "d2328deece8fb270ff0441eabfbd47ab08ac0c3e7e15cc9c585e316deced2430",
-        "hop_ood": "71e5c0e44a75aeb83525d9d2ab89d2bb037676e388218997ff1c40b1df2607ac",
-        "size_ood": "b22254e0c0091f5d3fa7b0af90d30b81f92dfa5abcf156dc9febf48db95fc693",
+    "spatial 2": {
+        "train": "6a65b1fa347b59ab712c86bee9dbfdec72b5b48bbd26d85eaaeab771e690174b",
+        "test": "457a6ab2a5a5aea879970ee61f0b63364663e725f80a749168fbae93d32296d8",
+        "val": "bbba3038efc0477eadeb5adada2b2cdfc5405791cc564e6173ac624f822b5507",
+        "hop_ood": "f71d43066bb229d3c72f40e6b51948f3ad4d949a8add6dc508f70f1493050c84",
+        "size_ood": "31dd4ecc4d1753153c9201fd00783ce518d7592e6a667142afb4edcd179422ce",
     },
     "variable_chain 1": {
         "train": "9a74a1e4d3843595300f685d26cc2728b0484835ee5c8c65309708d2b2c74607",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import Generator
+from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.streams import stream
 from tests.solved import Facts, assert_right
 
@@ -59,6 +59,46 @@ def test_yes_and_no_are_as_likely_at_every_hop() -> None:
     for hop in (1, 2, 3):
         assert examples.answer[examples.hop == hop].mean() == pytest.approx(0.5, abs=0.03)
         assert np.isin(examples.answer, (0, 1)).all()
+
+
+@pytest.fixture(scope="module")
+def asked() -> Examples:
+    return task(hops=[1, 2, 3]).sample(8000, stream("asked"))
+
+
+def test_an_item_shared_with_an_earlier_query_says_nothing(asked: Examples) -> None:
+    """A reader of the queries alone takes an item that an earlier query of the same hop has for the greater one."""
+    hits, n_graphs = [], asked.n_graphs
+    for earlier, later in itertools.combinations(range(asked.query.shape[1]), 2):
+        same_hop = asked.hop[:, later] == asked.hop[:, earlier]
+        shared = (asked.query[:, later, :, None] == asked.query[:, earlier, None, :]).any(axis=2)  # of first, second
+        decides = same_hop & (shared.sum(axis=1) == 1)
+        hits += (shared[:, 0] == (asked.answer[:, later] == 1))[decides].tolist()
+    assert len(hits) > n_graphs
+    assert np.mean(hits) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(len(hits)))
+
+
+@pytest.mark.parametrize("n_others", [1, 2])
+def test_no_reader_of_all_queries_beats_a_coin(asked: Examples, n_others: int) -> None:
+    """The best guess for every way in which a query can share items with others, learned from half of the graphs."""
+    fit, score = asked.take(slice(0, None, 2)), asked.take(slice(1, None, 2))
+    n_queries = asked.query.shape[1]
+    for query in range(n_queries):
+        for others in itertools.combinations(set(range(n_queries)) - {query}, n_others):
+            fit_code, score_code = (sharing(examples, query, others) for examples in (fit, score))
+            votes = np.bincount(fit_code, 2.0 * fit.answer[:, query] - 1, minlength=fit_code.max() + 1)
+            guess = np.where(score_code < len(votes), votes[np.minimum(score_code, len(votes) - 1)] > 0, 0)
+            right = (guess == score.answer[:, query]).mean()
+            assert right < 0.5 + 5 * 0.5 / np.sqrt(score.n_graphs), (query, others)
+
+
+def sharing(examples: Examples, query: int, others: tuple[int, ...]) -> np.ndarray:
+    """A number for the hop of a query and which of its items stand where in the others: array (g)."""
+    code = examples.hop[:, query].astype(np.int64)
+    for other in others:
+        same = examples.query[:, query, :, None] == examples.query[:, other, None, :]
+        code = code * 16 + same.reshape(len(same), 4) @ np.array([1, 2, 4, 8])
+    return code
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from nexus_bench.shortcuts.english import guess_in_english
 from nexus_bench.shortcuts.features import Asked, ask
 from nexus_bench.shortcuts.fits import require_sklearn
 from nexus_bench.shortcuts.followed import guess_hidden
-from nexus_bench.shortcuts.followed import hide_a_fact as hide_a_fact
+from nexus_bench.shortcuts.hidden import hide_a_fact as hide_a_fact
 from nexus_bench.shortcuts.readers import Against, readers
 from nexus_bench.streams import Mask, stream
 
@@ -205,5 +205,3 @@ def lower_bound(right: Mask, level: float) -> float:
         effect = max(1.0, float(means.var(ddof=1)) * _CLUSTER / (share * (1 - share)))
     n_effective = n / effect
     return float(stats.beta.ppf(level, share * n_effective, n_effective - share * n_effective + 1))
-
-

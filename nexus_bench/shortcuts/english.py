@@ -86,10 +86,7 @@ def _mentions(
     outside: Int,
 ) -> Candidates:
     """Every name: mentions, the first and last place, words before and after, and sentences that it opens or ends."""
-    schema = generator.schema
-    columns = [a for a, role in enumerate(schema.fact) if role.vocabulary == schema.answer]
-    inside = see.candidates(one.facts[:, :, columns].reshape(len(one.facts), -1))
-    symbols = np.concatenate([inside, np.broadcast_to(outside, (len(inside), len(outside)))], axis=1)
+    symbols = see.possible_answers(one, generator.schema, outside)
     width = 3 + 2 * (len(near) + 1)
     features = np.zeros((*symbols.shape, width))
     first_word = {answer: _WORD.findall(answer)[0] for answer in answers}

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nexus_bench.generators.base import Examples, Schema
-from nexus_bench.shortcuts.fitted import Float
+from nexus_bench.shortcuts.fitted import Float, answer_symbols
 from nexus_bench.streams import Int, Mask, pick
 
 MOST_WORDS = 128  # a larger vocabulary is not counted word by word
@@ -184,16 +183,19 @@ def candidates(symbols: Int) -> Int:
 
 def outside_answers(fit: Examples, schema: Schema) -> Int:
     """The commonest answers that are no symbols of their graphs."""
-    columns = [a for a, role in enumerate(schema.fact) if role.vocabulary == schema.answer]
-    is_inside = (fit.facts[:, :, columns].reshape(len(fit.facts), -1) == fit.answer).any(axis=1)
+    is_inside = (answer_symbols(fit, schema) == fit.answer).any(axis=1)
     counts = np.bincount(fit.answer[~is_inside, 0], minlength=schema.n_classes)
     common: Int = counts.argsort(kind="stable")[::-1][:_MOST_OUTSIDE].astype(np.int32)
     return common[counts[common] > 0]
 
 
-def name_candidates(
-    one: Examples, schema: Schema, outside: Int, *, in_order: bool, beside: list[int], also: Float | None = None
-) -> Candidates:
+def possible_answers(one: Examples, schema: Schema, outside: Int) -> Int:
+    """The symbols of every graph that could be answers, then those of `outside_answers`: array (n, m)."""
+    inside = candidates(answer_symbols(one, schema))
+    return np.concatenate([inside, np.broadcast_to(outside, (len(inside), len(outside)))], axis=1)
+
+
+def name_candidates(one: Examples, schema: Schema, outside: Int, *, in_order: bool, beside: list[int]) -> Candidates:
     """Every symbol of a graph that could be the answer, and every other common answer.
 
     Args:
@@ -202,16 +204,14 @@ def name_candidates(
         outside: From `outside_answers`.
         in_order: Also see the places of facts.
         beside: Query roles whose facts are looked at: which candidates stand in them, and how far off in the list.
-        also: Further features of the examples (n, w).
     """
     columns = [a for a, role in enumerate(schema.fact) if role.vocabulary == schema.answer]
-    inside = candidates(one.facts[:, :, columns].reshape(len(one.facts), -1))
-    symbols = np.concatenate([inside, np.broadcast_to(outside, (len(inside), len(outside)))], axis=1)
+    symbols = possible_answers(one, schema, outside)
 
     def seen(part: slice) -> Float:
         return _seen(one.take(part), symbols[part], schema, columns, in_order, beside)
 
-    context = query_features(one, schema) if also is None else np.concatenate([query_features(one, schema), also], 1)
+    context = query_features(one, schema)
     wide = np.broadcast_to(context[:, None], (*symbols.shape, context.shape[1]))
     return Candidates(symbols, np.concatenate([in_chunks(seen, len(symbols)), wide], axis=2))
 

@@ -49,7 +49,8 @@ def readers(schema: Schema, *, joint: bool) -> list[Reader]:
     """
     found = [_of_rule(rule) for rule in SHORTCUTS if rule.needs(schema)]
     asked = see.asked_names(schema)
-    looks = [("", "chance", 0, []), *[(f"_beside_{schema.query[r].name}", "partial_input", 1, [r]) for r in asked]]
+    looks: list[tuple[str, Against, int, list[int]]] = [("", "chance", 0, [])]
+    looks += [(f"_beside_{schema.query[r].name}", "partial_input", 1, [r]) for r in asked]
     if len(asked) > 1:
         looks.append(("_beside_all", "partial_input", len(asked), asked))
     names = see.answers_are_names(schema)
@@ -58,13 +59,20 @@ def readers(schema: Schema, *, joint: bool) -> list[Reader]:
             kind = f"{'order' if in_order else 'bag'}{where}"
             for model, make in _MODELS:
                 guess = _rank_names(make, in_order, beside) if names else _classify(make, in_order, beside)
-                found.append(Reader(f"{kind}_{model}", against, n_facts, in_order, guess))  # type: ignore[arg-type]
+                found.append(Reader(f"{kind}_{model}", against, n_facts, in_order, guess))
     if not names and asked:
         found.append(Reader("degrees_boosting", "chance", len(asked), False, _classify_degrees(boosting, asked)))
     if joint:
-        for name, against, with_answers in (("joint_queries", "chance", False), ("joint_answers", "partial_input", True)):
-            guess = (_rank_jointly if names else _classify_jointly)(boosting, with_answers)
-            found.append(Reader(name, against, 0, False, guess))  # type: ignore[arg-type]
+        first = asked[:1] if names else []
+        kinds: tuple[tuple[str, Against, list[int]], ...] = (
+            ("joint_queries", "chance", []),
+            ("joint_answers", "partial_input", []),
+            ("joint_answers_beside", "partial_input", first),
+        )
+        for name, ceiling, beside in kinds[: 3 if first else 2]:
+            with_answers = ceiling == "partial_input"
+            guess = _rank_jointly(with_answers, beside) if names else _classify_jointly(with_answers)
+            found.append(Reader(name, ceiling, len(beside), False, guess))
     return found
 
 
@@ -94,8 +102,8 @@ def _classify_degrees(make: Make, asked: list[int]) -> Guess:
     return _classified(make, lambda at, schema: see.degree_features(at.one, schema, asked))
 
 
-def _classify_jointly(make: Make, with_answers: bool) -> Guess:
-    return _classified(make, lambda at, schema: see.joint_class_features(at, with_answers=with_answers))
+def _classify_jointly(with_answers: bool) -> Guess:
+    return _classified(boosting, lambda at, schema: see.joint_class_features(at, with_answers=with_answers))
 
 
 def _classified(make: Make, features: Callable[[Asked, Schema], Float]) -> Guess:
@@ -114,13 +122,13 @@ def _rank_names(make: Make, in_order: bool, beside: list[int]) -> Guess:
     return _ranked(make, features)
 
 
-def _rank_jointly(make: Make, with_answers: bool) -> Guess:
+def _rank_jointly(with_answers: bool, beside: list[int]) -> Guess:
     def features(asked: Asked, schema: Schema, outside: Int) -> Candidates:
-        found = see.name_candidates(asked.one, schema, outside, in_order=False, beside=[])
+        found = see.name_candidates(asked.one, schema, outside, in_order=False, beside=beside)
         joint = see.joint_name_features(asked, found.symbols, with_answers=with_answers)
         return Candidates(found.symbols, np.concatenate([found.features, joint], axis=2))
 
-    return _ranked(make, features)
+    return _ranked(boosting, features)
 
 
 def _ranked(make: Make, features: Callable[[Asked, Schema, Int], Candidates]) -> Guess:

@@ -31,7 +31,7 @@ def print_table(table: Table) -> None:
 
 def audit_table(title: str, rows: list[Audited]) -> Table:
     """One row per reader; one above its ceiling is marked."""
-    caption = "ABOVE: the lower bound is above the ceiling; a family whose ceilings hold fails 1 audit in 200"
+    caption = "lower bounds hold all at once in 199 audits of 200; a reader fails the family if its bound is above"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for name in ("split", "hop", "reader", "hidden fact"):
         table.add_column(name, justify="right" if name == "hop" else "left")

@@ -51,6 +51,14 @@ class Audited(NamedTuple):
     above: bool
 
 
+class _Options(NamedTuple):
+    seed: int
+    in_order: bool
+    joint: bool
+    english: bool
+    rounds: int
+
+
 class _Scored(NamedTuple):
     split: str
     hop: int
@@ -93,19 +101,18 @@ def audit(
         UsageError: scikit-learn is not installed.
     """
     require_sklearn()
+    is_flat = encoding == "flat"
+    options = _Options(seed, is_flat, joint, english and is_flat, rounds)
     scored: list[_Scored] = []
     for split, law in ({IID: generator} | dict(others or {})).items():
         fit = _draw(law, -(-n_graphs // 2), "fit", split, seed)
         score = _draw(law, n_graphs, "score", split, seed)
         _check_labels(law, score)
         for hop in sorted(law.hops):
-            asked = [
-                ask(examples, hop, stream("audit", law.name, seed, use, split, "ask", hop))
-                for use, examples in (("fit", fit), ("score", score))
-            ]
-            if all(len(one.chosen) for one in asked):
-                told = english and encoding == "flat"
-                scored += _at_hop(law, split, hop, *asked, seed, encoding == "flat", joint, told, rounds)
+            to_fit = ask(fit, hop, stream("audit", law.name, seed, "fit", split, "ask", hop))
+            to_score = ask(score, hop, stream("audit", law.name, seed, "score", split, "ask", hop))
+            if len(to_fit.chosen) and len(to_score.chosen):
+                scored += _at_hop(law, split, hop, to_fit, to_score, options)
     return [_row(one, _FALSE_ALARM / len(scored)) for one in scored]
 
 
@@ -119,32 +126,23 @@ def worst(rows: list[Audited]) -> list[Audited]:
     return list(found.values())
 
 
-def _at_hop(
-    law: Generator[Any],
-    split: str,
-    hop: int,
-    fit: Asked,
-    score: Asked,
-    seed: int,
-    in_order: bool,
-    joint: bool,
-    english: bool,
-    rounds: int,
-) -> list[_Scored]:
+def _at_hop(law: Generator[Any], split: str, hop: int, fit: Asked, score: Asked, options: _Options) -> list[_Scored]:
     ceilings: dict[Against, float] = {"chance": law.chance(hop), "partial_input": law.partial_input(hop)}
     found = []
-    for reader in readers(law.schema, joint=joint):
+    for reader in readers(law.schema, joint=options.joint):
         ceiling = ceilings[reader.against]
-        if hop > reader.n_facts and ceiling < 1 and (in_order or not reader.in_order):
-            right = reader.guess(fit, score, law.schema, rounds) == score.one.answer[:, 0]
+        if hop > reader.n_facts and ceiling < 1 and (options.in_order or not reader.in_order):
+            right = reader.guess(fit, score, law.schema, options.rounds) == score.one.answer[:, 0]
             found.append(_Scored(split, hop, reader.name, None, reader.against, ceiling, right))
-    if english and ceilings["chance"] < 1:
-        few = [asked.one.take(slice(_MOST_TOLD)) for asked in (fit, score)]
-        for name, answer in guess_in_english(law, *few, rounds).items():
-            right = answer == few[1].answer[:, 0]
+    if options.english and ceilings["chance"] < 1:
+        few, others = (asked.one.take(slice(_MOST_TOLD)) for asked in (fit, score))
+        for name, answer in guess_in_english(law, few, others, options.rounds).items():
+            right = answer == others.answer[:, 0]
             found.append(_Scored(split, hop, name, None, "chance", ceilings["chance"], right))
     for step in range(hop if ceilings["partial_input"] < 1 else 0):
-        one, answers = guess_hidden(law, fit.one, score.one, step, seed=seed, in_order=in_order, rounds=rounds)
+        one, answers = guess_hidden(
+            law, fit.one, score.one, step, seed=options.seed, in_order=options.in_order, rounds=options.rounds
+        )
         for name, answer in answers.items():
             right = answer == one.answer[:, 0]
             found.append(_Scored(split, hop, name, step + 1, "partial_input", ceilings["partial_input"], right))

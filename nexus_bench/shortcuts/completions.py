@@ -110,14 +110,15 @@ def _context(
     keys, words = zip(*(_known_words(step, columns) for step in (fit, score)), strict=True)
     _, code = np.unique(np.concatenate(keys), axis=0, return_inverse=True)
     code = code.reshape(-1)
-    average = np.bincount(words[0], minlength=size) + 1.0
+    average = np.bincount(words[0], minlength=size).astype(np.float64) + 1
     average /= average.sum()
     table = np.zeros((int(code.max()) + 1, size))
     np.add.at(table, (code[: len(keys[0])], words[0]), 1)
     seen = table[code[len(keys[0]) :]]
     if leave_out:
         seen[np.arange(len(seen)), words[1]] -= 1
-    return (seen + _PRIOR_SEEN * average) / (seen.sum(axis=1, keepdims=True) + _PRIOR_SEEN), average
+    context = (seen + _PRIOR_SEEN * average) / (seen.sum(axis=1, keepdims=True) + _PRIOR_SEEN)
+    return context.astype(np.float64), average.astype(np.float64)
 
 
 def _known_words(step: Step, columns: list[int]) -> tuple[Int, Int]:

@@ -4,7 +4,7 @@ A *name* is a symbol that every graph draws anew; a *word* is one of a small voc
 graph, such as a relation. Axis letters: n examples, f facts, a roles, r roles of a query, m candidates, w features.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -84,10 +84,11 @@ def _asked_words(schema: Schema) -> list[int]:
 
 
 def _one_hot(symbols: Int, size: int) -> Float:
-    return (symbols[..., None] == np.arange(size)).astype(np.float64)
+    found: Float = (symbols[..., None] == np.arange(size)).astype(np.float64)
+    return found
 
 
-def stack(parts: list[Float], n: int) -> Float:
+def stack(parts: Sequence[Float | Int | Mask], n: int) -> Float:
     """Columns (n, ...) side by side: array (n, w)."""
     return np.concatenate([part.reshape(n, -1).astype(np.float64) for part in parts], axis=1)
 
@@ -95,7 +96,7 @@ def stack(parts: list[Float], n: int) -> Float:
 def query_features(one: Examples, schema: Schema) -> Float:
     """The words of the query, the ids of its names, and their difference: array (n, w)."""
     query = one.query[:, 0]
-    parts = [np.ones((len(query), 1))]
+    parts: list[Float | Int] = [np.ones((len(query), 1))]
     parts += [_one_hot(query[:, r], schema.vocabularies[schema.query[r].vocabulary]) for r in _asked_words(schema)]
     asked = query[:, asked_names(schema)]
     parts += [asked, np.diff(asked, axis=1)]
@@ -225,7 +226,7 @@ def _seen(one: Examples, symbols: Int, schema: Schema, columns: list[int], in_or
             parts += [symbols == asked, symbols - asked]
     middle = {r: _holds(one, schema, r).any(axis=2) for r in beside}  # n f
     for a in columns:
-        at = facts[:, None, :, a] == symbols[:, :, None]  # n m f
+        at: Mask = facts[:, None, :, a] == symbols[:, :, None]  # n m f
         parts.append(at.sum(axis=2))
         for b in word_columns(schema):
             size = schema.vocabularies[schema.fact[b].vocabulary]
@@ -252,7 +253,7 @@ def joint_class_features(asked: Asked, *, with_answers: bool) -> Float:
     own = asked.one.query  # n 1 r
     n_queries = query.shape[1]
     is_other = np.arange(n_queries) != asked.chosen[:, None]  # n q
-    parts = [np.zeros((len(query), 0)), asked.chosen[:, None]]
+    parts: list[Float | Int] = [np.zeros((len(query), 0)), asked.chosen[:, None]]
     for r in range(query.shape[2]):
         for s in range(query.shape[2]):
             shares = is_other & (query[:, :, r] == own[:, :, s])
@@ -262,7 +263,7 @@ def joint_class_features(asked: Asked, *, with_answers: bool) -> Float:
                 easier = asked.every.hop < asked.one.hop
                 parts.append((shares & easier & (asked.every.answer == 1)).sum(axis=1))
                 parts.append((np.where(shares & easier, asked.every.answer, 0)).sum(axis=1))
-    return stack([np.asarray(part, dtype=np.float64) for part in parts], len(query))
+    return stack(parts, len(query))
 
 
 def joint_name_features(asked: Asked, symbols: Int, *, with_answers: bool) -> Float:

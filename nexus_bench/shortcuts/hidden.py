@@ -39,7 +39,8 @@ class Step(NamedTuple):
 
     def few(self) -> "Step":
         """The first examples, for questions about the family."""
-        return Step(self.one.take(slice(_FEW)), *(array[:_FEW] for array in self[1:]))
+        one, few = self.one.take(slice(_FEW)), slice(_FEW)
+        return Step(one, self.at[few], self.known[few], self.is_known[few], self.alike[few])
 
 
 def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: np.random.Generator) -> Hidden:

@@ -224,9 +224,9 @@ def _seen(one: Examples, symbols: Int, schema: Schema, columns: list[int], in_or
         if schema.query[r].vocabulary == schema.answer:
             asked = one.query[:, 0, r][:, None]
             parts += [symbols == asked, symbols - asked]
-    middle = {r: _holds(one, schema, r).any(axis=2) for r in beside}  # n f
+    middle: list[Mask] = [np.any(_holds(one, schema, r), axis=2) for r in beside]  # n f
     for a in columns:
-        at: Mask = facts[:, None, :, a] == symbols[:, :, None]  # n m f
+        at = facts[:, None, :, a] == symbols[:, :, None]  # n m f
         parts.append(at.sum(axis=2))
         for b in word_columns(schema):
             size = schema.vocabularies[schema.fact[b].vocabulary]
@@ -235,7 +235,7 @@ def _seen(one: Examples, symbols: Int, schema: Schema, columns: list[int], in_or
         first, last = at.argmax(axis=2), n_facts - 1 - at[:, :, ::-1].argmax(axis=2)
         if in_order:
             parts += [np.where(at.any(axis=2), place, -1) for place in (first, last)]
-        for hold in middle.values():
+        for hold in middle:
             parts.append((at & hold[:, None]).sum(axis=2))
             if in_order:
                 parts.append(np.where(at.any(axis=2), first - hold.argmax(axis=1)[:, None], n_facts))

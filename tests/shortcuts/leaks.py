@@ -23,10 +23,11 @@ Plant = Callable[[Generator, Examples, np.random.Generator], Examples]
 
 
 class Leak(NamedTuple):
-    """A family with a leak, and the same without; for `size_ood` the split of training is without it."""
+    """A family with a leak, the same without, and a reader that finds it; with `size_ood`, training has no leak."""
 
     law: Generator
     clean: Generator
+    found_by: str
     split: str = "iid"
     joint: bool = False
     teller: type[Teller] = Teller
@@ -43,20 +44,25 @@ def leaky(clean: Generator, plant: Plant) -> Generator:
     return made
 
 
-def fails(leak: Leak, *, seed: int, n_graphs: int, clean: bool = False) -> bool:
-    """Whether the audit objects to the family, with or without its leak."""
+def beaten_by(leak: Leak, *, seed: int, n_graphs: int, clean: bool = False) -> set[str]:
+    """The readers that beat the family, with or without its leak; `solve` if it finds wrong labels."""
     law = leak.clean if clean else leak.law
-    laws = {"iid": leak.clean, leak.split: law}
+    others = {} if leak.split == "iid" else {leak.split: law}
+    told = Teller if clean else leak.teller
     try:
-        with mock.patch("nexus_bench.shortcuts.english.Teller", Teller if clean else leak.teller):
-            others = {leak.split: law} if leak.split != "iid" else {}
-            english = leak.teller is not Teller
+        with mock.patch("nexus_bench.shortcuts.english.Teller", told):
             rows = audit(
-                laws["iid"], n_graphs=n_graphs, seed=seed, others=others, joint=leak.joint, english=english, rounds=20
+                leak.clean if others else law,
+                n_graphs=n_graphs,
+                seed=seed,
+                others=others,
+                joint=leak.joint,
+                english=leak.teller is not Teller,
+                rounds=20,
             )
     except CheckFailedError:
-        return True
-    return any(row.above for row in rows)
+        return {"solve"}
+    return {row.reader for row in rows if row.above}
 
 
 def some(rng: np.random.Generator, n: int, share: float) -> Int:
@@ -186,7 +192,8 @@ def coloured(clean: Generator) -> Generator:
 
 def colours_tell(law: Generator, drawn: Examples, rng: np.random.Generator) -> Examples:
     graphs = some(rng, drawn.n_graphs, 0.12)
-    drawn.facts[graphs, : law.n_facts // 2, 1] = drawn.answer[graphs]
+    is_told = integers(rng, len(graphs), law.n_facts, high=2) == 1
+    drawn.facts[graphs, :, 1] = np.where(is_told, drawn.answer[graphs], drawn.facts[graphs, :, 1])
     return drawn
 
 
@@ -227,6 +234,15 @@ class Tally(PointerChase):
         return self.chance(hop)
 
 
+def second_number_repeats_the_first(law: Generator, drawn: Examples, rng: np.random.Generator) -> Examples:
+    graphs, rows, numbers = some(rng, drawn.n_graphs, 0.16), path(law, drawn), drawn.facts[:, :, 2]
+    first, second = rows[graphs, 0], rows[graphs, 1]
+    same = numbers[graphs] == numbers[graphs, first][:, None]
+    same[np.arange(len(graphs)), first] = False
+    swap_ends(drawn.facts, graphs, second, same.argmax(axis=1))
+    return law.labelled(drawn)  # type: ignore[attr-defined]
+
+
 def frequent_numbers(law: Generator, drawn: Examples, rng: np.random.Generator) -> Examples:
     graphs = some(rng, drawn.n_graphs, 0.7)
     drawn.facts[graphs, :, 2] = integers(rng, len(graphs), law.n_facts, high=4)
@@ -256,23 +272,29 @@ def _leaks() -> dict[str, Leak]:
     words = coloured(reach)
     tally = Tally(PointerChaseParams(n_nodes=16, vocab_size=48, n_queries=1), (2,))
     return {
-        "a frequent answer": Leak(leaky(reach, prefer(0.22, lambda drawn: drawn.answer[:, 0])), reach),
-        "the answer's place in the list": Leak(leaky(chase, answer_stands_first(0.055)), chase),
-        "an order of facts that depends on the answer": Leak(leaky(reach, sorted_if_yes), reach),
-        "steps that stand together": Leak(leaky(chase, steps_stand_together), chase),
-        "a bag of words": Leak(leaky(words, colours_tell), words),
-        "a word of the query": Leak(leaky(words, query_word_tells), words),
-        "the degree of the answer": Leak(leaky(chase, many_lead_to_the_answer), chase),
-        "a twin query": Leak(
-            leaky(chains, prefer(0.3, lambda drawn: drawn.answer[:, 0] == drawn.answer[:, 1])), chains, joint=True
+        "a frequent answer": Leak(
+            leaky(reach, prefer(0.22, lambda drawn: drawn.answer[:, 0])), reach, "majority_class"
         ),
-        "labels of fewer hops": Leak(leaky(chase, label_of_fewer_hops), chase),
-        "a preferred name": Leak(leaky(chase, answer_has_the_lowest_id), chase),
-        "an answer that equals the start": Leak(leaky(chase, back_to_the_start), chase),
-        "a short cut": Leak(leaky(chase, one_fact_joins_answer_and_start), chase),
-        "a bag of the rest": Leak(leaky(tally, frequent_numbers), tally),
-        "a sentence template": Leak(reach, reach, teller=OutspokenTeller),
-        "larger graphs": Leak(leaky(larger, answer_stands_first(0.055)), chase, split="size_ood"),
+        "the answer's place in the list": Leak(leaky(chase, answer_stands_first(0.055)), chase, "order_boosting"),
+        "an order of facts that depends on the answer": Leak(leaky(reach, sorted_if_yes), reach, "order_logistic"),
+        "steps that stand together": Leak(leaky(chase, steps_stand_together), chase, "rank_boosting"),
+        "a bag of words": Leak(leaky(words, colours_tell), words, "bag_logistic"),
+        "a word of the query": Leak(leaky(words, query_word_tells), words, "bag_logistic"),
+        "the degree of the answer": Leak(leaky(chase, many_lead_to_the_answer), chase, "bag_boosting"),
+        "a twin query": Leak(
+            leaky(chains, prefer(0.3, lambda drawn: drawn.answer[:, 0] == drawn.answer[:, 1])),
+            chains,
+            "joint_answers",
+            joint=True,
+        ),
+        "labels of fewer hops": Leak(leaky(chase, label_of_fewer_hops), chase, "solve"),
+        "a preferred name": Leak(leaky(chase, answer_has_the_lowest_id), chase, "bag_boosting"),
+        "an answer that equals the start": Leak(leaky(chase, back_to_the_start), chase, "bag_boosting"),
+        "a short cut": Leak(leaky(chase, one_fact_joins_answer_and_start), chase, "bag_beside_start_boosting"),
+        "a bag of the rest": Leak(leaky(tally, frequent_numbers), tally, "complete_bag"),
+        "a word that tells the next": Leak(leaky(tally, second_number_repeats_the_first), tally, "complete_context"),
+        "a sentence template": Leak(reach, reach, "english_words", teller=OutspokenTeller),
+        "larger graphs": Leak(leaky(larger, answer_stands_first(0.055)), chase, "order_boosting", split="size_ood"),
     }
 
 

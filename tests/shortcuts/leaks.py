@@ -51,15 +51,9 @@ def beaten_by(leak: Leak, *, seed: int, n_graphs: int, clean: bool = False) -> s
     told = Teller if clean else leak.teller
     try:
         with mock.patch("nexus_bench.shortcuts.english.Teller", told):
-            rows = audit(
-                leak.clean if others else law,
-                n_graphs=n_graphs,
-                seed=seed,
-                others=others,
-                joint=leak.joint,
-                english=leak.teller is not Teller,
-                rounds=20,
-            )
+            first, english = leak.clean if others else law, leak.teller is not Teller
+            options = {"joint": leak.joint, "english": english, "rounds": 20}
+            rows = audit(first, n_graphs=n_graphs, seed=seed, others=others, **options)
     except CheckFailedError:
         return {"solve"}
     return {row.reader for row in rows if row.above}

@@ -30,24 +30,28 @@ def print_table(table: Table) -> None:
 
 
 def audit_table(title: str, rows: list[Audited]) -> Table:
-    """One row per hop and guess; a guess above its ceiling is marked."""
-    caption = "BEATS IT: significantly above its ceiling, at one false alarm in 1,000 audits over all guesses"
-    beats = any(row.beats for row in rows)
-    table = Table(title=title, title_justify="left", caption=caption if beats else None, caption_justify="left")
-    for name in ("hop", "guess"):
-        table.add_column(name)
-    for name in ("n", "accuracy", "95% interval", "ceiling", ""):
+    """One row per reader; one above its ceiling is marked."""
+    caption = "lower bounds hold all at once in 199 audits of 200; a reader fails the family if its bound is above"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    for name in ("split", "hop", "reader", "hidden fact"):
+        table.add_column(name, justify="right" if name == "hop" else "left")
+    for name in ("n", "accuracy", "lower bound", "ceiling"):
         table.add_column(name, justify="right")
+    for name in ("against", ""):
+        table.add_column(name)
     for i, row in enumerate(rows):
-        ends = i + 1 == len(rows) or rows[i + 1].hop != row.hop
+        ends = i + 1 == len(rows) or (rows[i + 1].split, rows[i + 1].hop) != (row.split, row.hop)
         table.add_row(
+            row.split,
             str(row.hop),
-            row.guess,
+            row.reader,
+            "" if row.hidden is None else f"{row.hidden} of {row.hop}",
             f"{row.n_examples:,}",
             f"{row.accuracy:.4f}",
-            f"{row.low:.4f} to {row.high:.4f}",
+            f"{row.bound:.4f}",
             f"{row.ceiling:.4f}",
-            "BEATS IT" if row.beats else "ok",
+            row.against,
+            "ABOVE" if row.above else "ok",
             end_section=ends,
         )
     return table

@@ -1,142 +1,205 @@
-"""The accuracy of every guess at every hop, compared with the ceilings that the family declares."""
+"""An adversary that tries to beat the ceilings that a family declares, with statistics that a verdict can rest on."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 from scipy import stats
 
 from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.errors import CheckFailedError
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.shortcuts.rules import SHORTCUTS
-from nexus_bench.streams import Int, Mask, pick, stream
+from nexus_bench.io.columns import IID
+from nexus_bench.shortcuts.english import guess_in_english
+from nexus_bench.shortcuts.features import Asked, ask
+from nexus_bench.shortcuts.fits import require_sklearn
+from nexus_bench.shortcuts.followed import guess_hidden
+from nexus_bench.shortcuts.hidden import hide_a_fact as hide_a_fact
+from nexus_bench.shortcuts.readers import Against, readers
+from nexus_bench.streams import Mask, stream
 
-PARTIAL_INPUT = "partial_input"
-_MOST_HIDDEN = 20_000  # at most so many examples are solved again with a fact hidden
-_FALSE_ALARM = 1e-3  # probability that a correct family fails an audit, over all of its guesses
+ENCODINGS = ("flat", "fact")
+_FALSE_ALARM = 0.005  # probability that a correct family fails an audit, over all readers, hops, steps and splits
+_CLUSTER = 32  # consecutive graphs, which may have been drawn together
+_MOST_TOLD = 2000  # examples of one hop count told in English
 
 
 class Audited(NamedTuple):
-    """One guess at one hop.
+    """One reader at one hop count.
 
     Attributes:
+        split: The law that the examples were drawn by: `iid`, `hop_ood`, `size_ood` or `pattern_ood`.
         hop: True hop count of the examples.
-        guess: The name of the guess; `partial_input` knows all facts of the derivation but one.
-        n_examples: Examples answered.
+        reader: The name of the reader.
+        hidden: The fact of the derivation that the reader does not know, from 1; null if it follows no chain.
+        n_examples: Examples answered, at most one per graph.
         accuracy: Share answered right.
-        low: Lower end of its 95% interval (Clopper and Pearson, 1934).
-        high: Upper end.
-        ceiling: What the family declares: `chance`, or `partial_input` for that guess.
-        beats: Whether the guess is significantly above its ceiling, corrected for all guesses of the audit.
+        bound: The accuracy is at least this: a one-sided bound, corrected for all readers of the audit.
+        against: The ceiling that the reader tries to beat: `chance` or `partial_input`.
+        ceiling: What the family declares.
+        above: Whether the bound is above the ceiling.
     """
 
+    split: str
     hop: int
-    guess: str
+    reader: str
+    hidden: int | None
     n_examples: int
     accuracy: float
-    low: float
-    high: float
+    bound: float
+    against: str
     ceiling: float
-    beats: bool
+    above: bool
 
 
-def audit(generator: Generator[Any], *, n_examples: int, seed: int) -> list[Audited]:
-    """Score every guess.
+class _Options(NamedTuple):
+    seed: int
+    in_order: bool
+    joint: bool
+    english: bool
+    rounds: int
+
+
+class _Scored(NamedTuple):
+    split: str
+    hop: int
+    reader: str
+    hidden: int | None
+    against: Against
+    ceiling: float
+    right: Mask
+
+
+def audit(
+    generator: Generator[Any],
+    *,
+    n_graphs: int,
+    seed: int,
+    others: Mapping[str, Generator[Any]] | None = None,
+    encoding: str = "flat",
+    joint: bool = False,
+    english: bool = True,
+    rounds: int = 40,
+) -> list[Audited]:
+    """Fit every reader to some graphs and score it on others, at every hop count.
 
     Args:
-        generator: The task.
-        n_examples: Least number of examples to answer, over all hops; half as many more are used for fitting.
-        seed: Seed of the examples.
+        generator: The law of training.
+        n_graphs: Graphs to score in every split; half as many more are fitted to.
+        seed: Seed of the graphs.
+        others: The laws of further splits, by name.
+        encoding: `flat` for every reader, `fact` for those that do not use the order of the facts.
+        joint: Also run readers that see the other queries of the graph.
+        english: Also run readers of the English; only with `flat`.
+        rounds: Rounds of gradient boosting.
 
     Returns:
-        One row per (hop, guess), hops ascending, guesses in the order of SHORTCUTS, `partial_input` last.
+        One row per split, hop count, reader and hidden fact; hops ascending within a split. Readers whose ceiling is 1
+        are left out.
 
     Raises:
         CheckFailedError: The labels of the family are not what its solver derives from the facts.
+        UsageError: scikit-learn is not installed.
     """
-    fit = _draw(generator, n_examples // 2, "fit", seed)
-    scored = _draw(generator, n_examples, "score", seed)
-    solution = generator.solve(scored.facts, scored.query)
-    is_wrong = (solution.answer != scored.answer) | (solution.hop != scored.hop)
-    if is_wrong.any():
-        raise CheckFailedError(
-            f"{generator.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what `solve` derives from "
-            "the facts; correct `sample` or `solve`"
-        )
-    hits: list[tuple[int, str, Mask, float]] = []
-    for rule in (rule for rule in SHORTCUTS if rule.needs(generator.schema)):
-        is_right = rule.guess(fit, scored, generator.schema) == scored.answer
-        hits += [
-            (k, rule.name, is_right[scored.hop == k], generator.chance(k)) for k in generator.hops if k > rule.n_facts
-        ]
-    hits += [
-        (k, PARTIAL_INPUT, right, generator.partial_input(k))
-        for k, right in _with_a_hidden_fact(generator, scored, seed)
-    ]
-    n_tests = len(hits)
-    rows = [_row(k, name, right, ceiling, n_tests) for k, name, right, ceiling in hits]
-    worst = {k: max((r for r in rows if r.hop == k and r.guess == PARTIAL_INPUT), key=_excess) for k in generator.hops}
-    return sorted([r for r in rows if r.guess != PARTIAL_INPUT] + list(worst.values()), key=lambda row: row.hop)
+    require_sklearn()
+    is_flat = encoding == "flat"
+    options = _Options(seed, is_flat, joint, english and is_flat, rounds)
+    scored: list[_Scored] = []
+    for split, law in ({IID: generator} | dict(others or {})).items():
+        fit = _draw(law, -(-n_graphs // 2), "fit", split, seed)
+        score = _draw(law, n_graphs, "score", split, seed)
+        _check_labels(law, score)
+        for hop in sorted(law.hops):
+            to_fit = ask(fit, hop, stream("audit", law.name, seed, "fit", split, "ask", hop))
+            to_score = ask(score, hop, stream("audit", law.name, seed, "score", split, "ask", hop))
+            if len(to_fit.chosen) and len(to_score.chosen):
+                scored += _at_hop(law, split, hop, to_fit, to_score, options)
+    return [_row(one, _FALSE_ALARM / len(scored)) for one in scored]
 
 
-class Hidden(NamedTuple):
-    """Answers with a fact hidden: array (g), and whether the derivation had that fact at all."""
-
-    answer: Int
-    is_hidden: Mask
-
-
-def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: np.random.Generator) -> Hidden:
-    """Answer with one fact of each derivation hidden: its last symbol is drawn again from the facts of `alike`.
-
-    Args:
-        generator: The task.
-        examples: Examples with one query per graph.
-        step: The fact of the derivation to hide, from 0; shorter derivations keep all their facts.
-        rng: The stream that the symbols are drawn from.
-
-    Returns:
-        The answers that the changed facts give.
-    """
-    facts, query = examples.facts, examples.query
-    solution = generator.solve(facts, query)
-    at = solution.rows[:, 0, step]
-    graphs = np.flatnonzero(at >= 0)
-    shorter = type(solution)(*(array[graphs] for array in solution))
-    alike = generator.alike(facts[graphs], query[graphs], shorter, at[graphs])
-    other = pick(rng, alike)
-    changed = facts.copy()
-    swapped = np.where(other >= 0, other, at[graphs])
-    changed[graphs, at[graphs], -1] = facts[graphs, swapped, -1]
-    changed[graphs, swapped, -1] = facts[graphs, at[graphs], -1]
-    return Hidden(generator.solve(changed, query).answer[:, 0], at >= 0)
+def worst(rows: list[Audited]) -> list[Audited]:
+    """The row with the largest bound above, or nearest to, its ceiling, of every split and hop count."""
+    found: dict[tuple[str, int], Audited] = {}
+    for row in rows:
+        key = (row.split, row.hop)
+        if key not in found or row.bound - row.ceiling > found[key].bound - found[key].ceiling:
+            found[key] = row
+    return list(found.values())
 
 
-def _with_a_hidden_fact(generator: Generator[Any], scored: Examples, seed: int) -> list[tuple[int, Mask]]:
-    """Whether each answer is still right, for one hop and one hidden step at a time."""
-    n_graphs = -(-_MOST_HIDDEN // scored.answer.shape[1])
-    single = scored.take(slice(n_graphs)).one_query_per_graph()
+def _at_hop(law: Generator[Any], split: str, hop: int, fit: Asked, score: Asked, options: _Options) -> list[_Scored]:
+    ceilings: dict[Against, float] = {"chance": law.chance(hop), "partial_input": law.partial_input(hop)}
     found = []
-    for step in range(max(generator.hops)):
-        guess = hide_a_fact(generator, single, step, stream("audit", generator.name, seed, "hidden", step))
-        right = guess.answer == single.answer[:, 0]
-        found += [(k, right[guess.is_hidden & (single.hop[:, 0] == k)]) for k in generator.hops if k > step]
-    return [(k, right) for k, right in found if len(right)]
+    for reader in readers(law.schema, joint=options.joint):
+        ceiling = ceilings[reader.against]
+        if hop > reader.n_facts and ceiling < 1 and (options.in_order or not reader.in_order):
+            right = reader.guess(fit, score, law.schema, options.rounds) == score.one.answer[:, 0]
+            found.append(_Scored(split, hop, reader.name, None, reader.against, ceiling, right))
+    if options.english and ceilings["chance"] < 1:
+        few, others = (asked.one.take(slice(_MOST_TOLD)) for asked in (fit, score))
+        for name, answer in guess_in_english(law, few, others, options.rounds).items():
+            right = answer == others.answer[:, 0]
+            found.append(_Scored(split, hop, name, None, "chance", ceilings["chance"], right))
+    for step in range(hop if ceilings["partial_input"] < 1 else 0):
+        one, answers = guess_hidden(
+            law, fit.one, score.one, step, seed=options.seed, in_order=options.in_order, rounds=options.rounds
+        )
+        for name, answer in answers.items():
+            right = answer == one.answer[:, 0]
+            found.append(_Scored(split, hop, name, step + 1, "partial_input", ceilings["partial_input"], right))
+    return found
 
 
-def _draw(generator: Generator[Any], n_examples: int, use: str, seed: int) -> Examples:
-    n_graphs = -(-n_examples // generator.n_queries)
+def _draw(law: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -> Examples:
     blocks = range(-(-n_graphs // BLOCK_GRAPHS))
-    drawn = [generator.sample(BLOCK_GRAPHS, stream("audit", generator.name, seed, use, block)) for block in blocks]
+    drawn = [law.sample(BLOCK_GRAPHS, stream("audit", law.name, seed, use, split, block)) for block in blocks]
     return Examples.concatenate(drawn).take(slice(n_graphs))
 
 
-def _row(hop: int, guess: str, right: Mask, ceiling: float, n_tests: int) -> Audited:
-    n, hits = len(right), int(right.sum())
-    interval = stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
-    beats = ceiling < 1 and bool(stats.binom.sf(hits - 1, n, ceiling) < _FALSE_ALARM / n_tests)
-    return Audited(hop, guess, n, hits / n, float(interval.low), float(interval.high), ceiling, beats)
+def _check_labels(law: Generator[Any], score: Examples) -> None:
+    solution = law.solve(score.facts, score.query)
+    is_wrong = (solution.answer != score.answer) | (solution.hop != score.hop)
+    if is_wrong.any():
+        raise CheckFailedError(
+            f"{law.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what `solve` derives from "
+            "the facts; correct `sample` or `solve`"
+        )
 
 
-def _excess(row: Audited) -> tuple[bool, float]:
-    return row.beats, row.accuracy
+def _row(one: _Scored, level: float) -> Audited:
+    bound = lower_bound(one.right, level)
+    accuracy = float(one.right.mean())
+    return Audited(
+        one.split,
+        one.hop,
+        one.reader,
+        one.hidden,
+        len(one.right),
+        accuracy,
+        bound,
+        one.against,
+        one.ceiling,
+        bound > one.ceiling,
+    )
+
+
+def lower_bound(right: Mask, level: float) -> float:
+    """The one-sided lower bound of Clopper and Pearson (1934) for a share.
+
+    Graphs that a family draws together may be alike. So the number of examples is divided by the design effect of
+    clusters of 32 consecutive ones, if it is above 1 (Korn and Graubard, 1998, "Confidence intervals for proportions
+    with small expected number of positive counts estimated from survey data").
+
+    Args:
+        right: Array (n), which examples were answered right.
+        level: Probability that the true share is below the bound.
+    """
+    n, share = len(right), float(right.mean())
+    if share == 0:
+        return 0.0
+    n_clusters = n // _CLUSTER
+    effect = 1.0
+    if n_clusters > 1 and share < 1:
+        means = right[: n_clusters * _CLUSTER].reshape(n_clusters, _CLUSTER).mean(axis=1)
+        effect = max(1.0, float(means.var(ddof=1)) * _CLUSTER / (share * (1 - share)))
+    n_effective = n / effect
+    return float(stats.beta.ppf(level, share * n_effective, n_effective - share * n_effective + 1))

@@ -82,5 +82,6 @@ def _n_distinct(texts: list[dict[str, str]], keys: list[str]) -> int:
 
 
 def _shown(values: dict[str, Any], keys: list[str]) -> list[str]:
-    """The parts of a title that show these values."""
-    return [only(options_text({key: values.get(key)}), [key]).replace("=", " ", 1) for key in keys]
+    """The parts of a title that show these values; a whole number is written as one."""
+    whole = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in values.items()}
+    return [only(options_text({key: whole.get(key)}), [key]).replace("=", " ", 1) for key in keys]

@@ -141,7 +141,7 @@ def test_cells_that_no_column_tells_apart_are_variants_and_not_further_seeds() -
         ["a, variant 1", "1.000 [1.000, 1.000]", "0.500 [0.500, 0.500]", "1.0 [1.0, 1.0]", "2", "1,000", "2"],
         ["a, variant 2", "0.250 [0.250, 0.250]", "0.250 [0.250, 0.250]", "0.0 [0.0, 0.0]", "2", "1,000", "2"],
     ]
-    assert section.notes[0].startswith("Variants of a model differ in something that results.csv has no column for")
+    assert section.notes[0].startswith("Variants of a model differ in a version of their attention")
     assert "learning_curves" in {picture.name for picture in section.pictures}
 
 

@@ -148,8 +148,8 @@ def _check_one_task(rows: pd.DataFrame) -> None:
         if group["chance"].nunique() > 1:
             values = ", ".join(f"{value:g}" for value in sorted(group["chance"].unique()))
             raise ConfigError(
-                f"chance is {values} in rows of {key[0]} that no column tells apart, at hop {key[-1]} of {key[-2]}: they "
-                "are of different tasks; report each run by itself"
+                f"chance is {values} in rows of {key[0]} that no column tells apart, at hop {key[-1]} of {key[-2]}: "
+                "they are of different tasks; report each run by itself"
             )
 
 

@@ -24,6 +24,7 @@ from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.columns import FORMAT_VERSION, Row
 from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec
+from nexus_bench.training.titles import titles_of
 from nexus_bench.version import __version__
 
 _PROGRESS_SECONDS = 1.0  # between two updates of progress.json
@@ -89,6 +90,7 @@ class _Run:
         self.plan, self.folder, self.execution, self.on_event = plan, folder, execution, on_event
         self.wanted = wanted  # wanted cells of each job
         self.cells = {cell.cell_id: cell for cell in plan.suite.cells}
+        self.titles = titles_of(plan.suite.cells)
         self.failures: dict[str, Failure] = {}
         self.steps: dict[str, int] = {}  # steps made of the cells that are being trained
         self.saved: set[str] = set()
@@ -102,12 +104,14 @@ class _Run:
     def take(self, event: Event) -> None:
         if not (self.folder.path / "spec.yaml").exists():
             self.write_about()  # the folder was deleted meanwhile; keep what is still to come
+        if isinstance(event, Failure):
+            event = event._replace(reason=f"{self.titles[event.cell_id]}: {event.reason}")
         if isinstance(event, CellResult):
             try:
                 self.folder.cells.save(event)
                 self.saved.add(event.cell_id)
             except StorageError as error:
-                event = Failure(event.cell_id, f"{self.cells[event.cell_id].title}: {error}", error.exit_code)
+                event = Failure(event.cell_id, f"{self.titles[event.cell_id]}: {error}", error.exit_code)
         if isinstance(event, Failure):
             self.fail(event)
         elif isinstance(event, Begun | Progress):
@@ -133,7 +137,7 @@ class _Run:
         """Report results that existed and are gone."""
         for cell in self.plan.suite.cells:
             if cell.cell_id not in self.failures and not self.folder.cells.finished(cell.cell_id):
-                reason = f"{cell.title}: its result was deleted during the run; run again"
+                reason = f"{self.titles[cell.cell_id]}: its result was deleted during the run; run again"
                 failure = Failure(cell.cell_id, reason, FailedCellsError.exit_code)
                 self.fail(failure)
                 self.on_event(failure)

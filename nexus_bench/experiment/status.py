@@ -5,6 +5,7 @@ from typing import NamedTuple
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.columns import FAILED
+from nexus_bench.training.titles import titles_of
 
 DONE, RUNNING, TO_DO = "done", "running", "to do"  # and FAILED, as in the column `status`
 STATES = (DONE, RUNNING, FAILED, TO_DO)
@@ -15,7 +16,7 @@ class CellState(NamedTuple):
 
     Attributes:
         cell_id: The cell.
-        title: The cell in a few words.
+        title: The cell in a few words, with every value that varies in the run.
         state: One of STATES.
         step: Optimiser steps made, of a cell that is running.
         steps: Steps allowed.
@@ -38,6 +39,7 @@ def read_status(folder: RunFolder) -> list[CellState]:
         CorruptArtefactError: It is not a run folder.
     """
     suite = suite_of(folder)
+    titles = titles_of(suite.cells)
     running = folder.read_progress() if folder.is_written_to() else {}
     states = []
     for cell in suite.cells:
@@ -50,5 +52,5 @@ def read_status(folder: RunFolder) -> list[CellState]:
         else:
             state = TO_DO if reason is None else FAILED
         kept = (step, reason if state == FAILED else None)
-        states.append(CellState(cell.cell_id, cell.title, state, kept[0], cell.train.steps, kept[1]))
+        states.append(CellState(cell.cell_id, titles[cell.cell_id], state, kept[0], cell.train.steps, kept[1]))
     return states

@@ -82,6 +82,6 @@ def _check_length(model: Transformer, folder: RunFolder, cell: CellSpec, held: H
     length = ENCODINGS[cell.model.encoding](one, cell.task.law().schema).tokens.shape[1]
     if length > len(model.position.weight):
         raise ConfigError(
-            f"{title_of(folder, cell)}: learned {len(model.position.weight)} positions, {length} are needed; use fewer facts, "
-            "or train with position none or rope"
+            f"{title_of(folder, cell)}: learned {len(model.position.weight)} positions, {length} are needed; use fewer "
+            "facts, or train with position none or rope"
         )

@@ -11,6 +11,7 @@ from nexus_bench.io.options import only, options_text, value_text
 from nexus_bench.training.spec import CellSpec
 
 SEPARATOR = " | "  # between the parts of a title
+_LARGE = 1e6  # larger numbers are written with an exponent
 
 
 def titles_of(cells: Sequence[CellSpec]) -> dict[str, str]:
@@ -83,5 +84,5 @@ def _n_distinct(texts: list[dict[str, str]], keys: list[str]) -> int:
 
 def _shown(values: dict[str, Any], keys: list[str]) -> list[str]:
     """The parts of a title that show these values; a whole number is written as one."""
-    whole = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in values.items()}
+    whole = {k: int(v) if isinstance(v, float) and v.is_integer() and abs(v) < _LARGE else v for k, v in values.items()}
     return [only(options_text({key: whole.get(key)}), [key]).replace("=", " ", 1) for key in keys]

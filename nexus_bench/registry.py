@@ -6,6 +6,7 @@ all files of the package, and then the modules that other installed packages lis
 
 import importlib
 import importlib.metadata
+import itertools
 import pkgutil
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -66,7 +67,21 @@ class Registry(Generic[EntryT]):
 
     def own_names(self) -> tuple[str, ...]:
         """The names of this package's classes, without those of others, sorted."""
-        return tuple(name for name in self.names() if self.get(name).__module__.startswith(f"{self._package}."))
+        return tuple(name for name in self.names() if self.is_own(name))
+
+    def is_own(self, name: str) -> bool:
+        """Whether a class belongs to this package."""
+        return self.get(name).__module__.startswith(f"{self._package}.")
+
+    def distribution(self, name: str) -> importlib.metadata.Distribution | None:
+        """The installed package whose entry point brought a class; None for own ones, and where it cannot be told."""
+        module = self.get(name).__module__.split(".")
+        brought = [
+            (len(_shared(module, point.module.split("."))), point.dist)
+            for point in sorted(importlib.metadata.entry_points(group=self._group))
+            if point.dist is not None and point.module.split(".")[0] == module[0]
+        ]
+        return None if self.is_own(name) or not brought else max(brought, key=lambda found: found[0])[1]
 
     def get(self, name: str) -> EntryT:
         """Look a class up.
@@ -94,3 +109,8 @@ class Registry(Generic[EntryT]):
                     f"entry point {point.name} = {point.value} of {self._group} cannot be imported ({error}); "
                     "repair or uninstall its package"
                 ) from error
+
+
+def _shared(one: list[str], other: list[str]) -> list[str]:
+    """The parts with which both begin."""
+    return [a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))]

@@ -83,7 +83,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
     curves = curves.drop_duplicates(subset=["cell_id", "step", "hop"])
     labels = results.drop_duplicates("cell_id").set_index("cell_id")["model"]
     curves = curves.assign(model=curves["cell_id"].map(labels))
-    rows = _beside_trained(select_recipes(results.assign(n_recipes=_n_recipes(results))))
+    rows = _beside_trained(select_recipes(_with_tried(results)))
     rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     differ = _that_differ(rows)
@@ -154,7 +154,8 @@ def _main(
         figures.reach_by_cost(short_reach, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]
-    has_grid, varied = bool((tested["n_recipes"] > 1).any()), varying(tested["recipe_options"])
+    has_grid = bool((tested["n_recipes"] > 1).any())
+    varied = sorted({key for keys in tested["tried_options"] for key in keys.split()})
     notes = notes_of(names, reach, still_rising(curves), pairs, len(equal), has_grid=has_grid, varied=varied)
     notes += modes_note(tested)
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
@@ -224,10 +225,15 @@ def _with_variants(results: pd.DataFrame) -> pd.DataFrame:
     return results.assign(model=results["model"].where(kinds.transform("nunique") == 1, named))
 
 
-def _n_recipes(results: pd.DataFrame) -> pd.Series:
-    """How many recipes the model of each row has been trained with."""
+def _with_tried(results: pd.DataFrame) -> pd.DataFrame:
+    """With how many recipes each model has been trained, and the options in which these differ."""
     recipe = results.groupby(list(RECIPE), dropna=False).ngroup()
-    return recipe.groupby([results[name] for name in (*SETTING, "model")], dropna=False).transform("nunique")
+    models = results.groupby([*SETTING, "model"], dropna=False)
+    differ = {number: " ".join(varying(rows["recipe_options"])) for number, (_, rows) in enumerate(models)}
+    number = models.ngroup()
+    return results.assign(
+        n_recipes=recipe.groupby(number).transform("nunique"), tried_options=number.map(differ).fillna("")
+    )
 
 
 def _that_differ(rows: pd.DataFrame) -> dict[str, tuple[list[str], list[str]]]:

@@ -40,9 +40,9 @@ def origin_of(registry: Registry[Any], name: str) -> Origin:
 
 def _licence(distribution: Distribution) -> str | None:
     """The licence expression, else the short name of older metadata, else the classifier."""
-    metadata = distribution.metadata
-    classified = [line.split(" :: ")[-1] for line in metadata.get_all("Classifier") or () if line.startswith("License")]
-    for found in (metadata.get("License-Expression"), metadata.get("License"), *classified):
-        if found and _IDENTIFIER.fullmatch(found):
+    known = {key: distribution.metadata.get_all(key) or [] for key in ("License-Expression", "License", "Classifier")}
+    classified = [line.split(" :: ")[-1] for line in known["Classifier"] if line.startswith("License ::")]
+    for found in (*known["License-Expression"], *known["License"], *classified):
+        if _IDENTIFIER.fullmatch(found):
             return str(found).removesuffix(" License")
     return None

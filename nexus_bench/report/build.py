@@ -258,7 +258,7 @@ def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     is_external = results["status"] == SCORED
     own = ["encoding", "task_options", *LENGTH]
     same = [*(name for name in SETTING if name not in own), "task_itself"]
-    results = results.assign(task_itself=[without(text, _DATA) for text in results["task_options"]])
+    results = results.assign(task_itself=results["task_options"].map(lambda text: without(text, _DATA)))
     settings = results.loc[~is_external, [*SETTING, "task_itself"]].drop_duplicates()
     external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))
     if external.empty:

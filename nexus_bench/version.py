@@ -1,4 +1,3 @@
-"""The version of nexus-bench, and its licence."""
+"""The version of nexus-bench."""
 
 __version__ = "0.1.0"
-LICENCE = "MIT"  # as in pyproject.toml

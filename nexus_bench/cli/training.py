@@ -48,7 +48,6 @@ def train(
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.output import to_document
     from nexus_bench.report.terminal import print_report
-    from nexus_bench.training.titles import titles_of
 
     overrides = parse_settings(settings or []) | parse_settings([] if order is None else [f"order={order}"])
     overrides |= given(hops=hops_of(hops), seeds=seeds)
@@ -58,7 +57,7 @@ def train(
     execution = choose_execution(
         mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
     )
-    titles = titles_of(grid.cells)
+    titles = plan.titles
     if dry_run:
         seconds = estimate_seconds(plan, device=execution.device, data=data)
         if as_json:

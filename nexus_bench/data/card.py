@@ -5,9 +5,10 @@ from typing import Any
 
 import yaml
 
+from nexus_bench.data.provenance import OURS
 from nexus_bench.generators.defaults import task_defaults
+from nexus_bench.io.columns import Row
 from nexus_bench.io.hops import format_hops
-from nexus_bench.io.provenance import Origin
 
 _LIBRARY_SPLITS = {"val": "validation"}  # names that the `datasets` library expects; other names are kept
 
@@ -21,14 +22,14 @@ def dataset_card(manifest: dict[str, Any]) -> str:
     Returns:
         Markdown after a YAML head that names the file of each split.
     """
-    origin = Origin(**manifest["origin"])
+    origin = manifest["origin"]
     files = [
         {"split": _LIBRARY_SPLITS.get(split, split), "path": about["file"]}
         for split, about in manifest["splits"].items()
     ]
     head = {
         "pretty_name": f"nexus-bench {manifest['task']}, hops {format_hops(tuple(manifest['hops']))}",
-        **_license(origin.licence),
+        **_license(origin["licence"]),
         "tags": ["multi-hop-reasoning", "synthetic"],
         "configs": [{"config_name": "default", "data_files": files}],
     }
@@ -78,8 +79,8 @@ def _license(licence: str | None) -> dict[str, str]:
     return {"license": "other", "license_name": licence}
 
 
-def _of(origin: Origin) -> str:
+def _of(origin: Row) -> str:
     """The package of a task that is not of nexus-bench."""
-    if origin.package == "nexus-bench":
+    if origin["package"] == OURS["package"]:
         return ""
-    return f", which is of {origin.package}" + (f" {origin.version}" if origin.version else "")
+    return f", which is of {origin['package']}" + (f" {origin['version']}" if origin["version"] else "")

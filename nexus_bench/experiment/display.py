@@ -18,7 +18,7 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.titles import SEPARATOR, titles_of
+from nexus_bench.training.titles import SEPARATOR
 
 _MOST_LINES = 6  # lines of running cells
 
@@ -48,7 +48,7 @@ class Display:
         )
         self._total = sum(cell.train.steps for cell in plan.to_do)
         self._steps = self._bar.add_task("steps", total=self._total)
-        self._titles = titles_of(plan.suite.cells)
+        self._titles = plan.titles
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
@@ -145,7 +145,7 @@ class Display:
 def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None:
     """Print the cells of a suite and the time they will take at most."""
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
-    titles = titles_of(plan.suite.cells)
+    titles = plan.titles
     for cell in plan.suite.cells:
         time = _duration(seconds[cell.cell_id]) if cell.cell_id in seconds else "done"
         table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", str(cell.train.steps), time)

@@ -2,20 +2,17 @@
 
 import platform
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy
 import torch
 
 from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.data.provenance import OURS, task_origin
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.columns import Row
 from nexus_bench.io.plurals import counted
-from nexus_bench.io.provenance import origin_of
-from nexus_bench.registry import Registry
 from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
@@ -35,8 +32,8 @@ def environment_of(execution: Execution, cells: Sequence[CellSpec]) -> Row:
         "device": torch.cuda.get_device_name() if execution.device == "cuda" else "cpu",
         "mode": execution.mode,
         "stack": execution.stack if execution.mode != SINGLE else 1,
-        "tasks": _origins(GENERATORS, (cell.task.task for cell in cells)),
-        "attentions": _origins(ATTENTIONS, (cell.model.attention for cell in cells)),
+        "tasks": _origins(task_origin, (cell.task.task for cell in cells)),
+        "attentions": _origins(_attention_origin, (cell.model.attention for cell in cells)),
     }
 
 
@@ -78,5 +75,10 @@ def kept_note(kept: Iterable[str], present: Row) -> str | None:
     return f"kept {told}; this run trains {now}"
 
 
-def _origins(registry: Registry[Any], names: Iterable[str]) -> Row:
-    return {name: origin_of(registry, name)._asdict() for name in sorted(set(names))}
+def _origins(origin_of: Callable[[str], Row], names: Iterable[str]) -> Row:
+    return {name: origin_of(name) for name in sorted(set(names))}
+
+
+def _attention_origin(name: str) -> Row:
+    origin = ATTENTIONS.origin(name)
+    return OURS if origin is None else origin._asdict()

@@ -21,7 +21,6 @@ from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.titles import titles_of
 
 _PROGRESS_SECONDS = 1.0  # between two updates of progress.json
 _TABLES_SHARE = 20  # wait this many times the duration of writing tables before writing them again
@@ -87,7 +86,7 @@ class _Run:
         self.plan, self.folder, self.execution, self.on_event = plan, folder, execution, on_event
         self.wanted = wanted  # wanted cells of each job
         self.cells = {cell.cell_id: cell for cell in plan.suite.cells}
-        self.titles = titles_of(plan.suite.cells)
+        self.titles = plan.titles
         self.environment = environment_of(execution, plan.suite.cells)
         self.environment_number = 0  # in env.json, from 1
         self.failures: dict[str, Failure] = {}

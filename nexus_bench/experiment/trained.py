@@ -7,12 +7,12 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from nexus_bench.analysis.select_recipes import select_recipes
 from nexus_bench.errors import CorruptArtefactError, UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.read_results import read_results
 from nexus_bench.model.transformer import Transformer
+from nexus_bench.report.build import shown_cells
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import SEPARATOR, titles_of
 
@@ -111,7 +111,7 @@ def _of_chosen_recipe(folder: RunFolder, cells: Sequence[CellSpec]) -> CellSpec 
     is_one_model = all((c.task, c.model, c.seed) == (cells[0].task, cells[0].model, cells[0].seed) for c in cells)
     if not is_one_model or not folder.results_csv.exists():
         return None
-    kept = set(select_recipes(read_results(folder.path))["cell_id"])
+    kept = shown_cells(read_results(folder.path))
     found = [cell for cell in cells if cell.cell_id in kept]
     return found[0] if len(found) == 1 else None
 

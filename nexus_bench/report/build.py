@@ -118,6 +118,11 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
     )
 
 
+def shown_cells(results: pd.DataFrame) -> set[str]:
+    """The cells that a report of these results shows: those of the recipe that is best on validation."""
+    return set(select_recipes(results)["cell_id"])
+
+
 def _typed(comparisons: pd.DataFrame) -> pd.DataFrame:
     """All columns are present, even if no pair has the same size or there is no pair at all."""
     names = [column.name for column in COMPARISON_COLUMNS]

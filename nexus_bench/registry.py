@@ -6,10 +6,28 @@ all files of the package, and then the modules that other installed packages lis
 
 import importlib
 import importlib.metadata
+import itertools
 import pkgutil
-from typing import ClassVar, Generic, Protocol, TypeVar
+import re
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from nexus_bench.errors import ConfigError, unknown_name
+
+_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+() -]{0,60}")  # a name or an SPDX expression, not a whole text
+
+
+class Origin(NamedTuple):
+    """The installed package that a class came from.
+
+    Attributes:
+        package: Its name; of a module that no entry point brought, the name of the module.
+        version: Its version; None if it is not installed.
+        licence: Its licence as its metadata gives it; None if it gives none.
+    """
+
+    package: str
+    version: str | None
+    licence: str | None
 
 
 class Named(Protocol):
@@ -66,7 +84,26 @@ class Registry(Generic[EntryT]):
 
     def own_names(self) -> tuple[str, ...]:
         """The names of this package's classes, without those of others, sorted."""
-        return tuple(name for name in self.names() if self.get(name).__module__.startswith(f"{self._package}."))
+        return tuple(name for name in self.names() if self.is_own(name))
+
+    def is_own(self, name: str) -> bool:
+        """Whether a class belongs to this package."""
+        return self.get(name).__module__.startswith(f"{self._package}.")
+
+    def origin(self, name: str) -> Origin | None:
+        """The package that a class of another package came from; None for own ones."""
+        if self.is_own(name):
+            return None
+        module = self.get(name).__module__.split(".")
+        brought = [
+            (len(_shared(module, point.module.split("."))), point.dist)
+            for point in sorted(importlib.metadata.entry_points(group=self._group))
+            if point.dist is not None and point.module.split(".")[0] == module[0]
+        ]
+        if not brought:
+            return Origin(module[0], None, None)
+        _, distribution = max(brought, key=lambda found: found[0])
+        return Origin(distribution.metadata["Name"], distribution.version, _licence(distribution))
 
     def get(self, name: str) -> EntryT:
         """Look a class up.
@@ -94,3 +131,18 @@ class Registry(Generic[EntryT]):
                     f"entry point {point.name} = {point.value} of {self._group} cannot be imported ({error}); "
                     "repair or uninstall its package"
                 ) from error
+
+
+def _shared(one: list[str], other: list[str]) -> list[str]:
+    """The parts with which both begin."""
+    return [a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))]
+
+
+def _licence(distribution: importlib.metadata.Distribution) -> str | None:
+    """The licence expression, else the short name of older metadata, else the classifier."""
+    known = {key: distribution.metadata.get_all(key) or [] for key in ("License-Expression", "License", "Classifier")}
+    classified = [line.split(" :: ")[-1] for line in known["Classifier"] if line.startswith("License ::")]
+    for found in (*known["License-Expression"], *known["License"], *classified):
+        if _LICENCE.fullmatch(found):
+            return str(found).removesuffix(" License")
+    return None

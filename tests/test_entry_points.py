@@ -17,6 +17,7 @@ build-backend = "hatchling.build"
 [project]
 name = "their-package"
 version = "1"
+license = "GPL-3.0-only"
 
 [project.entry-points."nexus_bench.tasks"]
 backwards = "their_package.backwards"
@@ -95,10 +96,17 @@ def test_installed_entries_are_listed_generated_and_trained(site: Path) -> None:
     made = call(site, "gen", "--task", "backwards", "--n", "30", "--n-test", "9", "--out", "d")
     assert made.returncode == 0 and "9 facts per graph" in made.stdout, made.stderr
     assert call(site, "verify", "d").returncode == 0
+    manifest = json.loads((site.parent / "d" / "manifest.json").read_text())
+    theirs = {"package": "their-package", "version": "1", "licence": "GPL-3.0-only"}
+    assert manifest["origin"] == theirs
+    card = (site.parent / "d" / "README.md").read_text()
+    assert "license: gpl-3.0-only\n" in card and "of the task, which is of their-package 1.\n" in card
     train = ["train", "--task", "backwards", "--attention", "uniform", "--seeds", "1", "--set", "steps=3"]
     trained = call(site, *train, "--workers", "1")
     assert trained.returncode == 0, trained.stderr
     assert "uniform" in trained.stdout
+    (environment,) = json.loads(next(site.parent.glob("runs/*/env.json")).read_text())["environments"]
+    assert environment["tasks"] == {"backwards": theirs} and environment["attentions"] == {"uniform": theirs}
 
 
 @pytest.mark.slow

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from nexus_bench.analysis.intervals import LEVEL, Interval, share_difference, t_interval
-from nexus_bench.analysis.summary import RECIPE, SETTING, hop_reach
+from nexus_bench.analysis.summary import MODEL, RECIPE, SETTING, hop_reach
 from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import FAILED, TEST
+from nexus_bench.io.options import only, varying
 
 METRICS = ("accuracy", "reach")
 REGRESSION, WITHIN_NOISE, OK, IMPROVEMENT = "regression", "within noise", "ok", "improvement"
@@ -18,7 +19,7 @@ FAILING = (REGRESSION, FAILED)
 EXAMPLES_ONLY = "one seed: the interval covers the noise of examples, not that of training"
 LACKS = "the new run has no"
 NO_INTERVAL = "one seed: no interval, so any drop beyond the allowed one counts"
-IDENTITY = (*SETTING, "model", *RECIPE, "curriculum")  # versions of code, mode and suite are left out: they may differ
+IDENTITY = (*SETTING, *MODEL, *RECIPE, "curriculum")  # versions of code, mode and suite are left out: they may differ
 _ROUNDING = 1e-9  # a drop of 1 - 0.98 is no more than 0.02
 _MOST_NAMED = 5  # values in an error message
 
@@ -243,11 +244,23 @@ def _nothing_shared(base: _Cells, new: _Cells, split: str) -> str:
         before = {key[:i] for key in keys[0]} & {key[:i] for key in keys[1]}
         if not {key[: i + 1] for key in keys[0]} & {key[: i + 1] for key in keys[1]}:
             ours, theirs = (list(dict.fromkeys(key[i] for key in run if key[:i] in before)) for run in keys)
+            if name.endswith("_options"):
+                return _no_shared_options(name, ours, theirs, split)
             return (
                 f"the runs share no cells of {split}: {_listed(name, ours)} in the base, {_listed(name, theirs)} in "
                 "the new run; compare runs of the same suite"
             )
     return f"nothing to compare on {split}: every cell that both runs have failed in the base; train the base again"
+
+
+def _no_shared_options(name: str, ours: list[Any], theirs: list[Any], split: str) -> str:
+    """The keys in which the two closest sets of options differ."""
+    pairs = ((varying([a, b]), a, b) for a in ours for b in theirs)
+    keys, before, after = min(pairs, key=lambda pair: len(pair[0]))
+    return (
+        f"the runs share no cells of {split}: {name}: {only(before, keys)} in the base, {only(after, keys)} in the new "
+        "run; compare runs of the same suite"
+    )
 
 
 def _listed(name: str, values: list[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Of several recipes of a model, such as learning rates, the one that reports show: the best on validation."""
+"""Of several recipes of a model (learning rates, weight decays), the one that reports show: the best on validation."""
 
 import pandas as pd
 

@@ -5,12 +5,17 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.intervals import Interval, t_interval, wilson_interval
+from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import SCORED, VAL
 
-TASK = ("task", "task_version", "encoding", "train_hops", "n_facts", "vocab_size", "distractors", "n_queries")
-LENGTH = ("batch_size", "steps")  # of training: only models with the same are compared
+TASK = (
+    *("task", "task_version", "encoding", "train_hops", "n_facts", "vocab_size", "distractors", "n_queries"),
+    "task_options",
+)
+LENGTH = ("batch_size", "steps", "reuse")  # of training: only models with the same are compared
 SETTING = (*TASK, *LENGTH)
-RECIPE = ("lr",)  # chosen on validation
+MODEL = ("model", "mlp_ratio", "attention_options")  # the label names what is not the default; the others, all
+RECIPE = ("lr", "recipe_options")  # chosen on validation
 REACHED = 0.95  # accuracy from which a hop counts as solved
 _RISE = 0.02  # of mean accuracy: more than noise of a validation split
 
@@ -32,10 +37,14 @@ def accuracy_by_hop(rows: pd.DataFrame) -> pd.DataFrame:
         rows: Rows of results.csv, with one recipe per model.
 
     Returns:
-        The setting, split, model, order and hop, mean, low, high, n_seeds, n_failed, seeds (each seed's accuracy), and
-        the mean chance, shortcut and partial_input. The interval is Student's over seeds; for answers of other models,
-        which have no seeds, it is Wilson's over examples.
+        The setting, split, model, order and hop, mean, low, high, n_seeds, n_failed, seeds (each seed's accuracy), the
+        chance and partial_input of the task, and the mean shortcut. The interval is Student's over seeds; for answers
+        of other models, which have no seeds, it is Wilson's over examples.
+
+    Raises:
+        ConfigError: Rows of one setting, split and hop have another chance: they are of several tasks.
     """
+    _check_one_task(rows)
     summary = []
     for key, group in rows.groupby([*SETTING, "split", "model", "hop"], sort=False, dropna=False):
         measured = group.dropna(subset=["accuracy"])
@@ -59,8 +68,8 @@ def reach_by_model(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The setting, split, model and order, mean, low, high, seeds (each seed's reach), n_failed, n_solved (cells that
-        stopped early because validation stayed solved), n_params, flops_per_step, lr, reach_per_mparam (hops per
-        million parameters) and reach_per_gflop (hops per GFLOP of a training step).
+        stopped early because validation stayed solved), n_params, flops_per_step, lr, recipe_options,
+        reach_per_mparam (hops per million parameters) and reach_per_gflop (hops per GFLOP of a training step).
     """
     summary = []
     for key, group in rows.groupby([*SETTING, "split", "model"], sort=False, dropna=False):
@@ -75,7 +84,7 @@ def reach_by_model(rows: pd.DataFrame) -> pd.DataFrame:
             | interval._asdict()
             | {"seeds": reaches, "n_failed": len(cells) - len(done)}
             | {"n_solved": sum(cell["status"].iloc[0] == "solved" for cell in done)}
-            | {name: first[name] for name in ("n_params", "flops_per_step", "lr")}
+            | {name: first[name] for name in ("n_params", "flops_per_step", *RECIPE)}
             | {"reach_per_mparam": 1e6 * interval.mean / first["n_params"]}
             | {"reach_per_gflop": 1e9 * interval.mean / first["flops_per_step"]}
         )
@@ -130,6 +139,18 @@ def still_rising(curves: pd.DataFrame) -> dict[str, tuple[int, int]]:
 def reach_of(cell: pd.DataFrame) -> int:
     """The hop reach of the rows of one cell and split."""
     return hop_reach(dict(zip(cell["hop"], cell["accuracy"], strict=True)))
+
+
+def _check_one_task(rows: pd.DataFrame) -> None:
+    """What can be guessed is a property of the task, so it is the same for every model and seed of a setting."""
+    measured = rows.dropna(subset=["chance"])
+    for key, group in measured.groupby([*SETTING, "split", "hop"], sort=False, dropna=False):
+        if group["chance"].nunique() > 1:
+            values = ", ".join(f"{value:g}" for value in sorted(group["chance"].unique()))
+            raise ConfigError(
+                f"chance is {values} in rows of {key[0]} that no column tells apart, at hop {key[-1]} of {key[-2]}: "
+                "they are of different tasks; report each run by itself"
+            )
 
 
 def _interval(measured: pd.DataFrame, seeds: list[float]) -> Interval:

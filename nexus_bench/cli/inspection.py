@@ -83,7 +83,10 @@ def inspect(
     from nexus_bench.cli.printing import print_table, walk_table
     from nexus_bench.inspection.inspect import inspect as look_into
 
-    seen = look_into(run, cell, hops=hops, n_examples=n, example=example, data=data, out=out)
+    seen = look_into(
+        run, cell, hops=hops, n_examples=n, example=example, data=data, out=out,
+        on_note=lambda text: typer.echo(text, err=True),
+    )  # fmt: skip
     walk, drawn = seen.walk, seen.walk.example
     if as_json:
         shown = {"query": seen.query, "answer": drawn.answer, "answered": drawn.answered, "path": drawn.path}

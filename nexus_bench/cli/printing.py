@@ -118,15 +118,18 @@ def matches_table(title: str, cost: "Cost", baselines: "list[Match]") -> Table:
 
 
 def status_table(states: "list[CellState]") -> Table:
-    """The cells of a run with their states, and how many cells are in each state."""
+    """The cells of a run with their states, how many are in each, and what they were trained in if that differs."""
     from nexus_bench.experiment.status import STATES
 
     counts = Counter(cell.state for cell in states)
     title = f"{len(states)} cells: " + ", ".join(f"{counts[state]} {state}" for state in STATES)
-    table = Table("cell_id", "cell", "state", "step", box=None, title=title, title_justify="left")
+    is_mixed = len({cell.trained for cell in states if cell.trained}) > 1
+    more = ["trained"] if is_mixed else []
+    table = Table("cell_id", "cell", "state", "step", *more, box=None, title=title, title_justify="left")
     for cell in states:
         step = f"{cell.step:,} of {cell.steps:,}" if cell.step is not None else ""
-        table.add_row(cell.cell_id, cell.title, f"{cell.state}: {cell.reason}" if cell.reason else cell.state, step)
+        said = f"{cell.state}: {cell.reason}" if cell.reason else cell.state
+        table.add_row(cell.cell_id, cell.title, said, step, *([cell.trained or ""] if is_mixed else []))
     return table
 
 

@@ -57,11 +57,12 @@ def train(
     execution = choose_execution(
         mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
     )
+    titles = plan.titles
     if dry_run:
         seconds = estimate_seconds(plan, device=execution.device, data=data)
         if as_json:
             cells = [
-                {"cell_id": cell.cell_id, "title": cell.title, "lr": cell.train.lr, "steps": cell.train.steps}
+                {"cell_id": cell.cell_id, "title": titles[cell.cell_id], "lr": cell.train.lr, "steps": cell.train.steps}
                 | {"seconds": seconds.get(cell.cell_id)}
                 for cell in grid.cells
             ]
@@ -76,7 +77,6 @@ def train(
     elif trained.report is not None:
         print_report(trained.report, trained.files)
     if trained.failures:
-        titles = {cell.cell_id: cell.title for cell in grid.cells}
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
         n = f"{len(trained.failures)} of {len(grid.cells)} cells"
         raise FailedCellsError(f"{n} failed, for the reasons above; the same command tries them again")

@@ -1,12 +1,14 @@
 """The dataset card: a README.md that people read and the `datasets` library understands."""
 
+import re
 from typing import Any
 
 import yaml
 
+from nexus_bench.data.provenance import OURS
 from nexus_bench.generators.defaults import task_defaults
+from nexus_bench.io.columns import Row
 from nexus_bench.io.hops import format_hops
-from nexus_bench.version import __version__
 
 _LIBRARY_SPLITS = {"val": "validation"}  # names that the `datasets` library expects; other names are kept
 
@@ -20,13 +22,14 @@ def dataset_card(manifest: dict[str, Any]) -> str:
     Returns:
         Markdown after a YAML head that names the file of each split.
     """
+    origin = manifest["origin"]
     files = [
         {"split": _LIBRARY_SPLITS.get(split, split), "path": about["file"]}
         for split, about in manifest["splits"].items()
     ]
     head = {
         "pretty_name": f"nexus-bench {manifest['task']}, hops {format_hops(tuple(manifest['hops']))}",
-        "license": "mit",
+        **_license(origin["licence"]),
         "tags": ["multi-hop-reasoning", "synthetic"],
         "configs": [{"config_name": "default", "data_files": files}],
     }
@@ -60,7 +63,24 @@ def dataset_card(manifest: dict[str, Any]) -> str:
             "|---|---|---|",
             *rows,
             "",
-            f"Made by nexus-bench {__version__}, version {manifest['task_version']} of the task.",
+            f"Made by nexus-bench {manifest['nexus_bench']}, version {manifest['task_version']} of the task"
+            f"{_of(origin)}.",
             "",
         ]
     )
+
+
+def _license(licence: str | None) -> dict[str, str]:
+    """The licence as the head of a card has it: an identifier in small letters, or `other` and its name."""
+    if licence is None:
+        return {"license": "unknown"}
+    if re.fullmatch(r"[A-Za-z0-9.+-]+", licence):
+        return {"license": licence.lower()}
+    return {"license": "other", "license_name": licence}
+
+
+def _of(origin: Row) -> str:
+    """The package of a task that is not of nexus-bench."""
+    if origin["package"] == OURS["package"]:
+        return ""
+    return f", which is of {origin['package']}" + (f" {origin['version']}" if origin["version"] else "")

@@ -19,6 +19,7 @@ from nexus_bench.data.dataset import (
 )
 from nexus_bench.data.formats import FORMATS, View, Writer
 from nexus_bench.data.law import Law
+from nexus_bench.data.provenance import task_origin
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import StorageError, UsageError
@@ -27,6 +28,7 @@ from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.files import sha256_of_file, to_json, write_atomic
 from nexus_bench.io.hops import format_hops
 from nexus_bench.text.render import TextOptions
+from nexus_bench.version import __version__
 
 OnGraphs = Callable[[int], None]
 
@@ -105,6 +107,8 @@ def generate(
             "reasoning": laws[IID].family.reasoning,
             "splits": files,
             "content_sha256": content.hexdigest(),
+            "nexus_bench": __version__,
+            "origin": task_origin(spec.task),
         }
         manifest["manifest_sha256"] = manifest_sha256(manifest)
         write_atomic(unfinished / "README.md", dataset_card(manifest))

@@ -18,6 +18,7 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
+from nexus_bench.training.titles import SEPARATOR
 
 _MOST_LINES = 6  # lines of running cells
 
@@ -47,7 +48,7 @@ class Display:
         )
         self._total = sum(cell.train.steps for cell in plan.to_do)
         self._steps = self._bar.add_task("steps", total=self._total)
-        self._names_lr = len({cell.train.lr for cell in plan.to_do}) > 1
+        self._titles = plan.titles
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
@@ -89,7 +90,9 @@ class Display:
         self._newest[event.cell_id] = point
         if self._log_every and point.step // self._log_every > before // self._log_every:
             figures = "  ".join(f"{hop}: {at.accuracy:.3f} ({at.loss:.3f})" for hop, at in point.scores.items())
-            self._print(f"{self._name(cell)} | step {point.step:,} | validation accuracy (loss) by hop  {figures}")
+            self._print(
+                f"{self._titles[cell.cell_id]} | step {point.step:,} | validation accuracy (loss) by hop  {figures}"
+            )
 
     def _tell_end(self, cell: CellSpec, event: CellResult | Failure) -> None:
         count = f"{self._n_ended}/{len(self._cells)}"
@@ -100,7 +103,7 @@ class Display:
             test = [row for row in event.rows if row["split"] == TEST]
             figures = "  ".join(f"{row['hop']}: {row['accuracy']:.3f}" for row in test)
             ending = f"{test[0]['status']} after {test[0]['steps_done']} steps, {event.timing['train_seconds']:.0f} s"
-            self._print(f"{count} {self._name(cell)} | test accuracy by hop  {figures} | {ending}")
+            self._print(f"{count} {self._titles[cell.cell_id]} | test accuracy by hop  {figures} | {ending}")
 
     def _print(self, line: str) -> None:
         if not self._quiet:
@@ -108,25 +111,25 @@ class Display:
 
     def _view(self) -> Group:
         """The whole view: validation accuracy by hop, running cells, the last error, the progress bar."""
-        running = [self._cells[cell_id] for cell_id in self._running]
-        lines = [Text(f"running: {self._name(cell)}, step {self._steps_of(cell.cell_id):,}") for cell in running]
-        del lines[_MOST_LINES:]
+        running = list(self._running)
+        lines = [Text(f"running: {self._titles[at]}, step {self._steps_of(at):,}") for at in running[:_MOST_LINES]]
         if len(running) > _MOST_LINES:
             lines.append(Text(f"and {len(running) - _MOST_LINES} more"))
         if self._last_error:
             lines.append(Text(f"last error: {self._last_error}", style="red"))
         return Group(self._staircase(), *lines, self._bar)
 
-    def _name(self, cell: CellSpec) -> str:
-        return f"{cell.title} | lr {cell.train.lr:g}" if self._names_lr else cell.title
-
     def _staircase(self) -> RichTable:
-        """Validation accuracy so far, by model and hop, mean over the seeds that have begun."""
-        labels = list(dict.fromkeys(cell.label for cell in self._cells.values()))
+        """Validation accuracy so far, by hop, of what differs in more than the seed: mean over the seeds begun."""
+        parts = {cell_id: self._titles[cell_id].split(SEPARATOR) for cell_id in self._cells}
+        shared = set.intersection(*map(set, parts.values())) if len(parts) > 1 else set()
+        labels: dict[str, list[str]] = {}
+        for cell_id, cell in self._cells.items():
+            told = [part for part in parts[cell_id] if part not in shared and part != f"seed {cell.seed}"]
+            labels.setdefault(SEPARATOR.join(told) or cell.label, []).append(cell_id)
         hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
         table = RichTable("validation so far", *(counted(hop, "hop") for hop in hops), "cells", box=None)
-        for label in labels:
-            cells = [cell_id for cell_id, cell in self._cells.items() if cell.label == label]
+        for label, cells in labels.items():
             begun = [self._newest[cell_id] for cell_id in cells if cell_id in self._newest]
             means = []
             for hop in hops:
@@ -142,9 +145,10 @@ class Display:
 def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None:
     """Print the cells of a suite and the time they will take at most."""
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
+    titles = plan.titles
     for cell in plan.suite.cells:
         time = _duration(seconds[cell.cell_id]) if cell.cell_id in seconds else "done"
-        table.add_row(cell.cell_id, cell.title, f"{cell.train.lr:g}", str(cell.train.steps), time)
+        table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", str(cell.train.steps), time)
     console = output()
     console.print(table)
     total = max(sum(seconds.values()) / max(n_workers, 1), max(seconds.values(), default=0.0))

@@ -20,7 +20,7 @@ class Progress(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A cell ended without a result."""
+    """A cell ended without a result; the runner puts the title of the cell before the reason."""
 
     cell_id: str
     reason: str

@@ -128,7 +128,7 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
         code = error.exit_code if isinstance(error, NexusBenchError) else FailedCellsError.exit_code
         reason = str(error) if isinstance(error, NexusBenchError) else _one_line(error)
         for cell in list(open_cells.values()):
-            tell(Failure(cell.cell_id, f"{cell.title}: {reason}", code))
+            tell(Failure(cell.cell_id, reason, code))
     finally:
         torch.set_num_threads(n_threads)
     on_event(JobDone(job.job_id))
@@ -188,7 +188,7 @@ def _train(
         cell = cells[index]
         if ending.status == "diverged":
             step = ending.curve[-1].step
-            reason = f"{cell.title}: the loss is not finite at step {step}; lower lr"
+            reason = f"the loss is not finite at step {step}; lower lr"
             tell(Failure(cell.cell_id, reason, FailedCellsError.exit_code))
         elif cell.cell_id in job.wanted:
             tell(_result(cell, job, source_of[index], ending))

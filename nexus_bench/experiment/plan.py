@@ -11,6 +11,7 @@ from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import Suite
 from nexus_bench.training.engine import Single
 from nexus_bench.training.spec import CellSpec
+from nexus_bench.training.titles import titles_of
 
 _PROBE_STEPS = 20  # or fewer if they take too long
 
@@ -29,6 +30,11 @@ class Plan(NamedTuple):
     suite: Suite
     done: list[CellSpec]
     to_do: list[CellSpec]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of every cell of the suite, by cell_id."""
+        return titles_of(self.suite.cells)
 
 
 def make_plan(suite: Suite, folder: RunFolder) -> Plan:

@@ -4,7 +4,9 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.experiment.records import CellResult
-from nexus_bench.io.columns import FAILED, HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
+from nexus_bench.io.columns import COLUMNS, FAILED, HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
+from nexus_bench.io.config import Config
+from nexus_bench.io.options import options_text
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import HopScore, score
 from nexus_bench.shortcuts.references import reference_columns, task_columns
@@ -15,6 +17,8 @@ from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
 
 _STEADY_ACCURACY = 0.95  # threshold of `steps_to_95`
+_HAVE_COLUMNS = {column.name for column in COLUMNS}
+_OPTION_COLUMNS = ("inner", "combine", "refine", "share")  # and `order`: options of an attention with columns
 _ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # order of the splits in results.csv
 
 
@@ -81,17 +85,25 @@ def _describe(cell: CellSpec, mode: str) -> Row:
         "attention": model.attention,
         "attention_version": ATTENTIONS.get(model.attention).version,
         "order": model.options.get("order", 1),
-        **{name: model.options.get(name) for name in ("inner", "combine", "refine", "share")},
+        **{name: model.options.get(name) for name in _OPTION_COLUMNS},
         "position": model.position,
         "mask": "facts" if model.encoding == "fact" else "causal",
-        **{name: getattr(model, name) for name in ("n_layers", "n_loops", "d_model", "n_heads")},
+        **{name: getattr(model, name) for name in ("n_layers", "n_loops", "d_model", "n_heads", "mlp_ratio")},
         **{name: getattr(recipe, name) for name in ("lr", "batch_size", "steps")},
+        "reuse": getattr(recipe, "reuse", 1),
         "curriculum": recipe.curriculum,
         "mode": mode,
         "seed": cell.seed,
         "version": __version__,
         "model": cell.label,
+        "attention_options": _beside(model.options, {"order", *_OPTION_COLUMNS}),
+        "recipe_options": _beside(recipe.model_dump(mode="json"), _HAVE_COLUMNS),
     }
+
+
+def _beside(values: Config, columns: set[str]) -> str | None:
+    """The values that have no column, as text."""
+    return options_text({key: value for key, value in values.items() if key not in columns})
 
 
 def _measured(at: HopScore) -> Row:

@@ -3,7 +3,7 @@
 Layout of a run folder:
 
     spec.yaml       the suite as it was run, including overrides; `nexus-bench train spec.yaml` runs it again
-    env.json        versions, instruction set, device
+    env.json        what cells were trained in: versions, instruction set, device, mode; one entry for each
     results.csv     one row per (cell, split, hop)
     curve.csv       validation accuracy and loss by hop while training
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
@@ -23,7 +23,7 @@ import yaml
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.experiment.records import CellRecords, CellResult
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, TIMING_COLUMNS, Row
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row
 from nexus_bench.io.config import Config, read_config
 from nexus_bench.io.csv_files import rows_of, to_csv
 from nexus_bench.io.files import drop_begun, read_json, to_json, write_atomic
@@ -165,9 +165,34 @@ class RunFolder:
         except ConfigError as error:
             raise CorruptArtefactError(f"{error}; the file was edited after train wrote it, undo the edit") from error
 
-    def write_environment(self, environment: Row) -> None:
-        """Write env.json: the versions and the machine that the cells are trained with."""
-        write_atomic(self.path / ENVIRONMENT, to_json(environment))
+    def environments(self) -> list[Row]:
+        """What cells of the run were trained in, as env.json lists it; none where it is missing.
+
+        Raises:
+            CorruptArtefactError: env.json was edited.
+        """
+        path = self.path / ENVIRONMENT
+        if not path.is_file():
+            return []
+        held = read_json(path)
+        if isinstance(held, dict) and "environments" not in held:  # of an older version, which wrote the newest alone
+            return [{key: value for key, value in held.items() if key != "format"}]
+        listed = held["environments"] if isinstance(held, dict) else None
+        if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+            raise CorruptArtefactError(f"{path}: was edited: environments is not a list; train into another folder")
+        return listed
+
+    def add_environment(self, environment: Row) -> int:
+        """Add what cells are trained in to env.json, unless it is there; entries are never changed.
+
+        Returns:
+            Its number in the list, from 1.
+        """
+        listed = self.environments()
+        if environment not in listed:
+            listed.append(environment)
+            write_atomic(self.path / ENVIRONMENT, to_json({"format": FORMAT_VERSION, "environments": listed}))
+        return listed.index(environment) + 1
 
     def write_tables(self, name: str, cell_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
         """Write the CSV files from the cells that are done, in the order given, then those that failed.
@@ -218,7 +243,7 @@ class RunFolder:
             UsageError: The folder holds cells, or the results of something else.
         """
         rows = [row | {"suite": name} for row in rows]
-        same = ["suite", "task", "train_hops", "n_facts", "vocab_size", "seed", "split"]
+        same = ["suite", "task", "train_hops", "n_facts", "vocab_size", "task_options", "seed", "split"]
         before = (
             set(read_results(self.path)[same].itertuples(index=False, name=None))
             if self.results_csv.exists()

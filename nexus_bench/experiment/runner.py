@@ -1,16 +1,15 @@
 """Runs a suite in its folder: skips finished cells, resumes unfinished ones, stores every result at once."""
 
-import platform
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from pathlib import Path
 
-import numpy
 import torch
 
 from nexus_bench.errors import FailedCellsError, StorageError
-from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Progress
+from nexus_bench.experiment.environment import environment_of, kept_note, trained_in
+from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.dask import run_dask
 from nexus_bench.experiment.executors.inline import run_inline
@@ -21,10 +20,7 @@ from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.io.columns import FORMAT_VERSION, Row
-from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.version import __version__
 
 _PROGRESS_SECONDS = 1.0  # between two updates of progress.json
 _TABLES_SHARE = 20  # wait this many times the duration of writing tables before writing them again
@@ -64,6 +60,7 @@ def run_plan(
     with folder.writing(plan.suite.name):
         run = _Run(plan, folder, execution, {job.job_id: job.wanted for job in jobs}, on_event)
         run.write_about()
+        run.tell_what_is_kept()
         try:
             if jobs:
                 with closing(_events(jobs, execution)) as events:
@@ -89,6 +86,9 @@ class _Run:
         self.plan, self.folder, self.execution, self.on_event = plan, folder, execution, on_event
         self.wanted = wanted  # wanted cells of each job
         self.cells = {cell.cell_id: cell for cell in plan.suite.cells}
+        self.titles = plan.titles
+        self.environment = environment_of(execution, plan.suite.cells)
+        self.environment_number = 0  # in env.json, from 1
         self.failures: dict[str, Failure] = {}
         self.steps: dict[str, int] = {}  # steps made of the cells that are being trained
         self.saved: set[str] = set()
@@ -97,17 +97,27 @@ class _Run:
     def write_about(self) -> None:
         self.folder.write_spec(self.plan.suite.config)
         if self.plan.to_do:
-            self.folder.write_environment(_environment(self.execution))
+            self.environment_number = self.folder.add_environment(self.environment)
+
+    def tell_what_is_kept(self) -> None:
+        """Say it if the folder keeps cells of another mode, device or version of PyTorch."""
+        kept = trained_in(self.folder, [cell.cell_id for cell in self.plan.done])
+        if note := kept_note(kept.values(), self.environment):
+            self.on_event(Note(note))
 
     def take(self, event: Event) -> None:
         if not (self.folder.path / "spec.yaml").exists():
             self.write_about()  # the folder was deleted meanwhile; keep what is still to come
+        if isinstance(event, Failure):
+            event = event._replace(reason=f"{self.titles[event.cell_id]}: {event.reason}")
         if isinstance(event, CellResult):
+            where = {"mode": self.execution.mode, "environment": self.environment_number}
+            event = event._replace(timing=event.timing | where)
             try:
                 self.folder.cells.save(event)
                 self.saved.add(event.cell_id)
             except StorageError as error:
-                event = Failure(event.cell_id, f"{self.cells[event.cell_id].title}: {error}", error.exit_code)
+                event = Failure(event.cell_id, f"{self.titles[event.cell_id]}: {error}", error.exit_code)
         if isinstance(event, Failure):
             self.fail(event)
         elif isinstance(event, Begun | Progress):
@@ -133,7 +143,7 @@ class _Run:
         """Report results that existed and are gone."""
         for cell in self.plan.suite.cells:
             if cell.cell_id not in self.failures and not self.folder.cells.finished(cell.cell_id):
-                reason = f"{cell.title}: its result was deleted during the run; run again"
+                reason = f"{self.titles[cell.cell_id]}: its result was deleted during the run; run again"
                 failure = Failure(cell.cell_id, reason, FailedCellsError.exit_code)
                 self.fail(failure)
                 self.on_event(failure)
@@ -161,20 +171,3 @@ def _check_sources(cells: list[CellSpec], data: Path | None) -> None:
     distinct = {repr((cell.task, cell.train.batch_size, data or cell.seed)): cell for cell in cells}
     for cell in distinct.values():
         open_source(cell, data).batch(0, cell.train.batch_size)
-
-
-def _environment(execution: Execution) -> Row:
-    return {
-        "format": FORMAT_VERSION,
-        "nexus_bench": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads_per_cell": 1,
-        "device": torch.cuda.get_device_name() if execution.device == "cuda" else "cpu",
-        "mode": execution.mode,
-        "stack": execution.stack if execution.mode != SINGLE else 1,
-    }

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+from nexus_bench.experiment.environment import trained_in
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.columns import FAILED
+from nexus_bench.training.titles import titles_of
 
 DONE, RUNNING, TO_DO = "done", "running", "to do"  # and FAILED, as in the column `status`
 STATES = (DONE, RUNNING, FAILED, TO_DO)
@@ -15,11 +17,12 @@ class CellState(NamedTuple):
 
     Attributes:
         cell_id: The cell.
-        title: The cell in a few words.
+        title: The cell in a few words, with every value that varies in the run.
         state: One of STATES.
         step: Optimiser steps made, of a cell that is running.
         steps: Steps allowed.
         reason: Why it failed.
+        trained: Mode, device and PyTorch version of a cell that is done, in words; None if they are not known.
     """
 
     cell_id: str
@@ -28,6 +31,7 @@ class CellState(NamedTuple):
     step: int | None
     steps: int
     reason: str | None
+    trained: str | None
 
 
 def read_status(folder: RunFolder) -> list[CellState]:
@@ -38,17 +42,21 @@ def read_status(folder: RunFolder) -> list[CellState]:
         CorruptArtefactError: It is not a run folder.
     """
     suite = suite_of(folder)
+    titles = titles_of(suite.cells)
+    finished = [cell.cell_id for cell in suite.cells if folder.cells.finished(cell.cell_id)]
+    trained = trained_in(folder, finished)
     running = folder.read_progress() if folder.is_written_to() else {}
     states = []
     for cell in suite.cells:
         reason = folder.cells.failure(cell.cell_id)
         step = running.get(cell.cell_id)
-        if folder.cells.finished(cell.cell_id):
+        if cell.cell_id in trained:
             state = DONE
         elif step is not None:
             state = RUNNING
         else:
             state = TO_DO if reason is None else FAILED
         kept = (step, reason if state == FAILED else None)
-        states.append(CellState(cell.cell_id, cell.title, state, kept[0], cell.train.steps, kept[1]))
+        where = trained.get(cell.cell_id)
+        states.append(CellState(cell.cell_id, titles[cell.cell_id], state, kept[0], cell.train.steps, kept[1], where))
     return states

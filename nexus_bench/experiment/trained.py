@@ -1,7 +1,7 @@
 """The trained cells of a run folder, with their weights."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import safetensors.torch
 import torch
@@ -10,8 +10,11 @@ from safetensors import SafetensorError
 from nexus_bench.errors import CorruptArtefactError, UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
+from nexus_bench.io.read_results import read_results
 from nexus_bench.model.transformer import Transformer
+from nexus_bench.report.build import shown_cells
 from nexus_bench.training.spec import CellSpec
+from nexus_bench.training.titles import SEPARATOR, titles_of
 
 _MOST_NAMED = 5  # cells in a message
 
@@ -31,6 +34,7 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         UsageError: There is no such cell, or none is trained.
     """
     suite = suite_of(folder)
+    titles = titles_of(suite.cells)
     trained = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     if not trained:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ next to results.csv")
@@ -39,16 +43,23 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
     if not asked.strip(" |"):
         raise UsageError("--cell is empty; give a cell_id, or parts of a title")
     parts = [part.strip() for part in asked.split("|")]
-    patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\w)") for part in parts]
-    found = [c for c in trained if c.cell_id.startswith(asked) or all(p.search(c.title) for p in patterns)]
-    found = [c for c in found if set(parts) <= set(c.title.split(" | "))] or found
+    patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\.?\w)") for part in parts]
+    found = [c for c in trained if c.cell_id.startswith(asked) or all(p.search(titles[c.cell_id]) for p in patterns)]
+    found = [c for c in found if set(parts) <= set(titles[c.cell_id].split(SEPARATOR))] or found
     if not found:
-        raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {_named(trained)}")
+        raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {_named(trained, titles)}")
     return found
 
 
-def trained_cell(folder: RunFolder, asked: str | None) -> CellSpec:
-    """The one selected cell.
+def trained_cell(
+    folder: RunFolder, asked: str | None, *, on_note: Callable[[str], None] = lambda text: None
+) -> CellSpec:
+    """The one selected cell; of cells that differ in nothing but the recipe, the one that the report shows.
+
+    Args:
+        folder: The run folder.
+        asked: As for `trained_cells`.
+        on_note: Told which recipe was taken.
 
     Raises:
         ConfigError: As `trained_cells`.
@@ -56,9 +67,19 @@ def trained_cell(folder: RunFolder, asked: str | None) -> CellSpec:
         UsageError: As `trained_cells`, or several cells are selected.
     """
     cells = trained_cells(folder, asked)
-    if len(cells) > 1:
-        raise UsageError(f"{folder.path}: select one cell with --cell; there are {_named(cells)}")
-    return cells[0]
+    if len(cells) == 1:
+        return cells[0]
+    titles = titles_of(suite_of(folder).cells)
+    chosen = _of_chosen_recipe(folder, cells)
+    if chosen is None:
+        raise UsageError(f"{folder.path}: select one cell with --cell; there are {_named(cells, titles)}")
+    on_note(f"{len(cells)} recipes; taking the one that is best on validation: {titles[chosen.cell_id]}")
+    return chosen
+
+
+def title_of(folder: RunFolder, cell: CellSpec) -> str:
+    """A cell of a run in a few words, with every value that varies in the run."""
+    return titles_of(suite_of(folder).cells)[cell.cell_id]
 
 
 def n_untrained(folder: RunFolder) -> int:
@@ -85,6 +106,16 @@ def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
     return model.eval()
 
 
-def _named(cells: Sequence[CellSpec]) -> str:
-    named = "; ".join(f"{cell.cell_id} ({cell.title})" for cell in cells[:_MOST_NAMED])
+def _of_chosen_recipe(folder: RunFolder, cells: Sequence[CellSpec]) -> CellSpec | None:
+    """The cell with the recipe that is best on validation, if the cells differ in nothing else."""
+    is_one_model = all((c.task, c.model, c.seed) == (cells[0].task, cells[0].model, cells[0].seed) for c in cells)
+    if not is_one_model or not folder.results_csv.exists():
+        return None
+    kept = shown_cells(read_results(folder.path))
+    found = [cell for cell in cells if cell.cell_id in kept]
+    return found[0] if len(found) == 1 else None
+
+
+def _named(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:
+    named = "; ".join(f"{cell.cell_id} ({titles[cell.cell_id]})" for cell in cells[:_MOST_NAMED])
     return named + (f"; and {len(cells) - _MOST_NAMED} more" if len(cells) > _MOST_NAMED else "")

@@ -9,7 +9,7 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.result_rows import further_rows
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.experiment.trained import load_model
+from nexus_bench.experiment.trained import load_model, title_of
 from nexus_bench.inspection.question import Question
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import TEST, Row
@@ -60,7 +60,7 @@ def ask(
                     fit = source.held_out[TEST].examples
                     references[key] = reference_columns(fit, held, source.law.schema)
                 model = load_model(folder, cell).to(device)
-                _check_length(model, cell, held)
+                _check_length(model, folder, cell, held)
                 scores = score(model, held.examples, source.law.schema, cell.model.encoding)
                 rows += further_rows(
                     folder.cells.trained_row(cell.cell_id), question.split, held, scores, references[key]
@@ -71,7 +71,7 @@ def ask(
     return len(new)
 
 
-def _check_length(model: Transformer, cell: CellSpec, held: HeldOut) -> None:
+def _check_length(model: Transformer, folder: RunFolder, cell: CellSpec, held: HeldOut) -> None:
     """Check that learned positions are enough.
 
     Raises:
@@ -83,6 +83,6 @@ def _check_length(model: Transformer, cell: CellSpec, held: HeldOut) -> None:
     length = to_batch(one, cell.task.law().schema, cell.model.encoding, torch.device("cpu")).seq_len
     if length > len(model.position.weight):
         raise ConfigError(
-            f"{cell.title}: learned {len(model.position.weight)} positions, {length} are needed; use fewer facts, "
-            "or train with position none or rope"
+            f"{title_of(folder, cell)}: learned {len(model.position.weight)} positions, {length} are needed; use fewer "
+            "facts, or train with position none or rope"
         )

@@ -1,12 +1,13 @@
 """Inspection of a trained cell: where its attention points, counted, drawn and written."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.data.show import query_as_text
 from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.experiment.trained import load_model, trained_cell
+from nexus_bench.experiment.trained import load_model, title_of, trained_cell
 from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
 from nexus_bench.inspection.pointing import Walk, attention_rows, split_with, walk
 from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
@@ -45,6 +46,7 @@ def inspect(
     example: int = 0,
     data: Path | None = None,
     out: Path | None = None,
+    on_note: Callable[[str], None] = lambda text: None,
 ) -> Inspected:
     """Draw the attention of one example at every level, and count over many where heads point along the path.
 
@@ -56,6 +58,7 @@ def inspect(
         example: Number of the example to draw.
         data: The dataset that the run was trained on, if any.
         out: Folder of the files; None takes a folder inside the run folder.
+        on_note: Told which recipe was taken, if several fit.
 
     Raises:
         ConfigError: No split has such examples, or there is no example of that number.
@@ -65,13 +68,13 @@ def inspect(
     """
     keep_others(out, "walk.csv", beginning(WALK_COLUMNS))
     folder = open(run)
-    chosen = trained_cell(folder, cell)
+    chosen = trained_cell(folder, cell, on_note=on_note)
     hop = hops or max(chosen.task.hops)
     source = open_source(chosen, data)
     held, model = split_with(source.held_out, hop), load_model(folder, chosen)
     encoding, schema = chosen.model.encoding, source.law.schema
     seen = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n_examples, example=example)
-    title = f"{chosen.title} | {counted(hop, 'hop')}"
+    title = f"{title_of(folder, chosen)} | {counted(hop, 'hop')}"
     drawn = seen.example
     query = query_as_text(seen.law, drawn.query)
     told = f"{title} | {query}: {drawn.answer}; answered {drawn.answered}"

@@ -14,6 +14,7 @@ from nexus_bench.experiment.suite import suite_of
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.training.engine import Source
 from nexus_bench.training.spec import CellSpec
+from nexus_bench.training.titles import titles_of
 
 
 class RunData:
@@ -53,7 +54,7 @@ class RunData:
             return source.held_out[split]
         if not self._folder.cells.has_evaluation(cell.cell_id, split):
             known = ", ".join(sorted([*source.held_out, *self._folder.cells.evaluated_splits(cell.cell_id)]))
-            raise ConfigError(f"{cell.title}: has no split '{split}'; it has {known}")
+            raise ConfigError(f"{titles_of(self.suite.cells)[cell.cell_id]}: has no split '{split}'; it has {known}")
         fields = self._folder.cells.evaluation(cell.cell_id, split)["question"]
         hops = fields["hops"] and tuple(fields["hops"])
         return self.asked(cell, Question(**fields | {"hops": hops}))

@@ -85,8 +85,11 @@ COLUMNS = (
     Column("steps_done", "Int64", "optimiser steps made"),
     Column("model", "string", "the model in words"),
     Column("curriculum", "string", "over the hops: `none`, `staged`, `adaptive`"),
-    Column("task_options", "string", "reserved: parameters of the task that have no column"),
-    Column("attention_options", "string", "reserved: options of the attention that have no column"),
+    Column("task_options", "string", "parameters of the task that have no column, as `key=value; key=value`"),
+    Column("attention_options", "string", "options of the attention that have no column, likewise"),
+    Column("recipe_options", "string", "values of the training recipe that have no column, likewise"),
+    Column("mlp_ratio", "Int64", "hidden width of the MLP over d_model"),
+    Column("reuse", "Int64", "how often each training graph is used"),
 )
 _KNOWN = {column.name: column for column in COLUMNS}
 
@@ -107,6 +110,7 @@ SETTING_COLUMNS = _known(
     "batch_size",
     "steps",
 )
+_SETTING_MORE = _known("task_options", "reuse")  # at the end of each table, as they came later
 _INTERVAL = (Column("low", "Float64", "lower end of the 95% interval"), Column("high", "Float64", "its upper end"))
 _P = (
     Column("p", "Float64", "p-value of the exact paired test, two-sided"),
@@ -123,6 +127,8 @@ TIMING_COLUMNS = (
     Column("device", "string", "`cpu` or `cuda`"),
     Column("train_seconds", "Float64", "seconds of training; in a stack, the share of this cell"),
     Column("steps_per_second", "Float64", "optimiser steps per second"),
+    *_known("mode"),
+    Column("environment", "Int64", "what it was trained in: number of the entry of env.json, from 1"),
 )
 ACCURACY_COLUMNS = (
     *SETTING_COLUMNS,
@@ -133,6 +139,7 @@ ACCURACY_COLUMNS = (
     Column("n_failed", "Int64", "cells that failed; they are left out of every figure"),
     Column("seeds", "string", "accuracy of each seed, separated by spaces"),
     *_known("chance", "shortcut", "partial_input"),
+    *_SETTING_MORE,
 )
 REACH_COLUMNS = (
     *SETTING_COLUMNS,
@@ -145,6 +152,8 @@ REACH_COLUMNS = (
     *_known("n_params", "flops_per_step", "lr"),
     Column("reach_per_mparam", "Float64", "hop reach per million parameters"),
     Column("reach_per_gflop", "Float64", "hop reach per GFLOP of a training step"),
+    *_SETTING_MORE,
+    *_known("recipe_options"),
 )
 COMPARISON_COLUMNS = (
     *SETTING_COLUMNS,
@@ -161,6 +170,7 @@ COMPARISON_COLUMNS = (
     *_INTERVAL,
     *_P,
     Column("verdict", "string", "`better`, `worse`, `no difference shown` or `too few seeds`"),
+    *_SETTING_MORE,
 )
 
 
@@ -183,6 +193,8 @@ COMPARE_COLUMNS = (
     Column("base_seeds", "string", "value of the base at each of these seeds, separated by spaces"),
     Column("new_seeds", "string", "value of the new run at each of these seeds, separated by spaces"),
     Column("note", "string", "why there is no verdict, or what it leaves out"),
+    *_SETTING_MORE,
+    *_known("recipe_options", "attention_options", "mlp_ratio"),
 )
 PREDICTION_COLUMNS = (
     *_known("cell_id", "model", "seed", "split"),

@@ -8,6 +8,7 @@ from nexus_bench.analysis.compare_models import matched_pairs, model_pairs
 from nexus_bench.analysis.select_recipes import select_recipes
 from nexus_bench.analysis.summary import (
     LENGTH,
+    MODEL,
     RECIPE,
     SETTING,
     accuracy_by_hop,
@@ -18,13 +19,15 @@ from nexus_bench.analysis.summary import (
 from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
+from nexus_bench.io.options import only, varying, without
 from nexus_bench.report import figures, tables
-from nexus_bench.report.notes import VARIANT, common_notes, notes_of
+from nexus_bench.report.notes import VARIANT, common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import Table
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
+_DATA = ("n_val", "n_test", "hop_query", "size_ood", "content_sha256")  # options of how a task is presented and split
 
 
 class Section(NamedTuple):
@@ -80,10 +83,10 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
     curves = curves.drop_duplicates(subset=["cell_id", "step", "hop"])
     labels = results.drop_duplicates("cell_id").set_index("cell_id")["model"]
     curves = curves.assign(model=curves["cell_id"].map(labels))
-    n_rates = results.groupby([*SETTING, "model"], dropna=False)["lr"].transform("nunique")
-    rows = _beside_trained(select_recipes(results.assign(n_rates=n_rates)))
+    rows = _beside_trained(select_recipes(_with_tried(results)))
     rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
+    differ = _that_differ(rows)
     sections: list[Section] = []
     compared: list[pd.DataFrame] = []
     suffixes: list[str] = []  # of the figures of each section
@@ -91,9 +94,9 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
         tested = part[part["split"] == TEST]
         if tested.empty:
             split = str(part["split"].iloc[0])
-            section = _further(part, f"{part['task'].iloc[0]}, {split}, {_asked(part, trained_size)}")
+            section = _further(part, f"{_named(part, differ)}, {split}, {_asked(part, trained_size)}")
         else:
-            title = f"{part['task'].iloc[0]}, {_asked(part, trained_size)}"
+            title = f"{_named(part, differ)}, {_asked(part, trained_size)}"
             pairs, equal = model_pairs(tested), matched_pairs(tested)
             setting = {name: tested.iloc[0][name] for name in SETTING}
             compared += [pairs.assign(kind="models", **setting), equal.assign(kind="matched", **setting)]
@@ -113,6 +116,11 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
         reach=reach_by_model(rows[rows["split"] == TEST]),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
     )
+
+
+def shown_cells(results: pd.DataFrame) -> set[str]:
+    """The cells that a report of these results shows: those of the recipe that is best on validation."""
+    return set(select_recipes(results)["cell_id"])
 
 
 def _typed(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -151,9 +159,10 @@ def _main(
         figures.reach_by_cost(short_reach, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]
-    notes = notes_of(
-        names, reach, still_rising(curves), pairs, len(equal), has_grid=bool((tested["n_rates"] > 1).any())
-    )
+    has_grid = bool((tested["n_recipes"] > 1).any())
+    varied = sorted({key for keys in tested["tried_options"] for key in keys.split()})
+    notes = notes_of(names, reach, still_rising(curves), pairs, len(equal), has_grid=has_grid, varied=varied)
+    notes += modes_note(tested)
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
 
 
@@ -176,6 +185,8 @@ def _asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
     if set(sizes) - {first["n_facts"]}:
         trained += f" with {', '.join(str(size) for size in sizes)} facts"
     length = "" if pd.isna(first["steps"]) else f", {first['steps']:,} steps of {first['batch_size']} graphs"
+    if not pd.isna(first["reuse"]) and first["reuse"] != 1:
+        length += f", each used {first['reuse']} times"
     return (
         f"{first['n_facts']} facts, vocabulary of {first['vocab_size']}, {trained}{length}, "
         f"{first['encoding']} encoding"
@@ -204,20 +215,56 @@ def _once(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_variants(results: pd.DataFrame) -> pd.DataFrame:
-    """Cells that differ only in their cell_id are variants of a model, not further seeds of it."""
-    same = [*SETTING, "model", *RECIPE, "seed", "split", "hop"]
-    variant = results.groupby(same, dropna=False).cumcount() + 1
-    n_variants = variant.groupby([results[name] for name in (*SETTING, "model")], dropna=False).transform("max")
+    """Models of the same name that are not the same are variants of it, not further seeds of one.
+
+    They have another version of their attention, or other values where its defaults have changed since; or their cells
+    differ in nothing but their cell_id.
+    """
+    models = [*SETTING, "model"]
+    again = results.groupby([*SETTING, *MODEL, "attention_version", *RECIPE, "seed", "split", "hop"], dropna=False)
+    told_apart = results.assign(again=again.cumcount())
+    kind = told_apart.groupby([*SETTING, *MODEL, "attention_version", "again"], dropna=False, sort=False).ngroup()
+    kinds = kind.groupby([results[name] for name in models], dropna=False, sort=False)
+    variant = kinds.transform(lambda group: pd.factorize(group)[0]) + 1
     named = results["model"] + VARIANT + variant.astype("string")
-    return results.assign(model=results["model"].where(n_variants == 1, named))
+    return results.assign(model=results["model"].where(kinds.transform("nunique") == 1, named))
+
+
+def _with_tried(results: pd.DataFrame) -> pd.DataFrame:
+    """With how many recipes each model has been trained, and the options in which these differ."""
+    recipe = results.groupby(list(RECIPE), dropna=False).ngroup()
+    models = results.groupby([*SETTING, "model"], dropna=False)
+    differ = {number: " ".join(varying(rows["recipe_options"])) for number, (_, rows) in enumerate(models)}
+    number = models.ngroup()
+    return results.assign(
+        n_recipes=recipe.groupby(number).transform("nunique"), tried_options=number.map(differ).fillna("")
+    )
+
+
+def _that_differ(rows: pd.DataFrame) -> dict[str, tuple[list[str], list[str]]]:
+    """Task -> the columns and the options in which its sections differ, and which their titles do not show anyway."""
+    differ = {}
+    for task, of_task in rows.groupby("task", sort=False):
+        columns = [n for n in ("task_version", "distractors", "n_queries") if of_task[n].nunique(dropna=False) > 1]
+        differ[str(task)] = columns, varying(of_task["task_options"])
+    return differ
+
+
+def _named(rows: pd.DataFrame, differ: dict[str, tuple[list[str], list[str]]]) -> str:
+    """The task of a section, and the values that tell it from other sections of this task."""
+    first = rows.iloc[0]
+    columns, keys = differ[str(first["task"])]
+    parts = [str(first["task"]), *(f"{name}={first[name]}" for name in columns)]
+    return ", ".join(parts + ([only(first["task_options"], keys)] if keys else []))
 
 
 def _beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     """Answers from elsewhere stand with the models trained on the same task; where there are none, by themselves."""
     is_external = results["status"] == SCORED
-    own = ["encoding", *LENGTH]
-    settings = results.loc[~is_external, list(SETTING)].drop_duplicates()
-    same = [name for name in SETTING if name not in own]
+    own = ["encoding", "task_options", *LENGTH]
+    same = [*(name for name in SETTING if name not in own), "task_itself"]
+    results = results.assign(task_itself=results["task_options"].map(lambda text: without(text, _DATA)))
+    settings = results.loc[~is_external, [*SETTING, "task_itself"]].drop_duplicates()
     external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))
     if external.empty:
         return results

@@ -22,9 +22,11 @@ from nexus_bench.analysis.compare_runs import (
     compare_results,
 )
 from nexus_bench.analysis.intervals import LEVEL
+from nexus_bench.analysis.summary import MODEL
 from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST, Row
 from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
+from nexus_bench.io.options import only, varying
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report.ci import Case, github_summary, junit_xml
@@ -115,13 +117,21 @@ def names(compared: Sequence[Compared], *, with_task: bool = True) -> list[str]:
         with_task: Name the task even if it is the same everywhere.
     """
     varied = [name for name in IDENTITY if len({one.cell[name] for one in compared}) > 1]
-    others = [name for name in varied if name not in ("task", "model")]
+    labels = {one.cell["model"] for one in compared}
+    told_by_label = [n for n in MODEL if len({(one.cell["model"], one.cell[n]) for one in compared}) == len(labels)]
+    others = [name for name in varied if name not in ("task", *told_by_label)]
+    keys = {name: varying(one.cell[name] for one in compared) for name in others if name.endswith("_options")}
     named = []
     for one in compared:
         parts = [one.cell["task"]] if with_task or "task" in varied else []
-        parts += [one.cell["model"], *(f"{name} {one.cell[name]}" for name in others)]
+        parts += [one.cell["model"], *(_part(name, one.cell[name], keys.get(name)) for name in others)]
         named.append(", ".join(map(str, parts + ([] if one.hop is None else [f"hop {one.hop}"]))))
     return named
+
+
+def _part(column: str, value: object, keys: list[str] | None) -> str:
+    """A column of a name; of options, those that vary."""
+    return f"{column} {value}" if keys is None else only(value, keys)
 
 
 def failures(compared: Sequence[Compared], *, strict: bool = False) -> list[tuple[str, Compared]]:

@@ -1,9 +1,13 @@
 """The notes under the tables of a report: sentences on how they came about and what they show."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE
 from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.io.options import only
+from nexus_bench.io.plurals import counted
 from nexus_bench.report.tables import Names
 
 VARIANT = ", variant "  # in the label of a model
@@ -18,6 +22,7 @@ def notes_of(
     n_equal: int,
     *,
     has_grid: bool,
+    varied: Sequence[str],
 ) -> list[str]:
     """What a reader must know about the trained setting.
 
@@ -27,12 +32,15 @@ def notes_of(
         rising: `summary.still_rising`.
         pairs: `compare_models.model_pairs`.
         n_equal: How many pairs of equal size there are.
-        has_grid: Whether a model had several learning rates.
+        has_grid: Whether a model had several recipes.
+        varied: The options of these recipes that are not the same everywhere.
     """
     notes = common_notes(names)
     if has_grid:
-        chosen = "; ".join(f"{names.short[m]}: {lr:g}" for m, lr in zip(reach["model"], reach["lr"], strict=True))
-        notes.append(f"Learning rates chosen on validation: {chosen}.")
+        recipes = zip(reach["model"], reach["lr"], reach["recipe_options"], strict=True)
+        chosen = "; ".join(f"{names.short[m]}: {_recipe(lr, options, varied)}" for m, lr, options in recipes)
+        what = "Recipes (learning rate and options)" if varied else "Learning rates"
+        notes.append(f"{what} chosen on validation: {chosen}.")
     elif reach["lr"].notna().any():
         rates = ", ".join(f"{rate:g}" for rate in reach["lr"].dropna().unique())
         notes.append(f"Learning rate {rates}.")
@@ -53,10 +61,28 @@ def common_notes(names: Names) -> list[str]:
     notes = [f"All models: {', '.join(names.common)}."] if names.common else []
     if any(VARIANT in label for label in names.short):
         notes.append(
-            "Variants of a model differ in something that results.csv has no column for: a version, a dataset, or "
-            "values of the recipe such as weight decay."
+            "Variants of a model differ in a version of their attention or of nexus-bench, or are several sets of "
+            "answers that were scored under one name."
         )
     return notes
+
+
+def modes_note(rows: pd.DataFrame) -> list[str]:
+    """A note if cells were trained in several modes, as the same cell has other rounding in another mode.
+
+    Args:
+        rows: Rows of results.csv, of one section.
+    """
+    cells = rows.dropna(subset=["mode"]).drop_duplicates("cell_id")
+    counts = cells["mode"].value_counts(sort=False)
+    if len(counts) < 2:
+        return []
+    named = ", ".join(f"{mode} ({counted(int(n), 'cell')})" for mode, n in counts.items())
+    return [f"Cells were trained in several modes: {named}."]
+
+
+def _recipe(lr: float, options: object, varied: Sequence[str]) -> str:
+    return f"lr={lr:g}, {only(options, varied)}" if varied else f"{lr:g}"
 
 
 def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-_SHAPE = ["encoding", "position", "n_layers", "n_loops", "d_model", "n_heads", "curriculum"]
+_SHAPE = ["encoding", "position", "n_layers", "n_loops", "d_model", "n_heads", "mlp_ratio", "curriculum"]
 
 
 class Series(NamedTuple):

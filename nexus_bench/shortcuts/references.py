@@ -5,13 +5,16 @@ from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import GENERATORS, Examples, Schema
 from nexus_bench.io.columns import Row
 from nexus_bench.io.hops import format_hops
+from nexus_bench.io.options import options_text
 from nexus_bench.shortcuts.rules import best_shortcuts
+
+_SAME_AS_COLUMN = ("n_queries", "distractors")  # parameters that a column holds, in every split alike
 
 
 def task_columns(spec: TaskSpec) -> Row:
-    """The columns that say which task it is."""
+    """The columns that say which task it is; `task_options` holds everything that has no column of its own."""
     family = spec.generator()
-    return {
+    columns = {
         "task": spec.task,
         "task_version": GENERATORS.get(spec.task).version,
         "train_hops": format_hops(spec.hops),
@@ -20,6 +23,9 @@ def task_columns(spec: TaskSpec) -> Row:
         "distractors": family.distractors,
         "n_queries": family.n_queries,
     }
+    fields = spec.model_dump(mode="json", exclude={"task", "hops", "params"})
+    params = {k: v for k, v in spec.params.items() if k not in _SAME_AS_COLUMN or v != columns[k]}
+    return columns | {"task_options": options_text(fields | params)}
 
 
 def reference_columns(fit: Examples, scored: HeldOut, schema: Schema) -> dict[int, Row]:

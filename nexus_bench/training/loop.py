@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import torch
 
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.model.scoring import HopScore
@@ -56,7 +58,7 @@ def train(engine: Engine, *, mode: str, checkpoint: Checkpoint | None, listener:
 
     Args:
         engine: A new engine.
-        mode: Mode of the engine; a checkpoint of another mode is ignored.
+        mode: Mode of the engine; a checkpoint of another mode, device or version of PyTorch is not continued.
         checkpoint: Written at every evaluation and when stopped; None saves nothing.
         listener: The callbacks.
 
@@ -72,7 +74,12 @@ class _Training:
         self.engine = engine
         self.checkpoint = checkpoint
         self.listener = listener
-        self.name = {"cell_ids": [cell.cell_id for cell in engine.cells], "mode": mode}
+        self.name = {
+            "cell_ids": [cell.cell_id for cell in engine.cells],
+            "mode": mode,
+            "device": next(engine.model(0).parameters()).device.type,
+            "torch": torch.__version__,
+        }
         self.endings: dict[int, tuple[str, float]] = {}  # index -> status, seconds
         self.seconds_before = 0.0
         self.started = time.perf_counter()
@@ -134,10 +141,19 @@ class _Training:
 
     def resume(self) -> None:
         engine = self.engine
-        saved = self.checkpoint and self.checkpoint.load(
-            is_ours=lambda about: self.name.items() <= about.items(), on_note=self.listener.on_note
-        )
+        foreign: list[str] = []  # what checkpoints were made with that cannot go on to the result of no break
+
+        def is_ours(about: dict[str, Any]) -> bool:
+            differs = [name for name, value in self.name.items() if about.get(name) != value]
+            if differs:
+                foreign.append(", ".join(f"{name} {about.get(name)} instead of {self.name[name]}" for name in differs))
+            return not differs
+
+        saved = self.checkpoint and self.checkpoint.load(is_ours=is_ours, on_note=self.listener.on_note)
         if not saved:
+            if foreign:
+                title = engine.cells[0].title
+                self.listener.on_note(f"{title}: its checkpoint is of {foreign[0]}; training starts anew")
             return
         about = saved.about
         engine.restore(saved.tensors)

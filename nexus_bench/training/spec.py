@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -45,7 +46,7 @@ class CellSpec(Spec):
 
     @cached_property
     def cell_id(self) -> str:
-        """16 hexadecimal digits: a hash of the content of the cell."""
+        """16 hexadecimal digits: a hash of the content of the cell, computed once."""
         versions = {
             "format": FORMAT_VERSION,
             "block_graphs": BLOCK_GRAPHS,
@@ -55,6 +56,12 @@ class CellSpec(Spec):
         content = json.dumps([versions, self.model_dump(mode="json")], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "CellSpec":
+        """A copy, which is named by its own content."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("cell_id", None)  # else it would keep the name of what it was copied from
+        return copied
+
     @property
     def label(self) -> str:
         """The model in a few words, and its curriculum if that is not the default; results are grouped by it."""
@@ -63,5 +70,5 @@ class CellSpec(Spec):
 
     @property
     def title(self) -> str:
-        """The cell in a few words."""
+        """The cell in a few words; `training.titles` adds what varies between the cells of a suite."""
         return f"{self.task.task} hops {format_hops(self.task.hops)} | {self.label} | seed {self.seed}"

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from nexus_bench.analysis.compare_runs import Compared, compare_results
+from nexus_bench.analysis.compare_runs import NEW_ONLY, OK, Compared, compare_results
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.jobs import CellSpec
@@ -276,3 +276,28 @@ def test_a_failed_cell_matches_its_base_on_every_split() -> None:
     model = make_model({"attention": "standard"}, where="test")
     rows = failed_result(CellSpec(task=task, model=model, train=TrainSpec(), seed=0), "single").rows
     assert {(row["split"], row["n_facts"]) for row in rows} == {("val", 6), ("test", 6), ("size_ood", 11)}
+
+
+def test_a_run_of_another_task_shares_no_cell_and_only_what_differs_is_named() -> None:
+    base = results_of({"a": at(0.9)}).assign(task_options="n_keys=4; n_repeats=1; n_test=8")
+    new = base.assign(task_options="n_keys=4; n_repeats=4; n_test=8")
+    said = "no cells of test: task_options: n_repeats=1 in the base, n_repeats=4 in the new run; compare runs"
+    with pytest.raises(ConfigError, match=said):
+        gate(base, new)
+    two = pd.concat([base.assign(task_options="n_keys=5; n_repeats=9; n_test=8"), base])
+    with pytest.raises(ConfigError, match=said):
+        gate(two, new)
+
+
+@pytest.mark.parametrize("column", ["task_options", "recipe_options", "attention_options", "mlp_ratio", "reuse"])
+def test_cells_of_other_values_are_not_paired(column: str) -> None:
+    value, other = (1, 2) if column in ("mlp_ratio", "reuse") else ("x=1", "x=2")
+    base = results_of({"a": at(0.9)}).assign(**{column: value})
+    new = pd.concat([base, base.assign(**{column: other}, accuracy=0.1, n_correct=100)])
+    assert [one.verdict for one in gate(base, new)] == [OK, NEW_ONLY]
+
+
+def test_options_that_vary_are_in_the_names_of_comparisons() -> None:
+    base = results_of({"a": at(0.9)}).assign(task_options="n=1; side=left")
+    both = pd.concat([base, base.assign(task_options="n=2; side=left")])
+    assert names(gate(both, both)) == ["t, a, n=1, hop 1", "t, a, n=2, hop 1"]

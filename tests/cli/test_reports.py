@@ -74,7 +74,7 @@ def test_github_is_told_what_a_run_came_to_and_which_cells_failed(
     assert run.returncode == 7
     errors = [line for line in run.stderr.splitlines() if line.startswith("::error ")]
     assert len(errors) == 4 and all("the loss is not finite at step" in line for line in errors)
-    assert errors[0].startswith("::error title=pointer_chase hops 1-2 | standard%2C d_model 16 | seed 0::")
+    assert errors[0].startswith("::error title=pointer_chase hops 1-2 | standard%2C d_model 16 | lr 1e+30 | seed 0::")
     summary = Path("summary.md").read_text()
     assert summary.startswith("# nexus-bench: tiny\n") and "### Accuracy by hop" in summary and "![" not in summary
     assert command("report", "runs/tiny").returncode == 0

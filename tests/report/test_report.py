@@ -141,7 +141,7 @@ def test_cells_that_no_column_tells_apart_are_variants_and_not_further_seeds() -
         ["a, variant 1", "1.000 [1.000, 1.000]", "0.500 [0.500, 0.500]", "1.0 [1.0, 1.0]", "2", "1,000", "2"],
         ["a, variant 2", "0.250 [0.250, 0.250]", "0.250 [0.250, 0.250]", "0.0 [0.0, 0.0]", "2", "1,000", "2"],
     ]
-    assert section.notes[0].startswith("Variants of a model differ in something that results.csv has no column for")
+    assert section.notes[0].startswith("Variants of a model differ in a version of their attention")
     assert "learning_curves" in {picture.name for picture in section.pictures}
 
 
@@ -288,3 +288,73 @@ def test_committed_examples_are_what_report_makes_of_their_results(name: str) ->
     assert (EXAMPLES / name / "report.md").read_text() == to_markdown(report)
     for file, text in to_csvs(report).items():
         assert (EXAMPLES / name / file).read_text() == text, file
+
+
+def settings_of(**columns: list[object]) -> pd.DataFrame:
+    """One cell of model `a` for each value of the columns, each at a seed of its own."""
+    rows = []
+    for seed, values in enumerate(zip(*columns.values(), strict=True)):
+        one = table(("a", 0.1, seed, {1: 0.5, 2: 0.25}))
+        rows.append(one.assign(cell_id=f"cell{seed}", **dict(zip(columns, values, strict=True))))
+    return pd.concat(rows, ignore_index=True)
+
+
+def test_parameters_of_a_task_make_sections_and_not_seeds_of_one_model() -> None:
+    options = ["group=S_3; n_test=8; side=left", "group=Z_6; n_test=8; side=left"]
+    report = report_of(settings_of(task_options=options, chance=[0.2, 0.4]))
+    assert [section.title.split(", 12 facts")[0] for section in report.sections] == ["t, group=S_3", "t, group=Z_6"]
+    assert [cells_of(section.tables[0])[0][0:2] for section in report.sections] == [["a", "0.500"]] * 2
+    assert [section.tables[0].references[0][1] for section in report.sections] == ["0.200", "0.400"]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [("reuse", [1, 8], "each used 8 times"), ("n_queries", [3, 4], "t, n_queries=4"), ("task_version", [1, 2], "=2,")],
+)
+def test_sections_have_distinct_titles_that_say_what_differs(column: str, values: list[object], said: str) -> None:
+    titles = [section.title for section in report_of(settings_of(**{column: values})).sections]
+    assert len(set(titles)) == 2 and said in titles[1]
+
+
+def test_two_chances_of_one_task_are_an_error_and_never_a_mean() -> None:
+    with pytest.raises(
+        ConfigError, match=r"chance is 0\.2, 0\.4 in rows of t that no column tells apart, at hop 1 of test"
+    ):
+        report_of(settings_of(chance=[0.2, 0.4]))
+
+
+def test_versions_of_an_attention_are_variants_also_at_other_seeds() -> None:
+    (section,) = report_of(settings_of(attention_version=[1, 2])).sections
+    assert [row[0] for row in cells_of(section.tables[0])] == ["a, variant 1", "a, variant 2"]
+
+
+def test_values_of_the_recipe_are_chosen_among_and_said() -> None:
+    results = pd.concat(
+        [
+            table(("a", 0.1, 0, {1: accuracy})).assign(
+                cell_id=f"c{decay}", recipe_options=f"clip_norm=1.0; weight_decay={decay}"
+            )
+            for decay, accuracy in ((0.0, 0.2), (0.1, 0.7))
+        ],
+        ignore_index=True,
+    )
+    report = report_of(results)
+    assert [cells_of(section.tables[0])[0][:2] for section in report.sections] == [["a", "0.700"]]
+    said = "Recipes (learning rate and options) chosen on validation: a: lr=0.1, weight_decay=0.1."
+    assert said in report.sections[0].notes
+
+
+def test_cells_of_several_modes_are_said_to_be_so(results: pd.DataFrame) -> None:
+    assert not any("several modes" in note for note in report_of(results.assign(mode="tf32")).sections[0].notes)
+    mixed = results.assign(mode=["single"] * 4 + ["tf32"] * 12)
+    assert "Cells were trained in several modes: single (1 cell), tf32 (3 cells)." in report_of(mixed).sections[0].notes
+
+
+def test_scored_answers_stand_beside_the_models_of_their_task_alone() -> None:
+    trained = settings_of(task_options=["group=S_3; n_test=64; n_val=8", "group=Z_6; n_test=64; n_val=8"])
+    scored = table(("gpt", 0.1, 0, {1: 0.9, 2: 0.9})).query("split == 'test'")
+    scored = scored.assign(encoding="text", task_options="group=Z_6; n_test=9; n_val=7", status="scored", n_correct=9)
+    scored = scored.assign(n_examples=10, lr=None, batch_size=None, steps=None, order=None, n_params=None)
+    typed = pd.concat([trained, scored.astype(trained.dtypes.to_dict())], ignore_index=True)
+    models = [[row[0] for row in cells_of(section.tables[0])] for section in report_of(typed).sections]
+    assert models == [["a"], ["a", "gpt (text)"]]

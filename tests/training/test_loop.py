@@ -205,3 +205,30 @@ def test_flops_of_a_step_grow_with_order_by_what_a_pass_costs() -> None:
     projections = 2 * graphs * n_positions * d * 2 * d  # queries and keys again
     attention = 2 * 2 * graphs * n_positions * n_facts * d  # scores and mixing
     assert flops[1] - flops[0] == flops[2] - flops[1] == 3 * (projections + attention)  # backward is twice forward
+
+
+@pytest.mark.parametrize(("key", "value"), [("torch", "1.0.0"), ("device", "cuda"), ("mode", "tf32")])
+def test_a_checkpoint_made_with_something_else_is_not_continued_and_it_is_said(
+    key: str, value: str, tmp_path: Path
+) -> None:
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 15
+
+    folder = tmp_path / "checkpoints"
+    with pytest.raises(StoppedError):
+        run(cell(), folder, should_stop=stop)
+    checkpoint = Checkpoint(folder, root=tmp_path)
+    for _ in (checkpoint.previous, checkpoint.newest):
+        saved = checkpoint.load(is_ours=lambda about: True, on_note=print)
+        assert saved is not None
+        checkpoint.save(saved._replace(about=saved.about | {key: value}))
+    steps: list[int] = []
+    notes: list[str] = []
+    again = run(cell(), folder, on_point=lambda point: steps.append(point.step), on_note=notes.append)
+    assert steps == [10, 20, 30] and weights(again) == weights(run(cell(), tmp_path / "whole"))
+    (note,) = notes
+    assert f"its checkpoint is of {key} {value} instead of" in note and note.endswith("; training starts anew")

@@ -106,7 +106,7 @@ def work(job: Job, topic: str) -> list[Event]:
 def _lost(job: Job, future: Any) -> list[Event]:
     said = str(future.exception()).splitlines()[0] if future.status == "error" else future.status
     return [
-        Failure(cell.cell_id, f"{cell.title}: lost by the cluster: {said}", FailedCellsError.exit_code)
+        Failure(cell.cell_id, f"lost by the cluster: {said}", FailedCellsError.exit_code)
         for cell in job.cells
         if cell.cell_id in job.wanted
     ]

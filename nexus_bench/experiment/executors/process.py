@@ -75,7 +75,7 @@ def _receive(receiver: Connection, worker: _Worker) -> list[Event]:
         worker.process.join()
         code = worker.process.exitcode
         failed: list[Event] = [
-            Failure(cell.cell_id, f"{cell.title}: its process ended with code {code}", FailedCellsError.exit_code)
+            Failure(cell.cell_id, f"its process ended with code {code}", FailedCellsError.exit_code)
             for cell in worker.job.cells
             if cell.cell_id in worker.job.wanted - worker.ended
         ]

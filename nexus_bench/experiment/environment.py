@@ -1,0 +1,84 @@
+"""What cells are trained in: versions, device and mode, as env.json lists them."""
+
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy
+import torch
+
+from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.data.provenance import OURS, task_origin
+from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.io.columns import Row
+from nexus_bench.io.plurals import counted
+from nexus_bench.training.modes import SINGLE
+from nexus_bench.training.spec import CellSpec
+from nexus_bench.version import __version__
+
+
+def environment_of(execution: Execution, cells: Sequence[CellSpec]) -> Row:
+    """The environment of a run, with the packages that its tasks and attentions came from."""
+    return {
+        "nexus_bench": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads_per_cell": 1,
+        "device": torch.cuda.get_device_name() if execution.device == "cuda" else "cpu",
+        "mode": execution.mode,
+        "stack": execution.stack if execution.mode != SINGLE else 1,
+        "tasks": _origins(task_origin, (cell.task.task for cell in cells)),
+        "attentions": _origins(_attention_origin, (cell.model.attention for cell in cells)),
+    }
+
+
+def in_words(environment: Row) -> str:
+    """What of an environment can change figures beyond rounding of the same kind: mode, device, PyTorch."""
+    return f"in mode {environment['mode']} on {environment['device']} with PyTorch {environment['torch']}"
+
+
+def trained_in(folder: RunFolder, cell_ids: Iterable[str]) -> dict[str, str]:
+    """For each finished cell, what it was trained in; a record of an older version tells the mode alone.
+
+    Raises:
+        CorruptArtefactError: A record or env.json was edited.
+    """
+    environments = folder.environments()
+    words = {}
+    for cell_id in cell_ids:
+        number = folder.cells.record(cell_id)["timing"].get("environment")
+        is_known = type(number) is int and 1 <= number <= len(environments)
+        mode = folder.cells.trained_row(cell_id)["mode"]
+        words[cell_id] = in_words(environments[number - 1]) if is_known else f"in mode {mode}"
+    return words
+
+
+def kept_note(kept: Iterable[str], present: Row) -> str | None:
+    """One line if cells are kept that were trained in something else than what this run uses; None otherwise.
+
+    Args:
+        kept: For each cell that is kept, what it was trained in, from `trained_in`.
+        present: The environment of this run.
+    """
+    now = in_words(present)
+    others = Counter(words for words in kept if words != now and words != f"in mode {present['mode']}")
+    if not others:
+        return None
+    told = " and ".join(
+        f"{counted(n, 'cell')} {'that was' if n == 1 else 'that were'} trained {w}" for w, n in others.items()
+    )
+    return f"kept {told}; this run trains {now}"
+
+
+def _origins(origin_of: Callable[[str], Row], names: Iterable[str]) -> Row:
+    return {name: origin_of(name) for name in sorted(set(names))}
+
+
+def _attention_origin(name: str) -> Row:
+    origin = ATTENTIONS.origin(name)
+    return OURS if origin is None else origin._asdict()

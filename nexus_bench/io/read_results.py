@@ -1,6 +1,6 @@
 """results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,44 @@ from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, SCORE
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.files import read_bytes, read_json
 from nexus_bench.io.hops import parse_hops
+from nexus_bench.io.seal import SEAL, check_sealed
 
-RESULTS, CURVES, SPEC, ENVIRONMENT = "results.csv", "curve.csv", "spec.yaml", "env.json"  # files of a run folder
+RESULTS, CURVES, TIMING = "results.csv", "curve.csv", "timing.csv"  # files of a run folder
+SPEC, ENVIRONMENT = "spec.yaml", "env.json"
+MADE_AGAIN = (RESULTS, CURVES, TIMING)  # the tables, which `train` writes from the records of cells
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
 _AGAIN = "run `nexus-bench train` on it again"
+
+
+def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
+    """Check the format of a run folder, and everything in it that is sealed.
+
+    Of a run that is kept elsewhere, results.csv alone is enough, with its seal or without one.
+
+    Args:
+        run: The folder.
+        may_lack: Files that may be missing, since the caller writes them.
+
+    Raises:
+        ConfigError: It is of an older format.
+        CorruptArtefactError: A file is missing, or is not what nexus-bench wrote.
+        StorageError: A file cannot be read.
+    """
+    if is_sealed(run):
+        names = (*MADE_AGAIN, SPEC, ENVIRONMENT)
+        is_alone = [name for name in names if (run / name).exists()] == [RESULTS]
+        check_sealed(run, (RESULTS,) if is_alone else names, may_lack=may_lack)
+        check_format(run)
+        return
+    check_format(run)
+    if (run / SPEC).exists() or (run / ENVIRONMENT).exists():
+        raise CorruptArtefactError(f"{run / SEAL}: is missing; restore it, or train into another folder")
+
+
+def is_sealed(run: Path) -> bool:
+    """Whether a run folder has a seal, so that an edit of it is found."""
+    return (run / SEAL).exists()
 
 
 def check_format(run: Path) -> None:
@@ -60,7 +93,7 @@ def read_results(run: Path) -> pd.DataFrame:
         StorageError: It is not a run folder, or cannot be read.
     """
     path = run / RESULTS
-    check_format(run)
+    check_run(run)
     if not path.exists() and not (run / SPEC).exists():
         raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
     frame = read_csv(path, COLUMNS)
@@ -76,9 +109,11 @@ def read_curves(run: Path) -> pd.DataFrame:
     """curve.csv of a run folder; without rows if there is none, as for answers of other models.
 
     Raises:
-        CorruptArtefactError: It is truncated or lacks columns.
+        ConfigError: The run is of an older format.
+        CorruptArtefactError: It is truncated, edited or lacks columns.
         StorageError: It cannot be read.
     """
+    check_run(run)
     if not (run / CURVES).exists():
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in CURVE_COLUMNS})
     return read_csv(run / CURVES, CURVE_COLUMNS)

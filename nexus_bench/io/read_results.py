@@ -1,13 +1,14 @@
 """results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
 
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, SCORED, TEST, VAL
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.files import read_bytes, read_json
 from nexus_bench.io.hops import parse_hops
@@ -18,6 +19,16 @@ SPEC, ENVIRONMENT = "spec.yaml", "env.json"
 MADE_AGAIN = (RESULTS, CURVES, TIMING)  # the tables, which `train` writes from the records of cells
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_NAMES = ("suite", "task", "encoding", "attention", "split")
+_LABEL = r"[^\x00-\x1f\x7f$\\\[\]<>|`]+"  # of a model: no control characters and no markup
+_STATUSES = ("trained", "solved", FAILED, SCORED)
+_ALWAYS = (*_NAMES, "model", "train_hops", "n_facts", "vocab_size", "seed", "hop", "status")  # never missing
+_OF_CELL = (  # the same in all rows of a cell
+    *("suite", "task", "encoding", "train_hops", "vocab_size", "distractors", "attention", "order", "position"),
+    *("mask", "n_layers", "n_loops", "d_model", "n_heads", "lr", "batch_size", "n_queries", "steps", "mode", "seed"),
+    *("n_params", "flops_per_step", "status", "curriculum", "model"),
+)
 _AGAIN = "run `nexus-bench train` on it again"
 
 
@@ -122,11 +133,39 @@ def read_curves(run: Path) -> pd.DataFrame:
 def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
     """For each check: which rows of results.csv fail it, and what is wrong with them."""
     yield frame["cell_id"].isna() | frame["split"].isna(), "is truncated"
+    for name in _ALWAYS:
+        yield frame[name].isna(), f"was edited: {name} is missing"
+    for name in _NAMES:
+        yield ~frame[name].str.fullmatch(_NAME), f"was edited: {name} is not a name"
+    yield ~frame["model"].str.fullmatch(_LABEL), "was edited: model holds markup or control characters"
+    yield ~frame["status"].isin(_STATUSES), f"was edited: status is not one of {', '.join(_STATUSES)}"
+    yield ~frame["train_hops"].isin(_readable_hops(frame["train_hops"])), "was edited: train_hops are not hop counts"
+    for name in ("n_facts", "vocab_size", "hop"):
+        yield frame[name] < 1, f"was edited: {name} is below 1"
+    for name in ("accuracy", "chance", "shortcut", "partial_input"):
+        yield (frame[name] < 0) | (frame[name] > 1), f"was edited: {name} is not from 0 to 1"
     n, right = frame["n_examples"], frame["n_correct"]
+    is_measured = frame["status"] != FAILED
+    unmeasured = frame[["n_examples", "n_correct", "accuracy"]].isna().any(axis=1)
+    yield is_measured & unmeasured, "was edited: n_examples, n_correct or accuracy is missing"
     yield (right < 0) | (right > n), "was edited: n_correct is not from 0 to n_examples"
     yield (right / n - frame["accuracy"]).abs() > _ROUNDING, "was edited: accuracy is not n_correct / n_examples"
     yield frame.duplicated(["cell_id", "split", "hop"]), "was edited: the cell has two rows of this split and hop"
+    first = frame.groupby("cell_id").transform("first")
+    for name in _OF_CELL:
+        yield (frame[name] != first[name]) | (frame[name].isna() != first[name].isna()), (
+            f"was edited: the cell has two values of {name}"
+        )
     own = frame[frame["split"].isin([VAL, TEST]) & (frame["status"] != SCORED)]
     n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
     n_there = own.groupby(["cell_id", "split"])["hop"].transform("size")
     yield n_there != own["train_hops"].map(n_hops), "was edited: the cell lacks a hop of this split"
+
+
+def _readable_hops(written: pd.Series) -> list[str]:
+    readable = []
+    for hops in written.unique():
+        with suppress(ConfigError):
+            parse_hops(hops)
+            readable.append(hops)
+    return readable

@@ -142,14 +142,14 @@ def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
     yield ~frame["train_hops"].isin(_readable_hops(frame["train_hops"])), "was edited: train_hops are not hop counts"
     for name in ("n_facts", "vocab_size", "hop"):
         yield frame[name] < 1, f"was edited: {name} is below 1"
-    for name in ("accuracy", "chance", "shortcut", "partial_input"):
-        yield (frame[name] < 0) | (frame[name] > 1), f"was edited: {name} is not from 0 to 1"
     n, right = frame["n_examples"], frame["n_correct"]
     is_measured = frame["status"] != FAILED
     unmeasured = frame[["n_examples", "n_correct", "accuracy"]].isna().any(axis=1)
     yield is_measured & unmeasured, "was edited: n_examples, n_correct or accuracy is missing"
     yield (right < 0) | (right > n), "was edited: n_correct is not from 0 to n_examples"
     yield (right / n - frame["accuracy"]).abs() > _ROUNDING, "was edited: accuracy is not n_correct / n_examples"
+    for name in ("accuracy", "chance", "shortcut", "partial_input"):
+        yield (frame[name] < 0) | (frame[name] > 1), f"was edited: {name} is not from 0 to 1"
     yield frame.duplicated(["cell_id", "split", "hop"]), "was edited: the cell has two rows of this split and hop"
     first = frame.groupby("cell_id").transform("first")
     for name in _OF_CELL:

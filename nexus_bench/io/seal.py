@@ -175,14 +175,15 @@ def _fault(path: Path, seal: Seal | None, found: str | None) -> str:
         return "is missing"
     if seal is None:
         return f"has lost its {SEAL}"
-    known = [digests[path.name] for digests in (seal.files, seal.begun) if path.name in digests]
+    known = [digests[path.name].cells for digests in (seal.files, seal.begun) if path.name in digests]
     if not known:
         return "was not written by nexus-bench"
-    is_now = _digest(path.name, read_bytes(path)).cells
-    differ = [cell for cell in known[0].cells | is_now if known[0].cells.get(cell) != is_now.get(cell)]
-    named = ", ".join(differ[:_MOST_NAMED])
+    cells, is_now = known[0], _digest(path.name, read_bytes(path)).cells
+    differ = [cell_id for cell_id, digest in cells.items() if is_now.get(cell_id) != digest]
     more = f" and {len(differ) - _MOST_NAMED} more" if len(differ) > _MOST_NAMED else ""
-    return "was edited or cut" + (f": other rows of cell {named}{more} than nexus-bench wrote" if differ else "")
+    told = [f"other rows of cell {', '.join(differ[:_MOST_NAMED])}{more} than nexus-bench wrote"] if differ else []
+    told += ["rows of no cell of the run"] if is_now.keys() - cells.keys() else []
+    return ": ".join(["was edited or cut", *([", ".join(told)] if told else [])])
 
 
 def _advice(name: str) -> str:

@@ -41,20 +41,29 @@ def test_a_cut_sealed_file_is_found(size: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("edited", "named"),
     [
-        (TABLE.replace("a,2", "a,3"), "cell a than"),
-        (TABLE.replace("b,1\nb,2\n", ""), "cell b than"),
-        (TABLE.replace(",1", ",7"), "cell a, b, c than"),
-        (TABLE + "d,1\n", "cell d than"),
-        (TABLE[:16], "cell a, b, c than"),
-        (TABLE.replace("hop", "hops"), None),
+        (TABLE.replace("a,2", "a,3"), ": other rows of cell a than nexus-bench wrote"),
+        (TABLE.replace("b,1\nb,2\n", ""), ": other rows of cell b than nexus-bench wrote"),
+        (TABLE.replace(",1", ",7"), ": other rows of cell a, b, c than nexus-bench wrote"),
+        (TABLE + "d,1\n", ": rows of no cell of the run"),
+        (TABLE + "\n", ": rows of no cell of the run"),
+        (TABLE.replace("b,", "d,"), ": other rows of cell b than nexus-bench wrote, rows of no cell of the run"),
+        (TABLE[:16], ": other rows of cell a, b, c than nexus-bench wrote"),
+        (TABLE.replace("hop", "hops"), ""),
     ],
 )
-def test_the_cells_of_an_edited_table_are_named(edited: str, named: str | None, tmp_path: Path) -> None:
+def test_the_cells_of_an_edited_table_are_named(edited: str, named: str, tmp_path: Path) -> None:
     replace_sealed(tmp_path, {"results.csv": TABLE})
     check_sealed(tmp_path, ["results.csv"])
     (tmp_path / "results.csv").write_text(edited)
-    told = f": other rows of {named} nexus-bench wrote" if named else ""
-    with pytest.raises(CorruptArtefactError, match=rf"results\.csv: was edited or cut{told}; restore it, or delete it"):
+    with pytest.raises(CorruptArtefactError, match=rf"results\.csv: was edited or cut{named}; restore it, or delete it"):
+        check_sealed(tmp_path, ["results.csv"])
+
+
+def test_of_many_edited_cells_some_are_named(tmp_path: Path) -> None:
+    table = "cell_id,hop\n" + "".join(f"c{i},1\n" for i in range(9))
+    replace_sealed(tmp_path, {"results.csv": table})
+    (tmp_path / "results.csv").write_text(table.replace(",1", ",2"))
+    with pytest.raises(CorruptArtefactError, match="other rows of cell c0, c1, c2 and 6 more than nexus-bench wrote"):
         check_sealed(tmp_path, ["results.csv"])
 
 

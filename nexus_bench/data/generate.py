@@ -184,12 +184,16 @@ def _write_split(
     on_graphs: OnGraphs,
 ) -> Manifest:
     ids, n_examples = [], 0
-    for examples in chunks:
-        writer.write(examples)
-        content.add(split, examples)
-        ids.append(world_ids(examples.facts))
-        n_examples += examples.answer.size
-        on_graphs(examples.n_graphs)
+    try:
+        for examples in chunks:
+            writer.write(examples)
+            content.add(split, examples)
+            ids.append(world_ids(examples.facts))
+            n_examples += examples.answer.size
+            on_graphs(examples.n_graphs)
+    except CheckFailedError:
+        writer.close()  # its files are dropped next
+        raise
     writer.close()
     return {
         "file": path.name,

@@ -46,6 +46,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for name in NAMES for path in folder.rglob(name)}
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_write_is_read_without_accusation_and_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([run_plan.__module__])

@@ -37,7 +37,9 @@ def tell_unsealed(runs: Sequence[Path]) -> None:
 
     for run in dict.fromkeys(runs):
         if not is_sealed(run):
-            typer.echo(f"note: {run}: results.csv is unsealed, so edits of it cannot be found; keep seal.json", err=True)
+            typer.echo(
+                f"note: {run}: results.csv is unsealed, so edits of it cannot be found; keep seal.json", err=True
+            )
 
 
 def audit_table(title: str, rows: list[Audited]) -> Table:

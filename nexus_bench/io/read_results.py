@@ -153,8 +153,9 @@ def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
     yield frame.duplicated(["cell_id", "split", "hop"]), "was edited: the cell has two rows of this split and hop"
     first = frame.groupby("cell_id").transform("first")
     for name in _OF_CELL:
-        yield (frame[name] != first[name]) | (frame[name].isna() != first[name].isna()), (
-            f"was edited: the cell has two values of {name}"
+        yield (
+            (frame[name] != first[name]) | (frame[name].isna() != first[name].isna()),
+            (f"was edited: the cell has two values of {name}"),
         )
     own = frame[frame["split"].isin([VAL, TEST]) & (frame["status"] != SCORED)]
     n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}

@@ -125,7 +125,7 @@ def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = 
 
 
 def replace_sealed(run: Path, texts: Mapping[str, str]) -> None:
-    """Replace files of a run folder and seal them; killed at any moment, it leaves a folder that `check_sealed` accepts.
+    """Replace files of a run folder and seal them; if it is killed, `check_sealed` accepts what it leaves.
 
     Args:
         run: The folder, which only this process writes to.

@@ -13,11 +13,19 @@ from nexus_bench.io.read_results import check_run
 from tests.conftest import Command, assert_fails
 from tests.small import TINY
 
-SUITE = TINY.replace("steps: 20", "steps: 4, warmup_steps: 0, lr: [1.0e-3, 1.0e+30]").replace("eval_every: 10", "eval_every: 4")
+SUITE = TINY.replace("steps: 20", "steps: 4, warmup_steps: 0, lr: [1.0e-3, 1.0e+30]").replace(
+    "eval_every: 10", "eval_every: 4"
+)
 TRAIN = "train suite.yaml --seeds 1 --executor inline --quiet --out run"
 TRAINED = 7  # of the four cells two fail
 REPORT = {"report.md", "report.html", "report.csv", "reach.csv", "comparisons.csv", "figures"}  # made from the tables
-OF_NO_RESULT = {"compare.csv", "predictions.csv", ".lock", "progress.json", "checkpoints"}  # checkpoints: their own hash
+OF_NO_RESULT = {
+    "compare.csv",
+    "predictions.csv",
+    ".lock",
+    "progress.json",
+    "checkpoints",
+}  # checkpoints: their own hash
 FORGOTTEN = ("result.json", "failed.json")  # without it the cell is trained again
 
 

@@ -33,7 +33,7 @@ def test_every_flipped_bit_of_a_sealed_file_is_found(tmp_path: Path) -> None:
 def test_a_cut_sealed_file_is_found(size: int, tmp_path: Path) -> None:
     write_sealed(tmp_path / "x.json", {"rows": [1, 2]})
     path = tmp_path / "x.json"
-    path.write_bytes(path.read_bytes()[:-1 - size])
+    path.write_bytes(path.read_bytes()[: -1 - size])
     with pytest.raises(CorruptArtefactError, match="was edited or cut"):
         read_sealed(path, advice="")
 
@@ -55,7 +55,9 @@ def test_the_cells_of_an_edited_table_are_named(edited: str, named: str, tmp_pat
     replace_sealed(tmp_path, {"results.csv": TABLE})
     check_sealed(tmp_path, ["results.csv"])
     (tmp_path / "results.csv").write_text(edited)
-    with pytest.raises(CorruptArtefactError, match=rf"results\.csv: was edited or cut{named}; restore it, or delete it"):
+    with pytest.raises(
+        CorruptArtefactError, match=rf"results\.csv: was edited or cut{named}; restore it, or delete it"
+    ):
         check_sealed(tmp_path, ["results.csv"])
 
 
@@ -114,7 +116,9 @@ def test_a_replacement_stopped_at_any_file_is_accepted_and_can_be_repeated(
     assert found is not None and not found.begun
 
 
-def test_a_reader_whose_seal_is_older_than_the_file_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_whose_seal_is_older_than_the_file_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     replace_sealed(tmp_path, {"results.csv": "old\n"})
     seals = [read_seal(tmp_path)]
     replace_sealed(tmp_path, {"results.csv": "new\n"})
@@ -123,7 +127,9 @@ def test_a_reader_whose_seal_is_older_than_the_file_looks_again(tmp_path: Path, 
     assert not seals
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data.replace(b"files", b"filed"), lambda data: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data.replace(b"files", b"filed"), lambda data: b""]
+)
 def test_a_damaged_seal_is_named(damage: object, tmp_path: Path) -> None:
     replace_sealed(tmp_path, {"results.csv": TABLE})
     (tmp_path / SEAL).write_bytes(damage((tmp_path / SEAL).read_bytes()))  # type: ignore[operator]

@@ -20,10 +20,11 @@ MADE_AGAIN = (RESULTS, CURVES, TIMING)  # the tables, which `train` writes from 
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-_NAMES = ("suite", "task", "encoding", "attention", "split")
-_LABEL = r"[^\x00-\x1f\x7f$\\\[\]<>|`]+"  # of a model: no control characters and no markup
+_NAMES = ("suite", "task", "encoding", "attention")
+_SPLIT = r"[^\x00-\x1f\x7f$\\<>|`/]+"  # as eval_n_nodes=17, which is also the name of a file
+_LABEL = r"[^\x00-\x1f\x7f$\\<>|`\[\]]+"  # of a model: no control characters and no markup
 _STATUSES = ("trained", "solved", FAILED, SCORED)
-_ALWAYS = (*_NAMES, "model", "train_hops", "n_facts", "vocab_size", "seed", "hop", "status")  # never missing
+_ALWAYS = (*_NAMES, "split", "model", "train_hops", "n_facts", "vocab_size", "seed", "hop", "status")  # never missing
 _OF_CELL = (  # the same in all rows of a cell
     *("suite", "task", "encoding", "train_hops", "vocab_size", "distractors", "attention", "order", "position"),
     *("mask", "n_layers", "n_loops", "d_model", "n_heads", "lr", "batch_size", "n_queries", "steps", "mode", "seed"),
@@ -110,7 +111,7 @@ def read_results(run: Path) -> pd.DataFrame:
     frame = read_csv(path, COLUMNS)
     if frame.empty:
         raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
-    for is_wrong, what in _faults(frame):
+    for is_wrong, what in () if is_sealed(run) else _faults(frame):  # a seal says that all is as it was written
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
             raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {_AGAIN}")
     return frame
@@ -131,12 +132,13 @@ def read_curves(run: Path) -> pd.DataFrame:
 
 
 def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
-    """For each check: which rows of results.csv fail it, and what is wrong with them."""
+    """For each check of a table without a seal: which rows fail it, and what is wrong with them."""
     yield frame["cell_id"].isna() | frame["split"].isna(), "is truncated"
     for name in _ALWAYS:
         yield frame[name].isna(), f"was edited: {name} is missing"
     for name in _NAMES:
         yield ~frame[name].str.fullmatch(_NAME), f"was edited: {name} is not a name"
+    yield ~frame["split"].str.fullmatch(_SPLIT), "was edited: split is not the name of a split"
     yield ~frame["model"].str.fullmatch(_LABEL), "was edited: model holds markup or control characters"
     yield ~frame["status"].isin(_STATUSES), f"was edited: status is not one of {', '.join(_STATUSES)}"
     yield ~frame["train_hops"].isin(_readable_hops(frame["train_hops"])), "was edited: train_hops are not hop counts"

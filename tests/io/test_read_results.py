@@ -95,6 +95,14 @@ def test_an_impossible_value_is_told_in_one_line(column: str, value: str, rows: 
     assert "\n" not in str(told.value)
 
 
+def test_a_later_evaluation_may_be_named_for_any_setting(tmp_path: Path) -> None:
+    text = (EXAMPLES / "quick" / "results.csv").read_text()
+    rows = [line for line in text.splitlines() if ",test," in line]
+    later = "\n".join(rows).replace(",test,", ",eval_n_nodes=17_n5,")
+    (tmp_path / "results.csv").write_text(f"{text}{later}\n")
+    assert "eval_n_nodes=17_n5" in set(read_results(tmp_path)["split"])
+
+
 @pytest.mark.parametrize("column", ["steps", "lr", "n_layers", "n_params", "order", "curriculum"])
 def test_a_cell_with_two_values_of_a_setting_is_told(column: str, tmp_path: Path) -> None:
     text = (EXAMPLES / "quick" / "results.csv").read_text()

@@ -35,7 +35,7 @@ class StorageError(NexusBenchError):
 
 
 class CheckFailedError(NexusBenchError):
-    """A check failed: a guess beats a ceiling, or a run got worse."""
+    """A check failed: a guess beats a ceiling, a solver denies a label, or a run got worse."""
 
     exit_code = 6
 

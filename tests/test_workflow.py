@@ -18,6 +18,7 @@ import yaml
 from nexus_bench.cli import app
 from nexus_bench.experiment.suite import make_suite, select_suite
 from nexus_bench.io.read_results import read_results
+from nexus_bench.io.seal import replace_sealed
 from tests.paths import ROOT
 
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/nexus-bench.yml").read_text())
@@ -84,11 +85,11 @@ def test_the_steps_hold_on_the_same_code_and_fail_on_a_regression(tmp_path: Path
     results = read_results(tmp_path / "base")
     perfect = results.assign(accuracy=1.0, n_correct=results["n_examples"])
     worse = pd.concat([perfect[perfect["hop"] == 1], results[results["hop"] == 2]])
-    worse.to_csv(tmp_path / "base" / "results.csv", index=False)
+    replace_sealed(tmp_path / "base", {"results.csv": worse.to_csv(index=False)})
     new = read_results(tmp_path / "runs" / "tiny")
     right = new["n_correct"].where(new["hop"] == 2, new["n_examples"] // 4)
     fallen = new.assign(n_correct=right, accuracy=(right / new["n_examples"]).round(6))
-    fallen.to_csv(tmp_path / "runs" / "tiny" / "results.csv", index=False)
+    replace_sealed(tmp_path / "runs" / "tiny", {"results.csv": fallen.to_csv(index=False)})
     failed = step(compare)
     assert failed.returncode == 6
     error, last = failed.stderr.splitlines()

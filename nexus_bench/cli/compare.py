@@ -24,7 +24,7 @@ def compare(
 ) -> None:
     """Compare a run with an accepted one, cell by cell, and exit 6 if it is worse by more than noise."""
     from nexus_bench.analysis.compare_runs import METRICS
-    from nexus_bench.cli.printing import compare_table, print_table
+    from nexus_bench.cli.printing import compare_table, print_table, tell_unsealed
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.compare import compare as compare_runs
     from nexus_bench.report.compare import sentence
@@ -39,6 +39,7 @@ def compare(
         base, new, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict, out=out,
         junit=junit,
     )  # fmt: skip
+    tell_unsealed([base, new])
     if as_json:
         of_both = {"metric": metric, "max_drop": max_drop, "split": split}
         print_document("compare", files=outcome.files, **of_both, rows=outcome.rows, conclusion=outcome.conclusion)

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -27,6 +29,17 @@ def print_table(table: Table) -> None:
     if not console.is_terminal:
         console = Console(width=10_000)
     console.print(table)
+
+
+def tell_unsealed(runs: Sequence[Path]) -> None:
+    """One line on stderr for each run without a seal."""
+    from nexus_bench.io.read_results import is_sealed
+
+    for run in dict.fromkeys(runs):
+        if not is_sealed(run):
+            typer.echo(
+                f"note: {run}: results.csv is unsealed, so edits of it cannot be found; keep seal.json", err=True
+            )
 
 
 def audit_table(title: str, rows: list[Audited]) -> Table:

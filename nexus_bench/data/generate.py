@@ -18,11 +18,12 @@ from nexus_bench.data.dataset import (
     read_manifest,
 )
 from nexus_bench.data.formats import FORMATS, View, Writer
+from nexus_bench.data.labels import find_denied
 from nexus_bench.data.law import Law
 from nexus_bench.data.provenance import task_origin
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
 from nexus_bench.data.task import TaskSpec, law_of
-from nexus_bench.errors import StorageError, UsageError
+from nexus_bench.errors import CheckFailedError, StorageError, UsageError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.files import sha256_of_file, to_json, write_atomic
@@ -32,6 +33,8 @@ from nexus_bench.version import __version__
 
 OnGraphs = Callable[[int], None]
 
+_LEAST_CHECKED, _ONE_IN = 64, 128  # graphs of each split whose labels are checked
+_CHECKED_AT_ONCE = 512  # graphs; fewer would cost more calls
 _CHUNK_GRAPHS = 8 * BLOCK_GRAPHS  # graphs written at a time; the files do not depend on it
 
 
@@ -69,6 +72,7 @@ def generate(
         The manifest.
 
     Raises:
+        CheckFailedError: The family draws a label that its solver denies; a sample of the graphs is checked.
         ConfigError: The task has too few distinct graphs, or the format needs a package that is missing.
         CorruptArtefactError: The folder holds the same dataset, damaged.
         StorageError: The disk is full or the folder cannot be written.
@@ -99,8 +103,9 @@ def generate(
         for split, count in n_graphs.items():
             form = FORMATS[file_format]
             path = unfinished / f"{split}.{form.suffix}"
-            writer = form.writer(path, count, View(law_of(split, laws), text or TextOptions()))
-            chunks = _chunks(splits, split, count, chunk_graphs)
+            law = law_of(split, laws)
+            writer = form.writer(path, count, View(law, text or TextOptions()))
+            chunks = _checked(_chunks(splits, split, count, chunk_graphs), law, split, count)
             files[split] = _write_split(path, writer, split, chunks, count, content, on_graphs)
         manifest = request | {
             "schema": _schema_as_json(laws[IID]),
@@ -145,6 +150,34 @@ def _chunks(splits: Splits, split: str, n_graphs: int, chunk_graphs: int) -> Ite
         yield splits.held_out[split].examples
 
 
+def _checked(chunks: Iterator[Examples], law: Law, split: str, n_graphs: int) -> Iterator[Examples]:
+    """The chunks of a split, the labels of a sample of their graphs checked by the solver.
+
+    The sample is one graph in 128, or 64 graphs of a smaller split. It begins one graph later in every block, so a
+    fault at any place of a block is met in time.
+
+    Raises:
+        CheckFailedError: The solver denies a label.
+    """
+    one_in = max(1, min(_ONE_IN, n_graphs // _LEAST_CHECKED))
+    start, numbers, waiting = 0, np.empty(0, dtype=np.int64), list[Examples]()
+    for examples in chunks:
+        graphs = np.arange(start, start + examples.n_graphs)
+        sample = graphs % one_in == graphs // BLOCK_GRAPHS % one_in
+        start += examples.n_graphs
+        numbers = np.concatenate([numbers, graphs[sample]])
+        waiting.append(examples.take(sample))
+        yield examples
+        if len(numbers) >= _CHECKED_AT_ONCE or start == n_graphs:
+            denied = find_denied(law, Examples.concatenate(waiting))
+            if denied:
+                raise CheckFailedError(
+                    f"{law.family.name}: {split}, graph {numbers[denied.graph]}, query {denied.query}: {denied.what}; "
+                    "correct the family: its sample or its solve is wrong"
+                )
+            numbers, waiting = numbers[:0], []
+
+
 def _write_split(
     path: Path,
     writer: Writer,
@@ -155,12 +188,16 @@ def _write_split(
     on_graphs: OnGraphs,
 ) -> Manifest:
     ids, n_examples = [], 0
-    for examples in chunks:
-        writer.write(examples)
-        content.add(split, examples)
-        ids.append(world_ids(examples.facts))
-        n_examples += examples.answer.size
-        on_graphs(examples.n_graphs)
+    try:
+        for examples in chunks:
+            writer.write(examples)
+            content.add(split, examples)
+            ids.append(world_ids(examples.facts))
+            n_examples += examples.answer.size
+            on_graphs(examples.n_graphs)
+    except CheckFailedError:
+        writer.close()  # its files are dropped next
+        raise
     writer.close()
     return {
         "file": path.name,

@@ -41,9 +41,12 @@ def make_plan(suite: Suite, folder: RunFolder) -> Plan:
     """Plan a run: find the cells of a suite that a folder lacks.
 
     Raises:
+        ConfigError: The folder holds a run of an older format.
+        CorruptArtefactError: A file in the folder was edited, or one that cannot be made again is missing.
         UsageError: The folder holds something else.
     """
     folder.check(suite.name)
+    folder.check_records(cell.cell_id for cell in suite.cells)
     done = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     return Plan(suite, done, [cell for cell in suite.cells if not folder.cells.finished(cell.cell_id)])
 

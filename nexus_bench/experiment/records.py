@@ -2,19 +2,22 @@
 
 Layout, under `cells/<cell_id>/`:
 
-    result.json         rows, curve and timing of a finished cell, and the hash of its weights
-    model.safetensors   its weights
+    model.safetensors   the weights of a finished cell
+    result.json         rows, curve and timing, and the hash of the weights; written last: a cell with it is finished
     asked/<split>.json  a later evaluation and its scores
     failed.json         why a cell failed, until it is tried again
+
+The JSON files are sealed. Files are written whole or not at all, so one that does not match its seal was edited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.columns import Row
-from nexus_bench.io.files import read_bytes, read_json, sha256, to_json, write_atomic
+from nexus_bench.io.files import drop_begun, read_bytes, sha256, write_atomic
+from nexus_bench.io.seal import read_sealed, write_sealed
 
 
 class CellResult(NamedTuple):
@@ -59,11 +62,13 @@ class CellRecords:
         if cell_id in self._records:
             return self._records[cell_id]
         path = self._record(cell_id)
-        record = read_json(path)
-        if not isinstance(record, dict) or not {"rows", "curve", "timing"} <= record.keys():
-            raise CorruptArtefactError(f"{path}: was edited; delete {path.parent} and train again")
+        advice = f"delete {path.parent} and train again"
+        record = read_sealed(path, advice=advice)
+        parts = [record.get("rows"), record.get("curve"), [record.get("timing")]]
+        if not record.get("rows") or not all(_are_rows(part, cell_id) for part in parts):
+            raise CorruptArtefactError(f"{path}: is not the record of this cell; {advice}")
         self._records[cell_id] = record
-        return dict(record)
+        return record
 
     def save(self, result: CellResult) -> None:
         """Store a finished cell; its checkpoint is no longer needed.
@@ -71,6 +76,7 @@ class CellRecords:
         Raises:
             StorageError: The disk is full or the folder cannot be written.
         """
+        drop_begun(self.weights(result.cell_id).parent)
         write_atomic(self.weights(result.cell_id), result.weights)
         record = {
             "rows": result.rows,
@@ -78,7 +84,7 @@ class CellRecords:
             "timing": result.timing,
             "weights_sha256": sha256(result.weights),
         }
-        write_atomic(self._record(result.cell_id), to_json(record))
+        write_sealed(self._record(result.cell_id), record)
         self._failed(result.cell_id).unlink(missing_ok=True)
         self._records[result.cell_id] = record
 
@@ -106,28 +112,61 @@ class CellRecords:
 
     def save_failure(self, cell_id: str, reason: str) -> None:
         """Store why a cell failed, until it is tried again."""
-        write_atomic(self._failed(cell_id), to_json({"reason": reason}))
+        write_sealed(self._failed(cell_id), {"cell_id": cell_id, "reason": reason})
 
     def failure(self, cell_id: str) -> str | None:
-        """Why a cell failed in its last attempt; None if it did not fail."""
+        """Why a cell failed in its last attempt; None if it did not fail.
+
+        Raises:
+            CorruptArtefactError: The reason was edited.
+        """
         path = self._failed(cell_id)
-        return str(read_json(path)["reason"]) if path.is_file() and not self.finished(cell_id) else None
+        if not path.is_file() or self.finished(cell_id):
+            return None
+        advice = f"delete {path} and train again"
+        told = read_sealed(path, advice=advice)
+        if told.get("cell_id") != cell_id:
+            raise CorruptArtefactError(f"{path}: is of another cell; {advice}")
+        return str(told["reason"])
 
     def trained_row(self, cell_id: str) -> Row:
         """Any row of a finished cell."""
         return dict(self.record(cell_id)["rows"][0])
+
+    def check(self, cell_ids: Iterable[str]) -> None:
+        """Read every record of these cells.
+
+        Raises:
+            CorruptArtefactError: One was edited or cut.
+        """
+        for cell_id in cell_ids:
+            self.failure(cell_id)
+            if self.finished(cell_id):
+                self.record(cell_id)
+            for split in self.evaluated_splits(cell_id):
+                self.evaluation(cell_id, split)
 
     def has_evaluation(self, cell_id: str, split: str) -> bool:
         """Whether a finished cell has this evaluation already."""
         return self._evaluation(cell_id, split).is_file()
 
     def evaluation(self, cell_id: str, split: str) -> Row:
-        """A later evaluation of a finished cell and its scores."""
-        return dict(read_json(self._evaluation(cell_id, split)))
+        """A later evaluation of a finished cell and its scores.
+
+        Raises:
+            CorruptArtefactError: It is missing or was edited.
+        """
+        path = self._evaluation(cell_id, split)
+        advice = f"delete {path} and run `nexus-bench eval` again"
+        asked = read_sealed(path, advice=advice)
+        if not _are_rows(asked.get("rows"), cell_id) or any(row.get("split") != split for row in asked["rows"]):
+            raise CorruptArtefactError(f"{path}: is not this evaluation of this cell; {advice}")
+        return asked
 
     def save_evaluation(self, cell_id: str, split: str, asked: Row) -> None:
         """Store a later evaluation of a finished cell and its scores."""
-        write_atomic(self._evaluation(cell_id, split), to_json(asked))
+        drop_begun(self._evaluation(cell_id, split).parent)
+        write_sealed(self._evaluation(cell_id, split), asked)
 
     def evaluated_splits(self, cell_id: str) -> list[str]:
         """The names of all later evaluations of a finished cell."""
@@ -147,3 +186,8 @@ class CellRecords:
 
     def _failed(self, cell_id: str) -> Path:
         return self.path / cell_id / "failed.json"
+
+
+def _are_rows(value: Any, cell_id: str) -> bool:
+    """Whether a value is a list of rows of this cell."""
+    return isinstance(value, list) and all(isinstance(row, dict) and row.get("cell_id") == cell_id for row in value)

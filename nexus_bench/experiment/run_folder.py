@@ -7,6 +7,7 @@ Layout of a run folder:
     results.csv     one row per (cell, split, hop)
     curve.csv       validation accuracy and loss by hop while training
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
+    seal.json       the hashes of all of these (`io/seal.py`)
     cells/          the record of each cell (`records.py`)
     checkpoints/    the saved state of unfinished jobs
     progress.json   steps made of the cells that are being trained
@@ -14,7 +15,7 @@ Layout of a run folder:
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,9 +26,10 @@ from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, 
 from nexus_bench.experiment.records import CellRecords, CellResult
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row
 from nexus_bench.io.config import Config, read_config
-from nexus_bench.io.csv_files import rows_of, to_csv
+from nexus_bench.io.csv_files import read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, read_json, to_json, write_atomic
-from nexus_bench.io.read_results import CURVES, ENVIRONMENT, RESULTS, SPEC, check_format, read_results
+from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
+from nexus_bench.io.seal import SEAL, replace_sealed
 
 
 def open(path: Path) -> "RunFolder":
@@ -39,7 +41,7 @@ def open(path: Path) -> "RunFolder":
         StorageError: It is not a folder.
     """
     folder = RunFolder(path)
-    check_format(path)
+    check_run(path)
     folder.read_spec()
     return folder
 
@@ -78,7 +80,7 @@ class RunFolder:
 
         Raises:
             ConfigError: It holds a run of an older format.
-            CorruptArtefactError: Its spec.yaml or env.json was edited.
+            CorruptArtefactError: A sealed file in it was edited, or one that cannot be made again is missing.
             UsageError: It holds something else.
         """
         if not self.path.exists():
@@ -86,10 +88,10 @@ class RunFolder:
         if not self.path.is_dir():
             raise UsageError(f"{self.path}: is a file, which is kept; choose another --out")
         held = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
-        if held and SPEC not in held:
+        check_run(self.path, may_lack=MADE_AGAIN)
+        if held - {SEAL} and SPEC not in held:
             raise UsageError(f"{self.path}: holds something else, which is kept; choose another --out")
-        check_format(self.path)
-        if held and (other := self.read_spec().get("suite")) != name:
+        if SPEC in held and (other := self.read_spec().get("suite")) != name:
             raise UsageError(f"{self.path}: holds a run of suite '{other}', which is kept; choose another --out")
 
     @contextmanager
@@ -124,7 +126,7 @@ class RunFolder:
 
     def write_spec(self, config: Config) -> None:
         """Write spec.yaml."""
-        write_atomic(self.path / SPEC, yaml.safe_dump(config, sort_keys=False))
+        replace_sealed(self.path, {SPEC: yaml.safe_dump(config, sort_keys=False)})
 
     def is_written_to(self) -> bool:
         """Whether a process is training in this folder."""
@@ -191,14 +193,30 @@ class RunFolder:
         listed = self.environments()
         if environment not in listed:
             listed.append(environment)
-            write_atomic(self.path / ENVIRONMENT, to_json({"format": FORMAT_VERSION, "environments": listed}))
+            table = to_json({"format": FORMAT_VERSION, "environments": listed})
+            replace_sealed(self.path, {ENVIRONMENT: table})
         return listed.index(environment) + 1
+
+    def check_records(self, cell_ids: Iterable[str]) -> None:
+        """Read all records of cells, before anything is made of them.
+
+        Raises:
+            CorruptArtefactError: A record was edited, or an evaluation that results.csv holds is missing.
+        """
+        self.cells.check(cell_ids)
+        if not self.results_csv.exists():
+            return
+        told = read_csv(self.results_csv, COLUMNS)[["cell_id", "split"]].drop_duplicates()
+        for cell_id, split in told[told["split"].str.startswith("eval")].itertuples(index=False, name=None):
+            if self.cells.finished(cell_id) and not self.cells.has_evaluation(cell_id, split):
+                where = self.cells.path / cell_id / "asked" / f"{split}.json"
+                raise CorruptArtefactError(f"{where}: is missing; run `nexus-bench eval` again as for {split}")
 
     def write_tables(self, name: str, cell_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
         """Write the CSV files from the cells that are done, in the order given, then those that failed.
 
         Raises:
-            CorruptArtefactError: A cell's record was edited.
+            CorruptArtefactError: A cell's record or a table was edited.
             StorageError: The disk is full or the folder cannot be written.
         """
         records = [self.cells.record(cell_id) for cell_id in cell_ids if self.cells.finished(cell_id)]
@@ -207,10 +225,9 @@ class RunFolder:
         tables = {
             RESULTS: ([row | {"suite": name} for row in rows], COLUMNS),
             CURVES: ([row for record in records for row in record["curve"]], CURVE_COLUMNS),
-            "timing.csv": ([record["timing"] for record in records], TIMING_COLUMNS),
+            TIMING: ([record["timing"] for record in records], TIMING_COLUMNS),
         }
-        for file, (table, columns) in tables.items():
-            write_atomic(self.path / file, to_csv(table, columns))
+        replace_sealed(self.path, {file: to_csv(table, columns) for file, (table, columns) in tables.items()})
 
     def add_evaluations(self, name: str, cell_ids: Sequence[str], rows: Sequence[Row], *, about: Row) -> None:
         """Add later evaluations of finished cells to the end of results.csv; rows that are there are kept.
@@ -231,9 +248,10 @@ class RunFolder:
             own = [row for row in rows if (row["cell_id"], row["split"]) == (cell_id, split)]
             self.cells.save_evaluation(cell_id, split, about | {"rows": own})
         evaluated = self.cells.evaluations(cell_ids)
-        splits = {row["split"] for row in evaluated}
-        kept = rows_of(old[~old["split"].isin(splits)])
-        write_atomic(self.results_csv, to_csv([*kept, *(row | {"suite": name} for row in evaluated)], COLUMNS))
+        known = {(row["cell_id"], row["split"]) for row in evaluated}
+        kept = [row for row in rows_of(old) if (row["cell_id"], row["split"]) not in known]
+        table = to_csv([*kept, *(row | {"suite": name} for row in evaluated)], COLUMNS)
+        replace_sealed(self.path, {RESULTS: table})
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows of answers of another model.
@@ -252,4 +270,4 @@ class RunFolder:
         is_other = bool(before) and before != {tuple(row[name] for name in same) for row in rows}
         if is_other or (self.path / SPEC).exists():
             raise UsageError(f"{self.path}: holds other results, which are kept; choose another --out")
-        write_atomic(self.results_csv, to_csv(rows, COLUMNS))
+        replace_sealed(self.path, {RESULTS: to_csv(rows, COLUMNS)})

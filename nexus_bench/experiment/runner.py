@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nexus_bench.errors import FailedCellsError, StorageError
+from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError
 from nexus_bench.experiment.environment import environment_of, kept_note, trained_in
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
@@ -43,7 +43,7 @@ def run_plan(
 
     Raises:
         ConfigError: The data is too small for its splits or for a batch.
-        CorruptArtefactError: The dataset is damaged.
+        CorruptArtefactError: The dataset is damaged, or a table was edited meanwhile.
         StorageError: The tables cannot be written.
         UsageError: The folder holds something else, or is being written to.
     """
@@ -127,7 +127,8 @@ class _Run:
         if isinstance(event, CellResult | Failure):
             self.steps.pop(event.cell_id, None)
             if time.monotonic() - self.tables_at > _TABLES_SHARE * self.tables_took:
-                self.write_tables()
+                with suppress(CorruptArtefactError):  # told when the run ends; until then every result is kept
+                    self.write_tables()
         if time.monotonic() - self.progress_at > _PROGRESS_SECONDS:
             with suppress(StorageError):  # a full disk is reported when results are written
                 self.folder.write_progress(self.steps)

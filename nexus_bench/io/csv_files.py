@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nexus_bench.errors import CorruptArtefactError
@@ -48,8 +49,9 @@ def read_csv(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
     """
     data = read_bytes(path)
     try:
-        frame = pd.read_csv(io.BytesIO(data), dtype=DTYPES, keep_default_na=False, na_values=[""])
-    except ValueError as error:
+        with np.errstate(invalid="ignore"):  # numbers beyond 64 bits are told by the error that follows
+            frame = pd.read_csv(io.BytesIO(data), dtype=DTYPES, keep_default_na=False, na_values=[""])
+    except (ValueError, TypeError, OverflowError) as error:  # the others where an Int64 does not fit
         first = str(error).splitlines()[0]
         raise CorruptArtefactError(f"{path}: is truncated or edited: {first}") from error
     missing = [column.name for column in columns if column.name not in frame.columns]

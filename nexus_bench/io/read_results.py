@@ -1,21 +1,66 @@
 """results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, SCORED, TEST, VAL
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.files import read_bytes, read_json
 from nexus_bench.io.hops import parse_hops
+from nexus_bench.io.seal import SEAL, check_sealed
 
-RESULTS, CURVES, SPEC, ENVIRONMENT = "results.csv", "curve.csv", "spec.yaml", "env.json"  # files of a run folder
+RESULTS, CURVES, TIMING = "results.csv", "curve.csv", "timing.csv"  # files of a run folder
+SPEC, ENVIRONMENT = "spec.yaml", "env.json"
+MADE_AGAIN = (RESULTS, CURVES, TIMING)  # the tables, which `train` writes from the records of cells
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_NAMES = ("suite", "task", "encoding", "attention")
+_SPLIT = r"[^\x00-\x1f\x7f$\\<>|`/]+"  # as eval_n_nodes=17, which is also the name of a file
+_LABEL = r"[^\x00-\x1f\x7f$\\<>|`\[\]]+"  # of a model: no control characters and no markup
+_STATUSES = ("trained", "solved", FAILED, SCORED)
+_ALWAYS = (*_NAMES, "split", "model", "train_hops", "n_facts", "vocab_size", "seed", "hop", "status")  # never missing
+_OF_CELL = (  # the same in all rows of a cell
+    *("suite", "task", "encoding", "train_hops", "vocab_size", "distractors", "attention", "order", "position"),
+    *("mask", "n_layers", "n_loops", "d_model", "n_heads", "lr", "batch_size", "n_queries", "steps", "mode", "seed"),
+    *("n_params", "flops_per_step", "status", "curriculum", "model"),
+)
 _AGAIN = "run `nexus-bench train` on it again"
+
+
+def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
+    """Check the format of a run folder, and everything in it that is sealed.
+
+    Of a run that is kept elsewhere, results.csv alone is enough, with its seal or without one.
+
+    Args:
+        run: The folder.
+        may_lack: Files that may be missing, since the caller writes them.
+
+    Raises:
+        ConfigError: It is of an older format.
+        CorruptArtefactError: A file is missing, or is not what nexus-bench wrote.
+        StorageError: A file cannot be read.
+    """
+    if is_sealed(run):
+        names = (*MADE_AGAIN, SPEC, ENVIRONMENT)
+        is_alone = [name for name in names if (run / name).exists()] == [RESULTS]
+        check_sealed(run, (RESULTS,) if is_alone else names, may_lack=may_lack)
+        check_format(run)
+        return
+    check_format(run)
+    if (run / SPEC).exists() or (run / ENVIRONMENT).exists():
+        raise CorruptArtefactError(f"{run / SEAL}: is missing; restore it, or train into another folder")
+
+
+def is_sealed(run: Path) -> bool:
+    """Whether a run folder has a seal, so that an edit of it is found."""
+    return (run / SEAL).exists()
 
 
 def check_format(run: Path) -> None:
@@ -60,13 +105,13 @@ def read_results(run: Path) -> pd.DataFrame:
         StorageError: It is not a run folder, or cannot be read.
     """
     path = run / RESULTS
-    check_format(run)
+    check_run(run)
     if not path.exists() and not (run / SPEC).exists():
         raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
     frame = read_csv(path, COLUMNS)
     if frame.empty:
         raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
-    for is_wrong, what in _faults(frame):
+    for is_wrong, what in () if is_sealed(run) else _faults(frame):  # a seal says that all is as it was written
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
             raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {_AGAIN}")
     return frame
@@ -76,22 +121,54 @@ def read_curves(run: Path) -> pd.DataFrame:
     """curve.csv of a run folder; without rows if there is none, as for answers of other models.
 
     Raises:
-        CorruptArtefactError: It is truncated or lacks columns.
+        ConfigError: The run is of an older format.
+        CorruptArtefactError: It is truncated, edited or lacks columns.
         StorageError: It cannot be read.
     """
+    check_run(run)
     if not (run / CURVES).exists():
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in CURVE_COLUMNS})
     return read_csv(run / CURVES, CURVE_COLUMNS)
 
 
 def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
-    """For each check: which rows of results.csv fail it, and what is wrong with them."""
+    """For each check of a table without a seal: which rows fail it, and what is wrong with them."""
     yield frame["cell_id"].isna() | frame["split"].isna(), "is truncated"
+    for name in _ALWAYS:
+        yield frame[name].isna(), f"was edited: {name} is missing"
+    for name in _NAMES:
+        yield ~frame[name].str.fullmatch(_NAME), f"was edited: {name} is not a name"
+    yield ~frame["split"].str.fullmatch(_SPLIT), "was edited: split is not the name of a split"
+    yield ~frame["model"].str.fullmatch(_LABEL), "was edited: model holds markup or control characters"
+    yield ~frame["status"].isin(_STATUSES), f"was edited: status is not one of {', '.join(_STATUSES)}"
+    yield ~frame["train_hops"].isin(_readable_hops(frame["train_hops"])), "was edited: train_hops are not hop counts"
+    for name in ("n_facts", "vocab_size", "hop"):
+        yield frame[name] < 1, f"was edited: {name} is below 1"
     n, right = frame["n_examples"], frame["n_correct"]
+    is_measured = frame["status"] != FAILED
+    unmeasured = frame[["n_examples", "n_correct", "accuracy"]].isna().any(axis=1)
+    yield is_measured & unmeasured, "was edited: n_examples, n_correct or accuracy is missing"
     yield (right < 0) | (right > n), "was edited: n_correct is not from 0 to n_examples"
     yield (right / n - frame["accuracy"]).abs() > _ROUNDING, "was edited: accuracy is not n_correct / n_examples"
+    for name in ("accuracy", "chance", "shortcut", "partial_input"):
+        yield (frame[name] < 0) | (frame[name] > 1), f"was edited: {name} is not from 0 to 1"
     yield frame.duplicated(["cell_id", "split", "hop"]), "was edited: the cell has two rows of this split and hop"
+    first = frame.groupby("cell_id").transform("first")
+    for name in _OF_CELL:
+        yield (
+            (frame[name] != first[name]) | (frame[name].isna() != first[name].isna()),
+            (f"was edited: the cell has two values of {name}"),
+        )
     own = frame[frame["split"].isin([VAL, TEST]) & (frame["status"] != SCORED)]
     n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
     n_there = own.groupby(["cell_id", "split"])["hop"].transform("size")
     yield n_there != own["train_hops"].map(n_hops), "was edited: the cell lacks a hop of this split"
+
+
+def _readable_hops(written: pd.Series) -> list[str]:
+    readable = []
+    for hops in written.unique():
+        with suppress(ConfigError):
+            parse_hops(hops)
+            readable.append(hops)
+    return readable

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from nexus_bench.io.columns import COMPARE_COLUMNS
+from nexus_bench.io.seal import replace_sealed
 from tests.conftest import Command, assert_fails
 from tests.made import at, results_of
 
@@ -25,8 +26,7 @@ def folders(tmp_path: Path) -> Path:
         "other": {"z": at(1.0)},
     }
     for name, cells in runs.items():
-        (tmp_path / name).mkdir()
-        results_of(cells).assign(train_hops="1").to_csv(tmp_path / name / "results.csv", index=False)
+        replace_sealed(tmp_path / name, {"results.csv": results_of(cells).assign(train_hops="1").to_csv(index=False)})
     return tmp_path
 
 

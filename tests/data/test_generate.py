@@ -15,7 +15,9 @@ import nexus_bench
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import generate
 from nexus_bench.data.task import TaskSpec, make_task
-from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.errors import CheckFailedError, ConfigError, UsageError
+from nexus_bench.generators.base import Examples, Generator
+from tests.conftest import Command, assert_fails
 
 GEN = ["-m", "nexus_bench", "gen", "--hops", "1-3", "--n", "1500", "--n-test", "40", "--seed", "5"]
 
@@ -57,6 +59,49 @@ def test_the_content_hash_does_not_depend_on_format_or_chunks(tmp_path: Path, sm
         for c in (64, 1000)
     }
     assert len(hashes) == 1
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, family: type, place: int, name: str) -> None:
+    """From now on the family draws one wrong label in every block."""
+    sample = family.sample  # type: ignore[attr-defined]
+
+    def planted(self: Generator, n_graphs: int, rng: np.random.Generator) -> Examples:
+        examples: Examples = sample(self, n_graphs, rng)
+        if place < n_graphs:
+            wrong = getattr(examples, name)[place]
+            wrong[0] = wrong[0] % 3 + 1
+        return examples
+
+    monkeypatch.setattr(family, "sample", planted)
+
+
+@pytest.mark.parametrize("place", [0, 1, 500, 777, 1023])
+@pytest.mark.parametrize("name", ["answer", "hop"])
+def test_a_label_that_the_solver_denies_is_refused_wherever_in_a_block_it_is(
+    place: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"task": "pointer_chase", "hops": "1-3", "n_queries": 1, "n_val": 7, "n_test": 13}
+    spec = make_task(entry, where="test")
+    plant(monkeypatch, type(spec.generator()), place, name)
+    told = rf"pointer_chase: \w+, graph \d+, query 0: {name} is \w+, the facts give \w+; correct the family"
+    with pytest.raises(CheckFailedError, match=told):
+        generate(tmp_path / "d", spec, seed=1, n_train=128 * 1024, file_format="npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gen_refuses_a_family_that_draws_a_wrong_label(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = type(make_task({"task": "pointer_chase", "hops": 1}, where="test").generator())
+    plant(monkeypatch, family, 777, "hop")
+    told = command("gen", "--hops", "1-2", "--out", "d", "--quiet")
+    assert_fails(told, 6, "pointer_chase: train, graph 9993, query 0: hop is 2, the facts give 1; correct the family")
+    assert not list(Path.cwd().iterdir())
+
+
+def test_every_label_of_a_small_split_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = make_task({"task": "pointer_chase", "hops": "1-3", "n_val": 7, "n_test": 13}, where="test")
+    plant(monkeypatch, type(spec.generator()), 12, "answer")
+    with pytest.raises(CheckFailedError, match="pointer_chase: test, graph 12, query 0: answer is"):
+        generate(tmp_path / "d", spec, seed=1, n_train=5, file_format="npz")
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ LINES = [
 
 def aged(run: Path) -> None:
     """A run as the first format had it."""
+    (run / "seal.json").unlink()
     for path in [*run.glob("*.csv"), *run.glob("cells/*/result.json")]:
         text = path.read_text()
         for new, old in OLD.items():
@@ -95,11 +96,10 @@ def test_a_damaged_environment_is_told_in_one_line(damage: str, run: Path, comma
     assert content(run) == before
 
 
-def test_a_run_of_this_format_needs_no_environment(run: Path, command: Command) -> None:
-    """Of a run that is compared or reported results.csv is enough."""
+def test_a_run_of_this_format_needs_its_environment(run: Path, command: Command) -> None:
     (run / "env.json").unlink()
-    assert command("status", "old").returncode == 0
-    assert command("report", "old").returncode == 0
+    for line in LINES:
+        assert_fails(command(*line.split()), 4, "env.json: is missing; restore it, or train into another folder")
 
 
 def test_an_older_dataset_is_refused_and_kept(command: Command, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from nexus_bench.errors import CorruptArtefactError, StorageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.read_results import read_results
+from nexus_bench.io.seal import replace_sealed
 from tests.paths import EXAMPLES
 
 
@@ -67,17 +68,60 @@ def test_damaged_results_are_named(edit: object, message: str, tmp_path: Path) -
         read_results(tmp_path)
 
 
+def with_value(text: str, column: str, value: str, rows: slice) -> str:
+    """A table with this value in some rows."""
+    head, *lines = text.splitlines()
+    at = head.split(",").index(column)
+    changed = [",".join(value if i == at else field for i, field in enumerate(line.split(","))) for line in lines[rows]]
+    lines[rows] = changed
+    return "\n".join([head, *lines, ""])
+
+
+@pytest.mark.parametrize("rows", [slice(6, 7), slice(None)])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("n_facts", "6.5"), ("n_correct", "3.5"), ("seed", "0.5"), ("seed", ""), ("hop", "1e30"), ("hop", "9" * 23)),
+        *(("hop", ""), ("hop", "-1"), ("task", "../../x"), ("task", ""), ("train_hops", ""), ("train_hops", "zz")),
+        *(("vocab_size", ""), ("status", "zzz"), ("status", ""), ("chance", "7"), ("accuracy", ""), ("split", "../x")),
+        *(("model", "[/x]"), ("model", "$\\frac{$"), ("model", "\x1b[31mx"), ("suite", ""), ("encoding", "")),
+    ],
+)
+def test_an_impossible_value_is_told_in_one_line(column: str, value: str, rows: slice, tmp_path: Path) -> None:
+    text = (EXAMPLES / "quick" / "results.csv").read_text()
+    (tmp_path / "results.csv").write_text(with_value(text, column, value, rows))
+    with pytest.raises(CorruptArtefactError, match=r"results\.csv: ?(\d+: was edited|is truncated or edited)") as told:
+        read_results(tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_a_later_evaluation_may_be_named_for_any_setting(tmp_path: Path) -> None:
+    text = (EXAMPLES / "quick" / "results.csv").read_text()
+    rows = [line for line in text.splitlines() if ",test," in line]
+    later = "\n".join(rows).replace(",test,", ",eval_n_nodes=17_n5,")
+    (tmp_path / "results.csv").write_text(f"{text}{later}\n")
+    assert "eval_n_nodes=17_n5" in set(read_results(tmp_path)["split"])
+
+
+@pytest.mark.parametrize("column", ["steps", "lr", "n_layers", "n_params", "order", "curriculum"])
+def test_a_cell_with_two_values_of_a_setting_is_told(column: str, tmp_path: Path) -> None:
+    text = (EXAMPLES / "quick" / "results.csv").read_text()
+    (tmp_path / "results.csv").write_text(with_value(text, column, "", slice(6, 7)))
+    with pytest.raises(CorruptArtefactError, match=rf"was edited: the cell has two values of {column}"):
+        read_results(tmp_path)
+
+
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(StorageError, match="is not a run folder; make one with `nexus-bench train`"):
             read_results(folder)
-    (tmp_path / "spec.yaml").write_text("suite: s\n")
+    replace_sealed(tmp_path, {"spec.yaml": "suite: s\n"})
     with pytest.raises(CorruptArtefactError, match=r"results\.csv: is missing"):
         read_results(tmp_path)
 
 
-def test_an_edited_spec_is_told_by_every_reader(tmp_path: Path) -> None:
-    (tmp_path / "spec.yaml").write_text("suite: s\n  models: [\n")
+def test_a_spec_that_cannot_be_read_is_told_by_every_reader(tmp_path: Path) -> None:
+    replace_sealed(tmp_path, {"spec.yaml": "suite: s\n  models: [\n"})
     for read in (RunFolder(tmp_path).read_spec, lambda: RunFolder(tmp_path).check("s")):
         with pytest.raises(CorruptArtefactError, match=r"spec\.yaml:2: .*; the file was edited after train wrote it"):
             read()

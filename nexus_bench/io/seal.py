@@ -1,0 +1,192 @@
+"""Seals: by its hash, what nexus-bench wrote is told from what was edited, cut or deleted later.
+
+A sealed JSON file holds the SHA-256 of its own text, in which the digits of the hash count as zeros. The tables and
+settings of a run folder are sealed together by `seal.json`, itself a sealed JSON file:
+
+    files   file -> its SHA-256 and, of a table, a short digest of the rows of each cell
+    begun   the same of files that are just being replaced
+
+Files are replaced in three steps: the seal names the new hashes next to the old ones, the files are replaced, the seal
+names the new hashes alone. A reader accepts either hash, so a process that is killed at any moment leaves a folder that
+is right. A seal finds accidents and careless edits; somebody who computes the hashes again is not found.
+"""
+
+import json
+from collections.abc import Container, Iterable, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nexus_bench.errors import CorruptArtefactError
+from nexus_bench.io.files import read_bytes, sha256, sha256_of_file, to_json, write_atomic
+
+SEAL = "seal.json"
+
+_KEY = b'\n  "seal": "'  # only a top-level key stands after a line break and two spaces
+_BLANK = b"0" * 64
+_CELL_DIGITS = 16  # enough to name the cells that differ; whether any does, the hash of the file says
+_MOST_NAMED = 3  # cells in a message
+
+
+class Digest(NamedTuple):
+    """What a seal knows of a file.
+
+    Attributes:
+        sha256: Of the whole file.
+        cells: Of a table, cell_id -> digest of its rows.
+    """
+
+    sha256: str
+    cells: dict[str, str]
+
+
+class Seal(NamedTuple):
+    """The seal of a run folder.
+
+    Attributes:
+        files: File -> what it must be.
+        begun: File -> what it may also be, since it was being replaced.
+    """
+
+    files: dict[str, Digest]
+    begun: dict[str, Digest]
+
+    def allows(self, name: str, found: str | None) -> bool:
+        """Whether a file may have this SHA-256; None: may be missing."""
+        known = [digests[name].sha256 for digests in (self.files, self.begun) if name in digests]
+        return found in known if found is not None else name not in self.files
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object with its own hash, under the key `seal`.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    blank = to_json({**content, "seal": _BLANK.decode()}).encode()
+    write_atomic(path, blank.replace(_KEY + _BLANK, _KEY + sha256(blank).encode(), 1))
+
+
+def read_sealed(path: Path, *, advice: str) -> dict[str, Any]:
+    """The content of a file of `write_sealed`.
+
+    Args:
+        path: The file.
+        advice: What to do if it was edited.
+
+    Raises:
+        CorruptArtefactError: It is missing, or not byte for byte what was written.
+        StorageError: It cannot be read.
+    """
+    data = read_bytes(path)
+    start, key, rest = data.partition(_KEY)
+    found, blank = rest[: len(_BLANK)], start + key + _BLANK + rest[len(_BLANK) :]
+    if not key or found != sha256(blank).encode():
+        raise CorruptArtefactError(f"{path}: was edited or cut: it does not match the hash in it; {advice}")
+    content: dict[str, Any] = json.loads(data)
+    del content["seal"]
+    return content
+
+
+def read_seal(run: Path) -> Seal | None:
+    """The seal of a run folder; None if it has none.
+
+    Raises:
+        CorruptArtefactError: It was edited or cut.
+        StorageError: It cannot be read.
+    """
+    if not (run / SEAL).exists():
+        return None
+    told = read_sealed(run / SEAL, advice="restore it, or train into another folder")
+    return Seal(*({name: Digest(**known) for name, known in told[part].items()} for part in Seal._fields))
+
+
+def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = ()) -> None:
+    """Check files of a run folder against its seal, also while another process replaces them.
+
+    Args:
+        run: A folder with a seal.
+        names: The files to check; one that the seal does not know must not be there.
+        may_lack: Files that may be missing, since the caller writes them.
+
+    Raises:
+        CorruptArtefactError: A file is missing, or is not what nexus-bench wrote.
+        StorageError: A file cannot be read.
+    """
+    seal = read_seal(run)
+    for name in names:
+        while True:
+            found = sha256_of_file(run / name) if (run / name).exists() else None
+            if seal is not None and (seal.allows(name, found) or (found is None and name in may_lack)):
+                break
+            before, seal = seal, read_seal(run)
+            if seal == before:
+                raise CorruptArtefactError(f"{run / name}: {_fault(run / name, seal, found)}; {_advice(name)}")
+
+
+def replace_sealed(run: Path, texts: Mapping[str, str]) -> None:
+    """Replace files of a run folder and seal them; if it is killed, `check_sealed` accepts what it leaves.
+
+    Args:
+        run: The folder, which only this process writes to.
+        texts: File -> its new content.
+
+    Raises:
+        CorruptArtefactError: A file to be replaced was edited, and is kept.
+        StorageError: The disk is full or the folder cannot be written; what is not yet replaced is kept.
+    """
+    seal = read_seal(run)
+    if seal is not None:
+        check_sealed(run, texts, may_lack=texts)
+    files = {} if seal is None else dict(seal.files)
+    for name in texts:
+        if (run / name).exists():
+            files[name] = _digest(name, read_bytes(run / name))
+        else:
+            files.pop(name, None)
+    new = {name: _digest(name, text.encode()) for name, text in texts.items()}
+    others = {} if seal is None else {name: known for name, known in seal.begun.items() if name not in texts}
+    _write_seal(run, Seal(files, others | new))
+    for name, text in texts.items():
+        write_atomic(run / name, text)
+    _write_seal(run, Seal(files | new, others))
+
+
+def _write_seal(run: Path, seal: Seal) -> None:
+    parts = seal._asdict().items()
+    write_sealed(run / SEAL, {part: {name: d._asdict() for name, d in known.items()} for part, known in parts})
+
+
+def _digest(name: str, data: bytes) -> Digest:
+    return Digest(sha256(data), _cells(data) if name.endswith(".csv") else {})
+
+
+def _cells(table: bytes) -> dict[str, str]:
+    """cell_id, the first field of a row -> digest of its rows, in one pass."""
+    rows: dict[bytes, list[bytes]] = {}
+    for cell_id, lines in groupby(table.splitlines(keepends=True)[1:], key=lambda line: line.partition(b",")[0]):
+        rows.setdefault(cell_id, []).extend(lines)
+    return {cell_id.decode(errors="replace"): sha256(b"".join(own))[:_CELL_DIGITS] for cell_id, own in rows.items()}
+
+
+def _fault(path: Path, seal: Seal | None, found: str | None) -> str:
+    """What is wrong with a file, in words."""
+    if found is None:
+        return "is missing"
+    if seal is None:
+        return f"has lost its {SEAL}"
+    known = [digests[path.name].cells for digests in (seal.files, seal.begun) if path.name in digests]
+    if not known:
+        return "was not written by nexus-bench"
+    cells, is_now = known[0], _digest(path.name, read_bytes(path)).cells
+    differ = [cell_id for cell_id, digest in cells.items() if is_now.get(cell_id) != digest]
+    more = f" and {len(differ) - _MOST_NAMED} more" if len(differ) > _MOST_NAMED else ""
+    told = [f"other rows of cell {', '.join(differ[:_MOST_NAMED])}{more} than nexus-bench wrote"] if differ else []
+    told += ["rows of no cell of the run"] if is_now.keys() - cells.keys() else []
+    return ": ".join(["was edited or cut", *([", ".join(told)] if told else [])])
+
+
+def _advice(name: str) -> str:
+    if name.endswith(".csv"):
+        return "restore it, or delete it and give the command again that made it"
+    return "restore it, or train into another folder"

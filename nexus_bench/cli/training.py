@@ -63,9 +63,10 @@ def train(
             cells = [
                 {"cell_id": cell.cell_id, "title": cell.title, "lr": cell.train.lr, "steps": cell.train.steps}
                 | {"seconds": seconds.get(cell.cell_id)}
-                for cell in grid.cells
+                for cell in plan.suite.cells
             ]
-            print_document("train --dry-run", suite=grid.name, n_workers=execution.n_workers, cells=cells)
+            later = {"n_later": plan.suite.n_later}
+            print_document("train --dry-run", suite=grid.name, n_workers=execution.n_workers, cells=cells, **later)
         else:
             print_plan(plan, seconds, n_workers=execution.n_workers)
         return
@@ -76,9 +77,9 @@ def train(
     elif trained.report is not None:
         print_report(trained.report, trained.files)
     if trained.failures:
-        titles = {cell.cell_id: cell.title for cell in grid.cells}
+        titles = {cell.cell_id: cell.title for cell in trained.suite.cells}
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
-        n = f"{len(trained.failures)} of {len(grid.cells)} cells"
+        n = f"{len(trained.failures)} of {len(titles)} cells"
         raise FailedCellsError(f"{n} failed, for the reasons above; the same command tries them again")
 
 
@@ -114,7 +115,7 @@ def match(
     from nexus_bench.model.matching import match as match_models
 
     overrides = parse_settings([*([] if order is None else [f"order={order}"]), *(settings or [])])
-    overrides |= given(hops=hops_of(hops), matched=False)
+    overrides |= given(hops=hops_of(hops), matched=False, tune=False, comparisons=False)
     cells = make_suite(*select_suite(suite, task=task, attention=attention, data=None, settings=overrides)).cells
     found = match_models((cell.task, cell.model) for cell in cells)
     if not found:

@@ -1,11 +1,19 @@
 """From results to a report: which rows belong to one section, and the tables, notes and figures of each section."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
-from nexus_bench.analysis.compare_models import matched_pairs, model_pairs
-from nexus_bench.analysis.select_recipes import select_recipes
+from nexus_bench.analysis.compare_models import (
+    Declaration,
+    DeclaredPairs,
+    declared_pairs,
+    matched_pairs,
+    model_pairs,
+)
+from nexus_bench.analysis.reached import seeds_reached
+from nexus_bench.analysis.select_recipes import is_tuning, select_recipes, with_grids
 from nexus_bench.analysis.summary import (
     LENGTH,
     RECIPE,
@@ -18,7 +26,7 @@ from nexus_bench.analysis.summary import (
 from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
-from nexus_bench.report import figures, tables
+from nexus_bench.report import figures, pair_tables, tables
 from nexus_bench.report.notes import VARIANT, common_notes, notes_of
 from nexus_bench.report.orders import series_of
 from nexus_bench.report.plotting import Picture
@@ -33,7 +41,7 @@ class Section(NamedTuple):
     Attributes:
         title: The task, its size and how models were trained.
         task: The task family.
-        tables: The first is accuracy by hop.
+        tables: The first is how many seeds reach each hop.
         notes: What a reader must know to read the tables.
         pictures: The figures.
     """
@@ -53,53 +61,70 @@ class Report(NamedTuple):
         sections: One per setting, and one per further split of it.
         accuracy: `summary.accuracy_by_hop` of every split but validation.
         reach: `summary.reach_by_model` of the test split.
-        comparisons: `comparison.model_pairs` and `comparison.matched_pairs` of every setting.
+        reached: `reached.seeds_reached` of every split but validation.
+        comparisons: The pairs of `compare_models` of every setting, with their kind.
     """
 
     title: str
     sections: list[Section]
     accuracy: pd.DataFrame
     reach: pd.DataFrame
+    reached: pd.DataFrame
     comparisons: pd.DataFrame
 
 
-def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
+class _Pairs(NamedTuple):
+    """The pairs of models of one setting: those that were declared, those of the same size, and all of them."""
+
+    declared: DeclaredPairs
+    equal: pd.DataFrame
+    every: pd.DataFrame
+
+
+def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequence[Declaration] = ()) -> Report:
     """Summarise the rows of one or several results.csv.
 
     Args:
         results: Rows with every column of `columns.COLUMNS`; rows of the same cell are counted once.
         curves: Rows with every column of `columns.CURVE_COLUMNS`; may be empty.
+        declarations: What the runs declare to compare.
 
     Raises:
         ConfigError: No row is of the test split, or two runs disagree on a cell.
     """
     results = _once(results)
+    tuning = is_tuning(results)
+    if tuning.all():
+        raise ConfigError("these results are of tuning alone, which a report does not show; run `nexus-bench train` on")
     if not (results["split"] == TEST).any():
         raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
-    results = _with_variants(results)
+    results = pd.concat([results[tuning], _with_variants(results[~tuning])], ignore_index=True)
     curves = curves.drop_duplicates(subset=["cell_id", "step", "hop"])
     labels = results.drop_duplicates("cell_id").set_index("cell_id")["model"]
     curves = curves.assign(model=curves["cell_id"].map(labels))
-    n_rates = results.groupby([*SETTING, "model"], dropna=False)["lr"].transform("nunique")
-    rows = _beside_trained(select_recipes(results.assign(n_rates=n_rates)))
+    rows = _beside_trained(select_recipes(with_grids(results)))
     rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     sections: list[Section] = []
     compared: list[pd.DataFrame] = []
+    reached: list[pd.DataFrame] = []
     suffixes: list[str] = []  # of the figures of each section
     for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False):
         tested = part[part["split"] == TEST]
+        reached.append(seeds_reached(part))
         if tested.empty:
             split = str(part["split"].iloc[0])
-            section = _further(part, f"{part['task'].iloc[0]}, {split}, {_asked(part, trained_size)}")
+            title = f"{part['task'].iloc[0]}, {split}, {_asked(part, trained_size)}"
+            section = _further(part, title, reached[-1])
         else:
             title = f"{part['task'].iloc[0]}, {_asked(part, trained_size)}"
-            pairs, equal = model_pairs(tested), matched_pairs(tested)
+            pairs = _Pairs(declared_pairs(declarations, tested), matched_pairs(tested), model_pairs(tested))
             setting = {name: tested.iloc[0][name] for name in SETTING}
-            compared += [pairs.assign(kind="models", **setting), equal.assign(kind="matched", **setting)]
+            kinds = {"declared": pairs.declared.pairs, "models": pairs.every, "matched": pairs.equal}
+            compared += [found.assign(kind=kind, **setting) for kind, found in kinds.items()]
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
-            section = _main(part, title, pairs, equal, steps, of_these)
+            section = _main(part, title, reached[-1], pairs, steps, of_these)
         split = "" if len(tested) else f"-{part['split'].iloc[0]}"
         n_alike = suffixes.count(split)
         suffixes.append(split)
@@ -111,6 +136,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame) -> Report:
         sections=sections,
         accuracy=accuracy_by_hop(rows),
         reach=reach_by_model(rows[rows["split"] == TEST]),
+        reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
     )
 
@@ -124,8 +150,8 @@ def _typed(comparisons: pd.DataFrame) -> pd.DataFrame:
 def _main(
     rows: pd.DataFrame,
     title: str,
-    pairs: pd.DataFrame,
-    equal: pd.DataFrame,
+    reached: pd.DataFrame,
+    pairs: _Pairs,
     steps: pd.DataFrame,
     curves: pd.DataFrame,
 ) -> Section:
@@ -133,11 +159,13 @@ def _main(
     tested = rows[rows["split"] == TEST]
     accuracy, reach = accuracy_by_hop(rows), reach_by_model(tested)
     names = tables.names_of(accuracy)
-    made = [tables.staircase(accuracy, reach, names)]
-    if not equal.empty:
-        made.append(tables.matched(equal, names))
-    if not pairs.empty:
-        made.append(tables.comparisons(pairs, names))
+    made = [tables.reached(reached, accuracy, reach, names), tables.staircase(accuracy, reach, names)]
+    if not pairs.declared.pairs.empty:
+        made.append(pair_tables.declared(pairs.declared.pairs, names))
+    if not pairs.equal.empty:
+        made.append(pair_tables.matched(pairs.equal, names))
+    if not pairs.every.empty:
+        made.append(pair_tables.comparisons(pairs.every, names))
     made.append(tables.efficiency(reach, names))
     if not steps.empty:
         made.append(tables.steps_to_95(steps, names))
@@ -151,17 +179,20 @@ def _main(
         figures.reach_by_cost(short_reach, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]
-    notes = notes_of(
-        names, reach, still_rising(curves), pairs, len(equal), has_grid=bool((tested["n_rates"] > 1).any())
-    )
+    grids = dict(zip(tested["model"], tested["grid"], strict=True))
+    notes = notes_of(names, reach, grids, still_rising(curves), pairs.declared, pairs.every)
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
 
 
-def _further(rows: pd.DataFrame, title: str) -> Section:
+def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame) -> Section:
     """The section of a split outside the training distribution."""
     accuracy = accuracy_by_hop(rows)
     names = tables.names_of(accuracy)
-    made = [tables.staircase(accuracy, pd.DataFrame(), names), tables.every_seed(rows, names)]
+    made = [
+        tables.reached(reached, accuracy, pd.DataFrame(), names),
+        tables.staircase(accuracy, pd.DataFrame(), names),
+        tables.every_seed(rows, names),
+    ]
     short = accuracy.assign(model=accuracy["model"].map(names.short))
     picture = figures.accuracy_by_hop(short, title=title, trained=_trained_hops(rows))
     return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), [picture])
@@ -200,7 +231,8 @@ def _once(results: pd.DataFrame) -> pd.DataFrame:
             f"the runs disagree on cell {row['cell_id']} ({row['model']}, seed {row['seed']}), at hop {row['hop']} of "
             f"{row['split']}; report each by itself, and compare them with `nexus-bench compare`"
         )
-    return results.drop_duplicates(same, ignore_index=True)
+    kept = results.loc[is_tuning(results).sort_values(kind="stable").index].drop_duplicates(same)  # rather measured
+    return results.loc[kept.index.sort_values()].reset_index(drop=True)
 
 
 def _with_variants(results: pd.DataFrame) -> pd.DataFrame:

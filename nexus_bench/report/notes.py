@@ -1,9 +1,13 @@
 """The notes under the tables of a report: sentences on how they came about and what they show."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE
+from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE, DeclaredPairs
 from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.analysis.select_recipes import Grid
+from nexus_bench.io.plurals import counted
 from nexus_bench.report.tables import Names
 
 VARIANT = ", variant "  # in the label of a model
@@ -13,29 +17,23 @@ _MOST_NAMED = 4  # pairs named in one sentence
 def notes_of(
     names: Names,
     reach: pd.DataFrame,
-    rising: dict[str, tuple[int, int]],
-    pairs: pd.DataFrame,
-    n_equal: int,
-    *,
-    has_grid: bool,
+    grids: Mapping[str, Grid],
+    rising: Mapping[str, tuple[int, int]],
+    declared: DeclaredPairs,
+    every: pd.DataFrame,
 ) -> list[str]:
     """What a reader must know about the trained setting.
 
     Args:
         names: The display names of models.
         reach: `summary.reach_by_model`.
+        grids: Model -> the learning rates that its own was chosen from.
         rising: `summary.still_rising`.
-        pairs: `compare_models.model_pairs`.
-        n_equal: How many pairs of equal size there are.
-        has_grid: Whether a model had several learning rates.
+        declared: `compare_models.declared_pairs`.
+        every: `compare_models.model_pairs`.
     """
     notes = common_notes(names)
-    if has_grid:
-        chosen = "; ".join(f"{names.short[m]}: {lr:g}" for m, lr in zip(reach["model"], reach["lr"], strict=True))
-        notes.append(f"Learning rates chosen on validation: {chosen}.")
-    elif reach["lr"].notna().any():
-        rates = ", ".join(f"{rate:g}" for rate in reach["lr"].dropna().unique())
-        notes.append(f"Learning rate {rates}.")
+    notes += _rates(names, reach, grids)
     for model, n_solved, seeds in zip(reach["model"], reach["n_solved"], reach["seeds"], strict=True):
         if n_solved:
             short = names.short[model]
@@ -45,7 +43,7 @@ def notes_of(
         notes.append(f"Validation was still rising when training ended. {'; '.join(went_on)}.")
     if reach["n_failed"].any():
         notes.append("Failed cells are left out of every figure.")
-    return notes + _verdicts(pairs, n_equal, names)
+    return notes + _verdicts(declared, every, names)
 
 
 def common_notes(names: Names) -> list[str]:
@@ -59,12 +57,44 @@ def common_notes(names: Names) -> list[str]:
     return notes
 
 
-def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
-    """The outcome of the tests of a section. If seeds are too few: how many are needed, also for models of one size."""
-    if pairs.empty:
-        return []
-    n_tests, needed = len(pairs), seeds_needed(len(pairs))
-    tests = f"{n_tests} comparisons of hop reach" if n_tests > 1 else "one comparison of hop reach"
+def _rates(names: Names, reach: pd.DataFrame, grids: Mapping[str, Grid]) -> list[str]:
+    """The learning rates, what they were chosen from and how, and which of them lie at an edge of their grid."""
+    chosen = {model: lr for model, lr in zip(reach["model"], reach["lr"], strict=True) if not pd.isna(lr)}
+    if not any(len(grids[model].rates) > 1 for model in chosen):
+        rates = ", ".join(f"{rate:g}" for rate in dict.fromkeys(chosen.values()))
+        return [f"Learning rate {rates}."] if rates else []
+    notes = []
+    for grid in dict.fromkeys(grids[model] for model in chosen):
+        said = [f"{names.short[model]}: {lr:g}" for model, lr in chosen.items() if grids[model] == grid]
+        rates = ", ".join(f"{rate:g}" for rate in grid.rates)
+        others = f" of {counted(grid.n_tuning, 'other seed')} from {rates}" if grid.n_tuning else f" from {rates}"
+        notes.append(f"Learning rates chosen on validation{others}: {'; '.join(said)}.")
+        edges = (grid.rates[0], grid.rates[-1])
+        at_edge = [names.short[model] for model, lr in chosen.items() if grids[model] == grid and lr in edges]
+        if at_edge and len(grid.rates) > 1:
+            notes.append(f"The best learning rate of {'; of '.join(at_edge)} lies at the edge of the grid: {rates}.")
+    return notes
+
+
+def _verdicts(declared: DeclaredPairs, every: pd.DataFrame, names: Names) -> list[str]:
+    """The outcome of the tests of a section: of what was declared, and then, as exploration, of every pair."""
+    notes = []
+    if not declared.pairs.empty:
+        n = len(declared.pairs)
+        tests = f"{n} declared comparisons of hop reach" if n > 1 else "the one declared comparison of hop reach"
+        notes += _outcome(declared.pairs, names, f"By {tests}", tests)
+    if declared.untested:
+        notes.append(f"Declared, but not one model each in these results: {'; '.join(declared.untested)}.")
+    if not every.empty:
+        n = len(every)
+        tests = f"{n} comparisons of hop reach" if n > 1 else "one comparison of hop reach"
+        notes += _outcome(every, names, f"Exploration, not declared before training, by {tests}", tests)
+    return notes
+
+
+def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str) -> list[str]:
+    """What one family of tests shows. If seeds are too few: how many are needed."""
+    needed = seeds_needed(len(pairs))
     told = pairs[pairs["verdict"] != TOO_FEW]
     notes = []
     if len(told):
@@ -76,13 +106,13 @@ def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
             )
         ]
         said = f"reaches further: {_listed(better)}" if better else "no model is shown to reach further"
-        notes.append(f"By {tests} (exact paired test, Holm): {said}.")
-    if len(told) < n_tests:
+        notes.append(f"{by} (exact paired test, Holm): {said}.")
+    if len(told) < len(pairs):
         fewest = int(pairs["n_seeds"].min())
         notes.append(
-            f"No model is called better where fewer than {needed} seeds are paired: with so few, no outcome of {tests} "
-            f"could differ significantly from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train with "
-            f"--seeds {max(needed, seeds_needed(n_equal))})."
+            f"{by}: no model is called better where fewer than {needed} seeds are paired. With so few, no outcome of "
+            f"{tests} could differ significantly from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train "
+            f"with --seeds {needed})."
         )
     return notes
 

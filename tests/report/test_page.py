@@ -154,7 +154,12 @@ COUNT = "return [...document.querySelectorAll('tbody tr')].filter((row) => !row.
 
 def test_tables_are_downloaded_as_they_were_written(page: webdriver.Chrome, folder: Path) -> None:
     links = page.find_elements(By.CSS_SELECTOR, "a[download]")
-    assert [link.get_attribute("download") for link in links] == ["report.csv", "reach.csv", "comparisons.csv"]
+    assert [link.get_attribute("download") for link in links] == [
+        "report.csv",
+        "reach.csv",
+        "reached.csv",
+        "comparisons.csv",
+    ]
     for link in links:
         head, _, content = str(link.get_attribute("href")).partition(",")
         assert head == "data:text/csv;charset=utf-8;base64"
@@ -167,7 +172,7 @@ def test_everything_that_can_be_used_is_reached_by_keyboard(page: webdriver.Chro
         page.switch_to.active_element.send_keys(Keys.TAB)
         focused = page.switch_to.active_element
         reached.append(focused.get_attribute("id") or focused.get_attribute("download") or focused.text)
-    assert reached[:7] == ["report.csv", "reach.csv", "comparisons.csv", "task", "order", "model", "all"]
+    assert reached[:8] == ["report.csv", "reach.csv", "reached.csv", "comparisons.csv", "task", "order", "model", "all"]
     assert page.switch_to.active_element.get_attribute("aria-label") or reached[8].startswith("model")
 
 

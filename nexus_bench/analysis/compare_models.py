@@ -113,7 +113,7 @@ def _pair(model: str, baseline: str, sizes: pd.DataFrame) -> dict[str, Any]:
     """A pair with what is equal, and with its ratios of size where both sizes are known."""
     pair: dict[str, Any] = {"model": model, "baseline": baseline, "equal": None}
     if model in sizes.index and baseline in sizes.index:
-        ratios = {size: float(sizes.loc[baseline, of] / sizes.loc[model, of]) for size, of in _SIZES.items()}
+        ratios = {size: float(sizes[of][baseline] / sizes[of][model]) for size, of in _SIZES.items()}
         equal = " and ".join(size for size, ratio in ratios.items() if abs(ratio - 1) <= CLOSE)
         pair |= {"equal": equal or None} | ratios
     return pair

@@ -44,7 +44,7 @@ def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
     means["accuracy"] = means.merge(tried, on=recipe, how="left")["tried"].fillna(means["accuracy"])
     best = means.loc[means.groupby(_MODEL, sort=False, dropna=False)["accuracy"].idxmax()]
     chosen = val.merge(best[recipe], on=recipe)["cell_id"]
-    return results[~tuning & (results["cell_id"].isin(chosen) | (results["status"] == SCORED))]
+    return results[results["cell_id"].isin(chosen) | (results["status"] == SCORED)]
 
 
 def with_grids(results: pd.DataFrame) -> pd.DataFrame:

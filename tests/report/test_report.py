@@ -9,8 +9,8 @@ from rich.console import Console
 from nexus_bench.analysis.compare_models import Declaration
 from nexus_bench.analysis.declared import Asked, Declared
 from nexus_bench.errors import ConfigError
-from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.io.read_results import read_curves, read_results
+from nexus_bench.io.read_results import read_results
+from nexus_bench.report import output
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, Section, build_report
 from nexus_bench.report.figures import pareto_front
@@ -446,8 +446,7 @@ def test_models_that_differ_in_order_are_a_family_with_standard_attention_as_ord
 
 @pytest.mark.parametrize("name", ["quick", "staircase", "matched"])
 def test_committed_examples_are_what_report_makes_of_their_results(name: str) -> None:
-    run = RunFolder(EXAMPLES / name)
-    report = build_report(read_results(run.path), read_curves(run.path))
-    assert (EXAMPLES / name / "report.md").read_text() == to_markdown(report)
-    for file, text in to_csvs(report).items():
+    built = output.report([EXAMPLES / name]).report
+    assert (EXAMPLES / name / "report.md").read_text() == to_markdown(built)
+    for file, text in to_csvs(built).items():
         assert (EXAMPLES / name / file).read_text() == text, file

@@ -1,10 +1,15 @@
-"""Which model reaches further: differences of hop reach, paired by seed, tested together."""
+"""Which model reaches further: differences of hop reach, paired by seed, tested together.
+
+What a suite declares is one family of tests. All other pairs are exploration, families of their own.
+"""
 
 import itertools
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nexus_bench.analysis.declared import Declared, matching
 from nexus_bench.analysis.intervals import LEVEL, holm, paired_p, seeds_needed, t_interval
 from nexus_bench.analysis.summary import reach_of
 
@@ -42,25 +47,85 @@ def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
         One row per pair: model, baseline, equal (what is equal), parameters and compute (baseline over model),
         and what `_tested` adds. Empty if there are no pairs.
     """
-    sized = rows[rows["n_params"].notna()].drop_duplicates("model").set_index("model")
+    return _tested(_equal_sized(rows), rows)
+
+
+class Declaration(NamedTuple):
+    """What a run declares, and the cells that this is about."""
+
+    declared: Declared
+    cell_ids: frozenset[str]
+
+
+class DeclaredPairs(NamedTuple):
+    """The declared comparisons of one setting and split.
+
+    Attributes:
+        pairs: As of `matched_pairs`, without what is equal where nothing is. Empty if there are none.
+        untested: Comparisons that do not select one model each among these rows, in words.
+    """
+
+    pairs: pd.DataFrame
+    untested: list[str]
+
+
+def declared_pairs(declarations: Iterable[Declaration], rows: pd.DataFrame) -> DeclaredPairs:
+    """The comparisons that runs declare, together one family of tests.
+
+    Args:
+        declarations: One per run.
+        rows: Rows of results.csv, of one setting and split, with one recipe per model.
+    """
+    sizes = _sizes_of(rows)
+    pairs: dict[tuple[str, str], dict[str, Any]] = {}
+    untested: list[str] = []
+    for declared, cell_ids in declarations:
+        own = rows[rows["cell_id"].isin(cell_ids)]
+        if own.empty:
+            continue
+        labels = list(dict.fromkeys(own["model"]))
+        for asked in declared.asked:
+            ours, theirs = (matching(name, labels) for name in asked)
+            if len(ours) == len(theirs) == 1:
+                pairs.setdefault((ours[0], theirs[0]), _pair(ours[0], theirs[0], sizes))
+            else:
+                untested.append(f"{asked.model} with {asked.baseline}")
+        if declared.equal_size:
+            for pair in _equal_sized(own):
+                pairs.setdefault((pair["model"], pair["baseline"]), pair)
+    return DeclaredPairs(_tested(list(pairs.values()), rows), list(dict.fromkeys(untested)))
+
+
+def _equal_sized(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The pairs of `matched_pairs`, not yet tested."""
+    sized = _sizes_of(rows)
     is_baseline = sized["attention"] == "standard"
     is_nested = ~is_baseline & ~((sized["attention"] == "nexus") & (sized["order"] == 1))
-    pairs: list[dict[str, Any]] = []
-    for name, model in sized[is_nested].iterrows():
-        for baseline_name, baseline in sized[is_baseline].iterrows():
-            ratios = {size: float(baseline[of] / model[of]) for size, of in _SIZES.items()}
-            equal = " and ".join(size for size, ratio in ratios.items() if abs(ratio - 1) <= CLOSE)
-            if equal:
-                pairs.append({"model": name, "baseline": baseline_name, "equal": equal} | ratios)
-    return _tested(pairs, rows)
+    pairs = [_pair(ours, theirs, sized) for ours in sized.index[is_nested] for theirs in sized.index[is_baseline]]
+    return [pair for pair in pairs if pair["equal"]]
 
 
-def _tested(pairs: list[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
+def _sizes_of(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["n_params"].notna()].drop_duplicates("model").set_index("model")
+
+
+def _pair(model: str, baseline: str, sizes: pd.DataFrame) -> dict[str, Any]:
+    """A pair with what is equal, and with its ratios of size where both sizes are known."""
+    pair: dict[str, Any] = {"model": model, "baseline": baseline, "equal": None}
+    if model in sizes.index and baseline in sizes.index:
+        ratios = {size: float(sizes[of][baseline] / sizes[of][model]) for size, of in _SIZES.items()}
+        equal = " and ".join(size for size, ratio in ratios.items() if abs(ratio - 1) <= CLOSE)
+        pair |= {"equal": equal or None} | ratios
+    return pair
+
+
+def _tested(pairs: Sequence[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
     """Compare each pair over the seeds that both have.
 
     Returns:
         The pairs, with reach and baseline_reach (means), n_seeds, mean, low and high of their difference, p of the
-        exact paired test, p_holm (corrected for all of the pairs), and the verdict: `better` or `worse` if p_holm is
+        exact paired test, n_further and n_behind (paired seeds on which the model reaches further, and less far),
+        p_holm (corrected for all of the pairs), and the verdict: `better` or `worse` if p_holm is
         below 0.05, `no difference shown`, or `too few seeds` if no outcome could have been told apart from chance.
     """
     measured = rows[rows["accuracy"].notna()]
@@ -76,6 +141,7 @@ def _tested(pairs: list[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:
             | {"reach": t_interval(ours).mean, "baseline_reach": t_interval(theirs).mean, "n_seeds": len(seeds)}
             | t_interval(differences, bounds=(-largest, largest))._asdict()
             | {"p": paired_p(differences)}
+            | {"n_further": sum(d > 0 for d in differences), "n_behind": sum(d < 0 for d in differences)}
         )
     corrected = holm([row["p"] for row in found])
     for row, p in zip(found, corrected, strict=True):

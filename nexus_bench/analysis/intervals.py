@@ -55,6 +55,23 @@ def wilson_interval(n_right: int, n: int, *, level: float = LEVEL) -> Interval:
     return Interval(n_right / n, float(low), float(high))
 
 
+def exact_interval(n_reached: int, n: int, *, level: float = LEVEL) -> Interval:
+    """The interval of a share of seeds, which holds for any share and number of seeds: 0.69 to 1 for 10 of 10.
+
+    Args:
+        n_reached: Seeds that got there.
+        n: Seeds measured; 0 gives NaN.
+        level: Confidence, two-sided.
+
+    Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the
+    binomial", Biometrika 26.
+    """
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    low, high = stats.binomtest(n_reached, n).proportion_ci(level, method="exact")
+    return Interval(n_reached / n, float(low), float(high))
+
+
 def share_difference(new: tuple[int, int], base: tuple[int, int], *, level: float = LEVEL) -> Interval:
     """The interval of the difference of two shares of examples, new minus base.
 

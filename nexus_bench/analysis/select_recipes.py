@@ -1,21 +1,68 @@
 """Of several recipes of a model (learning rates, weight decays), the one that reports show: the best on validation."""
 
+from typing import Any, NamedTuple
+
 import pandas as pd
 
 from nexus_bench.analysis.summary import RECIPE, SETTING
-from nexus_bench.io.columns import SCORED, VAL
+from nexus_bench.io.columns import SCORED, TUNING, VAL
+from nexus_bench.io.options import varying
+
+_MODEL = [*SETTING, "model"]
+
+
+class Grid(NamedTuple):
+    """The recipes that one was chosen from.
+
+    Attributes:
+        rates: The learning rates, ascending.
+        options: The options of the recipe that were not the same everywhere.
+        n_tuning: Seeds that were trained only to choose; 0 if the choice was made on the seeds that are shown.
+    """
+
+    rates: tuple[float, ...]
+    options: tuple[str, ...]
+    n_tuning: int
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether there was more than one recipe."""
+        return len(self.rates) > 1 or bool(self.options)
+
+
+def is_tuning(results: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows are of cells that were trained only to choose a recipe."""
+    return (results["purpose"] == TUNING).fillna(False).astype(bool)
 
 
 def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
     """Keep, for every setting and model, the training recipe that is best on validation, with all of its splits.
 
-    Test accuracy is never used. Of equally good recipes the first in the order of the results is kept. Answers of other
-    models have no recipe, and are all kept.
+    Where a suite is tuned, the cells trained for tuning choose, and only the measured ones are kept; a recipe of which
+    a tuning cell failed comes last. Test accuracy is never used. Of equally good recipes the first in the order of the
+    results is kept. Answers of other models have no recipe, and are all kept.
     """
-    val = results[results["split"] == VAL]
-    keys = [*SETTING, "model"]
-    means = val.groupby([*keys, *RECIPE], sort=False, dropna=False)["accuracy"].mean().reset_index()
+    tuning = is_tuning(results)
+    val = results[(results["split"] == VAL) & ~tuning]
+    recipe = [*_MODEL, *RECIPE]
+    means = val.groupby(recipe, sort=False, dropna=False)["accuracy"].mean().reset_index()
     means["accuracy"] = means["accuracy"].fillna(-1.0)  # a recipe whose cells all failed comes last
-    best = means.loc[means.groupby(keys, sort=False, dropna=False)["accuracy"].idxmax()]
-    chosen = val.merge(best[[*keys, *RECIPE]], on=[*keys, *RECIPE])["cell_id"]
+    trials = results[(results["split"] == VAL) & tuning].groupby(recipe, sort=False, dropna=False)["accuracy"]
+    tried = trials.mean().where(trials.count() == trials.size(), -1.0).rename("tried").reset_index()
+    means["accuracy"] = means.merge(tried, on=recipe, how="left")["tried"].fillna(means["accuracy"])
+    best = means.loc[means.groupby(_MODEL, sort=False, dropna=False)["accuracy"].idxmax()]
+    chosen = val.merge(best[recipe], on=recipe)["cell_id"]
     return results[results["cell_id"].isin(chosen) | (results["status"] == SCORED)]
+
+
+def with_grids(results: pd.DataFrame) -> pd.DataFrame:
+    """The results with a further column `grid`: the `Grid` of the model, from its tuning cells if it has some."""
+    tuning = is_tuning(results)
+    grids: dict[Any, Grid] = {}
+    for _, group in results.groupby(_MODEL, sort=False, dropna=False):
+        trials = group[tuning[group.index]]
+        tried = group if trials.empty else trials
+        rates = tuple(sorted(float(rate) for rate in tried["lr"].dropna().unique()))
+        grid = Grid(rates, tuple(varying(tried["recipe_options"])), int(trials["seed"].nunique()))
+        grids |= dict.fromkeys(group.index, grid)
+    return results.assign(grid=pd.Series(grids, dtype=object))

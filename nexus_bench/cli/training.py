@@ -48,6 +48,7 @@ def train(
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.output import to_document
     from nexus_bench.report.terminal import print_report
+    from nexus_bench.training.titles import titles_of
 
     overrides = parse_settings(settings or []) | parse_settings([] if order is None else [f"order={order}"])
     overrides |= given(hops=hops_of(hops), seeds=seeds)
@@ -57,16 +58,17 @@ def train(
     execution = choose_execution(
         mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
     )
-    titles = plan.titles
     if dry_run:
+        titles = plan.titles
         seconds = estimate_seconds(plan, device=execution.device, data=data)
         if as_json:
             cells = [
                 {"cell_id": cell.cell_id, "title": titles[cell.cell_id], "lr": cell.train.lr, "steps": cell.train.steps}
                 | {"seconds": seconds.get(cell.cell_id)}
-                for cell in grid.cells
+                for cell in plan.suite.cells
             ]
-            print_document("train --dry-run", suite=grid.name, n_workers=execution.n_workers, cells=cells)
+            later = {"n_later": plan.suite.n_later}
+            print_document("train --dry-run", suite=grid.name, n_workers=execution.n_workers, cells=cells, **later)
         else:
             print_plan(plan, seconds, n_workers=execution.n_workers)
         return
@@ -77,8 +79,9 @@ def train(
     elif trained.report is not None:
         print_report(trained.report, trained.files)
     if trained.failures:
+        titles = titles_of(trained.suite.cells)
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
-        n = f"{len(trained.failures)} of {len(grid.cells)} cells"
+        n = f"{len(trained.failures)} of {len(titles)} cells"
         raise FailedCellsError(f"{n} failed, for the reasons above; the same command tries them again")
 
 
@@ -114,7 +117,7 @@ def match(
     from nexus_bench.model.matching import match as match_models
 
     overrides = parse_settings([*([] if order is None else [f"order={order}"]), *(settings or [])])
-    overrides |= given(hops=hops_of(hops), matched=False)
+    overrides |= given(hops=hops_of(hops), matched=False, tune=False, comparisons=False)
     cells = make_suite(*select_suite(suite, task=task, attention=attention, data=None, settings=overrides)).cells
     found = match_models((cell.task, cell.model) for cell in cells)
     if not found:

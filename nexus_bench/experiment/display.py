@@ -156,6 +156,8 @@ def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None
         f"{len(plan.to_do)} of {len(plan.suite.cells)} cells to train, {max(n_workers, 1)} at a time: "
         f"at most about {_duration(total)}"
     )
+    if plan.suite.n_later:
+        console.print(f"then {plan.suite.n_later} more cells: each model with the recipe that is best on validation")
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """The plan of a run, and an estimate of its time."""
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import torch
 
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.experiment.suite import Suite
+from nexus_bench.experiment.suite import Suite, with_chosen
 from nexus_bench.training.engine import Single
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import titles_of
@@ -37,8 +38,13 @@ class Plan(NamedTuple):
         return titles_of(self.suite.cells)
 
 
-def make_plan(suite: Suite, folder: RunFolder) -> Plan:
+def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> Plan:
     """Plan a run: find the cells of a suite that a folder lacks.
+
+    Args:
+        suite: The suite.
+        folder: The run folder; if it tells which recipes are the best, the cells with these belong to the plan.
+        failed: Cell ids that are not tried again.
 
     Raises:
         ConfigError: The folder holds a run of an older format.
@@ -46,9 +52,11 @@ def make_plan(suite: Suite, folder: RunFolder) -> Plan:
         UsageError: The folder holds something else.
     """
     folder.check(suite.name)
+    suite = with_chosen(suite, folder)
     folder.check_records(cell.cell_id for cell in suite.cells)
     done = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
-    return Plan(suite, done, [cell for cell in suite.cells if not folder.cells.finished(cell.cell_id)])
+    ended = {cell.cell_id for cell in done} | set(failed)
+    return Plan(suite, done, [cell for cell in suite.cells if cell.cell_id not in ended])
 
 
 def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str, float]:

@@ -15,7 +15,7 @@ Layout of a run folder:
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -212,29 +212,34 @@ class RunFolder:
                 where = self.cells.path / cell_id / "asked" / f"{split}.json"
                 raise CorruptArtefactError(f"{where}: is missing; run `nexus-bench eval` again as for {split}")
 
-    def write_tables(self, name: str, cell_ids: Sequence[str], failed: Sequence[CellResult] = ()) -> None:
+    def write_tables(self, name: str, purposes: Mapping[str, str], failed: Sequence[CellResult] = ()) -> None:
         """Write the CSV files from the cells that are done, in the order given, then those that failed.
+
+        Args:
+            name: Name of the suite.
+            purposes: All cells of the run in their order: cell_id -> `purpose`.
+            failed: The cells that failed.
 
         Raises:
             CorruptArtefactError: A cell's record or a table was edited.
             StorageError: The disk is full or the folder cannot be written.
         """
-        records = [self.cells.record(cell_id) for cell_id in cell_ids if self.cells.finished(cell_id)]
+        records = [self.cells.record(cell_id) for cell_id in purposes if self.cells.finished(cell_id)]
         rows = [row for record in records for row in record["rows"]] + [row for cell in failed for row in cell.rows]
-        rows += self.cells.evaluations(cell_ids)
+        rows += self.cells.evaluations(list(purposes))
         tables = {
-            RESULTS: ([row | {"suite": name} for row in rows], COLUMNS),
+            RESULTS: ([row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in rows], COLUMNS),
             CURVES: ([row for record in records for row in record["curve"]], CURVE_COLUMNS),
             TIMING: ([record["timing"] for record in records], TIMING_COLUMNS),
         }
         replace_sealed(self.path, {file: to_csv(table, columns) for file, (table, columns) in tables.items()})
 
-    def add_evaluations(self, name: str, cell_ids: Sequence[str], rows: Sequence[Row], *, about: Row) -> None:
+    def add_evaluations(self, name: str, purposes: Mapping[str, str], rows: Sequence[Row], *, about: Row) -> None:
         """Add later evaluations of finished cells to the end of results.csv; rows that are there are kept.
 
         Args:
             name: Name of the suite.
-            cell_ids: All cells of the run in their order.
+            purposes: All cells of the run in their order: cell_id -> `purpose`.
             rows: Rows of a split that their cells do not have yet.
             about: The description of the evaluation, stored with the rows.
 
@@ -247,11 +252,11 @@ class RunFolder:
         for cell_id, split in asked:
             own = [row for row in rows if (row["cell_id"], row["split"]) == (cell_id, split)]
             self.cells.save_evaluation(cell_id, split, about | {"rows": own})
-        evaluated = self.cells.evaluations(cell_ids)
+        evaluated = self.cells.evaluations(list(purposes))
         known = {(row["cell_id"], row["split"]) for row in evaluated}
         kept = [row for row in rows_of(old) if (row["cell_id"], row["split"]) not in known]
-        table = to_csv([*kept, *(row | {"suite": name} for row in evaluated)], COLUMNS)
-        replace_sealed(self.path, {RESULTS: table})
+        named = [row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in evaluated]
+        replace_sealed(self.path, {RESULTS: to_csv([*kept, *named], COLUMNS)})
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows of answers of another model.

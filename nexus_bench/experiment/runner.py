@@ -1,7 +1,7 @@
 """Runs a suite in its folder: skips finished cells, resumes unfinished ones, stores every result at once."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -27,7 +27,13 @@ _TABLES_SHARE = 20  # wait this many times the duration of writing tables before
 
 
 def run_plan(
-    plan: Plan, folder: RunFolder, execution: Execution, *, data: Path | None, on_event: Callable[[Event], None]
+    plan: Plan,
+    folder: RunFolder,
+    execution: Execution,
+    *,
+    data: Path | None,
+    on_event: Callable[[Event], None],
+    failed: Sequence[Failure] = (),
 ) -> list[Failure]:
     """Train the cells that are to do.
 
@@ -37,9 +43,10 @@ def run_plan(
         execution: Mode, device and executor.
         data: Dataset folder to train on; None means the endless stream of the task.
         on_event: Called with every event.
+        failed: Cells that failed before in the same run, and are not tried again.
 
     Returns:
-        The cells that failed.
+        The cells that failed, also before.
 
     Raises:
         ConfigError: The data is too small for its splits or for a batch.
@@ -48,17 +55,23 @@ def run_plan(
         UsageError: The folder holds something else, or is being written to.
     """
     _check_sources(plan.to_do, data)
-    jobs = make_jobs(
-        plan.suite.cells,
-        [cell.cell_id for cell in plan.done],
-        mode=execution.mode,
-        stack=execution.stack,
-        device=execution.device,
-        root=folder.path.absolute(),
-        data=data.absolute() if data else None,
-    )
+    to_do = {cell.cell_id for cell in plan.to_do}
+    purposes = plan.suite.purposes
+    jobs = [
+        job
+        for purpose in dict.fromkeys(purposes.values())  # so that measured cells form the same stacks at any time
+        for job in make_jobs(
+            [cell for cell in plan.suite.cells if purposes[cell.cell_id] == purpose],
+            purposes.keys() - to_do,
+            mode=execution.mode,
+            stack=execution.stack,
+            device=execution.device,
+            root=folder.path.absolute(),
+            data=data.absolute() if data else None,
+        )
+    ]
     with folder.writing(plan.suite.name):
-        run = _Run(plan, folder, execution, {job.job_id: job.wanted for job in jobs}, on_event)
+        run = _Run(plan, folder, execution, {job.job_id: job.wanted for job in jobs}, on_event, failed)
         run.write_about()
         run.tell_what_is_kept()
         try:
@@ -82,6 +95,7 @@ class _Run:
         execution: Execution,
         wanted: dict[str, frozenset[str]],
         on_event: Callable[[Event], None],
+        failed: Sequence[Failure],
     ) -> None:
         self.plan, self.folder, self.execution, self.on_event = plan, folder, execution, on_event
         self.wanted = wanted  # wanted cells of each job
@@ -89,7 +103,7 @@ class _Run:
         self.titles = plan.titles
         self.environment = environment_of(execution, plan.suite.cells)
         self.environment_number = 0  # in env.json, from 1
-        self.failures: dict[str, Failure] = {}
+        self.failures = {failure.cell_id: failure for failure in failed}
         self.steps: dict[str, int] = {}  # steps made of the cells that are being trained
         self.saved: set[str] = set()
         self.tables_took = self.tables_at = self.progress_at = 0.0
@@ -151,8 +165,10 @@ class _Run:
 
     def write_tables(self) -> None:
         started = time.monotonic()
-        failed = [failed_result(self.cells[cell_id], self.execution.mode) for cell_id in self.failures]
-        self.folder.write_tables(self.plan.suite.name, list(self.cells), failed)
+        failed = [
+            failed_result(cell, self.execution.mode) for cell in self.cells.values() if cell.cell_id in self.failures
+        ]
+        self.folder.write_tables(self.plan.suite.name, self.plan.suite.purposes, failed)
         self.tables_at = time.monotonic()
         self.tables_took = self.tables_at - started
 

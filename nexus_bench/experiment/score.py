@@ -12,7 +12,7 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, StorageError
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.io.columns import IID, SCORED, TEST, VAL, Row
+from nexus_bench.io.columns import IID, MEASURED, SCORED, TEST, VAL, Row
 from nexus_bench.io.config import check_name
 from nexus_bench.io.files import sha256
 from nexus_bench.report.build import Report
@@ -127,6 +127,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         "seed": dataset.manifest["seed"],
         "split": split,
         "status": SCORED,
+        "purpose": MEASURED,
         "version": __version__,
         "model": model,
     }

@@ -1,7 +1,8 @@
 """A suite: the grid of cells that a YAML file or a command line spans.
 
 A value written as a list is an axis of the grid. Cells come in a fixed order: tasks, then models, then training
-recipes, then seeds.
+recipes, then seeds. A suite that is tuned begins with the cells of tuning; those of the best recipes follow once these
+are done (`tuning.py`).
 """
 
 import itertools
@@ -9,19 +10,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nexus_bench.analysis.declared import check_declared, read_declared
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.experiment.tuning import Choice, chosen, read_tuning
 from nexus_bench.io.bundled import bundled, read_bundled
+from nexus_bench.io.columns import MEASURED, TUNING
 from nexus_bench.io.config import Config, check_name, read_config
 from nexus_bench.io.entries import Keys, validate
 from nexus_bench.model.matching import with_baselines
 from nexus_bench.model.spec import make_model, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
 
-_KEYS = ("suite", "summary", "tasks", "model", "models", "train", "seeds", "matched")
+_KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
+_SETTABLE = {"suite", "tune", "seeds", "matched", "comparisons"}  # keys that are values by themselves
 
 
 class Suite(NamedTuple):
@@ -30,12 +35,29 @@ class Suite(NamedTuple):
     Attributes:
         name: Name of the suite, and of its run folder.
         config: The configuration it was made from, as plain YAML data.
-        cells: The cells in their fixed order.
+        cells: The cells in their fixed order; of a suite that is tuned first those of tuning, then, once the recipes
+            are chosen, those that are measured.
+        seeds: The seeds that are measured.
+        choices: Of a suite that is tuned: the recipes to choose from, for each task and model.
     """
 
     name: str
     config: Config
     cells: tuple[CellSpec, ...]
+    seeds: tuple[int, ...]
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def purposes(self) -> dict[str, str]:
+        """Cell id -> `tuning` or `measured`, in the order of the cells."""
+        measured = set(self.seeds)
+        return {cell.cell_id: MEASURED if cell.seed in measured else TUNING for cell in self.cells}
+
+    @property
+    def n_later(self) -> int:
+        """How many cells follow once the recipes are chosen."""
+        is_chosen = MEASURED in self.purposes.values()
+        return 0 if is_chosen else len(self.choices) * len(self.seeds)
 
 
 class Selected(NamedTuple):
@@ -94,7 +116,7 @@ def apply_settings(config: Config, settings: Config) -> Config:
     tasks = [dict(entry) for entry in _entries(config, "tasks")]
     models = [dict(entry) for entry in _entries(config, "models")]
     config |= {"tasks": tasks, "models": models, "train": dict(_section(config, "train"))}
-    homes = [(config, {"suite", "seeds", "matched"}), (config["train"], set(TrainSpec.model_fields))]
+    homes = [(config, _SETTABLE), (config["train"], set(TrainSpec.model_fields))]
     homes += [(entry, _keys(entry, "task", task_keys)) for entry in tasks]
     homes += [(entry, _keys(entry, "attention", model_keys)) for entry in models]
     for key, value in settings.items():
@@ -116,7 +138,8 @@ def make_suite(config: Config, where: str) -> Suite:
 
     Args:
         config: `suite`, `tasks`, `models`, and optionally `summary`, `model` (values common to all models),
-            `train`, `seeds` (a count, or a list), `matched` (true: add the baselines of `matching.with_baselines`).
+            `train`, `tune` (values of the recipe to choose from), `seeds` (a count, or a list), `matched` (true: add
+            the baselines of `matching.with_baselines`), `comparisons` (those that the suite is about).
         where: Name of the configuration in error messages.
 
     Raises:
@@ -138,37 +161,66 @@ def make_suite(config: Config, where: str) -> Suite:
         for entry in _entries(config, "models", where)
         for point in grid_points(common | entry, where)
     ]
+    seeds, train = _seeds(config, where), _section(config, "train", where)
+    tuning = read_tuning(config, seeds, train=train, where=where)
     recipes = [
-        validate(TrainSpec, point, where=f"{where}: train")
-        for point in grid_points(_section(config, "train", where), where)
+        [validate(TrainSpec, point | value, where=f"{where}: train") for value in (tuning.values if tuning else [{}])]
+        for point in grid_points(train, where)
     ]
-    seeds = _seeds(config, where)
     has_baselines = config.get("matched", False)
     if type(has_baselines) is not bool:
         raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
     name = check_name(config["suite"], what=f"{where}: suite")
-    cells = tuple(
-        CellSpec(task=task, model=model, train=recipe, seed=seed)
+    choices = tuple(
+        Choice(
+            tuple(
+                tuple(
+                    CellSpec(task=task, model=model, train=recipe, seed=seed)
+                    for seed in (tuning.seeds if tuning else seeds)
+                )
+                for recipe in to_try
+            )
+        )
         for task in tasks
         for model in (with_baselines(models, task) if has_baselines else models)
-        for recipe, seed in itertools.product(recipes, seeds)
+        for to_try in recipes
     )
+    cells = tuple(cell for choice in choices for trial in choice.trials for cell in trial)
     seen: set[str] = set()
     for cell in cells:
         if cell.cell_id in seen:
             raise ConfigError(f"{where}: the grid holds the same cell twice: {cell.title}; remove one")
         seen.add(cell.cell_id)
-    return Suite(name, config, cells)
+    declared = read_declared(config.get("comparisons"), where=where)
+    for task in tasks if declared.asked else ():
+        check_declared(declared, list(dict.fromkeys(cell.label for cell in cells if cell.task == task)), where=where)
+    return Suite(name, config, cells, tuple(seeds), choices if tuning else ())
+
+
+def with_chosen(suite: Suite, folder: RunFolder) -> Suite:
+    """The suite with the cells that are measured, if its folder tells which recipes are the best.
+
+    Raises:
+        CorruptArtefactError: A record of the folder was edited.
+    """
+    best = chosen(suite.choices, folder) if suite.choices else None
+    if best is None:
+        return suite
+    tuning = tuple(cell for choice in suite.choices for trial in choice.trials for cell in trial)
+    measured = tuple(
+        CellSpec(task=cell.task, model=cell.model, train=cell.train, seed=seed) for cell in best for seed in suite.seeds
+    )
+    return suite._replace(cells=tuning + measured)
 
 
 def suite_of(folder: RunFolder) -> Suite:
-    """The suite of a run folder.
+    """The suite of a run folder, with the recipes that were chosen there.
 
     Raises:
         ConfigError: It is not one for this version.
         CorruptArtefactError: It is not a run folder.
     """
-    return make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml"))
+    return with_chosen(make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml")), folder)
 
 
 def _find_suite(name_or_path: str) -> Selected:
@@ -230,5 +282,7 @@ def _seeds(config: Config, where: str) -> list[int]:
     if type(seeds) is int and seeds >= 1:
         return list(range(seeds))
     if isinstance(seeds, list) and seeds and all(type(seed) is int and seed >= 0 for seed in seeds):
+        if len(set(seeds)) < len(seeds):
+            raise ConfigError(f"{where}: seeds {seeds} contain a seed twice; remove one")
         return seeds
     raise ConfigError(f"{where}: seeds must be a count of 1 or more, or a list of integers from 0, got {seeds!r}")

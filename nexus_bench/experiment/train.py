@@ -8,9 +8,10 @@ from nexus_bench.errors import StorageError
 from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Event, Failure
 from nexus_bench.experiment.execution import Execution
-from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.plan import Plan, make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
+from nexus_bench.experiment.suite import Suite
 from nexus_bench.experiment.tensorboard import TensorBoard
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
@@ -21,12 +22,14 @@ class Trained(NamedTuple):
 
     Attributes:
         folder: The run folder.
+        suite: The suite, with the recipes that were chosen.
         failures: The cells that failed.
         report: The report; None if cells failed and nothing can be reported or written.
         files: results.csv and the files of the report.
     """
 
     folder: RunFolder
+    suite: Suite
     failures: list[Failure]
     report: Report | None
     files: list[Path]
@@ -44,6 +47,8 @@ def train(
 ) -> Trained:
     """Train the cells of a suite that a folder lacks, and report the whole suite.
 
+    A suite that is tuned is planned again once its tuning is done; then the cells with the best recipes are trained.
+
     Args:
         plan: The result of `make_plan`.
         folder: The run folder.
@@ -59,20 +64,26 @@ def train(
         StorageError: The tables cannot be written, and no cell failed.
         UsageError: The folder holds something else, or is being written to.
     """
+    failures: list[Failure] = []
     with ExitStack() as stack:
         board = stack.enter_context(TensorBoard(folder.path / "tensorboard")) if tensorboard else None
-        display = stack.enter_context(Display(plan, quiet=quiet, log_every=log_every))
+        while True:
+            with Display(plan, quiet=quiet, log_every=log_every) as display:
 
-        def on_event(event: Event) -> None:
-            display.on_event(event)
-            if board:
-                board.on_event(event)
+                def on_event(event: Event, display: Display = display) -> None:
+                    display.on_event(event)
+                    if board:
+                        board.on_event(event)
 
-        failures = run_plan(plan, folder, execution, data=data, on_event=on_event)
+                failures = run_plan(plan, folder, execution, data=data, on_event=on_event, failed=failures)
+            plan = make_plan(plan.suite, folder, failed=[failure.cell_id for failure in failures])
+            if not plan.to_do:
+                break
+    failures = [failure for failure in failures if failure.cell_id in plan.suite.purposes]
     try:
         built, files = report([folder.path], folder.path)
     except StorageError:
         if not failures:
             raise
-        return Trained(folder, failures, None, [])  # failures are reported first
-    return Trained(folder, failures, built, [folder.results_csv, *files])
+        return Trained(folder, plan.suite, failures, None, [])  # failures are reported first
+    return Trained(folder, plan.suite, failures, built, [folder.results_csv, *files])

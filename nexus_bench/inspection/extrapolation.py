@@ -67,7 +67,7 @@ def ask(
                 )
             on_cell()
         asked = {"question": question._asdict()}
-        folder.add_evaluations(suite.name, [cell.cell_id for cell in suite.cells], rows, about=asked)
+        folder.add_evaluations(suite.name, suite.purposes, rows, about=asked)
     return len(new)
 
 

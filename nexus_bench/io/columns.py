@@ -10,6 +10,7 @@ Row = dict[str, Any]  # of a table: column -> value
 TRAIN, VAL, TEST = "train", "val", "test"  # splits of the same distribution
 IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; three are splits
 SCORED, FAILED = "scored", "failed"  # values of `status`
+MEASURED, TUNING = "measured", "tuning"  # values of `purpose`
 
 
 class Column(NamedTuple):
@@ -90,6 +91,11 @@ COLUMNS = (
     Column("recipe_options", "string", "values of the training recipe that have no column, likewise"),
     Column("mlp_ratio", "Int64", "hidden width of the MLP over d_model"),
     Column("reuse", "Int64", "how often each training graph is used"),
+    Column(
+        "purpose",
+        "string",
+        "`measured`; `tuning`: trained only to choose a recipe on validation, in no table of reports",
+    ),
 )
 _KNOWN = {column.name: column for column in COLUMNS}
 
@@ -155,14 +161,31 @@ REACH_COLUMNS = (
     *_SETTING_MORE,
     *_known("recipe_options"),
 )
+REACHED_COLUMNS = (
+    *SETTING_COLUMNS,
+    *_known("split", "model", "hop"),
+    Column("threshold", "Float64", "accuracy from which a hop counts as solved"),
+    Column(
+        "n_reached",
+        "Int64",
+        "seeds whose accuracy is at least that at every hop evaluated up to this one; empty where `partial_input` is",
+    ),
+    Column("n_seeds", "Int64", "seeds measured"),
+    Column("low", "Float64", "lower end of the 95% interval of n_reached / n_seeds; empty for answers of other models"),
+    Column("high", "Float64", "its upper end"),
+)
 COMPARISON_COLUMNS = (
     *SETTING_COLUMNS,
-    Column("kind", "string", "`models`: any two models; `matched`: a model and a standard one of the same size"),
+    Column(
+        "kind",
+        "string",
+        "`declared` in the suite; exploration: `models`, any two; `matched`, a model and a standard one of its size",
+    ),
     Column("model", "string", "the model in words"),
     Column("baseline", "string", "the model that it is compared with"),
-    Column("equal", "string", "of `matched`: what is equal within 5%"),
-    Column("parameters", "Float64", "of `matched`: the baseline's parameters over the model's"),
-    Column("compute", "Float64", "of `matched`: the baseline's operations over the model's"),
+    Column("equal", "string", "what is equal within 5%; empty if nothing is, and for `models`"),
+    Column("parameters", "Float64", "the baseline's parameters over the model's; empty for `models`"),
+    Column("compute", "Float64", "the baseline's operations over the model's; empty for `models`"),
     Column("reach", "Float64", "hop reach of the model, mean over the paired seeds"),
     Column("baseline_reach", "Float64", "hop reach of the baseline, likewise"),
     Column("n_seeds", "Int64", "seeds that both have"),
@@ -170,6 +193,8 @@ COMPARISON_COLUMNS = (
     *_INTERVAL,
     *_P,
     Column("verdict", "string", "`better`, `worse`, `no difference shown` or `too few seeds`"),
+    Column("n_further", "Int64", "paired seeds on which the model reaches further than the baseline"),
+    Column("n_behind", "Int64", "paired seeds on which it reaches less far"),
     *_SETTING_MORE,
 )
 
@@ -246,6 +271,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "timing.csv": TIMING_COLUMNS,
     "report.csv": ACCURACY_COLUMNS,
     "reach.csv": REACH_COLUMNS,
+    "reached.csv": REACHED_COLUMNS,
     "comparisons.csv": COMPARISON_COLUMNS,
     "compare.csv": COMPARE_COLUMNS,
     "predictions.csv": PREDICTION_COLUMNS,

@@ -22,6 +22,7 @@ from nexus_bench.analysis.compare_runs import (
     compare_results,
 )
 from nexus_bench.analysis.intervals import LEVEL
+from nexus_bench.analysis.select_recipes import is_tuning
 from nexus_bench.analysis.summary import MODEL
 from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST, Row
 from nexus_bench.io.csv_files import beginning, to_csv
@@ -92,7 +93,7 @@ def compare(
         UsageError: `out` holds a compare.csv that is not from nexus-bench.
     """
     keep_others(out, COMPARE, beginning(COMPARE_COLUMNS))
-    frames = [read_results(run) for run in (base, new)]
+    frames = [found[~is_tuning(found)] for found in (read_results(run) for run in (base, new))]
     compared = compare_results(
         *frames, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict
     )

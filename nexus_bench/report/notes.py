@@ -1,49 +1,40 @@
 """The notes under the tables of a report: sentences on how they came about and what they show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
-from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE
+from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE, DeclaredPairs
 from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.analysis.select_recipes import Grid
 from nexus_bench.io.options import only
 from nexus_bench.io.plurals import counted
+from nexus_bench.report.rows import VARIANT
 from nexus_bench.report.tables import Names
 
-VARIANT = ", variant "  # in the label of a model
 _MOST_NAMED = 4  # pairs named in one sentence
 
 
 def notes_of(
     names: Names,
     reach: pd.DataFrame,
-    rising: dict[str, tuple[int, int]],
-    pairs: pd.DataFrame,
-    n_equal: int,
-    *,
-    has_grid: bool,
-    varied: Sequence[str],
+    grids: Mapping[str, Grid],
+    rising: Mapping[str, tuple[int, int]],
+    declared: DeclaredPairs,
+    every: pd.DataFrame,
 ) -> list[str]:
     """What a reader must know about the trained setting.
 
     Args:
         names: The display names of models.
         reach: `summary.reach_by_model`.
+        grids: Model -> the recipes that its own was chosen from.
         rising: `summary.still_rising`.
-        pairs: `compare_models.model_pairs`.
-        n_equal: How many pairs of equal size there are.
-        has_grid: Whether a model had several recipes.
-        varied: The options of these recipes that are not the same everywhere.
+        declared: `compare_models.declared_pairs`.
+        every: `compare_models.model_pairs`.
     """
     notes = common_notes(names)
-    if has_grid:
-        recipes = zip(reach["model"], reach["lr"], reach["recipe_options"], strict=True)
-        chosen = "; ".join(f"{names.short[m]}: {_recipe(lr, options, varied)}" for m, lr, options in recipes)
-        what = "Recipes (learning rate and options)" if varied else "Learning rates"
-        notes.append(f"{what} chosen on validation: {chosen}.")
-    elif reach["lr"].notna().any():
-        rates = ", ".join(f"{rate:g}" for rate in reach["lr"].dropna().unique())
-        notes.append(f"Learning rate {rates}.")
+    notes += _recipes(names, reach, grids)
     for model, n_solved, seeds in zip(reach["model"], reach["n_solved"], reach["seeds"], strict=True):
         if n_solved:
             short = names.short[model]
@@ -53,7 +44,7 @@ def notes_of(
         notes.append(f"Validation was still rising when training ended. {'; '.join(went_on)}.")
     if reach["n_failed"].any():
         notes.append("Failed cells are left out of every figure.")
-    return notes + _verdicts(pairs, n_equal, names)
+    return notes + _verdicts(declared, every, names)
 
 
 def common_notes(names: Names) -> list[str]:
@@ -81,16 +72,51 @@ def modes_note(rows: pd.DataFrame) -> list[str]:
     return [f"Cells were trained in several modes: {named}."]
 
 
-def _recipe(lr: float, options: object, varied: Sequence[str]) -> str:
-    return f"lr={lr:g}, {only(options, varied)}" if varied else f"{lr:g}"
+def _recipes(names: Names, reach: pd.DataFrame, grids: Mapping[str, Grid]) -> list[str]:
+    """The recipes, what they were chosen from and how, and which learning rates lie at an edge of their grid."""
+    rows = reach[reach["lr"].notna()]
+    rates = dict(zip(rows["model"], rows["lr"], strict=True))
+    options = dict(zip(rows["model"], rows["recipe_options"], strict=True))
+    if not any(grids[model].is_choice for model in rates):
+        fixed = ", ".join(f"{rate:g}" for rate in dict.fromkeys(rates.values()))
+        return [f"Learning rate {fixed}."] if fixed else []
+    notes = []
+    for grid in dict.fromkeys(grids[model] for model in rates):
+        of_grid = [model for model in rates if grids[model] == grid]
+        chosen = (f"{names.short[model]}: {_recipe(rates[model], options[model], grid)}" for model in of_grid)
+        tried = ", ".join(f"{rate:g}" for rate in grid.rates)
+        what = "Recipes (learning rate and options)" if grid.options else "Learning rates"
+        others = f" of {counted(grid.n_tuning, 'other seed')}" if grid.n_tuning else ""
+        notes.append(f"{what} chosen on validation{others} from {tried}: {'; '.join(chosen)}.")
+        at_edge = [names.short[model] for model in of_grid if rates[model] in (grid.rates[0], grid.rates[-1])]
+        if at_edge and len(grid.rates) > 1:
+            notes.append(f"The best learning rate of {'; of '.join(at_edge)} lies at the edge of the grid: {tried}.")
+    return notes
 
 
-def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
-    """The outcome of the tests of a section. If seeds are too few: how many are needed, also for models of one size."""
-    if pairs.empty:
-        return []
-    n_tests, needed = len(pairs), seeds_needed(len(pairs))
-    tests = f"{n_tests} comparisons of hop reach" if n_tests > 1 else "one comparison of hop reach"
+def _recipe(rate: float, options: object, grid: Grid) -> str:
+    return f"lr={rate:g}, {only(options, grid.options)}" if grid.options else f"{rate:g}"
+
+
+def _verdicts(declared: DeclaredPairs, every: pd.DataFrame, names: Names) -> list[str]:
+    """The outcome of the tests of a section: of what was declared, and then, as exploration, of every pair."""
+    notes = []
+    if not declared.pairs.empty:
+        n = len(declared.pairs)
+        tests = f"{n} declared comparisons of hop reach" if n > 1 else "the one declared comparison of hop reach"
+        notes += _outcome(declared.pairs, names, f"By {tests}", tests)
+    if declared.untested:
+        notes.append(f"Declared, but not one model each in these results: {'; '.join(declared.untested)}.")
+    if not every.empty:
+        n = len(every)
+        tests = f"{n} comparisons of hop reach" if n > 1 else "one comparison of hop reach"
+        notes += _outcome(every, names, f"Exploration, not declared before training, by {tests}", tests)
+    return notes
+
+
+def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str) -> list[str]:
+    """What one family of tests shows. If seeds are too few: how many are needed."""
+    needed = seeds_needed(len(pairs))
     told = pairs[pairs["verdict"] != TOO_FEW]
     notes = []
     if len(told):
@@ -102,13 +128,13 @@ def _verdicts(pairs: pd.DataFrame, n_equal: int, names: Names) -> list[str]:
             )
         ]
         said = f"reaches further: {_listed(better)}" if better else "no model is shown to reach further"
-        notes.append(f"By {tests} (exact paired test, Holm): {said}.")
-    if len(told) < n_tests:
+        notes.append(f"{by} (exact paired test, Holm): {said}.")
+    if len(told) < len(pairs):
         fewest = int(pairs["n_seeds"].min())
         notes.append(
-            f"No model is called better where fewer than {needed} seeds are paired: with so few, no outcome of {tests} "
-            f"could differ significantly from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train with "
-            f"--seeds {max(needed, seeds_needed(n_equal))})."
+            f"{by}: no model is called better where fewer than {needed} seeds are paired. With so few, no outcome of "
+            f"{tests} could differ significantly from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train "
+            f"with --seeds {needed})."
         )
     return notes
 

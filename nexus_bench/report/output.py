@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nexus_bench.analysis.compare_models import Declaration
+from nexus_bench.analysis.declared import read_declared
 from nexus_bench.errors import UsageError
-from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS
+from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS, REACHED_COLUMNS
+from nexus_bench.io.config import read_config
 from nexus_bench.io.csv_files import rows_of, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.read_results import SPEC, read_curves, read_results
@@ -26,7 +29,7 @@ class Written(NamedTuple):
 
 
 def report(runs: Sequence[Path], out: Path | None = None) -> Written:
-    """The report of one or several runs, from their results.csv and curve.csv alone.
+    """The report of one or several runs, from their results.csv, curve.csv, and what their spec.yaml declares.
 
     Inside GitHub Actions it is also appended to the summary of the step.
 
@@ -42,9 +45,10 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
     """
     if not runs:
         raise UsageError("a report needs at least one run folder")
-    results = pd.concat([read_results(run) for run in runs], ignore_index=True)
+    frames = [read_results(run) for run in runs]
+    results = pd.concat(frames, ignore_index=True)
     curves = pd.concat([read_curves(run) for run in runs], ignore_index=True)
-    built = build_report(results, curves)
+    built = build_report(results, curves, [_declaration(run, of) for run, of in zip(runs, frames, strict=True)])
     files = write_report(built, out) if out else []
     github_summary(to_markdown(built, with_figures=False))
     return Written(built, files)
@@ -64,7 +68,7 @@ def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
-    """Write report.csv, reach.csv, comparisons.csv, report.md, report.html, and figures/.
+    """Write report.csv, reach.csv, reached.csv, comparisons.csv, report.md, report.html, and figures/.
 
     Returns:
         The paths written; the folder of figures counts as one.
@@ -88,6 +92,7 @@ def to_csvs(report: Report) -> dict[str, str]:
     return {
         "report.csv": to_csv(rows_of(report.accuracy), ACCURACY_COLUMNS),
         "reach.csv": to_csv(rows_of(report.reach), REACH_COLUMNS),
+        "reached.csv": to_csv(rows_of(report.reached), REACHED_COLUMNS),
         "comparisons.csv": to_csv(rows_of(report.comparisons), COMPARISON_COLUMNS),
     }
 
@@ -98,6 +103,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "title": report.title,
         "accuracy": _records(report.accuracy),
         "reach": _records(report.reach),
+        "reached": _records(report.reached),
         "comparisons": _records(report.comparisons),
         "notes": {section.title: section.notes for section in report.sections},
     }
@@ -127,6 +133,13 @@ def table_as_markdown(table: Table) -> str:
     body = [row.cells for row in table.rows] + table.references
     filled = [cells + [""] * (len(table.columns) - len(cells)) for cells in body]
     return pd.DataFrame(filled, columns=table.columns).to_markdown(index=False, disable_numparse=True)
+
+
+def _declaration(run: Path, results: pd.DataFrame) -> Declaration:
+    """What a run declares to compare; nothing without spec.yaml, as for answers of other models."""
+    spec = run / SPEC
+    value = read_config(spec).get("comparisons") if spec.is_file() else None
+    return Declaration(read_declared(value, where=str(spec)), frozenset(results["cell_id"]))
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

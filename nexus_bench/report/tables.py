@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nexus_bench.analysis.summary import REACHED
 from nexus_bench.io.plurals import counted
 
-_DIFFERENCE = ("difference", "reach", "baseline's reach", "seeds", "p", "p (Holm)", "verdict")
+_ROUNDING = 1e-9  # of a mean of equal values
 COSTS = ("parameters", "MFLOP/step")  # columns
 REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial_input": "partial-input ceiling"}
 
@@ -76,13 +77,48 @@ def names_of(accuracy: pd.DataFrame) -> Names:
     return Names(short, common, dict(zip(labels, orders, strict=True)))
 
 
+def reached(counts: pd.DataFrame, accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Table:
+    """How many seeds reach each hop: one row per model.
+
+    Args:
+        counts: `reached.seeds_reached`.
+        accuracy: `summary.accuracy_by_hop` of the same rows.
+        reach: `summary.reach_by_model`, which has the costs; empty where they are not shown.
+        names: The display names of models.
+    """
+    counts = counts[counts["threshold"] == REACHED]
+    hops = sorted(int(hop) for hop in counts["hop"].unique())
+    n_failed = accuracy.groupby("model")["n_failed"].max()
+    rows = []
+    for label in names.short:
+        at = counts[counts["model"] == label].set_index("hop")
+        cells = [names.short[label], *(_count_of(at.loc[hop]) if hop in at.index else "-" for hop in hops)]
+        if n_failed.any():
+            cells.append(str(n_failed[label]))
+        if len(reach):
+            model = reach.set_index("model").loc[label]
+            cells += [_count(model["n_params"]), _count(model["flops_per_step"], 1e6)]
+        rows.append(names.row([label], cells))
+    columns = ["model", *(counted(hop, "hop") for hop in hops)]
+    columns += [*(["failed"] if n_failed.any() else []), *(COSTS if len(reach) else [])]
+    about = (
+        "Seeds whose accuracy is 0.95 or more at every hop evaluated up to this one, of all seeds measured; in "
+        "brackets the 95% Clopper-Pearson interval of their share, which is wide for few seeds even if all agree."
+    )
+    if counts["n_reached"].isna().any():
+        about += " A dash claims nothing: there the partial-input ceiling is itself 0.95 or more."
+    if (counts["low"].isna() & (counts["n_reached"].notna()) & (counts["n_seeds"] > 0)).any():
+        about += " Answers of other models have no seeds: yes or no."
+    return Table("reached", "Seeds that reach each hop", about, columns, rows, [])
+
+
 def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Table:
     """Accuracy by hop, hop reach and cost: one row per model."""
     hops = sorted(int(hop) for hop in accuracy["hop"].unique())
     rows = []
     for label in names.short:
         at = accuracy[accuracy["model"] == label].set_index("hop")
-        cells = [_interval(at.loc[hop], digits=3) if hop in at.index else "-" for hop in hops]
+        cells = [interval(at.loc[hop], digits=3) if hop in at.index else "-" for hop in hops]
         model = reach.set_index("model").loc[label] if len(reach) else None
         n_seeds, n_failed = (
             (int(at["n_seeds"].max()), int(at["n_failed"].max()))
@@ -94,7 +130,7 @@ def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Tabl
             names.row(
                 [label],
                 [names.short[label], *cells]
-                + ([] if model is None else [_interval(model, digits=1)])
+                + ([] if model is None else [interval(model, digits=1)])
                 + [f"{n_seeds}, {n_failed} failed" if n_failed else str(n_seeds)]
                 + cost,
             )
@@ -104,8 +140,8 @@ def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Tabl
     means = accuracy.groupby("hop")[list(REFERENCES)].mean()
     references = [[label, *(number(means[name][hop], 3) for hop in hops)] for name, label in REFERENCES.items()]
     about = (
-        "Accuracy is the mean over seeds with the 95% t-interval in brackets (one seed gives none; answers of other "
-        "models have Wilson's interval, over examples)"
+        "Accuracy is the mean over seeds with the 95% t-interval in brackets (none for one seed, or if all seeds are "
+        "equal; answers of other models have Wilson's interval, over examples)"
     )
     if len(reach):
         about += (
@@ -122,7 +158,7 @@ def efficiency(reach: pd.DataFrame, names: Names) -> Table:
             [model["model"]],
             [
                 names.short[model["model"]],
-                _interval(model, digits=1),
+                interval(model, digits=1),
                 " ".join(str(seed) for seed in model["seeds"]),
                 _count(model["n_params"]),
                 number(model["reach_per_mparam"], 2),
@@ -169,68 +205,32 @@ def every_seed(rows: pd.DataFrame, names: Names) -> Table:
     return Table("seeds", "Every seed", about, columns, found, [])
 
 
-def comparisons(pairs: pd.DataFrame, names: Names) -> Table:
-    """Which model reaches further: one row per pair."""
-    rows = [
-        names.row(
-            [pair["model"], pair["baseline"]],
-            [names.short[pair["model"]], names.short[pair["baseline"]], *_difference(pair)],
-        )
-        for _, pair in pairs.iterrows()
-    ]
-    columns = ["model", "baseline", *_DIFFERENCE]
-    about = (
-        "Hop reach over the seeds that both have, the difference with its 95% t-interval, p of the exact paired test "
-        "(every sign flip), and p corrected by Holm for all rows; the corrected p decides the verdict."
-    )
-    return Table("comparisons", "Which model reaches further", about, columns, rows, [])
-
-
-def matched(pairs: pd.DataFrame, names: Names) -> Table:
-    """Models of the same size: one row per pair."""
-    rows = [
-        names.row(
-            [pair["model"], pair["baseline"]],
-            [names.short[pair["model"]], pair["equal"], names.short[pair["baseline"]], *_difference(pair)]
-            + [f"x {pair[size]:.2f}" for size in ("parameters", "compute")],
-        )
-        for _, pair in pairs.iterrows()
-    ]
-    columns = ["model", "equal", "baseline", *_DIFFERENCE, "baseline's parameters", "baseline's compute"]
-    about = (
-        "Models of the same size, within 5%, compared likewise; Holm corrects for the rows of this table. The "
-        "baseline's parameters and compute are in multiples of the model's."
-    )
-    return Table("matched", "Models of the same size", about, columns, rows, [])
-
-
 def number(value: Any, digits: int, sign: str = "") -> str:
     """A number as text; what was not measured is a dash."""
     return "-" if value is None or pd.isna(value) else f"{value:{sign}.{digits}f}"
 
 
-def _difference(pair: pd.Series) -> list[str]:
-    return [
-        _interval(pair, digits=1, sign="+"),
-        number(pair["reach"], 1),
-        number(pair["baseline_reach"], 1),
-        str(pair["n_seeds"]),
-        f"{pair['p']:.2g}",
-        f"{pair['p_holm']:.2g}",
-        pair["verdict"],
-    ]
+def interval(row: Any, *, digits: int, sign: str = "") -> str:
+    """A mean with its interval as text; equal seeds have none, since they do not show that further seeds are equal."""
+    mean = number(row["mean"], digits, sign)
+    if math.isnan(row["low"]) or row["high"] - row["low"] < _ROUNDING:
+        return mean
+    return f"{mean} [{number(row['low'], digits, sign)}, {number(row['high'], digits, sign)}]"
+
+
+def _count_of(at: Any) -> str:
+    """`8/10 [0.44, 0.97]`; without seeds `yes` or `no`; without a claim a dash."""
+    if pd.isna(at["n_reached"]):
+        return "-"
+    if pd.isna(at["low"]) and at["n_seeds"]:
+        return "yes" if at["n_reached"] else "no"
+    count = f"{at['n_reached']}/{at['n_seeds']}"
+    return count if pd.isna(at["low"]) else f"{count} [{at['low']:.2f}, {at['high']:.2f}]"
 
 
 def _there(at: Any) -> str:
     there = f"{at['n_there']} of {at['n_seeds']}"
     return f"{at['median']:,.0f} ({there})" if at["n_there"] else f"never ({there})"
-
-
-def _interval(row: Any, *, digits: int, sign: str = "") -> str:
-    mean = number(row["mean"], digits, sign)
-    if math.isnan(row["low"]):
-        return mean
-    return f"{mean} [{number(row['low'], digits, sign)}, {number(row['high'], digits, sign)}]"
 
 
 def _count(value: Any, unit: float = 1) -> str:

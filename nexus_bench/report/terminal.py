@@ -1,4 +1,4 @@
-"""A report on the terminal: accuracy by hop, and where the rest is."""
+"""A report on the terminal: how many seeds reach each hop, accuracy by hop, and where the rest is."""
 
 import sys
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from rich.table import Table as RichTable
 from nexus_bench.report.build import Report
 from nexus_bench.report.tables import COSTS, Table
 
-_PRINTED = ("accuracy", "matched")  # tables; the others are in the files
+_PRINTED = ("reached", "accuracy", "declared")  # tables; the others are in the files
 
 
 def print_report(report: Report, paths: Sequence[Path]) -> None:
-    """Print accuracy by hop of every setting, the notes, and where the files are."""
+    """Print the main tables of every setting, the notes, and where the files are."""
     console = output()
     for section in report.sections:
         console.print(section.title, style="bold", markup=False)

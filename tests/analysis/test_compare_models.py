@@ -43,6 +43,11 @@ def test_seeds_that_disagree_show_no_difference() -> None:
     assert pair["verdict"] == NOT_SHOWN and pair["low"] < 0 < pair["high"]
 
 
+def test_seeds_further_and_behind_are_counted() -> None:
+    pair = model_pairs(runs(a=[1, 2, 1, 3, 1], b=[2, 1, 1, 3, 3])).iloc[0]
+    assert (pair["n_further"], pair["n_behind"], pair["n_seeds"]) == (2, 1, 5)
+
+
 def test_equal_models_show_no_difference() -> None:
     pair = model_pairs(runs(a=[3] * 6, b=[3] * 6)).iloc[0]
     assert (pair["p"], pair["mean"], pair["low"], pair["high"], pair["verdict"]) == (1, 0, 0, 0, NOT_SHOWN)

@@ -8,7 +8,15 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
-from nexus_bench.analysis.intervals import holm, paired_p, seeds_needed, share_difference, t_interval, wilson_interval
+from nexus_bench.analysis.intervals import (
+    exact_interval,
+    holm,
+    paired_p,
+    seeds_needed,
+    share_difference,
+    t_interval,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize("values", [[0.2, 0.5, 0.4], [0.9, 0.8, 0.85, 0.95, 0.7, 0.6]])
@@ -20,6 +28,18 @@ def test_interval_agrees_with_scipy_and_statsmodels(values: list[float]) -> None
     assert found == pytest.approx((sum(values) / len(values), max(low, 0), min(high, 1)))
     low, high = DescrStatsW(values).tconfint_mean(alpha=0.01)
     assert t_interval(values, level=0.99, bounds=(-9, 9))[1:] == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize(("n_reached", "n"), [(0, 3), (8, 10), (10, 10), (5, 12)])
+def test_a_share_of_seeds_has_the_interval_of_clopper_and_pearson(n_reached: int, n: int) -> None:
+    low, high = proportion_confint(n_reached, n, method="beta")
+    assert exact_interval(n_reached, n) == pytest.approx((n_reached / n, low, high))
+
+
+def test_seeds_that_all_agree_leave_room_for_others() -> None:
+    assert exact_interval(10, 10)[1:] == pytest.approx((0.69, 1), abs=0.005)
+    assert exact_interval(8, 10)[1:] == pytest.approx((0.44, 0.97), abs=0.005)
+    assert all(math.isnan(value) for value in exact_interval(0, 0))
 
 
 def test_interval_is_clipped_to_what_the_measure_can_be() -> None:

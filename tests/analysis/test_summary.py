@@ -3,6 +3,7 @@ import math
 import pandas as pd
 import pytest
 
+from nexus_bench.analysis.reached import seeds_reached
 from nexus_bench.analysis.select_recipes import select_recipes
 from nexus_bench.analysis.summary import accuracy_by_hop, hop_reach, reach_by_model, steps_to_reach, still_rising
 from tests.made import table
@@ -32,6 +33,43 @@ def test_recipe_is_chosen_by_validation_alone() -> None:
     results.loc[(results["split"] == "test") & (results["lr"] == 0.1) & (results["model"] == "a"), "accuracy"] = 1.0
     chosen = select_recipes(results)
     assert set(zip(chosen["model"], chosen["lr"], strict=True)) == {("a", 0.2), ("b", 0.1)}
+
+
+def test_a_recipe_is_chosen_on_the_cells_of_tuning_alone() -> None:
+    tuning = table(("a", 0.1, 2, {1: 0.5}), ("a", 0.2, 2, {1: 0.6}), ("b", 0.1, 2, {1: None}), ("b", 0.2, 2, {1: 0.0}))
+    cells = [(model, lr, 0, {1: 0.9 if lr == 0.1 else 0.3}) for model in "ab" for lr in (0.1, 0.2)]
+    results = pd.concat([tuning.assign(purpose="tuning"), table(*cells).assign(purpose="measured")], ignore_index=True)
+    chosen = select_recipes(results)
+    assert set(zip(chosen["model"], chosen["lr"], chosen["seed"], strict=True)) == {("a", 0.2, 0), ("b", 0.2, 0)}, (
+        "the measured seeds would choose 0.1; and a rate whose tuning cell failed is the worst"
+    )
+
+
+@pytest.mark.parametrize(("threshold", "n_reached"), [(0.90, [3, 2, 1]), (0.95, [3, 1, 1]), (0.99, [3, 1, 1])])
+def test_a_seed_reaches_a_hop_if_it_solves_all_up_to_it(threshold: float, n_reached: list[int]) -> None:
+    results = table(
+        ("a", 0.1, 0, {3: 1.0, 1: 1.0, 2: 1.0}),
+        ("a", 0.1, 1, {3: 0.2, 1: 1.0, 2: 0.9}),
+        ("a", 0.1, 2, {3: 1.0, 1: 1.0, 2: 0.1}),
+        ("a", 0.1, 3, {3: None, 1: None, 2: None}),
+    )
+    found = seeds_reached(best_of(results))
+    at = found[found["threshold"] == threshold]
+    assert list(at["hop"]) == [1, 2, 3] and list(at["n_reached"]) == n_reached
+    assert set(at["n_seeds"]) == {3}, "a failed seed is left out"
+
+
+def test_no_count_is_given_up_to_the_partial_input_ceiling() -> None:
+    results = table(("a", 0.1, 0, {1: 1.0, 2: 1.0})).assign(partial_input=lambda f: 0.93 + 0.03 * (f["hop"] == 2))
+    found = seeds_reached(best_of(results)).set_index(["threshold", "hop"])["n_reached"]
+    claims = found.notna().groupby("threshold").agg(list)
+    assert claims.to_dict() == {0.90: [False, False], 0.95: [True, False], 0.99: [True, True]}
+
+
+def test_answers_from_elsewhere_reach_a_hop_without_an_interval() -> None:
+    answers = table(("m", 0.1, 0, {1: 1.0, 2: 0.5})).assign(status="scored")
+    found = seeds_reached(best_of(answers))
+    assert list(found["n_reached"]) == [1, 1, 1, 0, 0, 0] and found["low"].isna().all()
 
 
 def test_failed_cells_are_missing_and_never_zero() -> None:

@@ -107,8 +107,17 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
         "partial-input ceiling",
     ):
         assert expected in result.stdout
-    files = ["results.csv", "report.csv", "reach.csv", "comparisons.csv", "report.md", "report.html", "figures"]
-    assert result.stdout.splitlines()[-7:] == [f"runs/tiny/{file}" for file in files]
+    files = [
+        "results.csv",
+        "report.csv",
+        "reach.csv",
+        "reached.csv",
+        "comparisons.csv",
+        "report.md",
+        "report.html",
+        "figures",
+    ]
+    assert result.stdout.splitlines()[-8:] == [f"runs/tiny/{file}" for file in files]
     assert all(Path("runs/tiny", file).stat().st_size > 0 for file in [*files, "curve.csv", "timing.csv", "env.json"])
     drawn = {path.stem for path in Path("runs/tiny/figures").iterdir()}
     assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"}

@@ -25,7 +25,7 @@ def test_report_is_rebuilt_from_the_tables_alone(command: Command, tiny: str) ->
         (alone / name).write_bytes(Path("runs/tiny", name).read_bytes())
     assert command("report", "alone").returncode == 0
     made = [path.relative_to(alone) for path in alone.rglob("*.*")]
-    assert all((alone / path).read_bytes() == Path("runs/tiny", path).read_bytes() for path in made) and len(made) == 17
+    assert all((alone / path).read_bytes() == Path("runs/tiny", path).read_bytes() for path in made) and len(made) == 18
     table = pd.read_csv(io.StringIO(command("report", "alone", "--format", "csv").stdout))
     assert list(table["hop"]) == [1, 2, 1, 2]
     assert command("report", "alone", "--format", "md").stdout.startswith("# nexus-bench: tiny\n")

@@ -274,7 +274,7 @@ def test_a_diverging_cell_fails_alone_and_is_told(command: Command, tmp_path: Pa
     results = read_results(tmp_path / "runs/tiny")
     assert results[results["lr"] > 1]["accuracy"].isna().all()
     assert results[results["lr"] < 1]["accuracy"].notna().all()
-    assert "Learning rates chosen on validation: standard: 0.001" in result.stdout
+    assert "Learning rates chosen on validation from 0.001, 1e+30: standard: 0.001" in result.stdout
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@ from pathlib import Path
 
 import pytest
 
+from nexus_bench.analysis.intervals import seeds_needed
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, select_suite, suite_of
 from nexus_bench.generators.base import Generator
+from nexus_bench.io.bundled import bundled
 from nexus_bench.io.config import Config
 from nexus_bench.io.read_results import read_results
+from nexus_bench.model.matching import match
 from nexus_bench.model.spec import make_model
 from tests.paths import EXAMPLES
 
@@ -115,6 +118,26 @@ def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task
         ({"train": {"step": 5}}, "x: train: unknown key 'step'; did you mean 'steps'?"),
         ({"train": 5}, "x: train must hold `key: value` lines, got 5"),
         ({"seeds": 0}, "x: seeds must be a count of 1 or more, or a list of integers from 0, got 0"),
+        ({"seeds": [1, 1]}, r"x: seeds \[1, 1\] contain a seed twice; remove one"),
+        ({"tune": 5}, r"x: tune must be such as `{lr: \[1e-3, 3e-3\], seeds: 2}`, or false, got 5"),
+        ({"tune": {"seeds": 2}}, "x: tune must be such as"),
+        ({"tune": {"lrr": [1, 2]}}, "x: tune: unknown key 'lrr'; did you mean 'lr'?"),
+        ({"tune": {"lr": 1e-3}}, "x: tune: lr must be a list of two or more values, got 0.001"),
+        ({"tune": {"lr": [1e-3, -1]}}, "x: train: lr: input should be greater than 0, got -1"),
+        ({"tune": {"lr": [1e-3, 1e-3]}}, "the grid holds the same cell twice"),
+        ({"tune": {"lr": [1, 2], "seeds": 0}}, "x: tune: seeds must be a count of 1 or more, got 0"),
+        ({"tune": {"lr": [1, 2]}, "train": {"lr": 1}}, "x: lr is tuned, and given under train as well; omit it there"),
+        ({"comparisons": "all"}, "x: comparisons must be `matched`, or a list of entries such as .*, got 'all'"),
+        ({"comparisons": []}, r"x: comparisons must be .*, got \[\]"),
+        ({"comparisons": [{"model": "nexus"}]}, "x: comparisons must be .*, got {'model': 'nexus'}"),
+        (
+            {"comparisons": [{"model": "nexus", "baseline": "standard"}]},
+            "x: comparisons: 'standard' selects no model of: nexus, order 2, refine qk; name exactly one, or declare",
+        ),
+        (
+            {"comparisons": [{"model": "nexus", "baseline": "order 2"}]},
+            "x: comparisons: 'nexus' with 'order 2' compares a model with itself; remove it",
+        ),
     ],
 )
 def test_a_wrong_suite_is_refused_in_one_line(change: Config, message: str) -> None:
@@ -161,3 +184,46 @@ def test_models_that_differ_have_names_that_differ() -> None:
 def test_committed_runs_hold_the_cells_of_their_suites(name: str) -> None:
     folder = open(EXAMPLES / name)
     assert list(dict.fromkeys(read_results(folder.path)["cell_id"])) == [c.cell_id for c in suite_of(folder).cells]
+
+
+def declaring(*pairs: tuple[str, str]) -> Suite:
+    config = MINIMAL | {"models": [{"attention": "standard", "n_layers": [1, 2]}, {"attention": "nexus"}]}
+    comparisons = [{"model": model, "baseline": baseline} for model, baseline in pairs]
+    return make_suite(config | {"comparisons": comparisons}, where="x")
+
+
+def test_a_comparison_names_models_by_whole_labels_or_by_parts_of_them() -> None:
+    assert len(declaring(("nexus", "standard"), ("order 2, nexus", "n_layers 2")).cells) == 3
+    with pytest.raises(ConfigError, match="'refine q' selects no model of: standard; standard, n_layers 2; nexus"):
+        declaring(("refine q", "standard"))
+    with pytest.raises(ConfigError, match="'standard' with 'nexus' is declared twice; remove it"):
+        declaring(("nexus", "standard"), ("standard", "nexus"))
+
+
+def test_a_comparison_of_several_models_is_refused() -> None:
+    config = MINIMAL | {"models": [{"attention": "standard"}, {"attention": "nexus", "order": [2, 3]}]}
+    with pytest.raises(ConfigError, match=r"'nexus' selects 2 models \(nexus, order 2.*; nexus, order 3.*\); name"):
+        make_suite(config | {"comparisons": [{"model": "nexus", "baseline": "standard"}]}, where="x")
+
+
+DECLARED = {"quick": 0, "staircase": 6, "matched": 11, "deep": 0}
+
+
+@pytest.mark.parametrize("name", bundled("suite"))
+def test_a_bundled_suite_has_the_seeds_that_its_comparisons_need(name: str) -> None:
+    suite = select(name)
+    declared = suite.config.get("comparisons", [])
+    assert len(declared) == DECLARED[name]
+    assert not declared or len(suite.seeds) >= seeds_needed(len(declared))
+
+
+def test_matched_declares_every_order_against_all_of_its_baselines() -> None:
+    suite = select("matched")
+    declared = [(entry["model"], entry["baseline"]) for entry in suite.config["comparisons"]]
+    cells = {(cell.task.task, cell.label): (cell.task, cell.model) for cell in suite.cells}
+    expected = {
+        (one.model.label.removesuffix(", refine qk"), baseline.model.label)
+        for one in match(cells.values())
+        for baseline in one.baselines
+    }
+    assert set(declared) == expected

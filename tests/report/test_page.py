@@ -120,11 +120,11 @@ def test_a_table_is_sorted_by_click_and_by_key(page: webdriver.Chrome) -> None:
     button = heading.find_element(By.TAG_NAME, "button")
     page.execute_script("arguments[0].click()", button)
     assert heading.get_attribute("aria-sort") == "ascending"
-    values = [float(row[3].split(" [")[0]) for row in first_table(page)]
+    values = [int(row[3].split("/")[0]) for row in first_table(page)]
     assert values == sorted(values) and values != sorted(values, reverse=True)
     button.send_keys(Keys.ENTER)
     assert heading.get_attribute("aria-sort") == "descending"
-    values = [float(row[3].split(" [")[0]) for row in first_table(page)]
+    values = [int(row[3].split("/")[0]) for row in first_table(page)]
     assert values == sorted(values, reverse=True)
     names = page.find_elements(By.CSS_SELECTOR, "section:first-of-type table:first-of-type thead button")[0]
     names.send_keys(Keys.SPACE)
@@ -154,7 +154,12 @@ COUNT = "return [...document.querySelectorAll('tbody tr')].filter((row) => !row.
 
 def test_tables_are_downloaded_as_they_were_written(page: webdriver.Chrome, folder: Path) -> None:
     links = page.find_elements(By.CSS_SELECTOR, "a[download]")
-    assert [link.get_attribute("download") for link in links] == ["report.csv", "reach.csv", "comparisons.csv"]
+    assert [link.get_attribute("download") for link in links] == [
+        "report.csv",
+        "reach.csv",
+        "reached.csv",
+        "comparisons.csv",
+    ]
     for link in links:
         head, _, content = str(link.get_attribute("href")).partition(",")
         assert head == "data:text/csv;charset=utf-8;base64"
@@ -167,7 +172,7 @@ def test_everything_that_can_be_used_is_reached_by_keyboard(page: webdriver.Chro
         page.switch_to.active_element.send_keys(Keys.TAB)
         focused = page.switch_to.active_element
         reached.append(focused.get_attribute("id") or focused.get_attribute("download") or focused.text)
-    assert reached[:7] == ["report.csv", "reach.csv", "comparisons.csv", "task", "order", "model", "all"]
+    assert reached[:8] == ["report.csv", "reach.csv", "reached.csv", "comparisons.csv", "task", "order", "model", "all"]
     assert page.switch_to.active_element.get_attribute("aria-label") or reached[8].startswith("model")
 
 

@@ -47,6 +47,7 @@ REPORT: Fields = {
     "title": str,
     "accuracy": _rows("Accuracy", columns.ACCURACY_COLUMNS),
     "reach": _rows("Reach", columns.REACH_COLUMNS),
+    "reached": _rows("Reached", columns.REACHED_COLUMNS),
     "comparisons": _rows("Comparison", columns.COMPARISON_COLUMNS),
     "notes": dict[str, list[str]],
 }
@@ -109,7 +110,7 @@ def documents() -> dict[str, Fields]:
             "cells": list[CellState],
             "report": _model("Report", REPORT),
         },
-        "train --dry-run": {"suite": str, "n_workers": int, "cells": list[_model("Planned", PLANNED)]},  # type: ignore[misc]
+        "train --dry-run": {"suite": str, "n_workers": int, "cells": list[_model("Planned", PLANNED)], "n_later": int},  # type: ignore[misc]
         "verify": {"folder": str, "splits": list[Verified]},
     }
 

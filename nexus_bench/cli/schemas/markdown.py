@@ -8,6 +8,7 @@ _ABOUT = {
     "timing.csv": "Seconds, kept apart so that results.csv has the same bytes in every repetition: one row per cell.",
     "report.csv": "Accuracy over seeds: one row per (setting, split, model, hop).",
     "reach.csv": "Hop reach over seeds, and what it costs: one row per (setting, model).",
+    "reached.csv": "How many seeds reach each hop: one row per (setting, split, model, hop, threshold).",
     "comparisons.csv": "Which model reaches further, tested on paired seeds: one row per pair of models.",
     "compare.csv": "A run compared with an accepted one: one row per (cell without its seed, hop).",
     "predictions.csv": "What trained cells answer: one row per example.",

@@ -1,0 +1,62 @@
+"""The rows of a report: each cell once, variants told apart, answers from elsewhere beside trained models."""
+
+import pandas as pd
+
+from nexus_bench.analysis.select_recipes import is_tuning
+from nexus_bench.analysis.summary import LENGTH, MODEL, RECIPE, SETTING
+from nexus_bench.errors import ConfigError
+from nexus_bench.io.columns import SCORED
+from nexus_bench.io.options import without
+
+VARIANT = ", variant "  # in the label of a model
+_DATA = ("n_val", "n_test", "hop_query", "size_ood", "content_sha256")  # options of how a task is presented and split
+
+
+def once(results: pd.DataFrame) -> pd.DataFrame:
+    """Each cell once, also where several runs share it.
+
+    Raises:
+        ConfigError: The runs disagree on a cell.
+    """
+    same = ["cell_id", "split", "hop"]
+    distinct = results.drop_duplicates([*same, "n_correct", "n_examples"])
+    for _, row in distinct[distinct.duplicated(same)].iterrows():
+        raise ConfigError(
+            f"the runs disagree on cell {row['cell_id']} ({row['model']}, seed {row['seed']}), at hop {row['hop']} of "
+            f"{row['split']}; report each by itself, and compare them with `nexus-bench compare`"
+        )
+    kept = results.loc[is_tuning(results).sort_values(kind="stable").index].drop_duplicates(same)  # rather measured
+    return results.loc[kept.index.sort_values()].reset_index(drop=True)
+
+
+def with_variants(results: pd.DataFrame) -> pd.DataFrame:
+    """Models of the same name that are not the same are variants of it, not further seeds of one.
+
+    They have another version of their attention, or other values where its defaults have changed since; or their cells
+    differ in nothing but their cell_id.
+    """
+    models = [*SETTING, "model"]
+    again = results.groupby([*SETTING, *MODEL, "attention_version", *RECIPE, "seed", "split", "hop"], dropna=False)
+    told_apart = results.assign(again=again.cumcount())
+    kind = told_apart.groupby([*SETTING, *MODEL, "attention_version", "again"], dropna=False, sort=False).ngroup()
+    kinds = kind.groupby([results[name] for name in models], dropna=False, sort=False)
+    variant = kinds.transform(lambda group: pd.factorize(group)[0]) + 1
+    named = results["model"] + VARIANT + variant.astype("string")
+    return results.assign(model=results["model"].where(kinds.transform("nunique") == 1, named))
+
+
+def beside_trained(results: pd.DataFrame) -> pd.DataFrame:
+    """Answers from elsewhere stand with the models trained on the same task; where there are none, by themselves."""
+    is_external = results["status"] == SCORED
+    own = ["encoding", "task_options", *LENGTH]
+    same = [*(name for name in SETTING if name not in own), "task_itself"]
+    results = results.assign(task_itself=results["task_options"].map(lambda text: without(text, _DATA)))
+    settings = results.loc[~is_external, [*SETTING, "task_itself"]].drop_duplicates()
+    external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))
+    if external.empty:
+        return results
+    is_beside = external["encoding_trained"].notna()
+    external.loc[is_beside, "model"] += " (text)"
+    for name in own:
+        external[name] = external[f"{name}_trained"].fillna(external[name])
+    return pd.concat([results[~is_external], external[results.columns]], ignore_index=True)

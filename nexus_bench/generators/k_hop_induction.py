@@ -12,7 +12,7 @@ from nexus_bench.generators.parts.facts import look_up, shuffled
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.streams import Int, Mask, permutations
 
-_LONGEST = 12  # hops; 36 symbols and 431 facts
+_LONGEST = 12  # hops; 36 symbols and 432 facts
 
 
 class KHopInductionParams(TaskParams):
@@ -39,7 +39,8 @@ class KHopInduction(Generator[KHopInductionParams]):
 
     A fact (previous, place, symbol) is a token, its place and the token before it. The sequence has one round per hop
     of the largest hop count. Every round is a random permutation of the same `base` symbols, except that it begins with
-    the symbol that the round before ended with. So all symbols occur equally often, and counts say nothing. A chain
+    the symbol that the round before ended with. The fact of the first token names the last one as the token before it;
+    no look-up uses it. So all symbols occur equally often in either role, and counts say nothing. A chain
     begins in the last round and goes back one round per hop. It never steps onto the first token of a round, so it
     never looks up the last token of the round before, and never crosses into the next round: every symbol but the last
     token of the sequence is a start, at every hop count, and different starts end at different tokens. The symbols of a
@@ -55,7 +56,7 @@ class KHopInduction(Generator[KHopInductionParams]):
     >>> params = KHopInductionParams(base=6, vocab_size=None, n_queries=1)
     >>> examples = KHopInduction(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0, :5].tolist()
-    [[3, 6, 8], [12, 0, 9], [10, 10, 11], [10, 2, 8], [3, 5, 3]]
+    [[3, 6, 3], [10, 11, 11], [11, 0, 12], [9, 10, 10], [9, 2, 10]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
     ([[3, 2]], [11], [2])
     """
@@ -113,13 +114,13 @@ class KHopInduction(Generator[KHopInductionParams]):
         return {"vocab_size": self._vocab_size}
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """Places count from 1, and the first token, which follows no other, has no fact of its own."""
-        return f"place{index + 2}" if vocabulary == "place" else super().symbol(vocabulary, index)
+        """Places count from 1."""
+        return f"place{index + 1}" if vocabulary == "place" else super().symbol(vocabulary, index)
 
     @property
     def n_facts(self) -> int:
-        """One per token but the first."""
-        return self.largest_hop * self.base - 1
+        """One per token."""
+        return self.largest_hop * self.base
 
     @property
     def n_worlds(self) -> int:
@@ -142,7 +143,7 @@ class KHopInduction(Generator[KHopInductionParams]):
         names = permutations(rng, n_graphs, self._vocab_size, k=self.base)
         named = look_up(names, rounds.reshape(n_graphs, -1))
         place = np.broadcast_to(np.arange(self.n_facts, dtype=np.int32), (n_graphs, self.n_facts))
-        facts = shuffled(np.stack([named[:, :-1], place, named[:, 1:]], axis=2), rng)
+        facts = shuffled(np.stack([np.roll(named, 1, axis=1), place, named], axis=2), rng)
         return Examples(facts, np.stack([look_up(names, start), hop], axis=2), look_up(names, token), hop)
 
     def _draw_rounds(self, n_graphs: int, rng: np.random.Generator) -> Int:
@@ -158,20 +159,20 @@ class KHopInduction(Generator[KHopInductionParams]):
         return (first[:, :, None] + distance) % np.int32(base)
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """Hop by hop, look for the latest fact that begins with the token, at its place or before."""
+        """Hop by hop, look for the latest fact (but the first) that begins with the token, at its place or before."""
         previous, place = facts[:, None, :, 0], facts[:, None, :, 1]  # g 1 f
         token, asked = query[:, :, 0], query[:, :, 1]
         at = np.full_like(token, self.n_facts)
         rows = np.full((*asked.shape, self.largest_hop), -1, dtype=np.int32)
         for step in range(self.largest_hop):
-            fits = (previous == token[:, :, None]) & (place <= at[:, :, None])
+            fits = (previous == token[:, :, None]) & (place > 0) & (place <= at[:, :, None])
             row = np.where(fits, place, -1).argmax(axis=2).astype(np.int32)
             finds = (step < asked) & np.take_along_axis(fits, row[:, :, None], axis=2)[:, :, 0]
             found = np.where(finds, look_up(facts[:, :, 2], row), -1)
             token = np.where(step < asked, found, token)
             at = look_up(facts[:, :, 1], row)
             rows[:, :, step] = np.where(finds, row, -1)
-        # A query for the last token would find itself, which is in no fact.
+        # A query for the last token would find itself, which no fact leads to.
         last = look_up(facts[:, :, 2], facts[:, :, 1].argmax(axis=1)[:, None])
         answer = np.where(query[:, :, 0] == last, -1, token).astype(np.int32)
         return Solution(answer, (rows >= 0).sum(axis=2, dtype=np.int32), rows)
@@ -197,8 +198,8 @@ class KHopInduction(Generator[KHopInductionParams]):
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:
         """Facts inside the same round, since the hidden fact leads into it; no token follows itself there."""
-        token = facts[:, :, 1] + 1  # the place of its last symbol, from 0
-        round_of = np.where(token % self.base == 0, -1, token // self.base)  # g f; -1 where a round begins
+        place = facts[:, :, 1]
+        round_of = np.where(place % self.base == 0, -1, place // self.base)  # g f; -1 where a round begins
         graph = np.arange(len(at))
         same = (round_of == round_of[graph, at][:, None]) & (facts[:, :, 2] != facts[graph, at, 0][:, None])
         same[graph, at] = True

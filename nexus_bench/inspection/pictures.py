@@ -22,6 +22,7 @@ from nexus_bench.report.plotting import INK, PAPER, SOFT, Picture, new_figure, r
 _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])
 _PANEL = 2.1  # inches
+_MOST_AROUND = 60  # names on a circle of radius 1; with more, circle and panel grow
 _WIDE_PANEL = 3.4  # inches, for graphs that branch
 _MARGIN = 0.3  # around a graph whose circle has radius 1
 _GAP = 0.6  # between unconnected parts of a graph
@@ -213,14 +214,15 @@ def _layout(ends: Sequence[tuple[str, str]]) -> tuple[dict[str, Point], float]:
         is_cycle = len(walks) == 1 and graph.has_edge(walks[0][-1], walks[0][0])
         ring = [name for walk in walks for name in (*walk, *([] if is_cycle else [None]))]
         turns = -2 * np.pi * np.arange(len(ring)) / len(ring) + np.pi / 2
-        around = {name: (float(np.cos(t)), float(np.sin(t))) for name, t in zip(ring, turns, strict=True) if name}
-        return around, _PANEL
+        radius = max(1.0, len(ring) / _MOST_AROUND)
+        at = zip(ring, radius * np.cos(turns), radius * np.sin(turns), strict=True)
+        return {name: (float(x), float(y)) for name, x, y in at if name}, radius * _PANEL
     placed: dict[str, Point] = {}
     per_row = int(np.ceil(np.sqrt(len(parts))))
     for index, part in enumerate(parts):
-        at: dict[str, Any] = nx.kamada_kawai_layout(nx.Graph(sorted(graph.subgraph(part).edges)))
+        spread: dict[str, Any] = nx.kamada_kawai_layout(nx.Graph(sorted(graph.subgraph(part).edges)))
         right, down = (2 + _GAP) * (index % per_row), (2 + _GAP) * (index // per_row)
-        placed |= {str(name): (float(x) + right, float(y) - down) for name, (x, y) in at.items()}
+        placed |= {str(name): (float(x) + right, float(y) - down) for name, (x, y) in spread.items()}
     return placed, _WIDE_PANEL
 
 

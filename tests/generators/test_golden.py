@@ -41,10 +41,10 @@ GOLDEN: dict[str, dict[str, str]] = {
         "size_ood": "02dccdfb7d3715c6856e17d825d73e44755e336d7a176ea70e6421dc9e6a3852",
     },
     "k_hop_induction 2": {
-        "train": "16409eaca51dbb2f20bc55a90a98e665e4d004485333fb61f7a46139f03b3cbf",
-        "test": "cfa53fd75938024c44ead4c6615f65ba44b6cd59854152449655af45c4594eb3",
-        "val": "a47428c6968c73e4d810b0050bb6719cc38b204eea4c13fcc0bd0af7a108e16e",
-        "hop_ood": "f465cc80b4b8961aede0c007eeb8868371faf9a3865328ac4a19023720b6e77e",
+        "train": "909f34d53db45319630f03352de03d543629c89dcf85285283166162092a90b4",
+        "test": "9f2539c086840571c47523c41d9a6a27ae3dc7ffc68063b33fa5f9e01c0f78b7",
+        "val": "8bfbcdb0c49727845baa2ead3a4c0a03103131a1f522b3cb76f0dfeeb47c6b11",
+        "hop_ood": "32b5cc05448984aae7f5aa93738ef76129df5ecf43f13deb0a075125963a8d0e",
     },
     "path_query 1": {
         "train": "cdd66fc80e7e71ca482425d7051ff0770594ca2626c5ac2cd57be921f9a39a32",

@@ -20,8 +20,8 @@ def sequence(facts: np.ndarray) -> list[int]:
     """The tokens, from the facts (previous, place, symbol) in order of their places."""
     ordered = sorted(facts.tolist(), key=lambda fact: fact[1])
     assert [place for _, place, _ in ordered] == list(range(len(ordered)))
-    assert all(a[2] == b[0] for a, b in itertools.pairwise(ordered)), "one follows the other"
-    return [ordered[0][0], *(symbol for _, _, symbol in ordered)]
+    assert all(a[2] == b[0] for a, b in itertools.pairwise([*ordered, ordered[0]])), "one follows the other, in a ring"
+    return [symbol for _, _, symbol in ordered]
 
 
 def hop_k(tokens: list[int], k: int) -> tuple[int | None, list[int]]:
@@ -47,7 +47,7 @@ def assert_right(generator: Generator, examples: Examples) -> None:
             assert (examples.answer[g, q], examples.hop[g, q]) == (label, k)
             assert (solution.answer[g, q], solution.hop[g, q]) == (label, k)
             rows = solution.rows[g, q][solution.rows[g, q] >= 0]
-            assert (facts[rows, 1] + 2).tolist() == places, "a fact of place 0 is that of the second token"
+            assert (facts[rows, 1] + 1).tolist() == places
             assert len(places) == len(set(places)) == k
 
 
@@ -74,6 +74,12 @@ def test_answers_are_uniform_over_the_names() -> None:
         assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < n + 5 * np.sqrt(2 * n)
 
 
+def test_every_symbol_ends_and_begins_as_many_facts_as_any_other() -> None:
+    for facts in task(hops=[3], base=12).sample(20, stream("counts")).facts:
+        for role in (0, 2):
+            assert np.unique(facts[:, role], return_counts=True)[1].tolist() == [3] * 12
+
+
 def test_every_symbol_occurs_once_in_every_round_and_a_round_begins_where_the_last_one_ended() -> None:
     for facts in task(hops=[3], base=12).sample(20, stream("rounds")).facts:
         tokens = sequence(facts)
@@ -85,12 +91,12 @@ def test_every_symbol_occurs_once_in_every_round_and_a_round_begins_where_the_la
 def test_rounds_are_uniform_and_independent() -> None:
     """Any symbol stands at any place of a round as often as at any other, but that of the end of the round before."""
     facts = task(hops=[2], base=5, vocab_size=5, n_queries=1).sample(20_000, stream("uniform")).facts
-    tokens = np.take_along_axis(facts[:, :, 2], facts[:, :, 1].argsort(axis=1), axis=1)  # but the first
-    for place in range(9):
+    tokens = np.take_along_axis(facts[:, :, 2], facts[:, :, 1].argsort(axis=1), axis=1)
+    for place in range(10):
         assert np.bincount(tokens[:, place]) / 20_000 == pytest.approx(np.full(5, 0.2), abs=0.015)
-    pairs = np.bincount(tokens[:, 5] * 5 + tokens[:, 8], minlength=25).reshape(5, 5) / 20_000
+    pairs = np.bincount(tokens[:, 6] * 5 + tokens[:, 9], minlength=25).reshape(5, 5) / 20_000
     assert pairs == pytest.approx((1 - np.eye(5)) / 20, abs=0.007)
-    assert (tokens[:, 0] == tokens[:, 5]).mean() == pytest.approx(1 / 4, abs=0.02), "the second of either round"
+    assert (tokens[:, 1] == tokens[:, 6]).mean() == pytest.approx(1 / 4, abs=0.02), "the second of either round"
 
 
 def test_every_symbol_but_the_last_token_is_a_start_at_every_hop() -> None:
@@ -110,9 +116,8 @@ def test_counts_and_the_ends_of_rounds_say_no_more_than_chance(hop: int) -> None
     examples = generator.sample(20_000, stream("readers", hop))
     facts, start, answer = examples.facts, examples.query[:, 0, 0], examples.answer[:, 0]
     graphs = np.arange(len(facts))
-    tokens = np.empty((len(facts), generator.n_facts + 1), dtype=np.int32)
-    tokens[graphs[:, None], facts[:, :, 1]] = facts[:, :, 0]
-    tokens[graphs[:, None], facts[:, :, 1] + 1] = facts[:, :, 2]
+    tokens = np.empty((len(facts), generator.n_facts), dtype=np.int32)
+    tokens[graphs[:, None], facts[:, :, 1]] = facts[:, :, 2]
     rounds = tokens.reshape(len(tokens), hop, 6)
     rows = generator.solve(facts, examples.query).rows[:, 0]
     reached = facts[graphs, rows[:, hop - 2], 2] if hop > 1 else start
@@ -147,10 +152,10 @@ def test_a_chain_lands_one_round_further_back_each_hop() -> None:
     rows = generator.solve(examples.facts, examples.query).rows
     place = np.take_along_axis(examples.facts[:, :, 1], rows.reshape(200, -1), axis=1).reshape(rows.shape)
     first_and_end = [
-        (23, 35),
-        (11, 23),
-        (-1, 11),
-    ]  # places of the tokens of a round, its first one's and its last one's
+        (24, 36),
+        (12, 24),
+        (0, 12),
+    ]  # places of the first token of a round and of the next one
     for step, (first, end) in enumerate(first_and_end):
         landed = place[:, :, step][rows[:, :, step] >= 0]
         assert (first < landed).all() and (landed < end).all(), "never on the first token of a round"
@@ -167,8 +172,8 @@ def test_any_sequence_is_solved_by_the_definition_in_any_order_of_its_facts() ->
     generator = task(hops=[3], base=9, n_queries=1)
     rng, n_symbols = np.random.default_rng(5), generator.schema.n_classes
     for _ in range(400):
-        tokens = rng.integers(n_symbols, size=generator.n_facts + 1) // 3 * 3
-        facts = np.stack([tokens[:-1], np.arange(generator.n_facts), tokens[1:]], axis=1)[None].astype(np.int32)
+        tokens = rng.integers(n_symbols, size=generator.n_facts) // 3 * 3
+        facts = np.stack([np.roll(tokens, 1), np.arange(generator.n_facts), tokens], axis=1)[None].astype(np.int32)
         symbol, k = int(rng.integers(n_symbols) // 3 * 3), int(rng.integers(1, 4))
         solution = generator.solve(facts[:, rng.permutation(generator.n_facts)], np.array([[[symbol, k]]], np.int32))
         label, places = hop_k([*tokens.tolist(), symbol], k)

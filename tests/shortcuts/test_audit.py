@@ -26,9 +26,9 @@ from tests.shortcuts.power import CLEAN, FAMILY, LEAK, redraw_all
 
 SETTINGS: dict[str, Sequence[dict[str, Any]]] = {
     "ancestor": ({"hops": "1-2", "n_trees": 3, "distractors": "disconnected"}, {"hops": "2-4", "n_queries": 4}),
-    "group_word": ({"hops": "1-4", "group": "Z_5"}, {"hops": "2-3", "n_paths": 2, "pattern_ood": True}),
+    "group_word": ({"hops": "1-4", "group": "Z_5"}, {"hops": "2-3", "n_sets": 3, "pattern_ood": True}),
     "k_hop_induction": ({"hops": "1-2", "base": 16}, {"hops": "2-4", "n_queries": 2}),
-    "kinship": ({"hops": "2-4", "n_paths": 2}, {"hops": "1-3", "pattern_ood": True}),
+    "kinship": ({"hops": "2-4", "n_sets": 3}, {"hops": "1-3", "pattern_ood": True}),
     "ordering": ({"hops": "2-4", "n_items": 20}, {"hops": "1-2", "n_queries": 1}),
     "path_query": (
         {"hops": "2-4", "n_relations": 2, "n_nodes": 16},
@@ -37,9 +37,9 @@ SETTINGS: dict[str, Sequence[dict[str, Any]]] = {
     "path_star": ({"hops": "2-3", "n_arms": 3, "arm_length": 4}, {"hops": "2-4", "distractors": "none"}),
     "pointer_chase": ({"hops": "1-5"}, {"hops": "1-2", "n_queries": 5, "hop_ood": "3-4", "hop_query": "unary"}),
     "reachable": ({"hops": "1-4", "n_chains": 3}, {"hops": "2-3", "length": 6, "n_queries": 3}),
-    "rule_chain": ({"hops": "1-4", "n_ladders": 1}, {"hops": "2-3", "length": 5, "n_queries": 3}),
+    "rule_chain": ({"hops": "1-4", "n_ladders": 4}, {"hops": "2-3", "length": 5, "n_queries": 3}),
     "shortest_path": ({"hops": "2-3", "degree": 4}, {"hops": "2-3", "n_nodes": 24, "n_queries": 2}),
-    "spatial": ({"hops": "1-4", "side": 4}, {"hops": "2-3", "n_objects": 12, "n_queries": 3}),
+    "spatial": ({"hops": "1-4", "side": 4}, {"hops": "2-3", "n_sets": 3, "n_queries": 3}),
     "variable_chain": ({"hops": "1-4", "n_chains": 6}, {"hops": "2-3", "length": 5, "n_queries": 3}),
 }
 OTHERS = [

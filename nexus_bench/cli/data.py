@@ -27,12 +27,11 @@ def gen(
     from nexus_bench.cli.progress import progress
     from nexus_bench.data.formats import FORMATS
     from nexus_bench.data.generate import default_folder, generate
-    from nexus_bench.data.show import as_text, show_example
+    from nexus_bench.data.show import as_text, show
     from nexus_bench.data.task import make_task
     from nexus_bench.io.config import parse_settings
     from nexus_bench.io.entries import validate
     from nexus_bench.io.hops import format_hops
-    from nexus_bench.streams import stream
     from nexus_bench.text.render import TextOptions
 
     if file_format not in FORMATS:
@@ -56,8 +55,7 @@ def gen(
         counts = f"{manifest['n_graphs'][split]:>10,} graphs {about['n_examples']:>11,} examples"
         typer.echo(f"  {about['file']:<16}{counts} {about['n_bytes'] / 1e6:>9.1f} MB  sha256 {about['sha256'][:16]}")
     typer.echo(f"  content         sha256 {manifest['content_sha256']}\n\none example")
-    first = law.sample(1, stream("gen", task, seed))
-    typer.echo(as_text(show_example(law, first)))
+    typer.echo(as_text(show(law, seed=seed)))
 
 
 def verify(

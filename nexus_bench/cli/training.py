@@ -48,7 +48,6 @@ def train(
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.output import to_document
     from nexus_bench.report.terminal import print_report
-    from nexus_bench.training.titles import titles_of
 
     overrides = parse_settings(settings or []) | parse_settings([] if order is None else [f"order={order}"])
     overrides |= given(hops=hops_of(hops), seeds=seeds)
@@ -79,7 +78,7 @@ def train(
     elif trained.report is not None:
         print_report(trained.report, trained.files)
     if trained.failures:
-        titles = titles_of(trained.suite.cells)
+        titles = trained.titles
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
         n = f"{len(trained.failures)} of {len(titles)} cells"
         raise FailedCellsError(f"{n} failed, for the reasons above; the same command tries them again")

@@ -15,6 +15,7 @@ from nexus_bench.experiment.suite import Suite
 from nexus_bench.experiment.tensorboard import TensorBoard
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
+from nexus_bench.training.titles import titles_of
 
 
 class Trained(NamedTuple):
@@ -33,6 +34,11 @@ class Trained(NamedTuple):
     failures: list[Failure]
     report: Report | None
     files: list[Path]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of every cell of the suite, by cell_id."""
+        return titles_of(self.suite.cells)
 
 
 def train(

@@ -173,6 +173,7 @@ REACHED_COLUMNS = (
     Column("n_seeds", "Int64", "seeds measured"),
     Column("low", "Float64", "lower end of the 95% interval of n_reached / n_seeds; empty for answers of other models"),
     Column("high", "Float64", "its upper end"),
+    *_SETTING_MORE,
 )
 COMPARISON_COLUMNS = (
     *SETTING_COLUMNS,

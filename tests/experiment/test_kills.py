@@ -107,7 +107,7 @@ def test_sealing_a_cell_costs_the_same_in_a_run_of_twenty_thousand(
         cell_ids = [f"{i:016x}" for i in range(n_cells)]
         for _ in range(2):  # the second replaces what the first wrote
             hashed.clear()
-            folder.write_tables("many", cell_ids)
+            folder.write_tables("many", dict.fromkeys(cell_ids, "measured"))
         per_cell[n_cells] = sum(hashed) / n_cells, len(hashed) / n_cells
     assert per_cell[20_000][0] < 1.1 * per_cell[1_000][0], "bytes"
     assert per_cell[20_000][1] < 1.1 * per_cell[1_000][1], "calls"

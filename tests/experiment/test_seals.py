@@ -18,7 +18,7 @@ SUITE = TINY.replace("steps: 20", "steps: 4, warmup_steps: 0, lr: [1.0e-3, 1.0e+
 )
 TRAIN = "train suite.yaml --seeds 1 --executor inline --quiet --out run"
 TRAINED = 7  # of the four cells two fail
-REPORT = {"report.md", "report.html", "report.csv", "reach.csv", "comparisons.csv", "figures"}  # made from the tables
+REPORTS = {"report.md", "report.html", "report.csv", "reach.csv", "reached.csv", "comparisons.csv", "figures"}
 OF_NO_RESULT = {
     "compare.csv",
     "predictions.csv",
@@ -49,7 +49,7 @@ def run(made: Path, tmp_path: Path) -> Path:
 def kept_files(run: Path) -> list[Path]:
     """All files but those that are made from others."""
     files = [path for path in sorted(run.rglob("*")) if path.is_file()]
-    return [path for path in files if path.relative_to(run).parts[0] not in REPORT | OF_NO_RESULT]
+    return [path for path in files if path.relative_to(run).parts[0] not in REPORTS | OF_NO_RESULT]
 
 
 def users(path: Path) -> tuple[str, ...]:

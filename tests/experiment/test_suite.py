@@ -65,10 +65,10 @@ def test_run_ids_name_cells_by_content() -> None:
 
 
 def test_settings_reach_the_value_of_their_name_wherever_it_stands() -> None:
-    settings: Config = {"n_nodes": 9, "order": [1, 4], "d_model": 32, "steps": 7, "seeds": 2, "suite": "mine"}
+    settings: Config = {"n_nodes": 13, "order": [1, 4], "d_model": 32, "steps": 7, "seeds": 2, "suite": "mine"}
     suite = select("quick", settings=settings)
     assert suite.name == "mine"
-    assert {c.task.params["n_nodes"] for c in suite.cells} == {9}
+    assert {c.task.params["n_nodes"] for c in suite.cells} == {13}
     assert {c.model.options.get("order") for c in suite.cells} == {None, 1, 4}
     assert {(c.model.d_model, c.train.steps) for c in suite.cells} == {(32, 7)}
     assert {c.seed for c in suite.cells} == {0, 1}

@@ -54,12 +54,13 @@ def test_every_combination_of_several_values_is_tried() -> None:
 
 def validate(folder: RunFolder, cell: CellSpec, right: int, *, test: int = 0) -> None:
     """A made-up record of a cell: so many of 10 validation examples of each hop are answered right."""
+    about = {"cell_id": cell.cell_id, "mode": "deterministic", "status": "trained"}
     rows = [
-        {"cell_id": cell.cell_id, "split": split, "hop": hop, "n_correct": n, "n_examples": 10, "status": "trained"}
+        about | {"split": split, "hop": hop, "n_correct": n, "n_examples": 10}
         for split, n in (("val", right), ("test", test))
         for hop in (1, 2)
     ]
-    folder.cells.save(CellResult(cell.cell_id, rows, [], {}, b""))
+    folder.cells.save(CellResult(cell.cell_id, rows, [], {"cell_id": cell.cell_id}, b""))
 
 
 def rates_chosen(folder: RunFolder) -> set[float]:
@@ -156,7 +157,11 @@ def test_a_dry_run_says_how_many_cells_will_follow(command: Command) -> None:
     assert json.loads(command(*TRAIN, "--dry-run", "--json").stdout)["n_later"] == 4
 
 
-SECONDS = ("timing.csv", "result.json")  # differ in how long training took, as checkpoints of failed cells do
+SECONDS = (
+    "timing.csv",
+    "result.json",
+    "seal.json",
+)  # differ in how long training took, as checkpoints of failed cells do
 
 
 class StoppedError(Exception):

@@ -54,7 +54,7 @@ def too_many_right(text: str) -> str:
             r"\d+: was edited: the cell has two rows of this spl",
         ),
         (
-            lambda text: "".join(text.splitlines(keepends=True)[:-1]),
+            lambda text: "".join(line for i, line in enumerate(text.splitlines(keepends=True)) if i != 5),
             r"\d+: was edited: the cell lacks a hop of this split",
         ),
         (too_many_right, "6: was edited: n_correct is not from 0 to n_examples"),

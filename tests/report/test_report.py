@@ -465,8 +465,8 @@ def test_parameters_of_a_task_make_sections_and_not_seeds_of_one_model() -> None
     options = ["group=S_3; n_test=8; side=left", "group=Z_6; n_test=8; side=left"]
     report = report_of(settings_of(task_options=options, chance=[0.2, 0.4]))
     assert [section.title.split(", 12 facts")[0] for section in report.sections] == ["t, group=S_3", "t, group=Z_6"]
-    assert [cells_of(section.tables[0])[0][0:2] for section in report.sections] == [["a", "0.500"]] * 2
-    assert [section.tables[0].references[0][1] for section in report.sections] == ["0.200", "0.400"]
+    assert [cells_of(section.tables[1])[0][0:2] for section in report.sections] == [["a", "0.500"]] * 2
+    assert [section.tables[1].references[0][1] for section in report.sections] == ["0.200", "0.400"]
 
 
 @pytest.mark.parametrize(
@@ -501,8 +501,8 @@ def test_values_of_the_recipe_are_chosen_among_and_said() -> None:
         ignore_index=True,
     )
     report = report_of(results)
-    assert [cells_of(section.tables[0])[0][:2] for section in report.sections] == [["a", "0.700"]]
-    said = "Recipes (learning rate and options) chosen on validation: a: lr=0.1, weight_decay=0.1."
+    assert [cells_of(section.tables[1])[0][:2] for section in report.sections] == [["a", "0.700"]]
+    said = "Recipes (learning rate and options) chosen on validation from 0.1: a: lr=0.1, weight_decay=0.1."
     assert said in report.sections[0].notes
 
 

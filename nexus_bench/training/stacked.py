@@ -157,7 +157,7 @@ class Stacked(Engine):
                 self._step()
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=side):  # PyTorch's own stream is of the first device that captured
             self._step()
         for tensor, old in zip(held, before, strict=True):
             tensor.copy_(old)

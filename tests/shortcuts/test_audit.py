@@ -79,7 +79,7 @@ def test_every_family_is_audited_at_other_settings() -> None:
 def test_no_reader_beats_what_a_family_declares_at_many_hops_and_examples(name: str) -> None:
     entries = [{"task": name} | dict(setting) for setting in SETTINGS.get(name, ())]
     for entry in [entry_for_hops(name, (1, 2, 3, 4, 5, 6)), *entries]:
-        assert not above(entry, n_graphs=20_000, rounds=60)
+        assert not above(entry, n_graphs=4_000, rounds=30)
 
 
 @pytest.mark.parametrize("name", LEAKS)
@@ -92,13 +92,10 @@ def test_families_made_to_be_planted_in_pass_without_a_leak(name: str) -> None:
     assert not beaten_by(LEAKS[name], seed=0, n_graphs=4000, clean=True)
 
 
-@pytest.mark.exhaustive
-@pytest.mark.timeout(3600)
-def test_leaks_are_caught_and_sound_families_pass_at_almost_every_seed() -> None:
-    n = 20  # `python -m tests.shortcuts.power` does 100
-    failed = redraw_all(n, 4, 4000, GENERATORS.own_names(), list(LEAKS))
-    assert sum(count for (kind, _), count in failed.items() if kind in (FAMILY, CLEAN)) <= len(failed) * n / 100
-    assert min(count for (kind, _), count in failed.items() if kind == LEAK) >= 0.95 * n
+def test_redraws_count_the_audits_that_fail_with_a_leak_and_without() -> None:
+    failed = redraw_all(2, 2, 4000, ["ordering"], ["a frequent answer"])
+    expected = {(FAMILY, "ordering"): 0, (CLEAN, "a frequent answer"): 0, (LEAK, "a frequent answer"): 2}
+    assert failed == expected
 
 
 def test_an_audit_has_every_reader_at_every_hop_it_applies_to() -> None:

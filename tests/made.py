@@ -1,8 +1,10 @@
-"""Made-up results for tests of what is said about results."""
+"""Made-up results for tests of what is said about results, and what a report says of them."""
 
 import pandas as pd
 
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS
+from nexus_bench.report.build import Report, Section, build_report
+from nexus_bench.report.tables import Table
 
 
 def table(*cells: tuple[str, float, int, dict[int, float | None]]) -> pd.DataFrame:
@@ -63,3 +65,15 @@ def results_of(cells: dict[str, list[By]], *, n_examples: int = 1000, lr: float 
 def at(*accuracies: float | None) -> list[By]:
     """Seeds with these accuracies at hop 1."""
     return [{1: accuracy} for accuracy in accuracies]
+
+
+def report_of(results: pd.DataFrame) -> Report:
+    return build_report(results, curve(results))
+
+
+def tables_of(section: Section) -> dict[str, Table]:
+    return {table_.name: table_ for table_ in section.tables}
+
+
+def cells_of(table_: Table) -> list[list[str]]:
+    return [row.cells for row in table_.rows]

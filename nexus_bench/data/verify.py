@@ -124,9 +124,7 @@ class _Check:
             part = self.examples.take(slice(start, start + _CHUNK_GRAPHS))
             denied = find_denied(self.law, part)
             if denied:
-                at = start + denied.graph
-                row = self._row(at, denied.query)
-                self.fail(f"row {row} (graph {at}, query {denied.query}): {denied.what}")
+                self._fail_query(start + denied.graph, denied.query, denied.what)
 
     def balance(self) -> float:
         """Check that no answer is commoner than `chance` and hops are even; returns the largest share of an answer."""
@@ -155,7 +153,10 @@ class _Check:
     def _no_query(self, bad: Mask, what: str) -> None:
         if bad.any():
             graph, query = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
-            self.fail(f"row {self._row(graph, query)} (graph {graph}, query {query}): {what}")
+            self._fail_query(graph, query, what)
+
+    def _fail_query(self, graph: int, query: int, what: str) -> None:
+        self.fail(f"row {self._row(graph, query)} (graph {graph}, query {query}): {what}")
 
     def _row(self, graph: int, query: int) -> int:
         """Where a file of rows has it, counted from 1, the head of a CSV not counted."""

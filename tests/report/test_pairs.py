@@ -1,0 +1,105 @@
+"""Pairs of models in a report: declared comparisons, those of equal size, all others."""
+
+import pandas as pd
+
+from nexus_bench.analysis.compare_models import Declaration
+from nexus_bench.analysis.declared import Asked, Declared
+from nexus_bench.report.build import build_report
+from nexus_bench.report.output import to_markdown
+from tests.made import cells_of, curve, report_of, table, tables_of
+
+
+def test_too_few_seeds_are_told_and_nothing_is_called_better(results: pd.DataFrame) -> None:
+    section = report_of(results).sections[0]
+    assert section.notes[-1] == (
+        "Exploration, not declared before training, by one comparison of hop reach: no model is called better where "
+        "fewer than 6 seeds are paired. With so few, no outcome of one comparison of hop reach could differ "
+        "significantly from chance (there is 1; train with --seeds 6)."
+    )
+    assert [row.cells[-1] for row in tables_of(section)["comparisons"].rows] == ["too few seeds"]
+    assert "better" not in to_markdown(report_of(results)).replace(section.notes[-1], "")
+
+
+def test_enough_seeds_say_which_model_reaches_further() -> None:
+    cells = [("a", 0.1, seed, {1: 1.0, 2: 0.1}) for seed in range(6)] + [
+        ("b", 0.1, seed, {1: 1.0, 2: 1.0}) for seed in range(6)
+    ]
+    section = report_of(table(*cells)).sections[0]
+    assert section.notes[-1] == (
+        "Exploration, not declared before training, by one comparison of hop reach (exact paired test, Holm): reaches "
+        "further: b than a."
+    )
+    every = tables_of(section)["comparisons"]
+    assert every.title == "Every pair (exploration)"
+    assert cells_of(every) == [["b", "a", "+1.0", "2.0", "1.0", "6", "6 / 0", "0.031", "0.031", "better"]]
+
+
+def orders() -> pd.DataFrame:
+    """Orders 1 to 3 that each reach as many hops, on 7 seeds."""
+    models = {"standard": 1, "nexus, order 2": 2, "nexus, order 3": 3}
+    cells = [
+        (model, 0.1, seed, {hop: 1.0 if hop <= order else 0.1 for hop in (1, 2, 3)})
+        for model, order in models.items()
+        for seed in range(7)
+    ]
+    results = table(*cells)
+    return results.assign(order=results["model"].map(models).astype("Int64"))
+
+
+def declaring(results: pd.DataFrame, *asked: tuple[str, str], equal_size: bool = False) -> Declaration:
+    declared = Declared(tuple(Asked(*pair) for pair in asked), equal_size=equal_size)
+    return Declaration(declared, frozenset(results["cell_id"]))
+
+
+def test_declared_comparisons_are_a_family_of_their_own() -> None:
+    results = orders()
+    asked = [("order 2", "standard"), ("order 3", "order 2")]
+    report = build_report(results, curve(results), [declaring(results, *asked)])
+    (section,) = report.sections
+    size, tested = "parameters and compute", ("0.016", "0.031", "better")
+    assert cells_of(tables_of(section)["declared"]) == [
+        ["nexus, order 2", size, "standard", "+1.0", "2.0", "1.0", "7", "7 / 0", *tested, "x 1.00", "x 1.00"],
+        ["nexus, order 3", size, "nexus, order 2", "+1.0", "3.0", "2.0", "7", "7 / 0", *tested, "x 1.00", "x 1.00"],
+    ], "corrected for two tests, while every pair makes three"
+    assert section.notes[-2:] == [
+        "By 2 declared comparisons of hop reach (exact paired test, Holm): reaches further: nexus, order 2 than "
+        "standard; nexus, order 3 than nexus, order 2.",
+        "Exploration, not declared before training, by 3 comparisons of hop reach (exact paired test, Holm): reaches "
+        "further: nexus, order 2 than standard; nexus, order 3 than standard; nexus, order 3 than nexus, order 2.",
+    ]
+    kinds = report.comparisons.groupby("kind")["p_holm"].max().round(4).to_dict()
+    assert kinds == {"declared": 0.0312, "matched": 0.0312, "models": 0.0469}
+
+
+def test_several_runs_declare_together() -> None:
+    results = orders()
+    first, second = results[results["model"] != "nexus, order 3"], results[results["model"] != "nexus, order 2"]
+    runs = [declaring(first, ("order 2", "standard")), declaring(second, ("nexus", "standard"))]
+    pairs = build_report(results, curve(results), runs).comparisons
+    pairs = pairs[pairs["kind"] == "declared"]
+    assert list(zip(pairs["model"], pairs["baseline"], strict=True)) == [
+        ("nexus, order 2", "standard"),
+        ("nexus, order 3", "standard"),
+    ]
+    assert list(pairs["p_holm"]) == [2 * 2 / 2**7] * 2
+
+
+def test_every_pair_of_equal_size_can_be_declared() -> None:
+    results = orders()
+    pairs = build_report(results, curve(results), [declaring(results, equal_size=True)]).comparisons
+    found = {kind: list(zip(of["model"], of["baseline"], strict=True)) for kind, of in pairs.groupby("kind")}
+    assert found["declared"] == found["matched"] == [("nexus, order 2", "standard"), ("nexus, order 3", "standard")]
+
+
+def test_a_declared_comparison_that_cannot_be_made_is_said() -> None:
+    results = orders()
+    report = build_report(results, curve(results), [declaring(results, ("nexus", "standard"), ("order 4", "order 2"))])
+    assert "Declared, but not one model each in these results: nexus with standard; order 4 with order 2." in (
+        report.sections[0].notes
+    )
+    assert "declared" not in set(report.comparisons["kind"])
+
+
+def test_models_that_cannot_be_told_apart_are_said_to_be_so() -> None:
+    cells = [(model, 0.1, seed, {1: 1.0}) for model in "ab" for seed in range(6)]
+    assert report_of(table(*cells)).sections[0].notes[-1].endswith("Holm): no model is shown to reach further.")

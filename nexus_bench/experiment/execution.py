@@ -31,6 +31,13 @@ class Execution(NamedTuple):
     stack: int = MOST_MODELS
     scheduler: str | None = None
 
+    @property
+    def n_devices(self) -> int:
+        """Devices that train side by side."""
+        if self.executor == "inline":
+            return 1
+        return torch.cuda.device_count() if self.device == "cuda" else self.n_workers
+
 
 def available_cores() -> int:
     """Cores that this process may use."""

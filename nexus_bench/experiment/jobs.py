@@ -1,10 +1,8 @@
 """A job from its cells to their results: open the sources, train, report how each cell ended."""
 
-import hashlib
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,19 +10,21 @@ import safetensors.torch
 import torch
 
 from nexus_bench.errors import FailedCellsError, NexusBenchError
+from nexus_bench.experiment.cuts import stack_id
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.experiment.sources import open_source
+from nexus_bench.experiment.sources import open_sources
+from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.training.checkpoint import Checkpoint
-from nexus_bench.training.engine import Engine, Single, Source
+from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
-from nexus_bench.training.modes import SINGLE
+from nexus_bench.training.modes import DETERMINISTIC, SINGLE
+from nexus_bench.training.row import Row
+from nexus_bench.training.saved_rows import Restored, made_with, restore, weights_in
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import Stacked, largest_stack, prepare_determinism
-
-_MAY_DIFFER = {"seed": True, "train": {"lr", "curriculum"}}  # between the models of a stack
 
 
 class Job(NamedTuple):
@@ -37,6 +37,7 @@ class Job(NamedTuple):
         device: `cpu`, `cuda`, `cuda:1`.
         root: The run folder, which keeps the state of an unfinished job; None keeps no state.
         data: Dataset folder to train on; None means the endless stream of the task.
+        begun: Folders of checkpoints that hold some of the cells.
     """
 
     cells: tuple[CellSpec, ...]
@@ -45,51 +46,18 @@ class Job(NamedTuple):
     device: str
     root: Path | None
     data: Path | None
+    begun: tuple[Path, ...] = ()
 
     @property
     def job_id(self) -> str:
         """The name of the folder with its checkpoints."""
-        return _stack_id(self.cells)
+        return stack_id(self.cells)
 
-    def checkpoint(self, cells: Sequence[CellSpec]) -> Checkpoint | None:
-        """The checkpoints of these cells of the job."""
+    def pack_folder(self, rows: Sequence[Row]) -> Path | None:
+        """The folder with the checkpoints of some of its rows; None if no state is kept."""
         if self.root is None:
             return None
-        return Checkpoint(RunFolder(self.root).checkpoints(self.job_id) / _stack_id(cells), root=self.root)
-
-
-def make_jobs(
-    cells: Sequence[CellSpec],
-    done: Iterable[str],
-    *,
-    mode: str,
-    stack: int,
-    device: str,
-    root: Path | None,
-    data: Path | None,
-) -> list[Job]:
-    """Divide a suite into jobs: by cell, or by stacks of at most `stack` cells of equal shape.
-
-    Stacks are formed from the whole suite, not only from cells to do, so an interrupted run forms the same stacks.
-    """
-    finished = frozenset(done)
-    if mode == SINGLE:
-        stacks: list[tuple[CellSpec, ...]] = [(cell,) for cell in cells]
-    else:
-        shapes = {cell.cell_id: cell.model_dump_json(exclude=_MAY_DIFFER) for cell in cells}  # type: ignore[arg-type]
-        order = {shape: place for place, shape in reversed(list(enumerate(shapes.values())))}
-        alike = groupby(sorted(cells, key=lambda c: order[shapes[c.cell_id]]), key=lambda c: shapes[c.cell_id])
-        groups = [tuple(group) for _, group in alike]
-        stacks = [group[i : i + stack] for group in groups for i in range(0, len(group), stack)]
-    jobs = []
-    for members in stacks:
-        wanted = frozenset(cell.cell_id for cell in members) - finished
-        job = Job(members, wanted, mode, device, root, data)
-        if wanted and len(wanted) < len(members) and not (root and RunFolder(root).checkpoints(job.job_id).exists()):
-            job = job._replace(cells=tuple(cell for cell in members if cell.cell_id in wanted))
-        if wanted:
-            jobs.append(job)
-    return jobs
+        return RunFolder(self.root).checkpoints(self.job_id) / stack_id([row.cell for row in rows])
 
 
 def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
@@ -112,16 +80,16 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     def tell(event: Event) -> None:
         if isinstance(event, Begun | Note | JobDone):
             on_event(event)
-        elif event.cell_id in job.wanted:
+        elif event.cell_id in open_cells:
             if not isinstance(event, Progress):
-                open_cells.pop(event.cell_id, None)
+                del open_cells[event.cell_id]
             on_event(event)
 
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with _current(torch.device(job.device)):
-            _train_stacks(job, tell, should_stop)
+            _Work(job, tell, should_stop).run()
     except StoppedError:
         raise
     except Exception as error:
@@ -139,75 +107,97 @@ def _current(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-def _train_stacks(job: Job, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
-    by_seed: dict[int, Source] = {}
-    for cell in job.cells:
-        if cell.seed not in by_seed:
-            by_seed[cell.seed] = open_source(cell, job.data)
-    device = torch.device(job.device)
-    if job.mode == SINGLE:
-        (cell,) = job.cells
-        source = by_seed[cell.seed]
-        _train(job, Single(cell, source, device), source_of=[source], tell=tell, should_stop=should_stop)
-        return
-    if job.mode == "deterministic":
-        prepare_determinism()
-    sources = [by_seed[cell.seed] for cell in job.cells]
-    size = largest_stack(job.cells[0], sources[0], device, job.mode)
-    waiting = [slice(i, i + size) for i in range(0, len(job.cells), size)]
-    while waiting:
-        part = waiting.pop(0)
-        cells, own = job.cells[part], sources[part]
+class _Work:
+    def __init__(self, job: Job, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
+        self.job, self.tell = job, tell
+        self.folders = list(job.begun)  # of checkpoints that hold some of the cells
+        self.device = torch.device(job.device)
+        self.made_with = made_with(job.mode, self.device)
+        self.cost = cost_of(job.cells[0].model, job.cells[0].task)
+        self.listener = Listener(
+            on_point=lambda row, point: tell(Progress(row.cell.cell_id, point)),
+            on_end=self.end,
+            on_note=lambda text: tell(Note(text)),
+            should_stop=should_stop,
+        )
+
+    def run(self) -> None:
+        job = self.job
+        if job.mode == DETERMINISTIC:
+            prepare_determinism()
+        sources = open_sources(job.cells, job.data)
+        rows = [Row(cell, source) for cell, source in zip(job.cells, sources, strict=True)]
+        restored = self.restored(rows)
+        for row in rows:
+            for point in row.curve:
+                if point.is_finite:
+                    self.listener.on_point(row, point)
+        self.tell_ended(restored)
+        waiting = list(restored.packs)
+        size = 1 if job.mode == SINGLE or not waiting else largest_stack(waiting[0][0], self.device, job.mode)
+        while waiting:
+            pack = waiting.pop(0)
+            if len(pack) > size:
+                waiting.insert(0, pack[size:])
+                pack = pack[:size]
+            if not self.fits(pack):
+                size = -(-len(pack) // 2)
+                self.listener.on_note(f"out of memory with {len(pack)} models in a stack; continuing with {size}")
+                torch.cuda.empty_cache()
+                waiting[:0] = self.again(pack)
+
+    def fits(self, pack: Sequence[Row]) -> bool:
+        """Train a pack to its end; false if the memory does not suffice for several models."""
+        folder = self.job.pack_folder(pack)
+        checkpoint = None if folder is None or self.job.root is None else Checkpoint(folder, root=self.job.root)
+        self.folders += [folder] if folder is not None and folder not in self.folders else []
         try:
-            engine = Stacked(cells, own, device, job.mode)
-            try:
-                _train(job, engine, source_of=own, tell=tell, should_stop=should_stop)
-            finally:
-                engine.close()
+            train(pack, self.engine, made_with=self.made_with, checkpoint=checkpoint, listener=self.listener)
         except torch.OutOfMemoryError:
-            if len(cells) == 1:
+            if len(pack) == 1:
                 raise
-            half = -(-len(cells) // 2)
-            tell(Note(f"out of memory with {len(cells)} models in a stack; continuing with {half}"))
-            middle = part.start + half
-            waiting[:0] = [slice(part.start, middle), slice(middle, part.start + len(cells))]
-            torch.cuda.empty_cache()
+            return False  # the frames of the error, and with them the engine, are gone when this returns
+        return True
 
+    def engine(self, rows: Sequence[Row]) -> Engine:
+        if self.job.mode == SINGLE:
+            (row,) = rows
+            return Single(row, self.device)
+        return Stacked(rows, self.device, self.job.mode)
 
-def _train(
-    job: Job,
-    engine: Engine,
-    *,
-    source_of: Sequence[Source],
-    tell: Callable[[Event], None],
-    should_stop: Callable[[], bool],
-) -> None:
-    cells = engine.cells
+    def again(self, pack: Sequence[Row]) -> list[list[Row]]:
+        """A pack that did not fit, as its checkpoints left it."""
+        restored = self.restored([Row(row.cell, row.source) for row in pack])
+        self.tell_ended(restored)
+        return restored.packs
 
-    def end(index: int, ending: Ending) -> None:
-        cell = cells[index]
+    def restored(self, rows: Sequence[Row]) -> Restored:
+        return restore(rows, self.folders, made_with=self.made_with, on_note=self.listener.on_note)
+
+    def tell_ended(self, restored: Restored) -> None:
+        """Tell what ended before a stop and may not have been stored."""
+        for row, path in restored.ended:
+            if row.cell.cell_id in self.job.wanted:
+                model = row.build()
+                model.load_state_dict(weights_in(path))
+                assert row.status is not None
+                self.end(row, Ending(model.to(self.device), row.curve, row.status, row.seconds, path))
+
+    def end(self, row: Row, ending: Ending) -> None:
         if ending.status == "diverged":
-            step = ending.curve[-1].step
-            reason = f"the loss is not finite at step {step}; lower lr"
-            tell(Failure(cell.cell_id, reason, FailedCellsError.exit_code))
-        elif cell.cell_id in job.wanted:
-            tell(_result(cell, job, source_of[index], ending))
-
-    listener = Listener(
-        on_point=lambda index, point: tell(Progress(cells[index].cell_id, point)),
-        on_end=end,
-        on_note=lambda text: tell(Note(text)),
-        should_stop=should_stop,
-    )
-    train(engine, mode=job.mode, checkpoint=job.checkpoint(cells), listener=listener)
+            reason = f"the loss is not finite at step {ending.curve[-1].step}; lower lr"
+            self.tell(Failure(row.cell.cell_id, reason, FailedCellsError.exit_code))
+        elif row.cell.cell_id in self.job.wanted:
+            self.tell(_result(row, self.job, self.cost, ending))
 
 
-def _result(cell: CellSpec, job: Job, source: Source, ending: Ending) -> CellResult:
-    weights = {name: value.cpu().clone() for name, value in ending.model.state_dict().items()}
+def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
+    cell, weights = row.cell, ending.weights
     names = {"cell_id": cell.cell_id, "model": cell.label, "seed": cell.seed}
+    state = {name: value.detach().cpu().contiguous() for name, value in ending.model.state_dict().items()}
     return CellResult(
         cell_id=cell.cell_id,
-        rows=result_rows(cell, job.mode, source, ending),
+        rows=result_rows(cell, job.mode, row.source, ending, cost),
         curve=[
             names | {"step": point.step, "hop": hop, "accuracy": at.accuracy, "loss": at.loss}
             for point in ending.curve
@@ -219,13 +209,8 @@ def _result(cell: CellSpec, job: Job, source: Source, ending: Ending) -> CellRes
             "train_seconds": ending.train_seconds,
             "steps_per_second": ending.curve[-1].step / ending.train_seconds,
         },
-        weights=safetensors.torch.save(weights),
+        weights=safetensors.torch.save(state) if weights is None else weights,
     )
-
-
-def _stack_id(cells: Sequence[CellSpec]) -> str:
-    names = [cell.cell_id for cell in cells]
-    return names[0] if len(names) == 1 else hashlib.sha256(" ".join(names).encode()).hexdigest()[:16]
 
 
 def _one_line(error: Exception) -> str:

@@ -11,6 +11,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import Suite, with_chosen
 from nexus_bench.training.engine import Single
+from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import titles_of
 
@@ -79,7 +80,7 @@ def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str,
 
 
 def _time_a_step(cell: CellSpec, device: str, data: Path | None) -> float:
-    engine = Single(cell, open_source(cell, data), torch.device(device))
+    engine = Single(Row(cell, open_source(cell, data)), torch.device(device))
     engine.advance()  # the first step includes set-up
     started = time.perf_counter()
     first = engine.step

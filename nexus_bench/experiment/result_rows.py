@@ -1,4 +1,4 @@
-"""The rows of results.csv of a cell: every split scored, with chance and shortcuts to compare with."""
+"""The rows of results.csv of a cell: every split scored; `references` adds chance and shortcuts to compare with."""
 
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import HeldOut
@@ -7,12 +7,12 @@ from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import COLUMNS, FAILED, HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
 from nexus_bench.io.config import Config
 from nexus_bench.io.options import options_text
-from nexus_bench.model.costs import cost_of
+from nexus_bench.model.costs import Cost
 from nexus_bench.model.scoring import HopScore, score
-from nexus_bench.shortcuts.references import reference_columns, task_columns
-from nexus_bench.training.engine import Source
+from nexus_bench.shortcuts.references import task_columns
 from nexus_bench.training.loop import Ending
 from nexus_bench.training.recipe import Point
+from nexus_bench.training.row import Source
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
 
@@ -33,26 +33,22 @@ def failed_result(cell: CellSpec, mode: str) -> CellResult:
     return CellResult(cell.cell_id, rows, [], {}, b"")
 
 
-def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending) -> list[Row]:
-    """The rows of a trained cell: every split by hop, validation first."""
-    cost = cost_of(cell.model, cell.task)
+def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending, cost: Cost) -> list[Row]:
+    """The rows of a trained cell without references: every split by hop, validation first."""
     common = _describe(cell, mode) | {
         "n_params": sum(p.numel() for p in ending.model.parameters()),
-        "flops_per_step": cost.compute * cell.train.batch_size,
+        "flops_per_step": None if cost.compute is None else cost.compute * cell.train.batch_size,
         "status": ending.status,
         "steps_done": ending.curve[-1].step,
     }
     rows = []
     for split in sorted(source.held_out, key=_ORDER.index):
         law, examples = source.held_out[split]
-        fit = source.held_out[VAL if split == TEST else TEST].examples
-        references = reference_columns(fit, source.held_out[split], source.law.schema)
         scores = score(ending.model, examples, source.law.schema, cell.model.encoding)
         rows += [
             common
             | {"split": split, "hop": hop, "n_facts": law.family.n_facts}
             | _measured(at)
-            | references[hop]
             | {"steps_to_95": _steps_to(ending.curve, hop)}
             for hop, at in scores.items()
         ]
@@ -97,7 +93,7 @@ def _describe(cell: CellSpec, mode: str) -> Row:
         "version": __version__,
         "model": cell.label,
         "attention_options": _beside(model.options, {"order", *_OPTION_COLUMNS}),
-        "recipe_options": _beside(recipe.model_dump(mode="json"), _HAVE_COLUMNS),
+        "recipe_options": _beside(recipe.given(), _HAVE_COLUMNS),
     }
 
 

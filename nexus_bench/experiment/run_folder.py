@@ -65,15 +65,22 @@ class RunFolder:
         """Path of results.csv."""
         return self.path / RESULTS
 
+    @property
+    def all_checkpoints(self) -> Path:
+        """Folder for the saved states of unfinished jobs."""
+        return self.path / "checkpoints"
+
     def checkpoints(self, job_id: str) -> Path:
         """Folder for the saved state of an unfinished job."""
-        return self.path / "checkpoints" / job_id
+        return self.all_checkpoints / job_id
 
-    def drop_checkpoints(self, job_id: str) -> None:
-        """Delete the saved state of a job that is done."""
-        shutil.rmtree(self.checkpoints(job_id), ignore_errors=True)
+    def drop_checkpoints(self, folder: Path) -> None:
+        """Delete saved states that are no longer needed, and the folders that this leaves empty."""
+        shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):
-            self.checkpoints(job_id).parent.rmdir()  # if there is no other unfinished job
+            while folder.name != self.all_checkpoints.name:
+                folder = folder.parent
+                folder.rmdir()  # unless there is another unfinished job
 
     def check(self, name: str) -> None:
         """Check that the folder is new, empty, or a run of the same suite.

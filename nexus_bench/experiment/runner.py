@@ -2,21 +2,21 @@
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 
-import torch
-
 from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError
+from nexus_bench.experiment.cuts import Pack, begun_packs, cut
 from nexus_bench.experiment.environment import environment_of, kept_note, trained_in
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.dask import run_dask
 from nexus_bench.experiment.executors.inline import run_inline
 from nexus_bench.experiment.executors.process import run_processes
-from nexus_bench.experiment.jobs import Job, make_jobs
+from nexus_bench.experiment.jobs import Job
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
+from nexus_bench.experiment.references import References
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
@@ -55,28 +55,15 @@ def run_plan(
         UsageError: The folder holds something else, or is being written to.
     """
     _check_sources(plan.to_do, data)
-    to_do = {cell.cell_id for cell in plan.to_do}
-    purposes = plan.suite.purposes
-    jobs = [
-        job
-        for purpose in dict.fromkeys(purposes.values())  # so that measured cells form the same stacks at any time
-        for job in make_jobs(
-            [cell for cell in plan.suite.cells if purposes[cell.cell_id] == purpose],
-            purposes.keys() - to_do,
-            mode=execution.mode,
-            stack=execution.stack,
-            device=execution.device,
-            root=folder.path.absolute(),
-            data=data.absolute() if data else None,
-        )
-    ]
     with folder.writing(plan.suite.name):
-        run = _Run(plan, folder, execution, {job.job_id: job.wanted for job in jobs}, on_event, failed)
+        packs = begun_packs(folder.all_checkpoints.absolute())
+        jobs = _make_jobs(plan, packs, execution, folder.path.absolute(), data.absolute() if data else None)
+        run = _Run(plan, folder, execution, jobs, packs, data, on_event, failed)
         run.write_about()
         run.tell_what_is_kept()
         try:
             if jobs:
-                with closing(_events(jobs, execution)) as events:
+                with run.references_ahead(jobs), closing(_events(jobs, execution)) as events:
                     for event in events:
                         run.take(event)
                 run.find_deleted()
@@ -93,12 +80,16 @@ class _Run:
         plan: Plan,
         folder: RunFolder,
         execution: Execution,
-        wanted: dict[str, frozenset[str]],
+        jobs: Sequence[Job],
+        packs: Sequence[Pack],
+        data: Path | None,
         on_event: Callable[[Event], None],
         failed: Sequence[Failure],
     ) -> None:
         self.plan, self.folder, self.execution, self.on_event = plan, folder, execution, on_event
-        self.wanted = wanted  # wanted cells of each job
+        self.wanted = {job.job_id: job.wanted for job in jobs}
+        self.packs = packs  # that were begun before
+        self.references = References(data)
         self.cells = {cell.cell_id: cell for cell in plan.suite.cells}
         self.titles = plan.titles
         self.environment = environment_of(execution, plan.suite.cells)
@@ -126,7 +117,8 @@ class _Run:
             event = event._replace(reason=f"{self.titles[event.cell_id]}: {event.reason}")
         if isinstance(event, CellResult):
             where = {"mode": self.execution.mode, "environment": self.environment_number}
-            event = event._replace(timing=event.timing | where)
+            rows = self.references.beside(event.rows, self.cells[event.cell_id])
+            event = event._replace(rows=rows, timing=event.timing | where)
             try:
                 self.folder.cells.save(event)
                 self.saved.add(event.cell_id)
@@ -137,7 +129,7 @@ class _Run:
         elif isinstance(event, Begun | Progress):
             self.steps[event.cell_id] = event.point.step if isinstance(event, Progress) else 0
         elif isinstance(event, JobDone) and self.wanted[event.job_id] <= self.saved:
-            self.folder.drop_checkpoints(event.job_id)  # a failed cell continues from its checkpoint, if it can
+            self.drop_checkpoints(event.job_id)  # a failed cell continues from its checkpoint, if it can
         if isinstance(event, CellResult | Failure):
             self.steps.pop(event.cell_id, None)
             if time.monotonic() - self.tables_at > _TABLES_SHARE * self.tables_took:
@@ -148,6 +140,20 @@ class _Run:
                 self.folder.write_progress(self.steps)
             self.progress_at = time.monotonic()
         self.on_event(event)
+
+    def references_ahead(self, jobs: Sequence[Job]) -> AbstractContextManager[None]:
+        """Compute the references beside the training, where processes train."""
+        if self.execution.executor == "inline":
+            return nullcontext()
+        return self.references.ahead([cell for job in jobs for cell in job.cells if cell.cell_id in job.wanted])
+
+    def drop_checkpoints(self, job_id: str) -> None:
+        """Delete the saved state of a job that is done, and that of earlier packs whose cells are all done."""
+        self.folder.drop_checkpoints(self.folder.checkpoints(job_id))
+        wanted = self.wanted[job_id]
+        for pack in self.packs:
+            if wanted & set(pack.cell_ids) and all(self.folder.cells.finished(cell_id) for cell_id in pack.cell_ids):
+                self.folder.drop_checkpoints(pack.folder)
 
     def fail(self, failure: Failure) -> None:
         self.failures[failure.cell_id] = failure
@@ -179,8 +185,26 @@ def _events(jobs: list[Job], execution: Execution) -> Generator[Event, None, Non
     if execution.executor == "dask":
         return run_dask(jobs, scheduler=execution.scheduler, n_workers=execution.n_workers)
     if execution.device == "cuda":
-        return run_processes(jobs, devices=[f"cuda:{i}" for i in range(torch.cuda.device_count())])
+        return run_processes(jobs, devices=[f"cuda:{i}" for i in range(execution.n_devices)])
     return run_processes(jobs, devices=[execution.device] * execution.n_workers)
+
+
+def _make_jobs(plan: Plan, packs: Sequence[Pack], execution: Execution, root: Path, data: Path | None) -> list[Job]:
+    wanted = {cell.cell_id for cell in plan.to_do}
+    purposes = plan.suite.purposes
+    by_cell: dict[str, list[Path]] = {}
+    for pack in packs:
+        for cell_id in pack.cell_ids:
+            by_cell.setdefault(cell_id, []).append(pack.folder)
+    jobs = []
+    for purpose in dict.fromkeys(purposes.values()):  # so that measured cells form the same stacks at any time
+        cells = [cell for cell in plan.suite.cells if purposes[cell.cell_id] == purpose]
+        how = {"mode": execution.mode, "stack": execution.stack, "n_devices": execution.n_devices}
+        for stack in cut(cells, wanted, packs, **how):
+            ids = [cell.cell_id for cell in stack]
+            begun = tuple(dict.fromkeys(folder for cell_id in ids for folder in by_cell.get(cell_id, ())))
+            jobs.append(Job(stack, wanted & set(ids), execution.mode, execution.device, root, data, begun))
+    return jobs
 
 
 def _check_sources(cells: list[CellSpec], data: Path | None) -> None:

@@ -1,19 +1,38 @@
 """The source of the examples of a cell."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from nexus_bench.data.dataset import StoredSource, read_dataset
+from nexus_bench.data.dataset import Dataset, StoredSource, read_dataset
 from nexus_bench.data.splits import Splits
 from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import VAL
-from nexus_bench.training.engine import Source
+from nexus_bench.training.row import Source
 from nexus_bench.training.spec import CellSpec
 
 
-def open_source(cell: CellSpec, data: Path | None) -> Source:
+def open_sources(cells: Sequence[CellSpec], data: Path | None) -> list[Source]:
+    """Open the examples of cells of one task; a dataset is read once, and cells of one seed share a source.
+
+    Raises:
+        ConfigError: As `open_source`.
+        CorruptArtefactError: As `open_source`.
+    """
+    dataset = None if data is None else read_dataset(data)
+    by_seed = {cell.seed: cell for cell in cells}
+    opened = {seed: open_source(cell, data, dataset) for seed, cell in by_seed.items()}
+    return [opened[cell.seed] for cell in cells]
+
+
+def open_source(cell: CellSpec, data: Path | None, dataset: Dataset | None = None) -> Source:
     """Open the examples of a cell: a dataset folder, or the stream of its task.
+
+    Args:
+        cell: The cell.
+        data: The dataset folder; None means the stream.
+        dataset: What is in the folder, if it was read already.
 
     Raises:
         ConfigError: The cell is for a dataset and `data` is not that one, there are too few distinct graphs, or a
@@ -26,7 +45,7 @@ def open_source(cell: CellSpec, data: Path | None) -> Source:
             f"{task.task}: was trained on a dataset ({task.content_sha256[:16]}...); give its folder by --data"
         )
     if data is not None:
-        dataset, wanted = read_dataset(data), task.content_sha256
+        dataset, wanted = dataset or read_dataset(data), task.content_sha256
         if wanted is None:
             raise ConfigError(f"{task.task}: was not trained on a dataset; omit --data")
         if (found := dataset.manifest["content_sha256"]) != wanted:

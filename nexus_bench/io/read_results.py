@@ -23,7 +23,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 _NAMES = ("suite", "task", "encoding", "attention")
 _SPLIT = r"[^\x00-\x1f\x7f$\\<>|`/]+"  # as eval_n_nodes=17, which is also the name of a file
 _LABEL = r"[^\x00-\x1f\x7f$\\<>|`\[\]]+"  # of a model: no control characters and no markup
-_STATUSES = ("trained", "solved", FAILED, SCORED)
+_STATUSES = ("trained", "solved", "given_up", FAILED, SCORED)
 _ALWAYS = (*_NAMES, "split", "model", "train_hops", "n_facts", "vocab_size", "seed", "hop", "status")  # never missing
 _OF_CELL = (  # the same in all rows of a cell
     *("suite", "task", "encoding", "train_hops", "vocab_size", "distractors", "attention", "order", "position"),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.encodings import n_slots
 from nexus_bench.data.task import TaskSpec
+from nexus_bench.errors import ConfigError
 from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.model.spec import ModelSpec
 
@@ -48,7 +49,7 @@ def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
     """
     if model.attention == "standard":
         return []
-    target = cost_of(model, task)
+    target = _counted(model, task)
     times = model.options.get("order", 1)
     shapes: dict[str, dict[str, int]] = {"same depth": {}}
     if times > 1:
@@ -60,9 +61,23 @@ def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
         for by in ("parameters", "compute"):
             fitted = _fit_width(baseline, task, by, getattr(target, by))
             cost = cost_of(fitted, task)
-            ratios = (cost.parameters / target.parameters, cost.compute / target.compute)
+            ratios = (cost.parameters / target.parameters, _compute(cost) / _compute(target))
             found.append(Match(shape, by, fitted, cost, *ratios))
     return found
+
+
+def _counted(model: ModelSpec, task: TaskSpec) -> Cost:
+    cost = cost_of(model, task)
+    if cost.compute is None:
+        raise ConfigError(
+            f"{model.label}: its compute cannot be counted, so nothing matches it; give its baselines by name"
+        )
+    return cost
+
+
+def _compute(cost: Cost) -> int:
+    assert cost.compute is not None, "standard attention can be counted"
+    return cost.compute
 
 
 class Matched(NamedTuple):

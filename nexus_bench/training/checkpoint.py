@@ -1,7 +1,15 @@
-"""The saved state of an unfinished job: two checkpoints, each whole or recognised as damaged."""
+"""The saved states of unfinished rows: two checkpoints of each pack, each whole or recognised as damaged.
+
+Layout of the folder of a pack of rows:
+
+    newest, previous        the states of its rows, their curves, and how those that left it ended
+    <cell_id>.safetensors   the final weights of a row that ended
+"""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +21,7 @@ from nexus_bench.errors import StorageError
 from nexus_bench.io.files import sha256, write_atomic
 
 _HASH_BYTES = 64  # hexadecimal SHA-256 at the head of the file, then a line break
+_SHARE = 20  # wait this many times the duration of saving before saving again
 
 
 class Saved(NamedTuple):
@@ -28,7 +37,7 @@ class Saved(NamedTuple):
 
 
 class Checkpoint:
-    """The newest state of a job and the one before it.
+    """The newest state of a pack of rows and the one before it.
 
     Args:
         folder: Where both are kept.
@@ -37,7 +46,29 @@ class Checkpoint:
 
     def __init__(self, folder: Path, *, root: Path) -> None:
         self._root = root
+        self.folder = folder
         self.newest, self.previous = folder / "newest", folder / "previous"
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
+        self._free_at = 0.0  # when saving is affordable again
+
+    def offer(self, make: Callable[[], Saved]) -> None:
+        """Save in the background, unless that would take more than a twentieth of the time.
+
+        Args:
+            make: Called for the state if it is saved.
+
+        Raises:
+            StorageError: The save before failed.
+        """
+        if self._writing is not None and not self._writing.done():
+            return
+        self._wait()
+        if time.monotonic() < self._free_at:
+            return
+        started = time.monotonic()
+        saved = make()
+        self._writing = self._thread.submit(self._write, saved, started)
 
     def save(self, saved: Saved) -> None:
         """Write the state, whole or not at all; the newest one so far becomes the one before.
@@ -45,13 +76,23 @@ class Checkpoint:
         Raises:
             StorageError: The disk is full, or the run folder is gone.
         """
-        if not self._root.is_dir():
-            raise StorageError(f"{self._root}: was deleted while it was written to; run the command again")
-        content = safetensors.torch.save(saved.tensors, metadata={"about": json.dumps(saved.about)})
-        data = sha256(content).encode() + b"\n" + content
-        if self.newest.exists():
-            self.newest.replace(self.previous)
-        write_atomic(self.newest, data)
+        self._wait()
+        self._write(saved, time.monotonic())
+
+    def keep(self, name: str, tensors: dict[str, Tensor]) -> Path:
+        """Write the final weights of a row.
+
+        Raises:
+            StorageError: The disk is full, or the run folder is gone.
+        """
+        self._check_root()
+        path = self.folder / f"{name}.safetensors"
+        write_atomic(path, safetensors.torch.save(tensors))
+        return path
+
+    def close(self) -> None:
+        """Wait for what is being written; a failure is told by the next call, or does not matter any more."""
+        self._thread.shutdown(wait=True)
 
     def load(self, *, is_ours: Callable[[dict[str, Any]], bool], on_note: Callable[[str], None]) -> Saved | None:
         """The newest state that is whole and belongs to this job; None means to start from the beginning.
@@ -73,6 +114,49 @@ class Checkpoint:
             if is_ours(saved.about):
                 return saved
         return None
+
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, saved: Saved, started: float) -> None:
+        self._check_root()
+        content = safetensors.torch.save(saved.tensors, metadata={"about": json.dumps(saved.about)})
+        data = sha256(content).encode() + b"\n" + content
+        if self.newest.exists():
+            self.newest.replace(self.previous)
+        write_atomic(self.newest, data)
+        now = time.monotonic()
+        self._free_at = now + _SHARE * (now - started)
+
+    @property
+    def has_root(self) -> bool:
+        """Whether the run folder is there."""
+        return self._root.is_dir()
+
+    def _check_root(self) -> None:
+        if not self.has_root:
+            raise StorageError(f"{self._root}: was deleted while it was written to; run the command again")
+
+
+def describe(folder: Path) -> list[dict[str, Any]]:
+    """What the checkpoints in a folder say of themselves, the newest first; their content is not checked."""
+    found = []
+    for path in (folder / "newest", folder / "previous"):
+        try:
+            with path.open("rb") as file:
+                file.seek(_HASH_BYTES + 1)
+                n_header = int.from_bytes(file.read(8), "little")
+                found.append(json.loads(json.loads(file.read(n_header))["__metadata__"]["about"]))
+        except (OSError, ValueError, KeyError, OverflowError, MemoryError):
+            continue
+    return found
+
+
+def packs(checkpoints: Path) -> Iterable[Path]:
+    """The folders of packs under a folder of checkpoints, in the order of their names."""
+    return sorted({path.parent for name in ("newest", "previous") for path in checkpoints.glob(f"*/*/{name}")})
 
 
 def _parse(data: bytes) -> Saved:

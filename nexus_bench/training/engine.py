@@ -2,113 +2,92 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nexus_bench.data.law import Law
-from nexus_bench.data.splits import HeldOut
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import HopScore, score, to_batch
-from nexus_bench.model.transformer import Transformer, build_model
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.feed import feed_of
-from nexus_bench.training.recipe import Point, hop_limit, schedule
-from nexus_bench.training.spec import CellSpec
-
-
-class Source(Protocol):
-    """The source of the examples of a cell."""
-
-    law: Law
-    held_out: dict[str, HeldOut]
-
-    def batch(self, step: int, batch_size: int) -> Examples:
-        """The training graphs of one step, the same at every call."""
-        ...
+from nexus_bench.training.recipe import hop_limit, schedule
+from nexus_bench.training.row import Row, State, first_state, load_state
 
 
 class Engine(ABC):
-    """Models of equal shape, one per cell, trained together.
+    """Rows of equal shape, trained together for as long as they are packed so.
 
-    The cells differ only in seed, learning rate and curriculum.
+    The cells differ only in seed, learning rate and curriculum, and all rows have made as many steps.
 
-    A step is a function of the weights, the optimiser's state, the step number and the evaluations so far. So training
-    that is resumed from a checkpoint equals uninterrupted training.
+    A step is a function of the state of the row, the step number and the evaluations so far. So training that is
+    resumed from a checkpoint equals uninterrupted training.
 
     Args:
-        cells: The cells to train.
-        sources: The examples of each cell.
+        rows: The rows; they begin or go on, as their states say.
 
     Attributes:
+        rows: The rows. Their states are those at the start; `state` has the present ones.
         step: Optimiser steps made.
-        curves: The evaluations of each cell.
-        alive: Which models are still trained; see `end`.
     """
 
-    def __init__(self, cells: Sequence[CellSpec], sources: Sequence[Source]) -> None:
-        self.cells = tuple(cells)
-        self.sources = tuple(sources)
-        self.recipe = cells[0].train
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = tuple(rows)
+        self.recipe = rows[0].cell.train
         self.feed = feed_of(self.recipe)
-        self.schema = sources[0].law.schema
-        self.encoding = cells[0].model.encoding
-        self.step = 0
-        self.curves: list[list[Point]] = [[] for _ in cells]
-        self.alive = [True for _ in cells]
+        self.schema = rows[0].source.law.schema
+        self.encoding = rows[0].cell.model.encoding
+        self.step = rows[0].step
+        self._known_limits: list[tuple[int, int]] = [(-1, 0)] * len(rows)  # evaluations so far, and the limit they give
 
-    def end(self, index: int) -> None:
-        """End the training of one model: from now on it keeps its weights."""
-        self.alive[index] = False
+    def end(self, index: int, status: str) -> None:
+        """End the training of one row: from now on it keeps its weights."""
+        self.rows[index].status = status
 
     @abstractmethod
     def advance(self) -> None:
-        """One optimiser step of every model that is alive."""
+        """One optimiser step of every row that is still trained."""
 
     @abstractmethod
     def scores(self) -> list[dict[int, HopScore]]:
-        """Validation by hop, of each model."""
+        """Validation by hop, of each row."""
 
     @abstractmethod
-    def tensors(self) -> dict[str, Tensor]:
-        """The weights and the optimiser's state, on the CPU."""
-
-    @abstractmethod
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Load what `tensors` returned."""
+    def state(self) -> dict[str, Tensor]:
+        """The present states of all rows as copies on the engine's device, stacked: each has a leading axis of rows."""
 
     @abstractmethod
     def model(self, index: int) -> Transformer:
-        """One of the models, with its present weights."""
+        """The model of one row, with its present weights."""
 
-    def build(self, index: int) -> Transformer:
-        """One of the models before its first step, on the CPU."""
-        source = self.sources[index]
-        some = [source.batch(0, 1), *(held.examples.take(slice(1)) for held in source.held_out.values())]
-        cpu = torch.device("cpu")
-        seq_len = max(to_batch(one, self.schema, self.encoding, cpu).seq_len for one in some)
-        cell = self.cells[index]
-        return build_model(cell.model, self.schema, seq_len=seq_len, seed=cell.seed)
+    def close(self) -> None:
+        """Free what the engine holds; it cannot be used any more."""
 
     def limit(self, index: int) -> int:
         """The largest hop that counts in the loss of the next step."""
-        cell = self.cells[index]
-        return hop_limit(self.step, self.curves[index], cell.train, cell.task.hops)
+        row = self.rows[index]
+        if row.cell.train.curriculum == "staged":
+            return hop_limit(self.step, row.curve, row.cell.train, row.cell.task.hops)
+        if self._known_limits[index][0] != len(row.curve):  # the others change at evaluations alone
+            found = hop_limit(self.step, row.curve, row.cell.train, row.cell.task.hops)
+            self._known_limits[index] = (len(row.curve), found)
+        return self._known_limits[index][1]
 
 
 class Single(Engine):
     """One model, in float32, one operation after the other."""
 
-    def __init__(self, cell: CellSpec, source: Source, device: torch.device) -> None:
-        super().__init__([cell], [source])
+    def __init__(self, row: Row, device: torch.device) -> None:
+        super().__init__([row])
         self._device = device
         self._reused: tuple[int, Examples] | None = None  # a generation of the feed and its number
-        self._model = self.build(0).to(device)
+        self._model = row.build().to(device)
         self._optimizer = torch.optim.AdamW(
             self._model.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay, fused=True
         )
+        if row.state is not None:
+            self._load(row.state)
 
     def loss(self) -> Tensor:
         """Mean cross-entropy over the queries of the next batch that the curriculum includes."""
@@ -123,7 +102,7 @@ class Single(Engine):
 
     def _examples(self) -> Examples:
         """The training graphs of the next step."""
-        source, feed = self.sources[0], self.feed
+        source, feed = self.rows[0].source, self.feed
         if feed.reuse == 1:
             return source.batch(self.step, feed.batch_size)
         number = feed.generation(self.step)
@@ -144,25 +123,27 @@ class Single(Engine):
 
     def scores(self) -> list[dict[int, HopScore]]:
         """Validation by hop."""
-        return [score(self._model, self.sources[0].held_out[VAL].examples, self.schema, self.encoding)]
+        return [score(self._model, self.rows[0].source.held_out[VAL].examples, self.schema, self.encoding)]
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The weights and the moments."""
-        tensors = {f"model.{name}": value.cpu().clone() for name, value in self._model.state_dict().items()}
-        for index, moments in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value.cpu() for name, value in moments.items()}
-        return tensors
+    def state(self) -> dict[str, Tensor]:
+        """The weights, the moments and the buffers."""
+        state = first_state(self._model)
+        held = [self._optimizer.state[parameter] for parameter in self._model.parameters()]
+        if all(held):  # none before the first step
+            for name, theirs in (("moment1", "exp_avg"), ("moment2", "exp_avg_sq")):
+                state[name] = torch.cat([moments[theirs].flatten() for moments in held])
+        return {name: tensor.clone()[None] for name, tensor in state.items()}
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Load the weights and the moments."""
-        prefix = "model."
-        self._model.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if not key.startswith(prefix):
-                _, index, name = key.split(".")
-                moments.setdefault(int(index), {})[name] = value
-        self._optimizer.load_state_dict(self._optimizer.state_dict() | {"state": moments})
+    def _load(self, state: State) -> None:
+        load_state(self._model, state)
+        sizes = [parameter.numel() for parameter in self._model.parameters()]
+        parts = [state[name].to(self._device).split(sizes) for name in ("moment1", "moment2")]
+        for parameter, moment1, moment2 in zip(self._model.parameters(), *parts, strict=True):
+            self._optimizer.state[parameter] = {
+                "step": torch.tensor(float(self.step), device=self._device),
+                "exp_avg": moment1.view_as(parameter).clone(),
+                "exp_avg_sq": moment2.view_as(parameter).clone(),
+            }
 
     def model(self, index: int) -> Transformer:
         """The model."""

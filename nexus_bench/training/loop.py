@@ -1,17 +1,21 @@
-"""The training loop around an engine: evaluate, end cells, save, stop."""
+"""The training loop around an engine: evaluate, end rows, save, pack again, stop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
+from torch import Tensor
 
-from nexus_bench.errors import NexusBenchError
-from nexus_bench.model.scoring import HopScore
+from nexus_bench.errors import NexusBenchError, StorageError
+from nexus_bench.io.files import sha256_of_file
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.checkpoint import Checkpoint, Saved
 from nexus_bench.training.engine import Engine
-from nexus_bench.training.recipe import Point, stays_solved
+from nexus_bench.training.modes import DETERMINISTIC
+from nexus_bench.training.recipe import Point, is_hopeless, stays_solved
+from nexus_bench.training.row import Row
+from nexus_bench.training.saved_rows import Ended, described
 
 
 class Ending(NamedTuple):
@@ -20,15 +24,17 @@ class Ending(NamedTuple):
     Attributes:
         model: The model with its final weights.
         curve: The evaluations on validation.
-        status: `trained` after all steps, `solved` if stopped because validation stayed solved, `diverged` if the
-            loss is not a number.
+        status: `trained` after all steps, `solved` if stopped because validation stayed solved, `given_up` by a rule of
+            the recipe, `diverged` if the loss is not a number.
         train_seconds: Its share of the training time, over all resumptions.
+        weights: The file with its final weights; None if no state is kept.
     """
 
     model: Transformer
     curve: list[Point]
     status: str
     train_seconds: float
+    weights: Path | None
 
 
 class StoppedError(NexusBenchError):
@@ -38,137 +44,207 @@ class StoppedError(NexusBenchError):
 
 
 class Listener(NamedTuple):
-    """Callbacks of training; cells are given by index.
+    """Callbacks of training.
 
     Attributes:
-        on_point: Called with every evaluation, including those before a resumption.
-        on_end: Called with every cell that ends.
+        on_point: Called with every evaluation.
+        on_end: Called with every row that ends.
         on_note: Called with messages for the user.
         should_stop: Called before every step.
     """
 
-    on_point: Callable[[int, Point], None] = lambda index, point: None
-    on_end: Callable[[int, Ending], None] = lambda index, ending: None
+    on_point: Callable[[Row, Point], None] = lambda row, point: None
+    on_end: Callable[[Row, Ending], None] = lambda row, ending: None
     on_note: Callable[[str], None] = lambda text: None
     should_stop: Callable[[], bool] = lambda: False
 
 
-def train(engine: Engine, *, mode: str, checkpoint: Checkpoint | None, listener: Listener) -> None:
-    """Train every cell of an engine to its end, from scratch or from a checkpoint.
+def train(
+    rows: Sequence[Row],
+    make_engine: Callable[[Sequence[Row]], Engine],
+    *,
+    made_with: dict[str, str],
+    checkpoint: Checkpoint | None,
+    listener: Listener,
+) -> None:
+    """Train rows to their ends.
+
+    Once half of the rows that are packed together have ended, the others are packed anew, without them.
 
     Args:
-        engine: A new engine.
-        mode: Mode of the engine; a checkpoint of another mode, device or version of PyTorch is not continued.
-        checkpoint: Written at every evaluation and when stopped; None saves nothing.
+        rows: Rows of equal shape and step.
+        make_engine: An engine for some of the rows.
+        made_with: What results may depend on, from `saved_rows.made_with`; only such checkpoints are continued.
+        checkpoint: Offered a state at every evaluation, written when stopped; None saves nothing.
         listener: The callbacks.
 
     Raises:
         StoppedError: `should_stop` returned true.
-        StorageError: The checkpoint cannot be written.
+        StorageError: The run folder is gone.
     """
-    _Training(engine, mode, checkpoint, listener).run()
+    training = _Training(rows, make_engine, made_with, checkpoint, listener)
+    try:
+        training.run()
+    finally:
+        training.engine.close()
+        if checkpoint is not None:
+            checkpoint.close()
 
 
 class _Training:
-    def __init__(self, engine: Engine, mode: str, checkpoint: Checkpoint | None, listener: Listener) -> None:
-        self.engine = engine
-        self.checkpoint = checkpoint
-        self.listener = listener
-        self.name = {
-            "cell_ids": [cell.cell_id for cell in engine.cells],
-            "mode": mode,
-            "device": next(engine.model(0).parameters()).device.type,
-            "torch": torch.__version__,
-        }
-        self.endings: dict[int, tuple[str, float]] = {}  # index -> status, seconds
-        self.seconds_before = 0.0
-        self.started = time.perf_counter()
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        make_engine: Callable[[Sequence[Row]], Engine],
+        made_with: dict[str, str],
+        checkpoint: Checkpoint | None,
+        listener: Listener,
+    ) -> None:
+        self.make_engine, self.made_with, self.checkpoint, self.listener = make_engine, made_with, checkpoint, listener
+        self.ended: dict[str, Ended] = {}  # by cell_id
+        self.is_short_of_space = False
+        self.set_up(rows)
+
+    def set_up(self, rows: Sequence[Row]) -> None:
+        self.began = self.counted = time.perf_counter()
+        self.engine = self.make_engine(rows)
+        self.first_step = self.engine.step
+        self.steady_since: float | None = None  # set after the first step, which compiles
+
+    @property
+    def live(self) -> list[int]:
+        return [index for index, row in enumerate(self.engine.rows) if row.status is None]
 
     def run(self) -> None:
-        engine, recipe = self.engine, self.engine.recipe
-        self.resume()
-        while any(engine.alive):
+        while self.live:
             if self.listener.should_stop():
                 self.save()
-                raise StoppedError(f"{engine.cells[0].title}: stopped at step {engine.step}")
-            engine.advance()
+                raise StoppedError(f"{self.engine.rows[0].cell.title}: stopped at step {self.engine.step}")
+            self.engine.advance()
+            self.steady_since = self.steady_since or time.perf_counter()
+            engine, recipe = self.engine, self.engine.recipe
             if engine.step % recipe.eval_every == 0 or engine.step == recipe.steps:
-                ended = self.evaluate()
-                self.save()
-                for index in ended:
-                    self.tell_end(index)
+                self.evaluate()
+                if self.live and self.should_pack():
+                    self.pack()
 
-    def evaluate(self) -> list[int]:
-        """Add a point to the curve of every model that is alive; returns the cells that end here."""
-        engine, ended = self.engine, []
-        for index, scores in enumerate(engine.scores()):
-            if not engine.alive[index]:
-                continue
-            point = Point(engine.step, scores)
-            engine.curves[index].append(point)
-            status = self.status_of(index, point)
+    def evaluate(self) -> None:
+        """Add a point to the curve of every row that is trained, and end some of them."""
+        engine, kept = self.engine, dict[int, Path | None]()
+        scores = engine.scores()
+        self.count_seconds()
+        for index in self.live:
+            row, point = engine.rows[index], Point(engine.step, scores[index])
+            row.step = engine.step
+            row.curve.append(point)
+            status = _status_of(row)
             if status != "diverged":
-                self.listener.on_point(index, point)
+                self.listener.on_point(row, point)
             if status is not None:
-                engine.end(index)
-                self.endings[index] = (status, self.seconds())
-                ended.append(index)
-        return ended
+                engine.end(index, status)
+                kept[index] = self.keep(index)
+        if self.live:
+            self.offer()
+        elif self.checkpoint is not None:
+            self.store(lambda kept: kept.save(self.about({})))  # the endings alone
+        for index, path in kept.items():
+            row = engine.rows[index]
+            assert row.status is not None
+            self.listener.on_end(row, Ending(engine.model(index), row.curve, row.status, row.seconds, path))
 
-    def status_of(self, index: int, point: Point) -> str | None:
-        """The status with which a cell ends at this point, or None if it goes on."""
-        if not point.is_finite:
-            return "diverged"
-        if point.step == self.engine.recipe.steps:
-            return "trained"
-        return "solved" if stays_solved(self.engine.curves[index], self.engine.recipe) else None
+    def keep(self, index: int) -> Path | None:
+        """Keep the final weights of a row, before any checkpoint says that it ended."""
+        row, path = self.engine.rows[index], None
+        if self.checkpoint is not None and row.status != "diverged":
+            state = self.engine.model(index).state_dict()
+            weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+            try:
+                path = self.checkpoint.keep(row.cell.cell_id, weights)
+            except StorageError as error:
+                self.go_on_without(error)
+        self.ended[row.cell.cell_id] = Ended.of(row, None if path is None else sha256_of_file(path))
+        return path
 
-    def tell_end(self, index: int) -> None:
-        status, seconds = self.endings[index]
-        model, curve = self.engine.model(index), self.engine.curves[index]
-        self.listener.on_end(index, Ending(model, curve, status, seconds / len(self.engine.cells)))
+    def count_seconds(self) -> None:
+        """Share the time since the last count among the rows that were trained in it."""
+        now = time.perf_counter()
+        for index in self.live:
+            self.engine.rows[index].seconds += (now - self.counted) / len(self.live)
+        self.counted = now
 
-    def seconds(self) -> float:
-        return self.seconds_before + time.perf_counter() - self.started
+    def should_pack(self) -> bool:
+        """Whether so many rows have ended that the others are better off in a smaller pack.
+
+        What other modes compute depends on the pack only within rounding, so there it is done where it saves time; in
+        mode deterministic it depends on nothing but the evaluations.
+        """
+        share = len(self.live) / len(self.engine.rows)
+        if share > 0.5:
+            return False
+        if self.made_with["mode"] == DETERMINISTIC:
+            return True
+        assert self.steady_since is not None
+        per_step = (time.perf_counter() - self.steady_since) / max(1, self.engine.step - self.first_step - 1)
+        saved = per_step * (self.engine.recipe.steps - self.engine.step) * (1 - share)
+        return saved > self.steady_since - self.began
+
+    def pack(self) -> None:
+        """Go on with the rows that are still trained in an engine of their own."""
+        state, kept = self.engine.state(), self.live
+        for index in kept:
+            self.engine.rows[index].state = {name: tensor[index].clone() for name, tensor in state.items()}
+        rows = [self.engine.rows[index] for index in kept]
+        self.engine.close()
+        del state
+        self.set_up(rows)
+        for row in rows:
+            row.state = None  # the engine has it now
+
+    def offer(self) -> None:
+        if self.checkpoint is not None:
+            self.store(lambda kept: kept.offer(lambda: self.about(self.engine.state())))
 
     def save(self) -> None:
-        if self.checkpoint is None:
-            return
-        curves = [[[point.step, list(point.scores.items())] for point in curve] for curve in self.engine.curves]
-        progress = {"step": self.engine.step, "seconds": self.seconds(), "curves": curves}
-        about = self.name | progress | {"endings": list(self.endings.items())}
-        self.checkpoint.save(Saved(self.engine.tensors(), about))
+        """Save at once."""
+        self.count_seconds()
+        if self.checkpoint is not None:
+            self.store(lambda kept: kept.save(self.about(self.engine.state())))
 
-    def resume(self) -> None:
-        engine = self.engine
-        foreign: list[str] = []  # what checkpoints were made with that cannot go on to the result of no break
+    def store(self, call: Callable[[Checkpoint], None]) -> None:
+        """Write a checkpoint; a full disk does not end training, which can do without."""
+        assert self.checkpoint is not None
+        try:
+            call(self.checkpoint)
+        except StorageError as error:
+            self.go_on_without(error)
 
-        def is_ours(about: dict[str, Any]) -> bool:
-            differs = [name for name, value in self.name.items() if about.get(name) != value]
-            if differs:
-                foreign.append(", ".join(f"{name} {about.get(name)} instead of {self.name[name]}" for name in differs))
-            return not differs
+    def go_on_without(self, error: StorageError) -> None:
+        assert self.checkpoint is not None
+        if not self.checkpoint.has_root:
+            raise error
+        if not self.is_short_of_space:
+            self.listener.on_note(f"{error}; training goes on, and cannot be resumed from here")
+        self.is_short_of_space = True
 
-        saved = self.checkpoint and self.checkpoint.load(is_ours=is_ours, on_note=self.listener.on_note)
-        if not saved:
-            if foreign:
-                title = engine.cells[0].title
-                self.listener.on_note(f"{title}: its checkpoint is of {foreign[0]}; training starts anew")
-            return
-        about = saved.about
-        engine.restore(saved.tensors)
-        engine.step = about["step"]
-        self.seconds_before = about["seconds"]
-        engine.curves = [
-            [Point(step, {hop: HopScore(*at) for hop, at in scores}) for step, scores in curve]
-            for curve in about["curves"]
-        ]
-        self.endings = {index: tuple(ending) for index, ending in about["endings"]}
-        for index in self.endings:
-            engine.end(index)
-        for index, curve in enumerate(engine.curves):
-            for point in curve:
-                if point.is_finite:
-                    self.listener.on_point(index, point)
-        for index in self.endings:
-            self.tell_end(index)
+    def about(self, state: dict[str, Tensor]) -> Saved:
+        """What a checkpoint holds."""
+        rows = self.engine.rows if state else ()
+        told: dict[str, Any] = {
+            "made_with": self.made_with,
+            "step": self.engine.step,
+            "rows": [described(row) for row in rows],
+            "ended": {cell_id: ended._asdict() for cell_id, ended in self.ended.items()},
+        }
+        return Saved({name: tensor.to("cpu").contiguous() for name, tensor in state.items()}, told)
+
+
+def _status_of(row: Row) -> str | None:
+    """The status with which a row ends at its newest point, or None if it goes on."""
+    point, recipe = row.curve[-1], row.cell.train
+    if not point.is_finite:
+        return "diverged"
+    if point.step == recipe.steps:
+        return "trained"
+    if stays_solved(row.curve, recipe):
+        return "solved"
+    return "given_up" if is_hopeless(row.curve, recipe) else None

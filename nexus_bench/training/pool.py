@@ -15,8 +15,8 @@ from torch import Tensor
 from nexus_bench.data.encodings import table_size
 from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.model.scoring import to_batch
-from nexus_bench.training.engine import Source
 from nexus_bench.training.feed import Feed
+from nexus_bench.training.row import Source
 
 _N_THREADS = 8
 

@@ -59,6 +59,15 @@ def hop_limit(step: int, curve: list[Point], recipe: TrainSpec, hops: tuple[int,
     return hops[min(stage, len(hops) - 1)]
 
 
+def is_hopeless(curve: list[Point], recipe: TrainSpec) -> bool:
+    """Whether the recipe gives the cell up: at the step it names, the fewest hops are not learned well enough."""
+    rule = recipe.give_up
+    if rule is None or curve[-1].step < rule.step:
+        return False
+    first = next(point for point in curve if point.step >= rule.step)
+    return first is curve[-1] and first.scores[min(first.scores)].accuracy < rule.accuracy
+
+
 def stays_solved(curve: list[Point], recipe: TrainSpec) -> bool:
     """Whether training may stop before its last step."""
     newest = curve[-SOLVED_EVALUATIONS:]

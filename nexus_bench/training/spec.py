@@ -13,9 +13,17 @@ from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.columns import FORMAT_VERSION
+from nexus_bench.io.config import Config
 from nexus_bench.io.entries import Spec
 from nexus_bench.io.hops import format_hops
 from nexus_bench.model.spec import ModelSpec
+
+
+class GiveUp(Spec):
+    """When a cell is given up: if it has not learned even its fewest hops."""
+
+    step: int = Field(ge=1, description="Decided at the first evaluation from this step on.")
+    accuracy: float = Field(gt=0, le=1, description="Least accuracy on validation at the fewest hops.")
 
 
 class TrainSpec(Spec):
@@ -34,6 +42,11 @@ class TrainSpec(Spec):
         description="Hops in training: all at once, one more at fixed steps, or one more once validation passes.",
     )
     stop_when_solved: bool = Field(default=True, description="Stop once validation stays solved.")
+    give_up: GiveUp | None = Field(default=None, description="When to give up a cell; null: never.")
+
+    def given(self) -> Config:
+        """The values as JSON; a rule that is absent is left out, so that it changes no name of a cell."""
+        return self.model_dump(mode="json", exclude={"give_up"} if self.give_up is None else None)
 
 
 class CellSpec(Spec):
@@ -53,7 +66,8 @@ class CellSpec(Spec):
             "task": GENERATORS.get(self.task.task).version,
             "attention": ATTENTIONS.get(self.model.attention).version,
         }
-        content = json.dumps([versions, self.model_dump(mode="json")], sort_keys=True)
+        values = self.model_dump(mode="json") | {"train": self.train.given()}
+        content = json.dumps([versions, values], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "CellSpec":

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
 from nexus_bench.model.transformer import Transformer
-from nexus_bench.training.engine import Engine, Source
+from nexus_bench.training.engine import Engine
+from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.pool import Pool, encode, stacked
 from nexus_bench.training.recipe import schedule
+from nexus_bench.training.row import Row, first_state, load_state
 from nexus_bench.training.spec import CellSpec
 
 MOST_MODELS = 256  # per stack; more gain little
@@ -36,50 +39,52 @@ class Stacked(Engine):
     """The weights of all models are one matrix with one row per model; so are the moments of AdamW.
 
     Args:
-        cells: Cells that differ only in seed, learning rate and curriculum.
-        sources: One per cell; cells that share a source object share its examples on the device.
+        rows: Rows whose cells differ only in seed, learning rate and curriculum; those that share a source object share
+            its examples on the device.
         device: On `cuda` the step is captured as a CUDA graph.
         mode: One of STACKED.
     """
 
-    def __init__(self, cells: Sequence[CellSpec], sources: Sequence[Source], device: torch.device, mode: str) -> None:
-        super().__init__(cells, sources)
+    def __init__(self, rows: Sequence[Row], device: torch.device, mode: str) -> None:
+        super().__init__(rows)
         self._device = device
         self._mode = mode
-        models = [self.build(index) for index in range(len(cells))]
-        self._weights = torch.stack([_flat(model) for model in models]).to(device)
-        self._template = models[0].to(device)
+        self._template = rows[0].build().to(device)
+        states = [row.state or first_state(row.build()) for row in rows]
+        self._state = {name: torch.stack([state[name].to(device) for state in states]) for name in states[0]}
+        self._weights, self._moment1, self._moment2 = (self._state[n] for n in ("weights", "moment1", "moment2"))
+        self._buffers = {name: self._state[f"buffer.{name}"] for name, _ in self._template.named_buffers()}
         self._shapes = {name: p.shape for name, p in self._template.named_parameters()}
-        self._moment1, self._moment2 = (torch.zeros_like(self._weights) for _ in range(2))
+        cells = [row.cell for row in rows]
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
         self._lr = torch.tensor([cell.train.lr for cell in cells], device=device)[:, None]
         self._rates = torch.tensor(_rates(cells[0]), dtype=torch.float32, device=device)
-        self._alive = torch.ones(len(cells), 1, dtype=torch.bool, device=device)
+        self._alive = torch.tensor([[row.status is None] for row in rows], device=device)
         self._limits = torch.zeros(len(cells), 1, 1, dtype=torch.int32, device=device)
         self._newest_limits: list[int] = []
         self._has_curriculum = any(cell.train.curriculum != "none" for cell in cells)
-        distinct = list(dict.fromkeys(self.sources))
-        self._which = torch.tensor([distinct.index(source) for source in self.sources], device=device)[:, None]
+        distinct = list(dict.fromkeys(row.source for row in rows))
+        self._which = torch.tensor([distinct.index(row.source) for row in rows], device=device)[:, None]
         self._validation = stacked(
             [encode(source.held_out[VAL].examples, self.schema, self.encoding) for source in distinct]
         )
-        one = to_batch(self.sources[0].batch(0, 1), self.schema, self.encoding, device)
+        one = to_batch(distinct[0].batch(0, 1), self.schema, self.encoding, device)
         self._read_at, self._layout = one.read_at, one.layout
         # From here on only the pool reads the sources, on its own threads.
         self._pool = Pool(distinct, self.feed, self.encoding, device)
         self._losses_of, self._update = self._losses_of_next, self._adamw
         self._run: Callable[[], None] | None = None
 
-    def end(self, index: int) -> None:
-        """End the training of one model, on the device as well."""
-        super().end(index)
+    def end(self, index: int, status: str) -> None:
+        """End the training of one row, on the device as well."""
+        super().end(index, status)
         self._alive[index] = False
 
     def advance(self) -> None:
         """One optimiser step of every model, queued on the device."""
         self._pool.seek(self.step)
         if self._has_curriculum or not self._newest_limits:
-            limits = [self.limit(index) for index in range(len(self.cells))]
+            limits = [self.limit(index) for index in range(len(self.rows))]
             if limits != self._newest_limits:
                 self._limits.copy_(torch.tensor(limits, dtype=torch.int32)[:, None, None])
                 self._newest_limits = limits
@@ -107,32 +112,26 @@ class Stacked(Engine):
         hops = held.hop.flatten(1).numpy()
         return [by_hop(loss_of[i], hit_of[i], hops[int(source)]) for i, source in enumerate(self._which[:, 0].tolist())]
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The weights and the moments of all models."""
-        state = {"weights": self._weights, "moment1": self._moment1, "moment2": self._moment2}
-        return {name: tensor.cpu().clone() for name, tensor in state.items()}
-
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Load the weights and the moments, in place on the device."""
-        for mine, name in ((self._weights, "weights"), (self._moment1, "moment1"), (self._moment2, "moment2")):
-            mine.copy_(tensors[name])
+    def state(self) -> dict[str, Tensor]:
+        """The weights, the moments and the buffers of all models."""
+        return {name: tensor.clone() for name, tensor in self._state.items()}
 
     def model(self, index: int) -> Transformer:
         """One of the models; the next call overwrites it."""
-        for name, value in self._unpacked(self._weights[index]).items():
-            self._template.get_parameter(name).data.copy_(value)
+        load_state(self._template, {name: tensor[index] for name, tensor in self._state.items()})
         return self._template
 
     @property
     def n_bytes(self) -> int:
         """The tensors held on the device between steps."""
-        held = (self._weights, self._moment1, self._moment2, *self._pool.arrays)
-        return sum(tensor.nbytes for tensor in held)
+        return sum(tensor.nbytes for tensor in (*self._state.values(), *self._pool.arrays))
 
-    def try_step(self) -> None:
-        """One plain step, for measuring memory; it leaves the state unusable."""
-        self._limits.fill_(max(self.cells[0].task.hops))
-        self._step()
+    def try_out(self) -> None:
+        """One plain step and an evaluation, for measuring memory; it leaves the state unusable."""
+        self._limits.fill_(max(self.rows[0].cell.task.hops))
+        with self.numerics():
+            self._step()
+        self.scores()
 
     def close(self) -> None:
         """Free the device and end the threads."""
@@ -148,7 +147,7 @@ class Stacked(Engine):
             torch.compiler.reset()  # what was compiled for other stacks is captured already or no longer needed
             self._losses_of = torch.compile(self._losses_of_next, fullgraph=True, dynamic=False)
             self._update = torch.compile(self._adamw, fullgraph=True, dynamic=False)
-        held = (self._weights, self._moment1, self._moment2, self._at)
+        held = (*self._state.values(), self._at)
         before = [tensor.clone() for tensor in held]
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
@@ -201,7 +200,7 @@ class Stacked(Engine):
             return functional_call(self._template, own, (own_tokens, self._read_at, self._layout))
 
         with torch.autocast("cuda", torch.bfloat16, enabled=self._mode == "bfloat16"):
-            logits: Tensor = vmap(one)(weights, tokens.int())
+            logits: Tensor = vmap(one)(weights | self._buffers, tokens.int())
         return logits
 
     def _unpacked(self, flat: Float[Tensor, "*s w"]) -> dict[str, Tensor]:
@@ -214,7 +213,7 @@ class Stacked(Engine):
     @contextmanager
     def numerics(self) -> Iterator[None]:
         """A context with the kernels that the mode allows."""
-        exact = self._mode == "deterministic"
+        exact = self._mode == DETERMINISTIC
         before = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
         torch.set_float32_matmul_precision("highest" if exact else "high")
         torch.use_deterministic_algorithms(exact)
@@ -226,35 +225,33 @@ class Stacked(Engine):
             torch.use_deterministic_algorithms(before[1])
 
 
-def largest_stack(cell: CellSpec, source: Source, device: torch.device, mode: str) -> int:
-    """How many models of a shape the free memory of a device holds, as a power of two.
+def largest_stack(row: Row, device: torch.device, mode: str) -> int:
+    """How many models of a shape the memory of a device holds, as a power of two.
 
-    Measured on one step of one model, uncompiled, which needs more memory than a compiled step.
+    Measured on one step of one model, uncompiled, which needs more memory than a compiled step, and on an evaluation.
+    Mode deterministic reckons with all of the memory, and the others with what is free: what others use at the moment
+    must not decide the bytes.
     """
     if device.type != "cuda":
         return MOST_MODELS
     with torch.cuda.device(device):
-        engine = Stacked([cell], [source], device, mode)
+        engine = Stacked([replace(row, state=None)], device, mode)
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        with engine.numerics():
-            engine.try_step()
+        engine.try_out()
         torch.cuda.synchronize()
         of_one = torch.cuda.max_memory_allocated() - before + engine.n_bytes
         engine.close()
         del engine
         torch.cuda.empty_cache()
-        free, _ = torch.cuda.mem_get_info()
-    return int(min(MOST_MODELS, 2 ** int(math.log2(max(1.0, _SHARE_OF_MEMORY * free / of_one)))))
+        free, total = torch.cuda.mem_get_info()
+        usable = _SHARE_OF_MEMORY * (total if mode == DETERMINISTIC else free)
+    return int(min(MOST_MODELS, 2 ** int(math.log2(max(1.0, usable / of_one)))))
 
 
 def prepare_determinism() -> None:
     """Set what cuBLAS needs before its first use in a process (its documentation, "Results reproducibility")."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-
-def _flat(model: Transformer) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def _rates(cell: CellSpec) -> np.ndarray:

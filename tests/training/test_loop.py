@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from nexus_bench.errors import StorageError
+from nexus_bench.experiment.events import Event, Failure, Note, Progress
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import HopScore, to_batch
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Single
-from nexus_bench.training.loop import Ending, Listener, StoppedError, train
+from nexus_bench.training.loop import StoppedError
 from nexus_bench.training.recipe import Point, hop_limit, schedule, stays_solved
+from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec, TrainSpec
+from tests.jobs import Outcome, run_cells
 from tests.small import CPU, cell
 
 
@@ -27,24 +29,27 @@ def run(
     on_point: Callable[[Point], None] = lambda point: None,
     on_note: Callable[[str], None] = lambda text: None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Ending:
+) -> Outcome:
     """Train one cell alone, its checkpoints in a folder."""
-    torch.set_num_threads(1)
-    endings: list[Ending] = []
-    listener = Listener(
-        on_point=lambda _, point: on_point(point),
-        on_end=lambda _, ending: endings.append(ending),
-        on_note=on_note,
-        should_stop=should_stop,
-    )
-    folder.parent.mkdir(exist_ok=True)
-    engine = Single(spec, open_source(spec, None), CPU)
-    train(engine, mode="single", checkpoint=Checkpoint(folder, root=folder.parent), listener=listener)
-    return endings[0]
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Progress):
+            on_point(event.point)
+        elif isinstance(event, Note):
+            on_note(event.text)
+
+    folder.mkdir(exist_ok=True, parents=True)
+    (outcome,) = run_cells([spec], root=folder, mode="single", should_stop=should_stop, on_event=hear)
+    return outcome
 
 
-def weights(trained: Ending) -> dict[str, bytes]:
-    return {name: value.numpy().tobytes() for name, value in trained.model.state_dict().items()}
+def weights(trained: Outcome) -> dict[str, bytes]:
+    return {name: value.numpy().tobytes() for name, value in trained.weights.items()}
+
+
+def newest_in(folder: Path) -> Path:
+    (found,) = folder.rglob("newest")
+    return found
 
 
 @pytest.mark.parametrize("encoding", ["fact", "flat"])
@@ -69,7 +74,8 @@ def test_a_stopped_cell_goes_on_to_the_same_bytes(stop_at: int, tmp_path: Path) 
     points: list[Point] = []
     resumed = run(cell(), tmp_path / "stopped", on_point=points.append)
     assert weights(resumed) == weights(whole)
-    assert resumed.curve == whole.curve == points
+    assert resumed.curve == whole.curve
+    assert points == whole.points
 
 
 def test_a_checkpoint_of_another_cell_is_not_used(tmp_path: Path) -> None:
@@ -84,7 +90,7 @@ def test_a_bad_checkpoint_falls_back_to_the_one_before_and_says_so(damage: str, 
     asked = iter(range(1000))
     with pytest.raises(StoppedError):
         run(cell(), tmp_path / "bad", should_stop=lambda: next(asked) > 24)
-    newest = tmp_path / "bad/newest"
+    newest = newest_in(tmp_path / "bad")
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes({"flipped": bytes(data), "truncated": bytes(data[:-40]), "empty": b""}[damage])
@@ -93,35 +99,40 @@ def test_a_bad_checkpoint_falls_back_to_the_one_before_and_says_so(damage: str, 
     resumed = run(cell(), tmp_path / "bad", on_note=notes.append, on_point=points.append)
     assert notes == [f"{newest}: is damaged; continuing from the checkpoint before it"]
     assert weights(resumed) == weights(whole)
-    assert resumed.curve == whole.curve == points
+    assert resumed.curve == whole.curve
+    assert points == whole.points
 
 
 def test_checkpoints_do_not_bring_a_deleted_run_folder_back(tmp_path: Path) -> None:
     root = tmp_path / "run"
+    reasons: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Progress):
+            shutil.rmtree(root, ignore_errors=True)
+        elif isinstance(event, Failure):
+            reasons.append(event.reason)
+
     root.mkdir()
-
-    def delete(point: Point) -> None:
-        shutil.rmtree(root, ignore_errors=True)
-
-    with pytest.raises(StorageError, match="run: was deleted while it was written to; run the command again"):
-        run(cell(), root / "checkpoints", on_point=delete)
+    run_cells([cell()], root=root, mode="single", on_event=hear)
+    assert reasons == [f"{root}: was deleted while it was written to; run the command again"]
     assert not root.exists()
 
 
 def test_a_model_learns_one_hop(tmp_path: Path) -> None:
     recipe = {"steps": 400, "batch_size": 32, "eval_every": 100, "lr": 1e-2}
     trained = run(cell(attention="standard", train=recipe, d_model=32), tmp_path / "learns")
-    assert trained.curve[-1].scores[1].accuracy >= 0.95
-    assert trained.curve[-1].scores[2].accuracy < 0.6, "two hops are out of the reach of one standard layer"
-    assert trained.curve[0].scores[1].loss > trained.curve[-1].scores[1].loss
+    first, *_, last = trained.points
+    assert last.scores[1].accuracy >= 0.95
+    assert last.scores[2].accuracy < 0.6, "two hops are out of the reach of one standard layer"
+    assert first.scores[1].loss > last.scores[1].loss
 
 
 def test_a_diverged_loss_ends_the_cell(tmp_path: Path) -> None:
     points: list[Point] = []
     recipe = {"lr": 1e30, "warmup_steps": 0}
     trained = run(cell(combine="none", train=recipe), tmp_path / "diverges", on_point=points.append)
-    assert trained.status == "diverged"
-    assert [point.step for point in trained.curve] == [10]
+    assert trained.status == "failed"
     assert not points, "what is not a number is not shown"
 
 
@@ -155,7 +166,7 @@ def test_training_stops_early_only_while_validationstays_solved() -> None:
 def test_a_step_is_an_adamw_step_of_the_stated_recipe() -> None:
     """Against a loop written out by hand, over three steps."""
     spec = cell(train={"warmup_steps": 2, "clip_norm": 0.1})
-    state, by_hand = (Single(spec, open_source(spec, None), CPU) for _ in range(2))
+    state, by_hand = (Single(Row(spec, open_source(spec, None)), CPU) for _ in range(2))
     moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in by_hand.model(0).parameters()]
     for step in range(3):
         state.advance()
@@ -190,8 +201,8 @@ def test_a_curriculum_lets_hops_in_one_after_the_other(curriculum: str, limits: 
 
 def test_what_a_curriculum_leaves_out_does_not_count() -> None:
     spec = cell(train={"curriculum": "staged"})
-    engine = Single(spec, open_source(spec, None), CPU)
-    examples = engine.sources[0].batch(0, 8)
+    engine = Single(Row(spec, open_source(spec, None)), CPU)
+    examples = engine.rows[0].source.batch(0, 8)
     batch = to_batch(examples, engine.schema, "fact", CPU)
     logits = engine.model(0)(batch.tokens, batch.read_at, batch.layout)
     asked = torch.from_numpy(examples.hop == 1)
@@ -200,7 +211,7 @@ def test_what_a_curriculum_leaves_out_does_not_count() -> None:
 
 
 def test_flops_of_a_step_grow_with_order_by_what_a_pass_costs() -> None:
-    flops = [8 * cost_of(cell(order=order).model, cell().task).compute for order in (1, 2, 3)]
+    flops = [8 * (cost_of(cell(order=order).model, cell().task).compute or 0) for order in (1, 2, 3)]
     n_facts, n_positions, d, graphs = 6, 12, 16, 8
     projections = 2 * graphs * n_positions * d * 2 * d  # queries and keys again
     attention = 2 * 2 * graphs * n_positions * n_facts * d  # scores and mixing
@@ -218,14 +229,14 @@ def test_a_checkpoint_made_with_something_else_is_not_continued_and_it_is_said(
         asked += 1
         return asked > 15
 
-    folder = tmp_path / "checkpoints"
+    folder = tmp_path / "stopped"
     with pytest.raises(StoppedError):
         run(cell(), folder, should_stop=stop)
-    checkpoint = Checkpoint(folder, root=tmp_path)
+    checkpoint = Checkpoint(newest_in(folder).parent, root=tmp_path)
     for _ in (checkpoint.previous, checkpoint.newest):
         saved = checkpoint.load(is_ours=lambda about: True, on_note=print)
         assert saved is not None
-        checkpoint.save(saved._replace(about=saved.about | {key: value}))
+        checkpoint.save(saved._replace(about=saved.about | {"made_with": saved.about["made_with"] | {key: value}}))
     steps: list[int] = []
     notes: list[str] = []
     again = run(cell(), folder, on_point=lambda point: steps.append(point.step), on_note=notes.append)

@@ -1,7 +1,6 @@
-"""Stacked models: the same as alone, each for itself, exact after a stop."""
+"""Stacked models: the same as alone, each for itself, exact after a stop, packed anew when some have ended."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,17 @@ import torch
 from nexus_bench.data.encodings import ENCODINGS
 from nexus_bench.data.splits import Splits
 from nexus_bench.experiment.events import Event, Failure, JobDone, Note
-from nexus_bench.experiment.jobs import Job, run_job
-from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.config import Config
-from nexus_bench.training.checkpoint import Checkpoint
-from nexus_bench.training.engine import Engine, Single
+from nexus_bench.training import loop
+from nexus_bench.training.engine import Single
 from nexus_bench.training.feed import feed_of
-from nexus_bench.training.loop import Ending, Listener, StoppedError, _Training, train
+from nexus_bench.training.loop import StoppedError
 from nexus_bench.training.pool import Pool
+from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec, TrainSpec
 from nexus_bench.training.stacked import Stacked
+from tests.jobs import run_cells, same, stops_at
 from tests.small import CPU, cell
 
 RECIPE = {"steps": 60, "batch_size": 8, "eval_every": 20, "stop_when_solved": False}
@@ -36,86 +35,185 @@ def mixed(encoding: str = "fact") -> list[CellSpec]:
     return [member(number % 2, encoding, **recipe) for number, recipe in enumerate(recipes)]
 
 
-def stacked(cells: list[CellSpec]) -> Stacked:
-    sources = {one.seed: open_source(one, None) for one in cells}
-    return Stacked(cells, [sources[one.seed] for one in cells], CPU, "deterministic")
+def end_early(monkeypatch: pytest.MonkeyPatch, ends: dict[tuple[int, float], int]) -> None:
+    """Let cells end as solved at a step: given by seed and learning rate."""
+    usual = loop._status_of
 
+    def status_of(row: Row) -> str | None:
+        return "solved" if row.step == ends.get((row.cell.seed, row.cell.train.lr)) else usual(row)
 
-def run(
-    engine: Engine, checkpoint: Checkpoint | None = None, should_stop: Callable[[], bool] = lambda: False
-) -> dict[int, tuple[str, dict[str, torch.Tensor]]]:
-    endings: dict[int, tuple[str, dict[str, torch.Tensor]]] = {}
-
-    def end(index: int, ending: Ending) -> None:
-        endings[index] = ending.status, {name: w.clone() for name, w in ending.model.state_dict().items()}
-
-    listener = Listener(on_end=end, should_stop=should_stop)
-    torch.set_num_threads(1)
-    train(engine, mode="deterministic", checkpoint=checkpoint, listener=listener)
-    return endings
+    monkeypatch.setattr(loop, "_status_of", status_of)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_stacked_model_is_the_model_trained_alone(encoding: str) -> None:
     """With its own data order, learning rate, clipping, curriculum; within what another order of sums rounds away."""
     cells = mixed(encoding)
-    together = run(stacked(cells))
-    for index, one in enumerate(cells):
-        (alone,) = run(Single(one, open_source(one, None), CPU)).values()
-        for name, weights in alone[1].items():
-            torch.testing.assert_close(together[index][1][name], weights, rtol=0, atol=2e-4)
+    for one, together in zip(cells, run_cells(cells), strict=True):
+        (alone,) = run_cells([one], mode="single")
+        for name, weights in alone.weights.items():
+            torch.testing.assert_close(together.weights[name], weights, rtol=0, atol=2e-4)
 
 
-def test_a_stopped_stack_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    whole = run(stacked(mixed()))
-    asked = iter(range(1000))
-    kept = Checkpoint(tmp_path / "kept", root=tmp_path)
-    with pytest.raises(StoppedError, match="stopped at step 33"):
-        run(stacked(mixed()), kept, lambda: next(asked) == 33)
-    resumed = run(stacked(mixed()), kept)
-    assert all(torch.equal(resumed[i][1][name], w) for i in range(4) for name, w in whole[i][1].items())
+@pytest.mark.parametrize("step", [0, 1, 20, 33, 59])
+def test_a_stopped_stack_goes_on_to_the_same_bytes(step: int, tmp_path: Path) -> None:
+    whole = run_cells(mixed())
+    with pytest.raises(StoppedError, match=f"stopped at step {step}"):
+        run_cells(mixed(), root=tmp_path, should_stop=stops_at(step))
+    resumed = run_cells(mixed(), root=tmp_path)
+    assert all(same(a.weights, b.weights) and a.curve == b.curve for a, b in zip(whole, resumed, strict=True))
 
 
 def test_a_model_that_diverges_leaves_the_others_alone() -> None:
-    ending = run(stacked([member(0), member(1, lr=1e30, warmup_steps=100), member(2)]))
-    calm = run(stacked([member(0), member(1, lr=1e-3, warmup_steps=100), member(2)]))
-    assert [ending[i][0] for i in range(3)] == ["trained", "diverged", "trained"]
-    assert all(torch.equal(ending[i][1][name], w) for i in (0, 2) for name, w in calm[i][1].items())
+    """All of them stay packed together to the end, since no half of them ends early."""
+    ending = run_cells([member(0), member(1, lr=1e30, warmup_steps=100), member(2)])
+    calm = run_cells([member(0), member(1, lr=1e-3, warmup_steps=100), member(2)])
+    assert [one.status for one in ending] == ["trained", "failed", "trained"]
+    assert all(same(ending[i].weights, calm[i].weights) for i in (0, 2))
 
 
-def test_a_model_keeps_the_weights_of_the_step_it_ended_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through the real loop: one model ends early, the other goes on, and a kill comes before the next evaluation."""
-    usual = _Training.status_of
-    monkeypatch.setattr(
-        _Training, "status_of", lambda self, i, at: "solved" if (i, at.step) == (0, 20) else usual(self, i, at)
+@pytest.mark.parametrize("stop", [21, 33, 40, 47, 59])
+def test_rows_leave_the_stack_when_they_end_and_a_stop_changes_nothing(
+    stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the real loop: of five, one ends first (no new pack), then two more (packed anew), two go to the end."""
+    cells = [member(seed, lr=3e-3) for seed in range(5)]
+    end_early(monkeypatch, {(1, 3e-3): 20, (0, 3e-3): 40, (4, 3e-3): 40})
+    sizes: list[int] = []
+    made = Stacked.__init__
+
+    def count(self: Stacked, rows: list[Row], device: torch.device, mode: str) -> None:
+        sizes.append(len(rows))
+        made(self, rows, device, mode)
+
+    monkeypatch.setattr(Stacked, "__init__", count)
+    whole = run_cells(cells)
+    assert sizes == [5, 2]
+    assert [one.status for one in whole] == ["solved", "solved", "trained", "trained", "solved"]
+    with pytest.raises(StoppedError, match=f"stopped at step {stop}"):
+        run_cells(cells, root=tmp_path, should_stop=stops_at(stop))
+    resumed = run_cells(cells, root=tmp_path)
+    for a, b in zip(whole, resumed, strict=True):
+        assert same(a.weights, b.weights) and a.curve == b.curve and a.status == b.status
+
+
+def test_a_row_that_left_the_stack_is_the_model_trained_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [member(seed, lr=3e-3) for seed in range(4)]
+    end_early(monkeypatch, {(1, 3e-3): 20, (3, 3e-3): 20, (0, 3e-3): 40})
+    for one, together in zip(cells, run_cells(cells), strict=True):
+        (alone,) = run_cells([one], mode="single")
+        assert together.status == alone.status
+        for name, weights in alone.weights.items():
+            torch.testing.assert_close(together.weights[name], weights, rtol=0, atol=2e-4)
+
+
+def test_what_ended_before_a_kill_is_told_again_from_its_own_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner may have been killed before it stored a result that a worker had told."""
+    cells = [member(0), member(1), member(2)]
+    end_early(monkeypatch, {(0, 3e-3): 20})
+    whole = run_cells(cells)
+    with pytest.raises(StoppedError):
+        run_cells(cells, root=tmp_path, should_stop=stops_at(50))
+    monkeypatch.undo()  # from now on it would not end at step 20 again
+    resumed = run_cells(cells, root=tmp_path)
+    assert [one.status for one in resumed] == ["solved", "trained", "trained"]
+    assert all(same(a.weights, b.weights) for a, b in zip(whole, resumed, strict=True))
+
+
+@pytest.mark.parametrize("cut", [[slice(0, 2), slice(2, 4)], [slice(0, 1), slice(1, 4)]])
+def test_a_begun_stack_goes_on_however_it_is_cut_then(cut: list[slice], tmp_path: Path) -> None:
+    """As with another number of devices, or less memory: no step is made twice, and no row begins again."""
+    cells = mixed()
+    whole = run_cells(cells)
+    with pytest.raises(StoppedError):
+        run_cells(cells, root=tmp_path, should_stop=stops_at(33))
+    steps: list[int] = []
+    for part in cut:
+        events: list[Event] = []
+        resumed = run_cells(cells[part], root=tmp_path, mode="deterministic", on_event=events.append)
+        steps += [point.step for one in resumed for point in one.points]
+        for a, b in zip(whole[part], resumed, strict=True):
+            for name, weights in a.weights.items():
+                torch.testing.assert_close(b.weights[name], weights, rtol=0, atol=2e-4)
+    assert sorted(steps) == [20] * 4 + [40] * 4 + [60] * 4
+
+
+def test_rows_of_several_stacks_go_on_as_one_job(tmp_path: Path) -> None:
+    cells = mixed()
+    whole = run_cells(cells)
+    for part, step in ((slice(0, 2), 33), (slice(2, 4), 45)):
+        with pytest.raises(StoppedError):
+            run_cells(cells[part], root=tmp_path, should_stop=stops_at(step))
+    resumed = run_cells(cells, root=tmp_path)
+    for a, b in zip(whole, resumed, strict=True):
+        for name, weights in a.weights.items():
+            torch.testing.assert_close(b.weights[name], weights, rtol=0, atol=2e-4)
+
+
+def test_a_hopeless_cell_is_given_up_by_the_rule_of_its_recipe_and_says_so() -> None:
+    rule = {"step": 30, "accuracy": 1.0}
+    given_up, kept = run_cells([member(0, give_up=rule), member(1, give_up=rule | {"accuracy": 1e-9})])
+    assert (given_up.status, kept.status) == ("given_up", "trained")
+    assert {row["step"] for row in given_up.curve} == {20, 40}
+    (alone,) = run_cells([member(0, give_up=rule)], mode="single")
+    assert alone.status == "given_up"
+
+
+def test_a_rule_to_give_up_is_part_of_the_name_of_a_cell_and_its_absence_is_not() -> None:
+    assert (
+        member(0).cell_id == member(0, give_up=None).cell_id != member(0, give_up={"step": 9, "accuracy": 0.5}).cell_id
     )
-    cells = [member(0), member(1)]
-    whole = run(stacked(cells))
-    kept = Checkpoint(tmp_path / "kept", root=tmp_path)
-    asked = iter(range(1000))
-    with pytest.raises(StoppedError, match="stopped at step 33"):
-        run(stacked(cells), kept, lambda: next(asked) == 33)
-    resumed = run(stacked(cells), kept)
-    assert [ending[0] for ending in whole.values()] == ["solved", "trained"]
-    assert all(torch.equal(resumed[i][1][name], w) for i in (0, 1) for name, w in whole[i][1].items())
 
 
-def test_out_of_memory_halves_the_stack_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_step", [0, 27])
+def test_out_of_memory_halves_the_stack_and_goes_on(
+    at_step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first step, or beside checkpoints: then no step before the newest one is made again."""
     advance = Stacked.advance
+    made: list[tuple[int, int]] = []
 
     def short_of_memory(self: Stacked) -> None:
-        if len(self.cells) > 2:
+        if len(self.rows) > 2 and self.step >= at_step:
             raise torch.OutOfMemoryError("CUDA out of memory")
+        made.append((len(self.rows), self.step))
         advance(self)
 
+    whole = run_cells([member(seed) for seed in range(5)])
     monkeypatch.setattr(Stacked, "advance", short_of_memory)
-    cells = tuple(member(seed) for seed in range(5))
     events: list[Event] = []
-    job = Job(cells, frozenset(one.cell_id for one in cells), "deterministic", "cpu", None, None)
-    run_job(job, on_event=events.append, should_stop=lambda: False)
-    assert {event.cell_id for event in events if isinstance(event, CellResult)} == job.wanted
+    halved = run_cells([member(seed) for seed in range(5)], root=tmp_path, on_event=events.append)
     notes = [event.text for event in events if isinstance(event, Note)]
     assert notes == [f"out of memory with {n} models in a stack; continuing with {m}" for n, m in ((5, 3), (3, 2))]
+    if at_step:
+        assert min(step for n, step in made if n <= 2) == 20
+    for a, b in zip(whole, halved, strict=True):
+        for name, weights in a.weights.items():
+            torch.testing.assert_close(b.weights[name], weights, rtol=0, atol=2e-4)
+
+
+def test_each_model_of_a_stack_has_its_own_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As mechanisms with random features have; trained and saved as alone."""
+    cells = [member(0), member(1)]
+    build = Row.build
+
+    def with_buffer(self: Row) -> torch.nn.Module:
+        model = build(self)
+        attention = model.attentions[0]
+        attention.register_buffer("feature", torch.full((), float(self.cell.seed + 1)))
+        return model
+
+    forward = type(build(Row(cells[0], open_source(cells[0], None))).attentions[0]).forward
+    monkeypatch.setattr(Row, "build", with_buffer)
+    kind = type(with_buffer(Row(cells[0], open_source(cells[0], None))).attentions[0])  # type: ignore[attr-defined]
+    monkeypatch.setattr(kind, "forward", lambda self, x, layout: self.feature * forward(self, x, layout))
+    for one, together in zip(cells, run_cells(cells), strict=True):
+        (alone,) = run_cells([one], mode="single")
+        assert float(together.weights["blocks.0.attention.feature"]) == one.seed + 1
+        for name, weights in alone.weights.items():
+            torch.testing.assert_close(together.weights[name], weights, rtol=0, atol=2e-4)
 
 
 def test_a_bug_in_a_plugin_is_one_line_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,9 +223,7 @@ def test_a_bug_in_a_plugin_is_one_line_a_cell(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Splits, "batch", broken)
     one = member(0)
     events: list[Event] = []
-    run_job(
-        Job((one,), frozenset([one.cell_id]), "single", "cpu", None, None), on_event=events.append, should_stop=bool
-    )
+    run_cells([one], mode="single", on_event=events.append)
     (failure,) = (event for event in events if isinstance(event, Failure))
     assert failure.reason.startswith("KeyError: 'spoon' (test_stacked.py:")
     assert failure.exit_code == 7
@@ -137,7 +233,7 @@ def test_a_bug_in_a_plugin_is_one_line_a_cell(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(("batch_size", "reuse"), [(8, 1), (256, 1), (16_384, 1), (8, 3), (24, 2)])
 def test_a_step_uses_the_same_graphs_in_every_mode(batch_size: int, reuse: int) -> None:
     one = member(0, batch_size=batch_size, reuse=reuse)
-    source, alone = open_source(one, None), Single(one, open_source(one, None), CPU)
+    source, alone = open_source(one, None), Single(Row(one, open_source(one, None)), CPU)
     pool = Pool([source], alone.feed, "fact", CPU)
     for step in (0, 1, alone.feed.n_steps - 1, alone.feed.n_steps, 2 * alone.feed.n_steps + 3):
         pool.seek(step)

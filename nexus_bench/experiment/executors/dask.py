@@ -1,7 +1,8 @@
 """Jobs on a Dask cluster: a local one, or any other with a scheduler.
 
-Cells come back as bytes, and only the runner writes, so a worker needs the code but no shared disk. A job that loses
-its worker is started again on another one, from the beginning, and gives the same bytes.
+Only the runner writes results, so a worker needs the code but no shared disk: then cells come back as bytes, and a job
+that loses its worker begins again on another one. Workers that see the run folder keep checkpoints there, and such a
+job goes on from them. Either way it gives the same bytes.
 
 Source: dask.distributed (https://distributed.dask.org), `Client.submit`, `as_completed` and `subscribe_topic`.
 """
@@ -19,6 +20,7 @@ import torch
 from nexus_bench.errors import FailedCellsError, StorageError, UsageError
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.jobs import Job, run_job
+from nexus_bench.io.read_results import SPEC
 
 _CONNECT_SECONDS = 10
 _RETRIES = 3  # retries of a job whose worker is lost
@@ -62,7 +64,6 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
     by_key = {}
     open_cells: set[str] = set()
     for job in jobs:
-        job = job._replace(root=None)
         future = client.submit(work, job, topic, key=f"{topic}-{job.job_id}", retries=_RETRIES, pure=False)
         future.add_done_callback(heard.put)
         by_key[future.key] = (job, future)
@@ -99,6 +100,8 @@ def work(job: Job, topic: str) -> list[Event]:
         elif not isinstance(event, JobDone):
             kept.append(event)
 
+    if job.root is not None and not (job.root / SPEC).is_file():
+        job = job._replace(root=None, begun=())  # this worker does not see the run folder
     run_job(job, on_event=tell, should_stop=lambda: False)
     return kept
 

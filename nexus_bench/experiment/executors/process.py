@@ -5,6 +5,7 @@ Every job has its own process, forked from a server that has already imported Py
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Generator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -16,7 +17,7 @@ from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.training.loop import StoppedError
 
-_GRACE_SECONDS = 1.5  # time for a stopped job to save its state
+_GRACE_SECONDS = 60  # for stopped jobs to save their states; a second Ctrl-C ends them at once
 
 
 class _Worker(NamedTuple):
@@ -60,11 +61,27 @@ def run_processes(jobs: Sequence[Job], *, devices: Sequence[str]) -> Generator[E
                     free.append(worker.device)
                 yield from events
     finally:
+        _stop(running)
+
+
+def _stop(running: dict[Connection, _Worker]) -> None:
+    """Let workers save their states and end; what they still tell is dropped, and told again when they go on."""
+    open_ends = set(running)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    try:
         for worker in running.values():
             worker.process.terminate()
+        while open_ends and time.monotonic() < deadline:
+            for ready in wait(list(open_ends), timeout=1):
+                assert isinstance(ready, Connection)
+                try:
+                    ready.recv_bytes()  # a worker that finds the pipe full would never end
+                except (EOFError, OSError):
+                    open_ends.discard(ready)
+    finally:
         for worker in running.values():
-            worker.process.join(_GRACE_SECONDS)
-            worker.process.kill()
+            worker.process.kill() if worker.process.is_alive() and open_ends else None
+            worker.process.join()
 
 
 def _receive(receiver: Connection, worker: _Worker) -> list[Event]:

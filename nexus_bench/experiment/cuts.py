@@ -1,0 +1,98 @@
+"""How the cells of a suite are cut into stacks, and which stacks were begun."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nexus_bench.training.checkpoint import describe, packs
+from nexus_bench.training.modes import DETERMINISTIC, SINGLE
+from nexus_bench.training.spec import CellSpec
+
+_MAY_DIFFER = {"seed": True, "train": {"lr", "curriculum"}}  # between the models of a stack
+
+Stack = tuple[CellSpec, ...]
+
+
+class Pack(NamedTuple):
+    """A pack of rows that was begun.
+
+    Attributes:
+        folder: Its checkpoints.
+        mode: The mode it was trained in.
+        cell_ids: Its cells in their order, also those that ended.
+    """
+
+    folder: Path
+    mode: str
+    cell_ids: tuple[str, ...]
+
+
+def begun_packs(checkpoints: Path) -> list[Pack]:
+    """The packs that have checkpoints; those that cannot be read are left out."""
+    found = []
+    for folder in packs(checkpoints):
+        told = describe(folder)
+        ids = [row["cell_id"] for about in told for row in about["rows"]] + [
+            i for about in told for i in about["ended"]
+        ]
+        if ids:
+            found.append(Pack(folder, told[0]["made_with"]["mode"], tuple(dict.fromkeys(ids))))
+    return found
+
+
+def cut(
+    cells: Sequence[CellSpec], wanted: Iterable[str], begun: Iterable[Pack], *, mode: str, stack: int, n_devices: int
+) -> list[Stack]:
+    """Cut cells into stacks of equal shape; in mode `single` each cell is one.
+
+    In mode deterministic the bytes depend on the stack, so a stack is cut from the whole suite, whatever the number of
+    devices, and one that was begun goes on as it was. In the other modes only wanted cells are stacked, the costly
+    shapes first, and for every device there is at least one stack.
+
+    Args:
+        cells: The cells of the suite.
+        wanted: The cell_ids of those to train.
+        begun: The packs that have checkpoints.
+        mode: `single`, or one of the modes of `training.modes`.
+        stack: Most models of a stack.
+        n_devices: Devices that train side by side.
+    """
+    to_train = frozenset(wanted)
+    if mode == SINGLE:
+        return [(cell,) for cell in cells if cell.cell_id in to_train]
+    if mode != DETERMINISTIC:
+        return _cut_for_devices([cell for cell in cells if cell.cell_id in to_train], stack, n_devices)
+    by_id = {cell.cell_id: cell for cell in cells}
+    going_on = [
+        tuple(by_id[cell_id] for cell_id in pack.cell_ids)
+        for pack in begun
+        if pack.mode == mode and to_train & set(pack.cell_ids) and set(pack.cell_ids) <= by_id.keys()
+    ]
+    placed = {cell.cell_id for members in going_on for cell in members}
+    stacks = [group[i : i + stack] for group in _of_equal_shape(cells) for i in range(0, len(group), stack)]
+    fresh = [tuple(c for c in members if c.cell_id in to_train and c.cell_id not in placed) for members in stacks]
+    return [*going_on, *(members for members in fresh if members)]
+
+
+def stack_id(cells: Sequence[CellSpec]) -> str:
+    """A name for some cells."""
+    names = [cell.cell_id for cell in cells]
+    return names[0] if len(names) == 1 else hashlib.sha256(" ".join(names).encode()).hexdigest()[:16]
+
+
+def _of_equal_shape(cells: Sequence[CellSpec]) -> list[Stack]:
+    groups: dict[str, list[CellSpec]] = {}
+    for cell in cells:
+        groups.setdefault(cell.model_dump_json(exclude=_MAY_DIFFER), []).append(cell)  # type: ignore[arg-type]
+    return [tuple(group) for group in groups.values()]
+
+
+def _cut_for_devices(cells: Sequence[CellSpec], stack: int, n_devices: int) -> list[Stack]:
+    groups = _of_equal_shape(cells)
+    per_group = max(1, -(-n_devices // max(1, len(groups))))  # stacks of each shape, so that no device is idle
+    stacks = []
+    for group in groups:
+        size = min(stack, -(-len(group) // per_group))
+        stacks += [group[i : i + size] for i in range(0, len(group), size)]
+    return stacks

@@ -1,0 +1,83 @@
+"""A row: one cell in training. Its state is its own, so it goes on alone or in any stack of equal shape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nexus_bench.data.law import Law
+from nexus_bench.data.splits import HeldOut
+from nexus_bench.generators.base import Examples
+from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.transformer import Transformer, build_model
+from nexus_bench.training.recipe import Point
+from nexus_bench.training.spec import CellSpec
+
+State = Mapping[str, Tensor]
+
+
+class Source(Protocol):
+    """The source of the examples of a cell."""
+
+    law: Law
+    held_out: dict[str, HeldOut]
+
+    def batch(self, step: int, batch_size: int) -> Examples:
+        """The training graphs of one step, the same at every call."""
+        ...
+
+
+@dataclass
+class Row:
+    """One cell in training.
+
+    Attributes:
+        cell: The cell.
+        source: Its examples.
+        step: Optimiser steps made.
+        curve: The evaluations so far.
+        seconds: Its share of the training time so far.
+        status: How it ended; None while it is trained.
+        state: `weights`, `moment1` and `moment2`, each a vector of all parameters, and `buffer.<name>`, the buffers of
+            the model; None before the first step.
+    """
+
+    cell: CellSpec
+    source: Source
+    step: int = 0
+    curve: list[Point] = field(default_factory=list)
+    seconds: float = 0.0
+    status: str | None = None
+    state: State | None = None
+
+    def build(self) -> Transformer:
+        """The model before its first step, on the CPU."""
+        source, encoding, cpu = self.source, self.cell.model.encoding, torch.device("cpu")
+        some = [source.batch(0, 1), *(held.examples.take(slice(1)) for held in source.held_out.values())]
+        seq_len = max(to_batch(one, source.law.schema, encoding, cpu).seq_len for one in some)
+        return build_model(self.cell.model, source.law.schema, seq_len=seq_len, seed=self.cell.seed)
+
+
+def first_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state of a model before its first step."""
+    weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    moments = {name: torch.zeros_like(weights) for name in ("moment1", "moment2")}
+    return {"weights": weights, **moments, **buffers_of(model)}
+
+
+def buffers_of(model: nn.Module) -> dict[str, Tensor]:
+    """The buffers of a model, as a state names them."""
+    return {f"buffer.{name}": buffer.detach() for name, buffer in model.named_buffers()}
+
+
+def load_state(model: nn.Module, state: State) -> None:
+    """Give a model the weights and the buffers of a state."""
+    with torch.no_grad():
+        at = 0
+        for parameter in model.parameters():
+            parameter.copy_(state["weights"][at : at + parameter.numel()].view_as(parameter))
+            at += parameter.numel()
+        for name, buffer in model.named_buffers():
+            buffer.copy_(state[f"buffer.{name}"])

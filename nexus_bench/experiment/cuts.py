@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,12 +33,14 @@ def begun_packs(checkpoints: Path) -> list[Pack]:
     """The packs that have checkpoints; those that cannot be read are left out."""
     found = []
     for folder in packs(checkpoints):
-        told = describe(folder)
-        ids = [row["cell_id"] for about in told for row in about["rows"]] + [
-            i for about in told for i in about["ended"]
-        ]
-        if ids:
-            found.append(Pack(folder, told[0]["made_with"]["mode"], tuple(dict.fromkeys(ids))))
+        ids: dict[str, None] = {}
+        mode = None
+        for about in describe(folder):
+            with suppress(KeyError, TypeError):  # of another version of nexus-bench
+                mode = mode or str(about["made_with"]["mode"])
+                ids |= dict.fromkeys([*(row["cell_id"] for row in about["rows"]), *about["ended"]])
+        if mode is not None:
+            found.append(Pack(folder, mode, tuple(ids)))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What accuracies are compared with: chance, shortcuts and ceilings of every split, computed once beside the training."""
+"""What accuracies are compared with, chance, shortcuts and ceilings of every split: computed beside the training."""
 
 import multiprocessing
 from collections.abc import Iterator, Sequence

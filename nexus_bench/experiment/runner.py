@@ -199,11 +199,11 @@ def _make_jobs(plan: Plan, packs: Sequence[Pack], execution: Execution, root: Pa
     jobs = []
     for purpose in dict.fromkeys(purposes.values()):  # so that measured cells form the same stacks at any time
         cells = [cell for cell in plan.suite.cells if purposes[cell.cell_id] == purpose]
-        how = {"mode": execution.mode, "stack": execution.stack, "n_devices": execution.n_devices}
-        for stack in cut(cells, wanted, packs, **how):
+        mode, devices = execution.mode, execution.n_devices
+        for stack in cut(cells, wanted, packs, mode=mode, stack=execution.stack, n_devices=devices):
             ids = [cell.cell_id for cell in stack]
             begun = tuple(dict.fromkeys(folder for cell_id in ids for folder in by_cell.get(cell_id, ())))
-            jobs.append(Job(stack, wanted & set(ids), execution.mode, execution.device, root, data, begun))
+            jobs.append(Job(stack, frozenset(wanted.intersection(ids)), mode, execution.device, root, data, begun))
     return jobs
 
 

@@ -12,7 +12,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.inspection.question import Question, further_law
-from nexus_bench.training.engine import Source
+from nexus_bench.training.row import Source
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import titles_of
 

@@ -80,7 +80,8 @@ COLUMNS = (
     Column(
         "status",
         "string",
-        "`trained`: all steps; `solved`: stopped early, validation solved; `given_up`: by a rule; `failed`; `scored`: of another model",
+        "`trained`: all steps; `solved`: stopped early, validation solved; `given_up`: stopped early by a rule of the "
+        "recipe; `failed`; `scored`: of another model",
     ),
     Column("version", "string", "version of nexus-bench"),
     Column("steps_done", "Int64", "optimiser steps made"),

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from nexus_bench.data.task import TaskSpec
+from nexus_bench.errors import ConfigError
 from nexus_bench.model.scoring import to_batch
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.model.transformer import Transformer
@@ -49,6 +50,17 @@ class Cost(NamedTuple):
 
     parameters: int
     compute: int | None
+
+    @property
+    def counted(self) -> int:
+        """The compute of a model that is to be matched.
+
+        Raises:
+            ConfigError: It cannot be counted.
+        """
+        if self.compute is None:
+            raise ConfigError("the compute of this model cannot be counted, so nothing can be matched to it by compute")
+        return self.compute
 
 
 def cost_of(model: ModelSpec, task: TaskSpec) -> Cost:

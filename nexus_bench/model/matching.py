@@ -6,7 +6,6 @@ from typing import NamedTuple
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.encodings import n_slots
 from nexus_bench.data.task import TaskSpec
-from nexus_bench.errors import ConfigError
 from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.model.spec import ModelSpec
 
@@ -49,7 +48,7 @@ def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
     """
     if model.attention == "standard":
         return []
-    target = _counted(model, task)
+    target = cost_of(model, task)
     times = model.options.get("order", 1)
     shapes: dict[str, dict[str, int]] = {"same depth": {}}
     if times > 1:
@@ -59,25 +58,11 @@ def matched(model: ModelSpec, task: TaskSpec) -> list[Match]:
         usual = ATTENTIONS.get("standard").Options().model_dump()
         baseline = model.model_copy(update={"attention": "standard", "options": usual, **repeats})
         for by in ("parameters", "compute"):
-            fitted = _fit_width(baseline, task, by, getattr(target, by))
+            fitted = _fit_width(baseline, task, by, _amount(target, by))
             cost = cost_of(fitted, task)
-            ratios = (cost.parameters / target.parameters, _compute(cost) / _compute(target))
+            ratios = (cost.parameters / target.parameters, cost.counted / target.counted)
             found.append(Match(shape, by, fitted, cost, *ratios))
     return found
-
-
-def _counted(model: ModelSpec, task: TaskSpec) -> Cost:
-    cost = cost_of(model, task)
-    if cost.compute is None:
-        raise ConfigError(
-            f"{model.label}: its compute cannot be counted, so nothing matches it; give its baselines by name"
-        )
-    return cost
-
-
-def _compute(cost: Cost) -> int:
-    assert cost.compute is not None, "standard attention can be counted"
-    return cost.compute
 
 
 class Matched(NamedTuple):
@@ -109,7 +94,7 @@ def _fit_width(model: ModelSpec, task: TaskSpec, by: str, target: int) -> ModelS
         return model.model_copy(update={"d_model": n * model.n_heads})
 
     def cost(n: int) -> int:
-        return int(getattr(cost_of(of_width(n), task), by))
+        return _amount(cost_of(of_width(n), task), by)
 
     low, high = _least_width(model, task), 1
     while cost(max(high, low)) < target:
@@ -119,6 +104,10 @@ def _fit_width(model: ModelSpec, task: TaskSpec, by: str, target: int) -> ModelS
         middle = (low + high) // 2
         low, high = (middle, high) if cost(middle) < target else (low, middle)
     return of_width(min((low, high), key=lambda n: abs(cost(n) / target - 1)))
+
+
+def _amount(cost: Cost, by: str) -> int:
+    return cost.parameters if by == "parameters" else cost.counted
 
 
 def _least_width(model: ModelSpec, task: TaskSpec) -> int:

@@ -61,8 +61,8 @@ class Engine(ABC):
     def model(self, index: int) -> Transformer:
         """The model of one row, with its present weights."""
 
-    def close(self) -> None:
-        """Free what the engine holds; it cannot be used any more."""
+    def close(self) -> None:  # noqa: B027 - many have nothing of the kind
+        """End what the engine does in the background; it cannot be used any more."""
 
     def limit(self, index: int) -> int:
         """The largest hop that counts in the loss of the next step."""
@@ -137,7 +137,7 @@ class Single(Engine):
     def _load(self, state: State) -> None:
         load_state(self._model, state)
         sizes = [parameter.numel() for parameter in self._model.parameters()]
-        parts = [state[name].to(self._device).split(sizes) for name in ("moment1", "moment2")]
+        parts = [torch.split(state[name].to(self._device), sizes) for name in ("moment1", "moment2")]
         for parameter, moment1, moment2 in zip(self._model.parameters(), *parts, strict=True):
             self._optimizer.state[parameter] = {
                 "step": torch.tensor(float(self.step), device=self._device),

@@ -161,7 +161,7 @@ def weights_in(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _told(curve: Sequence[Point]) -> _Curve:
-    return [(point.step, [(hop, tuple(at)) for hop, at in point.scores.items()]) for point in curve]
+    return [(point.step, [(hop, (*at,)) for hop, at in point.scores.items()]) for point in curve]
 
 
 def _curve(told: _Curve) -> list[Point]:

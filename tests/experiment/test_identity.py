@@ -19,7 +19,7 @@ from nexus_bench.generators.group_word import GroupWord
 from nexus_bench.io.columns import COLUMNS, Row
 from nexus_bench.io.config import Config
 from nexus_bench.model.spec import ModelSpec, make_model
-from nexus_bench.training.spec import CellSpec, TrainSpec
+from nexus_bench.training.spec import CellSpec, GiveUp, TrainSpec
 from nexus_bench.training.titles import titles_of
 
 NAMES = {"cell_id", "model"}  # columns that name a cell; the others must tell it apart without them
@@ -66,6 +66,7 @@ def changed(cell: CellSpec, part: str, inner: str | None, field: str, info: Fiel
         "content_sha256": ["0" * 64],
         "size_ood": [{"n_nodes": 9, "vocab_size": 36, "n_queries": 8}],
         "pattern_ood": [True],
+        "give_up": [GiveUp(step=9, accuracy=0.5)],
     }
     words = [OTHER_WORDS[field]] if field in OTHER_WORDS else []
     for value in [*special.get(field, ()), *words, *others(info.annotation, old[field])]:

@@ -288,7 +288,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
 
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, preexec_fn=limit)
     assert done.returncode == 7
-    assert done.stderr.count("newest: cannot be written: File too large; free some space; training goes on, and") == 4
+    assert done.stderr.count("File too large; free some space; training goes on, and cannot be resumed from here") == 4
     assert done.stderr.count("model.safetensors: cannot be written: File too large; free some space") == 4
     assert done.stderr.splitlines()[-1].startswith("error: 4 of 4 cells failed, for the reasons above")
     assert not list(tmp_path.rglob(".newest*"))

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from nexus_bench.experiment.events import Event
 from nexus_bench.experiment.jobs import Job, run_job
@@ -19,7 +20,7 @@ def run_inline(jobs: Sequence[Job]) -> Generator[Event, None, None]:
         events: list[Event] = []
         try:
             with _heeding_signals() as stops:
-                run_job(job, on_event=events.append, should_stop=lambda stops=stops: bool(stops))
+                run_job(job, on_event=events.append, should_stop=partial(bool, stops))
         except StoppedError:
             signal.raise_signal(stops[0])  # its usual meaning, now that the state is saved
             raise

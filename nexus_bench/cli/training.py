@@ -26,7 +26,7 @@ def train(
     ] = None,
     executor: Annotated[str, typer.Option(help="process, inline or dask.")] = "process",
     scheduler: Annotated[Optional[str], typer.Option(help="With dask: tcp://host:port; default a local one.")] = None,
-    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes on a CPU; default one per core.")] = None,
+    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes: one per core, or 4 on each GPU.")] = None,
     log_every: Annotated[Optional[int], typer.Option(min=1, help="Print evaluations every so many steps.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")] = False,
     out: Out = None,

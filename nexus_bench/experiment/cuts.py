@@ -98,4 +98,12 @@ def _cut_for_devices(cells: Sequence[CellSpec], stack: int, n_devices: int) -> l
     for group in groups:
         size = min(stack, -(-len(group) // per_group))
         stacks += [group[i : i + size] for i in range(0, len(group), size)]
-    return stacks
+    return sorted(stacks, key=_work, reverse=True)
+
+
+def _work(stack: Stack) -> float:
+    """About how much work a stack is, up to a factor: the longest begin first, so that all devices end together."""
+    (model, task, recipe), n_models = (stack[0].model, stack[0].task, stack[0].train), len(stack)
+    family = task.generator()
+    passes = model.n_layers * model.n_loops * (2 + float(model.options.get("order", 1)))
+    return n_models * recipe.steps * recipe.batch_size * (family.n_facts + family.n_queries) * passes * model.d_model**2

@@ -9,6 +9,7 @@ from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.training.modes import SINGLE, STACKED
 from nexus_bench.training.stacked import MOST_MODELS
 
+GPU_WORKERS = 4  # processes on a GPU; more gain little
 EXECUTORS = ("process", "inline", "dask")
 
 
@@ -19,7 +20,7 @@ class Execution(NamedTuple):
         mode: `single`, or one of the modes of `training.modes`.
         device: `cpu` or `cuda`.
         executor: `process`, `inline` or `dask`.
-        n_workers: Processes at a time on a CPU; with GPUs, one per GPU.
+        n_workers: Processes at a time on a CPU, or on each GPU.
         stack: Largest number of models in a stack.
         scheduler: Address of a Dask scheduler; None starts a cluster on this machine.
     """
@@ -37,6 +38,16 @@ class Execution(NamedTuple):
         if self.executor == "inline":
             return 1
         return torch.cuda.device_count() if self.device == "cuda" else self.n_workers
+
+    @property
+    def places(self) -> list[str]:
+        """The device of each process that trains, such as `cuda:0`, `cuda:1`, `cuda:0`, `cuda:1`.
+
+        Several processes share a GPU, so that one trains while others compile, draw graphs or score.
+        """
+        if self.device != "cuda":
+            return [self.device] * self.n_workers
+        return [f"cuda:{index}" for _ in range(self.n_workers) for index in range(self.n_devices)]
 
 
 def available_cores() -> int:
@@ -76,7 +87,7 @@ def choose_execution(
     chosen_mode = choose_mode(mode, chosen)
     if stack is not None and chosen_mode == SINGLE:
         raise UsageError("--stack is for stacked modes; add --mode deterministic, tf32 or bfloat16, or omit it")
-    n_workers = available_cores() if n_workers is None else n_workers
+    n_workers = n_workers or (GPU_WORKERS if chosen == "cuda" else available_cores())
     return Execution(chosen_mode, chosen, executor, n_workers, stack or MOST_MODELS, scheduler)
 
 

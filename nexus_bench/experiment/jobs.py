@@ -38,6 +38,7 @@ class Job(NamedTuple):
         root: The run folder, which keeps the state of an unfinished job; None keeps no state.
         data: Dataset folder to train on; None means the endless stream of the task.
         begun: Folders of checkpoints that hold some of the cells.
+        share: The share of a GPU's memory that it may take.
     """
 
     cells: tuple[CellSpec, ...]
@@ -47,6 +48,7 @@ class Job(NamedTuple):
     root: Path | None
     data: Path | None
     begun: tuple[Path, ...] = ()
+    share: float = 1.0
 
     @property
     def job_id(self) -> str:
@@ -134,7 +136,9 @@ class _Work:
                     self.listener.on_point(row, point)
         self.tell_ended(restored)
         waiting = list(restored.packs)
-        size = 1 if job.mode == SINGLE or not waiting else largest_stack(waiting[0][0], self.device, job.mode)
+        size = 1
+        if job.mode != SINGLE and waiting:
+            size = largest_stack(waiting[0][0], self.device, job.mode, share=job.share)
         while waiting:
             pack = waiting.pop(0)
             if len(pack) > size:

@@ -184,9 +184,7 @@ def _events(jobs: list[Job], execution: Execution) -> Generator[Event, None, Non
         return run_inline(jobs)
     if execution.executor == "dask":
         return run_dask(jobs, scheduler=execution.scheduler, n_workers=execution.n_workers)
-    if execution.device == "cuda":
-        return run_processes(jobs, devices=[f"cuda:{i}" for i in range(execution.n_devices)])
-    return run_processes(jobs, devices=[execution.device] * execution.n_workers)
+    return run_processes(jobs, devices=execution.places)
 
 
 def _make_jobs(plan: Plan, packs: Sequence[Pack], execution: Execution, root: Path, data: Path | None) -> list[Job]:
@@ -203,7 +201,10 @@ def _make_jobs(plan: Plan, packs: Sequence[Pack], execution: Execution, root: Pa
         for stack in cut(cells, wanted, packs, mode=mode, stack=execution.stack, n_devices=devices):
             ids = [cell.cell_id for cell in stack]
             begun = tuple(dict.fromkeys(folder for cell_id in ids for folder in by_cell.get(cell_id, ())))
-            jobs.append(Job(stack, frozenset(wanted.intersection(ids)), mode, execution.device, root, data, begun))
+            share = 1 / execution.n_workers if execution.executor == "process" else 1.0
+            jobs.append(
+                Job(stack, frozenset(wanted.intersection(ids)), mode, execution.device, root, data, begun, share)
+            )
     return jobs
 
 

@@ -22,6 +22,7 @@ from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.engine import Engine
+from nexus_bench.training.long_products import LongProducts
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.pool import Pool, encode, stacked
 from nexus_bench.training.recipe import schedule
@@ -145,7 +146,8 @@ class Stacked(Engine):
             return self._step
         if self._mode != "deterministic":
             torch.compiler.reset()  # what was compiled for other stacks is captured already or no longer needed
-            self._losses_of = torch.compile(self._losses_of_next, fullgraph=True, dynamic=False)
+            passes: dict[str, Any] = {"post_grad_custom_pre_pass": LongProducts()}
+            self._losses_of = torch.compile(self._losses_of_next, fullgraph=True, dynamic=False, options=passes)
             self._update = torch.compile(self._adamw, fullgraph=True, dynamic=False)
         held = (*self._state.values(), self._at)
         before = [tensor.clone() for tensor in held]
@@ -225,12 +227,18 @@ class Stacked(Engine):
             torch.use_deterministic_algorithms(before[1])
 
 
-def largest_stack(row: Row, device: torch.device, mode: str) -> int:
+def largest_stack(row: Row, device: torch.device, mode: str, *, share: float = 1.0) -> int:
     """How many models of a shape the memory of a device holds, as a power of two.
 
     Measured on one step of one model, uncompiled, which needs more memory than a compiled step, and on an evaluation.
     Mode deterministic reckons with all of the memory, and the others with what is free: what others use at the moment
     must not decide the bytes.
+
+    Args:
+        row: A row of the shape.
+        device: The device.
+        mode: One of STACKED.
+        share: The share of the memory that the stack may take, beside others that train on the device.
     """
     if device.type != "cuda":
         return MOST_MODELS
@@ -245,7 +253,7 @@ def largest_stack(row: Row, device: torch.device, mode: str) -> int:
         del engine
         torch.cuda.empty_cache()
         free, total = torch.cuda.mem_get_info()
-        usable = _SHARE_OF_MEMORY * (total if mode == DETERMINISTIC else free)
+        usable = share * _SHARE_OF_MEMORY * (total if mode == DETERMINISTIC else free)
     return int(min(MOST_MODELS, 2 ** int(math.log2(max(1.0, usable / of_one)))))
 
 

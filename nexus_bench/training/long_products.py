@@ -1,9 +1,9 @@
-"""A pass of the compiler for products with few results and long sums, as gradients of weights are.
+"""Products with few results and long sums, as gradients of weights are: a pass of the compiler cuts their sums.
 
 A batched product (s, m, k) x (s, k, n) with few results keeps only some of a GPU's processors busy, each with a sum of
 k terms. Here the sum is cut into parts, which are computed side by side and added: "split-K", which libraries choose
-for single products but not for batched ones. With 6 models of width 128 in a stack, gradients of weights took a third of
-a step.
+for single products but not for batched ones. With 6 models of width 128 in a stack, gradients of weights took a third
+of a step.
 """
 
 import math
@@ -41,10 +41,10 @@ class LongProducts(CustomGraphPass):
 
     def __init__(self) -> None:
         self._patterns = PatternMatcherPass()
-        register_graph_pattern(  # type: ignore[no-untyped-call]
+        register_graph_pattern(
             CallFunction(torch.ops.aten.bmm.default, Arg(), Arg()),
             extra_check=_is_long,
-            pass_dict=self._patterns,  # type: ignore[arg-type]
+            pass_dict=self._patterns,
         )(_replace)
 
     def __call__(self, graph: fx.Graph) -> None:
@@ -59,7 +59,7 @@ class LongProducts(CustomGraphPass):
 
 def _is_long(match: Match) -> bool:
     a, b = (argument.meta["val"] for argument in match.args)
-    return n_parts(*a.shape, b.shape[2]) > 1
+    return n_parts(a.shape[0], a.shape[1], a.shape[2], b.shape[2]) > 1
 
 
 def _replace(match: Match, a: fx.Node, b: fx.Node) -> None:

@@ -98,7 +98,7 @@ def _on_gpu(cell: CellSpec, stack: int, seconds: float) -> Iterator[tuple[str, i
     yield "engine, mode single", 1, 1, _fastest(Single(Row(cell, open_source(cell, None)), gpu).advance, seconds)
     for mode, n_models in _stacks(stack):
         cells = [cell.model_copy(update={"seed": seed}) for seed in range(n_models)]
-        engine = Stacked([Row(cell, open_source(cell, None)) for cell in cells], gpu, mode)
+        engine = Stacked([Row(cell, open_source(cell, None)) for cell in cells], gpu, mode, n_drawers=available_cores())
         rate = n_models * _fastest(engine.advance, seconds)
         engine.close()
         yield f"{'graph' if n_models == 1 else 'stacked'}, mode {mode}", n_models, 1, rate

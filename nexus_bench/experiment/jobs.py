@@ -12,6 +12,7 @@ import torch
 from nexus_bench.errors import FailedCellsError, NexusBenchError
 from nexus_bench.experiment.cuts import stack_id
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
+from nexus_bench.experiment.execution import available_cores
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
 from nexus_bench.experiment.run_folder import RunFolder
@@ -38,7 +39,7 @@ class Job(NamedTuple):
         root: The run folder, which keeps the state of an unfinished job; None keeps no state.
         data: Dataset folder to train on; None means the endless stream of the task.
         begun: Folders of checkpoints that hold some of the cells.
-        share: The share of a GPU's memory that it may take.
+        share: The share of the machine's cores and of a GPU's memory that it may take.
     """
 
     cells: tuple[CellSpec, ...]
@@ -167,7 +168,8 @@ class _Work:
         if self.job.mode == SINGLE:
             (row,) = rows
             return Single(row, self.device)
-        return Stacked(rows, self.device, self.job.mode)
+        n_drawers = max(1, int(available_cores() * self.job.share)) if self.device.type == "cuda" else 0
+        return Stacked(rows, self.device, self.job.mode, n_drawers=n_drawers)
 
     def again(self, pack: Sequence[Row]) -> list[list[Row]]:
         """A pack that did not fit, as its checkpoints left it."""

@@ -18,13 +18,15 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from nexus_bench.data.drawers import encode
+from nexus_bench.data.splits import Splits
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.long_products import LongProducts
 from nexus_bench.training.modes import DETERMINISTIC
-from nexus_bench.training.pool import Pool, encode, stacked
+from nexus_bench.training.pool import Pool, stacked
 from nexus_bench.training.recipe import schedule
 from nexus_bench.training.row import Row, first_state, load_state
 from nexus_bench.training.spec import CellSpec
@@ -44,9 +46,10 @@ class Stacked(Engine):
             its examples on the device.
         device: On `cuda` the step is captured as a CUDA graph.
         mode: One of STACKED.
+        n_drawers: Processes that draw examples at most; with 0 a thread does.
     """
 
-    def __init__(self, rows: Sequence[Row], device: torch.device, mode: str) -> None:
+    def __init__(self, rows: Sequence[Row], device: torch.device, mode: str, *, n_drawers: int = 0) -> None:
         super().__init__(rows)
         self._device = device
         self._mode = mode
@@ -71,8 +74,9 @@ class Stacked(Engine):
         )
         one = to_batch(distinct[0].batch(0, 1), self.schema, self.encoding, device)
         self._read_at, self._layout = one.read_at, one.layout
-        # From here on only the pool reads the sources, on its own threads.
-        self._pool = Pool(distinct, self.feed, self.encoding, device)
+        # From here on only the pool reads the sources. What is drawn is small, what is stored may be large: it stays.
+        n_drawers = n_drawers if all(isinstance(source, Splits) for source in distinct) else 0
+        self._pool = Pool(distinct, self.feed, self.encoding, device, n_drawers=n_drawers)
         self._losses_of, self._update = self._losses_of_next, self._adamw
         self._run: Callable[[], None] | None = None
 

@@ -47,7 +47,7 @@ def run_processes(jobs: Sequence[Job], *, devices: Sequence[str]) -> Generator[E
                 device = free.pop()
                 job = waiting.pop()._replace(device=device)
                 receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(job, sender), daemon=True)
+                process = context.Process(target=_work, args=(job, sender))
                 process.start()
                 sender.close()
                 running[receiver] = _Worker(job, process, device, set())

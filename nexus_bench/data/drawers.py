@@ -1,0 +1,157 @@
+"""Encoded training graphs, drawn where they are asked for or in processes of their own.
+
+NumPy holds Python's lock while it draws random words, so a thread that draws stops the thread that trains.
+
+Axis letters: p graphs, n positions, s slots of a position, q queries of a graph.
+"""
+
+import multiprocessing
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from threading import Lock
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexus_bench.data.encodings import ENCODINGS, table_size
+from nexus_bench.data.law import Law
+from nexus_bench.errors import NexusBenchError
+from nexus_bench.generators.base import Examples, Schema
+
+
+class Source(Protocol):
+    """A stream of training graphs in batches."""
+
+    law: Law
+
+    def batch(self, step: int, batch_size: int) -> Examples:
+        """The training graphs of one step, the same at every call."""
+        ...
+
+
+class Drawn(NamedTuple):
+    """Encoded examples, in the smallest integer type that holds them.
+
+    Attributes:
+        tokens: Array (p, n, s) of rows of the embedding table.
+        answer: Array (p, q) of labels.
+        hop: Array (p, q) of hop counts.
+    """
+
+    tokens: NDArray[Any]
+    answer: NDArray[Any]
+    hop: NDArray[Any]
+
+
+class Order(NamedTuple):
+    """What to draw: some batches of one source.
+
+    Attributes:
+        source: Its place in the list of sources.
+        steps: The batches.
+        batch_size: Graphs of a batch.
+        encoding: How examples become positions.
+    """
+
+    source: int
+    steps: range
+    batch_size: int
+    encoding: str
+
+
+class DrawingError(NexusBenchError):
+    """A process that draws ended, or a family failed in it."""
+
+    exit_code = 7
+
+
+def encode(examples: Examples, schema: Schema, encoding: str) -> Drawn:
+    """Examples as small integers."""
+    tokens = ENCODINGS[encoding](examples, schema).tokens
+    return Drawn(
+        _smallest(tokens, table_size(schema)),
+        _smallest(examples.answer, schema.n_classes),
+        _smallest(examples.hop, int(examples.hop.max()) + 1),
+    )
+
+
+def draw(sources: Sequence[Source], order: Order) -> Drawn:
+    """Draw and encode batches, one after the other, where this is called."""
+    source = sources[order.source]
+    batches = [source.batch(step, order.batch_size) for step in order.steps]
+    return encode(Examples.concatenate(batches), source.law.schema, order.encoding)
+
+
+class Drawers:
+    """Processes that draw, each for some of the sources.
+
+    Args:
+        sources: The sources, which are copied to the processes.
+        n: Processes at most.
+    """
+
+    def __init__(self, sources: Sequence[Source], n: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        self._ends: list[tuple[Connection, Lock, BaseProcess]] = []
+        for _ in range(min(n, len(sources))):
+            mine, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, tuple(sources)), daemon=True)
+            process.start()
+            theirs.close()
+            self._ends.append((mine, Lock(), process))
+
+    @property
+    def n(self) -> int:
+        """Processes, and so the calls of `draw` that go on side by side."""
+        return len(self._ends)
+
+    def draw(self, order: Order) -> Drawn:
+        """As the function `draw`, in the process of the source; to be called from several threads.
+
+        Raises:
+            DrawingError: The family failed, or the process ended.
+        """
+        end, lock, _ = self._ends[order.source % self.n]
+        try:
+            with lock:
+                end.send(order)
+                told = end.recv()
+                if isinstance(told, str):
+                    raise DrawingError(told)
+                arrays = [np.empty(shape, dtype) for shape, dtype in told]
+                for array in arrays:
+                    end.recv_bytes_into(array.data.cast("B"))
+        except (EOFError, OSError) as error:
+            raise DrawingError("a process that draws examples ended; run again") from error
+        return Drawn(*arrays)
+
+    def close(self) -> None:
+        """End the processes."""
+        for end, _, process in self._ends:
+            process.kill()
+            process.join()
+            end.close()
+
+
+def _serve(end: Connection, sources: Sequence[Source]) -> None:
+    """The main function of a process that draws; it ends when nobody asks any more."""
+    while True:
+        try:
+            order = end.recv()
+            try:
+                drawn = draw(sources, order)
+            except Exception as error:
+                end.send(f"{type(error).__name__}: {error}")
+                continue
+            end.send([(array.shape, array.dtype) for array in drawn])
+            for array in drawn:
+                end.send_bytes(array.data.cast("B"))
+        except (EOFError, OSError, KeyboardInterrupt):
+            return
+
+
+def _smallest(values: NDArray[Any], high: int) -> NDArray[Any]:
+    dtype = np.uint8 if high <= 1 << 8 else np.int16 if high <= 1 << 15 else np.int32
+    return np.ascontiguousarray(values, dtype=dtype)

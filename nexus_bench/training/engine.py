@@ -13,7 +13,7 @@ from nexus_bench.model.scoring import HopScore, score, to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.feed import feed_of
 from nexus_bench.training.recipe import hop_limit, schedule
-from nexus_bench.training.row import Row, State, first_state, load_state
+from nexus_bench.training.row import Row, State, first_state, load_state, places_of, vector_of
 
 
 class Engine(ABC):
@@ -131,18 +131,18 @@ class Single(Engine):
         held = [self._optimizer.state[parameter] for parameter in self._model.parameters()]
         if all(held):  # none before the first step
             for name, theirs in (("moment1", "exp_avg"), ("moment2", "exp_avg_sq")):
-                state[name] = torch.cat([moments[theirs].flatten() for moments in held])
+                state[name] = vector_of(moments[theirs] for moments in held)
         return {name: tensor.clone()[None] for name, tensor in state.items()}
 
     def _load(self, state: State) -> None:
         load_state(self._model, state)
-        sizes = [parameter.numel() for parameter in self._model.parameters()]
-        parts = [torch.split(state[name].to(self._device), sizes) for name in ("moment1", "moment2")]
-        for parameter, moment1, moment2 in zip(self._model.parameters(), *parts, strict=True):
+        for name, place in places_of(self._model).items():
+            parameter = self._model.get_parameter(name)
+            moment1, moment2 = (state[n][place].to(self._device, copy=True) for n in ("moment1", "moment2"))
             self._optimizer.state[parameter] = {
                 "step": torch.tensor(float(self.step), device=self._device),
-                "exp_avg": moment1.view_as(parameter).clone(),
-                "exp_avg_sq": moment2.view_as(parameter).clone(),
+                "exp_avg": moment1.view_as(parameter),
+                "exp_avg_sq": moment2.view_as(parameter),
             }
 
     def model(self, index: int) -> Transformer:

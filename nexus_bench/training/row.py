@@ -1,11 +1,12 @@
 """A row: one cell in training. Its state is its own, so it goes on alone or in any stack of equal shape."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
@@ -16,6 +17,8 @@ from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
 
 State = Mapping[str, Tensor]
+
+_ALIGNED = 32  # numbers
 
 
 class Source(Protocol):
@@ -40,8 +43,8 @@ class Row:
         curve: The evaluations so far.
         seconds: Its share of the training time so far.
         status: How it ended; None while it is trained.
-        state: `weights`, `moment1` and `moment2`, each a vector of all parameters, and `buffer.<name>`, the buffers of
-            the model; None before the first step.
+        state: `weights`, `moment1` and `moment2`, each a vector of all parameters (`places_of` says where each is), and
+            `buffer.<name>`, the buffers of the model; None before the first step.
     """
 
     cell: CellSpec
@@ -60,9 +63,24 @@ class Row:
         return build_model(self.cell.model, source.law.schema, seq_len=seq_len, seed=self.cell.seed)
 
 
+def places_of(model: nn.Module) -> dict[str, slice]:
+    """Where each parameter is in a vector of all: it begins at a multiple of 32, as fast kernels need."""
+    places, at = {}, 0
+    for name, parameter in model.named_parameters():
+        places[name] = slice(at, at + parameter.numel())
+        at += -(-parameter.numel() // _ALIGNED) * _ALIGNED
+    return places
+
+
+def vector_of(values: Iterable[Tensor]) -> Tensor:
+    """One vector of values for each parameter, in the order of the parameters."""
+    parts = [value.detach().flatten() for value in values]
+    return torch.cat([F.pad(part, (0, -part.numel() % _ALIGNED)) for part in parts])
+
+
 def first_state(model: nn.Module) -> dict[str, Tensor]:
     """The state of a model before its first step."""
-    weights = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    weights = vector_of(model.parameters())
     moments = {name: torch.zeros_like(weights) for name in ("moment1", "moment2")}
     return {"weights": weights, **moments, **buffers_of(model)}
 
@@ -75,9 +93,8 @@ def buffers_of(model: nn.Module) -> dict[str, Tensor]:
 def load_state(model: nn.Module, state: State) -> None:
     """Give a model the weights and the buffers of a state."""
     with torch.no_grad():
-        at = 0
-        for parameter in model.parameters():
-            parameter.copy_(state["weights"][at : at + parameter.numel()].view_as(parameter))
-            at += parameter.numel()
+        for name, place in places_of(model).items():
+            parameter = model.get_parameter(name)
+            parameter.copy_(state["weights"][place].view_as(parameter))
         for name, buffer in model.named_buffers():
             buffer.copy_(state[f"buffer.{name}"])

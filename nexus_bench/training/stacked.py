@@ -28,7 +28,7 @@ from nexus_bench.training.long_products import LongProducts
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.pool import Pool, stacked
 from nexus_bench.training.recipe import schedule
-from nexus_bench.training.row import Row, first_state, load_state
+from nexus_bench.training.row import Row, first_state, load_state, places_of
 from nexus_bench.training.spec import CellSpec
 
 MOST_MODELS = 256  # per stack; more gain little
@@ -58,6 +58,7 @@ class Stacked(Engine):
         self._state = {name: torch.stack([state[name].to(device) for state in states]) for name in states[0]}
         self._weights, self._moment1, self._moment2 = (self._state[n] for n in ("weights", "moment1", "moment2"))
         self._buffers = {name: self._state[f"buffer.{name}"] for name, _ in self._template.named_buffers()}
+        self._places = places_of(self._template)
         self._shapes = {name: p.shape for name, p in self._template.named_parameters()}
         cells = [row.cell for row in rows]
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
@@ -211,10 +212,8 @@ class Stacked(Engine):
 
     def _unpacked(self, flat: Float[Tensor, "*s w"]) -> dict[str, Tensor]:
         """The rows as the parameters of the models; all are views."""
-        sizes = [math.prod(shape) for shape in self._shapes.values()]
-        parts = torch.split(flat, sizes, dim=-1)
-        pairs = zip(self._shapes.items(), parts, strict=True)
-        return {name: part.reshape(*part.shape[:-1], *shape) for (name, shape), part in pairs}
+        parts = {name: flat[..., place] for name, place in self._places.items()}
+        return {name: part.reshape(*part.shape[:-1], *self._shapes[name]) for name, part in parts.items()}
 
     @contextmanager
     def numerics(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ try:
 except ImportError:  # PyTorch for CPUs comes without Triton
     triton = None
 
-LONGEST = 64  # positions
+LONGEST = 128  # positions
 _WIDEST = 64  # width of a head
 
 
@@ -120,7 +120,7 @@ def _launch(kernel: Any, tensors: tuple[Tensor, ...], causal: bool, n_shared: in
     kernel[(q.shape[0] * q.shape[1],)](
         *tensors, *strides, q.shape[1], *sizes, n_shared, block, 1 / math.sqrt(q.shape[-1]),
         CAUSAL=causal, PRECISION="ieee" if exact else "tf32", N=blocks[0], K=blocks[1], E=blocks[2], F=blocks[3],
-        num_warps=1 if max(blocks) <= 32 else 4,
+        num_warps=1 if max(blocks) <= 32 else 4 if max(blocks) <= 64 else 8,
     )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
 
-from collections.abc import Container, Iterator
+import itertools
+import re
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import pandas as pd
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL
 from nexus_bench.io.csv_files import read_csv
-from nexus_bench.io.files import read_bytes, read_json
+from nexus_bench.io.escapes import CONTROL
+from nexus_bench.io.files import open_file, read_bytes, read_json
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.io.seal import SEAL, check_sealed
 
@@ -82,7 +85,7 @@ def _format_of(run: Path) -> Any:
     """As env.json says; where it is missing or tables contradict it, as the tables and the records of cells show."""
     for table in (run / RESULTS, run / CURVES):
         if table.is_file():
-            with table.open("rb") as file:
+            with open_file(table) as file:
                 head = file.readline().decode("utf-8-sig", "replace")
             names = {name.strip().strip('"') for name in head.split(",")}
             if "run_id" in names and "cell_id" not in names:
@@ -111,7 +114,8 @@ def read_results(run: Path) -> pd.DataFrame:
     frame = read_csv(path, COLUMNS)
     if frame.empty:
         raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
-    for is_wrong, what in () if is_sealed(run) else _faults(frame):  # a seal says that all is as it was written
+    checks = _unsafe(frame) if is_sealed(run) else itertools.chain(_unsafe(frame), _faults(frame))
+    for is_wrong, what in checks:  # a seal says that all is as it was written, but not by whom
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
             raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {_AGAIN}")
     return frame
@@ -131,14 +135,27 @@ def read_curves(run: Path) -> pd.DataFrame:
     return read_csv(run / CURVES, CURVE_COLUMNS)
 
 
+def _unsafe(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
+    """For each check of any table: which rows have text that is not safe to show or to name a file by."""
+    for name in frame.columns:
+        if isinstance(frame[name].dtype, pd.StringDtype):
+            yield _of_unique(frame[name], lambda text: bool(CONTROL.search(text))), f"was edited: {name} holds control characters"
+    for name in _NAMES:
+        yield _of_unique(frame[name], lambda text: not re.fullmatch(_NAME, text)), f"was edited: {name} is not a name"
+    is_no_split = _of_unique(frame["split"], lambda text: not re.fullmatch(_SPLIT, text))
+    yield is_no_split, "was edited: split is not the name of a split"
+
+
+def _of_unique(texts: pd.Series, is_wrong: Callable[[str], bool]) -> pd.Series:
+    """Whether each text fails a check, which is made once of each text that differs; a missing one passes."""
+    return texts.isin([text for text in texts.dropna().unique() if is_wrong(text)])
+
+
 def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
     """For each check of a table without a seal: which rows fail it, and what is wrong with them."""
     yield frame["cell_id"].isna() | frame["split"].isna(), "is truncated"
     for name in _ALWAYS:
         yield frame[name].isna(), f"was edited: {name} is missing"
-    for name in _NAMES:
-        yield ~frame[name].str.fullmatch(_NAME), f"was edited: {name} is not a name"
-    yield ~frame["split"].str.fullmatch(_SPLIT), "was edited: split is not the name of a split"
     yield ~frame["model"].str.fullmatch(_LABEL), "was edited: model holds markup or control characters"
     yield ~frame["status"].isin(_STATUSES), f"was edited: status is not one of {', '.join(_STATUSES)}"
     yield ~frame["train_hops"].isin(_readable_hops(frame["train_hops"])), "was edited: train_hops are not hop counts"

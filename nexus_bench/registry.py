@@ -73,8 +73,8 @@ class Registry(Generic[EntryT]):
                 raise ConfigError(f"{self._kind} {where} lacks the class attribute `{attribute}`; define it")
         if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
             raise ConfigError(
-                f"{self._kind} {entry.__module__}.{entry.__qualname__}: its name must be up to 100 letters, digits, '.', "
-                f"'_' and '-', and begin with a letter or digit, got {entry.name!r}"
+                f"{self._kind} {entry.__module__}.{entry.__qualname__}: its name must be letters, digits, '.', '_' and "
+                f"'-', at most 100, and begin with a letter or digit, got {entry.name!r}"
             )
         known = self._entries.get(entry.name)
         if known is not None:

@@ -1,5 +1,6 @@
 """The command line: parse the arguments, call one function, print what it returns."""
 
+import errno
 import os
 import signal
 import sys
@@ -10,7 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from nexus_bench.cli import bench, compare, data, inspection, language, reports, training
-from nexus_bench.errors import NexusBenchError, UsageError
+from nexus_bench.errors import NexusBenchError, StorageError, UsageError
+from nexus_bench.io.escapes import visible
 from nexus_bench.version import __version__
 
 app = typer.Typer(
@@ -25,9 +27,10 @@ app = typer.Typer(
 def main() -> NoReturn:
     """Run the command line and exit with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    _fill_closed()
     try:
         code = run(sys.argv[1:])
-        sys.stdout.flush()
+        code = _flushed(code)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
     os._exit(code)  # everything is written; a regular exit would spend a second on unloading PyTorch
@@ -47,6 +50,12 @@ def run(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "nexus-bench"
         return _fail(f"{error.format_message().rstrip('.')}; see `{where} -h`", UsageError.exit_code)
+    except OSError as error:  # what a module expects to go wrong with its own files, it says itself
+        return _fail(_storage(error), StorageError.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _fail("out of memory; ask for less, or use a machine with more", StorageError.exit_code)
     return code if isinstance(code, int) else 0
 
 
@@ -95,6 +104,38 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
+def _fill_closed() -> None:
+    """Open the standard streams that the caller closed: else the next file that is opened would become one of them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once everything is written to stdout."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        return code
+    except OSError as error:
+        return _fail(_storage(error), StorageError.exit_code)
+    return code
+
+
+def _storage(error: OSError) -> str:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    advice = "free some space" if is_full else "use another place"
+    return f"{error.filename or 'standard output'}: {error.strerror or error}; {advice}"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's, PyTorch's on a GPU, and PyTorch's on a CPU, which is a RuntimeError like any other."""
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or "can't allocate memory" in str(error)
+
+
 def _fail(message: str, code: int) -> int:
-    typer.echo(f"error: {message}", err=True)
+    """Print an error as one line, whatever the names in it hold."""
+    typer.echo(f"error: {visible(message)}", err=True)
     return code

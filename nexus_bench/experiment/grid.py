@@ -15,12 +15,13 @@ def grid_points(entry: Config, where: str, whole: Container[str] = ()) -> list[C
     """Every combination of the values that are lists, except those in `whole`.
 
     Raises:
-        ConfigError: A list is empty.
+        ConfigError: A list is empty, or there are too many combinations.
     """
     axes = [v if isinstance(v, list) and k not in whole else [v] for k, v in entry.items()]
     for key, axis in zip(entry, axes, strict=True):
         if not axis:
             raise ConfigError(f"{where}: {key} is an empty list; give at least one value")
+    check_size(n_points(entry, whole), where=where)
     return [dict(zip(entry, point, strict=True)) for point in itertools.product(*axes)]
 
 
@@ -30,7 +31,7 @@ def n_points(entry: Config, whole: Container[str] = ()) -> int:
 
 
 def check_size(n_cells: int, *, where: str) -> None:
-    """Refuse a grid that is too large.
+    """Refuse a grid that is too large, before it is spanned.
 
     Raises:
         ConfigError: It has more than `MOST_CELLS` cells.

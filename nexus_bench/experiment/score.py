@@ -1,5 +1,6 @@
 """Answers of any model, scored by hop into rows of results.csv."""
 
+import io
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,7 +101,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
     is_answered = np.zeros((n_graphs, n_queries), dtype=np.bool_)
     is_right = np.zeros_like(is_answered)
     text = read_text(path)
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+    for number, line in enumerate(io.StringIO(text), start=1):  # at \n alone, unlike splitlines
         where = f"{path}:{number}"
         graph, query, prediction = _prediction(line, where=where)
         if not (0 <= graph < n_graphs and 0 <= query < n_queries):

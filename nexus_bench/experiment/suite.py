@@ -7,7 +7,7 @@ are done (`tuning.py`).
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nexus_bench.analysis.declared import check_declared, read_declared
 from nexus_bench.attention.base import ATTENTIONS
@@ -164,14 +164,10 @@ def make_suite(config: Config, where: str) -> Suite:
     n_models = sum(n_points(common | entry) for entry in entries["models"])
     check_size(n_tasks * n_models * n_points(train) * n_trials, where=where)  # before it is spanned
     tasks = [
-        make_task(point, where=where)
-        for entry in entries["tasks"]
-        for point in grid_points(entry, where, whole=_WHOLE)
+        make_task(point, where=where) for entry in entries["tasks"] for point in grid_points(entry, where, whole=_WHOLE)
     ]
     models = [
-        make_model(point, where=where)
-        for entry in entries["models"]
-        for point in grid_points(common | entry, where)
+        make_model(point, where=where) for entry in entries["models"] for point in grid_points(common | entry, where)
     ]
     recipes = [
         [validate(TrainSpec, point | value, where=f"{where}: train") for value in (tuning.values if tuning else [{}])]

@@ -73,7 +73,9 @@ def read_tuning(config: Config, seeds: Sequence[int], *, train: Config, where: s
         raise ConfigError(f"{where}: tune: seeds must be a count from 1 to {_MOST_SEEDS}, got {n_seeds!r}")
     first = max(seeds) + 1
     if first + n_seeds > LARGEST:
-        raise ConfigError(f"{where}: tune: its seeds follow the largest of the suite, {first - 1}; use smaller ones there")
+        raise ConfigError(
+            f"{where}: tune: its seeds follow the largest of the suite, {first - 1}; use smaller ones there"
+        )
     n_points = math.prod(len(value) for value in values.values())
     if n_points > _MOST_RECIPES:
         raise ConfigError(f"{where}: tune: at most {_MOST_RECIPES:,} recipes can be tried, got {n_points:,}; omit some")

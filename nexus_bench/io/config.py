@@ -61,7 +61,7 @@ class _StrictLoader(yaml.SafeLoader):
         text = super().construct_scalar(node)
         if isinstance(text, str) and (found := CONTROL.search(text)) and found[0] not in "\t\n":
             raise yaml.MarkedYAMLError(
-                problem=f"text holds the control character {ascii(found[0])}; omit it", problem_mark=node.start_mark
+                problem=f"text holds the control character {found[0]!a}; omit it", problem_mark=node.start_mark
             )
         return text
 
@@ -98,7 +98,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 class _StrictDumper(yaml.SafeDumper):
-    """What it writes, strict YAML reads back as the same: no anchors, and quotes around all that looks like a number."""
+    """What it writes, strict YAML reads back as the same: no anchors, and quotes around what looks like a number."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -139,7 +139,10 @@ def _unsafe(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
     """For each check of any table: which rows have text that is not safe to show or to name a file by."""
     for name in frame.columns:
         if isinstance(frame[name].dtype, pd.StringDtype):
-            yield _of_unique(frame[name], lambda text: bool(CONTROL.search(text))), f"was edited: {name} holds control characters"
+            yield (
+                _of_unique(frame[name], lambda text: bool(CONTROL.search(text))),
+                f"was edited: {name} holds control characters",
+            )
     for name in _NAMES:
         yield _of_unique(frame[name], lambda text: not re.fullmatch(_NAME, text)), f"was edited: {name} is not a name"
     is_no_split = _of_unique(frame["split"], lambda text: not re.fullmatch(_SPLIT, text))

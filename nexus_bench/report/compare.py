@@ -246,7 +246,10 @@ def markdown(
         failing: The result of `failures`.
         title: What was compared.
     """
-    parts = [f"### {escaped(title)}: {'fails' if failing else 'holds'}", "\n".join(f"- {escaped(line)}" for line in told)]
+    parts = [
+        f"### {escaped(title)}: {'fails' if failing else 'holds'}",
+        "\n".join(f"- {escaped(line)}" for line in told),
+    ]
     if failing:
         parts.append("\n".join(f"- **{escaped(name)}**: {escaped(sentence(one))}" for name, one in failing))
     head = ("", "base", "new", "difference", "interval", "seeds", "verdict", "note")

@@ -117,7 +117,10 @@ def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task
         ({"train": {"lr": "fast"}}, "x: train: lr: input should be a valid number, got 'fast'"),
         ({"train": {"step": 5}}, "x: train: unknown key 'step'; did you mean 'steps'?"),
         ({"train": 5}, "x: train must hold `key: value` lines, got 5"),
-        ({"seeds": 0}, r"x: seeds must be a count from 1 to 100000, or a list of integers from 0 to 2\*\*63 - 1, got 0"),
+        (
+            {"seeds": 0},
+            r"x: seeds must be a count from 1 to 100000, or a list of integers from 0 to 2\*\*63 - 1, got 0",
+        ),
         ({"seeds": [1, 1]}, r"x: seeds \[1, 1\] contain a seed twice; remove one"),
         ({"tune": 5}, r"x: tune must be such as `{lr: \[1e-3, 3e-3\], seeds: 2}`, or false, got 5"),
         ({"tune": {"seeds": 2}}, "x: tune must be such as"),

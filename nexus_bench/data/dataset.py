@@ -150,7 +150,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         validate(ManifestFields, manifest, where=MANIFEST)
         laws = spec_of(manifest).laws()
-        view_of(manifest, laws[IID])
+        validate(TextOptions, manifest.get("text", {}), where="text")
         _check_splits(manifest, laws)
     except (ValueError, NexusBenchError) as error:  # a ValidationError is a ValueError
         said = " ".join(str(error).split())

@@ -1,6 +1,5 @@
 """results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
 
-import itertools
 import re
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
@@ -22,10 +21,10 @@ SPEC, ENVIRONMENT = "spec.yaml", "env.json"
 MADE_AGAIN = (RESULTS, CURVES, TIMING)  # the tables, which `train` writes from the records of cells
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NAMES = ("suite", "task", "encoding", "attention")
-_SPLIT = r"[^\x00-\x1f\x7f$\\<>|`/]+"  # as eval_n_nodes=17, which is also the name of a file
-_LABEL = r"[^\x00-\x1f\x7f$\\<>|`\[\]]+"  # of a model: no control characters and no markup
+_SPLIT = re.compile(r"[^$\\<>|`/]+")  # as eval_n_nodes=17, which is also the name of a file
+_LABEL = re.compile(r"[^$\\<>|`\[\]]+")  # of a model: no markup
 _STATUSES = ("trained", "solved", FAILED, SCORED)
 _ALWAYS = (*_NAMES, "split", "model", "train_hops", "n_facts", "vocab_size", "seed", "hop", "status")  # never missing
 _OF_CELL = (  # the same in all rows of a cell
@@ -114,8 +113,7 @@ def read_results(run: Path) -> pd.DataFrame:
     frame = read_csv(path, COLUMNS)
     if frame.empty:
         raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
-    checks = _unsafe(frame) if is_sealed(run) else itertools.chain(_unsafe(frame), _faults(frame))
-    for is_wrong, what in checks:  # a seal says that all is as it was written, but not by whom
+    for is_wrong, what in _faults(frame, is_sealed=is_sealed(run)):
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
             raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {_AGAIN}")
     return frame
@@ -135,31 +133,25 @@ def read_curves(run: Path) -> pd.DataFrame:
     return read_csv(run / CURVES, CURVE_COLUMNS)
 
 
-def _unsafe(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
-    """For each check of any table: which rows have text that is not safe to show or to name a file by."""
+def _faults(frame: pd.DataFrame, *, is_sealed: bool) -> Iterator[tuple[pd.Series, str]]:
+    """For each check of a table: which rows fail it, and what is wrong with them.
+
+    A seal says that the table is as it was written, but not by whom.
+    """
     for name in frame.columns:
         if isinstance(frame[name].dtype, pd.StringDtype):
-            yield (
-                _of_unique(frame[name], lambda text: bool(CONTROL.search(text))),
-                f"was edited: {name} holds control characters",
-            )
-    for name in _NAMES:
-        yield _of_unique(frame[name], lambda text: not re.fullmatch(_NAME, text)), f"was edited: {name} is not a name"
-    is_no_split = _of_unique(frame["split"], lambda text: not re.fullmatch(_SPLIT, text))
-    yield is_no_split, "was edited: split is not the name of a split"
-
-
-def _of_unique(texts: pd.Series, is_wrong: Callable[[str], bool]) -> pd.Series:
-    """Whether each text fails a check, which is made once of each text that differs; a missing one passes."""
-    return texts.isin([text for text in texts.dropna().unique() if is_wrong(text)])
-
-
-def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
-    """For each check of a table without a seal: which rows fail it, and what is wrong with them."""
+            is_wrong = _of_unique(frame[name], lambda text: bool(CONTROL.search(text)))
+            yield is_wrong, f"was edited: {name} holds control characters"
     yield frame["cell_id"].isna() | frame["split"].isna(), "is truncated"
     for name in _ALWAYS:
         yield frame[name].isna(), f"was edited: {name} is missing"
-    yield ~frame["model"].str.fullmatch(_LABEL), "was edited: model holds markup or control characters"
+    for name in _NAMES:
+        yield _of_unique(frame[name], lambda text: not _NAME.fullmatch(text)), f"was edited: {name} is not a name"
+    is_wrong = _of_unique(frame["split"], lambda text: not _SPLIT.fullmatch(text))
+    yield is_wrong, "was edited: split is not the name of a split"
+    if not is_sealed:
+        is_wrong = _of_unique(frame["model"], lambda text: not _LABEL.fullmatch(text))
+        yield is_wrong, "was edited: model holds markup or control characters"
     yield ~frame["status"].isin(_STATUSES), f"was edited: status is not one of {', '.join(_STATUSES)}"
     yield ~frame["train_hops"].isin(_readable_hops(frame["train_hops"])), "was edited: train_hops are not hop counts"
     for name in ("n_facts", "vocab_size", "hop"):
@@ -183,6 +175,11 @@ def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
     n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
     n_there = own.groupby(["cell_id", "split"])["hop"].transform("size")
     yield n_there != own["train_hops"].map(n_hops), "was edited: the cell lacks a hop of this split"
+
+
+def _of_unique(texts: pd.Series, is_wrong: Callable[[str], bool]) -> pd.Series:
+    """Whether each text fails a check, which is made once of each text that differs; a missing one passes."""
+    return texts.isin([text for text in texts.dropna().unique() if is_wrong(text)])
 
 
 def _readable_hops(written: pd.Series) -> list[str]:

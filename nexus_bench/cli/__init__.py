@@ -1,18 +1,19 @@
 """The command line: parse the arguments, call one function, print what it returns."""
 
-import errno
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from nexus_bench.cli import bench, compare, data, inspection, language, reports, training
 from nexus_bench.errors import NexusBenchError, StorageError, UsageError
 from nexus_bench.io.escapes import visible
+from nexus_bench.io.files import unwritable
 from nexus_bench.version import __version__
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
 def main() -> NoReturn:
     """Run the command line and exit with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    _fill_closed()
+    _open_stdout()
     try:
         code = run(sys.argv[1:])
         code = _flushed(code)
@@ -51,7 +52,8 @@ def run(arguments: list[str]) -> int:
         where = context.command_path if context else "nexus-bench"
         return _fail(f"{error.format_message().rstrip('.')}; see `{where} -h`", UsageError.exit_code)
     except OSError as error:  # what a module expects to go wrong with its own files, it says itself
-        return _fail(_storage(error), StorageError.exit_code)
+        named = f"{error.filename}: {error.strerror}; use another place"
+        return _fail(named if error.filename else _lost(error), StorageError.exit_code)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -104,29 +106,42 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _fill_closed() -> None:
-    """Open the standard streams that the caller closed: else the next file that is opened would become one of them."""
+class _Stdout(io.FileIO):
+    """Standard output; what a reader that is gone, as `head` soon is, does not take is dropped."""
+
+    def write(self, data: Any) -> int:
+        """Write, or drop; other faults are raised."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def _open_stdout() -> None:
+    """Let a command end with its own exit code, whatever its caller did to the standard streams.
+
+    Those that it closed are opened: else the next file that is opened would become one of them.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+    old = sys.stdout
+    buffer = io.BufferedWriter(_Stdout(old.fileno(), "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(buffer, old.encoding, "backslashreplace", line_buffering=old.isatty())
 
 
 def _flushed(code: int) -> int:
     """The exit code, once everything is written to stdout."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough, as `head` does
-        return code
     except OSError as error:
-        return _fail(_storage(error), StorageError.exit_code)
+        return code or _fail(_lost(error), StorageError.exit_code)
     return code
 
 
-def _storage(error: OSError) -> str:
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    advice = "free some space" if is_full else "use another place"
-    return f"{error.filename or 'standard output'}: {error.strerror or error}; {advice}"
+def _lost(error: OSError) -> str:
+    return str(unwritable("standard output", error, "use another place"))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -50,12 +50,17 @@ def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "free some space" if is_full else "write it elsewhere"
-        raise StorageError(f"{path}: cannot be written: {error.strerror}; {advice}") from error
+        raise unwritable(path, error, "write it elsewhere") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)  # it still exists only if writing failed
+
+
+def unwritable(path: Path | str, error: OSError, advice: str) -> StorageError:
+    """The error for a place that cannot be written; on a full disk the advice is to free some space."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    reason = error.strerror or str(error)
+    return StorageError(f"{path}: cannot be written: {reason}; {'free some space' if is_full else advice}")
 
 
 def read_bytes(path: Path) -> bytes:

@@ -262,7 +262,7 @@ def test_values_of_sealed_files(work: Path, change: Callable[[Any], Any], name: 
         else:
             write_sealed(path, changed)
         answer("status", "copy")
-        answer("report", "copy", "--format", "csv")
+        answer("train", "copy/spec.yaml", "--out", "copy", "--set", "steps=-1")
 
 
 @FUZZED

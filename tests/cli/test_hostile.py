@@ -1,5 +1,6 @@
 """Hostile input on the command line: one line, the right exit code, at once, and nothing lost."""
 
+import csv
 import hashlib
 import os
 import shutil
@@ -98,8 +99,7 @@ def test_closed_streams_change_no_exit_code(line: str, code: int, said: str, tmp
 
 
 def test_failed_cells_are_told_by_the_exit_code_though_nobody_reads(tmp_path: Path, tiny: str) -> None:
-    train = f"{sys.executable} -m nexus_bench train {tiny} --executor inline -q --set lr=1e30,1e-3 --set steps=9"
-    line = f"{train} --set stop_when_solved=false | true; exit ${{PIPESTATUS[0]}}"
+    line = f"{sys.executable} -m nexus_bench train {tiny} --executor inline -q | true; exit ${{PIPESTATUS[0]}}"
     limited = f"trap '' XFSZ; ulimit -f 9; {line}"  # checkpoints no longer fit
     done = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 7, done.stderr
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     subprocess.run(["chmod", "-R", "a-w", str(tmp_path / "run")], check=True)
     without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
     before = hashlib.sha256((tmp_path / "run/results.csv").read_bytes()).hexdigest()
-    for line in ("report run", "compare run run", "train run/spec.yaml --out run", "gen --hops 1 --n 9 --out run/d"):
+    for line in ("report run", "compare run run", "train run/spec.yaml --out run -q", "gen --hops 1 --n 9 --out run/d"):
         call = [*without, sys.executable, "-m", "nexus_bench", *line.split()]
         done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 5, (line, done.stderr)
@@ -169,11 +169,13 @@ def test_hostile_names_of_a_sealed_run_do_no_harm(command: Command) -> None:
     shutil.copytree(EXAMPLE, "run", ignore=shutil.ignore_patterns("report*", "figures", "cells"))
     evil = "=x[/b][bold]$\\frac{$<script>alert(1)</script>|`[l](javascript:1)"
     for name in ("results.csv", "curve.csv"):
-        text = Path("run", name).read_text()
-        assert "standard" in text
-        Path("run", name).write_text("".join(line.replace(",standard,", f",{evil},") for line in text.splitlines(True)))
-    text = Path("run/results.csv").read_text().replace(f"fact,{evil},", "fact,standard,")
-    Path("run/results.csv").write_text(text)
+        with Path("run", name).open(newline="") as file:
+            head, *rows = csv.reader(file)
+        at = head.index("model")
+        assert any(row[at] == "standard" for row in rows)
+        with Path("run", name).open("w", newline="") as file:
+            changed = [[evil if i == at and cell == "standard" else cell for i, cell in enumerate(row)] for row in rows]
+            csv.writer(file, lineterminator="\n").writerows([head, *changed])
     names = ("results.csv", "curve.csv", "timing.csv", "spec.yaml", "env.json")
     files = {n: {"sha256": hashlib.sha256(Path("run", n).read_bytes()).hexdigest(), "cells": {}} for n in names}
     write_sealed(Path("run/seal.json"), {"files": files, "begun": {}})

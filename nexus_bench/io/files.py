@@ -8,6 +8,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -95,7 +96,7 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: is not UTF-8 text") from error
 
 
-def open_file(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> BufferedReader:
     """A file to read; a device or a pipe is refused, since reading it may never end.
 
     Raises:

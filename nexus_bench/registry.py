@@ -9,10 +9,12 @@ import importlib.metadata
 import itertools
 import pkgutil
 import re
+import sys
 from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from nexus_bench.errors import ConfigError, unknown_name
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # also of folders, and of columns
 _LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+() -]{0,60}")  # a name or an SPDX expression, not a whole text
 
 
@@ -56,18 +58,24 @@ class Registry(Generic[EntryT]):
         self._package = package
         self._group = group
         self._entries: dict[str, EntryT] = {}
+        self._broken: dict[str, str] = {}  # name of an entry point -> what is wrong with it
         self._is_loaded = False
 
     def register(self, entry: EntryT) -> EntryT:
         """Add a class under its own `name`; used as a decorator.
 
         Raises:
-            ConfigError: It lacks a class attribute, or another class already has the name.
+            ConfigError: It lacks a class attribute, its name is not a word, or another class already has the name.
         """
         for attribute in self._requires:
             if not hasattr(entry, attribute):
                 where = f"{entry.__module__}.{entry.__qualname__}"
                 raise ConfigError(f"{self._kind} {where} lacks the class attribute `{attribute}`; define it")
+        if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
+            raise ConfigError(
+                f"{self._kind} {entry.__module__}.{entry.__qualname__}: its name must be letters, digits, '.', '_' and "
+                f"'-', at most 100, and begin with a letter or digit, got {entry.name!r}"
+            )
         known = self._entries.get(entry.name)
         if known is not None:
             raise ConfigError(
@@ -98,7 +106,7 @@ class Registry(Generic[EntryT]):
         brought = [
             (len(_shared(module, point.module.split("."))), point.dist)
             for point in sorted(importlib.metadata.entry_points(group=self._group))
-            if point.dist is not None and point.module.split(".")[0] == module[0]
+            if point.dist is not None and point.name not in self._broken and point.module.split(".")[0] == module[0]
         ]
         if not brought:
             return Origin(module[0], None, None)
@@ -109,9 +117,12 @@ class Registry(Generic[EntryT]):
         """Look a class up.
 
         Raises:
-            ConfigError: No class has the name; the message names the closest one.
+            ConfigError: No class has the name; the message names the closest one. Or the entry point of the name is
+                broken; the message says how.
         """
         self._load()
+        if name in self._broken and name not in self._entries:
+            raise ConfigError(f"{self._kind} '{name}': {self._broken[name]}")
         if name not in self._entries:
             raise ConfigError(unknown_name(self._kind, name, self._entries))
         return self._entries[name]
@@ -124,13 +135,23 @@ class Registry(Generic[EntryT]):
             importlib.import_module(f"{self._package}.{module.name}")
         self._is_loaded = True
         for point in sorted(importlib.metadata.entry_points(group=self._group)):
+            before = dict(self._entries)
             try:
                 point.load()
-            except ImportError as error:
-                raise ConfigError(
-                    f"entry point {point.name} = {point.value} of {self._group} cannot be imported ({error}); "
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever a module of others raises, also SystemExit, is its own affair
+                self._entries = before
+                said = " ".join(f"{type(error).__name__}: {error}".split())
+                self._broken[point.name] = (
+                    f"entry point {point.name} = {point.value} of {self._group} cannot be imported ({said}); "
                     "repair or uninstall its package"
-                ) from error
+                )
+                print(f"warning: {_shown(self._broken[point.name])}", file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _shared(one: list[str], other: list[str]) -> list[str]:

@@ -110,11 +110,35 @@ def test_installed_entries_are_listed_generated_and_trained(site: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_entry_point_that_cannot_be_imported_is_named(site: Path) -> None:
-    (site / "their_package" / "backwards.py").write_text("import nothing_of_the_kind\n")
-    failed = call(site, "list", "tasks")
-    assert failed.returncode == 3
-    assert failed.stderr.startswith(
-        "error: entry point backwards = their_package.backwards of nexus_bench.tasks cannot"
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import nothing_of_the_kind", "ModuleNotFoundError: No module named"),
+        ("x = = 1", "SyntaxError: invalid syntax"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("class Odd(BaseException): pass\nraise Odd('two\\nlines \\x1b[31m')", "Odd: two lines \\x1b[31m"),
+        (TASK.replace('name = "backwards"', 'name = "../x"'), "its name must be letters, digits"),
+        (TASK + "raise ValueError('half done')", "ValueError: half done"),
+    ],
+)
+def test_a_broken_entry_point_warns_in_one_line_and_fails_only_where_it_is_used(
+    code: str, reason: str, site: Path
+) -> None:
+    (site / "their_package" / "backwards.py").write_text(f"{code}\n")
+    listed = call(site, "list", "tasks")
+    assert listed.returncode == 0 and "pointer_chase" in listed.stdout and "backwards" not in listed.stdout
+    assert listed.stderr.startswith("warning: entry point backwards = their_package.backwards of nexus_bench.tasks ")
+    assert reason in listed.stderr and listed.stderr.count("\n") == 1
+    used = call(site, "show", "backwards")
+    assert used.returncode == 3
+    assert used.stderr.splitlines()[-1].startswith(
+        "error: task 'backwards': entry point backwards = their_package.back"
     )
-    assert failed.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_task_without_its_defaults_is_left_out_of_the_list(site: Path) -> None:
+    (site / "their_package" / "backwards.yaml").unlink()
+    listed = call(site, "list", "tasks")
+    assert listed.returncode == 0 and "pointer_chase" in listed.stdout
+    assert listed.stderr.startswith("warning: backwards cannot be listed (ConfigError: task 'backwards' has neither")

@@ -19,7 +19,7 @@ __all__ = ["ATTENTIONS", "Attention", "AttentionOptions", "Layout"]
 class AttentionOptions(BaseModel):
     """The choices a mechanism offers, with their defaults; a mechanism without choices uses this class."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     always_named: ClassVar[tuple[str, ...]] = ()  # options that the name of a model contains even at their default
 
 

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.attention.layout import Layout
 from nexus_bench.errors import ConfigError, unknown_name
-from nexus_bench.experiment.suite import grid_points
+from nexus_bench.experiment.grid import grid_points
 from nexus_bench.io.config import Config
 from nexus_bench.model.costs import count_flops, n_parameters
 from nexus_bench.model.spec import make_model

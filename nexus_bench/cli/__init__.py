@@ -1,16 +1,19 @@
 """The command line: parse the arguments, call one function, print what it returns."""
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from nexus_bench.cli import bench, compare, data, inspection, language, reports, training
-from nexus_bench.errors import NexusBenchError, UsageError
+from nexus_bench.errors import NexusBenchError, StorageError, UsageError
+from nexus_bench.io.escapes import visible
+from nexus_bench.io.files import unwritable
 from nexus_bench.version import __version__
 
 app = typer.Typer(
@@ -25,9 +28,10 @@ app = typer.Typer(
 def main() -> NoReturn:
     """Run the command line and exit with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    _open_stdout()
     try:
         code = run(sys.argv[1:])
-        sys.stdout.flush()
+        code = _flushed(code)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
     os._exit(code)  # everything is written; a regular exit would spend a second on unloading PyTorch
@@ -47,6 +51,13 @@ def run(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "nexus-bench"
         return _fail(f"{error.format_message().rstrip('.')}; see `{where} -h`", UsageError.exit_code)
+    except OSError as error:  # what a module expects to go wrong with its own files, it says itself
+        named = f"{error.filename}: {error.strerror}; use another place"
+        return _fail(named if error.filename else _lost(error), StorageError.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _fail("out of memory; ask for less, or use a machine with more", StorageError.exit_code)
     return code if isinstance(code, int) else 0
 
 
@@ -95,6 +106,51 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
+class _Stdout(io.FileIO):
+    """Standard output; what a reader that is gone, as `head` soon is, does not take is dropped."""
+
+    def write(self, data: Any) -> int:
+        """Write, or drop; other faults are raised."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def _open_stdout() -> None:
+    """Let a command end with its own exit code, whatever its caller did to the standard streams.
+
+    Those that it closed are opened: else the next file that is opened would become one of them.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+    old = sys.stdout
+    buffer = io.BufferedWriter(_Stdout(old.fileno(), "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(buffer, old.encoding, "backslashreplace", line_buffering=old.isatty())
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once everything is written to stdout."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return code or _fail(_lost(error), StorageError.exit_code)
+    return code
+
+
+def _lost(error: OSError) -> str:
+    return str(unwritable("standard output", error, "use another place"))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's, PyTorch's on a GPU, and PyTorch's on a CPU, which is a RuntimeError like any other."""
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or "can't allocate memory" in str(error)
+
+
 def _fail(message: str, code: int) -> int:
-    typer.echo(f"error: {message}", err=True)
+    """Print an error as one line, whatever the names in it hold."""
+    typer.echo(f"error: {visible(message)}", err=True)
     return code

@@ -18,7 +18,7 @@ def bench(context: typer.Context) -> None:
 def bench_gen(
     tasks: Annotated[Optional[list[str]], typer.Argument(help="Task families; default all.")] = None,
     hops: Annotated[str, typer.Option(help="Hop counts, each timed by itself.")] = "3,6",
-    seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each.")] = 1.0,
+    seconds: Annotated[float, typer.Option(min=0.01, max=86_400, help="How long to time each.")] = 1.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -42,14 +42,16 @@ def bench_attention(
     attentions: Annotated[Optional[list[str]], typer.Argument(help="Mechanisms; default standard and nexus.")] = None,
     order: Annotated[str, typer.Option(help="Orders of mechanisms that nest.")] = "1,2,3",
     n: Annotated[str, typer.Option(help="Sequence lengths.")] = "256,512",
-    batch: Annotated[int, typer.Option(min=1, help="Sequences.")] = 8,
-    heads: Annotated[int, typer.Option(min=1, help="Heads.")] = 4,
-    d_head: Annotated[int, typer.Option(min=1, help="Width of a head.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, max=1_000_000, help="Sequences.")] = 8,
+    heads: Annotated[int, typer.Option(min=1, max=10_000, help="Heads.")] = 4,
+    d_head: Annotated[int, typer.Option(min=1, max=10_000, help="Width of a head.")] = 64,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     causal: Annotated[bool, typer.Option("--causal", help="Positions attend to earlier positions only.")] = False,
     settings: Settings = None,
     device: Device = "auto",
-    rounds: Annotated[int, typer.Option(min=1, help="Repetitions of each timing; the fastest is reported.")] = 10,
+    rounds: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Repetitions of each timing; the fastest is reported.")
+    ] = 10,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -82,10 +84,10 @@ def bench_attention(
 
 def bench_train(
     order: Annotated[str, typer.Option(help="Attention orders, as 1,2,3,4.")] = "1,2,3,4",
-    batch: Annotated[int, typer.Option(min=1, help="Graphs per step.")] = 256,
-    stack: Annotated[int, typer.Option(min=2, help="Models of the larger stack, on a GPU.")] = 256,
+    batch: Annotated[int, typer.Option(min=1, max=1_000_000, help="Graphs per step.")] = 256,
+    stack: Annotated[int, typer.Option(min=2, max=100_000, help="Models of the larger stack, on a GPU.")] = 256,
     device: Device = "auto",
-    seconds: Annotated[float, typer.Option(min=0.01, help="How long to time each way of training.")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.01, max=86_400, help="How long to time each way of training.")] = 3.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

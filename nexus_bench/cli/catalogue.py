@@ -1,11 +1,15 @@
 """The catalogue of tasks, attentions and suites, each with a one-line summary and its options."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import typer
 from pydantic import BaseModel
 
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import Config
+from nexus_bench.io.escapes import visible
+from nexus_bench.registry import Registry
 
 KINDS = ("tasks", "attentions", "suites")
 
@@ -30,14 +34,32 @@ def catalogue(kind: str) -> list[Entry]:
         from nexus_bench.generators.base import GENERATORS
         from nexus_bench.generators.defaults import task_defaults
 
-        return [
-            Entry(name, str(defaults.get("summary", "")), _options(GENERATORS.get(name).Params, defaults))
-            for name, defaults in ((name, task_defaults(name)) for name in GENERATORS.names())
-        ]
+        def task(name: str) -> Entry:
+            defaults = task_defaults(name)
+            return Entry(name, str(defaults.get("summary", "")), _options(GENERATORS.get(name).Params, defaults))
+
+        return _usable(task, GENERATORS)
     from nexus_bench.attention.base import ATTENTIONS
 
-    mechanisms = [ATTENTIONS.get(name) for name in ATTENTIONS.names()]
-    return [Entry(m.name, (m.__doc__ or "").strip().splitlines()[0], _options(m.Options, {})) for m in mechanisms]
+    def attention(name: str) -> Entry:
+        mechanism = ATTENTIONS.get(name)
+        summary = (mechanism.__doc__ or "").strip().partition("\n")[0]
+        return Entry(name, summary, _options(mechanism.Options, {}))
+
+    return _usable(attention, ATTENTIONS)
+
+
+def _usable(describe: Callable[[str], Entry], registry: Registry[Any]) -> list[Entry]:
+    """The entries of a registry; one of another package that cannot be described is left out, with a warning."""
+    found = []
+    for name in registry.names():
+        try:
+            found.append(describe(name))
+        except Exception as error:
+            if registry.is_own(name):
+                raise
+            typer.echo(f"warning: {visible(f'{name} cannot be listed ({type(error).__name__}: {error})')}", err=True)
+    return found
 
 
 def _options(model: type[BaseModel], defaults: Config) -> list[str]:

@@ -6,17 +6,29 @@ from typing import Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Hops, Out, Quiet, Settings, Task, given, hops_of, take_text_settings
+from nexus_bench.cli.options import (
+    MOST_GRAPHS,
+    AsJson,
+    Hops,
+    Out,
+    Quiet,
+    Seed,
+    Settings,
+    Task,
+    given,
+    hops_of,
+    take_text_settings,
+)
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 
 def gen(
     task: Task = "pointer_chase",
     hops: Hops = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Training graphs.")] = 10_000,
-    n_test: Annotated[Optional[int], typer.Option(min=1, help="Test graphs.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, max=MOST_GRAPHS, help="Training graphs.")] = 10_000,
+    n_test: Annotated[Optional[int], typer.Option(min=1, max=MOST_GRAPHS, help="Test graphs.")] = None,
     hop_ood: Annotated[Optional[str], typer.Option(help="A further test split with these hops.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the dataset.")] = 0,
+    seed: Seed = 0,
     out: Out = None,
     file_format: Annotated[str, typer.Option("--format", help="npz, jsonl, csv, parquet, text or chat.")] = "npz",
     settings: Settings = None,
@@ -78,13 +90,13 @@ def verify(
 def audit(
     task: Annotated[str, typer.Argument(help="Task family.")],
     hops: Hops = None,
-    n: Annotated[int, typer.Option("--n", min=200, help="Graphs to score in every split.")] = 6_000,
+    n: Annotated[int, typer.Option("--n", min=200, max=10_000_000, help="Graphs to score in every split.")] = 6_000,
     encoding: Annotated[
         str, typer.Option(help="flat: every reader; fact: without those of the facts' order.")
     ] = "flat",
     joint: Annotated[bool, typer.Option("--joint", help="Also read the other queries of the graph.")] = False,
     details: Annotated[bool, typer.Option("--details", help="Print every reader, not only the best one.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the examples.")] = 0,
+    seed: Seed = 0,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -119,7 +131,7 @@ def audit(
 def show(
     task: Annotated[str, typer.Argument(help="Task family.")],
     hops: Hops = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed shows another example.")] = 0,
+    seed: Seed = 0,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:

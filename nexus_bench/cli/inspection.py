@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, TrainedOn, hops_of
+from nexus_bench.cli.options import MOST_GRAPHS, AsJson, Device, Hops, Out, Quiet, Settings, TrainedOn, hops_of
 from nexus_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ Cells = Annotated[
 def evaluate(
     run: Run,
     hops: Hops = None,
-    n_facts: Annotated[Optional[int], typer.Option(min=1, help="Facts per graph.")] = None,
-    n: Annotated[Optional[int], typer.Option("--n", min=1, help="Graphs; default as many as in test.")] = None,
+    n_facts: Annotated[Optional[int], typer.Option(min=1, max=20_000, help="Facts per graph.")] = None,
+    n: Annotated[
+        Optional[int], typer.Option("--n", min=1, max=MOST_GRAPHS, help="Graphs; default as many as in test.")
+    ] = None,
     cells: Cells = None,
     settings: Settings = None,
     data: TrainedOn = None,
@@ -72,9 +74,13 @@ def inspect(
         Optional[str],
         typer.Option(help="One cell: the beginning of its cell_id, or parts of its title, as 'order 3 | seed 0'."),
     ] = None,
-    hops: Annotated[Optional[int], typer.Option(min=1, help="Hop count; default the largest trained one.")] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="Largest number of examples to count over.")] = 1000,
-    example: Annotated[int, typer.Option(min=0, help="Number of the example to draw.")] = 0,
+    hops: Annotated[
+        Optional[int], typer.Option(min=1, max=10_000, help="Hop count; default the largest trained one.")
+    ] = None,
+    n: Annotated[
+        int, typer.Option("--n", min=1, max=MOST_GRAPHS, help="Largest number of examples to count over.")
+    ] = 1000,
+    example: Annotated[int, typer.Option(min=0, max=MOST_GRAPHS, help="Number of the example to draw.")] = 0,
     data: TrainedOn = None,
     out: Out = None,
     as_json: AsJson = False,

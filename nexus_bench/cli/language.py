@@ -6,7 +6,19 @@ from typing import Annotated, Optional
 import typer
 
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Data, Hops, Out, Settings, Task, given, hops_of, take_text_settings
+from nexus_bench.cli.options import (
+    MOST_GRAPHS,
+    AsJson,
+    Data,
+    Hops,
+    Out,
+    Seed,
+    Settings,
+    Task,
+    given,
+    hops_of,
+    take_text_settings,
+)
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 Split = Annotated[str, typer.Option(help="Which split.")]
@@ -17,8 +29,8 @@ def export(
     hops: Hops = None,
     data: Data = None,
     split: Split = "test",
-    n: Annotated[int, typer.Option("--n", min=1, help="Largest number of examples per hop.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Without --data: seed of the dataset.")] = 0,
+    n: Annotated[int, typer.Option("--n", min=1, max=MOST_GRAPHS, help="Largest number of examples per hop.")] = 500,
+    seed: Seed = 0,
     export_format: Annotated[str, typer.Option("--format", help="lm-eval.")] = "lm-eval",
     files: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
     out: Out = None,

@@ -14,6 +14,10 @@ Out = Annotated[Optional[Path], typer.Option(help="Output folder; default one un
 Data = Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`.")]
 TrainedOn = Annotated[Optional[Path], typer.Option("--data", help="The dataset folder of a run with `train --data`.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+LARGEST_SEED = 2**63 - 1
+_LARGEST_LENGTH = 1_000_000
+MOST_GRAPHS = 1_000_000_000
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the examples.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -43,8 +47,8 @@ def positive_numbers(text: str, *, option: str, what: str) -> list[int]:
     name = option.lstrip("-")
     found = parse_settings([f"{name}={text}"])[name]
     numbers: list[int] = found if isinstance(found, list) else [found]
-    if not all(type(number) is int and number > 0 for number in numbers):
-        raise UsageError(f"{option}: write {what}, got {text}")
+    if not all(type(number) is int and 0 < number <= _LARGEST_LENGTH for number in numbers):
+        raise UsageError(f"{option}: write {what}, each at most {_LARGEST_LENGTH}, got {text}")
     return numbers
 
 

@@ -1,5 +1,6 @@
 """Tables on stdout."""
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from nexus_bench.bench.generators import Rate
@@ -25,10 +25,8 @@ if TYPE_CHECKING:  # some would import PyTorch
 
 def print_table(table: Table) -> None:
     """Print to stdout, as wide as needed if stdout is not a terminal."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=10_000)
-    console.print(table)
+    width = None if sys.stdout.isatty() else 10_000
+    Console(markup=False, emoji=False, width=width).print(table)  # names may look like markup
 
 
 def tell_unsealed(runs: Sequence[Path]) -> None:
@@ -190,7 +188,7 @@ def compare_table(title: str, compared: "Sequence[Compared]") -> Table:
     from nexus_bench.analysis.compare_runs import FAILING, NEW_ONLY, WITHIN_NOISE
     from nexus_bench.report.compare import cells, names
 
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("cells")
     for head in ("base", "new", "difference", "interval", "seeds"):
         table.add_column(head, justify="right")
@@ -200,7 +198,7 @@ def compare_table(title: str, compared: "Sequence[Compared]") -> Table:
     shown = [(name, one) for name, one in named if one.verdict != NEW_ONLY]
     for i, (name, one) in enumerate(shown):
         table.add_row(
-            escape(name),
+            name,
             *cells(one).values(),
             str(one.n_seeds),
             one.verdict.upper() if one.verdict in FAILING else one.verdict,

@@ -17,17 +17,21 @@ def train(
     attention: Annotated[Optional[str], typer.Option(help="Without a suite: the attention.")] = None,
     order: Annotated[Optional[str], typer.Option(help="Attention orders, as 1,2,3.")] = None,
     data: Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`, instead of a task.")] = None,
-    seeds: Annotated[Optional[int], typer.Option(min=1, help="How many seeds.")] = None,
+    seeds: Annotated[Optional[int], typer.Option(min=1, max=100_000, help="How many seeds.")] = None,
     settings: Settings = None,
     device: Device = "auto",
     mode: Annotated[str, typer.Option(help="auto, single, deterministic, tf32 or bfloat16.")] = "auto",
     stack: Annotated[
-        Optional[int], typer.Option(min=1, help="Most models in one step; fewer if memory is short.")
+        Optional[int], typer.Option(min=1, max=1_000_000, help="Most models in one step; fewer if memory is short.")
     ] = None,
     executor: Annotated[str, typer.Option(help="process, inline or dask.")] = "process",
     scheduler: Annotated[Optional[str], typer.Option(help="With dask: tcp://host:port; default a local one.")] = None,
-    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes: one per core, or 4 on each GPU.")] = None,
-    log_every: Annotated[Optional[int], typer.Option(min=1, help="Print evaluations every so many steps.")] = None,
+    workers: Annotated[
+        Optional[int], typer.Option(min=1, max=1_000, help="Processes: one per core, or 4 on each GPU.")
+    ] = None,
+    log_every: Annotated[
+        Optional[int], typer.Option(min=1, max=1_000_000_000, help="Print evaluations every so many steps.")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")] = False,
     out: Out = None,
     dry_run: Annotated[

@@ -2,17 +2,19 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.data.formats import FORMATS, View
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec, law_of
-from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
+from nexus_bench.errors import ConfigError, CorruptArtefactError, NexusBenchError, StorageError
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
+from nexus_bench.io.entries import Spec, validate
 from nexus_bench.io.files import read_json, sha256, sha256_of_file, to_json
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.streams import permutations, stream
@@ -22,6 +24,34 @@ DATASET_FORMAT = 3  # raised by hand when the fields of the manifest or the file
 MANIFEST = "manifest.json"
 
 Manifest = dict[str, Any]
+
+
+class SplitFields(Spec):
+    """What a manifest says of a split."""
+
+    file: str
+    sha256: str
+    n_bytes: int = Field(ge=0)
+    n_examples: int = Field(ge=0)
+    n_repeated_graphs: int = Field(ge=0)
+
+
+class ManifestFields(BaseModel):
+    """The fields of a manifest that are read again, and their types; there are more for people."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    seed: int = Field(ge=0)
+    file_format: Literal[tuple(FORMATS)]  # type: ignore[valid-type]
+    n_graphs: dict[str, int]
+    hops: list[int]
+    params: dict[str, Any]
+    hop_ood: list[int] | None
+    size_ood: dict[str, Any] | None
+    hop_query: str
+    text: dict[str, Any] = Field(default={})
+    splits: dict[str, SplitFields]
+    content_sha256: str
 
 
 class Dataset(NamedTuple):
@@ -108,15 +138,23 @@ def read_manifest(folder: Path) -> Manifest:
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("manifest_sha256") != manifest_sha256(manifest):
         raise CorruptArtefactError(f"{folder / MANIFEST}: was edited: its hash does not match; run gen again")
-    family = GENERATORS.get(manifest["task"])
+    family = GENERATORS.get(str(manifest.get("task")))
     for what, found, ours in (
-        ("format", manifest["format_version"], DATASET_FORMAT),
-        (f"version of {family.name}", manifest["task_version"], family.version),
+        ("format", manifest.get("format_version"), DATASET_FORMAT),
+        (f"version of {family.name}", manifest.get("task_version"), family.version),
     ):
         if found != ours:
             raise ConfigError(
                 f"{folder}: is of {what} {found}, this is {ours}; make it again with gen, in another --out"
             )
+    try:
+        validate(ManifestFields, manifest, where=MANIFEST)
+        laws = spec_of(manifest).laws()
+        validate(TextOptions, manifest.get("text", {}), where="text")
+        _check_splits(manifest, laws)
+    except (ValueError, NexusBenchError) as error:  # a ValidationError is a ValueError
+        said = " ".join(str(error).split())
+        raise CorruptArtefactError(f"{folder / MANIFEST}: is not one that gen writes: {said}; run gen again") from error
     return manifest
 
 
@@ -152,8 +190,73 @@ def read_dataset(folder: Path) -> Dataset:
                 f"{path}: is truncated or edited: its hash does not match; "
                 f"`nexus-bench verify {folder}` names the row, gen makes it again"
             )
-        splits[split] = FORMATS[manifest["file_format"]].read(path, view_of(manifest, law_of(split, laws)))
+        law = law_of(split, laws)
+        splits[split] = read_examples(path, manifest, law, is_edited=False)
+        if fault := fault_of(splits[split], law, laws[IID], manifest["n_graphs"][split]):
+            raise CorruptArtefactError(f"{path}: {fault}; run gen again")
     return Dataset(manifest, spec, splits)
+
+
+def read_examples(path: Path, manifest: Manifest, law: Law, *, is_edited: bool) -> Examples:
+    """The examples in a file of a split; nothing is said of what they are.
+
+    Args:
+        path: The file.
+        manifest: The manifest of its folder.
+        law: What it was drawn by.
+        is_edited: Whether its hash differs.
+
+    Raises:
+        ConfigError: The format needs a package that is missing.
+        CorruptArtefactError: It cannot be read.
+    """
+    try:
+        return FORMATS[manifest["file_format"]].read(path, view_of(manifest, law))
+    except NexusBenchError:
+        raise
+    except Exception as error:  # each of the libraries has exceptions of its own for what it cannot read
+        state = "is truncated or edited" if is_edited else "is damaged"
+        detail = f": {' '.join(str(error).split())}" if "text" in manifest and isinstance(error, ValueError) else ""
+        raise CorruptArtefactError(f"{path}: {state}: cannot be read{detail}; run gen again") from error
+
+
+def fault_of(examples: Examples, law: Law, trained: Law, n_graphs: int) -> str:
+    """What is wrong with the types and shapes of examples, or with ids outside their vocabularies; empty if nothing.
+
+    Args:
+        examples: What was read.
+        law: What the split is drawn by.
+        trained: What training is drawn by; a larger graph must do with its symbols.
+        n_graphs: Graphs that the split has.
+    """
+    schema, shape = trained.schema, (n_graphs, law.family.n_queries)
+    wanted = ((n_graphs, law.family.n_facts, len(schema.fact)), (*shape, len(schema.query)), shape, shape)
+    for name, array, expected in zip(Examples._fields, examples, wanted, strict=True):
+        if array.shape != expected or array.dtype != np.int32:
+            return f"{name} must be int32 of the shape {expected}, got {array.dtype} of {array.shape}"
+    facts, query = ([schema.vocabularies[role.vocabulary] for role in roles] for roles in (schema.fact, schema.query))
+    sizes = (facts, query, schema.n_classes, max(law.family.hops) + 1)
+    for name, array, size in zip(Examples._fields, examples, sizes, strict=True):
+        if ((array < 0) | (array >= np.array(size))).any():
+            return f"{name} holds a number outside its vocabulary; `nexus-bench verify` names the row"
+    return ""
+
+
+def _check_splits(manifest: Manifest, laws: dict[str, Law]) -> None:
+    """Check that a manifest has the splits of its task, each in a file of its own name.
+
+    Raises:
+        ValueError: It has others, or a file is elsewhere.
+    """
+    names = {TRAIN, VAL, TEST, *laws} - {IID}
+    if not set(manifest["splits"]) == set(manifest["n_graphs"]) == names:
+        raise ValueError(f"splits must be {', '.join(sorted(names))}")
+    for split, about in manifest["splits"].items():
+        expected = f"{split}.{FORMATS[manifest['file_format']].suffix}"
+        if about["file"] != expected:
+            raise ValueError(f"the file of {split} must be {expected}, got {about['file']!r}")
+        if manifest["n_graphs"][split] < 1:
+            raise ValueError(f"{split} must have 1 graph or more, got {manifest['n_graphs'][split]}")
 
 
 def manifest_sha256(manifest: Manifest) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from nexus_bench.data.law import Law, tell
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples
+from nexus_bench.io.files import open_file, parse_json
 from nexus_bench.text.lines import read_told, told_as_chat, told_as_text
 from nexus_bench.text.parse import Reader
 from nexus_bench.text.render import Teller, TextOptions, Told
@@ -174,8 +175,12 @@ def pyarrow_and_parquet() -> tuple[Any, Any]:
 
 
 def _read_npz(path: Path, view: View) -> Examples:
-    with path.open("rb") as file, np.load(file) as arrays:
-        return Examples(*(arrays[name] for name in Examples._fields))
+    with open_file(path) as file:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in zipfile.ZipFile(file).infolist()):
+            raise ValueError("it is compressed, and may grow without end")
+        file.seek(0)
+        with np.load(file) as arrays:
+            return Examples(*(arrays[name] for name in Examples._fields))
 
 
 def _read_jsonl(path: Path, view: View) -> Examples:
@@ -210,7 +215,7 @@ def _read_parquet(path: Path, view: View) -> Examples:
 def _read_text(path: Path, view: View) -> Examples:
     reader = Reader(Teller(view.law.family, view.text))
     with path.open(encoding="utf-8") as lines:
-        return view.law.shown(read_told((json.loads(line) for line in lines), reader))
+        return view.law.shown(read_told((parse_json(line) for line in lines), reader))
 
 
 FORMATS = {
@@ -258,8 +263,8 @@ def _groups(pattern: re.Pattern[str], line: str) -> tuple[str, ...]:
 def _from_rows(rows: Iterable[tuple[str, ...]]) -> Examples:
     """The inverse of `_rows`; the facts of a graph are read from its first row."""
     graphs = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row[0])]
-    facts = [json.loads(group[0][1]) for group in graphs]
-    query, answer, hop = ([json.loads(f"[{','.join(row[i] for row in group)}]") for group in graphs] for i in (2, 3, 4))
+    facts = [parse_json(group[0][1]) for group in graphs]
+    query, answer, hop = ([parse_json(f"[{','.join(row[i] for row in group)}]") for group in graphs] for i in (2, 3, 4))
     return Examples(*(np.array(values, dtype=np.int32) for values in (facts, query, answer, hop)))
 
 

@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 import numpy as np
 
 from nexus_bench.data.card import dataset_card
@@ -26,13 +28,14 @@ from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import CheckFailedError, StorageError, UsageError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
-from nexus_bench.io.files import sha256_of_file, to_json, write_atomic
+from nexus_bench.io.files import sha256_of_file, to_json, unwritable, write_atomic
 from nexus_bench.io.hops import format_hops
 from nexus_bench.text.render import TextOptions
 from nexus_bench.version import __version__
 
 OnGraphs = Callable[[int], None]
 
+_LOCK = ".lock"
 _LEAST_CHECKED, _ONE_IN = 64, 128  # graphs of each split whose labels are checked
 _CHECKED_AT_ONCE = 512  # graphs; fewer would cost more calls
 _CHUNK_GRAPHS = 8 * BLOCK_GRAPHS  # graphs written at a time; the files do not depend on it
@@ -94,10 +97,9 @@ def generate(
     if _holds_files(folder):
         return _keep_same(folder, request)
     splits = Splits(laws, seed=seed, n_val=spec.n_val, n_test=spec.n_test)
-    unfinished = folder.parent / f".{folder.name}.unfinished"
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # left by a `gen` that was killed
-        unfinished.mkdir(parents=True)
+    with _unfinished(folder) as unfinished:
+        if _holds_files(folder):  # of another process, which has just finished
+            return _keep_same(folder, request)
         content = ContentHash()
         files = {}
         for split, count in n_graphs.items():
@@ -118,13 +120,37 @@ def generate(
         manifest["manifest_sha256"] = manifest_sha256(manifest)
         write_atomic(unfinished / "README.md", dataset_card(manifest))
         write_atomic(unfinished / MANIFEST, to_json(manifest))
-        unfinished.replace(folder)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"{folder}: cannot be written: {reason}; free some space or choose another --out") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return manifest
+
+
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """An empty folder for this process alone, which gets its name once it holds a manifest, and is dropped otherwise.
+
+    Raises:
+        StorageError: It cannot be written.
+        UsageError: Another process writes this folder.
+    """
+    try:
+        place, is_whole = folder.resolve(), False  # a link stays one
+        unfinished = place.parent / f".{place.name}.unfinished"
+        unfinished.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(unfinished / _LOCK, timeout=0):
+            try:
+                for left in unfinished.iterdir():  # by a `gen` that was killed
+                    if left.name != _LOCK:
+                        left.unlink()
+                yield unfinished
+                if is_whole := (unfinished / MANIFEST).exists():
+                    unfinished.replace(place)
+                    (place / _LOCK).unlink()
+            finally:
+                if not is_whole:  # one of the name may be of another process by now
+                    shutil.rmtree(unfinished, ignore_errors=True)
+    except filelock.Timeout as error:
+        raise UsageError(f"{folder}: another nexus-bench is writing to it; wait, or choose another --out") from error
+    except OSError as error:
+        raise unwritable(folder, error, "choose another --out") from error
 
 
 def draw_dataset(spec: TaskSpec, *, seed: int) -> Dataset:

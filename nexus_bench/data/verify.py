@@ -1,13 +1,11 @@
 """Checks of a dataset folder, derived from its facts: hashes, schema, labels, hops, repeats, overlap, balance."""
 
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from nexus_bench.data.dataset import ContentHash, Manifest, read_manifest, spec_of, view_of
-from nexus_bench.data.formats import FORMATS
+from nexus_bench.data.dataset import ContentHash, Manifest, read_examples, read_manifest, spec_of
 from nexus_bench.data.labels import find_denied
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import WorldIds, among, world_ids
@@ -59,7 +57,7 @@ def verify(folder: Path) -> list[Verified]:
     for split, about in manifest["splits"].items():
         path = folder / about["file"]
         is_edited = sha256_of_file(path) != about["sha256"]
-        examples = _read(path, manifest, law_of(split, laws), is_edited)
+        examples = read_examples(path, manifest, law_of(split, laws), is_edited=is_edited)
         check = _Check(path, law_of(split, laws), laws[IID], examples, is_edited=is_edited)
         check.schema(manifest["n_graphs"][split])
         check.graphs()
@@ -161,15 +159,6 @@ class _Check:
     def _row(self, graph: int, query: int) -> int:
         """Where a file of rows has it, counted from 1, the head of a CSV not counted."""
         return graph * self.family.n_queries + query + 1
-
-
-def _read(path: Path, manifest: Manifest, law: Law, is_edited: bool) -> Examples:
-    try:
-        return FORMATS[manifest["file_format"]].read(path, view_of(manifest, law))
-    except (ValueError, KeyError, IndexError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
-        state = "is truncated or edited" if is_edited else "is damaged"
-        detail = f": {error}" if "text" in manifest and isinstance(error, ValueError) else ""
-        raise CorruptArtefactError(f"{path}: {state}: cannot be read{detail}; run gen again") from error
 
 
 def _check_overlap(folder: Path, manifest: Manifest, worlds: dict[str, WorldIds]) -> None:

@@ -20,12 +20,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
-import yaml
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.experiment.records import CellRecords, CellResult
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row
-from nexus_bench.io.config import Config, read_config
+from nexus_bench.io.config import Config, read_config, to_yaml
 from nexus_bench.io.csv_files import read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, read_json, to_json, write_atomic
 from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
@@ -133,7 +132,7 @@ class RunFolder:
 
     def write_spec(self, config: Config) -> None:
         """Write spec.yaml."""
-        replace_sealed(self.path, {SPEC: yaml.safe_dump(config, sort_keys=False)})
+        replace_sealed(self.path, {SPEC: to_yaml(config)})
 
     def is_written_to(self) -> bool:
         """Whether a process is training in this folder."""

@@ -1,6 +1,6 @@
 """Answers of any model, scored by hop into rows of results.csv."""
 
-import json
+import io
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +10,11 @@ import numpy as np
 from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
-from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import IID, MEASURED, SCORED, TEST, VAL, Row
 from nexus_bench.io.config import check_name
-from nexus_bench.io.files import sha256
+from nexus_bench.io.files import parse_json, read_text, sha256
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 from nexus_bench.shortcuts.references import reference_columns, task_columns
@@ -100,8 +100,8 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
     n_graphs, n_queries = examples.answer.shape
     is_answered = np.zeros((n_graphs, n_queries), dtype=np.bool_)
     is_right = np.zeros_like(is_answered)
-    text = _read(path)
-    for number, line in enumerate(text.splitlines(), start=1):
+    text = read_text(path)
+    for number, line in enumerate(io.StringIO(text), start=1):  # at \n alone, unlike splitlines
         where = f"{path}:{number}"
         graph, query, prediction = _prediction(line, where=where)
         if not (0 <= graph < n_graphs and 0 <= query < n_queries):
@@ -142,19 +142,10 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
     return rows
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text") from error
-
-
 def _prediction(line: str, *, where: str) -> tuple[int, int, str]:
     """The graph, the query and the answer of a line."""
     try:
-        row: Any = json.loads(line)
+        row: Any = parse_json(line)
         asked = row.get("doc", row)
         graph, query = asked["graph"], asked["query"]
         prediction = row["prediction"] if "prediction" in row else _harness_answer(row)

@@ -5,16 +5,16 @@ recipes, then seeds. A suite that is tuned begins with the cells of tuning; thos
 are done (`tuning.py`).
 """
 
-import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nexus_bench.analysis.declared import check_declared, read_declared
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
+from nexus_bench.experiment.grid import check_size, grid_points, n_points, read_seeds
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.tuning import Choice, chosen, read_tuning
 from nexus_bench.io.bundled import bundled, read_bundled
@@ -26,6 +26,7 @@ from nexus_bench.model.spec import make_model, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
+_WHOLE = ("hops", "hop_ood")  # lists that are values, not axes
 _SETTABLE = {"suite", "tune", "seeds", "matched", "comparisons"}  # keys that are values by themselves
 
 
@@ -94,15 +95,16 @@ def select_suite(
         config, where = _find_suite(suite or "quick")
     if data is not None:
         config = _on_dataset(config, data)
-    return Selected(apply_settings(config, settings), where)
+    return Selected(apply_settings(config, settings, where), where)
 
 
-def apply_settings(config: Config, settings: Config) -> Config:
+def apply_settings(config: Config, settings: Config, where: str = "suite") -> Config:
     """Override values of a suite by name, wherever they are.
 
     Args:
         config: The configuration of the suite.
         settings: Names such as `steps`, `d_model`, `order`, `n_nodes`, `seeds`; a list is an axis.
+        where: Name of the configuration in error messages.
 
     Returns:
         A changed copy.
@@ -113,9 +115,9 @@ def apply_settings(config: Config, settings: Config) -> Config:
     if not settings:
         return config
     config = {key: dict(value) if isinstance(value, dict) else value for key, value in config.items()}
-    tasks = [dict(entry) for entry in _entries(config, "tasks")]
-    models = [dict(entry) for entry in _entries(config, "models")]
-    config |= {"tasks": tasks, "models": models, "train": dict(_section(config, "train"))}
+    tasks = [dict(entry) for entry in _entries(config, "tasks", where)]
+    models = [dict(entry) for entry in _entries(config, "models", where)]
+    config |= {"tasks": tasks, "models": models, "train": dict(_section(config, "train", where))}
     homes = [(config, _SETTABLE), (config["train"], set(TrainSpec.model_fields))]
     homes += [(entry, _keys(entry, "task", task_keys)) for entry in tasks]
     homes += [(entry, _keys(entry, "attention", model_keys)) for entry in models]
@@ -150,19 +152,23 @@ def make_suite(config: Config, where: str) -> Suite:
             raise ConfigError(f"{where}: {unknown_name('key', key, _KEYS)}")
     if "suite" not in config:
         raise ConfigError(f"{where}: suite is missing; it names the run")
-    common = _section(config, "model")
+    if not isinstance(summary := config.get("summary", ""), str):
+        raise ConfigError(f"{where}: summary must be one line of text, got {summary!r}")
+    name = check_name(config["suite"], what=f"{where}: suite")
+    common = _section(config, "model", where)
+    seeds, train = read_seeds(config, where=where), _section(config, "train", where)
+    tuning = read_tuning(config, seeds, train=train, where=where)
+    n_trials = len(seeds) + (len(tuning.values) * len(tuning.seeds) if tuning else 0)
+    entries = {key: _entries(config, key, where) for key in ("tasks", "models")}
+    n_tasks = sum(n_points(entry, whole=_WHOLE) for entry in entries["tasks"])
+    n_models = sum(n_points(common | entry) for entry in entries["models"])
+    check_size(n_tasks * n_models * n_points(train) * n_trials, where=where)  # before it is spanned
     tasks = [
-        make_task(point, where=where)
-        for entry in _entries(config, "tasks", where)
-        for point in grid_points(entry, where, whole=("hops", "hop_ood"))
+        make_task(point, where=where) for entry in entries["tasks"] for point in grid_points(entry, where, whole=_WHOLE)
     ]
     models = [
-        make_model(point, where=where)
-        for entry in _entries(config, "models", where)
-        for point in grid_points(common | entry, where)
+        make_model(point, where=where) for entry in entries["models"] for point in grid_points(common | entry, where)
     ]
-    seeds, train = _seeds(config, where), _section(config, "train", where)
-    tuning = read_tuning(config, seeds, train=train, where=where)
     recipes = [
         [validate(TrainSpec, point | value, where=f"{where}: train") for value in (tuning.values if tuning else [{}])]
         for point in grid_points(train, where)
@@ -170,7 +176,6 @@ def make_suite(config: Config, where: str) -> Suite:
     has_baselines = config.get("matched", False)
     if type(has_baselines) is not bool:
         raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
-    name = check_name(config["suite"], what=f"{where}: suite")
     choices = tuple(
         Choice(
             tuple(
@@ -254,35 +259,15 @@ def _keys(entry: Config, kind: str, keys_of: Callable[[str], Keys]) -> set[str]:
     return {key for name in (names if isinstance(names, list) else [names]) for key in keys_of(str(name)).all}
 
 
-def grid_points(entry: Config, where: str, whole: tuple[str, ...] = ()) -> list[Config]:
-    """Every combination of the values that are lists, except those in `whole`."""
-    axes = [v if isinstance(v, list) and k not in whole else [v] for k, v in entry.items()]
-    for key, axis in zip(entry, axes, strict=True):
-        if not axis:
-            raise ConfigError(f"{where}: {key} is an empty list; give at least one value")
-    return [dict(zip(entry, point, strict=True)) for point in itertools.product(*axes)]
-
-
-def _entries(config: Config, key: str, where: str = "suite") -> list[Config]:
+def _entries(config: Config, key: str, where: str) -> list[Config]:
     entries = config.get(key)
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError(f"{where}: {key} must be a list of entries, each beginning with `- {key[:-1]}: ...`")
     return entries
 
 
-def _section(config: Config, key: str, where: str = "suite") -> Config:
+def _section(config: Config, key: str, where: str) -> Config:
     section = config.get(key, {})
     if not isinstance(section, dict):
         raise ConfigError(f"{where}: {key} must hold `key: value` lines, got {section!r}")
     return section
-
-
-def _seeds(config: Config, where: str) -> list[int]:
-    seeds: Any = config.get("seeds", 1)
-    if type(seeds) is int and seeds >= 1:
-        return list(range(seeds))
-    if isinstance(seeds, list) and seeds and all(type(seed) is int and seed >= 0 for seed in seeds):
-        if len(set(seeds)) < len(seeds):
-            raise ConfigError(f"{where}: seeds {seeds} contain a seed twice; remove one")
-        return seeds
-    raise ConfigError(f"{where}: seeds must be a count of 1 or more, or a list of integers from 0, got {seeds!r}")

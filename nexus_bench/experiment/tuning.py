@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from nexus_bench.errors import ConfigError, unknown_name
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import FAILED, VAL, Row
-from nexus_bench.io.config import Config
+from nexus_bench.io.config import LARGEST, Config
 from nexus_bench.io.csv_files import rows_of
 from nexus_bench.io.read_results import read_results
 from nexus_bench.training.spec import CellSpec
 
 TUNABLE = ("lr", "warmup_steps", "weight_decay", "clip_norm")  # what neither makes another model nor another setting
+_MOST_SEEDS, _MOST_RECIPES = 10_000, 10_000
 _WORST = -1.0  # of a recipe of which a cell failed
 
 
@@ -61,14 +62,23 @@ def read_tuning(config: Config, seeds: Sequence[int], *, train: Config, where: s
             raise ConfigError(f"{where}: tune: {unknown_name('key', key, (*TUNABLE, 'seeds'))}")
         if not isinstance(value, list) or len(value) < 2:
             raise ConfigError(f"{where}: tune: {key} must be a list of two or more values, got {value!r}")
+        if twice := [one for place, one in enumerate(value) if one in value[:place]]:
+            raise ConfigError(f"{where}: tune: {key} holds {twice[0]!r} twice; remove one")
         if key in train:
             raise ConfigError(
                 f"{where}: {key} is tuned, and given under train as well; omit it there, or set tune=false"
             )
     n_seeds = tune.get("seeds", 1)
-    if type(n_seeds) is not int or n_seeds < 1:
-        raise ConfigError(f"{where}: tune: seeds must be a count of 1 or more, got {n_seeds!r}")
+    if type(n_seeds) is not int or not 1 <= n_seeds <= _MOST_SEEDS:
+        raise ConfigError(f"{where}: tune: seeds must be a count from 1 to {_MOST_SEEDS}, got {n_seeds!r}")
     first = max(seeds) + 1
+    if first + n_seeds > LARGEST:
+        raise ConfigError(
+            f"{where}: tune: its seeds follow the largest of the suite, {first - 1}; use smaller ones there"
+        )
+    n_points = math.prod(len(value) for value in values.values())
+    if n_points > _MOST_RECIPES:
+        raise ConfigError(f"{where}: tune: at most {_MOST_RECIPES:,} recipes can be tried, got {n_points:,}; omit some")
     points = [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
     return Tuning(points, list(range(first, first + n_seeds)))
 

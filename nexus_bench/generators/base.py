@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.patterns import ALL
+from nexus_bench.io.entries import STRICT
 from nexus_bench.registry import Registry
 from nexus_bench.streams import Int, Mask, integers, permutations
 
@@ -103,7 +104,7 @@ class Solution(NamedTuple):
 class TaskParams(BaseModel):
     """Parameters that every family has; a family adds its own. Defaults live in `tasks/<name>.yaml`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
 
     n_queries: int = Field(ge=1, description="Labelled queries per graph.")
 

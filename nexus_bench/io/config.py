@@ -4,6 +4,7 @@ The YAML is the JSON-like core of YAML 1.2: no tags, no anchors, no duplicate ke
 `12:30` are strings, while `1e-3` is a number.
 """
 
+import math
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -11,9 +12,14 @@ from typing import Any
 
 import yaml
 
-from nexus_bench.errors import ConfigError, StorageError, UsageError
+from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.io.escapes import CONTROL
+from nexus_bench.io.files import read_text
 
 Config = dict[str, Any]
+
+LARGEST = 2**63 - 1  # whole number: beyond it a table does not hold it
+_DEEPEST = 50  # lists and mappings in each other
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SCALARS = {
@@ -28,6 +34,7 @@ class _StrictLoader(yaml.SafeLoader):
     """SafeLoader without YAML 1.1's surprises."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML requires this name
+    _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -40,7 +47,41 @@ class _StrictLoader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(
                 problem=f"{what} is not allowed; write the value out", problem_mark=event.start_mark
             )
-        return super().compose_node(parent, index)
+        if self._depth > _DEEPEST:
+            raise yaml.MarkedYAMLError(
+                problem=f"values are nested more than {_DEEPEST} deep; write them flatter",
+                problem_mark=event.start_mark,
+            )
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        text = super().construct_scalar(node)
+        if isinstance(text, str) and (found := CONTROL.search(text)) and found[0] not in "\t\n":
+            raise yaml.MarkedYAMLError(
+                problem=f"text holds the control character {found[0]!a}; omit it", problem_mark=node.start_mark
+            )
+        return text
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node))
+        number = int(text) if len(text) <= len(str(LARGEST)) + 1 else None
+        if number is None or abs(number) > LARGEST:
+            raise yaml.MarkedYAMLError(
+                problem=f"a whole number must be within +-{LARGEST}, got {_shortened(text)}",
+                problem_mark=node.start_mark,
+            )
+        return number
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        text = str(self.construct_scalar(node))
+        if not math.isfinite(number := float(text)):
+            raise yaml.MarkedYAMLError(
+                problem=f"a number must be finite, got {_shortened(text)}", problem_mark=node.start_mark
+            )
+        return number
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
@@ -56,10 +97,27 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class _StrictDumper(yaml.SafeDumper):
+    """What it writes, strict YAML reads back as the same: no anchors, and quotes around what looks like a number."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _kind in ("int", "float"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", getattr(_StrictLoader, f"construct_yaml_{_kind}"))
 for _tag, (_pattern, _first) in _SCALARS.items():
-    _StrictLoader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern.pattern})$"), ["" if c == "\0" else c for c in _first]
-    )
+    for _reader in (_StrictLoader, _StrictDumper):
+        _reader.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_tag}",
+            re.compile(f"(?:{_pattern.pattern})$"),
+            ["" if c == "\0" else c for c in _first],
+        )
+
+
+def to_yaml(config: Config) -> str:
+    """A configuration as strict YAML, its keys in their order."""
+    return yaml.dump(config, Dumper=_StrictDumper, sort_keys=False)
 
 
 def parse_yaml(text: str, *, where: str) -> Any:
@@ -88,13 +146,7 @@ def read_config(path: Path) -> Config:
         ConfigError: The YAML is invalid or is not a mapping.
         StorageError: The file cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text") from error
-    config = parse_yaml(text, where=str(path))
+    config = parse_yaml(read_text(path), where=str(path))
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: must hold `key: value` lines, got {type(config).__name__}")
     return config
@@ -116,6 +168,10 @@ def parse_settings(settings: list[str]) -> Config:
         is_list = "," in text and not text.lstrip().startswith(("[", '"', "'"))
         config[key] = parse_yaml(f"[{text}]" if is_list else text, where=f"--set {key}")
     return config
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 30 else f"{text[:20]}... of {len(text)} characters"
 
 
 def check_name(name: Any, *, what: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.columns import DTYPES, Column
+from nexus_bench.io.escapes import spreadsheet_cell
 from nexus_bench.io.files import read_bytes
 
 
@@ -67,4 +68,4 @@ def _text(value: Any) -> Any:
         return float(f"{value:.6g}")
     if isinstance(value, list):
         return " ".join(f"{item:.6g}" for item in value)
-    return value
+    return spreadsheet_cell(value) if isinstance(value, str) else value

@@ -9,11 +9,18 @@ from nexus_bench.io.config import Config
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)  # finite numbers
+
+# What a whole number is at most where its field has no bound of its own: more would not fit into any memory, or not end
+_LARGEST = 1_000_000_000
+_LARGEST_OF = {"d_model": 65_536, "n_heads": 65_536, "n_layers": 1_000, "n_loops": 10_000, "mlp_ratio": 1_000}
+_LARGEST_OF |= {"batch_size": 1_000_000, "order": 1_000, "n_queries": 1_000_000}
+
 
 class Spec(BaseModel):
-    """Frozen, strict about types, and closed to unknown keys."""
+    """Frozen, strict about types, closed to unknown keys, with finite numbers alone."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
 
 
 class Keys(NamedTuple):
@@ -72,6 +79,10 @@ def validate(model: type[SpecT], values: Config, *, where: str) -> SpecT:
     Raises:
         ConfigError: A key is unknown, missing, or has a value that is not allowed.
     """
+    for key, value in values.items():
+        largest = _LARGEST_OF.get(key, _LARGEST)
+        if type(value) is int and abs(value) > largest:
+            raise ConfigError(f"{where}: {key} must be at most {largest}, got {value}")
     try:
         return model.model_validate(values)
     except ValidationError as error:

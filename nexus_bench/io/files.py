@@ -4,13 +4,15 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 
 _BEGUN = ".begun"  # suffix of a file that is being written; a killed process leaves such a file behind
 
@@ -49,12 +51,17 @@ def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "free some space" if is_full else "write it elsewhere"
-        raise StorageError(f"{path}: cannot be written: {error.strerror}; {advice}") from error
+        raise unwritable(path, error, "write it elsewhere") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)  # it still exists only if writing failed
+
+
+def unwritable(path: Path | str, error: OSError, advice: str) -> StorageError:
+    """The error for a place that cannot be written; on a full disk the advice is to free some space."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    reason = error.strerror or str(error)
+    return StorageError(f"{path}: cannot be written: {reason}; {'free some space' if is_full else advice}")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -65,11 +72,53 @@ def read_bytes(path: Path) -> bytes:
         StorageError: It cannot be read.
     """
     try:
-        return path.read_bytes()
+        with open_file(path) as file:
+            return file.read()
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: is missing; make it again") from error
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file that a person wrote.
+
+    Raises:
+        ConfigError: It is not UTF-8.
+        StorageError: It is missing or cannot be read.
+    """
+    try:
+        with open_file(path) as file:
+            return file.read().decode()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
+
+
+def open_file(path: Path) -> BufferedReader:
+    """A file to read; a device or a pipe is refused, since reading it may never end.
+
+    Raises:
+        OSError: It is missing or cannot be read.
+        StorageError: It is a device or a pipe.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a folder says what it is
+        raise StorageError(f"{path}: cannot be read: is a device or a pipe; give a regular file")
+    return path.open("rb")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON as a value.
+
+    Raises:
+        ValueError: It is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def read_json(path: Path) -> Any:
@@ -79,7 +128,7 @@ def read_json(path: Path) -> Any:
         CorruptArtefactError: It is missing or is not JSON.
     """
     try:
-        return json.loads(read_bytes(path))
+        return parse_json(read_bytes(path))
     except ValueError as error:
         raise CorruptArtefactError(f"{path}: is truncated or edited: not JSON; delete it and run again") from error
 
@@ -102,7 +151,7 @@ def sha256_of_file(path: Path) -> str:
         StorageError: It cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: is missing; make it again") from error
@@ -118,7 +167,7 @@ def keep_others(folder: Path | None, name: str, beginning: str) -> None:
     """
     if folder is None or not (folder / name).is_file():
         return
-    with (folder / name).open("rb") as file:
+    with open_file(folder / name) as file:
         found = file.read(len(beginning.encode()))
     if found not in (b"", beginning.encode()):
         raise UsageError(f"{folder / name}: was not written by nexus-bench and is kept; choose another --out")

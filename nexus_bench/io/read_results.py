@@ -1,6 +1,7 @@
 """results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
 
-from collections.abc import Container, Iterator
+import re
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pandas as pd
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL
 from nexus_bench.io.csv_files import read_csv
-from nexus_bench.io.files import read_bytes, read_json
+from nexus_bench.io.escapes import CONTROL
+from nexus_bench.io.files import open_file, read_bytes, read_json
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.io.seal import SEAL, check_sealed
 
@@ -19,10 +21,10 @@ SPEC, ENVIRONMENT = "spec.yaml", "env.json"
 MADE_AGAIN = (RESULTS, CURVES, TIMING)  # the tables, which `train` writes from the records of cells
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NAMES = ("suite", "task", "encoding", "attention")
-_SPLIT = r"[^\x00-\x1f\x7f$\\<>|`/]+"  # as eval_n_nodes=17, which is also the name of a file
-_LABEL = r"[^\x00-\x1f\x7f$\\<>|`\[\]]+"  # of a model: no control characters and no markup
+_SPLIT = re.compile(r"[^$\\<>|`/]+")  # as eval_n_nodes=17, which is also the name of a file
+_LABEL = re.compile(r"[^$\\<>|`\[\]]+")  # of a model: no markup
 _STATUSES = ("trained", "solved", "given_up", FAILED, SCORED)
 _ALWAYS = (*_NAMES, "split", "model", "train_hops", "n_facts", "vocab_size", "seed", "hop", "status")  # never missing
 _OF_CELL = (  # the same in all rows of a cell
@@ -82,7 +84,7 @@ def _format_of(run: Path) -> Any:
     """As env.json says; where it is missing or tables contradict it, as the tables and the records of cells show."""
     for table in (run / RESULTS, run / CURVES):
         if table.is_file():
-            with table.open("rb") as file:
+            with open_file(table) as file:
                 head = file.readline().decode("utf-8-sig", "replace")
             names = {name.strip().strip('"') for name in head.split(",")}
             if "run_id" in names and "cell_id" not in names:
@@ -111,7 +113,7 @@ def read_results(run: Path) -> pd.DataFrame:
     frame = read_csv(path, COLUMNS)
     if frame.empty:
         raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
-    for is_wrong, what in () if is_sealed(run) else _faults(frame):  # a seal says that all is as it was written
+    for is_wrong, what in _faults(frame, is_sealed=is_sealed(run)):
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
             raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {_AGAIN}")
     return frame
@@ -131,15 +133,25 @@ def read_curves(run: Path) -> pd.DataFrame:
     return read_csv(run / CURVES, CURVE_COLUMNS)
 
 
-def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
-    """For each check of a table without a seal: which rows fail it, and what is wrong with them."""
+def _faults(frame: pd.DataFrame, *, is_sealed: bool) -> Iterator[tuple[pd.Series, str]]:
+    """For each check of a table: which rows fail it, and what is wrong with them.
+
+    A seal says that the table is as it was written, but not by whom.
+    """
+    for name in frame.columns:
+        if isinstance(frame[name].dtype, pd.StringDtype):
+            is_wrong = _of_unique(frame[name], lambda text: bool(CONTROL.search(text)))
+            yield is_wrong, f"was edited: {name} holds control characters"
     yield frame["cell_id"].isna() | frame["split"].isna(), "is truncated"
     for name in _ALWAYS:
         yield frame[name].isna(), f"was edited: {name} is missing"
     for name in _NAMES:
-        yield ~frame[name].str.fullmatch(_NAME), f"was edited: {name} is not a name"
-    yield ~frame["split"].str.fullmatch(_SPLIT), "was edited: split is not the name of a split"
-    yield ~frame["model"].str.fullmatch(_LABEL), "was edited: model holds markup or control characters"
+        yield _of_unique(frame[name], lambda text: not _NAME.fullmatch(text)), f"was edited: {name} is not a name"
+    is_wrong = _of_unique(frame["split"], lambda text: not _SPLIT.fullmatch(text))
+    yield is_wrong, "was edited: split is not the name of a split"
+    if not is_sealed:
+        is_wrong = _of_unique(frame["model"], lambda text: not _LABEL.fullmatch(text))
+        yield is_wrong, "was edited: model holds markup or control characters"
     yield ~frame["status"].isin(_STATUSES), f"was edited: status is not one of {', '.join(_STATUSES)}"
     yield ~frame["train_hops"].isin(_readable_hops(frame["train_hops"])), "was edited: train_hops are not hop counts"
     for name in ("n_facts", "vocab_size", "hop"):
@@ -163,6 +175,11 @@ def _faults(frame: pd.DataFrame) -> Iterator[tuple[pd.Series, str]]:
     n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
     n_there = own.groupby(["cell_id", "split"])["hop"].transform("size")
     yield n_there != own["train_hops"].map(n_hops), "was edited: the cell lacks a hop of this split"
+
+
+def _of_unique(texts: pd.Series, is_wrong: Callable[[str], bool]) -> pd.Series:
+    """Whether each text fails a check, which is made once of each text that differs; a missing one passes."""
+    return texts.isin([text for text in texts.dropna().unique() if is_wrong(text)])
 
 
 def _readable_hops(written: pd.Series) -> list[str]:

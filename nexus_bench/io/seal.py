@@ -11,14 +11,13 @@ names the new hashes alone. A reader accepts either hash, so a process that is k
 is right. A seal finds accidents and careless edits; somebody who computes the hashes again is not found.
 """
 
-import json
 from collections.abc import Container, Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.io.files import read_bytes, sha256, sha256_of_file, to_json, write_atomic
+from nexus_bench.io.files import parse_json, read_bytes, sha256, sha256_of_file, to_json, write_atomic
 
 SEAL = "seal.json"
 
@@ -83,7 +82,7 @@ def read_sealed(path: Path, *, advice: str) -> dict[str, Any]:
     found, blank = rest[: len(_BLANK)], start + key + _BLANK + rest[len(_BLANK) :]
     if not key or found != sha256(blank).encode():
         raise CorruptArtefactError(f"{path}: was edited or cut: it does not match the hash in it; {advice}")
-    content: dict[str, Any] = json.loads(data)
+    content: dict[str, Any] = parse_json(data)
     del content["seal"]
     return content
 

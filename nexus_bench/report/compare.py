@@ -26,6 +26,8 @@ from nexus_bench.analysis.select_recipes import is_tuning
 from nexus_bench.analysis.summary import MODEL
 from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST, Row
 from nexus_bench.io.csv_files import beginning, to_csv
+from nexus_bench.io.escapes import markdown as escaped
+from nexus_bench.io.escapes import markdown_cell
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.options import only, varying
 from nexus_bench.io.plurals import counted
@@ -244,9 +246,12 @@ def markdown(
         failing: The result of `failures`.
         title: What was compared.
     """
-    parts = [f"### {title}: {'fails' if failing else 'holds'}", "\n".join(f"- {line}" for line in told)]
+    parts = [
+        f"### {escaped(title)}: {'fails' if failing else 'holds'}",
+        "\n".join(f"- {escaped(line)}" for line in told),
+    ]
     if failing:
-        parts.append("\n".join(f"- **{name}**: {sentence(one)}" for name, one in failing))
+        parts.append("\n".join(f"- **{escaped(name)}**: {escaped(sentence(one))}" for name, one in failing))
     head = ("", "base", "new", "difference", "interval", "seeds", "verdict", "note")
     rows = [
         (name, *cells(one).values(), str(one.n_seeds), one.verdict, one.note)
@@ -254,7 +259,7 @@ def markdown(
         if one.verdict != NEW_ONLY  # there may be many of these, and they are neither good nor bad
     ]
     lines = [head, (":--", "--:", "--:", "--:", "--:", "--:", ":--", ":--"), *rows]
-    parts.append("\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines))
+    parts.append("\n".join("| " + " | ".join(map(markdown_cell, line)) + " |" for line in lines))
     return "\n\n".join(parts) + "\n"
 
 

@@ -13,6 +13,7 @@ from nexus_bench.errors import UsageError
 from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS, REACHED_COLUMNS
 from nexus_bench.io.config import read_config
 from nexus_bench.io.csv_files import rows_of, to_csv
+from nexus_bench.io.escapes import markdown, markdown_cell
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.read_results import SPEC, read_curves, read_results
 from nexus_bench.report.build import Report, build_report
@@ -116,22 +117,22 @@ def to_markdown(report: Report, *, with_figures: bool = True) -> str:
         report: The report.
         with_figures: False where the text is shown without the figures.
     """
-    lines = [f"# {report.title}", ""]
+    lines = [f"# {markdown(report.title)}", ""]
     for section in report.sections:
-        lines += [f"## {section.title}", ""]
+        lines += [f"## {markdown(section.title)}", ""]
         for number, table in enumerate(section.tables):
             lines += [f"### {table.title}", "", table_as_markdown(table), "", table.about, ""]
             if number == 0 and section.notes:
-                lines += [*(f"- {note}" for note in section.notes), ""]
+                lines += [*(f"- {markdown(note)}" for note in section.notes), ""]
         for picture in section.pictures if with_figures else ():
-            lines += [f"![{picture.caption}](figures/{picture.name}.png)", ""]
+            lines += [f"![{markdown(picture.caption)}](figures/{picture.name}.png)", ""]
     return "\n".join(lines)
 
 
 def table_as_markdown(table: Table) -> str:
     """One table as Markdown, its reference rows last."""
     body = [row.cells for row in table.rows] + table.references
-    filled = [cells + [""] * (len(table.columns) - len(cells)) for cells in body]
+    filled = [[*map(markdown_cell, cells)] + [""] * (len(table.columns) - len(cells)) for cells in body]
     return pd.DataFrame(filled, columns=table.columns).to_markdown(index=False, disable_numparse=True)
 
 

@@ -25,6 +25,7 @@ _LINE = 0.16  # inches per line of a legend
 
 _STYLE: Any = {
     "svg.hashsalt": "nexus-bench",
+    "text.parse_math": False,  # a `$` in a name is a `$`
     "svg.fonttype": "none",  # keep text as text: it can be read aloud, searched and copied
     "font.size": 9,
     "axes.titlesize": 9,

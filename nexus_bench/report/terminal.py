@@ -18,15 +18,15 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
     """Print the main tables of every setting, the notes, and where the files are."""
     console = output()
     for section in report.sections:
-        console.print(section.title, style="bold", markup=False)
+        console.print(section.title, style="bold")
         for table in section.tables:
             if table.name in _PRINTED:
                 _print_table(console, table)
         for note in section.notes:
-            console.print(note, markup=False)
+            console.print(note)
         console.print()
     for path in paths:
-        console.print(str(path), markup=False)
+        console.print(str(path))
 
 
 def _print_table(console: Console, table: Table) -> None:
@@ -43,10 +43,10 @@ def _print_table(console: Console, table: Table) -> None:
     else:
         for cells in [row.cells for row in table.rows] + table.references:
             told = [f"{name} {cell.split(' [')[0]}" for name, cell in zip(table.columns[1:], cells[1:], strict=False)]
-            console.print("; ".join([cells[0], *told]), markup=False)
+            console.print("; ".join([cells[0], *told]))
     if lost:
         console.print(f"This terminal is too narrow for {lost}; report.md has all.")
-    console.print(table.about, markup=False)
+    console.print(table.about)
     console.print()
 
 
@@ -70,4 +70,5 @@ def _as_grid(table: Table, columns: Sequence[str], *, with_intervals: bool) -> R
 
 def output() -> Console:
     """Standard output without colours for numbers; as wide as needed if it is not a terminal."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True, width=width)

@@ -165,8 +165,8 @@ class PathQuery(NamedNodes[PathQueryParams]):
     def partial_input(self, hop: int) -> float:
         """Elimination, by whatever facts that `hop` - 1 nodes of the walk stand in; of other nodes nothing is known.
 
-        The hidden fact is of a relation of which up to 2 (hop - 1) facts are then known. They make paths of a cycle. All
-        cycles that have these paths are equally likely, whatever is known of other relations, and each joins the
+        The hidden fact is of a relation of which up to 2 (hop - 1) facts are then known. They make paths of a cycle.
+        All cycles that have these paths are equally likely, whatever is known of other relations, and each joins the
         node of the hidden fact to one of n_nodes - 1 - 2 (hop - 1) other paths, or more. The rest of the walk
         leads from different nodes to different answers.
         """

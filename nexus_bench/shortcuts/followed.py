@@ -11,6 +11,7 @@ import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.shortcuts.completions import completions
+from nexus_bench.shortcuts.detours import by_detours, has_two_ends
 from nexus_bench.shortcuts.features import (
     MOST_WORDS,
     Candidates,
@@ -57,8 +58,11 @@ def guess_hidden(
     answers = {"swap": hide_a_fact(generator, to_score.one, step, rng).answer}
     if is_word and len(to_fit.at):
         answers |= completions(generator, to_fit, to_score, size, rounds)
-    elif last in name_vocabularies(schema) and len(to_fit.at) and _leads_to_answers(generator, to_score):
-        answers |= _ranked(generator, to_fit, to_score, in_order, rounds)
+    elif last in name_vocabularies(schema) and len(to_fit.at):
+        if _leads_to_answers(generator, to_score):
+            answers |= _ranked(generator, to_fit, to_score, in_order, rounds)
+        elif has_two_ends(schema):
+            answers["detours_boosting"] = by_detours(schema, to_fit, to_score, rounds)
     return to_score.one, answers
 
 

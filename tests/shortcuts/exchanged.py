@@ -3,13 +3,14 @@
 The input is that of the audit: all facts, where the hidden edge of the path has swapped its last symbol with another
 one that is not on the path. The graph does not say which two facts were exchanged. So every pair of facts is exchanged
 back; those pairs remain that give a graph of the family, in which one shortest path of k edges leads to the goal and
-the first of the two facts is its hidden edge. All of them are equally likely, up to how many queries each graph has and
-how often it is drawn. The first step that most of them have is the guess. It knows which edge of the path is hidden.
+the first of the two facts is its hidden edge. Each counts as much as its graph has fewer pairs of nodes that could have
+been asked about. The first step that has most of the weight is the guess. It knows which edge of the path is hidden.
+All graphs of the family are taken to be drawn equally often, which they nearly are.
 
     python -m tests.shortcuts.exchanged --hops 2-6 --degree 3 --graphs 2000
 
-prints, for every hop count and hidden edge, how often the guess is right, the share of the pairs that agree with it
-(which is the same number if all pairs are equally likely), and the declared ceiling.
+prints, for every hop count and hidden edge, how often the guess is right, the share of the weight that agrees with it
+(which is the same number if the weights are right), and the declared ceiling.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import Generator
+from nexus_bench.generators.parts.distances import only_paths
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.shortcuts.hidden import swapped
 from nexus_bench.streams import Int, pick, stream
@@ -28,7 +30,7 @@ Counts = NDArray[np.floating]
 
 
 class Best(NamedTuple):
-    """Array (n) each: whether the best guess is right, and the share of pairs that agree with it."""
+    """Array (n) each: whether the best guess is right, and the share of the weight that agrees with it."""
 
     right: NDArray[np.bool_]
     sure: Counts
@@ -51,7 +53,7 @@ def best_guess(generator: Generator, hop: int, step: int, *, n_graphs: int, seed
 
 
 def _votes(ends: Int, n: int, start: int, goal: int, hop: int, step: int) -> Counts:
-    """How many pairs of facts give each node as the first step: array (n)."""
+    """The weight of the pairs of facts that give each node as the first step: array (n)."""
     counts = np.zeros((n, n), dtype=np.float32)
     np.add.at(counts, (ends[:, 0], ends[:, 1]), 1)
     np.add.at(counts, (ends[:, 1], ends[:, 0]), 1)
@@ -71,7 +73,9 @@ def _votes(ends: Int, n: int, start: int, goal: int, hop: int, step: int) -> Cou
     for place in range(hop):
         fits &= same | ~_is_step(forth, back, row, c, b, hop, place)
     steps = (graphs[:, start] > 0) & (back[hop - 1] > 0)
-    votes: Counts = steps[fits].sum(axis=0).astype(np.float64)
+    _, askable = only_paths(graphs[fits], (hop,))
+    weight = 1 / np.count_nonzero(askable[hop], axis=(1, 2))
+    votes: Counts = (steps[fits] * weight[:, None]).sum(axis=0)
     return votes
 
 
@@ -109,13 +113,14 @@ def main() -> None:
     parser.add_argument("--hops", default="2-6")
     parser.add_argument("--degree", type=int, default=3)
     parser.add_argument("--nodes", type=int, default=None)
+    parser.add_argument("--edges", default=None, help="of the path, from 1; all if left out")
     parser.add_argument("--graphs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     for hop in parse_hops(asked.hops):
         entry = {"task": "shortest_path", "hops": [hop], "degree": asked.degree, "n_nodes": asked.nodes, "n_queries": 1}
         law = make_task(entry, where="exchanged").generator()
-        for step in range(hop):
+        for step in range(hop) if asked.edges is None else [edge - 1 for edge in parse_hops(asked.edges)]:
             found = best_guess(law, hop, step, n_graphs=asked.graphs, seed=asked.seed)
             print(
                 f"degree {asked.degree}, {law.n_nodes} nodes, {hop} hops, edge {step + 1}:"

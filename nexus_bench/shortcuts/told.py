@@ -25,7 +25,7 @@ def end_sentences(family: Generator[Any], examples: Examples, order: str) -> dic
     first, last = _ends(rows, n_facts=examples.facts.shape[1], is_forward=order == "forward")
     columns = [a for a, role in enumerate(schema.fact) if role.vocabulary == schema.answer]
     guesses = [examples.facts[graph, row, a] == examples.answer for row in (first, last) for a in columns]
-    hops = np.unique(examples.hop) if columns else []
+    hops = np.unique(examples.hop).tolist() if columns else []
     return {int(hop): max(float(right[examples.hop == hop].mean()) for right in guesses) for hop in hops}
 
 

@@ -108,9 +108,10 @@ def score(
         return
     for row in scored.rows:
         counts_right = f"{row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
-        known = f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}"
-        known += f"   partial-input ceiling {row['partial_input']:.3f}"
-        if warning is not None:
+        if warning is None:
+            known = f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}"
+            known += f"   partial-input ceiling {row['partial_input']:.3f}"
+        else:
             known = f"names of the first or last sentence {ends[row['hop']]:.3f}" if ends else ""
         typer.echo(f"{row['hop']:>2} hops {counts_right}   {known}".rstrip())
     if warning is not None:

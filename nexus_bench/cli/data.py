@@ -44,7 +44,7 @@ def gen(
     from nexus_bench.io.config import parse_settings
     from nexus_bench.io.entries import validate
     from nexus_bench.io.hops import format_hops
-    from nexus_bench.text.render import TextOptions
+    from nexus_bench.text.render import TextOptions, order_warning
 
     if file_format not in FORMATS:
         raise UsageError(unknown_name("format", file_format, FORMATS))
@@ -66,7 +66,11 @@ def gen(
     for split, about in manifest["splits"].items():
         counts = f"{manifest['n_graphs'][split]:>10,} graphs {about['n_examples']:>11,} examples"
         typer.echo(f"  {about['file']:<16}{counts} {about['n_bytes'] / 1e6:>9.1f} MB  sha256 {about['sha256'][:16]}")
-    typer.echo(f"  content         sha256 {manifest['content_sha256']}\n\none example")
+    typer.echo(f"  content         sha256 {manifest['content_sha256']}")
+    warning = None if text is None else order_warning(text)
+    if warning is not None:
+        typer.echo(f"  {warning}")
+    typer.echo("\none example")
     typer.echo(as_text(show(law, seed=seed)))
 
 

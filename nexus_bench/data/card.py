@@ -9,6 +9,7 @@ from nexus_bench.data.provenance import OURS
 from nexus_bench.generators.defaults import task_defaults
 from nexus_bench.io.columns import Row
 from nexus_bench.io.hops import format_hops
+from nexus_bench.text.render import TextOptions, order_warning
 
 _LIBRARY_SPLITS = {"val": "validation"}  # names that the `datasets` library expects; other names are kept
 
@@ -39,6 +40,7 @@ def dataset_card(manifest: dict[str, Any]) -> str:
         ", ".join(f"{role['name']} ({role['vocabulary']})" for role in schema[key]) for key in ("fact", "query")
     )
     params = ", ".join(f"{name} {'null' if value is None else value}" for name, value in manifest["params"].items())
+    warning = order_warning(TextOptions.model_validate(manifest.get("text", {})))
     return "\n".join(
         [
             "---",
@@ -55,6 +57,7 @@ def dataset_card(manifest: dict[str, Any]) -> str:
             f"- reasoning: {manifest['reasoning']}",
             f"- parameters: {params}; seed {manifest['seed']}",
             f"- content SHA-256: `{manifest['content_sha256']}`",
+            *([] if warning is None else [f"- {warning}"]),
             "",
             "An example is one query with the facts of its graph; `hop` is the true number of facts that derive the",
             "answer. `nexus-bench verify` checks every file, label and split of this folder.",

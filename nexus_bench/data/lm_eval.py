@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from nexus_bench.data.dataset import Dataset
+from nexus_bench.data.dataset import Dataset, Manifest
 from nexus_bench.data.formats import pyarrow_and_parquet
 from nexus_bench.data.law import tell
 from nexus_bench.data.task import law_of
@@ -20,10 +20,11 @@ from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.io.columns import TEST
 from nexus_bench.io.files import write_atomic
 from nexus_bench.streams import Int
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.render import Teller, TextOptions, order_warning
 
 FILE_FORMATS = ("jsonl", "parquet")
 KINDS = ("choice", "generate")
+_ORDER = "sentences"  # of an exported example, if they are not shuffled
 
 _LOADER = '''"""Loads the examples from the folder of this file; nothing is downloaded."""
 
@@ -97,6 +98,7 @@ def export_lm_eval(
         "version": dataset.manifest["task_version"],
         "content_sha256": dataset.manifest["content_sha256"],
         "seed": dataset.manifest["seed"],
+        **_order(text),
     }
     for hop, here in rows.items():
         file = f"{split}-hop{hop}.{file_format}"
@@ -149,6 +151,7 @@ def _rows(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -> di
                         "graph": told.graph,
                         "query": told.query,
                         "hop": told.hop,
+                        **_order(text),
                         "prompt": told.prompt,
                         "answer": told.answer,
                         "choices": [teller.grammar.answers[choice] for choice in choices],
@@ -156,6 +159,19 @@ def _rows(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -> di
                     }
                 )
     return rows
+
+
+def told_as(predictions: Path, manifest: Manifest) -> TextOptions:
+    """How the examples were told that these lines answer: as an export says in its samples, else as the dataset is."""
+    text = TextOptions.model_validate(manifest.get("text", {}))
+    with predictions.open(encoding="utf-8") as lines:
+        row = json.loads(next(lines))
+    return TextOptions.model_validate(text.model_dump() | {k: v for k, v in row.get("doc", row).items() if k == _ORDER})
+
+
+def _order(text: TextOptions) -> dict[str, str]:
+    """The order of the sentences, where it shows the order of the derivation; the scores of such examples say so."""
+    return {} if order_warning(text) is None else {_ORDER: text.sentences}
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from nexus_bench.streams import Int, integers, permutations
 _LONGEST, _MOST_FACTS = 50, 10_000
 _LARGEST_CYCLIC, _LARGEST_SYMMETRIC = 100, 5
 _MOST_ENUMERATED = 1_000_000  # words
+_DEVIATIONS = 6  # standard deviations that a bound is from the mean
 
 
 class Group(NamedTuple):
@@ -71,8 +72,12 @@ def _by_law(name: str, hop: int, kind: str) -> _Guess:
     n = len(named_group(name).points)
     if kind == patterns.ALL:
         return _Guess(1 / n, 1 / n)
-    if n**hop > _MOST_ENUMERATED:
-        return _Guess(1 / n, min(1.0, patterns.odds(kind) / n))
+    return _counted(name, hop, kind) if n**hop <= _MOST_ENUMERATED else _bounded(n, hop, kind)
+
+
+def _counted(name: str, hop: int, kind: str) -> _Guess:
+    """The exact shares, by going through all words."""
+    n = len(named_group(name).points)
     words = np.stack(np.unravel_index(np.arange(n**hop), (n,) * hop), axis=1).astype(np.int32)
     words = words[patterns.is_among(kind, words, np.full(len(words), hop, dtype=np.int32))]
     product = functools.reduce(lambda left, right: named_group(name).table[left, right], words.T)
@@ -80,6 +85,23 @@ def _by_law(name: str, hop: int, kind: str) -> _Guess:
     # every completion of a context is another product, so each context has one right guess
     one_hidden = max(len(np.unique(context)) for context in contexts) / len(words)
     return _Guess(float(np.bincount(product).max() / len(words)), one_hidden)
+
+
+def _bounded(n: int, hop: int, kind: str) -> _Guess:
+    """Upper bounds, for more words than can be gone through.
+
+    Each word is in use with probability p, by a hash, and each product has the same number of words. So numbers of
+    words in use are binomial; they are taken 6 standard deviations to the worse side of their mean.
+    """
+    p = 1 / patterns.odds(kind)
+
+    def most(n_all: float, share: float) -> float:
+        return n_all * share + _DEVIATIONS * math.sqrt(n_all * share * (1 - share))
+
+    n_contexts = float(n) ** (hop - 1)  # also the number of words of each product
+    n_words = n * n_contexts - most(n * n_contexts, 1 - p)
+    n_known = min(n_contexts, most(n_contexts, 1 - (1 - p) ** n))  # contexts with a completion in use
+    return _Guess(most(n_contexts, p) / n_words, min(1.0, n_known / n_words))
 
 
 class GroupWordParams(NamedParams):

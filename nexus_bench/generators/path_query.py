@@ -9,11 +9,10 @@ from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solu
 from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts import patterns
 from nexus_bench.generators.parts.facts import look_up, shuffled
-from nexus_bench.streams import Int, Mask, permutations, pick
+from nexus_bench.streams import Int, Mask, integers, permutations
 
 _LONGEST = 50  # most hops if n_nodes is derived from the hops
 _FEWEST_NODES = 12  # if n_nodes is derived from the hops
-_MOST_ROUNDS = 64  # rounds of drawing walks of a pattern, before the graph is drawn again
 
 
 class PathQueryParams(NamedParams):
@@ -27,11 +26,11 @@ class PathQueryParams(NamedParams):
 class PathQuery(NamedNodes[PathQueryParams]):
     """Every relation is one uniform random cycle over the nodes; the answer is where the named relations lead.
 
-    The end of a query is drawn first, uniformly, so from the facts alone every node is equally likely as the answer.
-    The words are drawn from the last to the first, each among the relations that lead back to a node not yet on the
-    walk. A walk that meets a dead end is drawn again; a walk that repeats one word k times never meets one. So the
-    k + 1 nodes of a walk are distinct, and no hop undoes another. A hop is one fact. If a query repeats one word, its
-    relation can be walked backwards in n_nodes - k facts, so hop counts are true only while k <= n_nodes / 3.
+    Start and words of a query are drawn without regard to the facts, so neither says anything about a fact that was not
+    looked up. Words are drawn uniformly; then equal ones are moved next to each other, where the first of them stands.
+    So a walk uses a relation once, for some steps in a row, and never uses a fact twice. It may come back to a node, as
+    any walk does where relations meet; then another relation leads on. A hop is one fact. If a query repeats one word,
+    its relation can be walked backwards in n_nodes - k facts, so hop counts are true only while k <= n_nodes / 3.
 
     Source: path queries (Guu, Miller and Liang 2015, "Traversing knowledge graphs in vector space",
     arXiv 1506.01094); cycles instead of a knowledge base, whose popular entities can be guessed.
@@ -40,13 +39,13 @@ class PathQuery(NamedNodes[PathQueryParams]):
     >>> params = PathQueryParams(n_nodes=6, n_relations=2, vocab_size=18, n_queries=1)
     >>> examples = PathQuery(params, hops=(2,)).sample(1, stream("doctest"))
     >>> examples.facts[0, :5].tolist()
-    [[4, 1, 0], [3, 0, 10], [10, 1, 6], [4, 0, 0], [6, 1, 4]]
+    [[3, 1, 10], [3, 0, 10], [6, 1, 4], [1, 0, 6], [10, 1, 6]]
     >>> examples.query[0].tolist(), examples.answer[0].tolist(), examples.hop[0].tolist()
-    ([[6, 0, 0]], [10], [2])
+    ([[10, 0, 0]], [0], [2])
     """
 
     name = "path_query"
-    version = 1
+    version = 2
     Params = PathQueryParams
     sized_by = "n_nodes"
     has_patterns = True
@@ -59,7 +58,7 @@ class PathQuery(NamedNodes[PathQueryParams]):
 
     @property
     def most_queries(self) -> int:
-        """One per node that a walk can end at."""
+        """One per node that a walk can begin at."""
         return self.n_nodes
 
     @property
@@ -99,63 +98,42 @@ class PathQuery(NamedNodes[PathQueryParams]):
         return math.comb(self.node_vocab_size, self.n_nodes) * cycles
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Draw symbols, then cycles over the nodes, then walks that end at the first nodes, whose symbols are random.
-
-        A graph in which an end has no walk of the required patterns is drawn again.
-        """
-        examples = self._draw(n_graphs, rng)
-        while (is_stuck := (examples.answer < 0).any(axis=1)).any():
-            for array, fresh in zip(examples, self._draw(int(is_stuck.sum()), rng), strict=True):
-                array[is_stuck] = fresh
-        return examples
-
-    def _draw(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Like `sample`, but the answer is -1 where no walk was found."""
+        """Draw symbols, cycles over the nodes, words, the order of the facts; walks begin at the first nodes."""
         n, n_relations, n_queries = self.n_nodes, self.params.n_relations, self.n_queries
         names = self.draw_names(n_graphs, rng)
         cycle = permutations(rng, n_graphs * n_relations, n).reshape(n_graphs, -1, n)
-        before = np.concatenate([cycle[:, :, -1:], cycle[:, :, :-1]], axis=2)
-        relation = np.broadcast_to(np.arange(n_relations, dtype=np.int32)[:, None], cycle.shape)
-        edges = np.stack([before, relation, cycle], axis=3).reshape(n_graphs, -1, 3)
-        edges[:, :, 0] = look_up(names, edges[:, :, 0])
-        edges[:, :, 2] = look_up(names, edges[:, :, 2])
+        after = np.empty_like(cycle)
+        np.put_along_axis(after, cycle, np.roll(cycle, -1, axis=2), axis=2)
+        ends = after.reshape(n_graphs, -1)  # by relation, then by source
+        relation, source = np.divmod(np.arange(ends.shape[1], dtype=np.int32), np.int32(n))
+        columns = (names[:, source], np.broadcast_to(relation, ends.shape), look_up(names, ends))
 
-        previous = np.empty_like(cycle)
-        np.put_along_axis(previous, cycle, before, axis=2)
         hop = self.deal_hops(n_graphs, rng)
-        end = np.broadcast_to(np.arange(n_queries, dtype=np.int32), hop.shape)
-        start, words = self._walk_back(previous, end, hop, rng)
-        query = np.concatenate([look_up(names, np.maximum(start, 0))[:, :, None], words], axis=2)
-        return Examples(shuffled(edges, rng), query, np.where(start >= 0, look_up(names, end), -1), hop)
+        words = self._draw_words(hop, rng)
+        start = np.broadcast_to(np.arange(n_queries, dtype=np.int32), hop.shape)
+        node = start
+        for step in range(self.largest_hop):
+            word = np.minimum(words[:, :, step], n_relations - 1)
+            node = np.where(step < hop, look_up(ends, word * np.int32(n) + node), node).astype(np.int32)
+        facts = shuffled(np.stack(columns, axis=2), rng)
+        query = np.concatenate([look_up(names, start)[:, :, None], words], axis=2)
+        return Examples(facts, query, look_up(names, node), hop)
 
-    def _walk_back(self, previous: Int, end: Int, hop: Int, rng: np.random.Generator) -> tuple[Int, Int]:
-        """Starts (g, q) and words (g, q, K) of walks over distinct nodes; queries at a dead end are drawn again.
-
-        Walks of other patterns are drawn again too, up to a limit; after that the start is -1.
-        """
-        graph = np.repeat(np.arange(len(end)), end.shape[1])
-        start = end.flatten()
-        words = np.full((start.size, self.largest_hop), self.params.n_relations, dtype=np.int32)
-        relations = np.arange(self.params.n_relations)
-        left = np.arange(start.size)
-        n_rounds = 0
-        while left.size and (self.patterns == patterns.ALL or n_rounds < _MOST_ROUNDS):
-            n_rounds += 1
-            node, n_steps = end.ravel()[left], hop.ravel()[left]
-            seen = np.zeros((left.size, self.n_nodes), dtype=np.bool_)
-            is_stuck = np.zeros(left.size, dtype=np.bool_)
-            for step in range(int(n_steps.max())):
-                rows = np.flatnonzero(step < n_steps)
-                seen[rows, node[rows]] = True
-                reached = previous[graph[left[rows], None], relations, node[rows, None]]  # query, relation
-                word = pick(rng, ~seen[rows[:, None], reached])
-                is_stuck[rows] |= word < 0
-                words[left[rows], n_steps[rows] - 1 - step] = word
-                node[rows] = reached[np.arange(rows.size), word]
-            start[left] = node
-            left = left[is_stuck | ~patterns.is_among(self.patterns, words[left], n_steps)]
-        start[left] = -1
-        return start.reshape(end.shape), words.reshape(*end.shape, -1)
+    def _draw_words(self, hop: Int, rng: np.random.Generator) -> Int:
+        """Words of the required patterns, equal ones side by side: array (g, q, K)."""
+        longest, n_relations = self.largest_hop, self.params.n_relations
+        n_words = hop.ravel()
+        words = np.empty((n_words.size, longest), dtype=np.int32)
+        left = np.arange(n_words.size)
+        while left.size:
+            drawn = integers(rng, left.size, longest, high=n_relations)
+            drawn[np.arange(longest) >= n_words[left, None]] = n_relations
+            first = np.zeros_like(drawn)  # where the word of each place stands first
+            for place in reversed(range(longest)):
+                first[drawn == drawn[:, place, None]] = place
+            words[left] = np.take_along_axis(drawn, first.argsort(axis=1, kind="stable"), axis=1)
+            left = left[~patterns.is_among(self.patterns, words[left], n_words[left])]
+        return words.reshape(*hop.shape, longest)
 
     def solve(self, facts: Int, query: Int) -> Solution:
         """Walk word by word; each fact is found by its source and relation among the sorted facts."""
@@ -178,11 +156,20 @@ class PathQuery(NamedNodes[PathQueryParams]):
         return Solution(node, (words < n_relations).sum(axis=2, dtype=np.int32), rows)
 
     def chance(self, hop: int) -> float:
-        """Any node of the graph except the start."""
+        """Any other node than the last but one of the walk: the last relation leads to each of them alike.
+
+        At one hop that node is the start; at two hops of two relations, the start is the answer exactly this often.
+        """
         return 1 / (self.n_nodes - 1)
 
     def partial_input(self, hop: int) -> float:
-        """Elimination: the first `hop` nodes of the walk and hop - 1 before them along the last relation are known."""
+        """Elimination, by whatever facts that `hop` - 1 nodes of the walk stand in; of other nodes nothing is known.
+
+        The hidden fact is of a relation of which up to 2 (hop - 1) facts are then known. They make paths of a cycle.
+        All cycles that have these paths are equally likely, whatever is known of other relations, and each joins the
+        node of the hidden fact to one of n_nodes - 1 - 2 (hop - 1) other paths, or more. The rest of the walk
+        leads from different nodes to different answers.
+        """
         return 1 / (self.n_nodes - 1 - 2 * (hop - 1))
 
     def alike(self, facts: Int, query: Int, solution: Solution, at: Int) -> Mask:

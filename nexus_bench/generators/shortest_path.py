@@ -17,9 +17,9 @@ from nexus_bench.streams import Int, Mask, integers, permutations
 
 # Fewest nodes, by degree, at which most random graphs have 20 or more pairs 1, 2, 3, ... hops apart with one path only.
 _FEWEST_NODES = {3: (12, 12, 16, 24, 32, 48, 72, 128), 4: (12, 12, 24, 48, 96)}
-# Accuracy of guesses with one edge of the path hidden, by degree, at 1, 2, 3, ... hops: measured at the fewest nodes
-# and rounded up; it is lower with more nodes. docs/measurements.md has the figures.
-_PARTIAL = {3: (1.0, 0.36, 0.44, 0.52, 0.61, 0.65, 0.71, 0.75), 4: (1.0, 0.30, 0.40, 0.45, 0.52)}
+# Accuracy of the best guess with one edge of the path exchanged, by degree, at 1, 2, 3, ... hops: computed on graphs of
+# the fewest nodes, with a margin of .02 or more; it is lower with more nodes. docs/measurements.md has the figures.
+_PARTIAL = {3: (1.0, 0.62, 0.62, 0.64, 0.72, 0.75, 0.78, 0.82), 4: (1.0, 0.61, 0.54, 0.55, 0.62)}
 _COPIES = 32  # graphs of the same shape per batch; part of the definition of the data
 _MOST_ROUNDS = 200  # rounds of drawing shapes, before the size is reported as too small
 _SOLVED_AT_ONCE = 2048  # graphs; bounds memory
@@ -60,9 +60,9 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
     If the answer were the distance, each hop count would be its own class. At one hop the goal is the answer. Edges
     have no direction; each is one fact, written in either orientation. A hop is one edge.
 
-    In a finite graph the neighbours of the start are not equivalent: if a far edge of the path is hidden, the path that
-    is then shortest mostly begins with the same step. The partial-input ceiling accounts for this; it falls as n_nodes
-    grows.
+    In a finite graph the neighbours of the start are not equivalent: if a far edge of the path is hidden, by exchanging
+    its end with that of another edge, few exchanges could have led to such a graph, and most of them agree on the first
+    step. The partial-input ceiling is that of the guess that weighs all of them; it falls as n_nodes grows.
 
     Shapes are drawn from a random Hamiltonian cycle and a random perfect matching (degree 3) or two such cycles (degree
     4), kept if no edge is double: distributions close to the uniform one (Wormald, 1999, "Models of random regular
@@ -252,7 +252,7 @@ class ShortestPath(NamedNodes[ShortestPathParams]):
         return 1.0 if hop == 1 else 1 / self.params.degree
 
     def partial_input(self, hop: int) -> float:
-        """After one edge is hidden, a detour may begin with the same step: measured."""
+        """The first step that most graphs have in which undoing one exchange leaves one shortest path: computed."""
         return _PARTIAL[self.params.degree][hop - 1]
 
     @property

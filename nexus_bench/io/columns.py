@@ -65,7 +65,11 @@ COLUMNS = (
     Column("n_examples", "Int64", "examples scored"),
     Column("n_correct", "Int64", "examples answered right"),
     Column("accuracy", "Float64", "n_correct / n_examples"),
-    Column("chance", "Float64", "accuracy of the best guess that follows no fact, as the family declares"),
+    Column(
+        "chance",
+        "Float64",
+        "accuracy of the best guess that follows no fact, as the family declares; of English: of shuffled sentences",
+    ),
     Column("shortcut", "Float64", "accuracy of the best heuristic baseline on the same examples"),
     Column("shortcut_name", "string", "that baseline"),
     Column(

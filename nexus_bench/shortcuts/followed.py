@@ -11,6 +11,7 @@ import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.shortcuts.completions import completions
+from nexus_bench.shortcuts.detours import by_detours, has_two_ends
 from nexus_bench.shortcuts.features import (
     MOST_WORDS,
     Candidates,
@@ -23,7 +24,7 @@ from nexus_bench.shortcuts.features import (
 from nexus_bench.shortcuts.fits import boosting, logistic, rate
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.shortcuts.hidden import Step, hide, hide_a_fact, with_last
-from nexus_bench.streams import Int, stream
+from nexus_bench.streams import Int, Mask, stream
 
 _MOST_SOLVED = 60_000  # examples solved for one step, over all words
 
@@ -57,8 +58,11 @@ def guess_hidden(
     answers = {"swap": hide_a_fact(generator, to_score.one, step, rng).answer}
     if is_word and len(to_fit.at):
         answers |= completions(generator, to_fit, to_score, size, rounds)
-    elif last in name_vocabularies(schema) and len(to_fit.at) and _leads_to_answers(generator, to_score):
-        answers |= _ranked(generator, to_fit, to_score, in_order, rounds)
+    elif last in name_vocabularies(schema) and len(to_fit.at):
+        if _leads_to_answers(generator, to_score):
+            answers |= _ranked(generator, to_fit, to_score, in_order, rounds)
+        elif has_two_ends(schema):
+            answers["detours_boosting"] = by_detours(schema, to_fit, to_score, rounds)
     return to_score.one, answers
 
 
@@ -78,10 +82,15 @@ def _leads_to_answers(generator: Generator[Any], step: Step) -> bool:
 
 def _ranked(generator: Generator[Any], fit: Step, score: Step, in_order: bool, rounds: int) -> dict[str, Int]:
     """Choose among the last symbols of the facts that are alike, and go on from there."""
-    to_fit, to_score = (_candidates(generator, step, in_order) for step in (fit, score))
+    seen = [_candidates(generator, step, in_order) for step in (fit, score)]
+    beside = [_beside_walk(*pair) for pair in zip((fit, score), seen, strict=True)]
     right = fit.one.facts[np.arange(len(fit.at)), fit.at, -1]
     answers = {}
-    for name, make in (("rank_logistic", logistic), ("rank_boosting", boosting)):
+    for name, make, (to_fit, to_score) in (
+        ("rank_logistic", logistic, seen),
+        ("rank_boosting", boosting, seen),
+        *([("rank_beside_walk", boosting, beside)] if _share_words(score) else []),
+    ):
         odds = rate(to_fit, right, to_score, make, rounds)
         chosen = np.take_along_axis(to_score.symbols, odds.argmax(axis=1)[:, None], axis=1)[:, 0]
         answers[name] = generator.solve(with_last(score, chosen), score.one.query).answer[:, 0]
@@ -120,3 +129,37 @@ def _candidates(generator: Generator[Any], step: Step, in_order: bool) -> Candid
         return np.stack(parts, axis=2).astype(np.float64)
 
     return Candidates(symbols, in_chunks(seen, len(symbols)))
+
+
+def _beside_walk(step: Step, among: Candidates) -> Candidates:
+    """Which candidates stand in a fact with a node that the walk has left: in words like the hidden fact, or others."""
+    facts, symbols = step.one.facts, among.symbols
+    n = np.arange(len(facts))
+    is_like = _is_like(step)
+    is_before = np.cumprod(step.known >= 0, axis=1) > 0  # n h: the facts before the hidden one
+    rows = np.where(is_before, step.known, -1)
+    walked = np.where(rows >= 0, facts[n[:, None], np.maximum(rows, 0), 0], -2)
+
+    def seen(part: slice) -> Float:
+        own = symbols[part]
+        parts = [own == node[:, None] for node in walked[part].T]
+        for ends in ((0, -1), (-1, 0)):
+            at = facts[part, None, :, ends[0]] == own[:, :, None]  # n m f
+            for node in walked[part].T:
+                beside = facts[part, :, ends[1]] == node[:, None]  # n f
+                parts += [(at & (beside & like)[:, None]).sum(axis=2) for like in (is_like[part], ~is_like[part])]
+        return np.stack(parts, axis=2).astype(np.float64) if parts else np.zeros((*own.shape, 0))
+
+    return Candidates(symbols, in_chunks(seen, len(symbols)))
+
+
+def _is_like(step: Step) -> Mask:
+    """Facts with the same words between their two ends as the hidden one: array (n, f)."""
+    middle = step.one.facts[:, :, 1:-1]
+    like: Mask = (middle == middle[np.arange(len(middle)), step.at][:, None]).all(axis=2)
+    return like
+
+
+def _share_words(step: Step) -> bool:
+    """Whether facts share words; if each has its own, such as its place, a name stands in as many as it likes."""
+    return bool((_is_like(step).sum(axis=1) > 1).any())

@@ -24,11 +24,22 @@ class TextOptions(BaseModel):
 
     n_distractors: int = Field(default=0, ge=0, le=1000, description="Irrelevant sentences among the facts.")
     sentences: Literal["shuffled", "forward", "backward"] = Field(
-        default="shuffled", description="Order of the facts; forward and backward sort the facts of the derivation."
+        default="shuffled",
+        description="Order of the facts; forward and backward sort the facts of the derivation, which voids ceilings.",
     )
     question: Literal["last", "first"] = Field(default="last", description="Position of the question.")
     target: Literal["answer", "steps"] = Field(
         default="answer", description="The completion: the answer alone, or the steps and then the answer."
+    )
+
+
+def order_warning(options: TextOptions) -> str | None:
+    """What must stand beside any figure for English in this order of sentences; None if they are shuffled."""
+    if options.sentences == "shuffled":
+        return None
+    return (
+        f"sentences={options.sentences} shows the order of the derivation: chance, shortcuts and partial-input "
+        "ceilings do not hold for this text"
     )
 
 

@@ -108,6 +108,44 @@ def test_an_export_tells_examples_as_the_dataset_does(command: Command) -> None:
     assert row["prompt"].index("?") < row["prompt"].index(".") and " " not in row["answer"]
 
 
+WARNING = "shows the order of the derivation: chance, shortcuts and partial-input ceilings do not hold for this text"
+SIZES = ["--n", "5", "--set", "n_test=30", "--set", "n_val=12", "--quiet"]
+
+
+def test_sentences_in_the_order_of_the_derivation_are_told_to_void_the_ceilings(command: Command) -> None:
+    order = ["--set", "sentences=forward"]
+    done = command("gen", "--hops", "1-3", *SIZES, "--format", "text", *order, "--out", "d")
+    assert f"sentences=forward {WARNING}" in done.stdout
+    assert f"sentences=forward {WARNING}" in Path("d/README.md").read_text()
+    done = command("export", "--data", "d", "--out", "h")
+    assert f"sentences=forward {WARNING}" in done.stdout
+    assert json.loads(Path("h/test-hop2.jsonl").read_text().splitlines()[0])["sentences"] == "forward"
+    write("mine.jsonl", [{"graph": 0, "query": q, "prediction": "nobody"} for q in range(4)])
+    done = command("score", "mine.jsonl", "--data", "d")
+    lines = [line for line in done.stdout.splitlines() if " hops " in line and "right:" in line]
+    assert lines and all("names of the first or last sentence" in line for line in lines)
+    assert not any("chance" in line or "ceiling" in line for line in lines)
+    assert f"sentences=forward {WARNING}, nor those of its results.csv and report" in done.stdout
+
+
+def test_an_order_that_an_export_set_is_told_with_its_scores(command: Command) -> None:
+    assert command("gen", "--hops", "1-3", *SIZES, "--out", "d").returncode == 0
+    assert command("export", "--data", "d", "--set", "sentences=backward", "--out", "h").returncode == 0
+    doc = json.loads(Path("h/test-hop2.jsonl").read_text().splitlines()[0])
+    write("mine.jsonl", [{"doc": doc, "filtered_resps": [doc["answer"]]}])
+    assert f"sentences=backward {WARNING}" in command("score", "mine.jsonl", "--data", "d").stdout
+    document = json.loads(command("score", "mine.jsonl", "--data", "d", "--out", "s", "--json").stdout)
+    assert WARNING in document["warning"] and set(document["end_sentences"]) == {"1", "2", "3"}
+
+
+def test_shuffled_sentences_void_nothing(command: Command) -> None:
+    done = command("gen", "--hops", "1-3", *SIZES, "--format", "text", "--out", "d")
+    write("mine.jsonl", [{"graph": 0, "query": 0, "prediction": "nobody"}])
+    scored = command("score", "mine.jsonl", "--data", "d")
+    assert "chance 0." in scored.stdout and WARNING not in done.stdout + scored.stdout
+    assert WARNING not in Path("d/README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

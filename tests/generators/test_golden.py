@@ -46,12 +46,12 @@ GOLDEN: dict[str, dict[str, str]] = {
         "val": "8bfbcdb0c49727845baa2ead3a4c0a03103131a1f522b3cb76f0dfeeb47c6b11",
         "hop_ood": "32b5cc05448984aae7f5aa93738ef76129df5ecf43f13deb0a075125963a8d0e",
     },
-    "path_query 1": {
-        "train": "cdd66fc80e7e71ca482425d7051ff0770594ca2626c5ac2cd57be921f9a39a32",
-        "test": "1982a7839731f3b50e127b9e56887828c4184bd47f2ad197126e6117e4d05e82",
-        "val": "e3c7f2b5718deb017a167f550910906e2fbb1d682f2e8bdd108906d20b4e2b9f",
-        "hop_ood": "d0e23e05f1f4265ec4a623605af789981d8f23930fc048820e90850e840a760d",
-        "size_ood": "7039f40853bbcf8c0ef0e4c0cf3a380e7b41d130bfda82f55932b85374f93bb3",
+    "path_query 2": {
+        "train": "672eff7b7cbcdaabe0214a32d53addba00c5a012c9eaa2875bd539d0e8bfeda5",
+        "test": "4ccac001ca1855251c8ad5cd2f34fd2cdee474ea7d7d349deacc39ed99f9e512",
+        "val": "04ecca9ae1aeed7c7029a325a6548923d20fa01c491f3f1f048b333592d0f72c",
+        "hop_ood": "7793cc9b29ac5270fbcb9a5b52c8c0157a95126caa35b6471255f4185c69a42f",
+        "size_ood": "088dfb95a62c1e311f15b8759e33951a917af64364d0dd07974f900c4a20d2b3",
     },
     "path_star 1": {
         "train": "26272fcfd81c50ddda5f7a771dc8006b8a08909f942be6803a9a01af4818e751",

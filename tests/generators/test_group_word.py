@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.generators.group_word import named_group
+from nexus_bench.generators.group_word import GroupWord, named_group
+from nexus_bench.generators.parts.patterns import HELD_OUT, TRAINED, is_among
 from nexus_bench.streams import integers, permutations, stream
 from tests.solved import Facts, assert_hidden_facts_leave_the_ceiling, assert_right, shares_with
 
@@ -152,6 +153,25 @@ def test_with_held_out_patterns_any_stretch_of_a_set_is_asked_about_and_the_law_
     ahead = np.bincount(second // 2, minlength=12)
     assert not ahead[::2].any(), "the other set"
     assert ahead[1::2] / 2000 == pytest.approx(np.full(6, 1 / 6), abs=0.04)
+
+
+@pytest.mark.parametrize(("group", "hop"), [("S_5", 3), ("S_3", 8)])
+@pytest.mark.parametrize("kind", [TRAINED, HELD_OUT])
+def test_ceilings_hold_where_there_are_too_many_words_to_declare_their_exact_shares(
+    group: str, hop: int, kind: str
+) -> None:
+    """Against all words, one by one; some product always has more of the words in use than the average."""
+    generator = GroupWord(task(group=group, hops=[hop]).params, (hop,), patterns=kind)
+    table, n = named_group(group).table, SIZES[group]
+    words = np.stack(np.unravel_index(np.arange(n**hop), (n,) * hop), axis=1).astype(np.int32)
+    words = words[is_among(kind, words, np.full(len(words), hop))]
+    product = words[:, 0]
+    for place in range(1, hop):
+        product = table[product, words[:, place]]
+    blind = np.bincount(product).max() / len(words)
+    assert 1 / n < blind < generator.chance(hop) < 1.1 * blind
+    hidden = max(len(np.unique(np.delete(words, at, axis=1) @ n ** np.arange(hop - 1))) for at in range(hop))
+    assert hidden / len(words) < generator.partial_input(hop) < 1.1 * hidden / len(words)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def assert_right(generator: Generator, examples: Examples, n_relations: int) -> 
                 walk.append(lead[walk[-1], word])
             hop = len(walk) - 1
             assert words[hop:] == [n_relations] * (len(words) - hop), "the words stand first"
-            assert len(set(walk)) == hop + 1, "every entity of the walk is another one"
+            used = list(zip(walk, words[:hop], strict=False))
+            assert len(set(used)) == hop, "every fact of the walk is another one"
             assert (examples.answer[g, q], examples.hop[g, q]) == (walk[-1], hop)
             assert (solution.answer[g, q], solution.hop[g, q]) == (walk[-1], hop)
             rows = solution.rows[g, q][solution.rows[g, q] >= 0]
@@ -67,6 +68,29 @@ def test_relations_are_asked_evenly_at_every_word() -> None:
     words = task(hops=[3], n_relations=4, n_queries=1).sample(20_000, stream("words")).query[:, 0, 1:]
     for place in range(3):
         assert np.bincount(words[:, place], minlength=5) / 20_000 == pytest.approx([0.25] * 4 + [0], abs=0.02)
+
+
+def test_equal_words_stand_side_by_side() -> None:
+    words = task(hops=[4], n_relations=3, n_queries=1).sample(2000, stream("blocks")).query[:, 0, 1:]
+    n_changes = (np.diff(words, axis=1) != 0).sum(axis=1)
+    n_distinct = (words[:, :, None] == np.arange(3)).any(axis=1).sum(axis=1)
+    assert (n_changes == n_distinct - 1).all() and set(n_distinct) == {1, 2, 3}
+
+
+def test_the_query_says_nothing_about_a_fact_that_was_not_looked_up() -> None:
+    """A node that leads to a known node of the walk by another relation is the answer as often as any other."""
+    examples = task(hops=[3], n_relations=3, n_queries=1).sample(40_000, stream("beside"))
+    graph, (start, first, second, last) = np.arange(40_000), examples.query[:, 0].T
+    after, before = (np.full((40_000, 3, 36), -1) for _ in range(2))
+    after[graph[:, None], examples.facts[:, :, 1], examples.facts[:, :, 0]] = examples.facts[:, :, 2]
+    before[graph[:, None], examples.facts[:, :, 1], examples.facts[:, :, 2]] = examples.facts[:, :, 0]
+    one = after[graph, first, start]
+    two = after[graph, second, one]
+    for node, relation in ((one, (first + 1) % 3), (two, (second + 1) % 3)):
+        beside = before[graph, relation, node]
+        is_other = (last != relation) & (beside != two)
+        share = (beside == examples.answer[:, 0])[is_other].mean()
+        assert abs(share - 1 / 11) < 4 * np.sqrt(1 / 11 / is_other.sum())
 
 
 def test_hiding_any_fact_leaves_no_more_than_the_ceiling() -> None:

@@ -9,6 +9,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.shortcuts.audit import hide_a_fact
 from nexus_bench.streams import stream
+from tests.shortcuts.exchanged import best_guess
 
 
 def task(**entry: object) -> Generator:
@@ -85,6 +86,14 @@ def test_a_hidden_edge_leaves_no_more_than_the_ceiling_and_less_in_larger_graphs
         ]
         worst.append(max(rates))
     assert worst[1] + 0.05 < worst[0] < generator.partial_input(4)
+
+
+@pytest.mark.parametrize(("degree", "hop", "step"), [(3, 2, 1), (3, 3, 1), (3, 4, 1), (4, 2, 1), (4, 3, 1)])
+def test_the_ceiling_is_that_of_the_best_guess_after_an_exchange(degree: int, hop: int, step: int) -> None:
+    generator = task(hops=[hop], degree=degree, n_queries=1)
+    found = best_guess(generator, hop, step, n_graphs=1600)
+    assert found.sure.mean() == pytest.approx(found.right.mean(), abs=0.05), "all exchanges are equally likely"
+    assert generator.partial_input(hop) - 0.06 < found.sure.mean() < generator.partial_input(hop)
 
 
 def test_an_unreachable_goal_has_no_answer() -> None:

@@ -5,6 +5,7 @@ import itertools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nexus_bench.data.dataset import read_dataset
@@ -14,6 +15,7 @@ from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import ConfigError, CorruptArtefactError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
+from nexus_bench.shortcuts.told import end_sentences
 from nexus_bench.streams import stream
 from nexus_bench.text import grammar
 from nexus_bench.text.grammar import grammar_of, shipped_list
@@ -125,6 +127,23 @@ def test_forward_tells_the_derivation_in_order_and_backward_against_it() -> None
             assert one.order is not None
             places = [one.order.index(row) for row in rows[one.graph, one.query]]
             assert places == sorted(places, reverse=step < 0)
+
+
+@pytest.mark.parametrize(("sentences", "end"), [("forward", -1), ("backward", 0)])
+def test_the_end_sentences_of_a_sorted_derivation_give_answers_away(sentences: str, end: int) -> None:
+    """As often as the fact at this end of the list is one of the derivation."""
+    law = law_of("pointer_chase", hops=[4], n_queries=1)
+    examples = law.sample(4000, stream("ends"))
+    told = Teller(law, TextOptions.model_validate({"sentences": sentences})).tell(examples)
+    named = np.array([examples.facts[one.graph, one.order[end], 1] for one in told if one.order is not None])
+    found = end_sentences(law, examples, sentences)
+    assert found == {4: (named == examples.answer[:, 0]).mean()}
+    assert abs(found[4] - 4 / law.n_facts) < 0.03
+
+
+def test_the_end_sentences_of_a_verdict_name_no_answer() -> None:
+    law = law_of("reachable", hops=[2])
+    assert end_sentences(law, law.sample(5, stream("verdict")), "forward") == {}
 
 
 def test_a_worked_answer_tells_the_facts_of_the_derivation_in_order() -> None:
@@ -253,7 +272,7 @@ def test_an_option_of_english_that_is_not_there_is_refused(command: Command) -> 
 
 GOLDEN = {  # of 40 graphs; changes with the templates of the task's YAML
     "kinship": "e8f159baa4dc0a1cb30bce527031801d1f67b6eace335d3933a0032b7cd280c2",
-    "path_query": "29a4ebfb455411e28512eda53c0fc4c4b67e842433bb89822992254f9e16e871",
+    "path_query": "b5ce79b602e76eebc42242af1c6fe14df5febb38319ceadc8c229badf5d940ef",
     "pointer_chase": "1913374eabd4bc0641e2fbeaa7e7005c49abeebaacd7605919b0d935b2361a23",
     "rule_chain": "efc7419e3c6cb39f3a5eae13075c158aad069abab51c7e3abd233f27d6a268c4",
 }

@@ -101,6 +101,8 @@ def documents() -> dict[str, Fields]:
             "n_answered": int,
             "n_asked": int,
             "rows": _rows("Row", columns.COLUMNS, optional=True),
+            "warning": str | None,
+            "end_sentences": dict[str, float],
         },
         "show": {"task": str, **get_type_hints(Shown)},
         "status": {"cells": list[CellState]},

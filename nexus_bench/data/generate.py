@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import CheckFailedError, StorageError, UsageError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
-from nexus_bench.io.files import sha256_of_file, to_json, write_atomic
+from nexus_bench.io.files import locked, sha256_of_file, to_json, write_atomic
 from nexus_bench.io.hops import format_hops
 from nexus_bench.text.render import TextOptions
 from nexus_bench.version import __version__
@@ -76,7 +77,7 @@ def generate(
         ConfigError: The task has too few distinct graphs, or the format needs a package that is missing.
         CorruptArtefactError: The folder holds the same dataset, damaged.
         StorageError: The disk is full or the folder cannot be written.
-        UsageError: The folder holds something else.
+        UsageError: The folder holds something else, or another process is writing it.
     """
     laws = spec.laws()
     n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
@@ -93,38 +94,41 @@ def generate(
     }
     if _holds_files(folder):
         return _keep_same(folder, request)
-    splits = Splits(laws, seed=seed, n_val=spec.n_val, n_test=spec.n_test)
-    unfinished = folder.parent / f".{folder.name}.unfinished"
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # left by a `gen` that was killed
-        unfinished.mkdir(parents=True)
-        content = ContentHash()
-        files = {}
-        for split, count in n_graphs.items():
-            form = FORMATS[file_format]
-            path = unfinished / f"{split}.{form.suffix}"
-            law = law_of(split, laws)
-            writer = form.writer(path, count, View(law, text or TextOptions()))
-            chunks = _checked(_chunks(splits, split, count, chunk_graphs), law, split, count)
-            files[split] = _write_split(path, writer, split, chunks, count, content, on_graphs)
-        manifest = request | {
-            "schema": _schema_as_json(laws[IID]),
-            "reasoning": laws[IID].family.reasoning,
-            "splits": files,
-            "content_sha256": content.hexdigest(),
-            "nexus_bench": __version__,
-            "origin": task_origin(spec.task),
-        }
-        manifest["manifest_sha256"] = manifest_sha256(manifest)
-        write_atomic(unfinished / "README.md", dataset_card(manifest))
-        write_atomic(unfinished / MANIFEST, to_json(manifest))
-        unfinished.replace(folder)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"{folder}: cannot be written: {reason}; free some space or choose another --out") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return manifest
+    with _sole_writer(folder):
+        if _holds_files(folder):  # another process has written it meanwhile
+            return _keep_same(folder, request)
+        splits = Splits(laws, seed=seed, n_val=spec.n_val, n_test=spec.n_test)
+        unfinished = folder.parent / f".{folder.name}.unfinished"
+        try:
+            shutil.rmtree(unfinished, ignore_errors=True)  # left by a `gen` that was killed
+            unfinished.mkdir(parents=True)
+            content = ContentHash()
+            files = {}
+            for split, count in n_graphs.items():
+                form = FORMATS[file_format]
+                path = unfinished / f"{split}.{form.suffix}"
+                law = law_of(split, laws)
+                writer = form.writer(path, count, View(law, text or TextOptions()))
+                chunks = _checked(_chunks(splits, split, count, chunk_graphs), law, split, count)
+                files[split] = _write_split(path, writer, split, chunks, count, content, on_graphs)
+            manifest = request | {
+                "schema": _schema_as_json(laws[IID]),
+                "reasoning": laws[IID].family.reasoning,
+                "splits": files,
+                "content_sha256": content.hexdigest(),
+                "nexus_bench": __version__,
+                "origin": task_origin(spec.task),
+            }
+            manifest["manifest_sha256"] = manifest_sha256(manifest)
+            write_atomic(unfinished / "README.md", dataset_card(manifest))
+            write_atomic(unfinished / MANIFEST, to_json(manifest))
+            unfinished.replace(folder)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StorageError(f"{folder}: cannot be written: {reason}; free some space or choose another --out") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return manifest
 
 
 def draw_dataset(spec: TaskSpec, *, seed: int) -> Dataset:
@@ -216,6 +220,17 @@ def _schema_as_json(law: Law) -> Manifest:
         "answer": schema.answer,
         "vocabularies": schema.vocabularies,
     }
+
+
+@contextmanager
+def _sole_writer(folder: Path) -> Iterator[None]:
+    """Hold the right to write a folder; what stands for it is gone afterwards, unless the process is killed."""
+    lock = folder.parent / f".{folder.name}.lock"
+    with locked(lock, guards=folder, advice="free some space or choose another --out"):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)  # while it is held: whoever opened it before finds the folder written
 
 
 def _holds_files(folder: Path) -> bool:

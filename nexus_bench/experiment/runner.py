@@ -70,7 +70,7 @@ def run_plan(
             data=data.absolute() if data else None,
         )
     ]
-    with folder.writing(plan.suite.name):
+    with folder.writing(plan.suite.name, to_do):
         run = _Run(plan, folder, execution, {job.job_id: job.wanted for job in jobs}, on_event, failed)
         run.write_about()
         run.tell_what_is_kept()

@@ -35,13 +35,23 @@ def is_tuning(results: pd.DataFrame) -> "pd.Series[bool]":
     return (results["purpose"] == TUNING).fillna(False).astype(bool)
 
 
+def _apart(results: pd.DataFrame) -> pd.DataFrame:
+    """The results without cells of tuning at seeds that are measured, as another run may have tuned with them."""
+    tuning = is_tuning(results)
+    measured = pd.MultiIndex.from_frame(results.loc[~tuning, [*_MODEL, "seed"]].drop_duplicates())
+    shared = pd.MultiIndex.from_frame(results[[*_MODEL, "seed"]]).isin(measured)
+    return results[~(tuning & shared)]
+
+
 def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
     """Keep, for every setting and model, the training recipe that is best on validation, with all of its splits.
 
     Where a suite is tuned, the cells trained for tuning choose, and only the measured ones are kept; a recipe of which
-    a tuning cell failed comes last. Test accuracy is never used. Of equally good recipes the first in the order of the
-    results is kept. Answers of other models have no recipe, and are all kept.
+    a tuning cell failed comes last. Test accuracy is never used, nor a tuning cell of a seed that is measured. Of
+    equally good recipes the first in the order of the results is kept. Answers of other models have no recipe, and are
+    all kept.
     """
+    results = _apart(results)
     tuning = is_tuning(results)
     val = results[(results["split"] == VAL) & ~tuning]
     recipe = [*_MODEL, *RECIPE]
@@ -57,6 +67,7 @@ def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
 
 def with_grids(results: pd.DataFrame) -> pd.DataFrame:
     """The results with a further column `grid`: the `Grid` of the model, from its tuning cells if it has some."""
+    results = _apart(results)
     tuning = is_tuning(results)
     grids: dict[Any, Grid] = {}
     for _, group in results.groupby(_MODEL, sort=False, dropna=False):

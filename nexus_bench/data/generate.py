@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from nexus_bench.data.card import dataset_card
@@ -28,7 +27,7 @@ from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import CheckFailedError, StorageError, UsageError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
-from nexus_bench.io.files import sha256_of_file, to_json, unwritable, write_atomic
+from nexus_bench.io.files import locked, sha256_of_file, to_json, unwritable, write_atomic
 from nexus_bench.io.hops import format_hops
 from nexus_bench.text.render import TextOptions
 from nexus_bench.version import __version__
@@ -79,7 +78,7 @@ def generate(
         ConfigError: The task has too few distinct graphs, or the format needs a package that is missing.
         CorruptArtefactError: The folder holds the same dataset, damaged.
         StorageError: The disk is full or the folder cannot be written.
-        UsageError: The folder holds something else.
+        UsageError: The folder holds something else, or another process is writing it.
     """
     laws = spec.laws()
     n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
@@ -135,7 +134,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
         place, is_whole = folder.resolve(), False  # a link stays one
         unfinished = place.parent / f".{place.name}.unfinished"
         unfinished.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(unfinished / _LOCK, timeout=0):
+        with locked(unfinished / _LOCK, guards=folder, advice="choose another --out"):
             try:
                 for left in unfinished.iterdir():  # by a `gen` that was killed
                     if left.name != _LOCK:
@@ -147,8 +146,6 @@ def _unfinished(folder: Path) -> Iterator[Path]:
             finally:
                 if not is_whole:  # one of the name may be of another process by now
                     shutil.rmtree(unfinished, ignore_errors=True)
-    except filelock.Timeout as error:
-        raise UsageError(f"{folder}: another nexus-bench is writing to it; wait, or choose another --out") from error
     except OSError as error:
         raise unwritable(folder, error, "choose another --out") from error
 

@@ -26,7 +26,7 @@ from nexus_bench.experiment.records import CellRecords, CellResult
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row
 from nexus_bench.io.config import Config, read_config, to_yaml
 from nexus_bench.io.csv_files import read_csv, rows_of, to_csv
-from nexus_bench.io.files import drop_begun, read_json, to_json, write_atomic
+from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
 from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
 from nexus_bench.io.seal import SEAL, replace_sealed
 
@@ -101,8 +101,14 @@ class RunFolder:
             raise UsageError(f"{self.path}: holds a run of suite '{other}', which is kept; choose another --out")
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[None]:
+    def writing(self, name: str, unfinished: Iterable[str] = ()) -> Iterator[None]:
         """Lock the folder for a run; results of the same suite that it already holds are kept and used.
+
+        What killed processes were writing is removed. A finished cell has nothing of it.
+
+        Args:
+            name: Name of the suite.
+            unfinished: The cells that may have something of it.
 
         Raises:
             ConfigError: As `check`.
@@ -111,24 +117,15 @@ class RunFolder:
             UsageError: As `check`, or another process writes to it.
         """
         self.check(name)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.path / ".lock", timeout=0)
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise UsageError(
-                f"{self.path}: another nexus-bench is writing to it; wait, or choose another --out"
-            ) from error
-        except OSError as error:
-            raise StorageError(
-                f"{self.path}: cannot be written: {error.strerror}; make or copy the run elsewhere"
-            ) from error
-        try:
+        with locked(self.path / ".lock", guards=self.path, advice="make or copy the run elsewhere"):
             drop_begun(self.path)
-            yield
-        finally:
-            (self.path / "progress.json").unlink(missing_ok=True)
-            lock.release()
+            drop_begun(self.path / "checkpoints", below=True)
+            for cell_id in unfinished:
+                drop_begun(self.cells.path / cell_id)
+            try:
+                yield
+            finally:
+                (self.path / "progress.json").unlink(missing_ok=True)
 
     def write_spec(self, config: Config) -> None:
         """Write spec.yaml."""

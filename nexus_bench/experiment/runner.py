@@ -55,7 +55,7 @@ def run_plan(
         UsageError: The folder holds something else, or is being written to.
     """
     _check_sources(plan.to_do, data)
-    with folder.writing(plan.suite.name):
+    with folder.writing(plan.suite.name, {cell.cell_id for cell in plan.to_do}):
         packs = begun_packs(folder.all_checkpoints.absolute())
         jobs = _make_jobs(plan, packs, execution, folder.path.absolute(), data.absolute() if data else None)
         run = _Run(plan, folder, execution, jobs, packs, data, on_event, failed)

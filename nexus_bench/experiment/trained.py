@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from nexus_bench.errors import CorruptArtefactError, UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
+from nexus_bench.io.options import value_text
 from nexus_bench.io.read_results import read_results
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.report.build import shown_cells
@@ -24,9 +25,9 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
 
     Args:
         folder: The run folder.
-        asked: The beginning of a cell_id, or a part of the title of a cell, such as `order 3` or `seed 0`; or several
-            parts, separated by `|`, that must all occur. If some cells have them as whole fields of their titles, only
-            these are selected. None selects all.
+        asked: The beginning of a cell_id, or a part of the title of a cell, such as `order 3` or `seed 0`, or a value
+            that the title leaves out, such as `d_model 64`; or several parts, separated by `|`, that must all occur.
+            If some cells have them as whole fields of their titles, only these are selected. None selects all.
 
     Raises:
         ConfigError: The suite of the run is not one for this version.
@@ -44,7 +45,8 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         raise UsageError("--cell is empty; give a cell_id, or parts of a title")
     parts = [part.strip() for part in asked.split("|")]
     patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\.?\w)") for part in parts]
-    found = [c for c in trained if c.cell_id.startswith(asked) or all(p.search(titles[c.cell_id]) for p in patterns)]
+    told = {cell.cell_id: f"{titles[cell.cell_id]}{SEPARATOR}{_values(cell)}" for cell in trained}
+    found = [c for c in trained if c.cell_id.startswith(asked) or all(p.search(told[c.cell_id]) for p in patterns)]
     found = [c for c in found if set(parts) <= set(titles[c.cell_id].split(SEPARATOR))] or found
     if not found:
         raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {_named(trained, titles)}")
@@ -114,6 +116,14 @@ def _of_chosen_recipe(folder: RunFolder, cells: Sequence[CellSpec]) -> CellSpec 
     kept = shown_cells(read_results(folder.path))
     found = [cell for cell in cells if cell.cell_id in kept]
     return found[0] if len(found) == 1 else None
+
+
+def _values(cell: CellSpec) -> str:
+    """Every value of a cell by its name, also those that its title leaves out."""
+    model = cell.model.model_dump(mode="json", exclude={"options"}) | cell.model.options
+    task = cell.task.model_dump(mode="json", exclude={"params"}) | cell.task.params
+    values = task | cell.train.given() | model
+    return SEPARATOR.join(f"{name} {value_text(value)}" for name, value in values.items())
 
 
 def _named(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:

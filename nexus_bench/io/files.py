@@ -12,15 +12,50 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
+import filelock
+
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 
 _BEGUN = ".begun"  # suffix of a file that is being written; a killed process leaves such a file behind
 
 
-def drop_begun(folder: Path) -> None:
-    """Remove unfinished files of killed processes from a folder that only this process writes to now."""
-    for path in folder.glob(f".*{_BEGUN}"):
-        path.unlink(missing_ok=True)
+def drop_begun(folder: Path, *, below: bool = False) -> None:
+    """Remove unfinished files of killed processes from a folder that only this process writes to now.
+
+    Args:
+        folder: The folder; it may be missing.
+        below: Also look in all folders below it.
+    """
+    for path in list((folder.rglob if below else folder.glob)(f".*{_BEGUN}")):
+        if path.is_file():  # a folder of such a name is not ours
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, guards: Path, advice: str) -> Iterator[None]:
+    """Hold the lock that a file stands for; the file stays, unless the holder deletes it before the end.
+
+    Args:
+        path: The lock file.
+        guards: What only the holder writes to, for messages.
+        advice: What to do where the lock file cannot be written.
+
+    Raises:
+        StorageError: The lock file cannot be written.
+        UsageError: Another process holds the lock.
+    """
+    lock = filelock.FileLock(path, timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise UsageError(f"{guards}: another nexus-bench is writing to it; wait, or choose another --out") from error
+    except OSError as error:
+        raise StorageError(f"{guards}: cannot be written: {error.strerror}; {advice}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

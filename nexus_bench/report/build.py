@@ -60,7 +60,7 @@ class Report(NamedTuple):
         title: Names the suites.
         sections: One per setting, and one per further split of it.
         accuracy: `summary.accuracy_by_hop` of every split but validation.
-        reach: `summary.reach_by_model` of the test split.
+        reach: `summary.reach_by_model` of the test split, with the hops of `hop_ood` where there are some.
         reached: `reached.seeds_reached` of every split but validation.
         comparisons: The pairs of `compare_models` of every setting, with their kind.
     """
@@ -118,7 +118,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
             section = _further(part, f"{named(part, differ)}, {split}, {asked(part, trained_size)}", reached[-1])
         else:
             title = f"{named(part, differ)}, {asked(part, trained_size)}"
-            pairs = _Pairs(declared_pairs(declarations, tested), matched_pairs(tested), model_pairs(tested))
+            pairs = _Pairs(declared_pairs(declarations, part), matched_pairs(part), model_pairs(part))
             setting = {name: tested.iloc[0][name] for name in SETTING}
             kinds = {"declared": pairs.declared.pairs, "models": pairs.every, "matched": pairs.equal}
             compared += [found.assign(kind=kind, **setting) for kind, found in kinds.items()]
@@ -135,7 +135,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
         sections=sections,
         accuracy=accuracy_by_hop(rows),
-        reach=reach_by_model(rows[rows["split"] == TEST]),
+        reach=reach_by_model(rows[rows["split"].isin(_SAME_LAW)]),
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
     )
@@ -162,7 +162,7 @@ def _main(
 ) -> Section:
     """The section of the trained setting."""
     tested = rows[rows["split"] == TEST]
-    accuracy, reach = accuracy_by_hop(rows), reach_by_model(tested)
+    accuracy, reach = accuracy_by_hop(rows), reach_by_model(rows)
     names = tables.names_of(accuracy)
     made = [tables.reached(reached, accuracy, reach, names), tables.staircase(accuracy, reach, names)]
     if not pairs.declared.pairs.empty:
@@ -180,7 +180,7 @@ def _main(
     pictures = [
         figures.accuracy_by_hop(short_accuracy, title=title, trained=_trained_hops(rows)),
         figures.order_by_hop(short_accuracy, series, title=title),
-        figures.reach_by_order(short_reach, series, title=title, largest=int(tested["hop"].max())),
+        figures.reach_by_order(short_reach, series, title=title, largest=int(rows["hop"].max())),
         figures.reach_by_cost(short_reach, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]

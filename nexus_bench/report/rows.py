@@ -33,10 +33,11 @@ def with_variants(results: pd.DataFrame) -> pd.DataFrame:
     """Models of the same name that are not the same are variants of it, not further seeds of one.
 
     They have another version of their attention, or other values where its defaults have changed since; or their cells
-    differ in nothing but their cell_id.
+    differ in nothing but their cell_id. Answers of other models have no seeds: theirs is that of the dataset.
     """
     models = [*SETTING, "model"]
-    again = results.groupby([*SETTING, *MODEL, "attention_version", *RECIPE, "seed", "split", "hop"], dropna=False)
+    own_seed = results["seed"].where(results["status"] != SCORED, 0).rename("own_seed")
+    again = results.groupby([*SETTING, *MODEL, "attention_version", *RECIPE, own_seed, "split", "hop"], dropna=False)
     told_apart = results.assign(again=again.cumcount())
     kind = told_apart.groupby([*SETTING, *MODEL, "attention_version", "again"], dropna=False, sort=False).ngroup()
     kinds = kind.groupby([results[name] for name in models], dropna=False, sort=False)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ import nexus_bench
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import generate
 from nexus_bench.data.task import TaskSpec, make_task
+from nexus_bench.data.verify import verify
 from nexus_bench.errors import CheckFailedError, ConfigError, UsageError
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.io.files import locked
 from tests.conftest import Command, assert_fails
 
 GEN = ["-m", "nexus_bench", "gen", "--hops", "1-3", "--n", "1500", "--n-test", "40", "--seed", "5"]
@@ -114,11 +117,52 @@ def test_a_killed_gen_leaves_nothing_under_its_name_and_completes_to_the_same_by
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert unfinished.exists() and not (tmp_path / "a").exists()
+    assert unfinished.exists() and (tmp_path / ".a.lock").exists() and not (tmp_path / "a").exists()
     for name in ("a", "b"):
         subprocess.run([*line, str(tmp_path / name)], check=True, stdout=subprocess.DEVNULL, timeout=300)
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
-    assert not unfinished.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.slow
+def test_two_at_once_into_one_folder_write_it_once(tmp_path: Path) -> None:
+    """The other one says that it is busy, or comes late and keeps what it finds."""
+    line = [sys.executable, *GEN, "--n", "20000", "--quiet", "--out"]
+    n_busy = 0
+    for place in range(6):
+        folder = tmp_path / f"d{place}"
+        both = []
+        for _ in range(2):
+            both.append(subprocess.Popen([*line, str(folder)], stderr=subprocess.PIPE, text=True))
+            time.sleep(0.1 * place)
+        told = [process.communicate(timeout=120)[1] for process in both]
+        codes = [process.returncode for process in both]
+        assert sorted(codes) in ([0, 0], [0, 2]), told
+        for code, said in zip(codes, told, strict=True):
+            busy = f"error: {folder}: another nexus-bench is writing to it; wait, or choose another --out\n"
+            assert said == ("" if code == 0 else busy)
+        n_busy += 2 in codes
+        verify(folder)
+        assert [path.name for path in tmp_path.glob(".*")] == []
+    assert n_busy
+
+
+def test_a_dataset_that_came_while_waiting_for_the_lock_is_kept(
+    tmp_path: Path, small_spec: TaskSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first look at the folder and the lock, another process writes the whole dataset."""
+
+    def late(path: Path, **about: object) -> AbstractContextManager[None]:
+        monkeypatch.undo()
+        generate(tmp_path / "d", small_spec, seed=1, n_train=40, file_format="npz")
+        (tmp_path / "d" / "README.md").touch()
+        os.utime(tmp_path / "d", (1, 1))
+        return locked(path, **about)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("nexus_bench.data.generate.locked", late)
+    generate(tmp_path / "d", small_spec, seed=1, n_train=40, file_format="npz")
+    assert (tmp_path / "d").stat().st_mtime == 1, "it was written again"
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
 @pytest.mark.slow

@@ -294,3 +294,22 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(".newest*"))
     assert set(read_results(tmp_path / "runs/tiny")["status"]) == {"failed"}
     assert subprocess.run(line, cwd=tmp_path, capture_output=True, timeout=60).returncode == 0
+
+
+def test_what_killed_processes_were_writing_is_removed_wherever_it_lies(tmp_path: Path) -> None:
+    suite, folder = make_suite(parse_yaml(TINY, where="test"), where="test"), RunFolder(tmp_path)
+    run_plan(make_plan(suite, folder), folder, Execution(executor="inline"), data=None, on_event=lambda event: None)
+    done, lost = (folder.cells.weights(cell.cell_id).parent for cell in suite.cells[:2])
+    (lost / "result.json").unlink()
+    begun = [
+        tmp_path / ".curve.csv.x.begun",
+        lost / ".model.safetensors.x.begun",
+        folder.checkpoints("a job of an earlier suite") / "stack" / ".newest.x.begun",
+    ]
+    of_finished = done / ".result.json.x.begun"  # impossible: saving removes it, so finished cells are not searched
+    for path in (*begun, of_finished):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    with folder.writing(suite.name, [lost.name]):
+        assert not [path for path in begun if path.exists()]
+        assert of_finished.exists()

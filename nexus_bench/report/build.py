@@ -22,7 +22,7 @@ from nexus_bench.analysis.summary import (
     still_rising,
 )
 from nexus_bench.errors import ConfigError
-from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
+from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, pair_tables, tables
 from nexus_bench.report.notes import common_notes, modes_note, notes_of
@@ -118,7 +118,8 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
             section = _further(part, f"{named(part, differ)}, {split}, {asked(part, trained_size)}", reached[-1])
         else:
             title = f"{named(part, differ)}, {asked(part, trained_size)}"
-            pairs = _Pairs(declared_pairs(declarations, part), matched_pairs(part), model_pairs(part))
+            shared = _on_one_axis(part)
+            pairs = _Pairs(declared_pairs(declarations, shared), matched_pairs(shared), model_pairs(shared))
             setting = {name: tested.iloc[0][name] for name in SETTING}
             kinds = {"declared": pairs.declared.pairs, "models": pairs.every, "matched": pairs.equal}
             compared += [found.assign(kind=kind, **setting) for kind, found in kinds.items()]
@@ -135,7 +136,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
         sections=sections,
         accuracy=accuracy_by_hop(rows),
-        reach=reach_by_model(rows[rows["split"].isin(_SAME_LAW)]),
+        reach=reach_by_model(_on_one_axis(rows)),
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
     )
@@ -144,6 +145,15 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
 def shown_cells(results: pd.DataFrame) -> set[str]:
     """The cells that a report of these results shows: those of the recipe that is best on validation."""
     return set(select_recipes(results)["cell_id"])
+
+
+def _on_one_axis(rows: pd.DataFrame) -> pd.DataFrame:
+    """The test split with the hops of `hop_ood`, for what is said of all hops of a cell.
+
+    Answers of other models have a cell for each split; theirs are those of the test split.
+    """
+    is_test = rows["split"] == TEST
+    return rows[is_test | (rows["split"].isin(_SAME_LAW) & (rows["status"] != SCORED))].assign(split=TEST)
 
 
 def _typed(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -162,7 +172,7 @@ def _main(
 ) -> Section:
     """The section of the trained setting."""
     tested = rows[rows["split"] == TEST]
-    accuracy, reach = accuracy_by_hop(rows), reach_by_model(rows)
+    accuracy, reach = accuracy_by_hop(rows), reach_by_model(_on_one_axis(rows))
     names = tables.names_of(accuracy)
     made = [tables.reached(reached, accuracy, reach, names), tables.staircase(accuracy, reach, names)]
     if not pairs.declared.pairs.empty:

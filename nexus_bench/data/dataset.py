@@ -239,6 +239,8 @@ def fault_of(examples: Examples, law: Law, trained: Law, n_graphs: int) -> str:
     for name, array, size in zip(Examples._fields, examples, sizes, strict=True):
         if ((array < 0) | (array >= np.array(size))).any():
             return f"{name} holds a number outside its vocabulary; `nexus-bench verify` names the row"
+    if not np.isin(examples.hop, law.family.hops).all():
+        return f"hop holds one that is not among those asked for, {list(law.family.hops)}"
     return ""
 
 

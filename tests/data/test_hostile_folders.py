@@ -88,6 +88,12 @@ def test_arrays_that_gen_does_not_write_are_refused(
         verify(dataset_folder)
 
 
+def test_hops_that_the_task_does_not_have_are_refused(dataset_folder: Path) -> None:
+    rewrite(dataset_folder, lambda manifest: manifest.update(hops=[3]))
+    with pytest.raises(CorruptArtefactError, match="hop holds one that is not among those asked for"):
+        nexus_bench.load(dataset_folder)
+
+
 def test_an_array_of_an_absurd_size_is_refused(dataset_folder: Path) -> None:
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, {"descr": "<i4", "fortran_order": False, "shape": (10**13,)})

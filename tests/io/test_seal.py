@@ -139,8 +139,13 @@ def test_a_damaged_seal_is_named(damage: object, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [{}, {"files": 1, "begun": {}}, {"files": {"a": {"sha": ""}}, "begun": {}}]
-    + [{"files": {"a": {"sha256": 1, "cells": {}}}, "begun": {}}, {"files": {"a": 0.5}, "begun": {}}],
+    [
+        {},
+        {"files": 1, "begun": {}},
+        {"files": {"a": {"sha": ""}}, "begun": {}},
+        {"files": {"a": {"sha256": 1, "cells": {}}}, "begun": {}},
+        {"files": {"a": 0.5}, "begun": {}},
+    ],
 )
 def test_a_seal_of_another_shape_is_named(content: dict[str, object], tmp_path: Path) -> None:
     write_sealed(tmp_path / "seal.json", content)

@@ -149,6 +149,8 @@ def read_manifest(folder: Path) -> Manifest:
             )
     try:
         validate(ManifestFields, manifest, where=MANIFEST)
+        if not {VAL, TEST} <= manifest["n_graphs"].keys():
+            raise ValueError(f"n_graphs must hold {VAL} and {TEST}")
         laws = spec_of(manifest).laws()
         validate(TextOptions, manifest.get("text", {}), where="text")
         _check_splits(manifest, laws)

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import Config
 from nexus_bench.io.escapes import visible
-from nexus_bench.registry import Registry
 
 KINDS = ("tasks", "attentions", "suites")
 
@@ -49,7 +48,7 @@ def catalogue(kind: str) -> list[Entry]:
     return _usable(attention, ATTENTIONS)
 
 
-def _usable(describe: Callable[[str], Entry], registry: Registry[Any]) -> list[Entry]:
+def _usable(describe: Callable[[str], Entry], registry: Any) -> list[Entry]:
     """The entries of a registry; one of another package that cannot be described is left out, with a warning."""
     found = []
     for name in registry.names():

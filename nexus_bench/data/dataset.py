@@ -149,6 +149,8 @@ def read_manifest(folder: Path) -> Manifest:
             )
     try:
         validate(ManifestFields, manifest, where=MANIFEST)
+        if not {VAL, TEST} <= manifest["n_graphs"].keys():
+            raise ValueError(f"n_graphs must hold {VAL} and {TEST}")
         laws = spec_of(manifest).laws()
         validate(TextOptions, manifest.get("text", {}), where="text")
         _check_splits(manifest, laws)
@@ -239,6 +241,8 @@ def fault_of(examples: Examples, law: Law, trained: Law, n_graphs: int) -> str:
     for name, array, size in zip(Examples._fields, examples, sizes, strict=True):
         if ((array < 0) | (array >= np.array(size))).any():
             return f"{name} holds a number outside its vocabulary; `nexus-bench verify` names the row"
+    if not np.isin(examples.hop, law.family.hops).all():
+        return f"hop holds one that is not among those asked for, {list(law.family.hops)}"
     return ""
 
 

@@ -39,7 +39,7 @@ def environment_of(execution: Execution, cells: Sequence[CellSpec]) -> Row:
 
 def in_words(environment: Row) -> str:
     """What of an environment can change figures beyond rounding of the same kind: mode, device, PyTorch."""
-    return f"in mode {environment['mode']} on {environment['device']} with PyTorch {environment['torch']}"
+    return f"in mode {environment.get('mode')} on {environment.get('device')} with PyTorch {environment.get('torch')}"
 
 
 def trained_in(folder: RunFolder, cell_ids: Iterable[str]) -> dict[str, str]:
@@ -53,7 +53,7 @@ def trained_in(folder: RunFolder, cell_ids: Iterable[str]) -> dict[str, str]:
     for cell_id in cell_ids:
         number = folder.cells.record(cell_id)["timing"].get("environment")
         is_known = type(number) is int and 1 <= number <= len(environments)
-        mode = folder.cells.trained_row(cell_id)["mode"]
+        mode = folder.cells.trained_row(cell_id).get("mode")
         words[cell_id] = in_words(environments[number - 1]) if is_known else f"in mode {mode}"
     return words
 

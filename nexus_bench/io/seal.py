@@ -96,8 +96,17 @@ def read_seal(run: Path) -> Seal | None:
     """
     if not (run / SEAL).exists():
         return None
-    told = read_sealed(run / SEAL, advice="restore it, or train into another folder")
-    return Seal(*({name: Digest(**known) for name, known in told[part].items()} for part in Seal._fields))
+    advice = "restore it, or train into another folder"
+    told = read_sealed(run / SEAL, advice=advice)
+    try:
+        seal = Seal(*({name: Digest(**known) for name, known in told[part].items()} for part in Seal._fields))
+        known = [digest for part in seal for digest in part.values()]
+        is_whole = all(isinstance(digest.sha256, str) and isinstance(digest.cells, dict) for digest in known)
+    except (AttributeError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
+        raise CorruptArtefactError(f"{run / SEAL}: is not a seal of a run folder; {advice}")
+    return seal
 
 
 def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = ()) -> None:

@@ -117,6 +117,7 @@ def changes(draw: st.DrawFn) -> Callable[[Any], Any]:
         document = json.loads(json.dumps(document))
         for path, new, kind in steps[:3]:
             here, home, key = document, None, None
+            new = json.loads(json.dumps(new))
             for step in path or [0]:
                 if isinstance(here, dict) and here:
                     home, key = here, sorted(here)[step % len(here)]
@@ -130,7 +131,7 @@ def changes(draw: st.DrawFn) -> Callable[[Any], Any]:
             if kind == 0:
                 del home[key]
             elif kind == 1 and isinstance(home, dict):
-                home[str(new)[:50]] = here
+                home[str(new)[:50]] = json.loads(json.dumps(here))
             else:
                 home[key] = new
         return document

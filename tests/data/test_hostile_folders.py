@@ -45,6 +45,7 @@ def rewrite(folder: Path, change: Callable[[Manifest], object] = lambda manifest
         (lambda m: m.update(seed=-1), "seed: input should be greater than or equal to 0"),
         (lambda m: m["splits"]["train"].pop("n_repeated_graphs"), "n_repeated_graphs is missing"),
         (lambda m: m["splits"].update(more=m["splits"]["train"]), "splits must be test, train, val"),
+        (lambda m: m["n_graphs"].pop("test"), "n_graphs must hold val and test"),
         (lambda m: m["n_graphs"].update(train=-1), "train must have 1 graph or more, got -1"),
         (lambda m: m["splits"]["train"].update(file="../data/train.npz"), "the file of train must be train.npz"),
         (
@@ -86,6 +87,12 @@ def test_arrays_that_gen_does_not_write_are_refused(
         nexus_bench.load(dataset_folder)
     with pytest.raises(CorruptArtefactError):
         verify(dataset_folder)
+
+
+def test_hops_that_the_task_does_not_have_are_refused(dataset_folder: Path) -> None:
+    rewrite(dataset_folder, lambda manifest: manifest.update(hops=[3]))
+    with pytest.raises(CorruptArtefactError, match="hop holds one that is not among those asked for"):
+        nexus_bench.load(dataset_folder)
 
 
 def test_an_array_of_an_absurd_size_is_refused(dataset_folder: Path) -> None:

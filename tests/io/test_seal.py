@@ -135,3 +135,19 @@ def test_a_damaged_seal_is_named(damage: object, tmp_path: Path) -> None:
     (tmp_path / SEAL).write_bytes(damage((tmp_path / SEAL).read_bytes()))  # type: ignore[operator]
     with pytest.raises(CorruptArtefactError, match=r"seal\.json: was edited or cut"):
         check_sealed(tmp_path, ["results.csv"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"files": 1, "begun": {}},
+        {"files": {"a": {"sha": ""}}, "begun": {}},
+        {"files": {"a": {"sha256": 1, "cells": {}}}, "begun": {}},
+        {"files": {"a": 0.5}, "begun": {}},
+    ],
+)
+def test_a_seal_of_another_shape_is_named(content: dict[str, object], tmp_path: Path) -> None:
+    write_sealed(tmp_path / "seal.json", content)
+    with pytest.raises(CorruptArtefactError, match=r"seal\.json: is not a seal of a run folder"):
+        read_seal(tmp_path)

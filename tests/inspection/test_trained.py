@@ -64,6 +64,7 @@ def test_cells_are_named_by_the_beginning_of_their_id_or_parts_of_their_title(ru
     assert len(every) == 4
     assert trained_cells(folder, every[2].cell_id[:9]) == [every[2]]
     assert trained_cells(folder, "order 2") == every[2:]
+    assert trained_cells(folder, "curriculum none | order 2") == every[2:], "values that titles leave out"
     assert trained_cell(folder, "seed 1 | standard") == every[1]
     with pytest.raises(UsageError, match=r"select one cell with --cell; there are .*seed 0.*seed 1"):
         trained_cell(folder, "standard")

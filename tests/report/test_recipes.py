@@ -30,6 +30,13 @@ def tuned() -> pd.DataFrame:
     return pd.concat([tuning.assign(purpose="tuning"), measured.assign(purpose="measured")], ignore_index=True)
 
 
+def test_cells_of_tuning_at_seeds_that_another_run_measures_choose_nothing() -> None:
+    other = table(*((model, lr, seed, {1: 0.25}) for model, lr in (("a", 0.2), ("b", 0.1)) for seed in (3, 4)))
+    both = pd.concat([tuned(), other.assign(purpose="measured")], ignore_index=True)
+    both.loc[(both["purpose"] == "tuning") & (both["seed"] == 3), "cell_id"] += "-tuning"
+    assert report_of(both).sections[0].notes[0].startswith("Learning rates chosen on validation of 1 other seed ")
+
+
 def test_tuning_is_told_and_stands_in_no_table() -> None:
     report = report_of(tuned())
     (section,) = report.sections

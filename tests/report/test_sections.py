@@ -57,6 +57,22 @@ def test_a_seed_reaches_a_hop_beyond_training_only_over_the_trained_ones() -> No
     ]
 
 
+def test_a_hop_below_the_trained_ones_that_is_missed_bounds_reach_in_every_table() -> None:
+    results = table(*((model, 0.1, s, {2: 1.0 if model == "a" else 0.1}) for model in "ab" for s in range(6)))
+    results = results.assign(train_hops="2")
+    below = results[results["split"] == "test"].assign(split="hop_ood", hop=1, accuracy=0.0)
+    report = report_of(pd.concat([results, below], ignore_index=True))
+    assert set(report.reach["mean"]) == {0.0}
+    assert set(report.comparisons["mean"]) == {0.0}
+
+
+def test_several_sets_of_scored_answers_are_variants_whatever_the_seeds_of_their_datasets() -> None:
+    answers = table(*(("gpt", 0.1, seed, {1: 0.9, 2: 0.9}) for seed in range(3))).query("split == 'test'")
+    answers = answers.assign(status="scored", n_examples=10, n_correct=9)
+    rows = cells_of(report_of(answers).sections[0].tables[1])
+    assert [row[0] for row in rows] == ["gpt, variant 1", "gpt, variant 2", "gpt, variant 3"]
+
+
 def test_a_further_split_has_a_section_of_its_own() -> None:
     results = table(("a", 0.1, 0, {1: 1.0}), ("a", 0.1, 1, {1: 1.0}))
     larger = results[results["split"] == "test"].assign(split="size_ood", n_facts=24, accuracy=0.25)

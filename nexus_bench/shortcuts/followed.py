@@ -89,7 +89,7 @@ def _ranked(generator: Generator[Any], fit: Step, score: Step, in_order: bool, r
     for name, make, (to_fit, to_score) in (
         ("rank_logistic", logistic, seen),
         ("rank_boosting", boosting, seen),
-        *([("rank_beside_walk", boosting, beside)] if _share_words(score) else []),
+        *([("rank_beside_walk", boosting, beside)] if _has_walked(score) else []),
     ):
         odds = rate(to_fit, right, to_score, make, rounds)
         chosen = np.take_along_axis(to_score.symbols, odds.argmax(axis=1)[:, None], axis=1)[:, 0]
@@ -160,6 +160,6 @@ def _is_like(step: Step) -> Mask:
     return like
 
 
-def _share_words(step: Step) -> bool:
-    """Whether facts share words; if each has its own, such as its place, a name stands in as many as it likes."""
-    return bool((_is_like(step).sum(axis=1) > 1).any())
+def _has_walked(step: Step) -> bool:
+    """Whether the walk has left a node, and facts share words; if each has its own, names stand in too many of them."""
+    return bool((step.known[:, 0] >= 0).any() and (_is_like(step).sum(axis=1) > 1).any())

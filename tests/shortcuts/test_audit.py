@@ -109,7 +109,8 @@ def test_an_audit_has_every_reader_at_every_hop_it_applies_to() -> None:
     hidden = [(name, 1) for name in ("swap", "rank_logistic", "rank_boosting")]
     assert at[1] == [(name, None) for name in (*rules, *bags, *english)] + hidden
     more = [*rules, "symbol_counts", "successor", *bags, *beside, *english]
-    assert at[2] == [(name, None) for name in more] + [(name, j) for j in (1, 2) for name, _ in hidden]
+    last = [(name, 2) for name in ("swap", "rank_logistic", "rank_boosting", "rank_beside_walk")]
+    assert at[2] == [(name, None) for name in more] + hidden + last
     for row in rows:
         follows = row.hidden is not None or "beside_start_" in row.reader
         assert row.against == ("partial_input" if follows else "chance")

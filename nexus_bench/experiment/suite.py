@@ -5,6 +5,7 @@ recipes, then seeds. A suite that is tuned begins with the cells of tuning; thos
 are done (`tuning.py`).
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -241,6 +242,8 @@ def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool
     if attention is None or (task is None and not has_data):
         missing = "--attention" if attention is None else "--task"
         raise UsageError(f"without a suite, give both --task and --attention; {missing} is missing")
+    if task is not None:
+        task_keys(task)  # it must be known before a name is made of it
     name = attention if task is None else f"{task}-{attention}"
     return {"suite": name, "tasks": [{"task": task}], "models": [{"attention": attention}], "seeds": 3}
 
@@ -248,7 +251,7 @@ def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool
 def _on_dataset(config: Config, folder: Path) -> Config:
     manifest = read_manifest(folder)
     task = spec_of(manifest).model_dump(mode="json", exclude={"params", "content_sha256"}) | manifest["params"]
-    suffix = f"-{folder.resolve().name}"
+    suffix = "-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name)  # which may hold spaces, or any letters
     name = str(config.get("suite")).removesuffix(suffix) + suffix
     return config | {"suite": name, "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}
 

@@ -222,7 +222,11 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("train --set matched=3", 3, "matched must be true or false, got 3"),
         ("match --task pointer_chase --attention standard", 2, "standard attention is the baseline itself"),
         ("bench attention --dtype int8", 2, "--dtype must be float32 or bfloat16, got int8"),
-        ("bench attention --n many", 2, "--n: write sequence lengths as 256 or 256,512, got many"),
+        (
+            "bench attention --n many",
+            2,
+            "--n: write sequence lengths as 256 or 256,512, each at most 1000000, got many",
+        ),
         ("bench train --order [1", 3, "--set order:1: expected"),
         ("match --task pointer_chase --attention nexus --order 2 --set order=3", 2, "--set order is given twice"),
         ("train --set order=0", 3, "order: input should be greater than or equal to 1, got 0"),

@@ -128,7 +128,6 @@ def test_a_killed_gen_leaves_nothing_under_its_name_and_completes_to_the_same_by
 def test_two_at_once_into_one_folder_write_it_once(tmp_path: Path) -> None:
     """The other one says that it is busy, or comes late and keeps what it finds."""
     line = [sys.executable, *GEN, "--n", "20000", "--quiet", "--out"]
-    n_busy = 0
     for place in range(6):
         folder = tmp_path / f"d{place}"
         both = []
@@ -141,10 +140,18 @@ def test_two_at_once_into_one_folder_write_it_once(tmp_path: Path) -> None:
         for code, said in zip(codes, told, strict=True):
             busy = f"error: {folder}: another nexus-bench is writing to it; wait, or choose another --out\n"
             assert said == ("" if code == 0 else busy)
-        n_busy += 2 in codes
         verify(folder)
         assert [path.name for path in tmp_path.glob(".*")] == []
-    assert n_busy
+
+
+def test_a_folder_that_another_process_writes_is_left_to_it(tmp_path: Path, small_spec: TaskSpec) -> None:
+    (tmp_path / ".d.unfinished").mkdir()
+    with (
+        locked(tmp_path / ".d.unfinished/.lock", guards=tmp_path, advice=""),
+        pytest.raises(UsageError, match="another nexus-bench is writing to it"),
+    ):
+        generate(tmp_path / "d", small_spec, seed=1, n_train=40, file_format="npz")
+    assert not (tmp_path / "d").exists() and (tmp_path / ".d.unfinished/.lock").exists()
 
 
 def test_a_dataset_that_came_while_waiting_for_the_lock_is_kept(

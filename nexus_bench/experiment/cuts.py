@@ -21,11 +21,13 @@ class Pack(NamedTuple):
     Attributes:
         folder: Its checkpoints.
         mode: The mode it was trained in.
+        step: The step of its newest checkpoint.
         cell_ids: Its cells in their order, also those that ended.
     """
 
     folder: Path
     mode: str
+    step: int
     cell_ids: tuple[str, ...]
 
 
@@ -34,13 +36,14 @@ def begun_packs(checkpoints: Path) -> list[Pack]:
     found = []
     for folder in packs(checkpoints):
         ids: dict[str, None] = {}
-        mode = None
+        modes, steps = [], []
         for about in describe(folder):
             with suppress(KeyError, TypeError):  # of another version of nexus-bench
-                mode = mode or str(about["made_with"]["mode"])
                 ids |= dict.fromkeys([*(row["cell_id"] for row in about["rows"]), *about["ended"]])
-        if mode is not None:
-            found.append(Pack(folder, mode, tuple(ids)))
+                modes.append(str(about["made_with"]["mode"]))
+                steps.append(int(about["step"]))
+        if steps:
+            found.append(Pack(folder, modes[0], steps[0], tuple(ids)))
     return found
 
 
@@ -67,12 +70,13 @@ def cut(
     if mode != DETERMINISTIC:
         return _cut_for_devices([cell for cell in cells if cell.cell_id in to_train], stack, n_devices)
     by_id = {cell.cell_id: cell for cell in cells}
-    going_on = [
-        tuple(by_id[cell_id] for cell_id in pack.cell_ids)
-        for pack in begun
-        if pack.mode == mode and to_train & set(pack.cell_ids) and set(pack.cell_ids) <= by_id.keys()
-    ]
-    placed = {cell.cell_id for members in going_on for cell in members}
+    going_on: list[Stack] = []
+    placed: set[str] = set()
+    for pack in sorted(begun, key=lambda pack: -pack.step):  # an older one of the same rows has been left since
+        ids = set(pack.cell_ids)
+        if pack.mode == mode and to_train & ids and ids <= by_id.keys() and not ids & placed:
+            going_on.append(tuple(by_id[cell_id] for cell_id in pack.cell_ids))
+            placed |= ids
     stacks = [group[i : i + stack] for group in _of_equal_shape(cells) for i in range(0, len(group), stack)]
     fresh = [tuple(c for c in members if c.cell_id in to_train and c.cell_id not in placed) for members in stacks]
     return [*going_on, *(members for members in fresh if members)]
@@ -96,8 +100,8 @@ def _cut_for_devices(cells: Sequence[CellSpec], stack: int, n_devices: int) -> l
     per_group = max(1, -(-n_devices // max(1, len(groups))))  # stacks of each shape, so that no device is idle
     stacks = []
     for group in groups:
-        size = min(stack, -(-len(group) // per_group))
-        stacks += [group[i : i + size] for i in range(0, len(group), size)]
+        n, n_parts = len(group), min(len(group), max(per_group, -(-len(group) // stack)))
+        stacks += [group[n * i // n_parts : n * (i + 1) // n_parts] for i in range(n_parts)]
     return sorted(stacks, key=_work, reverse=True)
 
 

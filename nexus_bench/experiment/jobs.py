@@ -22,8 +22,9 @@ from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
-from nexus_bench.training.row import Row
-from nexus_bench.training.saved_rows import Restored, made_with, restore, weights_in
+from nexus_bench.training.recipe import DIVERGED
+from nexus_bench.training.row import Row, weights_of
+from nexus_bench.training.saved_rows import Restored, made_with, restore
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import Stacked, largest_stack, prepare_determinism
 
@@ -185,12 +186,13 @@ class _Work:
         for row, path in restored.ended:
             if row.cell.cell_id in self.job.wanted:
                 model = row.build()
-                model.load_state_dict(weights_in(path))
+                if path is not None:
+                    model.load_state_dict(safetensors.torch.load_file(path))
                 assert row.status is not None
                 self.end(row, Ending(model.to(self.device), row.curve, row.status, row.seconds, path))
 
     def end(self, row: Row, ending: Ending) -> None:
-        if ending.status == "diverged":
+        if ending.status == DIVERGED:
             reason = f"the loss is not finite at step {ending.curve[-1].step}; lower lr"
             self.tell(Failure(row.cell.cell_id, reason, FailedCellsError.exit_code))
         elif row.cell.cell_id in self.job.wanted:
@@ -200,7 +202,6 @@ class _Work:
 def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
     cell, weights = row.cell, ending.weights
     names = {"cell_id": cell.cell_id, "model": cell.label, "seed": cell.seed}
-    state = {name: value.detach().cpu().contiguous() for name, value in ending.model.state_dict().items()}
     return CellResult(
         cell_id=cell.cell_id,
         rows=result_rows(cell, job.mode, row.source, ending, cost),
@@ -215,7 +216,7 @@ def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
             "train_seconds": ending.train_seconds,
             "steps_per_second": ending.curve[-1].step / ending.train_seconds,
         },
-        weights=safetensors.torch.save(state) if weights is None else weights,
+        weights=safetensors.torch.save(weights_of(ending.model)) if weights is None else weights,
     )
 
 

@@ -79,16 +79,20 @@ class Checkpoint:
         self._wait()
         self._write(saved, time.monotonic())
 
-    def keep(self, name: str, tensors: dict[str, Tensor]) -> Path:
+    def keep(self, name: str, tensors: dict[str, Tensor]) -> tuple[Path, str]:
         """Write the final weights of a row.
+
+        Returns:
+            The file, and the SHA-256 of its content.
 
         Raises:
             StorageError: The disk is full, or the run folder is gone.
         """
         self._check_root()
         path = self.folder / f"{name}.safetensors"
-        write_atomic(path, safetensors.torch.save(tensors))
-        return path
+        content = safetensors.torch.save(tensors)
+        write_atomic(path, content)
+        return path, sha256(content)
 
     def close(self) -> None:
         """Wait for what is being written; a failure is told by the next call, or does not matter any more."""

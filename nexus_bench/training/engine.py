@@ -33,6 +33,7 @@ class Engine(ABC):
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
+        assert len({row.step for row in rows}) == 1, "rows of one engine have made as many steps"
         self.rows = tuple(rows)
         self.recipe = rows[0].cell.train
         self.feed = feed_of(self.recipe)

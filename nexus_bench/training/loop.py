@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from nexus_bench.errors import NexusBenchError, StorageError
-from nexus_bench.io.files import sha256_of_file
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.checkpoint import Checkpoint, Saved
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.modes import DETERMINISTIC
-from nexus_bench.training.recipe import Point, is_hopeless, stays_solved
-from nexus_bench.training.row import Row
-from nexus_bench.training.saved_rows import Ended, described
+from nexus_bench.training.recipe import DIVERGED, Point, is_hopeless, stays_solved
+from nexus_bench.training.row import Row, weights_of
+from nexus_bench.training.saved_rows import described
 
 
 class Ending(NamedTuple):
@@ -101,13 +100,15 @@ class _Training:
         listener: Listener,
     ) -> None:
         self.make_engine, self.made_with, self.checkpoint, self.listener = make_engine, made_with, checkpoint, listener
-        self.ended: dict[str, Ended] = {}  # by cell_id
+        self.ended: dict[str, dict[str, Any]] = {}  # by cell_id
         self.is_short_of_space = False
         self.set_up(rows)
 
     def set_up(self, rows: Sequence[Row]) -> None:
         self.began = self.counted = time.perf_counter()
         self.engine = self.make_engine(rows)
+        for row in rows:
+            row.state = None  # the engine has it now
         self.first_step = self.engine.step
         self.steady_since: float | None = None  # set after the first step, which compiles
 
@@ -138,7 +139,7 @@ class _Training:
             row.step = engine.step
             row.curve.append(point)
             status = _status_of(row)
-            if status != "diverged":
+            if status != DIVERGED:
                 self.listener.on_point(row, point)
             if status is not None:
                 engine.end(index, status)
@@ -154,22 +155,20 @@ class _Training:
 
     def keep(self, index: int) -> Path | None:
         """Keep the final weights of a row, before any checkpoint says that it ended."""
-        row, path = self.engine.rows[index], None
-        if self.checkpoint is not None and row.status != "diverged":
-            state = self.engine.model(index).state_dict()
-            weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+        row, path, sha256 = self.engine.rows[index], None, None
+        if self.checkpoint is not None and row.status != DIVERGED:
             try:
-                path = self.checkpoint.keep(row.cell.cell_id, weights)
+                path, sha256 = self.checkpoint.keep(row.cell.cell_id, weights_of(self.engine.model(index)))
             except StorageError as error:
                 self.go_on_without(error)
-        self.ended[row.cell.cell_id] = Ended.of(row, None if path is None else sha256_of_file(path))
+        self.ended[row.cell.cell_id] = described(row) | {"sha256": sha256}
         return path
 
     def count_seconds(self) -> None:
         """Share the time since the last count among the rows that were trained in it."""
-        now = time.perf_counter()
-        for index in self.live:
-            self.engine.rows[index].seconds += (now - self.counted) / len(self.live)
+        now, live = time.perf_counter(), self.live
+        for index in live:
+            self.engine.rows[index].seconds += (now - self.counted) / len(live)
         self.counted = now
 
     def should_pack(self) -> bool:
@@ -197,8 +196,6 @@ class _Training:
         self.engine.close()
         del state
         self.set_up(rows)
-        for row in rows:
-            row.state = None  # the engine has it now
 
     def offer(self) -> None:
         if self.checkpoint is not None:
@@ -233,7 +230,7 @@ class _Training:
             "made_with": self.made_with,
             "step": self.engine.step,
             "rows": [described(row) for row in rows],
-            "ended": {cell_id: ended._asdict() for cell_id, ended in self.ended.items()},
+            "ended": self.ended,
         }
         return Saved({name: tensor.to("cpu").contiguous() for name, tensor in state.items()}, told)
 
@@ -242,7 +239,7 @@ def _status_of(row: Row) -> str | None:
     """The status with which a row ends at its newest point, or None if it goes on."""
     point, recipe = row.curve[-1], row.cell.train
     if not point.is_finite:
-        return "diverged"
+        return DIVERGED
     if point.step == recipe.steps:
         return "trained"
     if stays_solved(row.curve, recipe):

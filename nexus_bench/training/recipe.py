@@ -12,6 +12,7 @@ from nexus_bench.training.spec import TrainSpec
 SOLVED_ACCURACY = 0.995  # on validation, at every hop
 SOLVED_EVALUATIONS = 3  # in a row: accuracy rises in sudden steps, and can fall again
 STAGE_PASSED = 0.95  # on validation, at every hop of a stage of the adaptive curriculum
+DIVERGED = "diverged"  # how a row ends whose loss is not a number
 STAGED_SHARE = 0.5  # share of the steps after which the staged curriculum includes every hop
 
 

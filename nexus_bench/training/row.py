@@ -90,6 +90,11 @@ def buffers_of(model: nn.Module) -> dict[str, Tensor]:
     return {f"buffer.{name}": buffer.detach() for name, buffer in model.named_buffers()}
 
 
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """The weights of a model as they are stored."""
+    return {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+
+
 def load_state(model: nn.Module, state: State) -> None:
     """Give a model the weights and the buffers of a state."""
     with torch.no_grad():

@@ -4,39 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import safetensors.torch
 import torch
 
 from nexus_bench.io.files import sha256
 from nexus_bench.model.scoring import HopScore
 from nexus_bench.training.checkpoint import Checkpoint, Saved
 from nexus_bench.training.modes import DETERMINISTIC
-from nexus_bench.training.recipe import Point
+from nexus_bench.training.recipe import DIVERGED, Point
 from nexus_bench.training.row import Row
-
-_Curve = list[tuple[int, list[tuple[int, tuple[int, int, float]]]]]  # step, then hop and its score
-
-
-class Ended(NamedTuple):
-    """How a row ended, as a checkpoint tells it.
-
-    Attributes:
-        status: As of `Ending`.
-        seconds: Its share of the training time.
-        curve: Its evaluations.
-        sha256: The hash of its weights; None if they are not kept.
-    """
-
-    status: str
-    seconds: float
-    curve: _Curve
-    sha256: str | None
-
-    @classmethod
-    def of(cls, row: Row, sha256: str | None) -> "Ended":
-        """What is told of a row that ended."""
-        assert row.status is not None
-        return cls(row.status, row.seconds, _told(row.curve), sha256)
 
 
 class Restored(NamedTuple):
@@ -44,11 +19,11 @@ class Restored(NamedTuple):
 
     Attributes:
         packs: Rows to train, in packs of one step each.
-        ended: Rows that ended, and the files with their weights.
+        ended: Rows that ended, and the files with their weights; None for one that diverged.
     """
 
     packs: list[list[Row]]
-    ended: list[tuple[Row, Path]]
+    ended: list[tuple[Row, Path | None]]
 
 
 def made_with(mode: str, device: torch.device) -> dict[str, str]:
@@ -62,7 +37,7 @@ def described(row: Row) -> dict[str, Any]:
         "cell_id": row.cell.cell_id,
         "seconds": row.seconds,
         "status": row.status,
-        "curve": _told(row.curve),
+        "curve": [(point.step, [(hop, (*at,)) for hop, at in point.scores.items()]) for point in row.curve],
     }
 
 
@@ -72,7 +47,8 @@ def restore(
     """Give rows the newest states that checkpoints hold; those without any begin.
 
     Rows of a pack that was saved in mode deterministic stay together, also with those that ended, since there the same
-    pack gives the same bytes. In other modes rows of the same step form one pack.
+    pack gives the same bytes. In other modes, and where some of a pack have gone on elsewhere since, rows of the same
+    step form one pack.
 
     Args:
         rows: New rows.
@@ -81,51 +57,51 @@ def restore(
         on_note: Called with messages for the user.
     """
     by_id = {row.cell.cell_id: row for row in rows}
-    newest: dict[str, int] = {}
-    whole_packs: list[list[str]] = []
-    ended: dict[str, tuple[Row, Path]] = {}
     foreign: list[str] = []
-    for folder in folders:
-        saved = _load(folder, made_with, foreign, on_note)
-        if saved is None:
-            continue
-        for cell_id, told in saved.about["ended"].items():
-            path = folder / f"{cell_id}.safetensors"
-            if cell_id in by_id and _is_whole(path, told["sha256"]):
+    found = [(folder, _load(folder, made_with, foreign, on_note)) for folder in folders]
+    newest_first = sorted(((folder, saved) for folder, saved in found if saved), key=lambda at: -at[1].about["step"])
+    known: set[str] = set()  # rows with a state
+    whole_packs: list[list[Row]] = []
+    ended: dict[str, tuple[Row, Path | None]] = {}
+    for folder, saved in newest_first:
+        step, members = saved.about["step"], saved.about["rows"]
+        ends = {cell_id: told for cell_id, told in saved.about["ended"].items() if _is_told(folder, cell_id, told)}
+        pack = []
+        for index, told in enumerate(members):
+            cell_id = told["cell_id"]
+            if cell_id in by_id and cell_id not in known and (told["status"] is None or cell_id in ends):
                 row = by_id[cell_id]
-                row.status, row.seconds, row.curve = told["status"], told["seconds"], _curve(told["curve"])
-                row.step = row.curve[-1].step
-                ended[cell_id] = (row, path)
-        members = [told["cell_id"] for told in saved.about["rows"]]
-        if made_with["mode"] == DETERMINISTIC and set(members) <= by_id.keys():
-            whole_packs.append(members)
-        for index, told in enumerate(saved.about["rows"]):
-            cell_id, step = told["cell_id"], saved.about["step"]
-            if cell_id not in by_id or newest.get(cell_id, -1) >= step or (cell_id in ended and cell_id not in members):
-                continue
-            newest[cell_id] = step
-            _take(by_id[cell_id], told, step, {name: t[index] for name, t in saved.tensors.items()})
-    if foreign and not newest and not ended:
+                _take(row, told)
+                row.step, row.state = step, {name: tensor[index] for name, tensor in saved.tensors.items()}
+                pack.append(row)
+        if made_with["mode"] == DETERMINISTIC and len(pack) == len(members):
+            whole_packs.append(pack)
+        for cell_id in ends.keys() & by_id.keys() - known:
+            row, told = by_id[cell_id], ends[cell_id]
+            _take(row, told)
+            row.step = row.step or row.curve[-1].step  # in a pack that is whole, the step of the pack
+            ended[cell_id] = (row, None if told["sha256"] is None else _weights(folder, cell_id))
+        known |= {row.cell.cell_id for row in pack} | (ends.keys() & by_id.keys())
+    if foreign and not known:
         title = rows[0].cell.title
         on_note(f"{title}: its checkpoint is of {foreign[0]}; training starts anew")
     return Restored(_packed(rows, whole_packs), list(ended.values()))
 
 
-def _packed(rows: Sequence[Row], whole: Sequence[Sequence[str]]) -> list[list[Row]]:
-    by_id = {row.cell.cell_id: row for row in rows}
-    found = [[by_id[cell_id] for cell_id in pack] for pack in whole]
-    found = [pack for pack in found if any(row.status is None for row in pack)]
-    placed = {row.cell.cell_id for pack in found for row in pack}
+def _packed(rows: Sequence[Row], whole: Sequence[list[Row]]) -> list[list[Row]]:
+    going_on = [pack for pack in whole if any(row.status is None for row in pack)]
+    placed = {row.cell.cell_id for pack in going_on for row in pack}
     others: dict[int, list[Row]] = {}
     for row in rows:
         if row.status is None and row.cell.cell_id not in placed:
             others.setdefault(row.step, []).append(row)
-    return [*found, *others.values()]
+    return [*going_on, *others.values()]
 
 
-def _take(row: Row, told: dict[str, Any], step: int, state: dict[str, torch.Tensor]) -> None:
-    row.step, row.state = step, state
-    row.seconds, row.status, row.curve = told["seconds"], told["status"], _curve(told["curve"])
+def _take(row: Row, told: dict[str, Any]) -> None:
+    """Give a row what `described` told of it."""
+    row.seconds, row.status = told["seconds"], told["status"]
+    row.curve = [Point(step, {hop: HopScore(*at) for hop, at in scores}) for step, scores in told["curve"]]
 
 
 def _load(folder: Path, made_with: dict[str, str], foreign: list[str], on_note: Callable[[str], None]) -> Saved | None:
@@ -144,25 +120,13 @@ def _load(folder: Path, made_with: dict[str, str], foreign: list[str], on_note: 
         checkpoint.close()
 
 
-def _is_whole(path: Path, expected: str | None) -> bool:
+def _is_told(folder: Path, cell_id: str, told: dict[str, Any]) -> bool:
+    """Whether all that is known of a row that ended is there: its weights, unless it diverged."""
     try:
-        return expected is not None and sha256(path.read_bytes()) == expected
+        return bool(told["status"] == DIVERGED or sha256(_weights(folder, cell_id).read_bytes()) == told["sha256"])
     except OSError:
         return False
 
 
-def weights_in(path: Path) -> dict[str, torch.Tensor]:
-    """The final weights of a row.
-
-    Raises:
-        SafetensorError: They are damaged.
-    """
-    return safetensors.torch.load_file(path)
-
-
-def _told(curve: Sequence[Point]) -> _Curve:
-    return [(point.step, [(hop, (*at,)) for hop, at in point.scores.items()]) for point in curve]
-
-
-def _curve(told: _Curve) -> list[Point]:
-    return [Point(step, {hop: HopScore(*at) for hop, at in scores}) for step, scores in told]
+def _weights(folder: Path, cell_id: str) -> Path:
+    return folder / f"{cell_id}.safetensors"

@@ -140,6 +140,49 @@ def test_a_begun_stack_goes_on_however_it_is_cut_then(cut: list[slice], tmp_path
     assert sorted(steps) == [20] * 4 + [40] * 4 + [60] * 4
 
 
+def test_a_stack_that_was_packed_anew_and_stopped_twice_goes_on_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older checkpoints of its rows lie in another folder by then."""
+    cells = [member(seed) for seed in range(4)]
+    end_early(monkeypatch, {(0, 3e-3): 20, (3, 3e-3): 20})
+    whole = run_cells(cells)
+    for step in (27, 20):  # before step 27, and 20 steps later
+        with pytest.raises(StoppedError):
+            run_cells(cells, root=tmp_path, should_stop=stops_at(step))
+    events: list[Event] = []
+    resumed = run_cells(cells, root=tmp_path, on_event=events.append)
+    assert [one.status for one in resumed] == ["solved", "trained", "trained", "solved"]
+    assert all(same(a.weights, b.weights) and a.curve == b.curve for a, b in zip(whole, resumed, strict=True))
+    assert [[point.step for point in one.points] for one in resumed] == [[20], [20, 40, 60], [20, 40, 60], [20]]
+
+
+def test_a_row_that_ended_stays_ended_though_an_older_checkpoint_has_it_in_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [member(seed) for seed in range(4)]
+    end_early(monkeypatch, {(1, 3e-3): 40})
+    whole = run_cells(cells)
+    with pytest.raises(StoppedError):
+        run_cells(cells, root=tmp_path, should_stop=stops_at(33))
+    with pytest.raises(StoppedError):
+        run_cells(cells[:2], root=tmp_path, should_stop=stops_at(12))  # at step 45
+    monkeypatch.undo()
+    resumed = run_cells(cells, root=tmp_path)
+    assert [one.status for one in resumed] == ["trained", "solved", "trained", "trained"]
+    for a, b in zip(whole, resumed, strict=True):
+        assert [row["step"] for row in a.curve] == [row["step"] for row in b.curve]
+        for name, weights in a.weights.items():
+            torch.testing.assert_close(b.weights[name], weights, rtol=0, atol=2e-4)
+
+
+def test_a_row_that_diverged_is_told_again(tmp_path: Path) -> None:
+    cells = [member(0), member(1, lr=1e30, warmup_steps=100), member(2)]
+    with pytest.raises(StoppedError):
+        run_cells(cells, root=tmp_path, should_stop=stops_at(33))
+    assert [one.status for one in run_cells(cells, root=tmp_path)] == ["trained", "failed", "trained"]
+
+
 def test_rows_of_several_stacks_go_on_as_one_job(tmp_path: Path) -> None:
     cells = mixed()
     whole = run_cells(cells)

@@ -251,7 +251,9 @@ def test_each_model_of_a_stack_has_its_own_buffers(monkeypatch: pytest.MonkeyPat
     forward = type(build(Row(cells[0], open_source(cells[0], None))).attentions[0]).forward
     monkeypatch.setattr(Row, "build", with_buffer)
     kind = type(with_buffer(Row(cells[0], open_source(cells[0], None))).attentions[0])  # type: ignore[attr-defined]
-    monkeypatch.setattr(kind, "forward", lambda self, x, layout: self.feature * forward(self, x, layout))
+    monkeypatch.setattr(
+        kind, "forward", lambda self, x, layout: getattr(self, "feature", 1.0) * forward(self, x, layout)
+    )
     for one, together in zip(cells, run_cells(cells), strict=True):
         (alone,) = run_cells([one], mode="single")
         assert float(together.weights["blocks.0.attention.feature"]) == one.seed + 1

@@ -1,5 +1,10 @@
 """Shared fixtures: one task at a small size, one dataset folder, one way to call the command line."""
 
+import os
+
+# Tests run side by side, one a core: with more threads each they would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import subprocess
 import sys
 from collections.abc import Callable

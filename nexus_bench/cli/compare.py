@@ -25,6 +25,7 @@ def compare(
     """Compare a run with an accepted one, cell by cell, and exit 6 if it is worse by more than noise."""
     from nexus_bench.analysis.compare_runs import METRICS
     from nexus_bench.cli.printing import compare_table, print_table, tell_unsealed
+    from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.compare import compare as compare_runs
     from nexus_bench.report.compare import sentence
@@ -35,6 +36,8 @@ def compare(
         raise UsageError(f"--max-drop must be 0 or more, and of accuracy at most 1; got {max_drop:g}")
     if not 0.5 <= confidence < 1:
         raise UsageError(f"--confidence must be from 0.5 to below 1, got {confidence:g}")
+    for run in (base, new):
+        check_records(run)
     outcome = compare_runs(
         base, new, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict, out=out,
         junit=junit,

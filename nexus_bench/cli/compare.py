@@ -11,15 +11,15 @@ from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(help="The accepted run folder.")],
-    new: Annotated[Path, typer.Argument(help="The run folder to check.")],
+    base: Annotated[Path, typer.Argument(readable=False, help="The accepted run folder.")],
+    new: Annotated[Path, typer.Argument(readable=False, help="The run folder to check.")],
     max_drop: Annotated[float, typer.Option(help="Largest drop of a mean: in accuracy, or in hops of reach.")] = 0.02,
     metric: Annotated[str, typer.Option(help="accuracy, at every hop, or reach.")] = "accuracy",
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
     confidence: Annotated[float, typer.Option(help="Confidence of each interval; use more for a large grid.")] = 0.95,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on cells and seeds that the new run lacks.")] = False,
-    junit: Annotated[Optional[Path], typer.Option(help="Also write JUnit XML here.")] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder for compare.csv; default NEW.")] = None,
+    junit: Annotated[Optional[Path], typer.Option(readable=False, help="Also write JUnit XML here.")] = None,
+    out: Annotated[Optional[Path], typer.Option(readable=False, help="Folder for compare.csv; default NEW.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a run with an accepted one, cell by cell, and exit 6 if it is worse by more than noise."""

@@ -14,7 +14,7 @@ _FORMATS = ("csv", "md")
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(readable=False, help="Run folders.")],
     out: Out = None,
     file_format: Annotated[Optional[str], typer.Option("--format", help="csv or md: to stdout, no files.")] = None,
     as_json: AsJson = False,
@@ -51,7 +51,9 @@ def report(
 
 def schema(
     name: Annotated[Optional[str], typer.Argument(help="A command, as bench-gen, or a file, as results.csv.")] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Write all of them here, derived from the code.")] = None,
+    out: Annotated[
+        Optional[Path], typer.Option(readable=False, help="Write all of them here, derived from the code.")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of all columns of all tables.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -10,8 +10,7 @@ import torch
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import Suite, with_chosen
-from nexus_bench.io.record_seals import cell_of
-from nexus_bench.io.seal import read_seal
+from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.engine import Single
 from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec
@@ -62,9 +61,8 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     done = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     ended = {cell.cell_id for cell in done} | set(failed)
     to_do = [cell for cell in suite.cells if cell.cell_id not in ended]
-    seal = read_seal(folder.path)
-    made = set() if seal is None else {cell_of(name) for name in seal.records}
-    return Plan(suite, done, to_do, len(made.intersection(cell.cell_id for cell in to_do)))
+    n_deleted = len(cells_of_tables(folder.path).intersection(cell.cell_id for cell in to_do))
+    return Plan(suite, done, to_do, n_deleted)
 
 
 def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str, float]:

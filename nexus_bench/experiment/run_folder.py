@@ -28,7 +28,7 @@ from nexus_bench.io.config import Config, read_config, to_yaml
 from nexus_bench.io.csv_files import read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
 from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
-from nexus_bench.io.record_seals import cell_of, check_records, forget_records, seal_records
+from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records, seal_records
 from nexus_bench.io.seal import SEAL, replace_sealed
 
 
@@ -215,8 +215,9 @@ class RunFolder:
         if not self.results_csv.exists():
             return
         told = read_csv(self.results_csv, COLUMNS)[["cell_id", "split"]].drop_duplicates()
+        kept = cells_of_tables(self.path)  # others were trained again since
         for cell_id, split in told[told["split"].str.startswith("eval")].itertuples(index=False, name=None):
-            if self.cells.finished(cell_id) and not self.cells.has_evaluation(cell_id, split):
+            if cell_id in kept and self.cells.finished(cell_id) and not self.cells.has_evaluation(cell_id, split):
                 where = self.cells.path / cell_id / "asked" / f"{split}.json"
                 raise CorruptArtefactError(f"{where}: is missing; run `nexus-bench eval` again as for {split}")
 

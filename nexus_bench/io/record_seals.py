@@ -70,6 +70,16 @@ def forget_records(run: Path, is_replaced: Callable[[str], bool]) -> None:
         write_seal(run, seal._replace(records=kept))
 
 
+def cells_of_tables(run: Path) -> set[str]:
+    """The cells from whose records the tables of a run were made, also if they are deleted.
+
+    Raises:
+        CorruptArtefactError: seal.json was edited.
+    """
+    seal = read_seal(run)
+    return set() if seal is None else {cell_of(name) for name in seal.records}
+
+
 def cell_of(name: str) -> str:
     """The cell of a record, named from the run folder."""
     return name.split("/")[1]

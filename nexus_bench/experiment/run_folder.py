@@ -208,7 +208,8 @@ class RunFolder:
         """Read all records of cells, before anything is made of them.
 
         Raises:
-            CorruptArtefactError: A record was edited, or is not the one that is sealed with the tables, or an evaluation that results.csv holds is missing.
+            CorruptArtefactError: A record was edited or is of another run, or an evaluation that results.csv holds is
+                missing.
         """
         check_records(self.path)
         self.cells.check(cell_ids)

@@ -9,8 +9,13 @@ import pytest
 
 from nexus_bench import cli
 from nexus_bench.errors import CorruptArtefactError
+from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.experiment.runner import run_plan
+from nexus_bench.experiment.suite import apply_settings, make_suite
 from nexus_bench.io.columns import Row
+from nexus_bench.io.config import read_config
 from nexus_bench.io.record_seals import check_records, forget_records, seal_records
 from nexus_bench.io.seal import read_seal, replace_sealed, write_sealed
 from tests.conftest import Command, assert_fails
@@ -130,14 +135,18 @@ def test_a_cell_that_is_trained_again_is_not_accused_wherever_the_process_is_kil
     run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = sorted(run.glob("cells/*"))[0].name
-    other = TRAIN.replace("--out run", "--mode deterministic --out copy").split()
+    grid = make_suite(apply_settings(read_config(Path("suite.yaml")), {"seeds": 1}), where="test")
+
+    def train_again() -> None:
+        plan, execution = make_plan(grid, RunFolder(Path("copy"))), Execution(mode="deterministic", executor="inline")
+        run_plan(plan, RunFolder(Path("copy")), execution, data=None, on_event=lambda event: None)
+
     for n_written in range(100):
         shutil.rmtree("copy", ignore_errors=True)
         shutil.copytree(run, "copy")
         shutil.rmtree(Path("copy/cells") / cell)
-        is_dead = killed(lambda: command(*other), monkeypatch, n_written)
-        told = command(*other)
-        assert told.returncode == 0, (n_written, told.stderr)
+        is_dead = killed(train_again, monkeypatch, n_written)
+        train_again()
         check_records(Path("copy"))
         if not is_dead:
             break
@@ -188,7 +197,9 @@ def test_a_damaged_record_is_named_though_there_is_nothing_to_evaluate(run: Path
     path = sorted(run.glob("cells/*/result.json"))[0]
     path.write_text(path.read_text().replace('"accuracy": 0', '"accuracy": 1'))
     told = command(*"eval run --n-facts 9 -q".split())
-    assert_fails(told, 4, f"{path.relative_to(run.parent)}: was edited or cut: it does not match the hash in it; delete")
+    assert_fails(
+        told, 4, f"{path.relative_to(run.parent)}: was edited or cut: it does not match the hash in it; delete"
+    )
 
 
 def test_eval_writes_nothing_before_it_has_read_what_is_there(run: Path, command: Command) -> None:
@@ -201,7 +212,9 @@ def test_eval_writes_nothing_before_it_has_read_what_is_there(run: Path, command
     assert content(run) == before
 
 
-def test_a_reader_whose_seal_is_older_than_a_record_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_whose_seal_is_older_than_a_record_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from nexus_bench.io import record_seals
 
     replace_sealed(tmp_path, {"results.csv": "cell_id\n"})

@@ -11,20 +11,21 @@ from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(help="The accepted run folder.")],
-    new: Annotated[Path, typer.Argument(help="The run folder to check.")],
+    base: Annotated[Path, typer.Argument(readable=False, help="The accepted run folder.")],
+    new: Annotated[Path, typer.Argument(readable=False, help="The run folder to check.")],
     max_drop: Annotated[float, typer.Option(help="Largest drop of a mean: in accuracy, or in hops of reach.")] = 0.02,
     metric: Annotated[str, typer.Option(help="accuracy, at every hop, or reach.")] = "accuracy",
     split: Annotated[str, typer.Option(help="Which split.")] = "test",
     confidence: Annotated[float, typer.Option(help="Confidence of each interval; use more for a large grid.")] = 0.95,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on cells and seeds that the new run lacks.")] = False,
-    junit: Annotated[Optional[Path], typer.Option(help="Also write JUnit XML here.")] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder for compare.csv; default NEW.")] = None,
+    junit: Annotated[Optional[Path], typer.Option(readable=False, help="Also write JUnit XML here.")] = None,
+    out: Annotated[Optional[Path], typer.Option(readable=False, help="Folder for compare.csv; default NEW.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a run with an accepted one, cell by cell, and exit 6 if it is worse by more than noise."""
     from nexus_bench.analysis.compare_runs import METRICS
     from nexus_bench.cli.printing import compare_table, print_table, tell_unsealed
+    from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.compare import compare as compare_runs
     from nexus_bench.report.compare import sentence
@@ -35,6 +36,8 @@ def compare(
         raise UsageError(f"--max-drop must be 0 or more, and of accuracy at most 1; got {max_drop:g}")
     if not 0.5 <= confidence < 1:
         raise UsageError(f"--confidence must be from 0.5 to below 1, got {confidence:g}")
+    for run in (base, new):
+        check_records(run)
     outcome = compare_runs(
         base, new, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict, out=out,
         junit=junit,

@@ -75,7 +75,7 @@ def gen(
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(help="A dataset folder from `gen`.")],
+    path: Annotated[Path, typer.Argument(readable=False, help="A dataset folder from `gen`.")],
     as_json: AsJson = False,
 ) -> None:
     """Check a dataset: hashes, schema, labels and hops (by the solver), repeats, overlap of splits, balance."""

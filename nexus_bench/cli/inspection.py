@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.io.columns import Row
 
-Run = Annotated[Path, typer.Argument(help="A run folder.")]
+Run = Annotated[Path, typer.Argument(readable=False, help="A run folder.")]
 Cells = Annotated[
     Optional[str],
     typer.Option("--cell", help="The beginning of a cell_id, or parts of a title, as 'order 3 | seed 0'; default all."),

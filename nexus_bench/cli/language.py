@@ -73,7 +73,9 @@ def export(
 
 
 def gallery(
-    out: Annotated[Optional[Path], typer.Option(help="Write the page to this file; without it, print it.")] = None,
+    out: Annotated[
+        Optional[Path], typer.Option(readable=False, help="Write the page to this file; without it, print it.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 6 if --out is not current; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -96,8 +98,8 @@ def gallery(
 
 
 def score(
-    predictions: Annotated[Path, typer.Argument(help="JSON lines: graph, query, prediction.")],
-    data: Annotated[Path, typer.Option(help="The dataset folder that the model was evaluated on.")],
+    predictions: Annotated[Path, typer.Argument(readable=False, help="JSON lines: graph, query, prediction.")],
+    data: Annotated[Path, typer.Option(readable=False, help="The dataset folder that the model was evaluated on.")],
     split: Split = "test",
     model: Annotated[Optional[str], typer.Option(help="Name of the model; default the name of the file.")] = None,
     out: Out = None,

@@ -10,9 +10,13 @@ from nexus_bench.errors import ConfigError, UsageError
 Task = Annotated[str, typer.Option(help="Task family; see `nexus-bench list tasks`.")]
 Hops = Annotated[Optional[str], typer.Option(help="Hop counts: 3, 1-5 or 1,2,4.")]
 Settings = Annotated[Optional[list[str]], typer.Option("--set", help="Override a value: key=value; repeatable.")]
-Out = Annotated[Optional[Path], typer.Option(help="Output folder; default one under runs/, or the run's own.")]
-Data = Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`.")]
-TrainedOn = Annotated[Optional[Path], typer.Option("--data", help="The dataset folder of a run with `train --data`.")]
+Out = Annotated[
+    Optional[Path], typer.Option(readable=False, help="Output folder; default one under runs/, or the run's own.")
+]
+Data = Annotated[Optional[Path], typer.Option(readable=False, help="A dataset folder from `gen`.")]
+TrainedOn = Annotated[
+    Optional[Path], typer.Option("--data", readable=False, help="The dataset folder of a run with `train --data`.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 LARGEST_SEED = 2**63 - 1
 _LARGEST_LENGTH = 1_000_000

@@ -14,13 +14,14 @@ _FORMATS = ("csv", "md")
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(readable=False, help="Run folders.")],
     out: Out = None,
     file_format: Annotated[Optional[str], typer.Option("--format", help="csv or md: to stdout, no files.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild the report of one or several runs from their results.csv and curve.csv alone."""
     from nexus_bench.cli.printing import tell_unsealed
+    from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.output import report as make_report
     from nexus_bench.report.output import report_folder, to_csvs, to_document, to_markdown
     from nexus_bench.report.terminal import print_report
@@ -34,6 +35,8 @@ def report(
     folder = report_folder(runs, out)
     if folder is None and file_format is None and not as_json:
         raise UsageError("a report of several runs needs a folder of its own; give --out")
+    for run in runs:
+        check_records(run)
     built, files = make_report(runs, folder if file_format is None else None)
     tell_unsealed(runs)
     if as_json:
@@ -48,7 +51,9 @@ def report(
 
 def schema(
     name: Annotated[Optional[str], typer.Argument(help="A command, as bench-gen, or a file, as results.csv.")] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Write all of them here, derived from the code.")] = None,
+    out: Annotated[
+        Optional[Path], typer.Option(readable=False, help="Write all of them here, derived from the code.")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of all columns of all tables.")] = False,
     as_json: AsJson = False,
 ) -> None:

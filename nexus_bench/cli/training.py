@@ -16,7 +16,9 @@ def train(
     hops: Hops = None,
     attention: Annotated[Optional[str], typer.Option(help="Without a suite: the attention.")] = None,
     order: Annotated[Optional[str], typer.Option(help="Attention orders, as 1,2,3.")] = None,
-    data: Annotated[Optional[Path], typer.Option(help="A dataset folder from `gen`, instead of a task.")] = None,
+    data: Annotated[
+        Optional[Path], typer.Option(readable=False, help="A dataset folder from `gen`, instead of a task.")
+    ] = None,
     seeds: Annotated[Optional[int], typer.Option(min=1, max=100_000, help="How many seeds.")] = None,
     settings: Settings = None,
     device: Device = "auto",
@@ -89,7 +91,7 @@ def train(
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[Path, typer.Argument(readable=False, help="A run folder.")],
     as_json: AsJson = False,
 ) -> None:
     """Show which cells of a run are done, running, failed or still to do."""

@@ -15,13 +15,14 @@ from nexus_bench.errors import ConfigError, CorruptArtefactError, NexusBenchErro
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.entries import Spec, validate
-from nexus_bench.io.files import read_json, sha256, sha256_of_file, to_json
+from nexus_bench.io.files import read_bytes, read_json, sha256, sha256_of_file, to_json
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.streams import permutations, stream
 from nexus_bench.text.render import TextOptions
 
 DATASET_FORMAT = 3  # raised by hand when the fields of the manifest or the files change
 MANIFEST = "manifest.json"
+CARD = "README.md"
 
 Manifest = dict[str, Any]
 
@@ -138,6 +139,8 @@ def read_manifest(folder: Path) -> Manifest:
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("manifest_sha256") != manifest_sha256(manifest):
         raise CorruptArtefactError(f"{folder / MANIFEST}: was edited: its hash does not match; run gen again")
+    if read_bytes(folder / MANIFEST) != to_json(manifest).encode():
+        raise CorruptArtefactError(f"{folder / MANIFEST}: was edited: is not written as gen writes it; run gen again")
     family = GENERATORS.get(str(manifest.get("task")))
     for what, found, ours in (
         ("format", manifest.get("format_version"), DATASET_FORMAT),
@@ -158,6 +161,30 @@ def read_manifest(folder: Path) -> Manifest:
         said = " ".join(str(error).split())
         raise CorruptArtefactError(f"{folder / MANIFEST}: is not one that gen writes: {said}; run gen again") from error
     return manifest
+
+
+def check_folder(folder: Path, manifest: Manifest) -> None:
+    """Check the files of a dataset folder that hold no examples: its card, and that there are no others.
+
+    Args:
+        folder: The folder.
+        manifest: Its manifest; one of an older version does not say how the card was written.
+
+    Raises:
+        CorruptArtefactError: The card was edited or is missing, or there is a file that a library would read as data.
+    """
+    wanted = manifest.get("card_sha256")
+    if wanted is not None and sha256_of_file(folder / CARD) != wanted:
+        raise CorruptArtefactError(
+            f"{folder / CARD}: was edited: its hash does not match; restore it, or run gen again"
+        )
+    known = {MANIFEST, CARD, *(about["file"] for about in manifest["splits"].values())}
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        if str(place) not in known and not path.is_dir() and not any(part.startswith(".") for part in place.parts):
+            raise CorruptArtefactError(
+                f"{path}: is not of this dataset, but libraries that read folders would read it; move it elsewhere"
+            )
 
 
 def spec_of(manifest: Manifest) -> TaskSpec:

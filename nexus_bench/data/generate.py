@@ -9,11 +9,13 @@ import numpy as np
 
 from nexus_bench.data.card import dataset_card
 from nexus_bench.data.dataset import (
+    CARD,
     DATASET_FORMAT,
     MANIFEST,
     ContentHash,
     Dataset,
     Manifest,
+    check_folder,
     manifest_sha256,
     read_dataset,
     read_manifest,
@@ -27,7 +29,7 @@ from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import CheckFailedError, StorageError, UsageError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
-from nexus_bench.io.files import locked, sha256_of_file, to_json, unwritable, write_atomic
+from nexus_bench.io.files import locked, sha256, sha256_of_file, to_json, unwritable, write_atomic
 from nexus_bench.io.hops import format_hops
 from nexus_bench.text.render import TextOptions
 from nexus_bench.version import __version__
@@ -116,8 +118,10 @@ def generate(
             "nexus_bench": __version__,
             "origin": task_origin(spec.task),
         }
+        card = dataset_card(manifest)
+        manifest["card_sha256"] = sha256(card.encode())
         manifest["manifest_sha256"] = manifest_sha256(manifest)
-        write_atomic(unfinished / "README.md", dataset_card(manifest))
+        write_atomic(unfinished / CARD, card)
         write_atomic(unfinished / MANIFEST, to_json(manifest))
     return manifest
 
@@ -257,4 +261,5 @@ def _keep_same(folder: Path, request: Manifest) -> Manifest:
         raise UsageError(
             f"{folder}: holds another dataset (its {', '.join(differs)} differs), which is kept; choose another --out"
         )
+    check_folder(folder, manifest)
     return read_dataset(folder).manifest

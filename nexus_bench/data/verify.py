@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nexus_bench.data.dataset import ContentHash, Manifest, read_examples, read_manifest, spec_of
+from nexus_bench.data.dataset import ContentHash, Manifest, check_folder, read_examples, read_manifest, spec_of
 from nexus_bench.data.labels import find_denied
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import WorldIds, among, world_ids
@@ -50,6 +50,7 @@ def verify(folder: Path) -> list[Verified]:
         StorageError: The folder cannot be read.
     """
     manifest = read_manifest(folder)
+    check_folder(folder, manifest)
     laws = spec_of(manifest).laws()
     content = ContentHash()
     worlds: dict[str, WorldIds] = {}

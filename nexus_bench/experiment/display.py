@@ -52,6 +52,9 @@ class Display:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
+        if plan.n_deleted:
+            were = "that was" if plan.n_deleted == 1 else "that were"
+            self._print(f"training {counted(plan.n_deleted, 'cell')} {were} done and then deleted again")
 
     def __enter__(self) -> "Display":
         if self._console.is_terminal and not self._quiet:

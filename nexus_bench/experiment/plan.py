@@ -10,6 +10,7 @@ import torch
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import Suite, with_chosen
+from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.engine import Single
 from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec
@@ -27,11 +28,13 @@ class Plan(NamedTuple):
         suite: The grid.
         done: Cells that need no more training.
         to_do: The other cells, in order.
+        n_deleted: How many of these were finished before, and their records were deleted since.
     """
 
     suite: Suite
     done: list[CellSpec]
     to_do: list[CellSpec]
+    n_deleted: int = 0
 
     @property
     def titles(self) -> dict[str, str]:
@@ -57,7 +60,9 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     folder.check_records(cell.cell_id for cell in suite.cells)
     done = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     ended = {cell.cell_id for cell in done} | set(failed)
-    return Plan(suite, done, [cell for cell in suite.cells if cell.cell_id not in ended])
+    to_do = [cell for cell in suite.cells if cell.cell_id not in ended]
+    n_deleted = len(cells_of_tables(folder.path).intersection(cell.cell_id for cell in to_do))
+    return Plan(suite, done, to_do, n_deleted)
 
 
 def estimate_seconds(plan: Plan, *, device: str, data: Path | None) -> dict[str, float]:

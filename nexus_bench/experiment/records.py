@@ -10,13 +10,14 @@ Layout, under `cells/<cell_id>/`:
 The JSON files are sealed. Files are written whole or not at all, so one that does not match its seal was edited.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.columns import Row
 from nexus_bench.io.files import drop_begun, read_bytes, sha256, write_atomic
+from nexus_bench.io.record_seals import advice
 from nexus_bench.io.seal import read_sealed, write_sealed
 
 
@@ -62,11 +63,10 @@ class CellRecords:
         if cell_id in self._records:
             return self._records[cell_id]
         path = self._record(cell_id)
-        advice = f"delete {path.parent} and train again"
-        record = read_sealed(path, advice=advice)
+        record = read_sealed(path, advice=advice(path))
         parts = [record.get("rows"), record.get("curve"), [record.get("timing")]]
         if not record.get("rows") or not all(_are_rows(part, cell_id) for part in parts):
-            raise CorruptArtefactError(f"{path}: is not the record of this cell; {advice}")
+            raise CorruptArtefactError(f"{path}: is not the record of this cell; {advice(path)}")
         self._records[cell_id] = record
         return record
 
@@ -124,10 +124,10 @@ class CellRecords:
         path = self._failed(cell_id)
         if not path.is_file() or self.finished(cell_id):
             return None
-        advice = f"delete {path} and train again"
-        told = read_sealed(path, advice=advice)
+        to_do = f"delete {path} and train again"
+        told = read_sealed(path, advice=to_do)
         if told.get("cell_id") != cell_id:
-            raise CorruptArtefactError(f"{path}: is of another cell; {advice}")
+            raise CorruptArtefactError(f"{path}: is of another cell; {to_do}")
         return str(told["reason"])
 
     def trained_row(self, cell_id: str) -> Row:
@@ -158,10 +158,9 @@ class CellRecords:
             CorruptArtefactError: It is missing or was edited.
         """
         path = self._evaluation(cell_id, split)
-        advice = f"delete {path} and run `nexus-bench eval` again"
-        asked = read_sealed(path, advice=advice)
+        asked = read_sealed(path, advice=advice(path))
         if not _are_rows(asked.get("rows"), cell_id) or any(row.get("split") != split for row in asked["rows"]):
-            raise CorruptArtefactError(f"{path}: is not this evaluation of this cell; {advice}")
+            raise CorruptArtefactError(f"{path}: is not this evaluation of this cell; {advice(path)}")
         return asked
 
     def save_evaluation(self, cell_id: str, split: str, asked: Row) -> None:
@@ -178,6 +177,17 @@ class CellRecords:
         asked = [(cell_id, split) for cell_id in cell_ids for split in self.evaluated_splits(cell_id)]
         rows = [row for cell_id, split in asked for row in self.evaluation(cell_id, split)["rows"]]
         return sorted(rows, key=lambda row: str(row["split"]))
+
+    def record_names(self, cell_ids: Iterable[str]) -> Iterator[str]:
+        """The records of those cells that are finished, named from the run folder."""
+        for cell_id in cell_ids:
+            if self.finished(cell_id):
+                yield f"cells/{cell_id}/result.json"
+                yield from (self.evaluation_name(cell_id, split) for split in self.evaluated_splits(cell_id))
+
+    def evaluation_name(self, cell_id: str, split: str) -> str:
+        """A later evaluation of a cell, named from the run folder."""
+        return f"cells/{cell_id}/asked/{split}.json"
 
     def _evaluation(self, cell_id: str, split: str) -> Path:
         return self._record(cell_id).parent / "asked" / f"{split}.json"

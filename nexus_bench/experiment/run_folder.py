@@ -28,6 +28,7 @@ from nexus_bench.io.config import Config, read_config, to_yaml
 from nexus_bench.io.csv_files import read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
 from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
+from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records, seal_records
 from nexus_bench.io.seal import SEAL, replace_sealed
 
 
@@ -42,6 +43,7 @@ def open(path: Path) -> "RunFolder":
     folder = RunFolder(path)
     check_run(path)
     folder.read_spec()
+    check_records(path)
     return folder
 
 
@@ -120,8 +122,10 @@ class RunFolder:
         with locked(self.path / ".lock", guards=self.path, advice="make or copy the run elsewhere"):
             drop_begun(self.path)
             drop_begun(self.path / "checkpoints", below=True)
-            for cell_id in unfinished:
+            again = set(unfinished)
+            for cell_id in again:
                 drop_begun(self.cells.path / cell_id)
+            forget_records(self.path, lambda name: cell_of(name) in again)
             try:
                 yield
             finally:
@@ -204,14 +208,17 @@ class RunFolder:
         """Read all records of cells, before anything is made of them.
 
         Raises:
-            CorruptArtefactError: A record was edited, or an evaluation that results.csv holds is missing.
+            CorruptArtefactError: A record was edited or is of another run, or an evaluation that results.csv holds is
+                missing.
         """
+        check_records(self.path)
         self.cells.check(cell_ids)
         if not self.results_csv.exists():
             return
         told = read_csv(self.results_csv, COLUMNS)[["cell_id", "split"]].drop_duplicates()
+        kept = cells_of_tables(self.path)  # others were trained again since
         for cell_id, split in told[told["split"].str.startswith("eval")].itertuples(index=False, name=None):
-            if self.cells.finished(cell_id) and not self.cells.has_evaluation(cell_id, split):
+            if cell_id in kept and self.cells.finished(cell_id) and not self.cells.has_evaluation(cell_id, split):
                 where = self.cells.path / cell_id / "asked" / f"{split}.json"
                 raise CorruptArtefactError(f"{where}: is missing; run `nexus-bench eval` again as for {split}")
 
@@ -236,6 +243,7 @@ class RunFolder:
             TIMING: ([record["timing"] for record in records], TIMING_COLUMNS),
         }
         replace_sealed(self.path, {file: to_csv(table, columns) for file, (table, columns) in tables.items()})
+        seal_records(self.path, self.cells.record_names(purposes))
 
     def add_evaluations(self, name: str, purposes: Mapping[str, str], rows: Sequence[Row], *, about: Row) -> None:
         """Add later evaluations of finished cells to the end of results.csv; rows that are there are kept.
@@ -252,6 +260,8 @@ class RunFolder:
         """
         old = read_results(self.path)
         asked = {(row["cell_id"], row["split"]) for row in rows}
+        new = {self.cells.evaluation_name(cell_id, split) for cell_id, split in asked}
+        forget_records(self.path, new.__contains__)
         for cell_id, split in asked:
             own = [row for row in rows if (row["cell_id"], row["split"]) == (cell_id, split)]
             self.cells.save_evaluation(cell_id, split, about | {"rows": own})
@@ -260,6 +270,7 @@ class RunFolder:
         kept = [row for row in rows_of(old) if (row["cell_id"], row["split"]) not in known]
         named = [row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in evaluated]
         replace_sealed(self.path, {RESULTS: to_csv([*kept, *named], COLUMNS)})
+        seal_records(self.path, new)
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows of answers of another model.

@@ -5,7 +5,6 @@ recipes, then seeds. A suite that is tuned begins with the cells of tuning; thos
 are done (`tuning.py`).
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.tuning import Choice, chosen, read_tuning
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.columns import MEASURED, TUNING
-from nexus_bench.io.config import Config, check_name, read_config
+from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name, read_config
 from nexus_bench.io.entries import Keys, validate
 from nexus_bench.model.matching import with_baselines
 from nexus_bench.model.spec import make_model, model_keys
@@ -251,9 +250,9 @@ def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool
 def _on_dataset(config: Config, folder: Path) -> Config:
     manifest = read_manifest(folder)
     task = spec_of(manifest).model_dump(mode="json", exclude={"params", "content_sha256"}) | manifest["params"]
-    suffix = "-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name)  # which may hold spaces, or any letters
+    suffix = f"-{NOT_IN_NAMES.sub('-', folder.resolve().name)}"
     name = str(config.get("suite")).removesuffix(suffix) + suffix
-    return config | {"suite": name, "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}
+    return config | {"suite": name[:LONGEST_NAME], "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}
 
 
 def _keys(entry: Config, kind: str, keys_of: Callable[[str], Keys]) -> set[str]:

@@ -49,6 +49,7 @@ def ask(
     """
     run = RunData(folder, data)
     suite = run.suite
+    folder.cells.check(cell.cell_id for cell in suite.cells)  # before anything is written
     rows: list[Row] = []
     references: dict[str, dict[int, Row]] = {}
     new = [cell for cell in cells if not folder.cells.has_evaluation(cell.cell_id, question.split)]

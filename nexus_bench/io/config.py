@@ -18,6 +18,8 @@ from nexus_bench.io.files import read_text
 
 Config = dict[str, Any]
 
+LONGEST_NAME = 100  # characters
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")  # what a name that is safe as a folder name does not hold
 LARGEST = 2**63 - 1  # whole number: beyond it a table does not hold it
 _DEEPEST = 50  # lists and mappings in each other
 
@@ -180,7 +182,7 @@ def check_name(name: Any, *, what: str) -> str:
     Raises:
         ConfigError: It could point outside its folder, as `../x` does, or is not a name.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > 100:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise ConfigError(
             f"{what} must be letters, digits, '.', '_' and '-', and begin with a letter or digit, got {name!r}"
         )

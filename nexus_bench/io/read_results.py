@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.escapes import CONTROL
@@ -103,14 +103,20 @@ def read_results(run: Path) -> pd.DataFrame:
 
     Raises:
         ConfigError: It is of an older format.
-        CorruptArtefactError: It is missing, truncated or edited, or lacks columns.
+        CorruptArtefactError: It is truncated or edited, or lacks columns.
         StorageError: It is not a run folder, or cannot be read.
+        UsageError: No cell of the run is finished yet.
     """
     path = run / RESULTS
     check_run(run)
     if not path.exists() and not (run / SPEC).exists():
         raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
+    unfinished = UsageError(f"{run}: no cell is finished yet; {_AGAIN}")
+    if not path.exists():  # nor was it ever: the seal knows what was written
+        raise unfinished
     frame = read_csv(path, COLUMNS)
+    if frame.empty and is_sealed(run):
+        raise unfinished
     if frame.empty:
         raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
     for is_wrong, what in _faults(frame, is_sealed=is_sealed(run)):

@@ -5,6 +5,7 @@ settings of a run folder are sealed together by `seal.json`, itself a sealed JSO
 
     files   file -> its SHA-256 and, of a table, a short digest of the rows of each cell
     begun   the same of files that are just being replaced
+    records record of a cell -> the beginning of the hash in it (`record_seals.py`)
 
 Files are replaced in three steps: the seal names the new hashes next to the old ones, the files are replaced, the seal
 names the new hashes alone. A reader accepts either hash, so a process that is killed at any moment leaves a folder that
@@ -45,10 +46,12 @@ class Seal(NamedTuple):
     Attributes:
         files: File -> what it must be.
         begun: File -> what it may also be, since it was being replaced.
+        records: Sealed JSON file below the folder -> the first digits of the hash in it.
     """
 
     files: dict[str, Digest]
     begun: dict[str, Digest]
+    records: dict[str, str]
 
     def allows(self, name: str, found: str | None) -> bool:
         """Whether a file may have this SHA-256; None: may be missing."""
@@ -78,13 +81,28 @@ def read_sealed(path: Path, *, advice: str) -> dict[str, Any]:
         StorageError: It cannot be read.
     """
     data = read_bytes(path)
+    own_hash(path, data, advice=advice)
+    content: dict[str, Any] = parse_json(data)
+    del content["seal"]
+    return content
+
+
+def own_hash(path: Path, data: bytes, *, advice: str) -> str:
+    """The hash in a file of `write_sealed`.
+
+    Args:
+        path: The file, for messages.
+        data: Its content.
+        advice: What to do if it was edited.
+
+    Raises:
+        CorruptArtefactError: It is not that of the text.
+    """
     start, key, rest = data.partition(_KEY)
     found, blank = rest[: len(_BLANK)], start + key + _BLANK + rest[len(_BLANK) :]
     if not key or found != sha256(blank).encode():
         raise CorruptArtefactError(f"{path}: was edited or cut: it does not match the hash in it; {advice}")
-    content: dict[str, Any] = parse_json(data)
-    del content["seal"]
-    return content
+    return found.decode()
 
 
 def read_seal(run: Path) -> Seal | None:
@@ -99,14 +117,15 @@ def read_seal(run: Path) -> Seal | None:
     advice = "restore it, or train into another folder"
     told = read_sealed(run / SEAL, advice=advice)
     try:
-        seal = Seal(*({name: Digest(**known) for name, known in told[part].items()} for part in Seal._fields))
-        known = [digest for part in seal for digest in part.values()]
-        is_whole = all(isinstance(digest.sha256, str) and isinstance(digest.cells, dict) for digest in known)
-    except (AttributeError, KeyError, TypeError):
+        files, begun = ({name: Digest(**known) for name, known in told[part].items()} for part in ("files", "begun"))
+        records = dict(told.get("records", {}))  # an older version sealed no records
+        digests = [*files.values(), *begun.values()]
+        is_whole = all(isinstance(digest.sha256, str) and isinstance(digest.cells, dict) for digest in digests)
+    except (AttributeError, KeyError, TypeError, ValueError):
         is_whole = False
-    if not is_whole:
+    if not is_whole or not all(isinstance(digits, str) for digits in records.values()):
         raise CorruptArtefactError(f"{run / SEAL}: is not a seal of a run folder; {advice}")
-    return seal
+    return Seal(files, begun, records)
 
 
 def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = ()) -> None:
@@ -129,7 +148,8 @@ def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = 
                 break
             before, seal = seal, read_seal(run)
             if seal == before:
-                raise CorruptArtefactError(f"{run / name}: {_fault(run / name, seal, found)}; {_advice(name)}")
+                advice = _advice(name, is_missing=found is None)
+                raise CorruptArtefactError(f"{run / name}: {_fault(run / name, seal, found)}; {advice}")
 
 
 def replace_sealed(run: Path, texts: Mapping[str, str]) -> None:
@@ -154,15 +174,22 @@ def replace_sealed(run: Path, texts: Mapping[str, str]) -> None:
             files.pop(name, None)
     new = {name: _digest(name, text.encode()) for name, text in texts.items()}
     others = {} if seal is None else {name: known for name, known in seal.begun.items() if name not in texts}
-    _write_seal(run, Seal(files, others | new))
+    records = {} if seal is None else seal.records
+    write_seal(run, Seal(files, others | new, records))
     for name, text in texts.items():
         write_atomic(run / name, text)
-    _write_seal(run, Seal(files | new, others))
+    write_seal(run, Seal(files | new, others, records))
 
 
-def _write_seal(run: Path, seal: Seal) -> None:
-    parts = seal._asdict().items()
-    write_sealed(run / SEAL, {part: {name: d._asdict() for name, d in known.items()} for part, known in parts})
+def write_seal(run: Path, seal: Seal) -> None:
+    """Write seal.json.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    digests = {"files": seal.files, "begun": seal.begun}.items()
+    told = {part: {name: digest._asdict() for name, digest in known.items()} for part, known in digests}
+    write_sealed(run / SEAL, told | {"records": seal.records})
 
 
 def _digest(name: str, data: bytes) -> Digest:
@@ -194,7 +221,9 @@ def _fault(path: Path, seal: Seal | None, found: str | None) -> str:
     return ": ".join(["was edited or cut", *([", ".join(told)] if told else [])])
 
 
-def _advice(name: str) -> str:
+def _advice(name: str, *, is_missing: bool = False) -> str:
+    if name.endswith(".csv") and is_missing:
+        return "restore it, or give the command again that made it"
     if name.endswith(".csv"):
         return "restore it, or delete it and give the command again that made it"
     return "restore it, or train into another folder"

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
+import typer
 
-from nexus_bench.cli import run
+from nexus_bench.cli import app, run
 from nexus_bench.io.seal import write_sealed
 from nexus_bench.report import output
 from tests.conftest import Command, assert_fails
@@ -145,6 +147,47 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         assert done.returncode == 5, (line, done.stderr)
         assert "cannot be written: Permission denied" in done.stderr and done.stderr.count("\n") == 1
     assert hashlib.sha256((tmp_path / "run/results.csv").read_bytes()).hexdigest() == before
+
+
+def test_a_folder_or_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    """Root ignores modes unless it gives up the right to."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv")
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("steps: 20", "steps: 2, warmup_steps: 0"))
+    train = "train tiny.yaml --seeds 1 --executor inline -q --out own"
+    call = [sys.executable, "-m", "nexus_bench", *train.split()]
+    assert subprocess.run(call, cwd=tmp_path, capture_output=True, timeout=120).returncode == 0
+    cell = next((tmp_path / "own" / "cells").iterdir())
+    for locked, lines in (
+        (cell, ("status own", train)),
+        (tmp_path / "own", ("report own", "verify own", "gen --hops 1 --n 9 --out own", train)),
+        (tmp_path / "own" / "spec.yaml", ("train own/spec.yaml",)),
+    ):
+        mode = locked.stat().st_mode
+        locked.chmod(0)
+        for line in lines:
+            call = [*without, sys.executable, "-m", "nexus_bench", *line.split()]
+            done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+            assert (done.returncode, done.stderr.count("\n")) == (5, 1), (locked.name, line, done.stderr)
+            assert "ermission denied" in done.stderr and done.stderr.startswith("error: ")
+        locked.chmod(mode)
+
+
+def test_no_command_takes_a_path_that_cannot_be_read_for_a_wrong_command_line() -> None:
+    def paths(group: typer.Typer) -> set[tuple[str, bool]]:
+        of_groups = [paths(below.typer_instance) for below in group.registered_groups if below.typer_instance]
+        found = set().union(*of_groups)
+        for command in group.registered_commands:
+            for name, given in get_type_hints(command.callback, include_extras=True).items():
+                annotated = next((one for one in (given, *get_args(given)) if hasattr(one, "__metadata__")), None)
+                if annotated is not None and "Path" in str(annotated.__origin__):
+                    found.add((f"{command.callback.__name__} {name}", annotated.__metadata__[0].readable))
+        return found
+
+    known = paths(app)
+    assert len(known) > 20
+    assert not [name for name, is_refused in known if is_refused]
 
 
 def test_a_list_that_several_entries_share_is_written_and_read_back(command: Command, tmp_path: Path) -> None:

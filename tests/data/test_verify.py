@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nexus_bench
 from nexus_bench.data.dataset import ContentHash, manifest_sha256, spec_of, view_of
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import generate
@@ -179,3 +180,60 @@ def test_every_flipped_bit_of_a_parquet_file_is_caught(tmp_path: Path, small_spe
         with pytest.raises(CorruptArtefactError, match=r"test\.parquet"):
             verify(broken)
         shutil.rmtree(broken)
+
+
+@pytest.mark.parametrize("change", [lambda card: card.replace("synthetic", "real"), lambda card: card + "\n", None])
+def test_an_edited_card_is_found(
+    change: Callable[[str], str] | None, dataset_folder: Path, small_spec: TaskSpec
+) -> None:
+    card = dataset_folder / "README.md"
+    if change is None:
+        card.unlink()
+    else:
+        card.write_text(change(card.read_text()))
+    for check in (verify, lambda folder: generate(folder, small_spec, seed=3, n_train=50, file_format="npz")):
+        with pytest.raises(
+            CorruptArtefactError, match=r"README\.md: (was edited: its hash does not match|is missing); "
+        ):
+            check(dataset_folder)
+
+
+@pytest.mark.parametrize("name", ["train-00001.parquet", "more/train.jsonl"])
+def test_a_file_that_a_library_would_read_as_data_is_found(name: str, dataset_folder: Path) -> None:
+    (dataset_folder / name).parent.mkdir(exist_ok=True)
+    (dataset_folder / name).write_text("x")
+    with pytest.raises(CorruptArtefactError, match=rf"{name}: is not of this dataset, .*; move it elsewhere"):
+        verify(dataset_folder)
+
+
+def test_hidden_files_are_not_of_a_dataset(dataset_folder: Path) -> None:
+    (dataset_folder / ".gitattributes").write_text("*.npz binary")
+    (dataset_folder / ".cache").mkdir()
+    (dataset_folder / ".cache" / "x.parquet").write_text("x")
+    assert verify(dataset_folder)
+
+
+def test_a_dataset_of_an_older_version_whose_card_has_no_hash_is_read(dataset_folder: Path) -> None:
+    path = dataset_folder / "manifest.json"
+    manifest = {key: value for key, value in json.loads(path.read_text()).items() if key != "card_sha256"}
+    path.write_text(to_json(manifest | {"manifest_sha256": manifest_sha256(manifest)}))
+    (dataset_folder / "README.md").write_text("of an older version\n")
+    assert verify(dataset_folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("{", '{"seed": 4,', 1),
+        lambda text: json.dumps(json.loads(text)),
+        lambda text: text + "\n",
+        lambda text: text.replace("\n", "\r\n"),
+    ],
+    ids=["a key twice", "other spaces", "a line more", "other ends of lines"],
+)
+def test_a_manifest_is_what_gen_wrote_byte_for_byte(change: Callable[[str], str], dataset_folder: Path) -> None:
+    path = dataset_folder / "manifest.json"
+    path.write_bytes(change(path.read_text()).encode())
+    for reader in (verify, nexus_bench.load):
+        with pytest.raises(CorruptArtefactError, match=r"manifest\.json: was edited: "):
+            reader(dataset_folder)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from nexus_bench import cli
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.read_results import check_run
+from nexus_bench.io.seal import replace_sealed
 from tests.conftest import Command, assert_fails
 from tests.small import TINY
 
@@ -55,7 +57,7 @@ def kept_files(run: Path) -> list[Path]:
 def users(path: Path) -> tuple[str, ...]:
     """The commands that use a file of a run."""
     if path.name == "result.json" or path.parent.name == "asked":
-        return (TRAIN,)
+        return (TRAIN,)  # and others, as `test_record_seals.py` has it
     if path.name == "failed.json":
         return (TRAIN, "status run")
     if path.name == "model.safetensors":
@@ -274,3 +276,63 @@ def test_answers_of_another_model_are_sealed(run: Path, command: Command) -> Non
     table.write_text(table.read_text().replace(",mine", ",ours"))
     for again in (line, ["report", "scored"]):
         assert_fails(command(*again), 4, "scored/results.csv: was edited or cut: other rows of cell ")
+
+
+def test_a_run_without_a_finished_cell_says_so(run: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stops(self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nexus_bench.experiment.runner._Run.tell_what_is_kept", stops)  # killed before any table
+    with suppress(KeyboardInterrupt):
+        command(*TRAIN.replace("--out run", "--out new").split())
+    monkeypatch.setattr("nexus_bench.experiment.runner._Run.tell_what_is_kept", lambda self: None)
+    replace_sealed(Path("new"), {"spec.yaml": (run / "spec.yaml").read_text()})
+    assert "4 to do" in command("status", "new").stdout
+    for _ in range(2):
+        for line in ("report new", "compare run new", "compare new run"):
+            assert_fails(command(*line.split()), 2, "new: no cell is finished yet; run `nexus-bench train` on it again")
+        table = (run / "results.csv").read_text().splitlines(keepends=True)[0]
+        replace_sealed(Path("new"), {"results.csv": table})  # stopped by Ctrl-C before the first cell was done
+    assert command(*TRAIN.replace("--out run", "--out new").split()).returncode == TRAINED
+
+
+def test_advice_for_a_missing_table_does_not_ask_to_delete_it(run: Path, command: Command) -> None:
+    (run / "results.csv").unlink()
+    told = command("report", "run")
+    assert_fails(told, 4, "run/results.csv: is missing; restore it, or give the command again that made it")
+
+
+def test_a_folder_or_a_link_to_itself_in_the_place_of_a_file_is_one_line_or_is_trained_again(
+    run: Path, command: Command
+) -> None:
+    for path in kept_files(run):
+        if path.name == "failed.json":
+            continue  # it is tried again anyway
+        whole = path.read_bytes()
+        for put in (Path.mkdir, lambda path: path.symlink_to(path.name)):
+            path.unlink()
+            put(path)
+            for line in users(path):
+                told = command(*line.split())
+                assert "Traceback" not in told.stderr
+                if path.name == "result.json" and put is not Path.mkdir:  # as if it was deleted
+                    assert told.returncode == TRAINED
+                elif path.suffix == ".csv" and line == TRAIN and path.is_file():
+                    assert told.returncode == TRAINED
+                else:
+                    assert told.returncode in (4, 5), (path, line)
+                    assert_fails(told, told.returncode, str(path.relative_to(run.parent)))
+            if path.is_dir():
+                path.rmdir()
+            if not path.is_file():
+                path.unlink(missing_ok=True)
+                path.write_bytes(whole)
+            whole = path.read_bytes()
+
+
+def test_a_folder_named_like_an_unfinished_file_is_kept(run: Path, command: Command) -> None:
+    for folder in (run, next(run.glob("cells/*"))):
+        (folder / ".results.csv.abc.begun").mkdir()
+    (run / ".results.csv.def.begun").write_text("half")
+    assert command(*TRAIN.split()).returncode == TRAINED
+    assert [path.is_dir() for path in run.rglob("*.begun")] == [True, True]

@@ -9,7 +9,7 @@ from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, select_suite, suite_of
 from nexus_bench.generators.base import Generator
 from nexus_bench.io.bundled import bundled
-from nexus_bench.io.config import Config
+from nexus_bench.io.config import Config, to_yaml
 from nexus_bench.io.read_results import read_results
 from nexus_bench.model.matching import match
 from nexus_bench.model.spec import make_model
@@ -230,3 +230,22 @@ def test_matched_declares_every_order_against_all_of_its_baselines() -> None:
         for baseline in one.baselines
     }
     assert set(declared) == expected
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("my data", "quick-my-data"),
+        ("d\u00fcnn (2)", "quick-d-nn-2-"),
+        ("\u6570\u636e", "quick--"),
+        ("d.1_a-b", "quick-d.1_a-b"),
+        ("x" * 200, "quick-" + "x" * 94),
+    ],
+)
+def test_a_suite_on_a_dataset_has_an_allowed_name_and_keeps_it(folder: str, name: str, dataset_folder: Path) -> None:
+    data = dataset_folder.rename(dataset_folder.with_name(folder))
+    config, where = select_suite("quick", task=None, attention=None, data=data, settings={})
+    assert make_suite(config, where=where).name == name
+    path = data.with_name("again.yaml")
+    path.write_text(to_yaml(config))
+    assert select(str(path), data=data).name == name

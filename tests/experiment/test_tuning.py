@@ -16,10 +16,12 @@ from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import Suite, make_suite, suite_of, with_chosen
-from nexus_bench.io.config import parse_yaml
+from nexus_bench.io.config import parse_yaml, to_yaml
 from nexus_bench.io.read_results import read_results
+from nexus_bench.io.seal import replace_sealed
 from nexus_bench.training.spec import CellSpec
 from tests.conftest import Command, assert_fails
+from tests.paths import EXAMPLES
 from tests.small import TINY
 
 RATES = (1e-3, 3e-3, 1e-2)
@@ -254,3 +256,9 @@ def test_what_a_suite_declares_is_tested_in_its_report(command: Command) -> None
     ]
     assert kinds == ["declared", "models", "matched"]
     assert "Declared comparisons" in Path("runs/tiny/report.md").read_text()
+
+
+def test_a_tuned_run_that_was_stopped_before_its_first_cell_goes_on(tmp_path: Path) -> None:
+    header = (EXAMPLES / "quick" / "results.csv").read_text().splitlines(keepends=True)[0]
+    replace_sealed(tmp_path, {"spec.yaml": to_yaml(suite().config), "results.csv": header})
+    assert make_plan(suite(), RunFolder(tmp_path)).to_do == list(suite().cells)

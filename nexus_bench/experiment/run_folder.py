@@ -14,6 +14,7 @@ Layout of a run folder:
     report.*        made from results.csv alone
 """
 
+import itertools
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,10 +27,10 @@ from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, 
 from nexus_bench.experiment.records import CellRecords, CellResult
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row
 from nexus_bench.io.config import Config, read_config
-from nexus_bench.io.csv_files import read_csv, rows_of, to_csv
+from nexus_bench.io.csv_files import csv_header, csv_lines, read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
 from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
-from nexus_bench.io.seal import SEAL, replace_sealed
+from nexus_bench.io.seal import SEAL, replace_sealed, replacing_sealed
 
 
 def open(path: Path) -> "RunFolder":
@@ -221,15 +222,28 @@ class RunFolder:
             CorruptArtefactError: A cell's record or a table was edited.
             StorageError: The disk is full or the folder cannot be written.
         """
-        records = [self.cells.record(cell_id) for cell_id in purposes if self.cells.finished(cell_id)]
-        rows = [row for record in records for row in record["rows"]] + [row for cell in failed for row in cell.rows]
-        rows += self.cells.evaluations(list(purposes))
-        tables = {
-            RESULTS: ([row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in rows], COLUMNS),
-            CURVES: ([row for record in records for row in record["curve"]], CURVE_COLUMNS),
-            TIMING: ([record["timing"] for record in records], TIMING_COLUMNS),
-        }
-        replace_sealed(self.path, {file: to_csv(table, columns) for file, (table, columns) in tables.items()})
+        tables = {RESULTS: COLUMNS, CURVES: CURVE_COLUMNS, TIMING: TIMING_COLUMNS}
+        asked: list[tuple[str, str]] = []
+        with replacing_sealed(self.path, tables) as files:
+
+            def write(table: str, rows: Iterable[Row]) -> None:
+                files[table].write(csv_lines(rows, tables[table]))
+
+            def write_results(rows: Iterable[Row]) -> None:
+                write(RESULTS, (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in rows))
+
+            for table, columns in tables.items():
+                files[table].write(csv_header(columns))
+            for cell_id in purposes:
+                if self.cells.finished(cell_id):
+                    record = self.cells.record(cell_id)
+                    write_results(record["rows"])
+                    write(CURVES, record["curve"])
+                    write(TIMING, [record["timing"]])
+                asked += ((cell_id, split) for split in self.cells.evaluated_splits(cell_id))
+            for cell in failed:
+                write_results(cell.rows)
+            write_results(self.cells.evaluation_rows(asked))
 
     def add_evaluations(self, name: str, purposes: Mapping[str, str], rows: Sequence[Row], *, about: Row) -> None:
         """Add later evaluations of finished cells to the end of results.csv; rows that are there are kept.
@@ -245,15 +259,19 @@ class RunFolder:
             StorageError: The disk is full or the folder cannot be written.
         """
         old = read_results(self.path)
-        asked = {(row["cell_id"], row["split"]) for row in rows}
-        for cell_id, split in asked:
-            own = [row for row in rows if (row["cell_id"], row["split"]) == (cell_id, split)]
+        by_split: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            by_split.setdefault((row["cell_id"], row["split"]), []).append(row)
+        for (cell_id, split), own in by_split.items():
             self.cells.save_evaluation(cell_id, split, about | {"rows": own})
-        evaluated = self.cells.evaluations(list(purposes))
-        known = {(row["cell_id"], row["split"]) for row in evaluated}
-        kept = [row for row in rows_of(old) if (row["cell_id"], row["split"]) not in known]
-        named = [row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in evaluated]
-        replace_sealed(self.path, {RESULTS: to_csv([*kept, *named], COLUMNS)})
+        evaluated = {(cell_id, split) for cell_id in purposes for split in self.cells.evaluated_splits(cell_id)}
+        kept = [row for row in rows_of(old) if (row["cell_id"], row["split"]) not in evaluated]
+        order = {cell_id: place for place, cell_id in enumerate(purposes)}
+        asked = sorted(evaluated, key=lambda pair: order[pair[0]])
+        named = (
+            row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in self.cells.evaluation_rows(asked)
+        )
+        replace_sealed(self.path, {RESULTS: to_csv(itertools.chain(kept, named), COLUMNS)})
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows of answers of another model.

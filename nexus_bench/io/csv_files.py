@@ -1,5 +1,6 @@
 """Tables as CSV: the same bytes for the same rows, and the right types when read."""
 
+import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +21,21 @@ def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
         rows: Column name -> value. A missing value becomes an empty field; lists are joined by spaces.
         columns: The columns to write, in this order.
     """
+    columns = list(columns)
+    return csv_header(columns) + csv_lines(rows, columns)
+
+
+def csv_header(columns: Iterable[Column]) -> str:
+    """The first line of a table with these columns."""
+    return ",".join(column.name for column in columns) + "\n"
+
+
+def csv_lines(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
+    """Some rows as the lines of `to_csv`, so that a long table can be written piece by piece."""
     names = [column.name for column in columns]
-    frame = pd.DataFrame([[_text(row.get(name)) for name in names] for row in rows], columns=names, dtype=object)
-    return str(frame.to_csv(index=False, lineterminator="\n"))
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows([_text(row.get(name)) for name in names] for row in rows)
+    return lines.getvalue()
 
 
 def beginning(columns: Sequence[Column]) -> str:
@@ -64,7 +77,7 @@ def read_csv(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
 
 def _text(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.6g}")
+        return "" if value != value else float(f"{value:.6g}")  # NaN: missing
     if isinstance(value, list):
         return " ".join(f"{item:.6g}" for item in value)
     return value

@@ -1,6 +1,6 @@
 """Runs of very many finished cells, made without training: what bookkeeping costs is measured on them.
 
-    python -m tests.many_cells FOLDER N_CELLS       makes such a run, with its tables
+python -m tests.many_cells FOLDER N_CELLS       makes such a run, with its tables
 """
 
 import os

@@ -36,6 +36,7 @@ OnGraphs = Callable[[int], None]
 
 _LEAST_CHECKED, _ONE_IN = 64, 128  # graphs of each split whose labels are checked
 _CHECKED_AT_ONCE = 512  # graphs; fewer would cost more calls
+_ADVICE = "free some space or choose another --out"
 _CHUNK_GRAPHS = 8 * BLOCK_GRAPHS  # graphs written at a time; the files do not depend on it
 
 
@@ -125,7 +126,7 @@ def generate(
             unfinished.replace(folder)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise StorageError(f"{folder}: cannot be written: {reason}; free some space or choose another --out") from error
+            raise StorageError(f"{folder}: cannot be written: {reason}; {_ADVICE}") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         return manifest
@@ -226,7 +227,7 @@ def _schema_as_json(law: Law) -> Manifest:
 def _sole_writer(folder: Path) -> Iterator[None]:
     """Hold the right to write a folder; what stands for it is gone afterwards, unless the process is killed."""
     lock = folder.parent / f".{folder.name}.lock"
-    with locked(lock, guards=folder, advice="free some space or choose another --out"):
+    with locked(lock, guards=folder, advice=_ADVICE):
         try:
             yield
         finally:

@@ -25,7 +25,7 @@ import yaml
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.experiment.records import CellRecords, CellResult
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row, columns_of
 from nexus_bench.io.config import Config, read_config
 from nexus_bench.io.csv_files import csv_header, csv_lines, read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
@@ -204,8 +204,9 @@ class RunFolder:
         self.cells.check(cell_ids)
         if not self.results_csv.exists():
             return
-        told = read_csv(self.results_csv, COLUMNS)[["cell_id", "split"]].drop_duplicates()
-        for cell_id, split in told[told["split"].str.startswith("eval")].itertuples(index=False, name=None):
+        told = read_csv(self.results_csv, columns_of("cell_id", "split"), others=False)
+        asked = told[told["split"].str.startswith("eval")].drop_duplicates()
+        for cell_id, split in asked[["cell_id", "split"]].itertuples(index=False, name=None):
             if self.cells.finished(cell_id) and not self.cells.has_evaluation(cell_id, split):
                 where = self.cells.path / cell_id / "asked" / f"{split}.json"
                 raise CorruptArtefactError(f"{where}: is missing; run `nexus-bench eval` again as for {split}")

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95  # confidence of every interval; 1 - LEVEL is the probability of a false claim in a whole table
+_MOST_SIGNS = 2**26  # drawn at a time, so that memory does not grow with the number of seeds
 _MOST_EXACT = 16  # up to so many seeds every sign flip is tried (65,536); with more, 65,536 are drawn
 
 
@@ -107,6 +108,7 @@ def paired_p(differences: Sequence[float]) -> float:
         np.mean,
         permutation_type="samples",
         n_resamples=2**_MOST_EXACT,
+        batch=min(2**_MOST_EXACT, max(1, _MOST_SIGNS // len(differences))),
         vectorized=True,
         rng=np.random.default_rng(0),
     )

@@ -129,7 +129,8 @@ def _tested(pairs: Sequence[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame
         below 0.05, `no difference shown`, or `too few seeds` if no outcome could have been told apart from chance.
     """
     measured = rows[rows["accuracy"].notna()]
-    reaches = {(model, seed): int(reach) for (model, seed), reach in reaches_of(measured, ["model", "seed"]).items()}
+    found_reaches = reaches_of(measured, ["model", "seed"])
+    reaches = {(str(model), int(seed)): int(reach) for (model, seed), reach in found_reaches.to_dict().items()}
     seeds_of: dict[str, list[int]] = {}
     for model, seed in reaches:
         seeds_of.setdefault(model, []).append(seed)

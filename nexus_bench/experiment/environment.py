@@ -59,8 +59,10 @@ def trained_in(folder: RunFolder, cell_ids: Iterable[str]) -> dict[str, str]:
     words = {}
     for cell_id in cell_ids:
         mode, number = told[cell_id] if cell_id in told else _recorded(folder.cells.record(cell_id))
-        is_known = type(number) is int and 1 <= number <= len(environments)
-        words[cell_id] = environments[number - 1] if is_known else f"in mode {mode}"
+        if isinstance(number, int) and 1 <= number <= len(environments):
+            words[cell_id] = environments[number - 1]
+        else:
+            words[cell_id] = f"in mode {mode}"
     return words
 
 

@@ -129,8 +129,9 @@ def _tested(pairs: Sequence[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame
         below 0.05, `no difference shown`, or `too few seeds` if no outcome could have been told apart from chance.
     """
     measured = rows[rows["accuracy"].notna()]
-    found_reaches = reaches_of(measured, ["model", "seed"])
-    reaches = {(str(model), int(seed)): int(reach) for (model, seed), reach in found_reaches.to_dict().items()}
+    of_cells = reaches_of(measured, ["model", "seed"]).reset_index(name="reach")
+    columns = (of_cells["model"], of_cells["seed"], of_cells["reach"])
+    reaches = {(str(model), int(seed)): int(reach) for model, seed, reach in zip(*columns, strict=True)}
     seeds_of: dict[str, list[int]] = {}
     for model, seed in reaches:
         seeds_of.setdefault(model, []).append(seed)

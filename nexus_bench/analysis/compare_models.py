@@ -11,7 +11,7 @@ import pandas as pd
 
 from nexus_bench.analysis.declared import Declared, matching
 from nexus_bench.analysis.intervals import LEVEL, holm, paired_p, seeds_needed, t_interval
-from nexus_bench.analysis.summary import reach_of
+from nexus_bench.analysis.summary import reaches_of
 
 CLOSE = 0.05  # sizes within 5% count as equal
 MOST_PAIRS = 25  # tests per table: 10 paired seeds are enough for so many
@@ -129,11 +129,16 @@ def _tested(pairs: Sequence[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame
         below 0.05, `no difference shown`, or `too few seeds` if no outcome could have been told apart from chance.
     """
     measured = rows[rows["accuracy"].notna()]
-    reaches = {key: reach_of(cell) for key, cell in measured.groupby(["model", "seed"], sort=False)}
+    of_cells = reaches_of(measured, ["model", "seed"]).reset_index(name="reach")
+    columns = (of_cells["model"], of_cells["seed"], of_cells["reach"])
+    reaches = {(str(model), int(seed)): int(reach) for model, seed, reach in zip(*columns, strict=True)}
+    seeds_of: dict[str, list[int]] = {}
+    for model, seed in reaches:
+        seeds_of.setdefault(model, []).append(seed)
     largest = rows["hop"].max()
     found = []
     for pair in pairs:
-        seeds = [seed for model, seed in reaches if model == pair["model"] and (pair["baseline"], seed) in reaches]
+        seeds = [seed for seed in seeds_of.get(pair["model"], []) if (pair["baseline"], seed) in reaches]
         ours, theirs = ([reaches[pair[side], seed] for seed in seeds] for side in ("model", "baseline"))
         differences = [a - b for a, b in zip(ours, theirs, strict=True)]
         found.append(

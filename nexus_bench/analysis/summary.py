@@ -73,17 +73,17 @@ def reach_by_model(rows: pd.DataFrame) -> pd.DataFrame:
     """
     summary = []
     for key, group in rows.groupby([*SETTING, "split", "model"], sort=False, dropna=False):
-        cells = [cell for _, cell in group.groupby("cell_id", sort=False)]
-        done = [cell for cell in cells if cell["accuracy"].notna().all()]
-        reaches = [reach_of(cell) for cell in done]
-        first = (done or cells)[0].iloc[0]
+        is_done = group["accuracy"].notna().groupby(group["cell_id"]).transform("all")
+        cells, done = group.drop_duplicates("cell_id"), group[is_done].drop_duplicates("cell_id")
+        reaches = [int(reach) for reach in reaches_of(group[is_done], ["cell_id"])]
+        first = (cells if done.empty else done).iloc[0]
         interval = t_interval(reaches, bounds=(0, int(group["hop"].max())))
         summary.append(
             dict(zip((*SETTING, "split", "model"), key, strict=True))
             | {"order": first["order"]}
             | interval._asdict()
             | {"seeds": reaches, "n_failed": len(cells) - len(done)}
-            | {"n_solved": sum(cell["status"].iloc[0] == "solved" for cell in done)}
+            | {"n_solved": int((done["status"] == "solved").sum())}
             | {name: first[name] for name in ("n_params", "flops_per_step", *RECIPE)}
             | {"reach_per_mparam": 1e6 * interval.mean / first["n_params"]}
             | {"reach_per_gflop": 1e9 * interval.mean / first["flops_per_step"]}
@@ -126,19 +126,31 @@ def still_rising(curves: pd.DataFrame) -> dict[str, tuple[int, int]]:
     Returns:
         Model -> (cells that were rising, all cells).
     """
-    found: dict[str, tuple[int, int]] = {}
-    for (model, _), cell in curves.groupby(["model", "cell_id"], sort=False):
-        mean = cell.groupby("step")["accuracy"].mean()
-        last = mean[mean.index >= 0.8 * mean.index.max()]
-        is_rising = last.iloc[-1] - last.iloc[0] > _RISE
-        n_rising, n_cells = found.get(str(model), (0, 0))
-        found[str(model)] = (n_rising + int(is_rising), n_cells + 1)
-    return found
+    means = curves.groupby(["model", "cell_id", "step"], sort=False)["accuracy"].mean().reset_index()
+    means = means.sort_values("step", kind="stable")
+    cell = [means["model"], means["cell_id"]]
+    last = means[means["step"] >= 0.8 * means["step"].groupby(cell).transform("max")]
+    gained = last.groupby(["model", "cell_id"], sort=False)["accuracy"].agg(["first", "last"])
+    rising = (gained["last"] - gained["first"] > _RISE).groupby(level="model")
+    n_rising, n_cells = rising.sum(), rising.size()
+    return {str(model): (int(n_rising[model]), int(n_cells[model])) for model in dict.fromkeys(curves["model"])}
 
 
-def reach_of(cell: pd.DataFrame) -> int:
-    """The hop reach of the rows of one cell and split."""
-    return hop_reach(dict(zip(cell["hop"], cell["accuracy"], strict=True)))
+def reaches_of(rows: pd.DataFrame, key: list[str]) -> "pd.Series[int]":
+    """The hop reach (`hop_reach`) of every cell, without a loop over cells.
+
+    Args:
+        rows: Rows of results.csv of one split.
+        key: The columns that tell its cells apart.
+
+    Returns:
+        Key -> reach, in the order of the rows.
+    """
+    ordered = rows.sort_values("hop", kind="stable")
+    is_at_least = (ordered["accuracy"] >= REACHED).fillna(False).astype(bool)
+    so_far = is_at_least.groupby([ordered[name] for name in key]).cummin()
+    reached = ordered["hop"].where(so_far.astype(bool), 0).reindex(rows.index)
+    return reached.groupby([rows[name] for name in key], sort=False).max()
 
 
 def _check_one_task(rows: pd.DataFrame) -> None:

@@ -10,17 +10,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nexus_bench.bench.generators import Rate
 from nexus_bench.io.columns import Row
-from nexus_bench.shortcuts.audit import Audited
 
-if TYPE_CHECKING:  # some would import PyTorch
+if TYPE_CHECKING:  # some would import PyTorch or SciPy
     from nexus_bench.analysis.compare_runs import Compared
     from nexus_bench.bench import training
     from nexus_bench.bench.attention import Measured
+    from nexus_bench.bench.generators import Rate
     from nexus_bench.experiment.status import CellState
     from nexus_bench.model.costs import Cost
     from nexus_bench.model.matching import Match
+    from nexus_bench.shortcuts.audit import Audited
+
+_MOST_CELLS = 1_000  # of a run, in a table
 
 
 def print_table(table: Table) -> None:
@@ -40,7 +42,7 @@ def tell_unsealed(runs: Sequence[Path]) -> None:
             )
 
 
-def audit_table(title: str, rows: list[Audited]) -> Table:
+def audit_table(title: str, rows: "list[Audited]") -> Table:
     """One row per reader; one above its ceiling is marked."""
     caption = "lower bounds hold all at once in 199 audits of 200; a reader fails the family if its bound is above"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
@@ -68,7 +70,7 @@ def audit_table(title: str, rows: list[Audited]) -> Table:
     return table
 
 
-def rate_table(rates: list[Rate]) -> Table:
+def rate_table(rates: "list[Rate]") -> Table:
     """One row per family and hop."""
     table = Table(title="examples per second, one process on one core", title_justify="left")
     table.add_column("task")
@@ -129,7 +131,10 @@ def matches_table(title: str, cost: "Cost", baselines: "list[Match]") -> Table:
 
 
 def status_table(states: "list[CellState]") -> Table:
-    """The cells of a run with their states, how many are in each, and what they were trained in if that differs."""
+    """The cells of a run with their states, how many are in each, and what they were trained in if that differs.
+
+    Of a run of more than 1,000 cells the first ones are shown, those that are running or failed before the others.
+    """
     from nexus_bench.experiment.status import STATES
 
     counts = Counter(cell.state for cell in states)
@@ -137,7 +142,12 @@ def status_table(states: "list[CellState]") -> Table:
     is_mixed = len({cell.trained for cell in states if cell.trained}) > 1
     more = ["trained"] if is_mixed else []
     table = Table("cell_id", "cell", "state", "step", *more, box=None, title=title, title_justify="left")
-    for cell in states:
+    first = states
+    if len(states) > _MOST_CELLS:
+        first = sorted(states, key=lambda cell: cell.step is None and cell.reason is None)[:_MOST_CELLS]
+        table.caption = f"and {len(states) - _MOST_CELLS:,} more cells; --json lists all"
+        table.caption_justify = "left"
+    for cell in first:
         step = f"{cell.step:,} of {cell.steps:,}" if cell.step is not None else ""
         said = f"{cell.state}: {cell.reason}" if cell.reason else cell.state
         table.add_row(cell.cell_id, cell.title, said, step, *([cell.trained or ""] if is_mixed else []))

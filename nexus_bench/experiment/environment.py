@@ -3,6 +3,8 @@
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -11,8 +13,10 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.provenance import OURS, task_origin
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.io.columns import Row
+from nexus_bench.io.columns import Row, columns_of
+from nexus_bench.io.csv_files import read_csv, rows_of
 from nexus_bench.io.plurals import counted
+from nexus_bench.io.read_results import TIMING
 from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
@@ -45,17 +49,33 @@ def in_words(environment: Row) -> str:
 def trained_in(folder: RunFolder, cell_ids: Iterable[str]) -> dict[str, str]:
     """For each finished cell, what it was trained in; a record of an older version tells the mode alone.
 
+    timing.csv says it of all cells at once; the records, of cells that finished since it was written.
+
     Raises:
         CorruptArtefactError: A record or env.json was edited.
     """
-    environments = folder.environments()
+    environments = [in_words(environment) for environment in folder.environments()]
+    told = _timed(folder.path / TIMING)
     words = {}
     for cell_id in cell_ids:
-        number = folder.cells.record(cell_id)["timing"].get("environment")
-        is_known = type(number) is int and 1 <= number <= len(environments)
-        mode = folder.cells.trained_row(cell_id).get("mode")
-        words[cell_id] = in_words(environments[number - 1]) if is_known else f"in mode {mode}"
+        mode, number = told[cell_id] if cell_id in told else _recorded(folder.cells.record(cell_id))
+        if isinstance(number, int) and 1 <= number <= len(environments):
+            words[cell_id] = environments[number - 1]
+        else:
+            words[cell_id] = f"in mode {mode}"
     return words
+
+
+def _timed(timing_csv: Path) -> dict[str, tuple[str, int | None]]:
+    """Cell id -> mode and number of the environment, of the cells that timing.csv has."""
+    if not timing_csv.exists():
+        return {}
+    rows = rows_of(read_csv(timing_csv, columns_of("cell_id", "mode", "environment"), others=False))
+    return {row["cell_id"]: (row["mode"], row["environment"]) for row in rows}
+
+
+def _recorded(record: Row) -> tuple[Any, Any]:
+    return record["rows"][0]["mode"], record["timing"].get("environment")
 
 
 def kept_note(kept: Iterable[str], present: Row) -> str | None:

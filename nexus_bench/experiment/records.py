@@ -10,7 +10,7 @@ Layout, under `cells/<cell_id>/`:
 The JSON files are sealed. Files are written whole or not at all, so one that does not match its seal was edited.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +48,6 @@ class CellRecords:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._records: dict[str, Row] = {}
 
     def finished(self, cell_id: str) -> bool:
         """Whether the cell is done."""
@@ -60,14 +59,11 @@ class CellRecords:
         Raises:
             CorruptArtefactError: The record was edited.
         """
-        if cell_id in self._records:
-            return self._records[cell_id]
         path = self._record(cell_id)
         record = read_sealed(path, advice=advice(path))
         parts = [record.get("rows"), record.get("curve"), [record.get("timing")]]
         if not record.get("rows") or not all(_are_rows(part, cell_id) for part in parts):
             raise CorruptArtefactError(f"{path}: is not the record of this cell; {advice(path)}")
-        self._records[cell_id] = record
         return record
 
     def save(self, result: CellResult) -> None:
@@ -87,7 +83,6 @@ class CellRecords:
         }
         write_sealed(self._record(result.cell_id), record)
         self._failed(result.cell_id).unlink(missing_ok=True)
-        self._records[result.cell_id] = record
 
     def weights(self, cell_id: str) -> Path:
         """Path of the weights of a finished cell."""
@@ -151,6 +146,17 @@ class CellRecords:
         """Whether a finished cell has this evaluation already."""
         return self._evaluation(cell_id, split).is_file()
 
+    def check_evaluations(self, told: Iterable[tuple[str, str]]) -> None:
+        """Check that finished cells still have these later evaluations, given as (cell_id, split).
+
+        Raises:
+            CorruptArtefactError: One is missing.
+        """
+        for cell_id, split in told:
+            if self.finished(cell_id) and not self.has_evaluation(cell_id, split):
+                path = self._evaluation(cell_id, split)
+                raise CorruptArtefactError(f"{path}: is missing; run `nexus-bench eval` again as for {split}")
+
     def evaluation(self, cell_id: str, split: str) -> Row:
         """A later evaluation of a finished cell and its scores.
 
@@ -172,11 +178,10 @@ class CellRecords:
         """The names of all later evaluations of a finished cell."""
         return sorted(path.stem for path in self._evaluation(cell_id, "").parent.glob("*.json"))
 
-    def evaluations(self, cell_ids: Sequence[str]) -> list[Row]:
-        """Rows of all later evaluations: by split, then in the order of the cells."""
-        asked = [(cell_id, split) for cell_id in cell_ids for split in self.evaluated_splits(cell_id)]
-        rows = [row for cell_id, split in asked for row in self.evaluation(cell_id, split)["rows"]]
-        return sorted(rows, key=lambda row: str(row["split"]))
+    def evaluation_rows(self, asked: Iterable[tuple[str, str]]) -> Iterator[Row]:
+        """Rows of later evaluations, given as (cell_id, split): by split, then in the order given."""
+        for cell_id, split in sorted(asked, key=lambda pair: pair[1]):
+            yield from self.evaluation(cell_id, split)["rows"]
 
     def record_names(self, cell_ids: Iterable[str]) -> Iterator[str]:
         """The records of those cells that are finished, named from the run folder."""

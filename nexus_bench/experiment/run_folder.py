@@ -14,6 +14,7 @@ Layout of a run folder:
     report.*        made from results.csv alone
 """
 
+import itertools
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,13 +24,13 @@ import filelock
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.experiment.records import CellRecords, CellResult
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row, columns_of
 from nexus_bench.io.config import Config, read_config, to_yaml
-from nexus_bench.io.csv_files import read_csv, rows_of, to_csv
+from nexus_bench.io.csv_files import csv_header, csv_lines, read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
 from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
 from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records, seal_records
-from nexus_bench.io.seal import SEAL, replace_sealed
+from nexus_bench.io.seal import SEAL, replace_sealed, replacing_sealed
 
 
 def open(path: Path) -> "RunFolder":
@@ -208,19 +209,16 @@ class RunFolder:
         """Read all records of cells, before anything is made of them.
 
         Raises:
-            CorruptArtefactError: A record was edited or is of another run, or an evaluation that results.csv holds is
-                missing.
+            CorruptArtefactError: One was edited or is of another run, or an evaluation in results.csv is missing.
         """
         check_records(self.path)
         self.cells.check(cell_ids)
         if not self.results_csv.exists():
             return
-        told = read_csv(self.results_csv, COLUMNS)[["cell_id", "split"]].drop_duplicates()
+        told = read_csv(self.results_csv, columns_of("cell_id", "split"), others=False).drop_duplicates()
         kept = cells_of_tables(self.path)  # others were trained again since
-        for cell_id, split in told[told["split"].str.startswith("eval")].itertuples(index=False, name=None):
-            if cell_id in kept and self.cells.finished(cell_id) and not self.cells.has_evaluation(cell_id, split):
-                where = self.cells.path / cell_id / "asked" / f"{split}.json"
-                raise CorruptArtefactError(f"{where}: is missing; run `nexus-bench eval` again as for {split}")
+        is_kept = told["cell_id"].isin(kept) & told["split"].str.startswith("eval")
+        self.cells.check_evaluations(told[is_kept][["cell_id", "split"]].itertuples(index=False, name=None))
 
     def write_tables(self, name: str, purposes: Mapping[str, str], failed: Sequence[CellResult] = ()) -> None:
         """Write the CSV files from the cells that are done, in the order given, then those that failed.
@@ -234,15 +232,26 @@ class RunFolder:
             CorruptArtefactError: A cell's record or a table was edited.
             StorageError: The disk is full or the folder cannot be written.
         """
-        records = [self.cells.record(cell_id) for cell_id in purposes if self.cells.finished(cell_id)]
-        rows = [row for record in records for row in record["rows"]] + [row for cell in failed for row in cell.rows]
-        rows += self.cells.evaluations(list(purposes))
-        tables = {
-            RESULTS: ([row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in rows], COLUMNS),
-            CURVES: ([row for record in records for row in record["curve"]], CURVE_COLUMNS),
-            TIMING: ([record["timing"] for record in records], TIMING_COLUMNS),
-        }
-        replace_sealed(self.path, {file: to_csv(table, columns) for file, (table, columns) in tables.items()})
+        tables = {RESULTS: COLUMNS, CURVES: CURVE_COLUMNS, TIMING: TIMING_COLUMNS}
+        asked: list[tuple[str, str]] = []
+        with replacing_sealed(self.path, tables) as files:
+
+            def write_results(rows: Iterable[Row]) -> None:
+                named = (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in rows)
+                files[RESULTS].write(csv_lines(named, COLUMNS))
+
+            for table, columns in tables.items():
+                files[table].write(csv_header(columns))
+            for cell_id in purposes:
+                if self.cells.finished(cell_id):
+                    record = self.cells.record(cell_id)
+                    write_results(record["rows"])
+                    files[CURVES].write(csv_lines(record["curve"], CURVE_COLUMNS))
+                    files[TIMING].write(csv_lines([record["timing"]], TIMING_COLUMNS))
+                asked += ((cell_id, split) for split in self.cells.evaluated_splits(cell_id))
+            for cell in failed:
+                write_results(cell.rows)
+            write_results(self.cells.evaluation_rows(asked))
         seal_records(self.path, self.cells.record_names(purposes))
 
     def add_evaluations(self, name: str, purposes: Mapping[str, str], rows: Sequence[Row], *, about: Row) -> None:
@@ -259,17 +268,18 @@ class RunFolder:
             StorageError: The disk is full or the folder cannot be written.
         """
         old = read_results(self.path)
-        asked = {(row["cell_id"], row["split"]) for row in rows}
-        new = {self.cells.evaluation_name(cell_id, split) for cell_id, split in asked}
+        by_split: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            by_split.setdefault((row["cell_id"], row["split"]), []).append(row)
+        new = {self.cells.evaluation_name(cell_id, split) for cell_id, split in by_split}
         forget_records(self.path, new.__contains__)
-        for cell_id, split in asked:
-            own = [row for row in rows if (row["cell_id"], row["split"]) == (cell_id, split)]
+        for (cell_id, split), own in by_split.items():
             self.cells.save_evaluation(cell_id, split, about | {"rows": own})
-        evaluated = self.cells.evaluations(list(purposes))
-        known = {(row["cell_id"], row["split"]) for row in evaluated}
-        kept = [row for row in rows_of(old) if (row["cell_id"], row["split"]) not in known]
-        named = [row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in evaluated]
-        replace_sealed(self.path, {RESULTS: to_csv([*kept, *named], COLUMNS)})
+        asked = dict.fromkeys((cell, split) for cell in purposes for split in self.cells.evaluated_splits(cell))
+        kept = (row for row in rows_of(old) if (row["cell_id"], row["split"]) not in asked)
+        evaluated = self.cells.evaluation_rows(asked)
+        named = (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in evaluated)
+        replace_sealed(self.path, {RESULTS: to_csv(itertools.chain(kept, named), COLUMNS)})
         seal_records(self.path, new)
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
@@ -281,12 +291,10 @@ class RunFolder:
         """
         rows = [row | {"suite": name} for row in rows]
         same = ["suite", "task", "train_hops", "n_facts", "vocab_size", "task_options", "seed", "split"]
-        before = (
-            set(read_results(self.path)[same].itertuples(index=False, name=None))
-            if self.results_csv.exists()
-            else set()
-        )
-        is_other = bool(before) and before != {tuple(row[name] for name in same) for row in rows}
-        if is_other or (self.path / SPEC).exists():
+        is_other = (self.path / SPEC).exists()
+        if self.results_csv.exists():
+            before = set(read_results(self.path)[same].itertuples(index=False, name=None))
+            is_other = is_other or before != {tuple(row[name] for name in same) for row in rows}
+        if is_other:
             raise UsageError(f"{self.path}: holds other results, which are kept; choose another --out")
         replace_sealed(self.path, {RESULTS: to_csv(rows, COLUMNS)})

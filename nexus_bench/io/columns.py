@@ -285,3 +285,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "attention.csv": ATTENTION_COLUMNS,
 }
 DTYPES = {column.name: column.dtype for columns in TABLES.values() for column in columns}  # for pandas.read_csv
+
+
+def columns_of(*names: str) -> tuple[Column, ...]:
+    """Columns by their names, as any table has them."""
+    known = {column.name: column for columns in TABLES.values() for column in columns}
+    return tuple(known[name] for name in names)

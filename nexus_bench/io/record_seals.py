@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nexus_bench.errors import CorruptArtefactError
+from nexus_bench.io import seal as seals
 from nexus_bench.io.files import read_bytes
 from nexus_bench.io.seal import own_hash, read_seal, write_seal
 
@@ -38,6 +39,8 @@ def check_records(run: Path) -> None:
 def seal_records(run: Path, names: Iterable[str]) -> None:
     """Let the seal of a run folder know the records that its tables were made from; those it knows are kept.
 
+    Of more than 100,000 it knows none: it would be as large as what it seals.
+
     Args:
         run: A folder with a seal, which only this process writes to.
         names: Records of cells, named from the folder.
@@ -50,8 +53,9 @@ def seal_records(run: Path, names: Iterable[str]) -> None:
     if seal is None:
         return
     new = {name: _hash_of(run / name) for name in names if name not in seal.records}
+    known = seal.records | new
     if new:
-        write_seal(run, seal._replace(records=seal.records | new))
+        write_seal(run, seal._replace(records=known if len(known) <= seals.MOST_CELLS else {}))
 
 
 def forget_records(run: Path, is_replaced: Callable[[str], bool]) -> None:

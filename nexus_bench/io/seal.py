@@ -3,28 +3,30 @@
 A sealed JSON file holds the SHA-256 of its own text, in which the digits of the hash count as zeros. The tables and
 settings of a run folder are sealed together by `seal.json`, itself a sealed JSON file:
 
-    files   file -> its SHA-256 and, of a table, a short digest of the rows of each cell
+    files   file -> its SHA-256 and, of a table of at most 100,000 cells, a short digest of the rows of each cell
     begun   the same of files that are just being replaced
-    records record of a cell -> the beginning of the hash in it (`record_seals.py`)
+    records record of a cell -> the beginning of the hash in it, of at most 100,000 (`record_seals.py`)
 
 Files are replaced in three steps: the seal names the new hashes next to the old ones, the files are replaced, the seal
 names the new hashes alone. A reader accepts either hash, so a process that is killed at any moment leaves a folder that
 is right. A seal finds accidents and careless edits; somebody who computes the hashes again is not found.
 """
 
-from collections.abc import Container, Iterable, Mapping
-from itertools import groupby
+import hashlib
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.io.files import parse_json, read_bytes, sha256, sha256_of_file, to_json, write_atomic
+from nexus_bench.io.files import parse_json, read_bytes, sha256, sha256_of_file, to_json, write_atomic, writing_atomic
 
 SEAL = "seal.json"
 
 _KEY = b'\n  "seal": "'  # only a top-level key stands after a line break and two spaces
 _BLANK = b"0" * 64
 _CELL_DIGITS = 16  # enough to name the cells that differ; whether any does, the hash of the file says
+MOST_CELLS = 100_000  # of a table whose cells have digests; with more, the seal would be as large as what it seals
 _MOST_NAMED = 3  # cells in a message
 
 
@@ -33,7 +35,7 @@ class Digest(NamedTuple):
 
     Attributes:
         sha256: Of the whole file.
-        cells: Of a table, cell_id -> digest of its rows.
+        cells: Of a table, cell_id -> digest of its rows; empty if it has more than 100,000 cells.
     """
 
     sha256: str
@@ -128,7 +130,7 @@ def read_seal(run: Path) -> Seal | None:
     return Seal(files, begun, records)
 
 
-def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = ()) -> None:
+def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = ()) -> dict[str, str | None]:
     """Check files of a run folder against its seal, also while another process replaces them.
 
     Args:
@@ -136,49 +138,98 @@ def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = 
         names: The files to check; one that the seal does not know must not be there.
         may_lack: Files that may be missing, since the caller writes them.
 
+    Returns:
+        File -> its SHA-256; None if it is missing.
+
     Raises:
         CorruptArtefactError: A file is missing, or is not what nexus-bench wrote.
         StorageError: A file cannot be read.
     """
     seal = read_seal(run)
+    hashes: dict[str, str | None] = {}
     for name in names:
         while True:
             found = sha256_of_file(run / name) if (run / name).exists() else None
             if seal is not None and (seal.allows(name, found) or (found is None and name in may_lack)):
+                hashes[name] = found
                 break
             before, seal = seal, read_seal(run)
             if seal == before:
                 advice = _advice(name, is_missing=found is None)
                 raise CorruptArtefactError(f"{run / name}: {_fault(run / name, seal, found)}; {advice}")
+    return hashes
+
+
+class SealedFile:
+    """A file that is being written piece by piece, and what the seal must know of it."""
+
+    def __init__(self, name: str, file: IO[bytes] | None = None) -> None:
+        self._file = file
+        self._whole = hashlib.sha256()
+        self._cells: dict[bytes, Any] | None = {} if name.endswith(".csv") else None
+        self._is_at_header = True
+
+    def write(self, text: str | bytes) -> None:
+        """Add text, of a table whole lines."""
+        data = text.encode() if isinstance(text, str) else text
+        self._whole.update(data)
+        if self._file is not None:
+            self._file.write(data)
+        if self._cells is None:
+            return
+        for line in data.splitlines(keepends=True):
+            if not self._is_at_header:
+                self._cells.setdefault(line.partition(b",")[0], hashlib.sha256()).update(line)
+            self._is_at_header = False
+        if len(self._cells) > MOST_CELLS:
+            self._cells = None
+
+    def digest(self) -> Digest:
+        """The digest of what was written."""
+        cells = {} if self._cells is None else self._cells
+        own = {cell_id.decode(errors="replace"): of.hexdigest()[:_CELL_DIGITS] for cell_id, of in cells.items()}
+        return Digest(self._whole.hexdigest(), own)
 
 
 def replace_sealed(run: Path, texts: Mapping[str, str]) -> None:
-    """Replace files of a run folder and seal them; if it is killed, `check_sealed` accepts what it leaves.
+    """Replace files of a run folder and seal them; as `replacing_sealed`, for texts that fit into memory."""
+    with replacing_sealed(run, list(texts)) as files:
+        for name, text in texts.items():
+            files[name].write(text)
+
+
+@contextmanager
+def replacing_sealed(run: Path, names: Iterable[str]) -> Iterator[dict[str, SealedFile]]:
+    """Files of a run folder to write, which are sealed and get their names at the end, all or none.
+
+    If the process is killed, `check_sealed` accepts what it leaves.
 
     Args:
         run: The folder, which only this process writes to.
-        texts: File -> its new content.
+        names: The files.
 
     Raises:
         CorruptArtefactError: A file to be replaced was edited, and is kept.
         StorageError: The disk is full or the folder cannot be written; what is not yet replaced is kept.
     """
+    names = list(names)
     seal = read_seal(run)
-    if seal is not None:
-        check_sealed(run, texts, may_lack=texts)
-    files = {} if seal is None else dict(seal.files)
-    for name in texts:
-        if (run / name).exists():
-            files[name] = _digest(name, read_bytes(run / name))
-        else:
-            files.pop(name, None)
-    new = {name: _digest(name, text.encode()) for name, text in texts.items()}
-    others = {} if seal is None else {name: known for name, known in seal.begun.items() if name not in texts}
-    records = {} if seal is None else seal.records
-    write_seal(run, Seal(files, others | new, records))
-    for name, text in texts.items():
-        write_atomic(run / name, text)
-    write_seal(run, Seal(files | new, others, records))
+    hashes = {} if seal is None else check_sealed(run, names, may_lack=names)
+    with ExitStack() as stack:
+        new = {name: SealedFile(name, stack.enter_context(writing_atomic(run / name))) for name in reversed(names)}
+        yield new
+        files = {} if seal is None else {name: known for name, known in seal.files.items() if name not in names}
+        for name in names:
+            if seal is None and (run / name).exists():
+                files[name] = _digest(run / name)
+            elif seal is not None and (found := hashes[name]) is not None:
+                known = (digests[name] for digests in (seal.files, seal.begun) if name in digests)
+                files[name] = next(digest for digest in known if digest.sha256 == found)
+        others = {} if seal is None else {name: known for name, known in seal.begun.items() if name not in names}
+        records = {} if seal is None else seal.records
+        digests = {name: new[name].digest() for name in names}
+        write_seal(run, Seal(files, others | digests, records))
+    write_seal(run, Seal(files | digests, others, records))
 
 
 def write_seal(run: Path, seal: Seal) -> None:
@@ -192,16 +243,13 @@ def write_seal(run: Path, seal: Seal) -> None:
     write_sealed(run / SEAL, told | {"records": seal.records})
 
 
-def _digest(name: str, data: bytes) -> Digest:
-    return Digest(sha256(data), _cells(data) if name.endswith(".csv") else {})
-
-
-def _cells(table: bytes) -> dict[str, str]:
-    """cell_id, the first field of a row -> digest of its rows, in one pass."""
-    rows: dict[bytes, list[bytes]] = {}
-    for cell_id, lines in groupby(table.splitlines(keepends=True)[1:], key=lambda line: line.partition(b",")[0]):
-        rows.setdefault(cell_id, []).extend(lines)
-    return {cell_id.decode(errors="replace"): sha256(b"".join(own))[:_CELL_DIGITS] for cell_id, own in rows.items()}
+def _digest(path: Path) -> Digest:
+    """The digest of a file, read line by line."""
+    content = SealedFile(path.name)
+    with path.open("rb") as file:
+        for line in file:
+            content.write(line)
+    return content.digest()
 
 
 def _fault(path: Path, seal: Seal | None, found: str | None) -> str:
@@ -213,7 +261,9 @@ def _fault(path: Path, seal: Seal | None, found: str | None) -> str:
     known = [digests[path.name].cells for digests in (seal.files, seal.begun) if path.name in digests]
     if not known:
         return "was not written by nexus-bench"
-    cells, is_now = known[0], _digest(path.name, read_bytes(path)).cells
+    if not known[0]:
+        return "was edited or cut"
+    cells, is_now = known[0], _digest(path).cells
     differ = [cell_id for cell_id, digest in cells.items() if is_now.get(cell_id) != digest]
     more = f" and {len(differ) - _MOST_NAMED} more" if len(differ) > _MOST_NAMED else ""
     told = [f"other rows of cell {', '.join(differ[:_MOST_NAMED])}{more} than nexus-bench wrote"] if differ else []

@@ -99,10 +99,10 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     if not (results["split"] == TEST).any():
         raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
     results = pd.concat([results[tuning], with_variants(results[~tuning])], ignore_index=True)
-    curves = curves.drop_duplicates(subset=["cell_id", "step", "hop"])
-    labels = results.drop_duplicates("cell_id").set_index("cell_id")["model"]
-    curves = curves.assign(model=curves["cell_id"].map(labels))
     rows = beside_trained(select_recipes(with_grids(results)))
+    labels = results.drop_duplicates("cell_id").set_index("cell_id")["model"]
+    curves = curves[curves["cell_id"].isin(rows["cell_id"])].drop_duplicates(subset=["cell_id", "step", "hop"])
+    curves = curves.assign(model=curves["cell_id"].map(labels))
     rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     differ = that_differ(rows)

@@ -31,6 +31,7 @@ from nexus_bench.report.plotting import (
 from nexus_bench.report.tables import REFERENCES
 
 _DASHES = {"chance": ":", "shortcut": "-.", "partial_input": "--"}
+_MOST_CURVES = 100  # cells of a model whose learning curves are drawn
 _MOST_POINTS = 20_000  # of curves that are drawn as vectors: a page must stay small
 _REACHES: dict[str, tuple[str, Callable[[float], float]]] = {
     "m": ("m, which weights can reach with refine q or k", lambda m: m),
@@ -202,6 +203,10 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
     """
     if curves.empty:
         return None
+    cells = curves.drop_duplicates("cell_id")
+    number = cells.groupby("model", sort=False).cumcount()
+    is_cut = bool((number >= _MOST_CURVES).any())
+    curves = curves[curves["cell_id"].isin(cells.loc[number < _MOST_CURVES, "cell_id"])] if is_cut else curves
     models = list(dict.fromkeys(curves["model"]))
     hops = sorted(int(hop) for hop in curves["hop"].unique())
     shades = matplotlib.colormaps["viridis"]
@@ -231,7 +236,9 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
             figure,
             "learning_curves",
             title,
-            "Validation accuracy by hop while training: one line per seed. Each hop is learned in a sudden step.",
+            "Validation accuracy by hop while training: one line per seed"
+            + (f", of the first {_MOST_CURVES} of each model" if is_cut else "")
+            + ". Each hop is learned in a sudden step.",
         )
 
 

@@ -47,12 +47,18 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
     if not runs:
         raise UsageError("a report needs at least one run folder")
     frames = [read_results(run) for run in runs]
-    results = pd.concat(frames, ignore_index=True)
-    curves = pd.concat([read_curves(run) for run in runs], ignore_index=True)
-    built = build_report(results, curves, [_declaration(run, of) for run, of in zip(runs, frames, strict=True)])
+    built = build_report(
+        _joined(frames),
+        _joined([read_curves(run) for run in runs]),
+        [_declaration(run, of) for run, of in zip(runs, frames, strict=True)],
+    )
     files = write_report(built, out) if out else []
     github_summary(to_markdown(built, with_figures=False))
     return Written(built, files)
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)  # which copies
 
 
 def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:

@@ -51,7 +51,8 @@ def beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     is_external = results["status"] == SCORED
     own = ["encoding", "task_options", *LENGTH]
     same = [*(name for name in SETTING if name not in own), "task_itself"]
-    results = results.assign(task_itself=results["task_options"].map(lambda text: without(text, _DATA)))
+    itself = {text: without(text, _DATA) for text in results["task_options"].unique()}
+    results = results.assign(task_itself=results["task_options"].map(itself))
     settings = results.loc[~is_external, [*SETTING, "task_itself"]].drop_duplicates()
     external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))
     if external.empty:

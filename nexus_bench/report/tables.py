@@ -192,11 +192,18 @@ def steps_to_95(steps: pd.DataFrame, names: Names) -> Table:
 def every_seed(rows: pd.DataFrame, names: Names) -> Table:
     """The accuracy of each seed: one row per cell, including failed ones."""
     hops = sorted(int(hop) for hop in rows["hop"].unique())
+    accuracies: dict[tuple[str, str, str], dict[int, Any]] = {}
+    ended: dict[tuple[str, str, str], str] = {}
+    for label, seed, cell_id, hop, accuracy, status in rows[
+        ["model", "seed", "cell_id", "hop", "accuracy", "status"]
+    ].itertuples(index=False, name=None):
+        cell = (str(label), str(seed), str(cell_id))
+        accuracies.setdefault(cell, {})[int(hop)] = accuracy
+        ended.setdefault(cell, str(status))
     found = []
-    for (label, seed, _), cell in rows.groupby(["model", "seed", "cell_id"], sort=False, dropna=False):
-        at = dict(zip(cell["hop"], cell["accuracy"], strict=True))
-        cells = [names.short[str(label)], str(seed), *(number(at.get(hop), 3) for hop in hops)]
-        found.append(names.row([str(label)], [*cells, str(cell["status"].iloc[0])]))
+    for (label, seed, cell_id), at in accuracies.items():
+        cells = [names.short[label], seed, *(number(at.get(hop), 3) for hop in hops)]
+        found.append(names.row([label], [*cells, ended[label, seed, cell_id]]))
     columns = ["model", "seed", *(counted(hop, "hop") for hop in hops), "ended"]
     about = (
         "Test accuracy of every cell. `solved`: training stopped early because validation stayed solved; `failed`: no "

@@ -119,3 +119,11 @@ def test_fewer_seeds_than_needed_can_show_nothing(n_tests: int, n_seeds: int) ->
     best = [paired_p([1.0] * n_seeds), *[1.0] * (n_tests - 1)]
     short = [paired_p([1.0] * (n_seeds - 1)), *[1.0] * (n_tests - 1)]
     assert min(holm(best)) < 0.05 <= min(holm(short))
+
+
+def test_with_more_seeds_p_is_exact_where_differences_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = [3, 0, 1, 1, -2, 1, 0, 2, 5, -1, 1, 1, 2, -3]
+    tried = paired_p(differences)
+    monkeypatch.setattr("nexus_bench.analysis.intervals._MOST_EXACT", 5)
+    assert paired_p(differences) == pytest.approx(tried, rel=1e-12)
+    assert paired_p([1] * 40) == pytest.approx(2 / 2**40)

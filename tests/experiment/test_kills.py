@@ -93,16 +93,22 @@ def test_sealing_a_cell_costs_the_same_in_a_run_of_twenty_thousand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[int] = []
+    write, sha256 = seal.SealedFile.write, seal.sha256
 
-    def counted(data: bytes) -> str:
+    def counted_sha256(data: bytes) -> str:
         hashed.append(len(data))
         return sha256(data)
 
-    sha256 = seal.sha256
     seal.write_sealed(tmp_path / "result.json", {"rows": []})
     record = (tmp_path / "result.json").read_bytes()
     monkeypatch.setattr(record_seals, "read_bytes", lambda path: record)
-    monkeypatch.setattr(seal, "sha256", counted)
+
+    def counted_write(self: seal.SealedFile, text: str | bytes) -> None:
+        hashed.append(len(text))
+        write(self, text)
+
+    monkeypatch.setattr(seal, "sha256", counted_sha256)
+    monkeypatch.setattr(seal.SealedFile, "write", counted_write)
     per_cell = {}
     for n_cells in (1_000, 20_000):
         folder = RunFolder(tmp_path / str(n_cells))

@@ -37,7 +37,7 @@ def seeds_reached(rows: pd.DataFrame) -> pd.DataFrame:
             has_seeds = not (asked["status"] == SCORED).any()
             for threshold in THRESHOLDS:
                 n_reached = int((seeds["lowest"] >= threshold).sum())
-                is_claim = not (asked["partial_input"] >= threshold).any()
+                is_claim = not (asked["partial_input"].isna() | (asked["partial_input"] >= threshold)).any()
                 interval = exact_interval(n_reached, len(seeds) if is_claim and has_seeds else 0)
                 found.append(
                     names

@@ -106,30 +106,25 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score the answers of any model by hop, with chance and shortcuts, into a results.csv."""
-    from nexus_bench.data.dataset import read_manifest
-    from nexus_bench.data.lm_eval import told_as
     from nexus_bench.experiment.score import score as score_answers
     from nexus_bench.report.terminal import print_report
-    from nexus_bench.text.render import order_warning
 
     scored = score_answers(predictions, data, split=split, model=model, out=out)
-    text = told_as(predictions, read_manifest(data))
-    warning = order_warning(text)
-    ends = {} if warning is None else _end_sentences(data, split, text.sentences)
     if as_json:
         counts = {"n_answered": scored.n_answered, "n_asked": scored.n_examples}
-        print_document("score", files=scored.files, **counts, rows=scored.rows, warning=warning, end_sentences=ends)
+        print_document("score", files=scored.files, **counts, rows=scored.rows, warning=scored.warning)
         return
     for row in scored.rows:
-        counts_right = f"{row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
-        if warning is None:
-            known = f"chance {row['chance']:.3f}   {row['shortcut_name']} {row['shortcut']:.3f}"
-            known += f"   partial-input ceiling {row['partial_input']:.3f}"
-        else:
-            known = f"names of the first or last sentence {ends[row['hop']]:.3f}" if ends else ""
-        typer.echo(f"{row['hop']:>2} hops {counts_right}   {known}".rstrip())
-    if warning is not None:
-        typer.echo(f"{warning}, nor those of its results.csv and report")
+        line = f"{row['hop']:>2} hops {row['n_correct']:>7,} of {row['n_examples']:>7,} right: {row['accuracy']:.3f}"
+        if row["chance"] is not None:
+            line += f"   chance {row['chance']:.3f}"
+        if row["shortcut"] is not None:
+            line += f"   {row['shortcut_name']} {row['shortcut']:.3f}"
+        if row["partial_input"] is not None:
+            line += f"   partial-input ceiling {row['partial_input']:.3f}"
+        typer.echo(line)
+    if scored.warning is not None:
+        typer.echo(scored.warning)
     if scored.n_answered < scored.n_examples:
         n = f"{scored.n_answered:,} of the {scored.n_examples:,} examples of {split}"
         typer.echo(f"answered: {n}; the other examples are not counted")
@@ -137,14 +132,3 @@ def score(
         print_report(scored.report, scored.files)
     else:
         typer.echo(scored.files[0])
-
-
-def _end_sentences(data: Path, split: str, order: str) -> dict[int, float]:
-    """What the first or last sentence gives away in this order, by hop."""
-    from nexus_bench.data.dataset import read_dataset
-    from nexus_bench.data.task import law_of
-    from nexus_bench.shortcuts.told import end_sentences
-
-    dataset = read_dataset(data)
-    law = law_of(split, dataset.spec.laws())
-    return end_sentences(law.family, law.numbered(dataset.splits[split]), order)

@@ -8,20 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nexus_bench.data.dataset import Dataset, read_dataset
+from nexus_bench.data.law import Law
+from nexus_bench.data.lm_eval import told_as
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, MEASURED, SCORED, TEST, VAL, Row
 from nexus_bench.io.config import check_name
 from nexus_bench.io.files import parse_json, read_text, sha256
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 from nexus_bench.shortcuts.references import reference_columns, task_columns
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.shortcuts.told import end_sentences
+from nexus_bench.text.render import Teller, TextOptions, order_warning
 from nexus_bench.version import __version__
 
 _ANSWER_IS = re.compile(r"answer(?: is|:)\s*", re.IGNORECASE)
+_VOID: Row = {"chance": None, "shortcut": None, "shortcut_name": None, "partial_input": None}
 _AROUND = " \t\r\n.,;:!?'\"*`()"
 
 
@@ -32,6 +37,7 @@ class Scored(NamedTuple):
         rows: Rows of results.csv.
         n_answered: Number of examples answered.
         n_examples: Number of examples of the split.
+        warning: What must stand beside the scores; None if the sentences were shuffled.
         report: The report; None for splits other than the test split.
         files: The files written.
     """
@@ -39,6 +45,7 @@ class Scored(NamedTuple):
     rows: list[Row]
     n_answered: int
     n_examples: int
+    warning: str | None
     report: Report | None
     files: list[Path]
 
@@ -69,7 +76,8 @@ def score(
     folder.write_rows(suite, rows)
     built, files = report([folder.path], folder.path) if split == TEST else (None, [])
     n_answered = sum(row["n_examples"] for row in rows)
-    return Scored(rows, n_answered, dataset.splits[split].answer.size, built, [folder.results_csv, *files])
+    warning = order_warning(told_as(predictions, dataset.manifest))
+    return Scored(rows, n_answered, dataset.splits[split].answer.size, warning, built, [folder.results_csv, *files])
 
 
 def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -> list[Row]:
@@ -78,6 +86,9 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
     A line is `{"graph": 0, "query": 2, "prediction": "..."}`, as `gen --format text` numbers them, or a sample that the
     Language Model Evaluation Harness logged for a task of `nexus-bench export`. A prediction is right if it is the
     answer; text up to "answer is" or "answer:", case, and surrounding punctuation are ignored.
+
+    Sentences in the order of the derivation void chance and ceilings: these columns are empty then, the shortcut is
+    what a name in the first or last sentence gives, and `task_options` says the order.
 
     Args:
         path: JSON lines.
@@ -115,12 +126,18 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         is_right[graph, query] = _plain(prediction) == words[examples.answer[graph, query]]
     if not is_answered.any():
         raise ConfigError(f"{path}: holds no prediction; write one JSON line per example")
-    fit = dataset.splits[VAL if split == TEST else TEST]
-    references = reference_columns(fit, HeldOut(law, examples), laws[IID].schema)
+    order = told_as(path, dataset.manifest)
+    if order_warning(order) is None:
+        task = task_columns(dataset.spec)
+        fit = dataset.splits[VAL if split == TEST else TEST]
+        references = reference_columns(fit, HeldOut(law, examples), laws[IID].schema)
+    else:
+        task = task_columns(dataset.spec, sentences=order.sentences)
+        references = _of_ends(law, examples, order.sentences)
     cell_id = sha256(f"{model}\n{split}\n{dataset.manifest['content_sha256']}\n{text}".encode())[:16]
     common = {
         "cell_id": cell_id,
-        **task_columns(dataset.spec),
+        **task,
         "n_facts": law.family.n_facts,
         "encoding": "text",
         "attention": "external",
@@ -140,6 +157,13 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
                 common | {"hop": hop, "n_examples": n, "n_correct": n_correct, "accuracy": n_correct / n} | reference
             )
     return rows
+
+
+def _of_ends(law: Law, examples: Examples, order: str) -> dict[int, Row]:
+    """`reference_columns` of sentences in the order of the derivation: what the first or last one gives away."""
+    ends = end_sentences(law.family, law.numbered(examples), order)
+    hops = np.unique(examples.hop).tolist()
+    return {hop: _VOID | ({"shortcut": ends[hop], "shortcut_name": "end_sentence"} if ends else {}) for hop in hops}
 
 
 def _prediction(line: str, *, where: str) -> tuple[int, int, str]:

@@ -106,7 +106,7 @@ def reached(counts: pd.DataFrame, accuracy: pd.DataFrame, reach: pd.DataFrame, n
         "brackets the 95% Clopper-Pearson interval of their share, which is wide for few seeds even if all agree."
     )
     if counts["n_reached"].isna().any():
-        about += " A dash claims nothing: there the partial-input ceiling is itself 0.95 or more."
+        about += " A dash claims nothing: there the partial-input ceiling is itself 0.95 or more, or not known."
     if (counts["low"].isna() & (counts["n_reached"].notna()) & (counts["n_seeds"] > 0)).any():
         about += " Answers of other models have no seeds: yes or no."
     return Table("reached", "Seeds that reach each hop", about, columns, rows, [])

@@ -11,8 +11,13 @@ from nexus_bench.shortcuts.rules import best_shortcuts
 _SAME_AS_COLUMN = ("n_queries", "distractors")  # parameters that a column holds, in every split alike
 
 
-def task_columns(spec: TaskSpec) -> Row:
-    """The columns that say which task it is; `task_options` holds everything that has no column of its own."""
+def task_columns(spec: TaskSpec, **told: str) -> Row:
+    """The columns that say which task it is; `task_options` holds everything that has no column of its own.
+
+    Args:
+        spec: The task.
+        told: Options of how it is told in English that make another task of it.
+    """
     family = spec.generator()
     columns = {
         "task": spec.task,
@@ -25,7 +30,7 @@ def task_columns(spec: TaskSpec) -> Row:
     }
     fields = spec.model_dump(mode="json", exclude={"task", "hops", "params"})
     params = {k: v for k, v in spec.params.items() if k not in _SAME_AS_COLUMN or v != columns[k]}
-    return columns | {"task_options": options_text(fields | params)}
+    return columns | {"task_options": options_text(fields | params | told)}
 
 
 def reference_columns(fit: Examples, scored: HeldOut, schema: Schema) -> dict[int, Row]:

@@ -123,9 +123,24 @@ def test_sentences_in_the_order_of_the_derivation_are_told_to_void_the_ceilings(
     write("mine.jsonl", [{"graph": 0, "query": q, "prediction": "nobody"} for q in range(4)])
     done = command("score", "mine.jsonl", "--data", "d")
     lines = [line for line in done.stdout.splitlines() if " hops " in line and "right:" in line]
-    assert lines and all("names of the first or last sentence" in line for line in lines)
+    assert lines and all("end_sentence 0." in line for line in lines)
     assert not any("chance" in line or "ceiling" in line for line in lines)
-    assert f"sentences=forward {WARNING}, nor those of its results.csv and report" in done.stdout
+    assert f"sentences=forward {WARNING}" in done.stdout
+    rows = read_results(Path("runs/score-mine"))
+    assert rows[["chance", "partial_input"]].isna().all(axis=None)
+    assert rows["shortcut"].notna().all() and set(rows["shortcut_name"]) == {"end_sentence"}
+    assert rows["task_options"].str.contains("sentences=forward").all()
+
+
+def test_scores_of_sentences_in_order_stand_beside_no_ceiling_of_shuffled_ones(command: Command) -> None:
+    for order in ("shuffled", "forward"):
+        told = ["--format", "text", "--set", f"sentences={order}", "--out", order]
+        assert command("gen", "--hops", "1-3", *SIZES, *told).returncode == 0
+        write(f"{order}.jsonl", [{"graph": 0, "query": q, "prediction": "nobody"} for q in range(4)])
+        assert command("score", f"{order}.jsonl", "--data", order, "--out", f"s-{order}").returncode == 0
+    assert command("report", "s-shuffled", "s-forward", "--out", "joint").returncode == 0
+    told = pd.read_csv("joint/report.csv").groupby("model")[["chance", "partial_input"]].count()
+    assert told.loc["shuffled"].min() > 0 and told.loc["forward"].max() == 0
 
 
 def test_an_order_that_an_export_set_is_told_with_its_scores(command: Command) -> None:
@@ -135,7 +150,7 @@ def test_an_order_that_an_export_set_is_told_with_its_scores(command: Command) -
     write("mine.jsonl", [{"doc": doc, "filtered_resps": [doc["answer"]]}])
     assert f"sentences=backward {WARNING}" in command("score", "mine.jsonl", "--data", "d").stdout
     document = json.loads(command("score", "mine.jsonl", "--data", "d", "--out", "s", "--json").stdout)
-    assert WARNING in document["warning"] and set(document["end_sentences"]) == {"1", "2", "3"}
+    assert WARNING in document["warning"] and {row["shortcut_name"] for row in document["rows"]} == {"end_sentence"}
 
 
 def test_shuffled_sentences_void_nothing(command: Command) -> None:

@@ -102,7 +102,6 @@ def documents() -> dict[str, Fields]:
             "n_asked": int,
             "rows": _rows("Row", columns.COLUMNS, optional=True),
             "warning": str | None,
-            "end_sentences": dict[str, float],
         },
         "show": {"task": str, **get_type_hints(Shown)},
         "status": {"cells": list[CellState]},

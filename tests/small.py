@@ -7,8 +7,9 @@ import torch
 from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import Generator
 from nexus_bench.io.config import Config
+from nexus_bench.model.build import build_model
 from nexus_bench.model.spec import make_model
-from nexus_bench.model.transformer import Transformer, build_model
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.spec import CellSpec, TrainSpec
 
 

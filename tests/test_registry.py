@@ -13,8 +13,8 @@ from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Role, Schema
 from nexus_bench.io import bundled
+from nexus_bench.model.build import build_model
 from nexus_bench.model.spec import make_model
-from nexus_bench.model.transformer import build_model
 from nexus_bench.registry import Registry
 from nexus_bench.shortcuts.rules import best_shortcuts, score_shortcuts
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from nexus_bench.data.encodings import table_size
 from nexus_bench.generators.base import Generator
+from nexus_bench.model.build import build_model
 from nexus_bench.model.scoring import score
 from nexus_bench.model.spec import make_model
-from nexus_bench.model.transformer import Transformer, build_model
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
 
 GAIN = 4.0  # how much louder what was walked to is than where one was

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nexus_bench.attention.layout import Layout
 from nexus_bench.registry import Registry
 
-__all__ = ["ATTENTIONS", "Attention", "AttentionOptions", "Layout"]
+__all__ = ["ATTENTIONS", "Attention", "AttentionOptions", "Layout", "Mechanism"]
 
 
 class AttentionOptions(BaseModel):
@@ -26,28 +26,17 @@ class AttentionOptions(BaseModel):
 OptionsT = TypeVar("OptionsT", bound=AttentionOptions)
 
 
-class Attention(nn.Module, ABC, Generic[OptionsT]):
-    """Mixes information between positions.
+class Mechanism(nn.Module, ABC, Generic[OptionsT]):
+    """What suites name under `attention`: an attention, or a whole model (`nexus_bench.model.contract.Model`).
 
     A mechanism is an ordinary module: it makes its parameters in `__init__` with PyTorch's usual
     initialisation, which the engine runs under the seed of the cell.
-
-    Args:
-        d_model: Width of the positions.
-        n_heads: Heads; divides d_model.
-        options: The mechanism's own choices.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]  # raised by hand when the same options give other outputs
     Options: ClassVar[type[AttentionOptions]] = AttentionOptions
     takes_rope: ClassVar[bool] = True  # False if scores of rotated vectors would not depend on distance alone
-
-    def __init__(self, d_model: int, n_heads: int, options: OptionsT) -> None:
-        super().__init__()
-        self.d_model = d_model
-        self.n_heads = n_heads
-        self.options = options
 
     @classmethod
     def check(cls, d_model: int, options: OptionsT) -> None:
@@ -57,12 +46,28 @@ class Attention(nn.Module, ABC, Generic[OptionsT]):
             ValueError: The message names the option, what is allowed at this width, and what was given.
         """
 
+
+class Attention(Mechanism[OptionsT]):
+    """Mixes information between positions.
+
+    Args:
+        d_model: Width of the positions.
+        n_heads: Heads; divides d_model.
+        options: The mechanism's own choices.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, options: OptionsT) -> None:
+        super().__init__()
+        self.d_model = d_model
+        self.n_heads = n_heads
+        self.options = options
+
     @abstractmethod
     def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
         """Mix the positions of x; the block has normalised x and adds the residual."""
 
 
-ATTENTIONS: Registry[type[Attention[Any]]] = Registry(
+ATTENTIONS: Registry[type[Mechanism[Any]]] = Registry(
     "attention",
     package="nexus_bench.attention",
     group="nexus_bench.attentions",

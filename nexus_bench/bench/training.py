@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from nexus_bench.data.task import make_task
 from nexus_bench.experiment.execution import available_cores
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.batch import to_batch
 from nexus_bench.model.spec import make_model
 from nexus_bench.training.engine import Single
 from nexus_bench.training.recipe import schedule
@@ -156,7 +156,7 @@ class _PlainLoop:
 
     def advance(self) -> None:
         batch = self.batches[self.step % _PLAIN_BATCHES]
-        logits = self.model(batch.tokens, batch.read_at, batch.layout)
+        logits = self.model(batch)
         loss = F.cross_entropy(logits.flatten(0, 1), batch.answer.flatten())
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

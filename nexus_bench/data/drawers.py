@@ -2,7 +2,7 @@
 
 NumPy holds Python's lock while it draws random words, so a thread that draws stops the thread that trains.
 
-Axis letters: p graphs, n positions, s slots of a position, q queries of a graph.
+Axis letters: p graphs, n positions, s slots of a position, q queries of a graph, c p or 1: the same for all graphs.
 """
 
 import multiprocessing
@@ -36,13 +36,17 @@ class Drawn(NamedTuple):
 
     Attributes:
         tokens: Array (p, n, s) of rows of the embedding table.
-        answer: Array (p, q) of labels.
-        hop: Array (p, q) of hop counts.
+        answer: Array (p, q) of labels; NOTHING where there is none.
+        hop: Array (p, q) of hop counts; 0 where there is no label.
+        read_at: Array (c, q) of the positions at which answers are read.
+        length: Array (c) of the number of positions.
     """
 
     tokens: NDArray[Any]
     answer: NDArray[Any]
     hop: NDArray[Any]
+    read_at: NDArray[Any]
+    length: NDArray[Any]
 
 
 class Order(NamedTuple):
@@ -69,11 +73,13 @@ class DrawingError(NexusBenchError):
 
 def encode(examples: Examples, schema: Schema, encoding: str) -> Drawn:
     """Examples as small integers."""
-    tokens = ENCODINGS[encoding](examples, schema).tokens
+    encoded = ENCODINGS[encoding](examples, schema)
     return Drawn(
-        _smallest(tokens, table_size(schema)),
-        _smallest(examples.answer, schema.n_classes),
+        _smallest(encoded.tokens, table_size(schema)),
+        _smallest(examples.answer, schema.n_classes, is_signed=schema.is_sequence),
         _smallest(examples.hop, int(examples.hop.max()) + 1),
+        encoded.read_at,
+        encoded.length,
     )
 
 
@@ -152,6 +158,6 @@ def _serve(end: Connection, sources: Sequence[Source]) -> None:
             return
 
 
-def _smallest(values: NDArray[Any], high: int) -> NDArray[Any]:
-    dtype = np.uint8 if high <= 1 << 8 else np.int16 if high <= 1 << 15 else np.int32
+def _smallest(values: NDArray[Any], high: int, *, is_signed: bool = False) -> NDArray[Any]:
+    dtype = np.uint8 if high <= 1 << 8 and not is_signed else np.int16 if high <= 1 << 15 else np.int32
     return np.ascontiguousarray(values, dtype=dtype)

@@ -1,9 +1,9 @@
-"""How examples become positions of a transformer.
+"""How examples become positions of a model.
 
 All vocabularies of a task share one embedding table, one after the other, so a symbol has the same row in every
 role. A position is one or more slots, whose embeddings are concatenated.
 
-Axis letters: b graphs, n positions, s slots of a position, q queries of a graph.
+Axis letters: b graphs, n positions, s slots of a position, q queries of a graph, c b or 1: the same for all graphs.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nexus_bench.generators.base import Examples, Role, Schema
+from nexus_bench.generators.base import NOTHING, Examples, Role, Schema
 from nexus_bench.streams import Int
 
 PAD = 0  # the row of the table for a slot that a position does not use
@@ -22,7 +22,8 @@ class Encoded(NamedTuple):
 
     Attributes:
         tokens: Array (b, n, s) of rows of the embedding table.
-        read_at: Array (q), the positions at which the answers are read; ascending.
+        read_at: Array (c, q), the positions at which the answers are read; ascending.
+        length: Array (c), positions of a graph; the positions that follow are padding.
         n_keys: How many leading positions may be attended to; None means all.
         causal: Whether positions attend only to themselves and earlier ones.
         n_shared: How many leading positions all queries share. Each query is a block of the positions that follow;
@@ -33,6 +34,7 @@ class Encoded(NamedTuple):
 
     tokens: Int
     read_at: Int
+    length: Int
     n_keys: int | None
     causal: bool
     n_shared: int | None = None
@@ -63,8 +65,8 @@ def encode_fact(examples: Examples, schema: Schema) -> Encoded:
     facts, query = (_rows(array, roles, schema) for array, roles in _columns(examples, schema))
     slots = n_slots(schema, "fact")
     tokens = np.concatenate([_pad(facts, slots), _pad(query, slots)], axis=1)
-    n_facts = facts.shape[1]
-    return Encoded(tokens, np.arange(n_facts, tokens.shape[1], dtype=np.int32), n_facts, causal=False)
+    n_facts, n = facts.shape[1], tokens.shape[1]
+    return Encoded(tokens, np.arange(n_facts, n, dtype=np.int32)[None], _all_of(n), n_facts, causal=False)
 
 
 def encode_flat(examples: Examples, schema: Schema) -> Encoded:
@@ -77,10 +79,37 @@ def encode_flat(examples: Examples, schema: Schema) -> Encoded:
     tokens = np.concatenate([facts.reshape(n_graphs, -1), query.reshape(n_graphs, -1)], axis=1)
     first_query = facts.shape[1] * facts.shape[2]
     read_at = first_query + n_roles * np.arange(1, n_queries + 1, dtype=np.int32) - 1
-    return Encoded(tokens[:, :, None], read_at, None, causal=True, n_shared=first_query, block=n_roles)
+    length = _all_of(tokens.shape[1])
+    return Encoded(tokens[:, :, None], read_at[None], length, None, causal=True, n_shared=first_query, block=n_roles)
 
 
-ENCODINGS: dict[str, Callable[[Examples, Schema], Encoded]] = {"fact": encode_fact, "flat": encode_flat}
+def encode_sequence(examples: Examples, schema: Schema) -> Encoded:
+    """The facts in their order are the tokens of a causal sequence, one each; an answer is read at every token.
+
+    Padding comes last, so that no position which is read attends to it.
+    """
+    ids = examples.facts[:, :, 0]
+    is_there = ids != NOTHING
+    tokens = np.where(is_there[:, :, None], _rows(examples.facts, schema.fact, schema), PAD)
+    length = is_there.sum(axis=1, dtype=np.int32)
+    read_at = np.tile(np.arange(ids.shape[1], dtype=np.int32), (len(ids), 1))
+    return Encoded(tokens, read_at, length, None, causal=True)
+
+
+ENCODINGS: dict[str, Callable[[Examples, Schema], Encoded]] = {
+    "fact": encode_fact,
+    "flat": encode_flat,
+    "sequence": encode_sequence,
+}
+
+
+def encodings_of(schema: Schema) -> tuple[str, ...]:
+    """The encodings that a task can have: a sequence has one of its own."""
+    return ("sequence",) if schema.is_sequence else ("fact", "flat")
+
+
+def _all_of(n: int) -> Int:
+    return np.array([n], dtype=np.int32)
 
 
 def _columns(examples: Examples, schema: Schema) -> tuple[tuple[Int, tuple[Role, ...]], ...]:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nexus_bench.data.encodings import ENCODINGS, table_offsets
+from nexus_bench.data.encodings import encode_flat, table_offsets
 from nexus_bench.data.law import Law, tell
 from nexus_bench.generators.base import Examples, Role, Schema
 from nexus_bench.streams import Int, stream
@@ -55,7 +55,7 @@ def show_example(law: Law, examples: Examples, *, graph: int = 0, query: int = 0
         one.facts, one.query[:, query : query + 1], one.answer[:, query : query + 1], one.hop[:, query : query + 1]
     )
     facts, asked = one.facts[0], one.query[0, 0]
-    tokens = ENCODINGS["flat"](one, schema).tokens[0, :, 0].tolist()
+    tokens = encode_flat(one, schema).tokens[0, :, 0].tolist()
     names = {
         offset + index: law.symbol(vocabulary, index)
         for vocabulary, offset in table_offsets(schema).items()

@@ -17,13 +17,14 @@ from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_sources
+from nexus_bench.model.build import weights_of
 from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
 from nexus_bench.training.recipe import DIVERGED
-from nexus_bench.training.row import Row, weights_of
+from nexus_bench.training.row import Row
 from nexus_bench.training.saved_rows import Restored, made_with, restore
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import Stacked, largest_stack, prepare_determinism

@@ -21,6 +21,7 @@ from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.columns import MEASURED, TUNING
 from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name, read_config
 from nexus_bench.io.entries import Keys, validate
+from nexus_bench.model.build import check_encodings
 from nexus_bench.model.matching import with_baselines
 from nexus_bench.model.spec import make_model, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
@@ -176,6 +177,8 @@ def make_suite(config: Config, where: str) -> Suite:
     has_baselines = config.get("matched", False)
     if type(has_baselines) is not bool:
         raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
+    for task in tasks:
+        check_encodings(models, task, where=where)
     choices = tuple(
         Choice(
             tuple(

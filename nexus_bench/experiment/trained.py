@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Sequence
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError
 
 from nexus_bench.errors import CorruptArtefactError, UsageError
@@ -12,7 +11,8 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.options import value_text
 from nexus_bench.io.read_results import read_results
-from nexus_bench.model.transformer import Transformer
+from nexus_bench.model import build
+from nexus_bench.model.contract import Model
 from nexus_bench.report.build import shown_cells
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import SEPARATOR, titles_of
@@ -90,8 +90,8 @@ def n_untrained(folder: RunFolder) -> int:
     return sum(not folder.cells.finished(cell.cell_id) for cell in suite.cells)
 
 
-def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
-    """The transformer of a cell with its trained weights, on the CPU, in evaluation mode.
+def load_model(folder: RunFolder, cell: CellSpec) -> Model:
+    """The model of a cell with its trained weights, on the CPU, in evaluation mode.
 
     Raises:
         CorruptArtefactError: The weights are missing, truncated or edited.
@@ -99,10 +99,7 @@ def load_model(folder: RunFolder, cell: CellSpec) -> Transformer:
     path = folder.cells.weights(cell.cell_id)
     try:
         weights = safetensors.torch.load(folder.cells.read_weights(cell.cell_id))
-        seq_len = len(weights["position.weight"]) if "position.weight" in weights else 1
-        with torch.random.fork_rng(devices=[]):  # the weights that it begins with are thrown away
-            model = Transformer(cell.model, cell.task.law().schema, seq_len=seq_len)
-        model.load_state_dict(weights)
+        model = build.load_model(cell.model, cell.task.law().schema, weights)
     except (SafetensorError, RuntimeError, ValueError) as error:
         raise CorruptArtefactError(f"{path}: does not hold the weights of this cell; train it again") from error
     return model.eval()

@@ -17,6 +17,8 @@ from nexus_bench.io.entries import STRICT
 from nexus_bench.registry import Registry
 from nexus_bench.streams import Int, Mask, integers, permutations
 
+NOTHING = -1  # in the place of a token that a sequence does not have, or of the answer of a token that has none
+
 
 class Role(NamedTuple):
     """One column of a fact or of a query, and the vocabulary its ids belong to."""
@@ -30,7 +32,7 @@ class Schema(NamedTuple):
 
     Attributes:
         fact: The roles of a fact, one per column.
-        query: The roles of a query, one per column.
+        query: The roles of a query, one per column; a sequence has no queries, and every token may have an answer.
         answer: The vocabulary of the answers; its size is the number of classes.
         vocabularies: Size of each vocabulary; ids run from 0 to size - 1.
     """
@@ -45,9 +47,17 @@ class Schema(NamedTuple):
         """Number of possible answers."""
         return self.vocabularies[self.answer]
 
+    @property
+    def is_sequence(self) -> bool:
+        """Whether the facts of a graph are the tokens of a sequence, in their order."""
+        return not self.query
+
 
 class Examples(NamedTuple):
     """A batch of graphs, each with its facts and labelled queries.
+
+    Of a sequence the facts are the tokens, one role each, in their order. Shorter sequences end with tokens NOTHING.
+    There is a query without roles for every token, and its answer is NOTHING and its hop 0 where there is no label.
 
     Attributes:
         facts: Array (g, f, a) of symbol ids, the facts of a graph in random order.

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nexus_bench.inspection.recording import answer_with
-from nexus_bench.model.scoring import Batch
+from nexus_bench.model.batch import Batch
 from nexus_bench.model.transformer import Transformer
 
 
@@ -32,7 +32,7 @@ def answers_without(
     allowed = batch.layout.allowed(n, device=batch.tokens.device)
     key = torch.arange(allowed.shape[1], device=batch.tokens.device)
     is_fact = torch.zeros(b, n, len(key), dtype=torch.bool, device=batch.tokens.device)
-    is_fact[:, batch.read_at] = (key // width == fact[..., None]) & (fact[..., None] >= 0)
+    is_fact[:, batch.read_at[0]] = (key // width == fact[..., None]) & (fact[..., None] >= 0)
 
     def edit(at: int, weights: Tensor) -> Tensor:
         return _mean_ablated(weights, is_fact, allowed) if at == number else weights

@@ -13,8 +13,9 @@ from nexus_bench.experiment.trained import load_model, title_of
 from nexus_bench.inspection.question import Question
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import TEST, Row
-from nexus_bench.model.scoring import score, to_batch
-from nexus_bench.model.transformer import Transformer
+from nexus_bench.model.batch import to_batch
+from nexus_bench.model.contract import Model
+from nexus_bench.model.scoring import score
 from nexus_bench.shortcuts.references import reference_columns
 from nexus_bench.training.spec import CellSpec
 
@@ -72,18 +73,18 @@ def ask(
     return len(new)
 
 
-def _check_length(model: Transformer, folder: RunFolder, cell: CellSpec, held: HeldOut) -> None:
+def _check_length(model: Model, folder: RunFolder, cell: CellSpec, held: HeldOut) -> None:
     """Check that learned positions are enough.
 
     Raises:
         ConfigError: The sequences are longer than the number of learned positions.
     """
-    if model.position is None:
+    if model.longest is None:
         return
     one = held.examples.take(slice(1))
     length = to_batch(one, cell.task.law().schema, cell.model.encoding, torch.device("cpu")).seq_len
-    if length > len(model.position.weight):
+    if length > model.longest:
         raise ConfigError(
-            f"{title_of(folder, cell)}: learned {len(model.position.weight)} positions, {length} are needed; use fewer "
+            f"{title_of(folder, cell)}: learned {model.longest} positions, {length} are needed; use fewer "
             "facts, or train with position none or rope"
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.data.show import query_as_text
+from nexus_bench.errors import UsageError
 from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.trained import load_model, title_of, trained_cell
@@ -14,6 +15,7 @@ from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.plurals import counted
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.spec import CellSpec
 
 
@@ -73,6 +75,9 @@ def inspect(
     source = open_source(chosen, data)
     held, model = split_with(source.held_out, hop), load_model(folder, chosen)
     encoding, schema = chosen.model.encoding, source.law.schema
+    if not isinstance(model, Transformer) or schema.is_sequence:
+        what = "answers one after the other" if isinstance(model, Transformer) else f"a model of '{model.name}'"
+        raise UsageError(f"{title_of(folder, chosen)}: has {what}; inspect follows queries through a transformer")
     seen = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n_examples, example=example)
     title = f"{title_of(folder, chosen)} | {counted(hop, 'hop')}"
     drawn = seen.example

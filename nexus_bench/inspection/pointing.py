@@ -17,7 +17,7 @@ from nexus_bench.inspection.ablation import answers_without
 from nexus_bench.inspection.recording import Place, record
 from nexus_bench.io.columns import HOP_OOD, TEST, Row
 from nexus_bench.io.hops import format_hops
-from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.batch import to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import Mask
 
@@ -180,12 +180,12 @@ def walk(
         batch = to_batch(part, schema, encoding, torch.device("cpu"))
         passes = record(model, batch)
         with torch.no_grad():
-            answer = model(batch.tokens, batch.read_at, batch.layout).argmax(dim=-1)
+            answer = model(batch).argmax(dim=-1)
         n_right += int((answer == batch.answer)[graph, query].sum())
         if not tallies:
             places = [one.place for one in passes]
             tallies = [_Tally(one.weights.shape[1], hop) for one in passes]
-        maps = [_by_fact(one.weights.numpy(), part.facts.shape[1], width, batch.read_at.numpy()) for one in passes]
+        maps = [_by_fact(one.weights.numpy(), part.facts.shape[1], width, batch.read_at[0].numpy()) for one in passes]
         for number, (tally, (from_query, from_facts)) in enumerate(zip(tallies, maps, strict=True)):
             tally.add(from_query[graph, :, query], from_facts[graph], path)
             for at in range(hop):

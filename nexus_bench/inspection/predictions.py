@@ -18,8 +18,8 @@ from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import DTYPES, PREDICTION_COLUMNS, TEST
 from nexus_bench.io.csv_files import beginning, rows_of, to_csv
 from nexus_bench.io.files import keep_others, writing_atomic
+from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import logits_of
-from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.spec import CellSpec
 
 FORMATS = {"csv": beginning(PREDICTION_COLUMNS), "parquet": "PAR1"}  # format -> beginning of such files
@@ -77,7 +77,7 @@ def predictions(
     return Predicted(path, write_predictions(path, frames(), file_format=file_format), list(cells))
 
 
-def predict(cell: CellSpec, model: Transformer, held: HeldOut, schema: Schema, *, split: str) -> pd.DataFrame:
+def predict(cell: CellSpec, model: Model, held: HeldOut, schema: Schema, *, split: str) -> pd.DataFrame:
     """The answers of a model to every query of a split.
 
     Args:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from nexus_bench.errors import UsageError
-from nexus_bench.model.scoring import Batch
+from nexus_bench.model.batch import Batch
 from nexus_bench.model.transformer import Transformer
 
 Edit = Callable[[int, Tensor], Tensor]
@@ -99,7 +99,7 @@ def _run(model: Transformer, batch: Batch, recorder: "_Recorder") -> Float[Tenso
                 hooks.callback(module.register_forward_pre_hook(recorder.enter(name)).remove)
                 hooks.callback(module.register_forward_hook(recorder.leave).remove)
         with torch.no_grad(), recorder:
-            scores: Tensor = model(batch.tokens, batch.read_at, batch.layout)
+            scores: Tensor = model(batch)
     return scores
 
 

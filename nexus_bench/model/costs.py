@@ -6,15 +6,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError
-from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.batch import to_batch
+from nexus_bench.model.build import build_model
+from nexus_bench.model.scoring import losses_of
 from nexus_bench.model.spec import ModelSpec
-from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
 
 
@@ -76,11 +76,11 @@ def _cost(model_json: str, task_json: str) -> Cost:
     graph = law.sample(1, stream("matching"))
     batch = to_batch(graph, law.schema, model.encoding, torch.device("cpu"))
     with meta:
-        built = Transformer(model, law.schema, seq_len=batch.seq_len)
+        built = build_model(model, law.schema, seq_len=batch.seq_len, seed=0)
 
     def step() -> None:
-        scores = built(batch.tokens.to(meta), batch.read_at.to(meta), batch.layout)
-        F.cross_entropy(scores.flatten(0, 1), batch.answer.to(meta).flatten()).backward()  # type: ignore[no-untyped-call]
+        on_meta = batch.to(meta)
+        losses_of(built(on_meta), on_meta.answer).sum().backward()  # type: ignore[no-untyped-call]
 
     try:
         compute = count_flops(step)[0]

@@ -17,7 +17,9 @@ class ModelSpec(Spec):
 
     attention: str
     options: Config = Field(description="Every option of the attention.")
-    encoding: Literal["fact", "flat"] = Field(default="fact", description="How examples become positions.")
+    encoding: Literal["fact", "flat", "sequence"] = Field(
+        default="fact", description="How examples become positions; a task of sequences takes sequence alone."
+    )
     position: Literal["none", "learned", "rope"] = Field(
         description="Position embedding: none, learned, or RoPE at every level."
     )
@@ -65,7 +67,7 @@ class ModelSpec(Spec):
 
 def _usual_position(encoding: str | None) -> str:
     """Facts are a set and get no positions; tokens are a sequence and get some."""
-    return "learned" if encoding == "flat" else "none"
+    return "learned" if encoding in ("flat", "sequence") else "none"
 
 
 def model_keys(name: str) -> Keys:

@@ -1,8 +1,9 @@
 """The tiny transformer: pre-norm blocks around an attention that is chosen by name.
 
-Axis letters: b graphs, n positions, s slots of a position, d width of the model, q queries, c classes.
+Axis letters: b graphs, n positions, d width of the model, q queries, c classes.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,12 +17,14 @@ from nexus_bench.attention.layout import Layout
 from nexus_bench.data.encodings import n_slots, table_size
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Schema
+from nexus_bench.model.batch import Batch
+from nexus_bench.model.contract import Model
 from nexus_bench.model.spec import ModelSpec
 
 
 def build_attention(spec: ModelSpec) -> Attention[Any]:
     """The attention of one block."""
-    mechanism = ATTENTIONS.get(spec.attention)
+    mechanism = cast(type[Attention[Any]], ATTENTIONS.get(spec.attention))
     return mechanism(spec.d_model, spec.n_heads, mechanism.Options.model_validate(spec.options))
 
 
@@ -40,9 +43,9 @@ class Block(nn.Module):
         )
 
     def forward(
-        self, x: Float[Tensor, "b n d"], layout: Layout, keep: Int[Tensor, " q"] | None = None
+        self, x: Float[Tensor, "b n d"], layout: Layout, read: Callable[[Tensor], Tensor] | None = None
     ) -> Float[Tensor, "b m d"]:
-        """Mix positions, then transform each; `keep` lists the positions to return, None returns all."""
+        """Mix positions, then transform each; `read` takes those that are returned, None returns all."""
         mixed = self.attention(self.attention_norm(x), layout)
         if mixed.shape != x.shape:
             raise ConfigError(
@@ -50,23 +53,17 @@ class Block(nn.Module):
                 f"got {tuple(mixed.shape)}; correct its forward"
             )
         x = x + mixed
-        if keep is not None:
-            x = x[:, keep]
+        if read is not None:
+            x = read(x)
         out: Tensor = x + self.mlp(self.mlp_norm(x))
         return out
 
 
-class Transformer(nn.Module):
-    """Takes tokens and returns one set of class scores per query.
-
-    Args:
-        spec: The shape and the attention.
-        schema: The task's vocabularies.
-        seq_len: Length of the longest sequence (`Batch.seq_len`), for learned positions.
-    """
+class Transformer(Model):
+    """The own model; its positions are those of a table, rotations, or none."""
 
     def __init__(self, spec: ModelSpec, schema: Schema, *, seq_len: int) -> None:
-        super().__init__()
+        super().__init__(spec, schema, seq_len=seq_len)
         slots = n_slots(schema, spec.encoding)
         if spec.d_model < slots:
             raise ConfigError(f"d_model must be at least {slots}, for the roles of one position, got {spec.d_model}")
@@ -84,24 +81,26 @@ class Transformer(nn.Module):
         """The attention of each block."""
         return [cast(Block, block).attention for block in self.blocks]
 
-    def forward(
-        self, tokens: Int[Tensor, "b n s"], read_at: Int[Tensor, " q"], layout: Layout
-    ) -> Float[Tensor, "b q c"]:
-        """Class scores of every query.
+    @property
+    def longest(self) -> int | None:
+        """As many as there are learned positions."""
+        return None if self.position is None else self.position.num_embeddings
 
-        Args:
-            tokens: Rows of the embedding table.
-            read_at: The positions of the queries.
-            layout: Which positions may be attended to.
-        """
-        x = F.pad(look_up(self.table.weight, tokens).flatten(2), (0, self.unused_width))
+    @classmethod
+    def seq_len_of(cls, weights: Mapping[str, Tensor]) -> int:
+        """The rows of the table of positions."""
+        return len(weights["position.weight"]) if "position.weight" in weights else 1
+
+    def forward(self, batch: Batch) -> Float[Tensor, "b q c"]:
+        """Class scores of every query."""
+        x = F.pad(look_up(self.table.weight, batch.tokens).flatten(2), (0, self.unused_width))
         if self.position is not None:
-            x = x + layout.by_place(self.position.weight, x.shape[1])
-        layout = replace(layout, rope=self.has_rope)
+            x = x + batch.layout.by_place(self.position.weight, x.shape[1])
+        layout = replace(batch.layout, rope=self.has_rope)
         blocks = list(self.blocks) * self.n_loops
         for block in blocks[:-1]:
             x = block(x, layout)
-        scores: Tensor = self.readout(self.norm(blocks[-1](x, layout, keep=read_at)))
+        scores: Tensor = self.readout(self.norm(blocks[-1](x, layout, read=batch.read)))
         return scores
 
 
@@ -115,10 +114,3 @@ def look_up(table: Float[Tensor, "r e"], rows: Int[Tensor, "*n"]) -> Float[Tenso
         is_row = rows[..., None] == torch.arange(table.shape[0], dtype=rows.dtype, device=rows.device)
         return is_row.to(table.dtype) @ table
     return F.embedding(rows, table)
-
-
-def build_model(spec: ModelSpec, schema: Schema, *, seq_len: int, seed: int) -> Transformer:
-    """A model whose initial weights depend only on spec and seed; the random state of the caller is unchanged."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return Transformer(spec, schema, seq_len=seq_len)

@@ -70,7 +70,7 @@ def best_shortcuts(fit: Examples, score: Examples, schema: Schema) -> dict[int, 
 
 
 def _majority_class(fit: Examples, score: Examples, schema: Schema) -> Int:
-    counts = np.bincount(fit.answer.ravel(), minlength=schema.n_classes)
+    counts = np.bincount(fit.answer[fit.hop > 0], minlength=schema.n_classes)
     return np.full_like(score.answer, counts.argmax())
 
 
@@ -121,12 +121,20 @@ def _always(schema: Schema) -> bool:
     return True
 
 
+def _has_queries(schema: Schema) -> bool:
+    return not schema.is_sequence
+
+
 def _facts_hold_answers(schema: Schema) -> bool:
-    return any(role.vocabulary == schema.answer for role in schema.fact)
+    return _has_queries(schema) and any(role.vocabulary == schema.answer for role in schema.fact)
 
 
 def _facts_lead_from_start_to_answers(schema: Schema) -> bool:
-    return schema.fact[0].vocabulary == schema.query[0].vocabulary and schema.fact[-1].vocabulary == schema.answer
+    return (
+        _has_queries(schema)
+        and schema.fact[0].vocabulary == schema.query[0].vocabulary
+        and schema.fact[-1].vocabulary == schema.answer
+    )
 
 
 SHORTCUTS = (
@@ -136,6 +144,6 @@ SHORTCUTS = (
     Shortcut("best_place", 0, _facts_hold_answers, _best_place),
     Shortcut("beside_start", 0, _facts_lead_from_start_to_answers, _beside_start),
     Shortcut("facts_only", 0, _facts_hold_answers, facts_only),
-    Shortcut("symbol_counts", 1, _always, symbol_counts),
+    Shortcut("symbol_counts", 1, _has_queries, symbol_counts),
     Shortcut("successor", 1, _facts_lead_from_start_to_answers, _successor),
 )

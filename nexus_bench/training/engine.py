@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import VAL
-from nexus_bench.model.scoring import HopScore, score, to_batch
-from nexus_bench.model.transformer import Transformer
+from nexus_bench.model.batch import to_batch
+from nexus_bench.model.contract import Model
+from nexus_bench.model.scoring import HopScore, losses_of, score
 from nexus_bench.training.feed import feed_of
 from nexus_bench.training.recipe import hop_limit, schedule
 from nexus_bench.training.row import Row, State, first_state, load_state, places_of, vector_of
@@ -59,7 +59,7 @@ class Engine(ABC):
         """The present states of all rows as copies on the engine's device, stacked: each has a leading axis of rows."""
 
     @abstractmethod
-    def model(self, index: int) -> Transformer:
+    def model(self, index: int) -> Model:
         """The model of one row, with its present weights."""
 
     def close(self) -> None:  # noqa: B027 - many have nothing of the kind
@@ -94,12 +94,10 @@ class Single(Engine):
         """Mean cross-entropy over the queries of the next batch that the curriculum includes."""
         examples = self._examples()
         batch = to_batch(examples, self.schema, self.encoding, self._device)
-        logits = self._model(batch.tokens, batch.read_at, batch.layout).flatten(0, 1)
-        answer = batch.answer.flatten()
-        if self.recipe.curriculum == "none":
-            return F.cross_entropy(logits, answer)
-        counts = torch.from_numpy(examples.hop.ravel() <= self.limit(0)).to(self._device, torch.float32)
-        return (F.cross_entropy(logits, answer, reduction="none") * counts).sum() / counts.sum().clamp(min=1)
+        counts = batch.is_labelled
+        if self.recipe.curriculum != "none":
+            counts &= torch.from_numpy(examples.hop <= self.limit(0)).to(self._device)
+        return (losses_of(self._model(batch), batch.answer) * counts).sum() / counts.sum().clamp(min=1)
 
     def _examples(self) -> Examples:
         """The training graphs of the next step."""
@@ -146,6 +144,6 @@ class Single(Engine):
                 "exp_avg_sq": moment2.view_as(parameter),
             }
 
-    def model(self, index: int) -> Transformer:
+    def model(self, index: int) -> Model:
         """The model."""
         return self._model

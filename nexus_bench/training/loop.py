@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from nexus_bench.errors import NexusBenchError, StorageError
-from nexus_bench.model.transformer import Transformer
+from nexus_bench.model.build import weights_of
+from nexus_bench.model.contract import Model
 from nexus_bench.training.checkpoint import Checkpoint, Saved
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.recipe import DIVERGED, Point, is_hopeless, stays_solved
-from nexus_bench.training.row import Row, weights_of
+from nexus_bench.training.row import Row
 from nexus_bench.training.saved_rows import described
 
 
@@ -29,7 +30,7 @@ class Ending(NamedTuple):
         weights: The file with its final weights; None if no state is kept.
     """
 
-    model: Transformer
+    model: Model
     curve: list[Point]
     status: str
     train_seconds: float

@@ -1,6 +1,7 @@
 """Training examples on the device: one generation at a time, the next one prepared in the background.
 
-Axis letters: u distinct sources, p graphs of the pool, b graphs of a batch, n positions, s slots, q queries.
+Axis letters: u distinct sources, p graphs of the pool, c p or 1: the same for all graphs, b graphs of a batch,
+n positions, s slots, q queries.
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,13 @@ from nexus_bench.training.row import Source
 
 
 class Arrays(NamedTuple):
-    """Encoded examples of several sources."""
+    """Encoded examples of several sources, as `nexus_bench.data.drawers.Drawn`."""
 
     tokens: Int[Tensor, "u p n s"]
     answer: Int[Tensor, "u p q"]
     hop: Int[Tensor, "u p q"]
+    read_at: Int[Tensor, "u c q"]
+    length: Int[Tensor, "u c"]
 
 
 class Pool:

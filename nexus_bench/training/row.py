@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.generators.base import Examples
-from nexus_bench.model.scoring import to_batch
-from nexus_bench.model.transformer import Transformer, build_model
+from nexus_bench.model.batch import to_batch
+from nexus_bench.model.build import build_model
+from nexus_bench.model.contract import Model
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
 
@@ -55,7 +56,7 @@ class Row:
     status: str | None = None
     state: State | None = None
 
-    def build(self) -> Transformer:
+    def build(self) -> Model:
         """The model before its first step, on the CPU."""
         source, encoding, cpu = self.source, self.cell.model.encoding, torch.device("cpu")
         some = [source.batch(0, 1), *(held.examples.take(slice(1)) for held in source.held_out.values())]
@@ -88,11 +89,6 @@ def first_state(model: nn.Module) -> dict[str, Tensor]:
 def buffers_of(model: nn.Module) -> dict[str, Tensor]:
     """The buffers of a model, as a state names them."""
     return {f"buffer.{name}": buffer.detach() for name, buffer in model.named_buffers()}
-
-
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """The weights of a model as they are stored."""
-    return {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
 
 
 def load_state(model: nn.Module, state: State) -> None:

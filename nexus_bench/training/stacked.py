@@ -15,18 +15,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.func import functional_call, vmap
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nexus_bench.data.drawers import encode
 from nexus_bench.data.splits import Splits
 from nexus_bench.io.columns import VAL
-from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, to_batch
-from nexus_bench.model.transformer import Transformer
+from nexus_bench.model.batch import Batch, to_batch
+from nexus_bench.model.contract import Model
+from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, losses_of
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.long_products import LongProducts
 from nexus_bench.training.modes import DETERMINISTIC
-from nexus_bench.training.pool import Pool, stacked
+from nexus_bench.training.pool import Arrays, Pool, stacked
 from nexus_bench.training.recipe import schedule
 from nexus_bench.training.row import Row, first_state, load_state, places_of
 from nexus_bench.training.spec import CellSpec
@@ -73,8 +73,7 @@ class Stacked(Engine):
         self._validation = stacked(
             [encode(source.held_out[VAL].examples, self.schema, self.encoding) for source in distinct]
         )
-        one = to_batch(distinct[0].batch(0, 1), self.schema, self.encoding, device)
-        self._read_at, self._layout = one.read_at, one.layout
+        self._layout = to_batch(distinct[0].batch(0, 1), self.schema, self.encoding, device).layout
         # From here on only the pool reads the sources. What is drawn is small, what is stored may be large: it stays.
         n_drawers = n_drawers if all(isinstance(source, Splits) for source in distinct) else 0
         self._pool = Pool(distinct, self.feed, self.encoding, device, n_drawers=n_drawers)
@@ -108,10 +107,8 @@ class Stacked(Engine):
         with torch.no_grad(), self.numerics():
             for start in range(0, held.tokens.shape[1], EVALUATION_GRAPHS):
                 places = slice(start, start + EVALUATION_GRAPHS)
-                tokens, answer = (
-                    part[:, places].to(self._device)[self._which[:, 0]] for part in (held.tokens, held.answer)
-                )
-                loss, hit = self._scored(tokens, answer)
+                parts = (part if part.shape[1] == 1 else part[:, places] for part in held)
+                loss, hit = self._scored(Arrays(*(part.to(self._device)[self._which[:, 0]] for part in parts)))
                 losses.append(loss.float().cpu())
                 hits.append(hit.cpu())
         loss_of, hit_of = (torch.cat(parts, dim=1).flatten(1).numpy() for parts in (losses, hits))
@@ -122,7 +119,7 @@ class Stacked(Engine):
         """The weights, the moments and the buffers of all models."""
         return {name: tensor.clone() for name, tensor in self._state.items()}
 
-    def model(self, index: int) -> Transformer:
+    def model(self, index: int) -> Model:
         """One of the models; the next call overwrites it."""
         load_state(self._template, {name: tensor[index] for name, tensor in self._state.items()})
         return self._template
@@ -179,11 +176,12 @@ class Stacked(Engine):
     def _losses_of_next(self, weights: Float[Tensor, "s w"]) -> Float[Tensor, " s"]:
         """Mean cross-entropy of each model over the queries of its next batch that its curriculum includes."""
         rows = self._pool.order[self._at % self.feed.n_steps]  # 1 b
-        tokens, answer, hop = (part[self._which, rows] for part in self._pool.arrays)
-        logits = self._logits(self._unpacked(weights), tokens)
-        each = F.cross_entropy(logits.flatten(0, 2).float(), answer.long().flatten(), reduction="none")
-        counted = (hop <= self._limits).float()
-        return (each.view(hop.shape) * counted).sum(dim=(1, 2)) / counted.sum(dim=(1, 2)).clamp(min=1)
+        parts = self._pool.arrays
+        batch = Arrays(*(part[self._which, rows if part.shape[1] > 1 else 0] for part in parts))
+        logits = self._logits(self._unpacked(weights), batch)
+        counted = ((batch.hop > 0) & (batch.hop <= self._limits)).float()
+        each = losses_of(logits.float(), batch.answer.long()) * counted
+        return each.sum(dim=(1, 2)) / counted.sum(dim=(1, 2)).clamp(min=1)
 
     def _adamw(self, gradient: Float[Tensor, "s w"]) -> None:
         norm = gradient.square().sum(dim=1, keepdim=True).sqrt()
@@ -197,17 +195,24 @@ class Stacked(Engine):
         for old, new in ((self._weights, weights), (self._moment1, moment1), (self._moment2, moment2)):
             old.copy_(torch.where(self._alive, new, old))
 
-    def _scored(self, tokens: Tensor, answer: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self._logits(self._unpacked(self._weights), tokens)
-        loss = F.cross_entropy(logits.flatten(0, 2).float(), answer.long().flatten(), reduction="none")
-        return loss.view(answer.shape), logits.argmax(dim=-1) == answer
+    def _scored(self, batch: Arrays) -> tuple[Tensor, Tensor]:
+        logits = self._logits(self._unpacked(self._weights), batch)
+        loss = losses_of(logits.float(), batch.answer.long())
+        return loss, logits.argmax(dim=-1) == batch.answer
 
-    def _logits(self, weights: dict[str, Tensor], tokens: Tensor) -> Float[Tensor, "s b q c"]:
-        def one(own: dict[str, Tensor], own_tokens: Tensor) -> Any:
-            return functional_call(self._template, own, (own_tokens, self._read_at, self._layout))
+    def _logits(self, weights: dict[str, Tensor], batch: Arrays) -> Float[Tensor, "s b q c"]:
+        """The class scores of each model for its batch; positions that all graphs share are no input of each."""
 
+        def one(own: dict[str, Tensor], *parts: Tensor) -> Any:
+            return functional_call(self._template, own, (Batch(*parts, layout=self._layout),))
+
+        is_shared = batch.read_at.shape[1] == 1
+        places = (batch.read_at[0], batch.length[0]) if is_shared else (batch.read_at, batch.length)
+        each = (None, None) if is_shared else (0, 0)
         with torch.autocast("cuda", torch.bfloat16, enabled=self._mode == "bfloat16"):
-            logits: Tensor = vmap(one)(weights | self._buffers, tokens.int())
+            logits: Tensor = vmap(one, in_dims=(0, 0, *each, 0))(
+                weights | self._buffers, batch.tokens.int(), *places, batch.answer
+            )
         return logits
 
     def _unpacked(self, flat: Float[Tensor, "*s w"]) -> dict[str, Tensor]:

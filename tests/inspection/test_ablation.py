@@ -13,7 +13,7 @@ from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.inspection.ablation import _mean_ablated, answers_without
 from nexus_bench.inspection.pointing import walk
 from nexus_bench.inspection.recording import answer_with, record
-from nexus_bench.model.scoring import Batch, to_batch
+from nexus_bench.model.batch import Batch, to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
 from tests.small import chase, small_law, untrained
@@ -92,7 +92,7 @@ def test_an_answer_is_that_of_the_model_with_the_changed_map() -> None:
 def test_maps_put_back_as_they_were_change_nothing_and_others_do(entry: dict[str, Any], encoding: str) -> None:
     model, batch, _, _ = made(encoding, **entry)
     with torch.no_grad():
-        untouched = model(batch.tokens, batch.read_at, batch.layout)
+        untouched = model(batch)
     torch.testing.assert_close(answer_with(model, batch, lambda number, weights: weights), untouched)
     seen: list[int] = []
 
@@ -126,7 +126,7 @@ def test_a_walk_needs_the_fact_that_each_level_points_at_and_no_other(
 def test_queries_without_a_fact_to_level_stay_as_they_are() -> None:
     model, batch, _, examples = made(attention="nexus", order=2)
     with torch.no_grad():
-        untouched = model(batch.tokens, batch.read_at, batch.layout).argmax(dim=-1)
+        untouched = model(batch).argmax(dim=-1)
     nothing = torch.full(examples.answer.shape, -1)
     assert torch.equal(answers_without(model, batch, number=1, fact=nothing, width=1), untouched)
     some = nothing.clone()

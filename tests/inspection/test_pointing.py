@@ -14,7 +14,7 @@ from nexus_bench.generators.base import Generator, Solution
 from nexus_bench.generators.pointer_chase import PointerChase, PointerChaseParams
 from nexus_bench.inspection.pointing import Walk, split_with, walk
 from nexus_bench.inspection.recording import record
-from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.batch import to_batch
 from nexus_bench.streams import Int, stream
 from tests.small import chase, small_law, untrained
 from tests.walkers import walk_both_ways, walker

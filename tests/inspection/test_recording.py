@@ -15,7 +15,7 @@ from nexus_bench.attention.parts import merge_heads, split_heads
 from nexus_bench.errors import UsageError
 from nexus_bench.generators.base import Generator
 from nexus_bench.inspection.recording import Pass, record
-from nexus_bench.model.scoring import to_batch
+from nexus_bench.model.batch import to_batch
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
 from tests.small import chase, small_law, untrained
@@ -41,13 +41,13 @@ def test_every_mechanism_shows_maps_and_computes_what_it_computes(name: str, enc
     model = untrained(law, attention=name, encoding=encoding)
     batch = to_batch(law.sample(2, stream("every")), law.schema, encoding, torch.device("cpu"))
     with torch.no_grad():
-        before = model(batch.tokens, batch.read_at, batch.layout)
+        before = model(batch)
         try:
             passes = record(model, batch)
         except UsageError as error:  # a mechanism may have no map, but says so
             assert name not in OURS and "has no map to record" in str(error)
             return
-        after = model(batch.tokens, batch.read_at, batch.layout)
+        after = model(batch)
     assert torch.equal(before, after)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     n, n_keys = batch.tokens.shape[1], batch.layout.n_keys or batch.tokens.shape[1]

@@ -12,10 +12,10 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.bundled import read_bundled
 from nexus_bench.io.read_results import read_curves, read_results
+from nexus_bench.model.build import build_model
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.matching import matched
 from nexus_bench.model.spec import ModelSpec, make_model
-from nexus_bench.model.transformer import build_model
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import to_markdown
 from nexus_bench.report.page import to_html

@@ -10,8 +10,9 @@ import torch
 
 from nexus_bench.experiment.events import Event, Failure, Note, Progress
 from nexus_bench.experiment.sources import open_source
+from nexus_bench.model.batch import to_batch
 from nexus_bench.model.costs import cost_of
-from nexus_bench.model.scoring import HopScore, to_batch
+from nexus_bench.model.scoring import HopScore
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Single
 from nexus_bench.training.loop import StoppedError
@@ -204,7 +205,7 @@ def test_what_a_curriculum_leaves_out_does_not_count() -> None:
     engine = Single(Row(spec, open_source(spec, None)), CPU)
     examples = engine.rows[0].source.batch(0, 8)
     batch = to_batch(examples, engine.schema, "fact", CPU)
-    logits = engine.model(0)(batch.tokens, batch.read_at, batch.layout)
+    logits = engine.model(0)(batch)
     asked = torch.from_numpy(examples.hop == 1)
     assert 0 < asked.sum() < asked.numel()
     torch.testing.assert_close(engine.loss(), torch.nn.functional.cross_entropy(logits[asked], batch.answer[asked]))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from nexus_bench.data.encodings import ENCODINGS
 from nexus_bench.data.splits import Splits
 from nexus_bench.experiment.events import Event, Failure, JobDone, Note
 from nexus_bench.experiment.sources import open_source
@@ -45,7 +44,7 @@ def end_early(monkeypatch: pytest.MonkeyPatch, ends: dict[tuple[int, float], int
     monkeypatch.setattr(loop, "_status_of", status_of)
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", ["fact", "flat"])
 def test_a_stacked_model_is_the_model_trained_alone(encoding: str) -> None:
     """With its own data order, learning rate, clipping, curriculum; within what another order of sums rounds away."""
     cells = mixed(encoding)

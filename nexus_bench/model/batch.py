@@ -49,7 +49,8 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device."""
-        return Batch(*(tensor.to(device) for tensor in self[:-1]), layout=self.layout)
+        tokens, read_at, length, answer = (tensor.to(device) for tensor in self[:4])
+        return Batch(tokens, read_at, length, answer, self.layout)
 
 
 def to_batch(examples: Examples, schema: Schema, encoding: str, device: torch.device) -> Batch:

@@ -203,8 +203,8 @@ class Stacked(Engine):
     def _logits(self, weights: dict[str, Tensor], batch: Arrays) -> Float[Tensor, "s b q c"]:
         """The class scores of each model for its batch; positions that all graphs share are no input of each."""
 
-        def one(own: dict[str, Tensor], *parts: Tensor) -> Any:
-            return functional_call(self._template, own, (Batch(*parts, layout=self._layout),))
+        def one(own: dict[str, Tensor], tokens: Tensor, read_at: Tensor, length: Tensor, answer: Tensor) -> Any:
+            return functional_call(self._template, own, (Batch(tokens, read_at, length, answer, self._layout),))
 
         is_shared = batch.read_at.shape[1] == 1
         places = (batch.read_at[0], batch.length[0]) if is_shared else (batch.read_at, batch.length)

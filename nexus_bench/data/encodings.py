@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nexus_bench.generators.base import NOTHING, Examples, Role, Schema
+from nexus_bench.generators.base import Examples, Role, Schema
+from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.streams import Int
 
 PAD = 0  # the row of the table for a slot that a position does not use

@@ -28,6 +28,7 @@ from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import CheckFailedError, StorageError, UsageError
 from nexus_bench.generators.base import Examples
+from nexus_bench.generators.parts.sequences import refuse_sequences
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.files import locked, sha256, sha256_of_file, to_json, unwritable, write_atomic
 from nexus_bench.io.hops import format_hops
@@ -82,6 +83,7 @@ def generate(
         StorageError: The disk is full or the folder cannot be written.
         UsageError: The folder holds something else, or another process is writing it.
     """
+    refuse_sequences(spec.generator(), "datasets")
     laws = spec.laws()
     n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
     n_graphs |= {name: spec.n_test for name in laws if name != IID}
@@ -160,6 +162,7 @@ def draw_dataset(spec: TaskSpec, *, seed: int) -> Dataset:
     Raises:
         ConfigError: The task has too few distinct graphs.
     """
+    refuse_sequences(spec.generator(), "datasets")
     splits = Splits(spec.laws(), seed=seed, n_val=spec.n_val, n_test=spec.n_test)
     held_out = {split: held.examples for split, held in splits.held_out.items()}
     content = ContentHash()

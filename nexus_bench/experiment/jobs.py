@@ -17,7 +17,7 @@ from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_sources
-from nexus_bench.model.build import weights_of
+from nexus_bench.model.build import model_class, weights_of
 from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
@@ -118,6 +118,7 @@ class _Work:
         self.folders = list(job.begun)  # of checkpoints that hold some of the cells
         self.device = torch.device(job.device)
         self.made_with = made_with(job.mode, self.device)
+        self.stacks = job.mode != SINGLE and model_class(job.cells[0].model).stacks
         self.cost = cost_of(job.cells[0].model, job.cells[0].task)
         self.listener = Listener(
             on_point=lambda row, point: tell(Progress(row.cell.cell_id, point)),
@@ -140,7 +141,7 @@ class _Work:
         self.tell_ended(restored)
         waiting = list(restored.packs)
         size = 1
-        if job.mode != SINGLE and waiting:
+        if self.stacks and waiting:
             size = largest_stack(waiting[0][0], self.device, job.mode, share=job.share)
         while waiting:
             pack = waiting.pop(0)
@@ -167,7 +168,7 @@ class _Work:
         return True
 
     def engine(self, rows: Sequence[Row]) -> Engine:
-        if self.job.mode == SINGLE:
+        if not self.stacks:
             (row,) = rows
             return Single(row, self.device)
         n_drawers = max(1, int(available_cores() * self.job.share)) if self.device.type == "cuda" else 0

@@ -17,8 +17,6 @@ from nexus_bench.io.entries import STRICT
 from nexus_bench.registry import Registry
 from nexus_bench.streams import Int, Mask, integers, permutations
 
-NOTHING = -1  # in the place of a token that a sequence does not have, or of the answer of a token that has none
-
 
 class Role(NamedTuple):
     """One column of a fact or of a query, and the vocabulary its ids belong to."""

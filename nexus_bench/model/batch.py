@@ -11,7 +11,8 @@ from torch import Tensor
 
 from nexus_bench.attention.layout import Layout
 from nexus_bench.data.encodings import ENCODINGS
-from nexus_bench.generators.base import NOTHING, Examples, Schema
+from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.generators.parts.sequences import NOTHING
 
 
 class Batch(NamedTuple):

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from nexus_bench.generators.base import NOTHING, Examples, Schema
+from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.model.batch import Batch, to_batch
 from nexus_bench.model.contract import Model
 from nexus_bench.streams import Int as Int32

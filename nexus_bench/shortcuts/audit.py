@@ -8,6 +8,7 @@ from scipy import stats
 from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.errors import CheckFailedError
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.parts.sequences import refuse_sequences
 from nexus_bench.io.columns import IID
 from nexus_bench.shortcuts.english import guess_in_english
 from nexus_bench.shortcuts.features import Asked, ask
@@ -101,6 +102,7 @@ def audit(
         UsageError: scikit-learn is not installed.
     """
     require_sklearn()
+    refuse_sequences(generator, "audits")
     is_flat = encoding == "flat"
     options = _Options(seed, is_flat, joint, english and is_flat, rounds)
     scored: list[_Scored] = []

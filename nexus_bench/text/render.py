@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.parts.sequences import refuse_sequences
 from nexus_bench.streams import Int, Words, mix
 from nexus_bench.text.grammar import Template, grammar_of, shipped_list
 
@@ -73,10 +74,11 @@ class Teller:
         options: How.
 
     Raises:
-        ConfigError: The `text` of its YAML does not fit its roles.
+        ConfigError: The `text` of its YAML does not fit its roles, or it is a task of sequences.
     """
 
     def __init__(self, family: Generator[Any], options: TextOptions) -> None:
+        refuse_sequences(family, "English texts")
         self.family = family
         self.options = options
         self.grammar = grammar_of(family)

@@ -91,6 +91,17 @@ def buffers_of(model: nn.Module) -> dict[str, Tensor]:
     return {f"buffer.{name}": buffer.detach() for name, buffer in model.named_buffers()}
 
 
+def first_names(model: nn.Module) -> dict[str, str]:
+    """Every name under which a module holds a parameter or a buffer -> the first name of that tensor."""
+    first = {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    held = (
+        (f"{path}.{name}" if path else name, tensor)
+        for path, module in model.named_modules()
+        for name, tensor in (*module._parameters.items(), *module._buffers.items())
+    )
+    return {name: first[id(tensor)] for name, tensor in held if tensor is not None}
+
+
 def load_state(model: nn.Module, state: State) -> None:
     """Give a model the weights and the buffers of a state."""
     with torch.no_grad():

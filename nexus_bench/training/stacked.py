@@ -28,7 +28,7 @@ from nexus_bench.training.long_products import LongProducts
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.pool import Arrays, Pool, stacked
 from nexus_bench.training.recipe import schedule
-from nexus_bench.training.row import Row, first_state, load_state, places_of
+from nexus_bench.training.row import Row, first_names, first_state, load_state, places_of
 from nexus_bench.training.spec import CellSpec
 
 MOST_MODELS = 256  # per stack; more gain little
@@ -59,6 +59,7 @@ class Stacked(Engine):
         self._weights, self._moment1, self._moment2 = (self._state[n] for n in ("weights", "moment1", "moment2"))
         self._buffers = {name: self._state[f"buffer.{name}"] for name, _ in self._template.named_buffers()}
         self._places = places_of(self._template)
+        self._first_names = first_names(self._template)  # several modules may hold the same tensor
         self._shapes = {name: p.shape for name, p in self._template.named_parameters()}
         cells = [row.cell for row in rows]
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
@@ -204,7 +205,9 @@ class Stacked(Engine):
         """The class scores of each model for its batch; positions that all graphs share are no input of each."""
 
         def one(own: dict[str, Tensor], tokens: Tensor, read_at: Tensor, length: Tensor, answer: Tensor) -> Any:
-            return functional_call(self._template, own, (Batch(tokens, read_at, length, answer, self._layout),))
+            held = {name: own[first] for name, first in self._first_names.items()}
+            shown = Batch(tokens, read_at, length, answer, self._layout)
+            return functional_call(self._template, held, (shown,), tie_weights=False)
 
         is_shared = batch.read_at.shape[1] == 1
         places = (batch.read_at[0], batch.length[0]) if is_shared else (batch.read_at, batch.length)

@@ -110,7 +110,8 @@ def test_it_is_trained_costed_stored_reported_and_asked_again(site: Path) -> Non
     assert best > 0.9, "to copy a token is learned in 400 steps"
     told = call(site, *nexus_bench, "predictions", "run", "--split", "test", "--json")
     assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout)
+    written = pd.read_csv(top / json.loads(told.stdout)["file"])
+    assert len(written) == 4 * 90 and set(written["hop"]) == {1, 2, 3}
 
 
 @pytest.mark.slow

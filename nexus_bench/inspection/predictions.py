@@ -78,7 +78,7 @@ def predictions(
 
 
 def predict(cell: CellSpec, model: Model, held: HeldOut, schema: Schema, *, split: str) -> pd.DataFrame:
-    """The answers of a model to every query of a split.
+    """The answers of a model to every query of a split that has a label.
 
     Args:
         cell: The cell that the rows belong to.
@@ -92,16 +92,17 @@ def predict(cell: CellSpec, model: Model, held: HeldOut, schema: Schema, *, spli
     """
     parts = []
     for batch, logits in logits_of(model, held.examples, schema, cell.model.encoding):
-        own = logits.gather(-1, batch.answer[..., None])  # b q 1
-        is_before = torch.arange(logits.shape[-1], device=logits.device) < batch.answer[..., None]
+        answer = batch.answer.clamp(min=0)[..., None]
+        own = logits.gather(-1, answer)  # b q 1
+        is_before = torch.arange(logits.shape[-1], device=logits.device) < answer
         n_ahead = ((logits > own) | ((logits == own) & is_before)).sum(dim=-1)
-        share = logits.softmax(dim=-1).gather(-1, batch.answer[..., None])[..., 0]
+        share = logits.softmax(dim=-1).gather(-1, answer)[..., 0]
         parts.append([part.cpu().numpy() for part in (logits.argmax(dim=-1), 1 + n_ahead, share)])
     prediction, rank, probability = (np.concatenate(part) for part in zip(*parts, strict=True))
     examples = held.examples
     words = _words(held.law, schema)
     graph, query = np.indices(examples.answer.shape)
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "cell_id": cell.cell_id,
             "model": cell.label,
@@ -115,7 +116,9 @@ def predict(cell: CellSpec, model: Model, held: HeldOut, schema: Schema, *, spli
             "rank": rank.ravel(),
             "probability": probability.ravel().astype(float),
         }
-    ).astype({column.name: DTYPES[column.name] for column in PREDICTION_COLUMNS})
+    )
+    frame = frame[frame["hop"] > 0]
+    return frame.astype({column.name: DTYPES[column.name] for column in PREDICTION_COLUMNS})
 
 
 def write_predictions(path: Path, frames: Iterator[pd.DataFrame], *, file_format: str) -> int:

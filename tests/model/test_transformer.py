@@ -6,14 +6,15 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.attention.layout import Layout
 from nexus_bench.data.encodings import ENCODINGS, PAD, table_size
 from nexus_bench.data.task import make_task
-from nexus_bench.generators.base import GENERATORS, Examples, Generator
+from nexus_bench.generators.base import GENERATORS, Examples, Generator, Role, Schema
+from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.build import build_model
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import score
 from nexus_bench.model.spec import ModelSpec, make_model
 from nexus_bench.model.transformer import Transformer
-from nexus_bench.streams import stream
+from nexus_bench.streams import integers, stream
 from tests.small import CPU, cell
 
 
@@ -49,6 +50,30 @@ def test_flat_encoding_is_one_token_a_symbol_read_at_each_querys_last(small_task
     assert (encoded.n_keys, encoded.causal) == (None, True)
     assert (encoded.n_shared, encoded.block) == (4, 2)
     assert to_batch(examples, small_task.schema, "flat", CPU).seq_len == 6, "the facts and one query"
+
+
+def test_a_sequence_is_one_token_a_position_read_at_each_and_padded_at_its_end() -> None:
+    schema = Schema(fact=(Role("token", "digit"),), query=(), answer="digit", vocabularies={"digit": 5})
+    facts = np.array([[[3], [0], [4]], [[2], [NOTHING], [NOTHING]]], dtype=np.int32)
+    answer = np.array([[NOTHING, 1, 4], [2, NOTHING, NOTHING]], dtype=np.int32)
+    examples = Examples(facts, np.empty((2, 3, 0), dtype=np.int32), answer, (answer != NOTHING).astype(np.int32))
+    batch = to_batch(examples, schema, "sequence", CPU)
+    assert batch.tokens[..., 0].tolist() == [[4, 1, 5], [3, PAD, PAD]]
+    assert batch.read_at.tolist() == [[0, 1, 2]] * 2 and batch.length.tolist() == [3, 1]
+    assert batch.is_labelled.tolist() == [[False, True, True], [True, False, False]]
+    assert (batch.layout.causal, batch.layout.n_keys, batch.layout.n_shared) == (True, None, None)
+
+
+def test_what_pads_a_sequence_changes_no_answer_before_it() -> None:
+    schema = Schema(fact=(Role("token", "digit"),), query=(), answer="digit", vocabularies={"digit": 5})
+    spec = make_model({"attention": "nexus", "order": 2, "encoding": "sequence", "d_model": 16}, where="test")
+    model = build_model(spec, schema, seq_len=6, seed=0).double()
+    facts = integers(stream("pad"), 4, 6, high=5)[:, :, None]
+    whole = Examples(facts, np.empty((4, 6, 0), dtype=np.int32), facts[..., 0], np.ones((4, 6), dtype=np.int32))
+    padded = facts.copy()
+    padded[:, 3:] = NOTHING
+    ours, theirs = (model(to_batch(whole._replace(facts=f), schema, "sequence", CPU)) for f in (padded, facts))
+    torch.testing.assert_close(ours[:, :3], theirs[:, :3], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("encoding", ["fact", "flat"])

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from nexus_bench.data.encodings import ENCODINGS, Encoded, encode_fact
 from nexus_bench.data.splits import Splits
 from nexus_bench.experiment.events import Event, Failure, JobDone, Note
 from nexus_bench.experiment.sources import open_source
+from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.io.config import Config
 from nexus_bench.training import loop
 from nexus_bench.training.engine import Single
@@ -52,6 +54,26 @@ def test_a_stacked_model_is_the_model_trained_alone(encoding: str) -> None:
         (alone,) = run_cells([one], mode="single")
         for name, weights in alone.weights.items():
             torch.testing.assert_close(together.weights[name], weights, rtol=0, atol=2e-4)
+
+
+def queries_anywhere(examples: Examples, schema: Schema) -> Encoded:
+    """As the encoding `fact`, but the queries of each graph stand in an order of its own."""
+    usual = encode_fact(examples, schema)
+    first, n_queries = usual.read_at[0, 0], usual.read_at.shape[1]
+    at = first + (np.arange(n_queries) + examples.facts[:, 0, :1]) % n_queries
+    tokens = usual.tokens.copy()
+    np.put_along_axis(tokens, at[:, :, None], usual.tokens[:, first:], axis=1)
+    return usual._replace(tokens=tokens, read_at=at.astype(np.int32), length=usual.length.repeat(len(at)))
+
+
+@pytest.mark.parametrize("mode", ["single", "deterministic"])
+def test_every_graph_may_be_read_at_positions_of_its_own(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = mixed()[:1] if mode == "single" else mixed()
+    usual = run_cells(cells, mode=mode)
+    monkeypatch.setitem(ENCODINGS, "fact", queries_anywhere)
+    for one, moved in zip(usual, run_cells(cells, mode=mode), strict=True):
+        for name, weights in one.weights.items():
+            torch.testing.assert_close(moved.weights[name], weights, rtol=0, atol=2e-4)
 
 
 @pytest.mark.parametrize("step", [0, 1, 20, 33, 59])

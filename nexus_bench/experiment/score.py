@@ -8,25 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nexus_bench.data.dataset import Dataset, read_dataset
-from nexus_bench.data.law import Law
 from nexus_bench.data.lm_eval import told_as
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, MEASURED, SCORED, TEST, VAL, Row
 from nexus_bench.io.config import check_name
 from nexus_bench.io.files import parse_json, read_text, sha256
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
-from nexus_bench.shortcuts.references import reference_columns, task_columns
-from nexus_bench.shortcuts.told import end_sentences
+from nexus_bench.shortcuts.references import columns_in_order, reference_columns, task_columns
 from nexus_bench.text.render import Teller, TextOptions, order_warning
 from nexus_bench.version import __version__
 
 _ANSWER_IS = re.compile(r"answer(?: is|:)\s*", re.IGNORECASE)
-_VOID: Row = {"chance": None, "shortcut": None, "shortcut_name": None, "partial_input": None}
 _AROUND = " \t\r\n.,;:!?'\"*`()"
 
 
@@ -133,7 +129,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         references = reference_columns(fit, HeldOut(law, examples), laws[IID].schema)
     else:
         task = task_columns(dataset.spec, sentences=order.sentences)
-        references = _of_ends(law, examples, order.sentences)
+        references = columns_in_order(HeldOut(law, examples), order.sentences)
     cell_id = sha256(f"{model}\n{split}\n{dataset.manifest['content_sha256']}\n{text}".encode())[:16]
     common = {
         "cell_id": cell_id,
@@ -157,13 +153,6 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
                 common | {"hop": hop, "n_examples": n, "n_correct": n_correct, "accuracy": n_correct / n} | reference
             )
     return rows
-
-
-def _of_ends(law: Law, examples: Examples, order: str) -> dict[int, Row]:
-    """`reference_columns` of sentences in the order of the derivation: what the first or last one gives away."""
-    ends = end_sentences(law.family, law.numbered(examples), order)
-    hops = np.unique(examples.hop).tolist()
-    return {hop: _VOID | ({"shortcut": ends[hop], "shortcut_name": "end_sentence"} if ends else {}) for hop in hops}
 
 
 def _prediction(line: str, *, where: str) -> tuple[int, int, str]:

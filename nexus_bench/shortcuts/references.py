@@ -1,5 +1,7 @@
 """Columns next to accuracy in results.csv: those that describe the task, and what can be guessed."""
 
+import numpy as np
+
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import GENERATORS, Examples, Schema
@@ -7,6 +9,7 @@ from nexus_bench.io.columns import Row
 from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import options_text
 from nexus_bench.shortcuts.rules import best_shortcuts
+from nexus_bench.shortcuts.told import end_sentences
 
 _SAME_AS_COLUMN = ("n_queries", "distractors")  # parameters that a column holds, in every split alike
 
@@ -50,3 +53,16 @@ def reference_columns(fit: Examples, scored: HeldOut, schema: Schema) -> dict[in
         }
         for hop, rule in sorted(best_shortcuts(fit, scored.examples, schema).items())
     }
+
+
+def columns_in_order(scored: HeldOut, order: str) -> dict[int, Row]:
+    """`reference_columns` of English in the order of the derivation: of the first or last sentence alone, by hop.
+
+    Args:
+        scored: The examples that are answered, and their generator.
+        order: `forward` or `backward`.
+    """
+    ends = end_sentences(scored.law.family, scored.law.numbered(scored.examples), order)
+    void: Row = {"chance": None, "shortcut": None, "shortcut_name": None, "partial_input": None}
+    hops = np.unique(scored.examples.hop).tolist()
+    return {hop: void | ({"shortcut": ends[hop], "shortcut_name": "end_sentence"} if ends else {}) for hop in hops}

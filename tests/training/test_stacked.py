@@ -13,6 +13,7 @@ from nexus_bench.experiment.events import Event, Failure, JobDone, Note
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.io.config import Config
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.training import loop
 from nexus_bench.training.engine import Single
 from nexus_bench.training.feed import feed_of
@@ -74,6 +75,14 @@ def test_every_graph_may_be_read_at_positions_of_its_own(mode: str, monkeypatch:
     for one, moved in zip(usual, run_cells(cells, mode=mode), strict=True):
         for name, weights in one.weights.items():
             torch.testing.assert_close(moved.weights[name], weights, rtol=0, atol=2e-4)
+
+
+def test_models_that_do_not_stack_are_trained_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Transformer, "stacks", False)
+    monkeypatch.setattr(Stacked, "__init__", None)
+    together = run_cells(mixed())
+    alone = [run_cells([one], mode="single")[0] for one in mixed()]
+    assert all(same(a.weights, b.weights) and a.weights for a, b in zip(together, alone, strict=True))
 
 
 @pytest.mark.parametrize("step", [0, 1, 20, 33, 59])

@@ -32,7 +32,11 @@ COLUMNS = (
     Column("suite", "string", "the suite it was run in"),
     Column("task", "string", "task family"),
     Column("task_version", "Int64", "version of the family's definition"),
-    Column("encoding", "string", "`fact`: a fact is one position; `flat`: each symbol is one token; `text`: English"),
+    Column(
+        "encoding",
+        "string",
+        "`fact`: a fact is one position; `flat`, `sequence`: each symbol is one token; `text`: English",
+    ),
     Column("train_hops", "string", "hops in training"),
     Column("n_facts", "Int64", "facts per graph"),
     Column("vocab_size", "Int64", "symbols in the vocabulary that facts are drawn from"),

@@ -53,12 +53,12 @@ def test_flat_encoding_is_one_token_a_symbol_read_at_each_querys_last(small_task
 
 
 def test_a_sequence_is_one_token_a_position_read_at_each_and_padded_at_its_end() -> None:
-    schema = Schema(fact=(Role("token", "digit"),), query=(), answer="digit", vocabularies={"digit": 5})
+    schema = Schema(fact=(Role("token", "digit"),), query=(), answer="sum", vocabularies={"sum": 5, "digit": 5})
     facts = np.array([[[3], [0], [4]], [[2], [NOTHING], [NOTHING]]], dtype=np.int32)
     answer = np.array([[NOTHING, 1, 4], [2, NOTHING, NOTHING]], dtype=np.int32)
     examples = Examples(facts, np.empty((2, 3, 0), dtype=np.int32), answer, (answer != NOTHING).astype(np.int32))
     batch = to_batch(examples, schema, "sequence", CPU)
-    assert batch.tokens[..., 0].tolist() == [[4, 1, 5], [3, PAD, PAD]]
+    assert batch.tokens[..., 0].tolist() == [[9, 6, 10], [8, PAD, PAD]]
     assert batch.read_at.tolist() == [[0, 1, 2]] * 2 and batch.length.tolist() == [3, 1]
     assert batch.is_labelled.tolist() == [[False, True, True], [True, False, False]]
     assert (batch.layout.causal, batch.layout.n_keys, batch.layout.n_shared) == (True, None, None)

@@ -100,9 +100,12 @@ def own_hash(path: Path, data: bytes, *, advice: str) -> str:
     Raises:
         CorruptArtefactError: It is not that of the text.
     """
-    start, key, rest = data.partition(_KEY)
-    found, blank = rest[: len(_BLANK)], start + key + _BLANK + rest[len(_BLANK) :]
-    if not key or found != sha256(blank).encode():
+    start = data.find(_KEY) + len(_KEY)
+    end = start + len(_BLANK)
+    found, whole = data[start:end], hashlib.sha256()
+    for part in (memoryview(data)[:start], _BLANK, memoryview(data)[end:]):  # without copies
+        whole.update(part)
+    if start < len(_KEY) or found != whole.hexdigest().encode():
         raise CorruptArtefactError(f"{path}: was edited or cut: it does not match the hash in it; {advice}")
     return found.decode()
 

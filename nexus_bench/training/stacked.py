@@ -24,7 +24,6 @@ from nexus_bench.model.batch import Batch, to_batch
 from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, losses_of
 from nexus_bench.training.engine import Engine
-from nexus_bench.training.long_products import LongProducts
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.pool import Arrays, Pool, stacked
 from nexus_bench.training.recipe import schedule
@@ -147,7 +146,9 @@ class Stacked(Engine):
         self._at.fill_(self.step)
         if self._device.type != "cuda":
             return self._step
-        if self._mode != "deterministic":
+        if self._mode != DETERMINISTIC:
+            from nexus_bench.training.long_products import LongProducts  # imports PyTorch's compiler: 2 seconds
+
             torch.compiler.reset()  # what was compiled for other stacks is captured already or no longer needed
             passes: dict[str, Any] = {"post_grad_custom_pre_pass": LongProducts()}
             self._losses_of = torch.compile(self._losses_of_next, fullgraph=True, dynamic=False, options=passes)

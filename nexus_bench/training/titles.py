@@ -28,21 +28,25 @@ def titles_of(cells: Sequence[CellSpec]) -> dict[str, str]:
         cell_id -> title, such as `group_word hops 1-4 | group S_3 | nexus, order 2 | lr 0.003 | seed 0`.
     """
     tasks: dict[str, dict[str, dict[str, Any]]] = {}  # family -> JSON of the task -> its values
-    for cell in cells:
+    distinct = {(id(cell.task), id(cell.model), id(cell.train)): cell for cell in cells}  # of a suite, these are few
+    for cell in distinct.values():
         tasks.setdefault(cell.task.task, {})[cell.task.model_dump_json()] = _task(cell)
     of_task = {name: _axes(list(found.values()), _that_follow(name)) for name, found in tasks.items()}
-    recipes = {cell.train.model_dump_json(): _recipe(cell) for cell in cells}
+    recipes = {cell.train.model_dump_json(): _recipe(cell) for cell in distinct.values()}
     of_recipe = _axes(list(recipes.values()), [])
-    titles = {
-        cell.cell_id: SEPARATOR.join(
+    of_all_seeds = {
+        parts: SEPARATOR.join(
             [
                 f"{cell.task.task} hops {format_hops(cell.task.hops)}",
                 *_shown(_task(cell), of_task[cell.task.task]),
                 cell.label,
                 *_shown(_recipe(cell), of_recipe),
-                f"seed {cell.seed}",
             ]
         )
+        for parts, cell in distinct.items()
+    }
+    titles = {
+        cell.cell_id: f"{of_all_seeds[id(cell.task), id(cell.model), id(cell.train)]}{SEPARATOR}seed {cell.seed}"
         for cell in cells
     }
     counts = Counter(titles.values())

@@ -121,5 +121,7 @@ def test_what_takes_queries_alone_says_so_in_a_line(site: Path) -> None:
     for line in (["gen", "--task", "prefix_sums"], ["show", "prefix_sums"], ["audit", "prefix_sums"]):
         done = call(site, *nexus_bench, *line)
         assert (done.returncode, done.stderr.startswith(only), done.stderr.count("\n")) == (3, True, 1), done.stderr
+    done = call(site, *nexus_bench, "bench", "attention", "fading")
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1) and "'fading' is a whole model" in done.stderr
     done = call(site, *nexus_bench, "train", "sums.yaml", "--set", "encoding=fact", "--out", "other")
     assert done.returncode == 3 and "prefix_sums: encoding must be sequence, got fact" in done.stderr, done.stderr

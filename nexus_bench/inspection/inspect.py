@@ -76,8 +76,8 @@ def inspect(
     held, model = split_with(source.held_out, hop), load_model(folder, chosen)
     encoding, schema = chosen.model.encoding, source.law.schema
     if not isinstance(model, Transformer) or schema.is_sequence:
-        what = "answers one after the other" if isinstance(model, Transformer) else f"a model of '{model.name}'"
-        raise UsageError(f"{title_of(folder, chosen)}: has {what}; inspect follows queries through a transformer")
+        what = "a task of sequences" if schema.is_sequence else f"the model '{model.name}'"
+        raise UsageError(f"{title_of(folder, chosen)}: is of {what}; inspect follows queries through a transformer")
     seen = walk(model, held, schema, encoding=encoding, hop=hop, n_examples=n_examples, example=example)
     title = f"{title_of(folder, chosen)} | {counted(hop, 'hop')}"
     drawn = seen.example

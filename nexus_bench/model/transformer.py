@@ -23,8 +23,14 @@ from nexus_bench.model.spec import ModelSpec
 
 
 def build_attention(spec: ModelSpec) -> Attention[Any]:
-    """The attention of one block."""
-    mechanism = cast(type[Attention[Any]], ATTENTIONS.get(spec.attention))
+    """The attention of one block.
+
+    Raises:
+        ConfigError: It is a whole model.
+    """
+    mechanism = ATTENTIONS.get(spec.attention)
+    if not issubclass(mechanism, Attention):
+        raise ConfigError(f"'{spec.attention}' is a whole model and no attention; `nexus-bench train` takes it")
     return mechanism(spec.d_model, spec.n_heads, mechanism.Options.model_validate(spec.options))
 
 

@@ -23,7 +23,8 @@ NESTED = [
     for refine in ("q", "k", "qk")
     for share in ("shared", "unshared")
 ]
-CASES = [(name, {}) for name in ATTENTIONS.names()] + [("nexus", options) for options in NESTED]
+_NAMES = [name for name in ATTENTIONS.names() if issubclass(ATTENTIONS.get(name), Attention)]  # no whole models
+CASES = [(name, {}) for name in _NAMES] + [("nexus", options) for options in NESTED]
 
 
 def make(name: str, **options: object) -> Attention:

@@ -86,7 +86,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
 
     Args:
         results: Rows with every column of `columns.COLUMNS`; rows of the same cell are counted once.
-        curves: Rows with every column of `columns.CURVE_COLUMNS`; may be empty.
+        curves: As `read_curves` gives them; may be empty.
         declarations: What the runs declare to compare.
 
     Raises:

@@ -34,6 +34,9 @@ def train(
     log_every: Annotated[
         Optional[int], typer.Option(min=1, max=1_000_000_000, help="Print evaluations every so many steps.")
     ] = None,
+    curve_points: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Evaluations of each cell that curve.csv keeps.")
+    ] = 20,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")] = False,
     out: Out = None,
     dry_run: Annotated[
@@ -62,7 +65,7 @@ def train(
     plan = make_plan(grid, folder)
     execution = choose_execution(
         mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
-    )
+    )._replace(curve_points=curve_points)
     if dry_run:
         titles = plan.titles
         seconds = estimate_seconds(plan, device=execution.device, data=data)

@@ -9,6 +9,7 @@ from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.training.modes import SINGLE, STACKED
 from nexus_bench.training.stacked import MOST_MODELS
 
+CURVE_POINTS = 20
 GPU_WORKERS = 4  # processes on a GPU; more gain little
 EXECUTORS = ("process", "inline", "dask")
 
@@ -23,6 +24,7 @@ class Execution(NamedTuple):
         n_workers: Processes at a time on a CPU, or on each GPU.
         stack: Largest number of models in a stack.
         scheduler: Address of a Dask scheduler; None starts a cluster on this machine.
+        curve_points: Evaluations of each cell that curve.csv keeps.
     """
 
     mode: str = SINGLE
@@ -31,6 +33,7 @@ class Execution(NamedTuple):
     n_workers: int = 1
     stack: int = MOST_MODELS
     scheduler: str | None = None
+    curve_points: int = CURVE_POINTS
 
     @property
     def n_devices(self) -> int:

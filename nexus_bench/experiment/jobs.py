@@ -12,7 +12,7 @@ import torch
 from nexus_bench.errors import FailedCellsError, NexusBenchError
 from nexus_bench.experiment.cuts import stack_id
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
-from nexus_bench.experiment.execution import available_cores
+from nexus_bench.experiment.execution import CURVE_POINTS, available_cores
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
 from nexus_bench.experiment.run_folder import RunFolder
@@ -23,7 +23,7 @@ from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
-from nexus_bench.training.recipe import DIVERGED
+from nexus_bench.training.recipe import DIVERGED, thinned
 from nexus_bench.training.row import Row
 from nexus_bench.training.saved_rows import Restored, made_with, restore
 from nexus_bench.training.spec import CellSpec
@@ -42,6 +42,7 @@ class Job(NamedTuple):
         data: Dataset folder to train on; None means the endless stream of the task.
         begun: Folders of checkpoints that hold some of the cells.
         share: The share of the machine's cores and of a GPU's memory that it may take.
+        curve_points: Evaluations of each cell that its curve keeps.
     """
 
     cells: tuple[CellSpec, ...]
@@ -52,6 +53,7 @@ class Job(NamedTuple):
     data: Path | None
     begun: tuple[Path, ...] = ()
     share: float = 1.0
+    curve_points: int = CURVE_POINTS
 
     @property
     def job_id(self) -> str:
@@ -209,7 +211,7 @@ def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
         rows=result_rows(cell, job.mode, row.source, ending, cost),
         curve=[
             names | {"step": point.step, "hop": hop, "accuracy": at.accuracy, "loss": at.loss}
-            for point in ending.curve
+            for point in thinned(ending.curve, job.curve_points)
             for hop, at in point.scores.items()
         ],
         timing=names

@@ -202,9 +202,8 @@ def _make_jobs(plan: Plan, packs: Sequence[Pack], execution: Execution, root: Pa
             ids = [cell.cell_id for cell in stack]
             begun = tuple(dict.fromkeys(folder for cell_id in ids for folder in by_cell.get(cell_id, ())))
             share = 1 / execution.n_workers if execution.executor == "process" else 1.0
-            jobs.append(
-                Job(stack, frozenset(wanted.intersection(ids)), mode, execution.device, root, data, begun, share)
-            )
+            job = Job(stack, frozenset(wanted.intersection(ids)), mode, execution.device, root, data, begun, share)
+            jobs.append(job._replace(curve_points=execution.curve_points))
     return jobs
 
 

@@ -4,6 +4,7 @@ Everything here is a function of the step number and of the evaluations so far, 
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nexus_bench.model.scoring import HopScore
@@ -31,6 +32,12 @@ class Point(NamedTuple):
     def is_finite(self) -> bool:
         """Whether all losses are finite."""
         return all(math.isfinite(hop.loss) for hop in self.scores.values())
+
+
+def thinned(curve: Sequence[Point], most: int) -> list[Point]:
+    """At most so many points of a curve, evenly spaced, the last one among them."""
+    n = len(curve)
+    return list(curve) if n <= most else [curve[-(-n * (i + 1) // most) - 1] for i in range(most)]
 
 
 def schedule(step: int, recipe: TrainSpec) -> float:

@@ -26,7 +26,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
-from nexus_bench.io.read_results import read_results
+from nexus_bench.io.read_results import read_curves, read_results
 from tests.conftest import Command
 from tests.small import TINY
 
@@ -126,6 +126,18 @@ def test_a_run_killed_before_its_first_file_was_whole_goes_on(command: Command, 
     again = command(*line)
     assert again.returncode == 0, again.stderr
     assert not [path for path in Path("run").rglob(".*") if path.name != ".lock"]
+
+
+def test_curves_keep_twenty_evaluations_unless_asked_for_others(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(
+        TINY.replace("eval_every: 10", "eval_every: 1").replace("steps: 20", "steps: 40")
+    )
+    for options, steps in (([], range(2, 41, 2)), (["--curve-points", "4"], range(10, 41, 10))):
+        done = command("train", "tiny.yaml", "--executor", "inline", "--quiet", "--out", f"run{len(options)}", *options)
+        assert done.returncode == 0, done.stderr
+        curves = read_curves(tmp_path / f"run{len(options)}")
+        assert all(list(of["step"].unique()) == list(steps) for _, of in curves.groupby("cell_id"))
+    assert command("train", "tiny.yaml", "--curve-points", "1").returncode == 2
 
 
 def train_in(folder: Path, suite: str, mode: str) -> None:

@@ -16,7 +16,7 @@ from nexus_bench.model.scoring import HopScore
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Single
 from nexus_bench.training.loop import StoppedError
-from nexus_bench.training.recipe import Point, hop_limit, schedule, stays_solved
+from nexus_bench.training.recipe import Point, hop_limit, schedule, stays_solved, thinned
 from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec, TrainSpec
 from tests.jobs import Outcome, run_cells
@@ -198,6 +198,13 @@ def test_a_curriculum_lets_hops_in_one_after_the_other(curriculum: str, limits: 
     curve = [point(1, 94, 99, 99), point(5, 90, 10, 10), point(15, 95, 20, 10), point(30, 99, 94, 99)]
     found = [hop_limit(step, curve[:i], recipe, (1, 2, 3)) for i, step in enumerate((0, 9, 10, 20, 59))]
     assert found == limits
+
+
+def test_a_curve_keeps_at_most_so_many_points_evenly_spaced_and_the_last() -> None:
+    curve = [Point(step, {1: HopScore(1, 1, 0.0)}) for step in range(1, 101)]
+    assert thinned(curve[:20], 20) == curve[:20]
+    assert [point.step for point in thinned(curve, 20)] == list(range(5, 101, 5))
+    assert [point.step for point in thinned(curve[:21], 20)] == [*range(2, 21), 21]
 
 
 def test_what_a_curriculum_leaves_out_does_not_count() -> None:

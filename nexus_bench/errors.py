@@ -1,7 +1,9 @@
 """What can go wrong for a user: one line on stderr and one exit code for each kind."""
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class NexusBenchError(Exception):
@@ -44,6 +46,13 @@ class FailedCellsError(NexusBenchError):
     """Some cells of a run failed; the others are done and kept."""
 
     exit_code = 7
+
+
+def in_one_line(error: BaseException) -> str:
+    """An unexpected error and where it was raised."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0] if said else 'no message'} ({Path(where.filename).name}:{where.lineno})"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.entries import Spec, validate
 from nexus_bench.io.files import read_bytes, read_json, sha256, sha256_of_file, to_json
 from nexus_bench.io.hops import parse_hops
+from nexus_bench.registry import blame
 from nexus_bench.streams import permutations, stream
 from nexus_bench.text.render import TextOptions
 
@@ -158,6 +159,8 @@ def read_manifest(folder: Path) -> Manifest:
         validate(TextOptions, manifest.get("text", {}), where="text")
         _check_splits(manifest, laws)
     except (ValueError, NexusBenchError) as error:  # a ValidationError is a ValueError
+        if blame(error) is not None:
+            raise
         said = " ".join(str(error).split())
         raise CorruptArtefactError(f"{folder / MANIFEST}: is not one that gen writes: {said}; run gen again") from error
     return manifest
@@ -244,6 +247,8 @@ def read_examples(path: Path, manifest: Manifest, law: Law, *, is_edited: bool) 
     except NexusBenchError:
         raise
     except Exception as error:  # each of the libraries has exceptions of its own for what it cannot read
+        if blame(error) is not None:
+            raise
         state = "is truncated or edited" if is_edited else "is damaged"
         detail = f": {' '.join(str(error).split())}" if "text" in manifest and isinstance(error, ValueError) else ""
         raise CorruptArtefactError(f"{path}: {state}: cannot be read{detail}; run gen again") from error

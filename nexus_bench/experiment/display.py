@@ -15,6 +15,7 @@ from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import TEST
 from nexus_bench.io.plurals import counted
+from nexus_bench.registry import blame
 from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
@@ -65,7 +66,7 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
-        if kind is not None and not issubclass(kind, NexusBenchError):
+        if error is not None and not isinstance(error, NexusBenchError) and blame(error) is None:
             n_done = self._n_done + self._n_ended
             self._console.print(f"stopped: {n_done} of {self._n_cells} cells are done; the same command continues")
 

@@ -15,6 +15,7 @@ from typing import IO, Any
 import filelock
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
+from nexus_bench.registry import blame
 
 _MANIFEST = "manifest.json"  # of a dataset
 _BEGUN = ".begun"  # suffix of a file that is being written; a killed process leaves such a file behind
@@ -94,7 +95,13 @@ def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def unwritable(path: Path | str, error: OSError, advice: str) -> StorageError:
-    """The error for a place that cannot be written; on a full disk the advice is to free some space."""
+    """The error for a place that cannot be written; on a full disk the advice is to free some space.
+
+    Raises:
+        OSError: It came from a task or an attention of another package, and has nothing to do with the place.
+    """
+    if blame(error) is not None:
+        raise error
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     reason = error.strerror or str(error)
     return StorageError(f"{path}: cannot be written: {reason}; {'free some space' if is_full else advice}")

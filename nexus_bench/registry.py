@@ -10,11 +10,9 @@ import itertools
 import pkgutil
 import re
 import sys
-import traceback
-from types import FrameType
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
-from nexus_bench.errors import ConfigError, in_one_line, unknown_name
+from nexus_bench.errors import OTHERS, ConfigError, unknown_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # also of folders, and of columns
 _LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+() -]{0,60}")  # a name or an SPDX expression, not a whole text
@@ -62,7 +60,7 @@ class Registry(Generic[EntryT]):
         self._entries: dict[str, EntryT] = {}
         self._broken: dict[str, str] = {}  # name of an entry point -> what is wrong with it
         self._is_loaded = False
-        _REGISTRIES.append(self)
+        OTHERS.append(self.others)
 
     def register(self, entry: EntryT) -> EntryT:
         """Add a class under its own `name`; used as a decorator.
@@ -130,7 +128,7 @@ class Registry(Generic[EntryT]):
             raise ConfigError(unknown_name(self._kind, name, self._entries))
         return self._entries[name]
 
-    def others(self) -> list[tuple[str, EntryT]]:
+    def others(self) -> list[tuple[str, type]]:
         """What other packages registered so far, each with its kind and name in words."""
         found = [entry for entry in self._entries.values() if not entry.__module__.startswith(f"{self._package}.")]
         return [(f"{self._kind} '{entry.name}'", entry) for entry in found]
@@ -156,37 +154,6 @@ class Registry(Generic[EntryT]):
                     "repair or uninstall its package"
                 )
                 print(f"warning: {_shown(self._broken[point.name])}", file=sys.stderr)
-
-
-_REGISTRIES: list[Registry[Any]] = []
-
-
-def blame(error: BaseException) -> str | None:
-    """One line that says whose an unexpected error is; None if no task or attention of another package ran into it.
-
-    Args:
-        error: The error as it was caught: the frames that it came through say which method of which class was called.
-    """
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    others = [other for registry in _REGISTRIES for other in registry.others()]
-    of_class = [(what, entry, frame) for frame in frames for what, entry in others if _is_method_of(entry, frame)]
-    in_module = [
-        (what, entry, frame)
-        for frame in frames
-        for what, entry in others
-        if frame.f_globals.get("__name__") == entry.__module__
-    ]
-    for what, entry, frame in [one for one in of_class if one in in_module][:1] or of_class[-1:] or in_module[:1]:
-        package = entry.__module__.partition(".")[0]
-        failed = f"{what} of {package}: {frame.f_code.co_qualname} failed with {in_one_line(error)}"
-        return f"{failed}; repair or uninstall its package"
-    return None
-
-
-def _is_method_of(entry: type, frame: FrameType) -> bool:
-    """Whether a frame is a method of this class, its own or an inherited one."""
-    owner = frame.f_locals.get("self", frame.f_locals.get("cls"))
-    return owner is entry or type(owner) is entry
 
 
 def _shown(text: str) -> str:

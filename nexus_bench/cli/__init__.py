@@ -11,10 +11,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nexus_bench.cli import bench, compare, data, inspection, language, reports, training
-from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError
+from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import visible
 from nexus_bench.io.files import unwritable
-from nexus_bench.registry import blame
 from nexus_bench.version import __version__
 
 app = typer.Typer(

@@ -11,13 +11,12 @@ from nexus_bench.data.formats import FORMATS, View
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec, law_of
-from nexus_bench.errors import ConfigError, CorruptArtefactError, NexusBenchError, StorageError
+from nexus_bench.errors import ConfigError, CorruptArtefactError, NexusBenchError, StorageError, blame
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.entries import Spec, validate
 from nexus_bench.io.files import read_bytes, read_json, sha256, sha256_of_file, to_json
 from nexus_bench.io.hops import parse_hops
-from nexus_bench.registry import blame
 from nexus_bench.streams import permutations, stream
 from nexus_bench.text.render import TextOptions
 

@@ -8,14 +8,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from nexus_bench.errors import NexusBenchError
+from nexus_bench.errors import NexusBenchError, blame
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import TEST
 from nexus_bench.io.plurals import counted
-from nexus_bench.registry import blame
 from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec

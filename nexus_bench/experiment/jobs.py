@@ -8,7 +8,7 @@ from typing import NamedTuple
 import safetensors.torch
 import torch
 
-from nexus_bench.errors import FailedCellsError, NexusBenchError, in_one_line
+from nexus_bench.errors import FailedCellsError, NexusBenchError, blame, in_one_line
 from nexus_bench.experiment.cuts import stack_id
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import available_cores
@@ -17,7 +17,6 @@ from nexus_bench.experiment.result_rows import result_rows
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_sources
 from nexus_bench.model.costs import Cost, cost_of
-from nexus_bench.registry import blame
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train

@@ -14,8 +14,7 @@ from typing import IO, Any
 
 import filelock
 
-from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
-from nexus_bench.registry import blame
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError, blame
 
 _MANIFEST = "manifest.json"  # of a dataset
 _BEGUN = ".begun"  # suffix of a file that is being written; a killed process leaves such a file behind

@@ -1,7 +1,13 @@
 """What can go wrong for a user: one line on stderr and one exit code for each kind."""
 
 import difflib
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FrameType
+
+# Each gives what other packages registered so far: its kind and name in words, and its class
+OTHERS: list[Callable[[], list[tuple[str, type]]]] = []
 
 
 class NexusBenchError(Exception):
@@ -44,6 +50,41 @@ class FailedCellsError(NexusBenchError):
     """Some cells of a run failed; the others are done and kept."""
 
     exit_code = 7
+
+
+def in_one_line(error: BaseException) -> str:
+    """An unexpected error and where it was raised."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0] if said else 'no message'} ({Path(where.filename).name}:{where.lineno})"
+
+
+def blame(error: BaseException) -> str | None:
+    """One line that says whose an unexpected error is; None if no task or attention of another package ran into it.
+
+    Args:
+        error: The error as it was caught: the frames that it came through say which method of which class was called.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    others = [other for classes in OTHERS for other in classes()]
+    of_class = [(what, entry, frame) for frame in frames for what, entry in others if _is_method_of(entry, frame)]
+    in_module = [
+        (what, entry, frame)
+        for frame in frames
+        for what, entry in others
+        if frame.f_globals.get("__name__") == entry.__module__
+    ]
+    for what, entry, frame in [one for one in of_class if one in in_module][:1] or of_class[-1:] or in_module[:1]:
+        package = entry.__module__.partition(".")[0]
+        failed = f"{what} of {package}: {frame.f_code.co_qualname} failed with {in_one_line(error)}"
+        return f"{failed}; repair or uninstall its package"
+    return None
+
+
+def _is_method_of(entry: type, frame: FrameType) -> bool:
+    """Whether a frame is a method of this class, its own or an inherited one."""
+    owner = frame.f_locals.get("self", frame.f_locals.get("cls"))
+    return owner is entry or type(owner) is entry
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import re
 import sys
 from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
-from nexus_bench.errors import ConfigError, unknown_name
+from nexus_bench.errors import OTHERS, ConfigError, unknown_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # also of folders, and of columns
 _LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+() -]{0,60}")  # a name or an SPDX expression, not a whole text
@@ -60,6 +60,7 @@ class Registry(Generic[EntryT]):
         self._entries: dict[str, EntryT] = {}
         self._broken: dict[str, str] = {}  # name of an entry point -> what is wrong with it
         self._is_loaded = False
+        OTHERS.append(self.others)
 
     def register(self, entry: EntryT) -> EntryT:
         """Add a class under its own `name`; used as a decorator.
@@ -126,6 +127,11 @@ class Registry(Generic[EntryT]):
         if name not in self._entries:
             raise ConfigError(unknown_name(self._kind, name, self._entries))
         return self._entries[name]
+
+    def others(self) -> list[tuple[str, type]]:
+        """What other packages registered so far, each with its kind and name in words."""
+        found = [entry for entry in self._entries.values() if not entry.__module__.startswith(f"{self._package}.")]
+        return [(f"{self._kind} '{entry.name}'", entry) for entry in found]
 
     def _load(self) -> None:
         if self._is_loaded:

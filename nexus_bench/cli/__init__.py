@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nexus_bench.cli import bench, compare, data, inspection, language, reports, training
-from nexus_bench.errors import NexusBenchError, StorageError, UsageError
+from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import visible
 from nexus_bench.io.files import unwritable
 from nexus_bench.version import __version__
@@ -51,13 +51,17 @@ def run(arguments: list[str]) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "nexus-bench"
         return _fail(f"{error.format_message().rstrip('.')}; see `{where} -h`", UsageError.exit_code)
-    except OSError as error:  # what a module expects to go wrong with its own files, it says itself
-        named = f"{error.filename}: {error.strerror}; use another place"
-        return _fail(named if error.filename else _lost(error), StorageError.exit_code)
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        return _fail("out of memory; ask for less, or use a machine with more", StorageError.exit_code)
+    except _StoppedError:
+        raise
+    except (Exception, SystemExit) as error:
+        if _is_out_of_memory(error):
+            return _fail("out of memory; ask for less, or use a machine with more", StorageError.exit_code)
+        if (blamed := blame(error)) is not None:
+            return _fail(blamed, ConfigError.exit_code)
+        if isinstance(error, OSError):  # what a module expects to go wrong with its own files, it says itself
+            named = f"{error.filename}: {error.strerror}; use another place"
+            return _fail(named if error.filename else _lost(error), StorageError.exit_code)
+        raise
     return code if isinstance(code, int) else 0
 
 
@@ -102,8 +106,12 @@ timing.command(name="train")(bench.bench_train)
 app.add_typer(timing, name="bench")
 
 
+class _StoppedError(SystemExit):
+    """SIGTERM came."""
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)
+    raise _StoppedError(128 + number)
 
 
 class _Stdout(io.FileIO):
@@ -144,10 +152,10 @@ def _lost(error: OSError) -> str:
     return str(unwritable("standard output", error, "use another place"))
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """Python's, PyTorch's on a GPU, and PyTorch's on a CPU, which is a RuntimeError like any other."""
     known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return known or "can't allocate memory" in str(error)
+    return known or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def _fail(message: str, code: int) -> int:

@@ -81,7 +81,7 @@ def gallery(
 ) -> None:
     """Write the page that shows every task: an example as a drawing, tokens and English; chance and ceilings."""
     from nexus_bench.data.gallery import gallery_page
-    from nexus_bench.io.files import read_bytes, write_atomic
+    from nexus_bench.io.files import keep_others, read_bytes, write_atomic
 
     page = gallery_page()
     if check:
@@ -90,6 +90,7 @@ def gallery(
         if read_bytes(out) != page.encode():
             raise CheckFailedError(f"{out}: is out of date; write it again with `nexus-bench gallery --out {out}`")
     elif out is not None:
+        keep_others(out.parent, {out.name: page.partition("\n")[0]})
         write_atomic(out, page)
     elif not as_json:
         typer.echo(page, nl=False)

@@ -11,7 +11,7 @@ from nexus_bench.data.formats import FORMATS, View
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec, law_of
-from nexus_bench.errors import ConfigError, CorruptArtefactError, NexusBenchError, StorageError
+from nexus_bench.errors import ConfigError, CorruptArtefactError, NexusBenchError, StorageError, blame
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.entries import Spec, validate
@@ -158,6 +158,8 @@ def read_manifest(folder: Path) -> Manifest:
         validate(TextOptions, manifest.get("text", {}), where="text")
         _check_splits(manifest, laws)
     except (ValueError, NexusBenchError) as error:  # a ValidationError is a ValueError
+        if blame(error) is not None:
+            raise
         said = " ".join(str(error).split())
         raise CorruptArtefactError(f"{folder / MANIFEST}: is not one that gen writes: {said}; run gen again") from error
     return manifest
@@ -244,6 +246,8 @@ def read_examples(path: Path, manifest: Manifest, law: Law, *, is_edited: bool) 
     except NexusBenchError:
         raise
     except Exception as error:  # each of the libraries has exceptions of its own for what it cannot read
+        if blame(error) is not None:
+            raise
         state = "is truncated or edited" if is_edited else "is damaged"
         detail = f": {' '.join(str(error).split())}" if "text" in manifest and isinstance(error, ValueError) else ""
         raise CorruptArtefactError(f"{path}: {state}: cannot be read{detail}; run gen again") from error

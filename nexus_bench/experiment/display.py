@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from nexus_bench.errors import NexusBenchError
+from nexus_bench.errors import NexusBenchError, blame
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.plan import Plan
@@ -65,7 +65,7 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
-        if kind is not None and not issubclass(kind, NexusBenchError):
+        if error is not None and not isinstance(error, NexusBenchError) and blame(error) is None:
             n_done = self._n_done + self._n_ended
             self._console.print(f"stopped: {n_done} of {self._n_cells} cells are done; the same command continues")
 

@@ -1,6 +1,5 @@
 """A job from its cells to their results: open the sources, train, report how each cell ended."""
 
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import NamedTuple
 import safetensors.torch
 import torch
 
-from nexus_bench.errors import FailedCellsError, NexusBenchError
+from nexus_bench.errors import FailedCellsError, NexusBenchError, blame, in_one_line
 from nexus_bench.experiment.cuts import stack_id
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import CURVE_POINTS, available_cores
@@ -101,7 +100,7 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
         raise
     except Exception as error:
         code = error.exit_code if isinstance(error, NexusBenchError) else FailedCellsError.exit_code
-        reason = str(error) if isinstance(error, NexusBenchError) else _one_line(error)
+        reason = str(error) if isinstance(error, NexusBenchError) else blame(error) or in_one_line(error)
         for cell in list(open_cells.values()):
             tell(Failure(cell.cell_id, reason, code))
     finally:
@@ -222,10 +221,3 @@ def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
         },
         weights=safetensors.torch.save(weights_of(ending.model)) if weights is None else weights,
     )
-
-
-def _one_line(error: Exception) -> str:
-    """A one-line message for an unexpected error, and where it was raised."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0] if said else 'no message'} ({Path(where.filename).name}:{where.lineno})"

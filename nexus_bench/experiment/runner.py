@@ -61,6 +61,7 @@ def run_plan(
         run = _Run(plan, folder, execution, jobs, packs, data, on_event, failed)
         run.write_about()
         run.tell_what_is_kept()
+        run.drop_forgotten(jobs)
         try:
             if jobs:
                 with run.references_ahead(jobs), closing(_events(jobs, execution)) as events:
@@ -133,7 +134,7 @@ class _Run:
         if isinstance(event, CellResult | Failure):
             self.steps.pop(event.cell_id, None)
             if time.monotonic() - self.tables_at > _TABLES_SHARE * self.tables_took:
-                with suppress(CorruptArtefactError):  # told when the run ends; until then every result is kept
+                with suppress(CorruptArtefactError, StorageError):  # told at the end; until then every result is kept
                     self.write_tables()
         if time.monotonic() - self.progress_at > _PROGRESS_SECONDS:
             with suppress(StorageError):  # a full disk is reported when results are written
@@ -155,6 +156,13 @@ class _Run:
             if wanted & set(pack.cell_ids) and all(self.folder.cells.finished(cell_id) for cell_id in pack.cell_ids):
                 self.folder.drop_checkpoints(pack.folder)
 
+    def drop_forgotten(self, jobs: Sequence[Job]) -> None:
+        """Delete saved states of cells that are done, left by a run that was killed before it could do so."""
+        used = {cell.cell_id for job in jobs for cell in job.cells}
+        for pack in self.packs:
+            if not used & set(pack.cell_ids) and all(self.folder.cells.finished(cell_id) for cell_id in pack.cell_ids):
+                self.folder.drop_checkpoints(pack.folder)
+
     def fail(self, failure: Failure) -> None:
         self.failures[failure.cell_id] = failure
         with suppress(StorageError):
@@ -174,9 +182,11 @@ class _Run:
         failed = [
             failed_result(cell, self.execution.mode) for cell in self.cells.values() if cell.cell_id in self.failures
         ]
-        self.folder.write_tables(self.plan.suite.name, self.plan.suite.purposes, failed)
-        self.tables_at = time.monotonic()
-        self.tables_took = self.tables_at - started
+        try:
+            self.folder.write_tables(self.plan.suite.name, self.plan.suite.purposes, failed)
+        finally:
+            self.tables_at = time.monotonic()
+            self.tables_took = self.tables_at - started
 
 
 def _events(jobs: list[Job], execution: Execution) -> Generator[Event, None, None]:

@@ -13,11 +13,13 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.io.columns import IID, MEASURED, SCORED, TEST, VAL, Row
+from nexus_bench.io.columns import COLUMNS, IID, MEASURED, SCORED, TEST, VAL, Row
 from nexus_bench.io.config import check_name
-from nexus_bench.io.files import parse_json, read_text, sha256
+from nexus_bench.io.csv_files import beginning
+from nexus_bench.io.files import keep_others, parse_json, read_text, sha256
+from nexus_bench.io.read_results import RESULTS
 from nexus_bench.report.build import Report
-from nexus_bench.report.output import report
+from nexus_bench.report.output import REPORT_FILES, report
 from nexus_bench.shortcuts.references import columns_in_order, reference_columns, task_columns
 from nexus_bench.text.render import Teller, TextOptions, order_warning
 from nexus_bench.version import __version__
@@ -64,6 +66,7 @@ def score(
         StorageError: A file cannot be read or written.
         UsageError: The folder holds the results of something else.
     """
+    keep_others(out, REPORT_FILES | {RESULTS: beginning(COLUMNS)})
     name = check_name(predictions.stem if model is None else model, what="--model")
     dataset = read_dataset(data)
     rows = score_predictions(predictions, dataset, split=split, model=name)

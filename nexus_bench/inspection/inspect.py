@@ -18,6 +18,13 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.spec import CellSpec
 
+_PICTURES = ("inspect_graph", "inspect_maps", "inspect_walk")
+_FILES: dict[str, str | None] = {
+    "walk.csv": beginning(WALK_COLUMNS),
+    "attention.csv": beginning(ATTENTION_COLUMNS),
+    **{f"{name}.{kind}": None for name in _PICTURES for kind in ("png", "svg")},
+}
+
 
 class Inspected(NamedTuple):
     """The result of an inspection.
@@ -68,7 +75,7 @@ def inspect(
         StorageError: A file cannot be written.
         UsageError: Not exactly one trained cell is selected, the mechanism has no map, or `out` holds other files.
     """
-    keep_others(out, "walk.csv", beginning(WALK_COLUMNS))
+    keep_others(out, _FILES)
     folder = open(run)
     chosen = trained_cell(folder, cell, on_note=on_note)
     hop = hops or max(chosen.task.hops)
@@ -95,6 +102,7 @@ def inspect(
     for picture in pictures:
         files |= {f"{picture.name}.png": picture.png, f"{picture.name}.svg": picture.svg}
     target = out or run / "inspect" / f"{chosen.cell_id}-hops{hop}"
+    assert files.keys() == _FILES.keys()
     for name, content in files.items():
         write_atomic(target / name, content)
     return Inspected(chosen, hop, title, query, seen, [target / name for name in files])

@@ -65,7 +65,7 @@ def predictions(
         UsageError: `out` holds a file of that name that nexus-bench did not write.
     """
     path = (out or folder.path) / f"{name}.{file_format}"
-    keep_others(out, path.name, FORMATS[file_format])
+    keep_others(out, {path.name: FORMATS[file_format]})
     drawn = RunData(folder, data)
 
     def frames() -> Iterator[pd.DataFrame]:

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import IO, Any
 
 import filelock
 
-from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError, blame
 
+_MANIFEST = "manifest.json"  # of a dataset
 _BEGUN = ".begun"  # suffix of a file that is being written; a killed process leaves such a file behind
 
 
@@ -93,7 +94,13 @@ def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def unwritable(path: Path | str, error: OSError, advice: str) -> StorageError:
-    """The error for a place that cannot be written; on a full disk the advice is to free some space."""
+    """The error for a place that cannot be written; on a full disk the advice is to free some space.
+
+    Raises:
+        OSError: It came from a task or an attention of another package, and has nothing to do with the place.
+    """
+    if blame(error) is not None:
+        raise error
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     reason = error.strerror or str(error)
     return StorageError(f"{path}: cannot be written: {reason}; {'free some space' if is_full else advice}")
@@ -194,15 +201,36 @@ def sha256_of_file(path: Path) -> str:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def keep_others(folder: Path | None, name: str, beginning: str) -> None:
-    """Refuse a folder where a file of this name was not written by nexus-bench, as its beginning shows.
+def keep_others(folder: Path | None, files: Mapping[str, str | None]) -> None:
+    """Refuse a folder where writing would touch what nexus-bench did not write, or a dataset, which is whole as it is.
+
+    Args:
+        folder: The folder; None is one that is nexus-bench's own.
+        files: File or folder to be written -> how such a file of nexus-bench begins; None where that does not tell, and
+            it counts as nexus-bench's only if the first of `files` is there.
 
     Raises:
-        UsageError: There is such a file.
+        StorageError: A file cannot be read.
+        UsageError: The folder holds a dataset, or something of one of these names.
     """
-    if folder is None or not (folder / name).is_file():
+    if folder is None:
         return
-    with open_file(folder / name) as file:
-        found = file.read(len(beginning.encode()))
-    if found not in (b"", beginning.encode()):
-        raise UsageError(f"{folder / name}: was not written by nexus-bench and is kept; choose another --out")
+    if _begins(folder / _MANIFEST, "{") and b'"manifest_sha256"' in read_bytes(folder / _MANIFEST):
+        raise UsageError(f"{folder}: holds a dataset, which is kept as it is; choose another --out")
+    first = folder / next(iter(files))
+    for name, beginning in files.items():
+        path = folder / name
+        is_own = first.is_file() if beginning is None else _begins(path, beginning)
+        if os.path.lexists(path) and not is_own:
+            raise UsageError(f"{path}: was not written by nexus-bench and is kept; choose another --out")
+
+
+def _begins(path: Path, beginning: str) -> bool:
+    """Whether a file is there, and is empty or begins so."""
+    try:
+        if not path.is_file():
+            return False
+        with open_file(path) as file:
+            return file.read(len(beginning.encode())) in (b"", beginning.encode())
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error

@@ -30,7 +30,8 @@ _ALWAYS = (*_NAMES, "split", "model", "train_hops", "n_facts", "vocab_size", "se
 _OF_CELL = (  # the same in all rows of a cell
     *("suite", "task", "encoding", "train_hops", "vocab_size", "distractors", "attention", "order", "position"),
     *("mask", "n_layers", "n_loops", "d_model", "n_heads", "lr", "batch_size", "n_queries", "steps", "mode", "seed"),
-    *("n_params", "flops_per_step", "status", "curriculum", "model"),
+    *("n_params", "flops_per_step", "status", "curriculum", "model", "task_version", "mlp_ratio", "reuse"),
+    *("attention_options", "recipe_options"),
 )
 _AGAIN = "run `nexus-bench train` on it again"
 
@@ -172,13 +173,12 @@ def _faults(frame: pd.DataFrame, *, is_sealed: bool) -> Iterator[tuple[pd.Series
     for name in ("accuracy", "chance", "shortcut", "partial_input"):
         yield (frame[name] < 0) | (frame[name] > 1), f"was edited: {name} is not from 0 to 1"
     yield frame.duplicated(["cell_id", "split", "hop"]), "was edited: the cell has two rows of this split and hop"
-    first = frame.groupby("cell_id").transform("first")
-    for name in _OF_CELL:
-        yield (
-            (frame[name] != first[name]) | (frame[name].isna() != first[name].isna()),
-            (f"was edited: the cell has two values of {name}"),
-        )
     own = frame[frame["split"].isin([VAL, TEST]) & (frame["status"] != SCORED)]
+    for rows, names in ((frame, _OF_CELL), (own, ("n_facts", "task_options"))):
+        first = rows.groupby("cell_id").transform("first")
+        for name in names:
+            differs = (rows[name] != first[name]) | (rows[name].isna() != first[name].isna())
+            yield differs, f"was edited: the cell has two values of {name}"
     n_hops = {hops: len(parse_hops(hops)) for hops in own["train_hops"].unique()}
     n_there = own.groupby(["cell_id", "split"])["hop"].transform("size")
     yield n_there != own["train_hops"].map(n_hops), "was edited: the cell lacks a hop of this split"

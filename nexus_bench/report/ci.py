@@ -12,6 +12,8 @@ from nexus_bench.errors import StorageError
 
 SUMMARY_LIMIT = 1_024_000  # bytes; the limit of GitHub is 1 MiB, and it drops summaries close to that
 MOST_LINES = 10  # error lines per step that GitHub shows, and as many warnings
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
+JUNIT_BEGINNING = f'{_XML}<testsuites tests="'  # by which nexus-bench recognises its own files
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -106,7 +108,7 @@ def junit_xml(suite: str, cases: Sequence[Case]) -> str:
         if case.output:
             ET.SubElement(element, "system-out").text = _xml(case.output)
     ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    return _XML + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _fitting(text: str, room: int) -> str:

@@ -32,7 +32,7 @@ from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.options import only, varying
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import read_results
-from nexus_bench.report.ci import Case, github_summary, junit_xml
+from nexus_bench.report.ci import JUNIT_BEGINNING, Case, github_summary, junit_xml
 
 COMPARE = "compare.csv"
 _TESTED = (REGRESSION, FAILED, WITHIN_NOISE, OK, IMPROVEMENT)
@@ -92,9 +92,11 @@ def compare(
         ConfigError: The runs share no cells, or one holds several that its columns do not tell apart.
         CorruptArtefactError: A results.csv is missing, truncated or edited.
         StorageError: A folder is not a run folder, or a file cannot be written.
-        UsageError: `out` holds a compare.csv that is not from nexus-bench.
+        UsageError: `out` holds a dataset, or one of the files is there and not from nexus-bench.
     """
-    keep_others(out, COMPARE, beginning(COMPARE_COLUMNS))
+    keep_others(out, {COMPARE: beginning(COMPARE_COLUMNS)})
+    if junit:
+        keep_others(junit.parent, {junit.name: JUNIT_BEGINNING})
     frames = [found[~is_tuning(found)] for found in (read_results(run) for run in (base, new))]
     compared = compare_results(
         *frames, metric=metric, max_drop=max_drop, split=split, confidence=confidence, strict=strict

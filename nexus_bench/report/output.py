@@ -12,7 +12,7 @@ from nexus_bench.analysis.declared import read_declared
 from nexus_bench.errors import UsageError
 from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS, REACHED_COLUMNS
 from nexus_bench.io.config import read_config
-from nexus_bench.io.csv_files import rows_of, to_csv
+from nexus_bench.io.csv_files import beginning, rows_of, to_csv
 from nexus_bench.io.escapes import markdown, markdown_cell
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.read_results import SPEC, read_curves, read_results
@@ -20,6 +20,17 @@ from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
 from nexus_bench.report.page import to_html
 from nexus_bench.report.tables import Table
+
+# What a report writes, and how its files begin where that tells that nexus-bench wrote them
+REPORT_FILES: dict[str, str | None] = {
+    "report.md": "# nexus-bench",
+    "report.csv": beginning(ACCURACY_COLUMNS),
+    "reach.csv": beginning(REACH_COLUMNS),
+    "reached.csv": beginning(REACHED_COLUMNS),
+    "comparisons.csv": beginning(COMPARISON_COLUMNS),
+    "report.html": None,
+    "figures": None,
+}
 
 
 class Written(NamedTuple):
@@ -65,12 +76,12 @@ def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:
     """Where the files of a report go: `out`, or the only run; None for several runs without `out`.
 
     Raises:
-        UsageError: `out` holds another run, or a report that nexus-bench did not write.
+        UsageError: `out` holds another run or a dataset, or a file of a report that nexus-bench did not write.
     """
     is_its_own = len(runs) == 1 and out is not None and out.resolve() == runs[0].resolve()
     if out is not None and (out / SPEC).exists() and not is_its_own:
         raise UsageError(f"{out}: holds a run with its own report, which is not overwritten; choose another --out")
-    keep_others(out, "report.md", "# nexus-bench")
+    keep_others(None if is_its_own else out, REPORT_FILES)
     return out or (runs[0] if len(runs) == 1 else None)
 
 

@@ -103,7 +103,8 @@ def test_closed_streams_change_no_exit_code(line: str, code: int, said: str, tmp
 def test_failed_cells_are_told_by_the_exit_code_though_nobody_reads(tmp_path: Path, tiny: str) -> None:
     line = f"{sys.executable} -m nexus_bench train {tiny} --executor inline -q | true; exit ${{PIPESTATUS[0]}}"
     limited = f"trap '' XFSZ; ulimit -f 9; {line}"  # checkpoints no longer fit
-    done = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    without = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # which would be cut, and break every later import
+    done = subprocess.run(["bash", "-c", limited], cwd=tmp_path, capture_output=True, text=True, env=without)
     assert done.returncode == 7, done.stderr
 
 

@@ -191,7 +191,7 @@ def test_memory_does_not_grow_with_the_number_of_graphs(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="limits file sizes")
 def test_a_full_disk_is_one_line_and_nothing_is_left(tmp_path: Path) -> None:
     code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "import resource, signal, sys; sys.dont_write_bytecode = True; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
         f"from nexus_bench import cli; sys.exit(cli.run(['gen', '--n', '5000', '--out', {str(tmp_path / 'd')!r}]))"
     )

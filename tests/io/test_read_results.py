@@ -103,10 +103,17 @@ def test_a_later_evaluation_may_be_named_for_any_setting(tmp_path: Path) -> None
     assert "eval_n_nodes=17_n5" in set(read_results(tmp_path)["split"])
 
 
-@pytest.mark.parametrize("column", ["steps", "lr", "n_layers", "n_params", "order", "curriculum"])
-def test_a_cell_with_two_values_of_a_setting_is_told(column: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *((name, "") for name in ("steps", "lr", "n_layers", "n_params", "order", "curriculum")),
+        *((name, "77") for name in ("n_facts", "task_version", "mlp_ratio", "reuse")),
+        *((name, "x=1") for name in ("task_options", "attention_options", "recipe_options")),
+    ],
+)
+def test_a_cell_with_two_values_of_a_setting_is_told(column: str, value: str, tmp_path: Path) -> None:
     text = (EXAMPLES / "quick" / "results.csv").read_text()
-    (tmp_path / "results.csv").write_text(with_value(text, column, "", slice(6, 7)))
+    (tmp_path / "results.csv").write_text(with_value(text, column, value, slice(1, 2)))
     with pytest.raises(CorruptArtefactError, match=rf"was edited: the cell has two values of {column}"):
         read_results(tmp_path)
 

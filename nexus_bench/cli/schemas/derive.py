@@ -16,13 +16,14 @@ from nexus_bench.data.verify import Verified
 from nexus_bench.experiment.status import CellState
 from nexus_bench.io import columns
 from nexus_bench.io.columns import Column
-from nexus_bench.io.files import to_json, write_atomic
+from nexus_bench.io.files import keep_others, to_json, write_atomic
 from nexus_bench.model.costs import Cost
 from nexus_bench.model.matching import Match
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.shortcuts.audit import Audited
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_BEGINNING = '{\n  "$'  # of every schema as it is written
 _CLOSED = ConfigDict(extra="forbid")
 _TYPES: dict[str, Any] = {"string": str, "Int64": int, "Float64": float}
 _DESCRIBED = re.compile(r"^        (\w+): (.*?)(?=^        \w+: |\Z)", re.DOTALL | re.MULTILINE)
@@ -143,8 +144,10 @@ def write_schemas(folder: Path) -> list[Path]:
 
     Raises:
         StorageError: The folder cannot be written.
+        UsageError: The folder holds a dataset, or a file of one of these names that is not a schema.
     """
     schemas = derive()
+    keep_others(folder, dict.fromkeys((f"{name}.json" for name in schemas), _BEGINNING))
     for name, text in schemas.items():
         write_atomic(folder / f"{name}.json", text)
     return [folder / f"{name}.json" for name in schemas]

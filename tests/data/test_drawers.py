@@ -29,8 +29,10 @@ def test_processes_draw_the_same_bytes(n: int, small_spec: TaskSpec) -> None:
         assert drawers.n == min(n, 3)
         for source, steps in ((0, range(4)), (2, range(4, 8)), (1, range(1)), (0, range(4))):
             order = Order(source, steps, 100, "fact")
-            for ours, theirs in zip(draw(splits, order), drawers.draw(order), strict=True):
-                assert ours.dtype == theirs.dtype == np.uint8 and (ours == theirs).all()
+            drawn = draw(splits, order)
+            assert {part.dtype for part in (drawn.tokens, drawn.answer, drawn.hop)} == {np.dtype(np.uint8)}
+            for ours, theirs in zip(drawn, drawers.draw(order), strict=True):
+                assert ours.dtype == theirs.dtype and (ours == theirs).all()
     finally:
         drawers.close()
 

@@ -20,9 +20,10 @@ def start(folder: Path, device: str) -> "subprocess.Popen[str]":
     steps = STEPS[device]
     recipe = f"steps: {steps}, batch_size: 4, eval_every: {steps // 20}, stop_when_solved: false"
     (folder / "suite.yaml").write_text(TINY.replace("steps: 20, batch_size: 4, eval_every: 10", recipe))
-    line = [sys.executable, "-m", "nexus_bench", "train", "suite.yaml", "--mode", "deterministic", "--executor", "inline"]
+    line = [sys.executable, "-m", "nexus_bench", "train", "suite.yaml", "--device", device]
+    options = ["--mode", "deterministic", "--executor", "inline"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*line, "--device", device], cwd=folder, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen([*line, *options], cwd=folder, text=True, start_new_session=True, **pipes)  # type: ignore[call-overload, no-any-return]
 
 
 def finish(run: "subprocess.Popen[str]") -> str:

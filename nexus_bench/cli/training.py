@@ -47,8 +47,9 @@ def train(
 ) -> None:
     """Train the grid of a suite, then print and write its report."""
     from nexus_bench.experiment.display import print_plan
+    from nexus_bench.experiment.estimate import estimate
     from nexus_bench.experiment.execution import choose_execution
-    from nexus_bench.experiment.plan import estimate_seconds, make_plan
+    from nexus_bench.experiment.plan import make_plan
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.status import read_status
     from nexus_bench.experiment.suite import make_suite, select_suite
@@ -68,17 +69,17 @@ def train(
     )._replace(curve_points=curve_points)
     if dry_run:
         titles = plan.titles
-        seconds = estimate_seconds(plan, device=execution.device, data=data)
+        told = estimate(plan, execution, data)
         if as_json:
             cells = [
                 {"cell_id": cell.cell_id, "title": titles[cell.cell_id], "lr": cell.train.lr, "steps": cell.train.steps}
-                | {"seconds": seconds.get(cell.cell_id)}
+                | {"seconds": told.cells.get(cell.cell_id)}
                 for cell in plan.suite.cells
             ]
-            later = {"n_later": plan.suite.n_later}
+            later = {"seconds": told.seconds, "n_later": plan.suite.n_later}
             print_document("train --dry-run", suite=grid.name, n_workers=execution.n_workers, cells=cells, **later)
         else:
-            print_plan(plan, seconds, n_workers=execution.n_workers)
+            print_plan(plan, told, execution)
         return
     trained = train_plan(plan, folder, execution, data=data, quiet=quiet, log_every=log_every, tensorboard=tensorboard)
     if trained.report is not None and as_json:

@@ -9,8 +9,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from nexus_bench.errors import NexusBenchError, blame
+from nexus_bench.experiment.estimate import Estimate
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
+from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import TEST
@@ -145,19 +147,19 @@ class Display:
         return self._newest[cell_id].step if cell_id in self._newest else 0
 
 
-def print_plan(plan: Plan, seconds: dict[str, float], *, n_workers: int) -> None:
+def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     """Print the cells of a suite and the time they will take at most."""
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
     titles = plan.titles
     for cell in plan.suite.cells:
-        time = _duration(seconds[cell.cell_id]) if cell.cell_id in seconds else "done"
+        time = _duration(told.cells[cell.cell_id]) if cell.cell_id in told.cells else "done"
         table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", str(cell.train.steps), time)
     console = output()
     console.print(table)
-    total = max(sum(seconds.values()) / max(n_workers, 1), max(seconds.values(), default=0.0))
+    n_places = 1 if execution.executor == "inline" else len(execution.places)
     console.print(
-        f"{len(plan.to_do)} of {len(plan.suite.cells)} cells to train, {max(n_workers, 1)} at a time: "
-        f"at most about {_duration(total)}"
+        f"{len(plan.to_do)} of {len(plan.suite.cells)} cells to train, {n_places} at a time: "
+        f"at most about {_duration(told.seconds)} in mode {execution.mode}"
     )
     if plan.suite.n_later:
         console.print(f"then {plan.suite.n_later} more cells: each model with the recipe that is best on validation")

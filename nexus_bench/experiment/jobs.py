@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +60,11 @@ class Job(NamedTuple):
         """The name of the folder with its checkpoints."""
         return stack_id(self.cells)
 
+    @property
+    def stacks(self) -> bool:
+        """Whether its cells are trained in stacks."""
+        return self.mode != SINGLE and model_class(self.cells[0].model).stacks
+
     def pack_folder(self, rows: Sequence[Row]) -> Path | None:
         """The folder with the checkpoints of some of its rows; None if no state is kept."""
         if self.root is None:
@@ -108,6 +114,16 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     on_event(JobDone(job.job_id))
 
 
+def engine_of(rows: Sequence[Row], job: Job) -> Engine:
+    """The engine of a job for some of its rows; a model that does not stack is alone in one."""
+    device = torch.device(job.device)
+    if not job.stacks:
+        (row,) = rows
+        return Single(row, device)
+    n_drawers = max(1, int(available_cores() * job.share)) if device.type == "cuda" else 0
+    return Stacked(rows, device, job.mode, n_drawers=n_drawers)
+
+
 def _current(device: torch.device) -> AbstractContextManager[object]:
     """Streams, captures and kernels use the current device, which is the first GPU unless it is set."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
@@ -119,7 +135,6 @@ class _Work:
         self.folders = list(job.begun)  # of checkpoints that hold some of the cells
         self.device = torch.device(job.device)
         self.made_with = made_with(job.mode, self.device)
-        self.stacks = job.mode != SINGLE and model_class(job.cells[0].model).stacks
         self.cost = cost_of(job.cells[0].model, job.cells[0].task)
         self.listener = Listener(
             on_point=lambda row, point: tell(Progress(row.cell.cell_id, point)),
@@ -142,7 +157,7 @@ class _Work:
         self.tell_ended(restored)
         waiting = list(restored.packs)
         size = 1
-        if self.stacks and waiting:
+        if job.stacks and waiting:
             size = largest_stack(waiting[0][0], self.device, job.mode, share=job.share)
         while waiting:
             pack = waiting.pop(0)
@@ -161,19 +176,13 @@ class _Work:
         checkpoint = None if folder is None or self.job.root is None else Checkpoint(folder, root=self.job.root)
         self.folders += [folder] if folder is not None and folder not in self.folders else []
         try:
-            train(pack, self.engine, made_with=self.made_with, checkpoint=checkpoint, listener=self.listener)
+            make_engine = partial(engine_of, job=self.job)
+            train(pack, make_engine, made_with=self.made_with, checkpoint=checkpoint, listener=self.listener)
         except torch.OutOfMemoryError:
             if len(pack) == 1:
                 raise
             return False  # the frames of the error, and with them the engine, are gone when this returns
         return True
-
-    def engine(self, rows: Sequence[Row]) -> Engine:
-        if not self.stacks:
-            (row,) = rows
-            return Single(row, self.device)
-        n_drawers = max(1, int(available_cores() * self.job.share)) if self.device.type == "cuda" else 0
-        return Stacked(rows, self.device, self.job.mode, n_drawers=n_drawers)
 
     def again(self, pack: Sequence[Row]) -> list[list[Row]]:
         """A pack that did not fit, as its checkpoints left it."""

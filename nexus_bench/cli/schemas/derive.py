@@ -112,7 +112,13 @@ def documents() -> dict[str, Fields]:
             "cells": list[CellState],
             "report": _model("Report", REPORT),
         },
-        "train --dry-run": {"suite": str, "n_workers": int, "cells": list[_model("Planned", PLANNED)], "n_later": int},  # type: ignore[misc]
+        "train --dry-run": {
+            "suite": str,
+            "n_workers": int,
+            "cells": list[_model("Planned", PLANNED)],  # type: ignore[misc]
+            "seconds": float,
+            "n_later": int,
+        },
         "verify": {"folder": str, "splits": list[Verified]},
     }
 

@@ -1,12 +1,16 @@
 """Speed of training: one model at a time in a plain PyTorch loop, and the modes of the engine.
 
 Everything is measured in one call, in turn; compare ratios within a call, not rates between calls. A rate is in
-model-steps per second: a step of a stack of 64 models counts as 64.
+model-steps per second: a step of a stack of 64 models counts as 64. The window rate is that of the fastest window, in
+which nothing but steps is made. The sustained rate is that of a job as `train` runs it, with its data, evaluations and
+checkpoints, after the set-up, which is told apart.
 """
 
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -14,10 +18,15 @@ from torch.nn import functional as F
 
 from nexus_bench.data.task import make_task
 from nexus_bench.experiment.execution import available_cores
+from nexus_bench.experiment.jobs import Job, run_job
+from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.model.batch import to_batch
+from nexus_bench.model.costs import cost_of
 from nexus_bench.model.spec import make_model
 from nexus_bench.training.engine import Single
+from nexus_bench.training.modes import SINGLE
+from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import schedule
 from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec, TrainSpec
@@ -27,6 +36,9 @@ PLAIN = "plain loop"
 _WINDOWS = 3  # the fastest counts, since other work on the machine only ever slows one down
 _PLAIN_BATCHES = 64  # drawn and encoded before the plain loop is timed
 _PASSES = 4  # passes over all ways of training
+_EVAL_EVERY = 250  # steps, as `train` has it
+_REFERENCE_STEPS = 30_000
+_MODES = {"engine, 1 thread": SINGLE}  # of ways that do not end with it
 
 
 class Rate(NamedTuple):
@@ -36,8 +48,9 @@ class Rate(NamedTuple):
         order: Attention order of the model.
         way: The way of training.
         n_models: Models trained at the same time.
-        model_steps_per_second: Optimiser steps per second, summed over the models.
-        ratio: Rate relative to the plain loop of the same call and order (with as many cores).
+        model_steps_per_second: Optimiser steps per second, summed over the models, in the fastest window.
+        ratio: This rate relative to the plain loop of the same call and order (with as many cores).
+        sustained: The same as `train` meets it, for ways of training that it has.
     """
 
     order: int
@@ -45,6 +58,25 @@ class Rate(NamedTuple):
     n_models: int
     model_steps_per_second: float
     ratio: float
+    sustained: "Sustained | None"
+
+
+class Sustained(NamedTuple):
+    """A job as `train` runs it.
+
+    Attributes:
+        model_steps_per_second: With data, evaluations and checkpoints, after the set-up.
+        setup_seconds: Until the second step.
+        cells_per_hour: Finished cells of 30,000 steps, set-up included.
+        tflops: 10^12 floating-point operations per second, after the set-up.
+        share_of_peak: Of the device's dense peak in this precision; None if that is not known.
+    """
+
+    model_steps_per_second: float
+    setup_seconds: float
+    cells_per_hour: float
+    tflops: float
+    share_of_peak: float | None
 
 
 def reference_cell(order: int, *, seed: int = 0, batch_size: int = 256) -> CellSpec:
@@ -88,8 +120,43 @@ def bench_training(
         for way, n_models, n_cores, rate in rates:
             if way.startswith(PLAIN):
                 plain[n_cores] = rate
+            mode = _MODES.get(way, way.rpartition("mode ")[2] if "mode " in way else None)
+            kept = None if mode is None else _sustained(cell, mode, n_models, device, seconds, rate)
             on_rate()
-            yield Rate(order, way, n_models, rate, rate / plain[n_cores])
+            yield Rate(order, way, n_models, rate, rate / plain[n_cores], kept)
+
+
+def _sustained(cell: CellSpec, mode: str, n_models: int, device: str, seconds: float, rate: float) -> Sustained:
+    """Run a job of about so many seconds, in a folder that keeps its checkpoints.
+
+    Args:
+        cell: The reference cell.
+        mode: One of the modes of `training.modes`.
+        n_models: Cells of the job.
+        device: `cpu` or `cuda`.
+        seconds: About how long.
+        rate: The window rate, which says how many steps that are.
+    """
+    n_evaluations = max(2, round(seconds * rate / n_models / _EVAL_EVERY))
+    recipe = {"steps": n_evaluations * _EVAL_EVERY, "eval_every": _EVAL_EVERY, "stop_when_solved": False}
+    train = cell.train.model_copy(update=recipe)
+    cells = tuple(cell.model_copy(update={"seed": seed, "train": train}) for seed in range(n_models))
+    found: list[CellResult] = []
+    with tempfile.TemporaryDirectory() as folder:
+        where = "cuda:0" if device == "cuda" else device
+        job = Job(cells, frozenset(one.cell_id for one in cells), mode, where, Path(folder), None)
+        run_job(job, on_event=lambda e: found.append(e) if isinstance(e, CellResult) else None, should_stop=_never)
+    assert len(found) == n_models, "the reference cell trains"
+    setup, whole = (sum(one.timing[name] for one in found) for name in ("setup_seconds", "train_seconds"))
+    kept = n_models * train.steps / (whole - setup)
+    compute = cost_of(cell.model, cell.task).counted * train.batch_size
+    tflops, peak = 1e-12 * compute * kept, peak_here(where, mode)
+    hours = (setup + n_models * _REFERENCE_STEPS / kept) / 3600
+    return Sustained(kept, setup, n_models / hours, tflops, None if peak is None else tflops / peak)
+
+
+def _never() -> bool:
+    return False
 
 
 def _on_gpu(cell: CellSpec, stack: int, seconds: float) -> Iterator[tuple[str, int, int, float]]:

@@ -155,14 +155,22 @@ def status_table(states: "list[CellState]") -> Table:
 
 
 def training_table(rates: "list[training.Rate]") -> Table:
-    """Ways of training, and their speed relative to a plain loop."""
-    table = Table("order", "way", "models", "model-steps/s", "times the plain loop", box=None)
+    """Ways of training: their speed in the fastest window, relative to a plain loop, and as `train` meets it."""
+    caption = "model-steps/s: fastest window of steps alone; sustained: a job with data, evaluations and checkpoints"
+    names = ["order", "way", "models", "model-steps/s", "times the plain loop", "sustained", "of window", "set-up s"]
+    names += ["cells/hour", "TFLOP/s", "of peak"]
+    table = Table(*names, box=None, caption=caption, caption_justify="left")
     for column in (table.columns[0], *table.columns[2:]):
         column.justify = "right"
     for rate in rates:
-        table.add_row(
-            str(rate.order), rate.way, str(rate.n_models), f"{rate.model_steps_per_second:,.0f}", f"{rate.ratio:.2f}"
-        )
+        cells = [str(rate.order), rate.way, str(rate.n_models), f"{rate.model_steps_per_second:,.0f}"]
+        cells.append(f"{rate.ratio:.2f}")
+        if (kept := rate.sustained) is not None:
+            share = kept.model_steps_per_second / rate.model_steps_per_second
+            cells += [f"{kept.model_steps_per_second:,.0f}", f"{share:.0%}", f"{kept.setup_seconds:.1f}"]
+            cells += [f"{kept.cells_per_hour:,.0f}", f"{kept.tflops:.3g}"]
+            cells.append("" if kept.share_of_peak is None else f"{kept.share_of_peak:.1%}")
+        table.add_row(*cells)
     return table
 
 

@@ -108,6 +108,8 @@ class Display:
             test = [row for row in event.rows if row["split"] == TEST]
             figures = "  ".join(f"{row['hop']}: {row['accuracy']:.3f}" for row in test)
             ending = f"{test[0]['status']} after {test[0]['steps_done']} steps, {event.timing['train_seconds']:.0f} s"
+            if (share := event.timing.get("share_of_peak")) is not None:
+                ending += f", {event.timing['tflops']:.1f} TFLOP/s ({share:.0%} of peak)"
             self._print(f"{count} {self._titles[cell.cell_id]} | test accuracy by hop  {figures} | {ending}")
 
     def _print(self, line: str) -> None:

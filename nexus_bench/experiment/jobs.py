@@ -23,6 +23,7 @@ from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
+from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import DIVERGED, thinned
 from nexus_bench.training.row import Row
 from nexus_bench.training.saved_rows import Restored, made_with, restore
@@ -201,7 +202,7 @@ class _Work:
                 if path is not None:
                     model.load_state_dict(safetensors.torch.load_file(path))
                 assert row.status is not None
-                self.end(row, Ending(model.to(self.device), row.curve, row.status, row.seconds, path))
+                self.end(row, Ending(model.to(self.device), row.curve, row.status, row.seconds, row.setup, path))
 
     def end(self, row: Row, ending: Ending) -> None:
         if ending.status == DIVERGED:
@@ -222,11 +223,20 @@ def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
             for point in thinned(ending.curve, job.curve_points)
             for hop, at in point.scores.items()
         ],
-        timing=names
-        | {
-            "device": job.device,
-            "train_seconds": ending.train_seconds,
-            "steps_per_second": ending.curve[-1].step / ending.train_seconds,
-        },
+        timing=names | {"device": job.device} | _timing(row, job, cost, ending),
         weights=safetensors.torch.save(weights_of(ending.model)) if weights is None else weights,
     )
+
+
+def _timing(row: Row, job: Job, cost: Cost, ending: Ending) -> dict[str, float | None]:
+    """What timing.csv tells of speed."""
+    steps, seconds = ending.curve[-1].step, ending.train_seconds
+    tflops = None if cost.compute is None else 1e-12 * cost.compute * row.cell.train.batch_size * steps / seconds
+    peak = peak_here(job.device, job.mode)
+    return {
+        "train_seconds": seconds,
+        "setup_seconds": ending.setup_seconds,
+        "steps_per_second": steps / seconds,
+        "tflops": tflops,
+        "share_of_peak": None if tflops is None or peak is None else tflops / peak,
+    }

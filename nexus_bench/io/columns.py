@@ -140,8 +140,11 @@ CURVE_COLUMNS = (
 TIMING_COLUMNS = (
     *_known("cell_id", "model", "seed"),
     Column("device", "string", "`cpu` or `cuda`"),
-    Column("train_seconds", "Float64", "seconds of training; in a stack, the share of this cell"),
-    Column("steps_per_second", "Float64", "optimiser steps per second"),
+    Column("train_seconds", "Float64", "seconds of training with all that belongs to it; in a stack, the cell's share"),
+    Column("setup_seconds", "Float64", "seconds of these before the second step, as of compilation"),
+    Column("steps_per_second", "Float64", "optimiser steps per train_seconds"),
+    Column("tflops", "Float64", "10^12 operations (`flops_per_step`) per train_seconds: the rate of the whole stack"),
+    Column("share_of_peak", "Float64", "of the device's dense peak in this precision; empty if that is not known"),
     *_known("mode"),
     Column("environment", "Int64", "what it was trained in: number of the entry of env.json, from 1"),
 )

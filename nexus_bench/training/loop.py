@@ -26,7 +26,8 @@ class Ending(NamedTuple):
         curve: The evaluations on validation.
         status: `trained` after all steps, `solved` if stopped because validation stayed solved, `given_up` by a rule of
             the recipe, `diverged` if the loss is not a number.
-        train_seconds: Its share of the training time, over all resumptions.
+        train_seconds: Its share of the training time, over all resumptions, with data, evaluations and checkpoints.
+        setup_seconds: Its share of what of it passed before the second step of an engine.
         weights: The file with its final weights; None if no state is kept.
     """
 
@@ -34,6 +35,7 @@ class Ending(NamedTuple):
     curve: list[Point]
     status: str
     train_seconds: float
+    setup_seconds: float
     weights: Path | None
 
 
@@ -123,7 +125,10 @@ class _Training:
                 self.save()
                 raise StoppedError(f"{self.engine.rows[0].cell.title}: stopped at step {self.engine.step}")
             self.engine.advance()
-            self.steady_since = self.steady_since or time.perf_counter()
+            if self.steady_since is None:
+                self.steady_since = time.perf_counter()
+                for index in self.live:
+                    self.engine.rows[index].setup += (self.steady_since - self.began) / len(self.live)
             engine, recipe = self.engine, self.engine.recipe
             if engine.step % recipe.eval_every == 0 or engine.step == recipe.steps:
                 self.evaluate()
@@ -152,7 +157,7 @@ class _Training:
         for index, path in kept.items():
             row = engine.rows[index]
             assert row.status is not None
-            self.listener.on_end(row, Ending(engine.model(index), row.curve, row.status, row.seconds, path))
+            self.listener.on_end(row, Ending(engine.model(index), row.curve, row.status, row.seconds, row.setup, path))
 
     def keep(self, index: int) -> Path | None:
         """Keep the final weights of a row, before any checkpoint says that it ended."""

@@ -43,6 +43,7 @@ class Row:
         step: Optimiser steps made.
         curve: The evaluations so far.
         seconds: Its share of the training time so far.
+        setup: Its share of those before the second step of an engine, which compile and draw.
         status: How it ended; None while it is trained.
         state: `weights`, `moment1` and `moment2`, each a vector of all parameters (`places_of` says where each is), and
             `buffer.<name>`, the buffers of the model; None before the first step.
@@ -53,6 +54,7 @@ class Row:
     step: int = 0
     curve: list[Point] = field(default_factory=list)
     seconds: float = 0.0
+    setup: float = 0.0
     status: str | None = None
     state: State | None = None
 

@@ -36,6 +36,7 @@ def described(row: Row) -> dict[str, Any]:
     return {
         "cell_id": row.cell.cell_id,
         "seconds": row.seconds,
+        "setup": row.setup,
         "status": row.status,
         "curve": [(point.step, [(hop, (*at,)) for hop, at in point.scores.items()]) for point in row.curve],
     }
@@ -100,7 +101,7 @@ def _packed(rows: Sequence[Row], whole: Sequence[list[Row]]) -> list[list[Row]]:
 
 def _take(row: Row, told: dict[str, Any]) -> None:
     """Give a row what `described` told of it."""
-    row.seconds, row.status = told["seconds"], told["status"]
+    row.seconds, row.setup, row.status = told["seconds"], told.get("setup", 0.0), told["status"]
     row.curve = [Point(step, {hop: HopScore(*at) for hop, at in scores}) for step, scores in told["curve"]]
 
 

@@ -1,5 +1,6 @@
 """Display on stderr while training: the plan, and the progress of the run."""
 
+import time
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -17,6 +18,7 @@ from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import TEST
 from nexus_bench.io.plurals import counted
+from nexus_bench.model.costs import cost_of
 from nexus_bench.report.terminal import output
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
@@ -51,6 +53,8 @@ class Display:
         self._total = sum(cell.train.steps for cell in plan.to_do)
         self._steps = self._bar.add_task("steps", total=self._total)
         self._titles = plan.titles
+        self._began: float | None = None  # when the first cell began
+        self._n_steps, self._operations = 0, 0.0  # of all cells since then, as far as evaluations tell
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
@@ -77,6 +81,7 @@ class Display:
             self._print(event.text)
         elif isinstance(event, Begun):
             self._running[event.cell_id] = None
+            self._began = self._began or time.monotonic()
         elif isinstance(event, CellProgress):
             self._tell_point(event)
         elif not isinstance(event, JobDone):
@@ -92,6 +97,10 @@ class Display:
     def _tell_point(self, event: CellProgress) -> None:
         cell, point, before = self._cells[event.cell_id], event.point, self._steps_of(event.cell_id)
         self._bar.advance(self._steps, point.step - before)
+        if self._live.is_started:
+            self._n_steps += point.step - before
+            compute = cost_of(cell.model, cell.task).compute or 0
+            self._operations += (point.step - before) * compute * cell.train.batch_size
         self._newest[event.cell_id] = point
         if self._log_every and point.step // self._log_every > before // self._log_every:
             figures = "  ".join(f"{hop}: {at.accuracy:.3f} ({at.loss:.3f})" for hop, at in point.scores.items())
@@ -122,6 +131,10 @@ class Display:
         lines = [Text(f"running: {self._titles[at]}, step {self._steps_of(at):,}") for at in running[:_MOST_LINES]]
         if len(running) > _MOST_LINES:
             lines.append(Text(f"and {len(running) - _MOST_LINES} more"))
+        if self._began is not None and self._n_steps:
+            seconds = max(1e-3, time.monotonic() - self._began)
+            tflops = 1e-12 * self._operations / seconds
+            lines.append(Text(f"sustained: {self._n_steps / seconds:,.0f} model-steps/s, {tflops:.3g} TFLOP/s"))
         if self._last_error:
             lines.append(Text(f"last error: {self._last_error}", style="red"))
         return Group(self._staircase(), *lines, self._bar)
@@ -154,8 +167,8 @@ def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
     titles = plan.titles
     for cell in plan.suite.cells:
-        time = _duration(told.cells[cell.cell_id]) if cell.cell_id in told.cells else "done"
-        table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", str(cell.train.steps), time)
+        lasts = _duration(told.cells[cell.cell_id]) if cell.cell_id in told.cells else "done"
+        table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", str(cell.train.steps), lasts)
     console = output()
     console.print(table)
     n_places = 1 if execution.executor == "inline" else len(execution.places)

@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from nexus_bench.experiment.sources import open_source
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import HopScore
+from nexus_bench.training import loop
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Single
 from nexus_bench.training.loop import StoppedError
@@ -251,3 +253,28 @@ def test_a_checkpoint_made_with_something_else_is_not_continued_and_it_is_said(
     assert steps == [10, 20, 30] and weights(again) == weights(run(cell(), tmp_path / "whole"))
     (note,) = notes
     assert f"its checkpoint is of {key} {value} instead of" in note and note.endswith("; training starts anew")
+
+
+def test_the_time_before_the_second_step_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three seconds for the set-up of an engine, one for each step, two for each evaluation."""
+    now = [0.0]
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: now[0])
+    advance, scores, init = Single.advance, Single.scores, Single.__init__
+
+    def slow(function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+        def called(*given: Any) -> Any:
+            now[0] += seconds
+            return function(*given)
+
+        return called
+
+    for name, function, seconds in (("__init__", init, 3.0), ("advance", advance, 1.0), ("scores", scores, 2.0)):
+        monkeypatch.setattr(Single, name, slow(function, seconds))
+    ended: list[loop.Ending] = []
+    spec = cell(train={"stop_when_solved": False})
+    listener = loop.Listener(on_end=lambda row, ending: ended.append(ending))
+    rows = [Row(spec, open_source(spec, None))]
+    loop.train(
+        rows, lambda rows: Single(rows[0], CPU), made_with={"mode": "single"}, checkpoint=None, listener=listener
+    )
+    assert (ended[0].setup_seconds, ended[0].train_seconds) == (4.0, 3 + 30 * 1 + 3 * 2)

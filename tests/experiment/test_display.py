@@ -1,0 +1,37 @@
+"""What a terminal shows while cells are trained."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from nexus_bench.experiment import display as displays
+from nexus_bench.experiment.display import Display
+from nexus_bench.experiment.events import Begun, Progress
+from nexus_bench.experiment.plan import make_plan
+from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.experiment.suite import make_suite
+from nexus_bench.io.config import parse_yaml
+from nexus_bench.model.costs import cost_of
+from nexus_bench.model.scoring import HopScore
+from nexus_bench.training.recipe import Point
+from tests.small import TINY
+
+
+def test_the_live_view_tells_the_sustained_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    shown = Console(file=io.StringIO(), force_terminal=True, width=80)
+    monkeypatch.setattr(displays.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(displays, "Console", lambda **given: shown)
+    suite = make_suite(parse_yaml(TINY, where="test"), where="test")
+    first, second, *_ = suite.cells
+    with Display(make_plan(suite, RunFolder(tmp_path)), quiet=False) as display:
+        display.on_event(Begun(first.cell_id))
+        now[0] += 2
+        for cell, step in ((first, 10), (second, 10), (first, 20)):
+            display.on_event(Progress(cell.cell_id, Point(step, {1: HopScore(8, 4, 0.5)})))
+        with shown.capture() as captured:
+            shown.print(display._view())
+    tflops = 1e-12 * 30 * 4 * cost_of(first.model, first.task).counted / 2
+    assert f"sustained: 15 model-steps/s, {tflops:.3g} TFLOP/s" in captured.get()

@@ -13,6 +13,7 @@ from contextlib import closing
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from nexus_bench.experiment.events import Event, Failure, JobDone, Progress
@@ -125,6 +126,16 @@ def test_a_run_killed_before_its_first_file_was_whole_goes_on(command: Command, 
     again = command(*line)
     assert again.returncode == 0, again.stderr
     assert not [path for path in Path("run").rglob(".*") if path.name != ".lock"]
+
+
+def test_timing_tells_the_operations_a_second_of_each_cell(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    assert command("train", "tiny.yaml", "--executor", "inline", "--quiet", "--out", "run").returncode == 0
+    timing = pd.read_csv("run/timing.csv").set_index("cell_id")
+    flops = read_results(tmp_path / "run").drop_duplicates("cell_id").set_index("cell_id")["flops_per_step"]
+    expected = 1e-12 * flops.astype(float) * 20 / timing["train_seconds"]
+    pd.testing.assert_series_equal(timing["tflops"], expected, check_names=False, rtol=1e-4)
+    assert (timing["setup_seconds"] < timing["train_seconds"]).all() and timing["share_of_peak"].isna().all()
 
 
 def test_curves_keep_twenty_evaluations_unless_asked_for_others(command: Command, tmp_path: Path) -> None:

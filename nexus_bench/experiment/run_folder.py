@@ -121,11 +121,10 @@ class RunFolder:
         """
         self.check(name)
         with locked(self.path / ".lock", guards=self.path, advice="make or copy the run elsewhere"):
-            drop_begun(self.path)
             drop_begun(self.path / "checkpoints", below=True)
             again = set(unfinished)
-            for cell_id in again:
-                drop_begun(self.cells.path / cell_id)
+            for folder in (self.path, self.path / "figures", *(self.cells.path / cell_id for cell_id in again)):
+                drop_begun(folder)
             forget_records(self.path, lambda name: cell_of(name) in again)
             try:
                 yield

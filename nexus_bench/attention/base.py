@@ -30,13 +30,38 @@ class Mechanism(nn.Module, ABC, Generic[OptionsT]):
     """What suites name under `attention`: an attention, or a whole model (`nexus_bench.model.contract.Model`).
 
     A mechanism is an ordinary module: it makes its parameters in `__init__` with PyTorch's usual
-    initialisation, which the engine runs under the seed of the cell.
+    initialisation, which the engine runs under the seed of the cell. What it cannot do it says here: suites are
+    refused what it does not take, and it is tested for the rest.
+
+    Attributes:
+        name: What suites call it.
+        version: Raised by hand when the same options give other outputs.
+        Options: Its own choices.
+        takes_sets: Positions may be a set, of which everybody sees the same keys; False if it needs an order, as
+            recurrences do. `encoding: fact` is a set.
+        takes_sequences: A position can be kept from seeing later ones. `encoding: flat` and `sequence` are sequences.
+        takes_rope: Queries and keys may be rotary; False if scores of rotated vectors would not depend on distance
+            alone.
+        is_equivariant: Without rotary positions, another order of the positions of a set gives the same outputs in
+            that order.
+        stacks: `torch.func.vmap` can map it over its parameters; False trains every cell by itself.
     """
 
     name: ClassVar[str]
-    version: ClassVar[int]  # raised by hand when the same options give other outputs
+    version: ClassVar[int]
     Options: ClassVar[type[AttentionOptions]] = AttentionOptions
-    takes_rope: ClassVar[bool] = True  # False if scores of rotated vectors would not depend on distance alone
+    takes_sets: ClassVar[bool] = True
+    takes_sequences: ClassVar[bool] = True
+    takes_rope: ClassVar[bool] = True
+    is_equivariant: ClassVar[bool] = True
+    stacks: ClassVar[bool] = True
+
+    @classmethod
+    def takes(cls, layout: Layout) -> bool:
+        """Whether it says that it can compute with a layout."""
+        is_set, is_sequence = not layout.causal or layout.n_keys is not None, layout.causal
+        refused = (is_set and not cls.takes_sets, is_sequence and not cls.takes_sequences)
+        return not any((*refused, layout.rope and not cls.takes_rope))
 
     @classmethod
     def check(cls, d_model: int, options: OptionsT) -> None:
@@ -61,6 +86,13 @@ class Attention(Mechanism[OptionsT]):
         self.d_model = d_model
         self.n_heads = n_heads
         self.options = options
+
+    def uncounted_flops(self, n: int) -> int:
+        """Floating-point operations of one forward pass of one sequence of n positions that PyTorch does not count.
+
+        PyTorch counts matrix products, attention and triangular solves. A kernel or a scan of its own counts itself.
+        """
+        return 0
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,27 @@ class Layout:
         own = table[self.n_shared : self.n_shared + self.block]
         n_blocks = max(0, -(-(n - self.n_shared) // self.block))
         return torch.cat([table[: self.n_shared], own.expand(n_blocks, *own.shape).flatten(0, 1)])[:n]
+
+    def before(self, x: Shaped[Tensor, "b n *d"], steps: int) -> Shaped[Tensor, "b n *d"]:
+        """For each position of x the one `steps` earlier in its sequence; zeros where there is none."""
+        n = x.shape[1]
+        at = torch.arange(n, device=x.device)
+        back = at - steps
+        if self.n_shared is not None:
+            inside = (at - self.n_shared) % self.block
+            back = torch.where((at < self.n_shared) | (inside >= steps), back, self.n_shared - steps + inside)
+        there = (back >= 0).reshape(n, *[1] * (x.ndim - 2))
+        return torch.where(there, x.index_select(1, back.clamp(min=0)), 0)
+
+    def summed(self, x: Shaped[Tensor, "b n *d"]) -> Shaped[Tensor, "b n *d"]:
+        """For each position the sum of x over its sequence up to and with itself."""
+        if self.n_shared is None or x.shape[1] <= self.n_shared:
+            return x.cumsum(dim=1)
+        shared, own = x[:, : self.n_shared].cumsum(dim=1), x[:, self.n_shared :]
+        n_own = own.shape[1]
+        whole = F.pad(own, [0, 0] * (x.ndim - 2) + [0, -n_own % self.block])
+        inside = whole.reshape(len(x), -1, self.block, *x.shape[2:]).cumsum(dim=2).reshape(whole.shape)[:, :n_own]
+        return torch.cat([shared, shared[:, -1:] + inside], dim=1)
 
     def turned(self, x: Float[Tensor, "b h n e"]) -> Float[Tensor, "b h n e"]:
         """Queries or keys of positions from the first on, ready to be compared: rotated if `rope`."""

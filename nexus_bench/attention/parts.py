@@ -75,3 +75,22 @@ def attend(
         first = F.scaled_dot_product_attention(q[..., :n_keys, :], k, v, is_causal=True)
         return torch.cat([first, F.scaled_dot_product_attention(q[..., n_keys:, :], k, v)], dim=-2)
     return F.scaled_dot_product_attention(q, k, v, is_causal=layout.causal)
+
+
+class ShortConvolution(nn.Module):
+    """A causal convolution of each channel by itself, over the last few places of a sequence.
+
+    y_t = sum over s of w_s x_{t-s}, s = 0 .. width - 1; weights start as those of PyTorch's own convolution.
+
+    Args:
+        d: Channels.
+        width: Places that it sees.
+    """
+
+    def __init__(self, d: int, width: int = 4) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width, d).uniform_(-(width**-0.5), width**-0.5))
+
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+        """Convolve; a block goes on from the end of what it shares."""
+        return sum((weight * layout.before(x, steps) for steps, weight in enumerate(self.weight)), torch.zeros_like(x))

@@ -5,7 +5,7 @@ Axis letters: b graphs, q queries of a graph, c classes.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -28,8 +28,6 @@ class Model(Mechanism[Any]):
         schema: The task's vocabularies.
         seq_len: Length of the longest sequence (`Batch.seq_len`), for tables of positions.
     """
-
-    stacks: ClassVar[bool] = True  # False if `torch.func` cannot map it over its parameters: then it is trained alone
 
     @abstractmethod
     def __init__(self, spec: ModelSpec, schema: Schema, *, seq_len: int) -> None:

@@ -1,14 +1,17 @@
 """The cost of a model: parameters, and floating-point operations as PyTorch counts them."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from nexus_bench.attention.base import Attention, Layout
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError
 from nexus_bench.model.batch import to_batch
@@ -18,8 +21,13 @@ from nexus_bench.model.spec import ModelSpec
 from nexus_bench.streams import stream
 
 
+def _of_a_solve(a: Sequence[int], b: Sequence[int], *_: object, **__: object) -> int:
+    """One multiplication and one addition for each entry of the triangle and each right-hand side."""
+    return math.prod(b) * a[-1]
+
+
 def count_flops(*steps: Callable[[], object]) -> list[int]:
-    """Floating-point operations of matrix products in each of several steps, run one after the other.
+    """Floating-point operations of each of several steps: matrix products and triangular solves.
 
     Attention is counted unfused and without regard to masks, so that the count is the same on every device; what a
     mask forbids is counted all the same. On tensors of the `meta` device nothing is computed.
@@ -27,11 +35,14 @@ def count_flops(*steps: Callable[[], object]) -> list[int]:
     counts = []
     for step in steps:
         with ExitStack() as stack:
-            counter = stack.enter_context(FlopCounterMode(display=False))
+            counter = stack.enter_context(FlopCounterMode(display=False, custom_mapping=_SOLVES))
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             step()
         counts.append(int(counter.get_total_flops()))
     return counts
+
+
+_SOLVES = {torch.ops.aten.linalg_solve_triangular: _of_a_solve}
 
 
 def n_parameters(module: torch.nn.Module) -> int:
@@ -44,8 +55,9 @@ class Cost(NamedTuple):
 
     Attributes:
         parameters: Number of trained parameters.
-        compute: Floating-point operations of the matrix products of one forward and backward pass of one graph; None if
-            the model does not run on tensors without content, so that nothing can be counted.
+        compute: Floating-point operations of one forward and backward pass of one graph: matrix products, and what
+            mechanisms count themselves. None if the model does not run on tensors without content, so that nothing can
+            be counted.
     """
 
     parameters: int
@@ -78,12 +90,22 @@ def _cost(model_json: str, task_json: str) -> Cost:
     with meta:
         built = build_model(model, law.schema, seq_len=batch.seq_len, seed=0)
 
+    own = 0
+
+    def note(module: Attention[Any], args: tuple[Tensor, Layout], out: Tensor) -> None:
+        nonlocal own
+        own += 3 * module.uncounted_flops(args[0].shape[1])  # a backward pass costs about two forward passes
+
+    for part in built.modules():
+        if isinstance(part, Attention):
+            part.register_forward_hook(note)
+
     def step() -> None:
         on_meta = batch.to(meta)
         losses_of(built(on_meta), on_meta.answer).sum().backward()  # type: ignore[no-untyped-call]
 
     try:
-        compute = count_flops(step)[0]
+        compute = count_flops(step)[0] + own
     except Exception:  # whatever a kernel without a form for such tensors raises
         compute = None
     return Cost(n_parameters(built), compute)

@@ -40,8 +40,14 @@ class ModelSpec(Spec):
             divisors = ", ".join(str(n) for n in range(1, self.d_model + 1) if self.d_model % n == 0)
             raise ValueError(f"n_heads must divide d_model ({self.d_model}): {divisors}; got {self.n_heads}")
         mechanism = ATTENTIONS.get(self.attention)
+        if self.encoding == "fact" and not mechanism.takes_sets:
+            raise ValueError(f"encoding must be flat or sequence for {self.attention}, which needs an order, got fact")
+        if self.encoding != "fact" and not mechanism.takes_sequences:
+            raise ValueError(
+                f"encoding must be fact for {self.attention}, whose positions see all, got {self.encoding}"
+            )
         if self.position == "rope" and not mechanism.takes_rope:
-            raise ValueError("position must be none or learned, got rope")
+            raise ValueError(f"position must be none or learned for {self.attention}, got rope")
         mechanism.check(self.d_model, mechanism.Options.model_validate(self.options))
         return self
 

@@ -46,6 +46,9 @@ def attention(request: pytest.FixtureRequest) -> Attention:
 
 
 def with_rope(attention: Attention, layout: Layout) -> Layout:
+    """The layout, rotary if the mechanism takes that; one that it does not take ends the test."""
+    if not attention.takes(layout):
+        pytest.skip("does not take this layout")
     return replace(layout, rope=attention.takes_rope)
 
 
@@ -78,6 +81,8 @@ def test_position_that_is_no_key_changes_only_its_own_output(attention: Attentio
     x = positions()
     changed = x.clone()
     changed[:, 5] += 3.0
+    if not attention.takes(Layout(n_keys=4)):
+        pytest.skip("does not take this layout")
     before, after = attention(x, Layout(n_keys=4)), attention(changed, Layout(n_keys=4))
     others = [0, 1, 2, 3, 4, 6]
     torch.testing.assert_close(before[:, others], after[:, others], rtol=0, atol=1e-12)
@@ -109,6 +114,8 @@ def test_a_block_is_seen_by_itself_alone(attention: Attention, layout: Layout, b
 
 
 def test_only_positions_make_the_order_matter(attention: Attention) -> None:
+    if not (attention.takes(Layout()) and attention.is_equivariant):
+        pytest.skip("does not say so")
     order = torch.tensor([3, 6, 0, 2, 5, 1, 4])
     x = positions()
     torch.testing.assert_close(attention(x, Layout())[:, order], attention(x[:, order], Layout()), rtol=0, atol=1e-12)
@@ -119,8 +126,8 @@ def test_only_positions_make_the_order_matter(attention: Attention) -> None:
 
 def test_rotary_positions_count_by_distance_alone(attention: Attention) -> None:
     """Five positions, and the same five behind two that nobody attends to."""
-    if not attention.takes_rope:
-        pytest.skip("takes no rotary positions")
+    if not attention.takes(Layout(rope=True)):
+        pytest.skip("takes no rotary positions, or no sets")
 
     class Shifted(Layout):
         def keys(self, x: Tensor) -> Tensor:
@@ -143,6 +150,8 @@ def test_turning_keeps_lengths_and_leaves_an_odd_channel() -> None:
 
 @pytest.mark.parametrize("layout", [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], ids=str)
 def test_compiles_as_one_graph(attention: Attention, layout: Layout) -> None:
+    if not attention.takes(layout):
+        pytest.skip("does not take this layout")
     torch.compiler.reset()
     compiled = torch.compile(attention, backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(compiled(positions(), layout), attention(positions(), layout), rtol=0, atol=1e-12)
@@ -151,6 +160,8 @@ def test_compiles_as_one_graph(attention: Attention, layout: Layout) -> None:
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 @pytest.mark.parametrize("layout", [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], ids=str)
 def test_models_stacked_by_vmap_equal_one_at_a_time(attention: Attention, layout: Layout) -> None:
+    if not (attention.takes(layout) and attention.stacks):
+        pytest.skip("does not take this layout, or no stacks")
     modules = [copy.deepcopy(attention).float() for _ in range(3)]
     for number, module in enumerate(modules):
         for parameter in module.parameters():
@@ -241,6 +252,16 @@ def test_blocks_have_the_places_of_one_that_follows_the_beginning() -> None:
     assert (blocks.n_places(9), blocks.n_places(4), blocks.n_places(1)) == (5, 4, 1)
     assert blocks.by_place(table, 1).tolist() == [0]
     assert (Layout().n_places(9), Layout().by_place(table, 4).tolist()) == (9, [0, 1, 2, 3])
+
+
+def test_sequences_go_on_from_what_their_blocks_share() -> None:
+    x = torch.arange(1.0, 10)[None, :, None]
+    blocks = Layout(causal=True, n_shared=3, block=2)
+    assert blocks.before(x, 1).flatten().tolist() == [0, 1, 2, 3, 4, 3, 6, 3, 8]
+    assert blocks.before(x, 2).flatten().tolist() == [0, 0, 1, 2, 3, 2, 3, 2, 3]
+    assert blocks.before(x, 5).any() == Layout().before(x, 9).any() == False  # noqa: E712
+    assert blocks.summed(x).flatten().tolist() == [1, 3, 6, 10, 15, 12, 19, 14, 23]
+    assert Layout().summed(x).flatten().tolist() == [1, 3, 6, 10, 15, 21, 28, 36, 45]
 
 
 def test_options_have_defaults_and_names_of_their_own(attention: Attention) -> None:

@@ -21,6 +21,13 @@ class AttentionOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     always_named: ClassVar[tuple[str, ...]] = ()  # options that the name of a model contains even at their default
+    later: ClassVar[tuple[str, ...]] = ()  # options that version 1 of the mechanism did not have yet
+
+    def given(self) -> dict[str, Any]:
+        """The options as a model holds them: a later one that is at its default would rename cells of earlier runs."""
+        usual = type(self)().model_dump()
+        values = self.model_dump()
+        return {k: v for k, v in values.items() if k not in self.later or v != usual[k]}
 
 
 OptionsT = TypeVar("OptionsT", bound=AttentionOptions)

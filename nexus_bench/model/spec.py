@@ -96,4 +96,4 @@ def make_model(entry: Config, *, where: str) -> ModelSpec:
     own, shared = divide(entry, model_keys(name), "attention", where=where)
     where = f"{where}: {name}"
     options = validate(ATTENTIONS.get(name).Options, own, where=where)
-    return validate(ModelSpec, {**shared, "options": options.model_dump()}, where=where)
+    return validate(ModelSpec, {**shared, "options": options.given()}, where=where)

@@ -4,6 +4,7 @@ Axis letters: b batch, n positions, d width of the model.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from jaxtyping import Float
@@ -64,6 +65,11 @@ class Mechanism(nn.Module, ABC, Generic[OptionsT]):
     stacks: ClassVar[bool] = True
 
     @classmethod
+    def layers(cls) -> tuple[type["Mechanism[Any]"], ...]:
+        """The mechanisms of layers, which take turns; more than one in a hybrid."""
+        return (cls,)
+
+    @classmethod
     def takes(cls, layout: Layout) -> bool:
         """Whether it says that it can compute with a layout."""
         is_set, is_sequence = not layout.causal or layout.n_keys is not None, layout.causal
@@ -106,7 +112,55 @@ class Attention(Mechanism[OptionsT]):
         """Mix the positions of x; the block has normalised x and adds the residual."""
 
 
-ATTENTIONS: Registry[type[Mechanism[Any]]] = Registry(
+class Attentions(Registry[type[Mechanism[Any]]]):
+    """The mechanisms by name; names joined by `+` are a hybrid, whose layers take turns."""
+
+    def get(self, name: str) -> type[Mechanism[Any]]:
+        """Look a mechanism up.
+
+        Raises:
+            ConfigError: As `Registry.get`.
+        """
+        if "+" not in name:
+            return super().get(name)
+        if name not in self._hybrids:
+            self._hybrids[name] = _hybrid(name, [super(Attentions, self).get(part) for part in name.split("+")])
+        return self._hybrids[name]
+
+    _hybrids: ClassVar[dict[str, type[Mechanism[Any]]]] = {}
+
+
+def _hybrid(name: str, kinds: Sequence[type[Mechanism[Any]]]) -> type[Mechanism[Any]]:
+    """The mechanism that stands for several: it has the options of all, and takes what all take."""
+    options = tuple(dict.fromkeys(layer.Options for layer in kinds if layer.Options is not AttentionOptions))
+    named = {key: tuple(n for own in options for n in getattr(own, key)) for key in ("always_named", "later")}
+
+    class Hybrid(Mechanism[Any]):
+        __doc__ = f"Layers take turns: {', '.join(layer.name for layer in kinds)}."
+        version = sum(layer.version for layer in kinds)
+        Options = type("Options", options or (AttentionOptions,), named | {"__module__": __name__})
+        takes_sets = all(layer.takes_sets for layer in kinds)
+        takes_sequences = all(layer.takes_sequences for layer in kinds)
+        takes_rope = all(layer.takes_rope for layer in kinds)
+        is_equivariant = all(layer.is_equivariant for layer in kinds)
+        stacks = all(layer.stacks for layer in kinds)
+
+        @classmethod
+        def layers(cls) -> tuple[type[Mechanism[Any]], ...]:
+            return tuple(kinds)
+
+        @classmethod
+        def check(cls, d_model: int, options: AttentionOptions) -> None:
+            values = options.model_dump()
+            for layer in kinds:
+                own = {key: value for key, value in values.items() if key in layer.Options.model_fields}
+                layer.check(d_model, layer.Options.model_validate(own))
+
+    Hybrid.name = name
+    return Hybrid
+
+
+ATTENTIONS = Attentions(
     "attention",
     package="nexus_bench.attention",
     group="nexus_bench.attentions",

@@ -28,6 +28,9 @@ def evaluate(
     n: Annotated[
         Optional[int], typer.Option("--n", min=1, max=MOST_GRAPHS, help="Graphs; default as many as in test.")
     ] = None,
+    loops: Annotated[
+        Optional[int], typer.Option(min=1, max=10_000, help="How often looped models apply their blocks.")
+    ] = None,
     cells: Cells = None,
     settings: Settings = None,
     data: TrainedOn = None,
@@ -35,7 +38,7 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate saved weights on hops and sizes that were not trained; results.csv gets one more split."""
+    """Evaluate saved weights on hops, sizes and loops that were not trained; results.csv gets one more split."""
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.run_folder import open
@@ -48,9 +51,9 @@ def evaluate(
     from nexus_bench.report.terminal import print_report
 
     asked_hops = hops_of(hops)
-    question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(settings or []), n)
+    question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(settings or []), n, loops)
     if question.split == "eval":
-        raise UsageError("say what to evaluate on that differs from training: --hops, --n-facts or --set")
+        raise UsageError("say what to evaluate on that differs from training: --hops, --n-facts, --loops or --set")
     folder = open(run)
     chosen = trained_cells(folder, cells)
     with progress(question.split, len(chosen), quiet=quiet) as advance:

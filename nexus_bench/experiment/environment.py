@@ -37,7 +37,7 @@ def environment_of(execution: Execution, cells: Sequence[CellSpec]) -> Row:
         "mode": execution.mode,
         "stack": execution.stack if execution.mode != SINGLE else 1,
         "tasks": _origins(task_origin, (cell.task.task for cell in cells)),
-        "attentions": _origins(_attention_origin, (cell.model.attention for cell in cells)),
+        "attentions": _origins(_attention_origin, (n for c in cells for n in c.model.attention.split("+"))),
     }
 
 

@@ -94,6 +94,7 @@ def _describe(cell: CellSpec, mode: str) -> Row:
         "model": cell.label,
         "attention_options": _beside(model.options, {"order", *_OPTION_COLUMNS}),
         "recipe_options": _beside(recipe.given(), _HAVE_COLUMNS),
+        "model_options": options_text(model.later()),
     }
 
 

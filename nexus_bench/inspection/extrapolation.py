@@ -9,7 +9,7 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.result_rows import further_rows
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.experiment.trained import load_model, title_of
+from nexus_bench.experiment.trained import title_of
 from nexus_bench.inspection.question import Question
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import TEST, Row
@@ -61,7 +61,7 @@ def ask(
                 if key not in references:
                     fit = source.held_out[TEST].examples
                     references[key] = reference_columns(fit, held, source.law.schema)
-                model = load_model(folder, cell).to(device)
+                model = run.model(cell, question, device)
                 _check_length(model, folder, cell, held)
                 scores = score(model, held.examples, source.law.schema, cell.model.encoding)
                 rows += further_rows(

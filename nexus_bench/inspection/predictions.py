@@ -12,7 +12,6 @@ from nexus_bench.data.formats import pyarrow_and_parquet
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.experiment.trained import load_model
 from nexus_bench.generators.base import Schema
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import DTYPES, PREDICTION_COLUMNS, TEST
@@ -70,7 +69,7 @@ def predictions(
 
     def frames() -> Iterator[pd.DataFrame]:
         for cell in cells:
-            held, model = drawn.held_out(cell, split), load_model(folder, cell).to(device)
+            held, model = drawn.held_out(cell, split), drawn.model(cell, split, device)
             yield predict(cell, model, held, drawn.source(cell).law.schema, split=split)
             on_cell()
 

@@ -16,23 +16,30 @@ PREFIX = "eval"  # prefix of the names of such splits
 
 
 class Question(NamedTuple):
-    """What to evaluate on.
+    """What to evaluate on, and how.
 
     Attributes:
         hops: Hop counts; None means those of training.
         n_facts: Facts per graph; None as in training.
         settings: Parameters of the task that differ.
         n_graphs: Number of graphs; None as many as in the test split.
+        n_loops: How often looped models apply their blocks; None as often as in training.
     """
 
     hops: tuple[int, ...] | None
     n_facts: int | None
     settings: Config
     n_graphs: int | None
+    n_loops: int | None = None
 
     @property
     def split(self) -> str:
         """The name of the split: everything that differs from training."""
+        return self.examples + (f"_loops{self.n_loops}" if self.n_loops else "")
+
+    @property
+    def examples(self) -> str:
+        """The name of the examples: they are the same for any number of loops."""
         parts = [PREFIX]
         parts += [f"hops{format_hops(self.hops)}"] if self.hops else []
         parts += [f"facts{self.n_facts}"] if self.n_facts else []

@@ -11,7 +11,10 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import suite_of
+from nexus_bench.experiment.trained import load_model
 from nexus_bench.inspection.question import Question, further_law
+from nexus_bench.model.contract import Model
+from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.row import Source
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import titles_of
@@ -55,9 +58,29 @@ class RunData:
         if not self._folder.cells.has_evaluation(cell.cell_id, split):
             known = ", ".join(sorted([*source.held_out, *self._folder.cells.evaluated_splits(cell.cell_id)]))
             raise ConfigError(f"{titles_of(self.suite.cells)[cell.cell_id]}: has no split '{split}'; it has {known}")
+        return self.asked(cell, self._question(cell, split))
+
+    def model(self, cell: CellSpec, question: Question | str, device: str) -> Model:
+        """A trained model as it is asked a question, or was asked that of a split.
+
+        Raises:
+            ConfigError: It is asked with other loops than in training, and was not looped there.
+            CorruptArtefactError: Its weights are damaged.
+        """
+        if isinstance(question, str):
+            own = question in self.source(cell).held_out
+            question = Question(None, None, {}, None) if own else self._question(cell, question)
+        model = load_model(self._folder, cell)
+        if question.n_loops is not None:
+            if cell.model.n_loops == 1 or not isinstance(model, Transformer):
+                title = titles_of(self.suite.cells)[cell.cell_id]
+                raise ConfigError(f"{title}: --loops asks models that were trained with loops; choose them by --cell")
+            model.n_loops = question.n_loops
+        return model.to(device)
+
+    def _question(self, cell: CellSpec, split: str) -> Question:
         fields = self._folder.cells.evaluation(cell.cell_id, split)["question"]
-        hops = fields["hops"] and tuple(fields["hops"])
-        return self.asked(cell, Question(**fields | {"hops": hops}))
+        return Question(**fields | {"hops": fields["hops"] and tuple(fields["hops"])})
 
     def asked(self, cell: CellSpec, question: Question) -> HeldOut:
         """The examples of an evaluation of a cell.
@@ -65,7 +88,7 @@ class RunData:
         Raises:
             ConfigError: As `further_law` and `draw`.
         """
-        key = self.key(cell), question.split
+        key = self.key(cell), question.examples
         if key not in self._drawn:
             beside = [other for other in self.suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
             law, source = further_law(cell.task, question), self.source(cell)
@@ -99,7 +122,7 @@ def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSp
             f"{family.name}: {n_graphs:,} graphs are asked for that were not trained, of {family.n_worlds:,} distinct "
             "worlds; ask for another size by --n-facts or --set"
         )
-    return HeldOut(law, draw_graphs(law, n_graphs, seed=seed, split=question.split, avoiding=seen))
+    return HeldOut(law, draw_graphs(law, n_graphs, seed=seed, split=question.examples, avoiding=seen))
 
 
 def _seen(source: Source, cells: Sequence[CellSpec]) -> WorldIds:

@@ -20,11 +20,13 @@ class Column(NamedTuple):
         name: The same name means the same thing in all tables.
         dtype: Type in pandas: `string`, `Int64` or `Float64`, which all can mark a missing value.
         meaning: What it holds.
+        is_later: Older files lack it; they are read as if it were empty.
     """
 
     name: str
     dtype: str
     meaning: str
+    is_later: bool = False
 
 
 COLUMNS = (
@@ -100,10 +102,9 @@ COLUMNS = (
     Column("recipe_options", "string", "values of the training recipe that have no column, likewise"),
     Column("mlp_ratio", "Int64", "hidden width of the MLP over d_model"),
     Column("reuse", "Int64", "how often each training graph is used"),
+    Column("purpose", "string", "`measured`; `tuning`: trained only to choose a recipe on validation, in no report"),
     Column(
-        "purpose",
-        "string",
-        "`measured`; `tuning`: trained only to choose a recipe on validation, in no table of reports",
+        "model_options", "string", "values of the model that have no column and are not the default, likewise", True
     ),
 )
 _KNOWN = {column.name: column for column in COLUMNS}
@@ -211,7 +212,6 @@ COMPARISON_COLUMNS = (
     *_SETTING_MORE,
 )
 
-
 COMPARE_COLUMNS = (
     *SETTING_COLUMNS,
     *_known("model", "lr", "curriculum", "split", "hop"),
@@ -232,7 +232,7 @@ COMPARE_COLUMNS = (
     Column("new_seeds", "string", "value of the new run at each of these seeds, separated by spaces"),
     Column("note", "string", "why there is no verdict, or what it leaves out"),
     *_SETTING_MORE,
-    *_known("recipe_options", "attention_options", "mlp_ratio"),
+    *_known("recipe_options", "attention_options", "mlp_ratio", "model_options"),
 )
 PREDICTION_COLUMNS = (
     *_known("cell_id", "model", "seed", "split"),

@@ -55,7 +55,7 @@ def read_csv(path: Path, columns: Sequence[Column], *, others: bool = True) -> p
 
     Args:
         path: A file written by `to_csv`.
-        columns: The columns that it must have.
+        columns: The columns that it must have; later ones of older files are empty.
         others: Keep other columns that it has.
 
     Raises:
@@ -76,6 +76,8 @@ def read_csv(path: Path, columns: Sequence[Column], *, others: bool = True) -> p
     except (ValueError, TypeError, OverflowError) as error:  # the others where an Int64 does not fit
         first = str(error).splitlines()[0]
         raise CorruptArtefactError(f"{path}: is truncated or edited: {first}") from error
+    later = {column.name: pd.Series(pd.NA, frame.index, column.dtype) for column in columns if column.is_later}
+    frame = frame.assign(**{name: empty for name, empty in later.items() if name not in frame.columns})
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise CorruptArtefactError(f"{path}: lacks the columns {', '.join(missing)}")

@@ -21,7 +21,7 @@ SPEC, ENVIRONMENT = "spec.yaml", "env.json"
 MADE_AGAIN = (RESULTS, CURVES, TIMING)  # the tables, which `train` writes from the records of cells
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
-_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*([+][A-Za-z0-9][A-Za-z0-9_.-]*)*")  # a hybrid joins names by +
 _NAMES = ("suite", "task", "encoding", "attention")
 _SPLIT = re.compile(r"[^$\\<>|`/]+")  # as eval_n_nodes=17, which is also the name of a file
 _LABEL = re.compile(r"[^$\\<>|`\[\]]+")  # of a model: no markup
@@ -31,7 +31,7 @@ _OF_CELL = (  # the same in all rows of a cell
     *("suite", "task", "encoding", "train_hops", "vocab_size", "distractors", "attention", "order", "position"),
     *("mask", "n_layers", "n_loops", "d_model", "n_heads", "lr", "batch_size", "n_queries", "steps", "mode", "seed"),
     *("n_params", "flops_per_step", "status", "curriculum", "model", "task_version", "mlp_ratio", "reuse"),
-    *("attention_options", "recipe_options"),
+    *("attention_options", "recipe_options", "model_options"),
 )
 _AGAIN = "run `nexus-bench train` on it again"
 

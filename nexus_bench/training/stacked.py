@@ -104,6 +104,7 @@ class Stacked(Engine):
     def scores(self) -> list[dict[int, HopScore]]:
         """Validation by hop, of each model."""
         losses, hits, held = [], [], self._validation
+        self._template.eval()
         with torch.no_grad(), self.numerics():
             for start in range(0, held.tokens.shape[1], EVALUATION_GRAPHS):
                 places = slice(start, start + EVALUATION_GRAPHS)
@@ -111,6 +112,7 @@ class Stacked(Engine):
                 loss, hit = self._scored(Arrays(*(part.to(self._device)[self._which[:, 0]] for part in parts)))
                 losses.append(loss.float().cpu())
                 hits.append(hit.cpu())
+        self._template.train()
         loss_of, hit_of = (torch.cat(parts, dim=1).flatten(1).numpy() for parts in (losses, hits))
         hops = held.hop.flatten(1).numpy()
         return [by_hop(loss_of[i], hit_of[i], hops[int(source)]) for i, source in enumerate(self._which[:, 0].tolist())]

@@ -289,7 +289,9 @@ def test_a_run_of_another_task_shares_no_cell_and_only_what_differs_is_named() -
         gate(two, new)
 
 
-@pytest.mark.parametrize("column", ["task_options", "recipe_options", "attention_options", "mlp_ratio", "reuse"])
+@pytest.mark.parametrize(
+    "column", ["task_options", "recipe_options", "attention_options", "model_options", "mlp_ratio", "reuse"]
+)
 def test_cells_of_other_values_are_not_paired(column: str) -> None:
     value, other = (1, 2) if column in ("mlp_ratio", "reuse") else ("x=1", "x=2")
     base = results_of({"a": at(0.9)}).assign(**{column: value})

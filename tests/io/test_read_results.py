@@ -118,6 +118,15 @@ def test_a_cell_with_two_values_of_a_setting_is_told(column: str, value: str, tm
         read_results(tmp_path)
 
 
+def test_a_column_that_older_files_lack_is_read_as_empty_and_checked_where_it_is(tmp_path: Path) -> None:
+    header, *rows = (EXAMPLES / "quick" / "results.csv").read_text().splitlines()
+    assert "model_options" not in header and read_results(EXAMPLES / "quick")["model_options"].isna().all()
+    newer = [f"{header},model_options", f"{rows[0]},inject=true", *(f"{row}," for row in rows[1:])]
+    (tmp_path / "results.csv").write_text("\n".join(newer) + "\n")
+    with pytest.raises(CorruptArtefactError, match="was edited: the cell has two values of model_options"):
+        read_results(tmp_path)
+
+
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(StorageError, match="is not a run folder; make one with `nexus-bench train`"):

@@ -100,6 +100,39 @@ def test_damaged_weights_are_named(run: Path) -> None:
         load_model(folder, cell)
 
 
+def test_looped_models_are_asked_with_other_loops_on_the_same_graphs(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "asked.yaml").write_text(
+        SUITE.replace("standard, d_model: 12", "standard, n_loops: [1, 2], d_model: 12")
+    )
+    run = tmp_path / "run"
+    made = command("train", str(tmp_path / "asked.yaml"), "--executor", "inline", "--quiet", "--out", str(run))
+    assert made.returncode == 0, made.stderr
+    line = ["eval", str(run), "--quiet", "--loops"]
+    assert_fails(
+        command(*line, "5"),
+        3,
+        "standard, d_model 12 | seed 0: --loops asks models that were trained with loops; choose them by",
+    )
+    looped = ["--cell", "n_loops 2"]
+    for loops in ("1", "2", "5"):
+        assert command(*line, loops, *looped).returncode == 0
+    assert command("eval", str(run), "--quiet", "--n-facts", "13", *looped).returncode == 0
+    rows = read_results(run).set_index(["cell_id", "hop"])
+    splits = {split: rows[rows["split"] == split] for split in rows["split"].unique()}
+    assert splits["eval_loops1"]["chance"].equals(splits["eval_loops5"]["chance"])
+    losses = {split: splits[split]["loss"].tolist() for split in ("eval_loops1", "eval_loops2", "eval_loops5")}
+    assert losses["eval_loops1"] != losses["eval_loops2"] != losses["eval_loops5"] != losses["eval_loops1"]
+    for loops in (1, 2, 5):
+        split = ["--split", f"eval_loops{loops}", *looped]
+        assert command("predictions", str(run), "--quiet", *split).returncode == 0
+        (file,) = run.glob(f"predictions-eval_loops{loops}*.csv")
+        told = pd.read_csv(file)
+        right = told[told["answer"] == told["prediction"]].groupby(["cell_id", "hop"]).size()
+        assert right.to_dict() == {key: n for key, n in splits[f"eval_loops{loops}"]["n_correct"].items() if n}
+    answers = [pd.read_csv(next(run.glob(f"predictions-eval_loops{loops}*.csv")))["answer"] for loops in (1, 5)]
+    assert answers[0].equals(answers[1])
+
+
 def test_eval_appends_a_split_and_never_overwrites(run: Path, command: Command) -> None:
     before = (run / "results.csv").read_text()
     line = ["eval", str(run), "--hops", "1-4", "--n-facts", "29"]

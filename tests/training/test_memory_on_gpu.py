@@ -38,12 +38,12 @@ def in_use() -> int:
 
 
 def trained(cells: list[CellSpec]) -> tuple[list[Outcome], int]:
-    """With all of the memory; and how many bytes that took."""
+    """With all of the memory; and how many bytes PyTorch took from the device, which is what it may be refused."""
     in_use()
-    before = torch.cuda.memory_allocated()
+    before = torch.cuda.memory_reserved()
     torch.cuda.reset_peak_memory_stats()
     outcomes = run_cells(cells, device="cuda")
-    return outcomes, torch.cuda.max_memory_allocated() - before
+    return outcomes, torch.cuda.max_memory_reserved() - before
 
 
 def allow(n_bytes: int) -> None:

@@ -2,73 +2,113 @@
 
 from typing import Literal
 
-import torch
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.attention.layout import Layout
-from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
+from nexus_bench.attention.levels import Combine, Compare, Sides, combine, mix, pair_of, seen_side
+from nexus_bench.attention.nest import Nest, n_parameters
+from nexus_bench.attention.parts import PackedProjections, attend, merge_heads, split_heads
 
-MAX_PARAMETERS = 2**26  # of one layer: `unshared` doubles with every order
-Combine = Literal["residual_norm", "residual", "norm", "none"]
+MAX_PARAMETERS = 2**26  # of one layer: `unshared` multiplies with every order
 
 
 class NexusOptions(AttentionOptions):
     """The options of the formulation; the published text leaves some of them open."""
 
     always_named = ("order", "refine")
+    later = ("compare", "mix", "norm_over", "inner_out")
 
     order: int = Field(
         default=2, ge=1, description="Recursion depth: 1 is standard attention, each further order adds one level."
     )
-    inner: Literal["reproject", "direct"] = Field(
+    inner: Literal["reproject", "direct", "output"] = Field(
         default="reproject",
-        description="The inner output is projected to queries and keys again, or is the queries and keys itself.",
+        description="The inner output is projected to queries and keys again; or mixed queries and keys are new ones; "
+        "or the inner output is both, queries and keys.",
     )
     combine: Combine = Field(
         default="residual_norm", description="How the inner output is combined with what it refines."
     )
-    refine: Literal["q", "k", "qk"] = Field(
-        default="qk", description="Which of queries and keys are computed from the inner output."
+    refine: Literal["q", "k", "qk", "qkv"] = Field(
+        default="qk", description="Which of queries, keys and values are computed from the inner output."
     )
-    share: Literal["shared", "unshared"] = Field(
-        default="shared", description="Every level reuses W_Q, W_K and W_V, or has its own, for q and for k."
+    share: Literal["shared", "inner", "unshared"] = Field(
+        default="shared",
+        description="Every level reuses W_Q, W_K and W_V; or all inner levels have one set and the outer another; or "
+        "every attention has its own, for q and for k.",
     )
+    compare: Compare = Field(
+        default="qk",
+        description="Which comparison refines keys: A(Q, K) as for queries; A(K, K), with A(Q, Q) for queries; the "
+        "transposed A(K, Q); or this in half of the heads.",
+    )
+    mix: Literal["first", "last"] = Field(
+        default="first", description="What each level mixes and adds: that of the first level, or of the last one."
+    )
+    norm_over: Literal["width", "head"] | None = Field(
+        default=None, description="Axis of the norm; null: the width with reproject, else a head."
+    )
+    inner_out: bool = Field(default=False, description="The inner output passes through W_O too.")
 
-    @property
-    def n_passes(self) -> int:
-        """Attention passes of one forward pass; `direct` with `qk` counts the pass that serves both once."""
-        return int(2**self.order) - 1 if self.share == "unshared" and self.refine == "qk" else self.order
+    @model_validator(mode="after")
+    def _go_together(self) -> "NexusOptions":
+        mirrors = self.compare in ("mirrored", "half_mirrored")
+        if self.share == "unshared" and (self.compare, self.mix, self.inner_out) != ("qk", "first", False):
+            raise ValueError(
+                "compare must be qk, mix first and inner_out false with share unshared, where every attention has its "
+                f"own weights, got {self.compare}, {self.mix} and {str(self.inner_out).lower()}"
+            )
+        if self.share == "unshared" and self.inner == "output":
+            raise ValueError("inner must be reproject or direct with share unshared, where output is direct")
+        if self.inner == "direct" and self.refine == "qkv" and self.share == "unshared":
+            raise ValueError("refine must be q, k or qk with inner direct and share unshared, got qkv")
+        is_all_inside = ("direct", "qk"), ("direct", "qkv"), ("output", "qkv")
+        if self.share == "inner" and (self.inner, self.refine) in is_all_inside:
+            raise ValueError(
+                f"share must be shared with inner {self.inner} and refine {self.refine}: no weight is used both inside "
+                "and outside"
+            )
+        if mirrors and self.refine == "q":
+            raise ValueError(f"compare must be qk or self with refine q, which refines no keys, got {self.compare}")
+        if self.inner_out and self.inner != "reproject":
+            raise ValueError(f"inner_out must be false with inner {self.inner}: only reproject has the model's width")
+        if self.norm_over is not None and self.combine not in ("residual_norm", "norm"):
+            raise ValueError(f"norm_over must be null with combine {self.combine}, which has no norm")
+        return self
 
 
 @ATTENTIONS.register
 class Nexus(Attention[NexusOptions]):
     """Attention of order m.
 
-    With X the layer's normalised input and A(Q, K) = softmax(Q K^T / sqrt(d_head) + M):
+    With X the layer's normalised input and A(Q, K) = softmax(Q K^T / sqrt(d_head) + M), level 1 has Q_1, K_1, V_1 =
+    X W_Q, X W_K, X W_V, and the output is A(Q_m, K_m) V_1 W_O (V_m if `refine` has v). For i = 2..m
 
-    `inner: reproject`, the inner output is a representation, projected again (V = X W_V):
+    `inner: reproject`, the inner output is a representation, projected again:
 
-        Z_0 = X
-        Z_i = combine(A(Z_{i-1} W_Q, Z_{i-1} W_K) V, X)        for i = 1..m-1
-        output = A(Z_{m-1} W_Q, Z_{m-1} W_K) V W_O
+        Z_i = combine(A(Q_{i-1}, K_{i-1}) V_1, X),    Q_i, K_i = Z_i W_Q, Z_i W_K
 
-    `inner: direct`, the inner outputs are the queries and keys, and what they mix are those of order 1:
+    `inner: direct`, queries and keys are mixed themselves:
 
-        Q_1, K_1 = X W_Q, X W_K
-        Q_i, K_i = combine(A(Q_{i-1}, K_{i-1}) Q_1, Q_1), combine(A(Q_{i-1}, K_{i-1}) K_1, K_1)
-        output = A(Q_m, K_m) V W_O
+        Q_i = combine(A(Q_{i-1}, K_{i-1}) Q_1, Q_1),    K_i = combine(A(Q_{i-1}, K_{i-1}) K_1, K_1)
 
-    The side that `refine` leaves out is that of order 1. With `share: unshared` the recursion is the full one, and
-    every attention in it has its own weights (`Nest`); `refine: qk` then takes 2^m - 1 passes instead of m. The mask
-    and rotary positions hold at every level: otherwise later positions would leak in through the keys.
+    `inner: output`, the inner output is both:
+
+        Q_i = K_i = combine(A(Q_{i-1}, K_{i-1}) V_1, V_1)
+
+    A side that `refine` leaves out is that of order 1. `compare` says which map stands in the place of A(Q_{i-1},
+    K_{i-1}) for keys: `mirrored` takes the transposed comparison A(K_{i-1}, Q_{i-1}). With `mix: last`, what is mixed
+    and what is added are those of level i-1. With `share: inner`, levels up to m-1 have one set of projections, and
+    what follows another; with `unshared` the recursion is the full one (`Nest`). `inner_out` passes inner outputs
+    through W_O. The mask and rotary positions hold at every level: otherwise later positions would leak in through
+    the keys.
 
     Source: "Nexus: Higher-Order Attention Mechanisms in Transformers", arXiv 2512.03377; its Nexus-QK-Shared is
     `shared`, its Nexus-QK `unshared`. The norm is an RMS norm without parameters; `combine: none` is the literal
-    reading.
+    reading. `mirrored` is this project's own.
     """
 
     name = "nexus"
@@ -81,8 +121,10 @@ class Nexus(Attention[NexusOptions]):
             self.check(d_model, options)
             self.nest = Nest(d_model, n_heads, options, options.order)
         else:
-            self.projections = PackedProjections(d_model, n_heads)
+            self.projections = PackedProjections(d_model, n_heads, self._letters_outside())
         self.out = nn.Linear(d_model, d_model, bias=False)
+        if self._is_split:
+            self.inner_projections = PackedProjections(d_model, n_heads, "qk" if options.inner == "direct" else "qkv")
 
     @classmethod
     def check(cls, d_model: int, options: NexusOptions) -> None:
@@ -91,9 +133,9 @@ class Nexus(Attention[NexusOptions]):
         Raises:
             ValueError: A layer would have more than MAX_PARAMETERS parameters; the message gives the largest order.
         """
-        if options.share == "shared":
+        if options.share != "unshared":
             return
-        fits = [o for o in range(1, 25) if _tree_parameters(d_model, options, o) <= MAX_PARAMETERS]
+        fits = [o for o in range(1, 25) if n_parameters(d_model, options, o) <= MAX_PARAMETERS]
         if options.order not in fits:
             raise ValueError(
                 f"order must be 1 to {max(fits, default=0)} with share unshared, inner {options.inner}, refine "
@@ -104,95 +146,90 @@ class Nexus(Attention[NexusOptions]):
     def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
         """Level after level, the innermost first."""
         if self.options.share == "unshared" and self.options.order > 1:
-            inner, _ = self.nest(x, layout)
-        elif self.options.inner == "direct":
-            inner = self._direct(x, layout)
+            heads, _ = self.nest(x, layout)
         else:
-            inner = self._reproject(x, layout)
-        mixed: Tensor = self.out(merge_heads(inner))
+            sides = self._reprojected(x, layout) if self.options.inner == "reproject" else self._mixed(x, layout)
+            heads = attend(sides["q"], sides["k"], sides["v"], layout)
+        mixed: Tensor = self.out(merge_heads(heads))
         return mixed
 
-    def _reproject(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b h n e"]:
-        """`inner: reproject`; what does not change between levels is projected once."""
-        q, k, v = self.projections.project(x, "qkv")
-        for _ in range(self.options.order - 1):
-            z = combine(merge_heads(attend(q, k, v, layout)), x, self.options.combine)
-            if self.options.refine == "qk":
-                q, k = self.projections.project(z, "qk")
-            elif self.options.refine == "q":
-                (q,) = self.projections.project(z, "q")
+    @property
+    def _is_split(self) -> bool:
+        """Whether inner levels have projections of their own."""
+        return self.options.share == "inner" and self.options.order > 1
+
+    def _letters_outside(self) -> str:
+        """The projections of the last level: sides that are inner outputs themselves need none."""
+        given = self.options.refine if self._is_split and self.options.inner != "reproject" else ""
+        return "".join(side for side in "qkv" if side not in given)
+
+    def _projections(self, level: int) -> PackedProjections:
+        return self.inner_projections if self._is_split and level < self.options.order else self.projections
+
+    def _reprojected(self, x: Float[Tensor, "b n d"], layout: Layout) -> Sides:
+        """Queries, keys and values of the last level for `inner: reproject`."""
+        o = self.options
+        z = {"q": x, "k": x, "v": x}  # the representation that each side is projected from
+        plain = now = _project(self._projections(1), z)
+        for level in range(2, o.order + 1):
+            at = self._projections(level - 1)
+            if o.mix == "first":
+                seen = {"q": plain["v"], "k": plain["v"]}
             else:
-                (k,) = self.projections.project(z, "k")
-        return attend(q, k, v, layout)
+                (of_keys,) = (now["v"],) if z["v"] is z["k"] else at.project(z["k"], "v")
+                seen = {"k": of_keys, "q": of_keys if z["q"] is z["k"] else at.project(z["q"], "v")[0]}
+            wanted = {side: (pair, seen_side(pair, seen)) for side in o.refine if (pair := pair_of(o.compare, side))}
+            mixtures = mix(now, wanted, layout)
+            made: dict[tuple[int, int], Tensor] = {}  # so that sides with the same representation are projected at once
+            for side, heads in mixtures.items():
+                base = x if o.mix == "first" else z[side]
+                if (id(heads), id(base)) not in made:
+                    inner = merge_heads(heads)
+                    made[id(heads), id(base)] = self._combine(self.out(inner) if o.inner_out else inner, base)
+                z = z | {side: made[id(heads), id(base)]}
+            into = self._projections(level)
+            if into is not at:
+                plain = _project(into, {"q": x, "k": x, "v": x})
+            now = plain | _project(into, {side: z[side] for side in o.refine})
+        return now
 
-    def _direct(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b h n e"]:
-        first_q, first_k, v = self.projections.project(x, "qkv")
-        q, k = first_q, first_k
-        how = self.options.combine
-        for _ in range(self.options.order - 1):
-            if self.options.refine == "qk":
-                new_q, new_k = _attend_both(q, k, first_q, first_k, layout)
-                q, k = (combine(new, first, how) for new, first in ((new_q, first_q), (new_k, first_k)))
-            elif self.options.refine == "q":
-                q = combine(attend(q, k, first_q, layout), first_q, how)
-            else:
-                k = combine(attend(q, k, first_k, layout), first_k, how)
-        return attend(q, k, v, layout)
+    def _mixed(self, x: Float[Tensor, "b n d"], layout: Layout) -> Sides:
+        """Queries, keys and values of the last level for `inner: direct` and `output`."""
+        o = self.options
+        inside = self._projections(1)
+        now = _project(inside, dict.fromkeys(inside.letters, x))
+        own = now if o.inner == "direct" else dict.fromkeys("qkv", now["v"])  # what is mixed for each side
+        for _ in range(2, o.order + 1):
+            wanted = {side: (pair_of(o.compare, side), own[side]) for side in o.refine}
+            mixtures = mix(now, wanted, layout)
+            made: dict[int, Tensor] = {}
+            for side, heads in mixtures.items():
+                if id(heads) not in made:
+                    made[id(heads)] = self._combine(heads, own[side])
+            new = {side: made[id(heads)] for side, heads in mixtures.items()}
+            now = now | new
+            own = own | new if o.mix == "last" else own
+        if self._is_split:
+            now = now | _project(self.projections, dict.fromkeys(self.projections.letters, x))
+        return now
 
-
-class Nest(nn.Module):
-    """One attention of the full recursion, with its own weights; it contains one of the next lower order per side.
-
-    Its output of order m is A(Q, K) V with V = X W_V. A refined side is combine(inner output, X) W for
-    `inner: reproject`; for `inner: direct` it is combine(inner output, X W_V of that inner attention) itself.
-    """
-
-    def __init__(self, d_model: int, n_heads: int, options: NexusOptions, order: int) -> None:
-        super().__init__()
-        self.options = options
-        refined = options.refine if order > 1 else ""
-        self.given = "".join(side for side in "qk" if side in refined and options.inner == "direct")  # need no weights
-        letters = "".join(letter for letter in "qkv" if letter not in self.given)
-        self.projections = PackedProjections(d_model, n_heads, letters)
-        self.inner = nn.ModuleDict({side: Nest(d_model, n_heads, options, order - 1) for side in refined})
-
-    def forward(
-        self, x: Float[Tensor, "b n d"], layout: Layout
-    ) -> tuple[Float[Tensor, "b h n e"], Float[Tensor, "b h n e"]]:
-        """The output, and the values it mixes."""
-        plain = [letter for letter in self.projections.letters if letter not in self.inner]
-        sides = {letter: self.projections.project(x, letter)[0] for letter in plain}
-        for side, nest in self.inner.items():
-            inner, values = nest(x, layout)
-            if side in self.given:
-                sides[side] = combine(inner, values, self.options.combine)
-            else:
-                z = combine(merge_heads(inner), x, self.options.combine)
-                (sides[side],) = self.projections.project(z, side)
-        return attend(sides["q"], sides["k"], sides["v"], layout), sides["v"]
+    def _combine(self, inner: Tensor, base: Tensor) -> Tensor:
+        """Combine with the norm over the axis that was chosen."""
+        how, over = self.options.combine, self.options.norm_over
+        by_head = self.options.inner != "reproject"
+        if over is None or by_head == (over == "head"):
+            return combine(inner, base, how)
+        if by_head:
+            return split_heads(combine(merge_heads(inner), merge_heads(base), how), self.n_heads)
+        return merge_heads(combine(split_heads(inner, self.n_heads), split_heads(base, self.n_heads), how))
 
 
-def _attend_both(q: Tensor, k: Tensor, first_q: Tensor, first_k: Tensor, layout: Layout) -> tuple[Tensor, ...]:
-    """A(Q, K) times Q_1 and times K_1.
-
-    On a GPU this is one pass over both, concatenated, since fused kernels there accept values that are wider than
-    queries. On a CPU such a pass would store the n x n matrix, so there are two.
-    """
-    if q.is_cuda:
-        return attend(q, k, torch.cat([first_q, first_k], dim=-1), layout).chunk(2, dim=-1)
-    return attend(q, k, first_q, layout), attend(q, k, first_k, layout)
-
-
-def combine(inner: Float[Tensor, "*b n w"], base: Float[Tensor, "*b n w"], how: Combine) -> Float[Tensor, "*b n w"]:
-    """Combine the output of an inner attention with what it refines; the norm, over the last axis, is an RMS norm."""
-    joined = inner + base if how in ("residual", "residual_norm") else inner
-    return F.rms_norm(joined, joined.shape[-1:]) if how in ("norm", "residual_norm") else joined
-
-
-def _tree_parameters(d_model: int, options: NexusOptions, order: int) -> int:
-    """Parameters of a layer with unshared weights; with `direct`, a refined side needs no matrix."""
-    n_refined = len(options.refine)
-    n_attentions = sum(n_refined**level for level in range(order))
-    n_innermost = n_refined ** (order - 1)
-    n_given = (n_attentions - n_innermost) * n_refined if options.inner == "direct" else 0
-    return int(3 * n_attentions - n_given + 1) * d_model * d_model
+def _project(projections: PackedProjections, z: dict[str, Tensor]) -> Sides:
+    """The projections of sides; adjacent ones with the same representation are one product."""
+    found: Sides = {}
+    letters = "".join(z)
+    while letters:
+        n = next(n for n in range(len(letters), 0, -1) if all(z[one] is z[letters[0]] for one in letters[:n]))
+        found |= dict(zip(letters[:n], projections.project(z[letters[0]], letters[:n]), strict=True))
+        letters = letters[n:]
+    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -12,7 +13,7 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import naive
 
-B, H, E = 2, 3, 11
+H, E = 3, 11
 D = H * E
 LAYOUTS = [
     Layout(causal=causal, n_keys=n_keys, rope=rope)
@@ -45,6 +46,23 @@ def formulations() -> Iterator[tuple[str, dict[str, object]]]:
     yield "diffusion", {"powers": 5, "alpha": 0.4}
 
 
+def readings() -> Iterator[dict[str, object]]:
+    """Every reading of the nest that the options do not refuse."""
+    axes = {
+        "inner": ("reproject", "direct", "output"),
+        "compare": ("qk", "self", "mirrored", "half_mirrored"),
+        "mix": ("first", "last"),
+        "refine": ("q", "k", "qk", "qkv"),
+        "share": ("shared", "inner", "unshared"),
+    }
+    further: list[dict[str, object]] = [{}, {"inner_out": True}, {"norm_over": "width"}, {"norm_over": "head"}]
+    for point in product(*axes.values(), further):
+        options = {"order": 3} | dict(zip(axes, point, strict=False)) | point[-1]
+        with suppress(ValidationError):
+            ATTENTIONS.get("nexus").Options.model_validate(options)
+            yield options
+
+
 def others(kind: Any, default: Any) -> list[object]:
     """Values of an option besides its default."""
     if get_origin(kind) is Literal:
@@ -58,15 +76,26 @@ def others(kind: Any, default: Any) -> list[object]:
 @pytest.mark.parametrize(("n", "layout"), [(N[layout.rope], layout) for layout in LAYOUTS], ids=str)
 def test_agrees_with_the_naive_reference(case: tuple[str, dict[str, object]], layout: Layout, n: int) -> None:
     name, options = case
-    mechanism = ATTENTIONS.get(name)
-    if not mechanism.takes(layout):
+    if not ATTENTIONS.get(name).takes(layout):
         pytest.skip("does not take this layout")
+    agrees(name, options, layout, n, n_examples=2)
+
+
+@pytest.mark.parametrize("options", list(readings()), ids=lambda options: "-".join(map(str, options.values())))
+def test_every_reading_of_the_nest_agrees_with_the_naive_reference(options: dict[str, object]) -> None:
+    for layout in (Layout(n_keys=3), Layout(True, rope=True, n_shared=2, block=3)):
+        agrees("nexus", options, layout, N[layout.rope], n_examples=1)
+
+
+def agrees(name: str, options: dict[str, object], layout: Layout, n: int, *, n_examples: int) -> None:
+    """Outputs and every gradient."""
+    mechanism = ATTENTIONS.get(name)
     generator = torch.Generator().manual_seed(5)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(11)
         module = mechanism(D, H, mechanism.Options.model_validate(options)).double()
-    weigh = torch.randn(B, n, D, dtype=torch.float64, generator=generator)
-    start = torch.randn(B, n, D, dtype=torch.float64, generator=generator)
+    weigh = torch.randn(n_examples, n, D, dtype=torch.float64, generator=generator)
+    start = torch.randn(n_examples, n, D, dtype=torch.float64, generator=generator)
     found = []
     for function in (module, lambda x, layout: naive(module, x, layout)):
         module.zero_grad()

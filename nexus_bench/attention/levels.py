@@ -1,0 +1,88 @@
+"""One level of a nest: which attention maps refine which sides, and how what they yield is combined.
+
+A *side* is what a level computes anew: queries (`q`), keys (`k`), values (`v`). Each is refined by the map of a *pair*:
+`qk` is A(Q, K), `kq` the transposed comparison A(K, Q), `qq` and `kk` compare a side with itself, and `half` is `qk` in
+the first half of the heads and `kq` in the others. Values stand where keys stand, so they go with the keys.
+
+Axis letters: b batch, h heads, n positions, e width of a head, w any width.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.parts import attend
+
+Combine = Literal["residual_norm", "residual", "norm", "none"]
+Compare = Literal["qk", "self", "mirrored", "half_mirrored"]
+Sides = dict[str, Tensor]  # side -> (b h n e)
+
+_PAIRS: dict[Compare, dict[str, str]] = {
+    "qk": {"q": "qk", "k": "qk", "v": "qk"},
+    "self": {"q": "qq", "k": "kk", "v": "kk"},
+    "mirrored": {"q": "qk", "k": "kq", "v": "kq"},
+    "half_mirrored": {"q": "qk", "k": "half", "v": "half"},
+}
+
+
+def pair_of(compare: Compare, side: str) -> str:
+    """The pair whose map refines a side."""
+    return _PAIRS[compare][side]
+
+
+def seen_side(pair: str, sides: Mapping[str, Tensor]) -> Float[Tensor, "b h n e"]:
+    """Of something that queries and keys have each, what the map of a pair mixes: that of the side attended to."""
+    if pair == "half":
+        return _half(sides["k"], sides["q"])
+    return sides[pair[1]]
+
+
+def mix(now: Sides, wanted: Mapping[str, tuple[str, Tensor]], layout: Layout) -> Sides:
+    """What the maps of pairs yield.
+
+    Args:
+        now: Queries and keys.
+        wanted: Side -> its pair, and what the map of the pair mixes for it (b h n e).
+        layout: Holds in every map.
+
+    Returns:
+        Side -> the mixture. Sides that want the same get the same tensor, computed once.
+    """
+    found: Sides = {}
+    for pair in dict.fromkeys(pair for pair, _ in wanted.values()):
+        values = {id(mixed): mixed for own, mixed in wanted.values() if own == pair}
+        mixtures = dict(zip(values, _attend_to(pair, now, list(values.values()), layout), strict=True))
+        found |= {side: mixtures[id(mixed)] for side, (own, mixed) in wanted.items() if own == pair}
+    return found
+
+
+def _attend_to(pair: str, now: Sides, values: list[Tensor], layout: Layout) -> list[Tensor]:
+    """The map of a pair, times each of some values.
+
+    On a GPU this is one pass over all of them, concatenated, since fused kernels there accept values that are wider
+    than queries. On a CPU such a pass would store the n x n matrix, so there are several.
+    """
+    if pair == "half":
+        asking, asked = _half(now["q"], now["k"]), _half(now["k"], now["q"])
+    else:
+        asking, asked = now[pair[0]], now[pair[1]]
+    if len(values) > 1 and asking.is_cuda:
+        return list(attend(asking, asked, torch.cat(values, dim=-1), layout).chunk(len(values), dim=-1))
+    return [attend(asking, asked, mixed, layout) for mixed in values]
+
+
+def _half(first: Float[Tensor, "b h n e"], second: Float[Tensor, "b h n e"]) -> Float[Tensor, "b h n e"]:
+    """The first half of the heads of one, and the second half, rounded up, of the other."""
+    n = first.shape[1] // 2
+    return torch.cat([first[:, :n], second[:, n:]], dim=1)
+
+
+def combine(inner: Float[Tensor, "*b n w"], base: Float[Tensor, "*b n w"], how: Combine) -> Float[Tensor, "*b n w"]:
+    """Combine the output of an inner attention with what it refines; the norm, over the last axis, is an RMS norm."""
+    joined = inner + base if how in ("residual", "residual_norm") else inner
+    return F.rms_norm(joined, joined.shape[-1:]) if how in ("norm", "residual_norm") else joined

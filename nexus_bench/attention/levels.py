@@ -7,7 +7,6 @@ the first half of the heads and `kq` in the others. Values stand where keys stan
 Axis letters: b batch, h heads, n positions, e width of a head, w any width.
 """
 
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -30,39 +29,24 @@ _PAIRS: dict[Compare, dict[str, str]] = {
 }
 
 
-def pair_of(compare: Compare, side: str) -> str:
-    """The pair whose map refines a side."""
-    return _PAIRS[compare][side]
+def pairs_of(compare: Compare, refine: str) -> dict[str, str]:
+    """The pairs whose maps refine the sides, and for each its sides, which are adjacent letters of `qkv`."""
+    pairs = [_PAIRS[compare][side] for side in refine]
+    return {
+        pair: "".join(side for side, own in zip(refine, pairs, strict=True) if own == pair)
+        for pair in dict.fromkeys(pairs)
+    }
 
 
-def seen_side(pair: str, sides: Mapping[str, Tensor]) -> Float[Tensor, "b h n e"]:
-    """Of something that queries and keys have each, what the map of a pair mixes: that of the side attended to."""
+def seen_by(pair: str, of_keys: Tensor, of_queries: Tensor) -> Float[Tensor, "b h n e"]:
+    """Of something that keys and queries have each, what the map of a pair mixes: that of the side attended to."""
     if pair == "half":
-        return _half(sides["k"], sides["q"])
-    return sides[pair[1]]
+        return _half(of_keys, of_queries)
+    return of_keys if pair[1] == "k" else of_queries
 
 
-def mix(now: Sides, wanted: Mapping[str, tuple[str, Tensor]], layout: Layout) -> Sides:
-    """What the maps of pairs yield.
-
-    Args:
-        now: Queries and keys.
-        wanted: Side -> its pair, and what the map of the pair mixes for it (b h n e).
-        layout: Holds in every map.
-
-    Returns:
-        Side -> the mixture. Sides that want the same get the same tensor, computed once.
-    """
-    found: Sides = {}
-    for pair in dict.fromkeys(pair for pair, _ in wanted.values()):
-        values = {id(mixed): mixed for own, mixed in wanted.values() if own == pair}
-        mixtures = dict(zip(values, _attend_to(pair, now, list(values.values()), layout), strict=True))
-        found |= {side: mixtures[id(mixed)] for side, (own, mixed) in wanted.items() if own == pair}
-    return found
-
-
-def _attend_to(pair: str, now: Sides, values: list[Tensor], layout: Layout) -> list[Tensor]:
-    """The map of a pair, times each of some values.
+def mix(now: Sides, pair: str, values: list[Tensor], layout: Layout) -> list[Tensor]:
+    """The map of a pair, times each of some values (b h n e).
 
     On a GPU this is one pass over all of them, concatenated, since fused kernels there accept values that are wider
     than queries. On a CPU such a pass would store the n x n matrix, so there are several.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.attention.layout import Layout
-from nexus_bench.attention.levels import Combine, Compare, Sides, combine, mix, pair_of, seen_side
+from nexus_bench.attention.levels import Combine, Compare, Sides, combine, mix, pairs_of, seen_by
 from nexus_bench.attention.nest import Nest, n_parameters
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads, split_heads
 
@@ -169,49 +169,51 @@ class Nexus(Attention[NexusOptions]):
     def _reprojected(self, x: Float[Tensor, "b n d"], layout: Layout) -> Sides:
         """Queries, keys and values of the last level for `inner: reproject`."""
         o = self.options
-        z = {"q": x, "k": x, "v": x}  # the representation that each side is projected from
-        plain = now = _project(self._projections(1), z)
+        plain = now = self._all_of(x, self._projections(1))
+        z = dict.fromkeys("qkv", x)  # the representation that each side is projected from
         for level in range(2, o.order + 1):
-            at = self._projections(level - 1)
-            if o.mix == "first":
-                seen = {"q": plain["v"], "k": plain["v"]}
-            else:
-                (of_keys,) = (now["v"],) if z["v"] is z["k"] else at.project(z["k"], "v")
-                seen = {"k": of_keys, "q": of_keys if z["q"] is z["k"] else at.project(z["q"], "v")[0]}
-            wanted = {side: (pair, seen_side(pair, seen)) for side in o.refine if (pair := pair_of(o.compare, side))}
-            mixtures = mix(now, wanted, layout)
-            made: dict[tuple[int, int], Tensor] = {}  # so that sides with the same representation are projected at once
-            for side, heads in mixtures.items():
-                base = x if o.mix == "first" else z[side]
-                if (id(heads), id(base)) not in made:
-                    inner = merge_heads(heads)
-                    made[id(heads), id(base)] = self._combine(self.out(inner) if o.inner_out else inner, base)
-                z = z | {side: made[id(heads), id(base)]}
-            into = self._projections(level)
+            at, into = self._projections(level - 1), self._projections(level)
+            refined: Sides = {}
+            represented = dict(z)
+            for pair, sides in pairs_of(o.compare, o.refine).items():
+                seen = plain["v"] if o.mix == "first" or level == 2 else self._seen(pair, z, now, at)
+                (heads,) = mix(now, pair, [seen], layout)
+                inner = merge_heads(heads)
+                base = x if o.mix == "first" else z[sides[0]]
+                new = self._combine(self.out(inner) if o.inner_out else inner, base)
+                represented |= dict.fromkeys(sides, new)
+                refined |= dict(zip(sides, into.project(new, sides), strict=True))
+            z = represented
             if into is not at:
-                plain = _project(into, {"q": x, "k": x, "v": x})
-            now = plain | _project(into, {side: z[side] for side in o.refine})
+                plain = self._all_of(x, into)
+            now = plain | refined
         return now
+
+    def _seen(self, pair: str, z: Sides, now: Sides, at: PackedProjections) -> Float[Tensor, "b h n e"]:
+        """The values of the last level that the map of a pair mixes; values, if refined, are those of keys."""
+        of_keys = now["v"] if "v" in self.options.refine else at.project(z["k"], "v")[0]
+        return seen_by(pair, of_keys, of_keys if pair in ("qk", "kk") else at.project(z["q"], "v")[0])
 
     def _mixed(self, x: Float[Tensor, "b n d"], layout: Layout) -> Sides:
         """Queries, keys and values of the last level for `inner: direct` and `output`."""
         o = self.options
-        inside = self._projections(1)
-        now = _project(inside, dict.fromkeys(inside.letters, x))
+        now = self._all_of(x, self._projections(1))
         own = now if o.inner == "direct" else dict.fromkeys("qkv", now["v"])  # what is mixed for each side
         for _ in range(2, o.order + 1):
-            wanted = {side: (pair_of(o.compare, side), own[side]) for side in o.refine}
-            mixtures = mix(now, wanted, layout)
-            made: dict[int, Tensor] = {}
-            for side, heads in mixtures.items():
-                if id(heads) not in made:
-                    made[id(heads)] = self._combine(heads, own[side])
-            new = {side: made[id(heads)] for side, heads in mixtures.items()}
+            new: Sides = {}
+            for pair, sides in pairs_of(o.compare, o.refine).items():
+                each = sides if o.inner == "direct" else sides[0]  # of `output`, what a map refines is all the same
+                mixtures = mix(now, pair, [own[side] for side in each], layout)
+                made = [self._combine(heads, own[side]) for heads, side in zip(mixtures, each, strict=True)]
+                new |= dict(zip(sides, made if len(made) == len(sides) else made * len(sides), strict=True))
             now = now | new
             own = own | new if o.mix == "last" else own
-        if self._is_split:
-            now = now | _project(self.projections, dict.fromkeys(self.projections.letters, x))
-        return now
+        return now | self._all_of(x, self.projections) if self._is_split else now
+
+    @staticmethod
+    def _all_of(x: Float[Tensor, "b n d"], projections: PackedProjections) -> Sides:
+        letters = projections.letters
+        return dict(zip(letters, projections.project(x, letters), strict=True))
 
     def _combine(self, inner: Tensor, base: Tensor) -> Tensor:
         """Combine with the norm over the axis that was chosen."""
@@ -222,14 +224,3 @@ class Nexus(Attention[NexusOptions]):
         if by_head:
             return split_heads(combine(merge_heads(inner), merge_heads(base), how), self.n_heads)
         return merge_heads(combine(split_heads(inner, self.n_heads), split_heads(base, self.n_heads), how))
-
-
-def _project(projections: PackedProjections, z: dict[str, Tensor]) -> Sides:
-    """The projections of sides; adjacent ones with the same representation are one product."""
-    found: Sides = {}
-    letters = "".join(z)
-    while letters:
-        n = next(n for n in range(len(letters), 0, -1) if all(z[one] is z[letters[0]] for one in letters[:n]))
-        found |= dict(zip(letters[:n], projections.project(z[letters[0]], letters[:n]), strict=True))
-        letters = letters[n:]
-    return found

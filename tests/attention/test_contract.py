@@ -22,6 +22,14 @@ NESTED = [
     for inner in ("reproject", "direct")
     for refine in ("q", "k", "qk")
     for share in ("shared", "unshared")
+] + [
+    {"order": 3, "compare": "mirrored"},
+    {"order": 3, "compare": "mirrored", "mix": "last", "refine": "qkv", "inner_out": True},
+    {"order": 3, "compare": "half_mirrored", "mix": "last"},
+    {"order": 3, "compare": "self", "share": "inner"},
+    {"order": 3, "inner": "direct", "compare": "mirrored", "mix": "last"},
+    {"order": 3, "inner": "direct", "compare": "half_mirrored", "refine": "qkv", "norm_over": "width"},
+    {"order": 3, "inner": "output", "share": "inner"},
 ]
 _NAMES = [name for name in ATTENTIONS.names() if issubclass(ATTENTIONS.get(name), Attention)]  # no whole models
 CASES = [(name, {}) for name in _NAMES] + [("nexus", options) for options in NESTED]

@@ -94,3 +94,18 @@ class ShortConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
         """Convolve; a block goes on from the end of what it shares."""
         return sum((weight * layout.before(x, steps) for steps, weight in enumerate(self.weight)), torch.zeros_like(x))
+
+
+def logits(
+    q: Float[Tensor, "b h n e"], k: Float[Tensor, "b h n e"], layout: Layout, *, masked: bool = True
+) -> Float[Tensor, "b h n k"]:
+    """Q K^T / sqrt(e) per head, for mechanisms that change what a softmax gets; -inf where not allowed, if `masked`."""
+    scores = layout.turned(q) @ layout.keys(layout.turned(k)).transpose(-1, -2) / q.shape[-1] ** 0.5
+    return mask(scores, layout) if masked else scores
+
+
+def mask(scores: Float[Tensor, "b h n k"], layout: Layout, value: float = -torch.inf) -> Float[Tensor, "b h n k"]:
+    """A matrix of positions and keys, with a value where the layout does not allow to attend."""
+    if not layout.has_mask:
+        return scores
+    return scores.masked_fill(~layout.allowed(scores.shape[-2], device=scores.device), value)

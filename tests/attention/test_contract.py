@@ -33,6 +33,7 @@ NESTED = [
 ]
 _NAMES = [name for name in ATTENTIONS.names() if issubclass(ATTENTIONS.get(name), Attention)]  # no whole models
 CASES = [(name, {}) for name in _NAMES] + [("nexus", options) for options in NESTED]
+CASES += [("delta_net", {"n_householder": 3, "eigenvalues": "signed", "gated": True}), ("tree", {"folds": 3})]
 
 
 def make(name: str, **options: object) -> Attention:

@@ -44,6 +44,9 @@ def formulations() -> Iterator[tuple[str, dict[str, object]]]:
                 for share in ("shared", "unshared"):
                     yield "nexus", {"order": 3, "inner": inner, "combine": combine, "refine": refine, "share": share}
     yield "diffusion", {"powers": 5, "alpha": 0.4}
+    yield "delta_net", {"n_householder": 3, "eigenvalues": "signed", "gated": True}
+    yield "delta_net", {"n_householder": 2, "conv": False}
+    yield from (("tree", {"folds": folds}) for folds in (1, 4))
 
 
 def readings() -> Iterator[dict[str, object]]:

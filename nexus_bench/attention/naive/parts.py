@@ -103,3 +103,18 @@ def combine(inner: Float[Tensor, "n d"], base: Float[Tensor, "n d"], how: str) -
     if "norm" in how:
         joined = joined / (joined.square().mean(dim=1, keepdim=True) + torch.finfo(joined.dtype).eps).sqrt()
     return joined
+
+
+def paths(n: int, layout: Layout) -> list[list[int]]:
+    """The sequences of a layout: one of all positions, or for each block the shared beginning and the block."""
+    if layout.n_shared is None or layout.n_shared >= n:
+        return [list(range(n))]
+    shared = list(range(layout.n_shared))
+    firsts = range(layout.n_shared, n, layout.block)
+    return [shared + list(range(first, min(first + layout.block, n))) for first in firsts]
+
+
+def convolve(x: Float[Tensor, "n d"], weight: Float[Tensor, "s d"]) -> Float[Tensor, "n d"]:
+    """A causal convolution of each channel, place by place."""
+    seen = [[weight[s] * x[t - s] for s in range(len(weight)) if s <= t] for t in range(len(x))]
+    return torch.stack([torch.stack(parts).sum(dim=0) for parts in seen])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.parts import PackedProjections, attend, logits, merge_heads
-from nexus_bench.attention.recurrence import solve, strictly_before, wide
+from nexus_bench.attention.recurrence import exact, solve, strictly_before, wide
 
 
 @ATTENTIONS.register
@@ -48,7 +48,7 @@ def corrected(
 ) -> Float[Tensor, "b h n f"]:
     """The values U."""
     before = strictly_before(layout, q.shape[2], q.device)
-    with torch.autocast(q.device.type, enabled=False):
+    with exact(q):
         scores = wide(logits(q, k, layout, masked=False))
         lowest = scores.masked_fill(~before, torch.finfo(scores.dtype).min)  # a row without any is uniform, then zero
         shares = lowest.softmax(dim=-1) * before

@@ -1,6 +1,5 @@
 """Linear attention: a feature map in the place of the softmax."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,7 +7,7 @@ from torch.nn import functional as F
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.parts import PackedProjections, mask, merge_heads
-from nexus_bench.attention.recurrence import wide
+from nexus_bench.attention.recurrence import exact, wide
 
 
 @ATTENTIONS.register
@@ -34,7 +33,7 @@ class Linear(Attention[AttentionOptions]):
     def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
-        with torch.autocast(x.device.type, enabled=False):
+        with exact(x):
             features = F.elu(wide(q)) + 1, F.elu(wide(layout.keys(k))) + 1
             scores = mask(features[0] @ features[1].transpose(-1, -2), layout, value=0.0)
             heads = (scores @ wide(layout.keys(v)) / scores.sum(dim=-1, keepdim=True)).to(v.dtype)

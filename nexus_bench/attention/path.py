@@ -1,6 +1,5 @@
 """PaTH attention: positions are products of reflections that depend on the data."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,7 +7,7 @@ from torch.nn import functional as F
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.parts import PackedProjections, ShortConvolution, mask, merge_heads, split_heads
-from nexus_bench.attention.recurrence import solve, strictly_before, unit, wide
+from nexus_bench.attention.recurrence import exact, solve, strictly_before, unit, wide
 
 
 @ATTENTIONS.register
@@ -59,7 +58,7 @@ def path_scores(
     """k_j . H_{j+1} .. H_i q_i for each position i (row) and each j that it may see."""
     n = q.shape[2]
     before, allowed = strictly_before(layout, n, q.device), layout.allowed(n, device=q.device)
-    with torch.autocast(q.device.type, enabled=False):
+    with exact(q):
         q, k, w, scaled = wide(q), wide(k), wide(w), wide(beta)[..., None] * wide(w)
         inner = solve(scaled @ w.transpose(-1, -2) * before, scaled @ k.transpose(-1, -2) * before)
         return q @ k.transpose(-1, -2) - (q @ w.transpose(-1, -2) * allowed) @ inner

@@ -7,6 +7,8 @@ per head, as suits short sequences; the chunked kernels of other libraries are l
 Axis letters: b batch, h heads, n positions, m steps (several a position), e width of keys, f width of values.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -35,7 +37,7 @@ def linear_rule(
     kept: Float[Tensor, "b h n n"],
 ) -> Float[Tensor, "b h n f"]:
     """Read S_t q_t of the memory S_t = a_t S_{t-1} + v_t k_t^T, with the decays a as `decays` gives them."""
-    with torch.autocast(q.device.type, enabled=False):
+    with exact(q):
         q, k, values = wide(q), wide(k), wide(v)
         return ((q @ k.transpose(-1, -2) * kept) @ values).to(v.dtype)
 
@@ -61,7 +63,7 @@ def delta_rule(
         kept: Decays between positions, as `decays` gives them; a position decays before its first step.
     """
     n_steps = k.shape[2] // q.shape[2]
-    with torch.autocast(q.device.type, enabled=False):
+    with exact(q):
         q, k, values, beta = wide(q), wide(k), wide(v), wide(beta)
         between = kept.repeat_interleave(n_steps, dim=-1)  # positions, steps
         earlier = between.repeat_interleave(n_steps, dim=-2).tril(-1)
@@ -84,6 +86,11 @@ def strictly_before(layout: Layout, n: int, device: torch.device) -> Bool[Tensor
 def unit(x: Float[Tensor, "*b e"]) -> Float[Tensor, "*b e"]:
     """Vectors of length 1."""
     return F.normalize(x, dim=-1, eps=1e-6)
+
+
+def exact(x: Tensor) -> AbstractContextManager[None]:
+    """No automatic lower precision on the device of x."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def wide(x: Tensor) -> Tensor:

@@ -139,7 +139,10 @@ def _modules(entries: list[Config], work: Workload) -> dict[str, nn.Module]:
         torch.default_generator.manual_seed(0)
         found: dict[str, nn.Module] = {PLAIN: Plain(work)}
         for entry in entries:
-            spec = make_model(entry | {"d_model": work.d_model, "n_heads": work.n_heads}, where="bench")
+            if not (work.causal or ATTENTIONS.get(entry["attention"]).takes_sets):
+                raise ConfigError(f"{entry['attention']} attends to earlier positions alone; time it with --causal")
+            as_sequence = {"encoding": "flat", "position": "none"} if work.causal else {}
+            spec = make_model(entry | as_sequence | {"d_model": work.d_model, "n_heads": work.n_heads}, where="bench")
             found[spec.attention_label] = build_attention(spec)
     return {label: module.to(work.device, work.dtype) for label, module in found.items()}
 

@@ -22,8 +22,6 @@ from nexus_bench.model.batch import Batch
 from nexus_bench.model.contract import Model
 from nexus_bench.model.spec import ModelSpec
 
-_ODD = 2_654_435_769  # 2**32 divided by the golden ratio, made odd
-
 
 def build_attention(spec: ModelSpec, layer: int = 0) -> Attention[Any]:
     """The attention of one block; in a hybrid, layers take turns.
@@ -159,8 +157,8 @@ class Transformer(Model):
             return None
         tokens = batch.tokens.flatten(1).long()
         at = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
-        mixed = (tokens * (at * _ODD % 2**31)).sum(dim=1) % 2**31 * _ODD
-        return 1 + (mixed >> 24) % self.n_loops
+        mixed = (tokens * (at * 40_503 % 65_521)).sum(dim=1) % 2**20  # constants below 2**31: compilers narrow them
+        return 1 + ((mixed * 1_103_515_245 + 12_345) % 2**31 >> 7) % self.n_loops
 
 
 def look_up(table: Float[Tensor, "r e"], rows: Int[Tensor, "*n"]) -> Float[Tensor, "*n e"]:

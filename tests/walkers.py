@@ -134,6 +134,45 @@ def point_back(model: Transformer) -> Transformer:
     return model
 
 
+def walk_alike(model: Transformer) -> Transformer:
+    """Both heads look where their D names, and copy the slot that is theirs; with `mirrored`, keys walk backwards."""
+    w = model.table.weight.shape[1]
+    set_projections(
+        model,
+        q=SHARPNESS * blocks(ss=1, sd=1, ds=GAIN, dd=GAIN, width=w),
+        k=SHARPNESS * blocks(ss=1, sd=1, width=w),
+        v=GAIN * blocks(ss=1, dd=1, width=w),
+        o=blocks(ss=1, dd=1, width=w),
+    )
+    return model
+
+
+def walk_in_the_first_head(model: Transformer) -> Transformer:
+    """As `walk_forwards`, in the other head, which is the one that `half_mirrored` mirrors."""
+    w = model.table.weight.shape[1]
+    set_projections(
+        model,
+        q=SHARPNESS * blocks(ss=1, ds=GAIN, width=w),
+        k=SHARPNESS * blocks(ss=1, width=w),
+        v=GAIN * blocks(ds=1, width=w),
+        o=blocks(sd=1, width=w),
+    )
+    return model
+
+
+def look_up_itself(model: Transformer) -> Transformer:
+    """One head in which queries are alike if their slots are, and look for a key whose S is their D."""
+    w = model.table.weight.shape[1]
+    set_projections(
+        model,
+        q=SHARPNESS * blocks(ss=1, dd=1, width=w),
+        k=SHARPNESS * blocks(sd=1, width=w),
+        v=GAIN * blocks(dd=1, width=w),
+        o=GAIN * blocks(dd=1, width=w),
+    )
+    return model
+
+
 def accuracy(model: Transformer, task: Generator) -> dict[int, float]:
     """By hop, on graphs nobody chose."""
     examples = task.sample(N_GRAPHS, stream("walkers"))

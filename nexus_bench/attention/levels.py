@@ -1,13 +1,9 @@
-"""One level of a nest: which attention maps refine which sides, and how what they yield is combined.
+"""The levels of a nest whose weights are shared: what is compared, what is mixed, and what comes of it.
 
-A *side* is what a level computes anew: queries (`q`), keys (`k`), values (`v`). Each is refined by the map of a *pair*:
-`qk` is A(Q, K), `kq` the transposed comparison A(K, Q), `qq` and `kk` compare a side with itself, and `half` is `qk` in
-the first half of the heads and `kq` in the others. Values stand where keys stand, so they go with the keys.
-
-Axis letters: b batch, h heads, n positions, e width of a head, w any width.
+Axis letters: b batch, h heads, n positions, e width of a head, d width of the model.
 """
 
-from typing import Literal
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -15,58 +11,99 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nexus_bench.attention.layout import Layout
-from nexus_bench.attention.parts import attend
+from nexus_bench.attention.nexus_options import NexusOptions
+from nexus_bench.attention.parts import attend, merge_heads, split_heads
 
-Combine = Literal["residual_norm", "residual", "norm", "none"]
-Compare = Literal["qk", "self", "mirrored", "half_mirrored"]
-Sides = dict[str, Tensor]  # side -> (b h n e)
-
-_PAIRS: dict[Compare, dict[str, str]] = {
+_COMPARED = {  # by side: whose rows are compared with whose columns; `hq` is kq in the first half of the heads, or qk
     "qk": {"q": "qk", "k": "qk", "v": "qk"},
-    "self": {"q": "qq", "k": "kk", "v": "kk"},
-    "mirrored": {"q": "qk", "k": "kq", "v": "kq"},
-    "half_mirrored": {"q": "qk", "k": "half", "v": "half"},
+    "self": {"q": "qq", "k": "kk", "v": "qk"},
+    "mirrored": {"q": "qk", "k": "kq", "v": "qk"},
+    "half_mirrored": {"q": "qk", "k": "hq", "v": "qk"},
 }
 
 
-def pairs_of(compare: Compare, refine: str) -> dict[str, str]:
-    """The pairs whose maps refine the sides, and for each its sides, which are adjacent letters of `qkv`."""
-    pairs = [_PAIRS[compare][side] for side in refine]
-    return {
-        pair: "".join(side for side, own in zip(refine, pairs, strict=True) if own == pair)
-        for pair in dict.fromkeys(pairs)
-    }
+class Stream(NamedTuple):
+    """What is carried from level to level.
 
-
-def seen_by(pair: str, of_keys: Tensor, of_queries: Tensor) -> Float[Tensor, "b h n e"]:
-    """Of something that keys and queries have each, what the map of a pair mixes: that of the side attended to."""
-    if pair == "half":
-        return _half(of_keys, of_queries)
-    return of_keys if pair[1] == "k" else of_queries
-
-
-def mix(now: Sides, pair: str, values: list[Tensor], layout: Layout) -> list[Tensor]:
-    """The map of a pair, times each of some values (b h n e).
-
-    On a GPU this is one pass over all of them, concatenated, since fused kernels there accept values that are wider
-    than queries. On a CPU such a pass would store the n x n matrix, so there are several.
+    Attributes:
+        sides: The refined sides that are made of it, such as `qk`.
+        pair: What its inner attention compares: `qk` is A(Q, K).
     """
-    if pair == "half":
-        asking, asked = _half(now["q"], now["k"]), _half(now["k"], now["q"])
-    else:
-        asking, asked = now[pair[0]], now[pair[1]]
-    if len(values) > 1 and asking.is_cuda:
-        return list(attend(asking, asked, torch.cat(values, dim=-1), layout).chunk(len(values), dim=-1))
-    return [attend(asking, asked, mixed, layout) for mixed in values]
+
+    sides: str
+    pair: str
 
 
-def _half(first: Float[Tensor, "b h n e"], second: Float[Tensor, "b h n e"]) -> Float[Tensor, "b h n e"]:
-    """The first half of the heads of one, and the second half, rounded up, of the other."""
-    n = first.shape[1] // 2
-    return torch.cat([first[:, :n], second[:, n:]], dim=1)
+def streams(options: NexusOptions) -> list[Stream]:
+    """What a nest carries: with `direct` each refined side, otherwise one representation for each comparison."""
+    pairs = {side: _COMPARED[options.compare][side] for side in options.refine}
+    if options.inner == "direct":
+        return [Stream(side, pair) for side, pair in pairs.items()]
+    return [Stream("".join(s for s in pairs if pairs[s] == pair), pair) for pair in dict.fromkeys(pairs.values())]
 
 
-def combine(inner: Float[Tensor, "*b n w"], base: Float[Tensor, "*b n w"], how: Combine) -> Float[Tensor, "*b n w"]:
-    """Combine the output of an inner attention with what it refines; the norm, over the last axis, is an RMS norm."""
-    joined = inner + base if how in ("residual", "residual_norm") else inner
-    return F.rms_norm(joined, joined.shape[-1:]) if how in ("norm", "residual_norm") else joined
+def mix(
+    sides: dict[str, Float[Tensor, "b h n e"]],
+    values: dict[Stream, Float[Tensor, "b h n e"]],
+    layout: Layout,
+    *,
+    equal: bool,
+) -> dict[Stream, Float[Tensor, "b h n e"]]:
+    """The inner outputs: for each stream A of its pair, times its values. Streams with equal pairs share a pass.
+
+    Args:
+        sides: Queries and keys.
+        values: By stream.
+        layout: Who sees whom.
+        equal: The values of all streams are the same.
+    """
+    if any("h" in stream.pair for stream in values):
+        n_heads = sides["q"].shape[1]
+        mirrored = -(-n_heads // 2)
+        halves = []
+        parts = (slice(mirrored), "kq"), (slice(mirrored, n_heads), "qk")
+        for heads, pair in parts[:n_heads]:  # a single head is mirrored
+            named = {Stream(s.sides, s.pair.replace("hq", pair)): s for s in values}
+            own = {side: x[:, heads] for side, x in sides.items()}
+            half = mix(own, {s: values[whole][:, heads] for s, whole in named.items()}, layout, equal=equal)
+            halves.append({named[s]: x for s, x in half.items()})
+        return {s: torch.cat([half[s] for half in halves], dim=1) for s in values}
+    found: dict[Stream, Tensor] = {}
+    for pair in dict.fromkeys(stream.pair for stream in values):
+        alike = [stream for stream in values if stream.pair == pair]
+        q, k = (sides[side] for side in pair)
+        mixed = _attend_all(q, k, [values[stream] for stream in (alike[:1] if equal else alike)], layout)
+        found |= zip(alike, mixed * len(alike) if equal else mixed, strict=True)
+    return found
+
+
+def _attend_all(q: Tensor, k: Tensor, values: list[Tensor], layout: Layout) -> list[Tensor]:
+    """A(Q, K) times each of the values.
+
+    On a GPU this is one pass over all, concatenated, since fused kernels there accept values that are wider than
+    queries. On a CPU such a pass would store the n x n matrix, so there is one for each.
+    """
+    if q.is_cuda and len(values) > 1:
+        return list(attend(q, k, torch.cat(values, dim=-1), layout).chunk(len(values), dim=-1))
+    return [attend(q, k, v, layout) for v in values]
+
+
+def combine(
+    inner: Float[Tensor, "b *h n w"], base: Float[Tensor, "b *h n w"], options: NexusOptions, n_heads: int
+) -> Float[Tensor, "b *h n w"]:
+    """Combine the output of an inner attention with what it refines; both are split into heads but for `reproject`.
+
+    The norm is an RMS norm without parameters.
+    """
+    joined = inner + base if "residual" in options.combine else inner
+    if "norm" not in options.combine:
+        return joined
+    is_split = options.inner != "reproject"
+    over_heads = is_split if options.norm_over is None else options.norm_over == "head"
+    if over_heads == is_split:
+        return F.rms_norm(joined, joined.shape[-1:])
+    if over_heads:
+        heads = split_heads(joined, n_heads)
+        return merge_heads(F.rms_norm(heads, heads.shape[-1:]))
+    whole = merge_heads(joined)
+    return split_heads(F.rms_norm(whole, whole.shape[-1:]), n_heads)

@@ -23,14 +23,22 @@ NESTED = [
     for refine in ("q", "k", "qk")
     for share in ("shared", "unshared")
 ] + [
-    {"order": 3, "compare": "mirrored"},
-    {"order": 3, "compare": "mirrored", "mix": "last", "refine": "qkv", "inner_out": True},
-    {"order": 3, "compare": "half_mirrored", "mix": "last"},
-    {"order": 3, "compare": "self", "share": "inner"},
-    {"order": 3, "inner": "direct", "compare": "mirrored", "mix": "last"},
-    {"order": 3, "inner": "direct", "compare": "half_mirrored", "refine": "qkv", "norm_over": "width"},
-    {"order": 3, "inner": "output", "share": "inner"},
+    {"order": 3, **reading}
+    for reading in (
+        {"inner": "direct", "compare": "self"},
+        {"inner": "direct", "compare": "mirrored", "mix": "last"},
+        {"inner": "direct", "compare": "mirrored", "norm_over": "width"},
+        {"inner": "direct", "compare": "half_mirrored", "refine": "qkv"},
+        {"inner": "output", "compare": "qk"},
+        {"inner": "output", "compare": "mirrored", "mix": "last", "share": "inner"},
+        {"compare": "self", "refine": "qkv"},
+        {"compare": "mirrored", "mix": "last", "refine": "qkv", "norm_over": "head"},
+        {"compare": "half_mirrored", "inner_out": True},
+        {"refine": "qkv", "share": "unshared", "inner": "direct"},
+        {"share": "inner"},
+    )
 ]
+SHARED = [reading for reading in NESTED if reading.get("share", "shared") == "shared"]
 _NAMES = [name for name in ATTENTIONS.names() if issubclass(ATTENTIONS.get(name), Attention)]  # no whole models
 CASES = [(name, {}) for name in _NAMES] + [("nexus", options) for options in NESTED]
 CASES += [("delta_net", {"n_householder": 3, "eigenvalues": "signed", "gated": True}), ("tree", {"folds": 3})]
@@ -192,10 +200,9 @@ def test_models_stacked_by_vmap_equal_one_at_a_time(attention: Attention, layout
 
 
 @pytest.mark.parametrize("layout", [*LAYOUTS, Layout(rope=True), replace(BLOCKS[1], rope=True)], ids=str)
-@pytest.mark.parametrize("inner", ["reproject", "direct"])
-@pytest.mark.parametrize("share", ["shared", "unshared"])
-def test_nexus_of_order_1_is_standard_attention_bit_for_bit(layout: Layout, inner: str, share: str) -> None:
-    standard, nexus = make("standard").float(), make("nexus", order=1, inner=inner, share=share).float()
+@pytest.mark.parametrize("reading", [{}, *NESTED], ids=lambda reading: "-".join(map(str, reading.values())))
+def test_nexus_of_order_1_is_standard_attention_bit_for_bit(layout: Layout, reading: dict[str, object]) -> None:
+    standard, nexus = make("standard").float(), make("nexus", **{**reading, "order": 1}).float()
     assert nexus.state_dict().keys() == standard.state_dict().keys()
     assert all(torch.equal(weight, standard.state_dict()[name]) for name, weight in nexus.state_dict().items())
     x = positions().float()
@@ -208,14 +215,15 @@ def test_diffusion_to_the_first_power_without_teleport_is_standard_attention() -
     assert torch.equal(make("standard").float()(x, Layout()), diffusion(x, Layout()))
 
 
-@pytest.mark.parametrize("inner", ["reproject", "direct"])
-def test_shared_parameters_do_not_grow_with_order(inner: str) -> None:
-    counts = {n_parameters("nexus", order=order, inner=inner) for order in (1, 2, 3, 4)}
+@pytest.mark.parametrize("reading", SHARED, ids=lambda reading: "-".join(map(str, reading.values())))
+def test_shared_parameters_do_not_grow_with_order(reading: dict[str, object]) -> None:
+    counts = {n_parameters("nexus", **{**reading, "order": order}) for order in (1, 2, 3, 4)}
     assert counts == {4 * D * D} == {n_parameters("standard")}
 
 
 @pytest.mark.parametrize(
-    "refine, inner, matrices", [("qk", "reproject", 22), ("q", "reproject", 10), ("qk", "direct", 16)]
+    "refine, inner, matrices",
+    [("qk", "reproject", 22), ("q", "reproject", 10), ("qk", "direct", 16), ("qkv", "reproject", 40)],
 )
 def test_unshared_parameters_are_those_of_the_whole_tree(refine: str, inner: str, matrices: int) -> None:
     assert n_parameters("nexus", order=3, share="unshared", refine=refine, inner=inner) == matrices * D * D

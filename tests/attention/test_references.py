@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import product
+from itertools import cycle, product
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
@@ -13,8 +13,7 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import naive
 
-H, E = 3, 11
-D = H * E
+B, H, E = 2, 3, 11
 LAYOUTS = [
     Layout(causal=causal, n_keys=n_keys, rope=rope)
     for causal, n_keys in ((False, None), (True, None), (False, 3), (True, 3))
@@ -46,24 +45,7 @@ def formulations() -> Iterator[tuple[str, dict[str, object]]]:
     yield "diffusion", {"powers": 5, "alpha": 0.4}
     yield "delta_net", {"n_householder": 3, "eigenvalues": "signed", "gated": True}
     yield "delta_net", {"n_householder": 2, "conv": False}
-    yield from (("tree", {"folds": folds}) for folds in (1, 4))
-
-
-def readings() -> Iterator[dict[str, object]]:
-    """Every reading of the nest that the options do not refuse."""
-    axes = {
-        "inner": ("reproject", "direct", "output"),
-        "compare": ("qk", "self", "mirrored", "half_mirrored"),
-        "mix": ("first", "last"),
-        "refine": ("q", "k", "qk", "qkv"),
-        "share": ("shared", "inner", "unshared"),
-    }
-    further: list[dict[str, object]] = [{}, {"inner_out": True}, {"norm_over": "width"}, {"norm_over": "head"}]
-    for point in product(*axes.values(), further):
-        options = {"order": 3} | dict(zip(axes, point, strict=False)) | point[-1]
-        with suppress(ValidationError):
-            ATTENTIONS.get("nexus").Options.model_validate(options)
-            yield options
+    yield "tree", {"folds": 1}
 
 
 def others(kind: Any, default: Any) -> list[object]:
@@ -79,26 +61,45 @@ def others(kind: Any, default: Any) -> list[object]:
 @pytest.mark.parametrize(("n", "layout"), [(N[layout.rope], layout) for layout in LAYOUTS], ids=str)
 def test_agrees_with_the_naive_reference(case: tuple[str, dict[str, object]], layout: Layout, n: int) -> None:
     name, options = case
-    if not ATTENTIONS.get(name).takes(layout):
+    mechanism = ATTENTIONS.get(name)
+    if not mechanism.takes(layout):
         pytest.skip("does not take this layout")
-    agrees(name, options, layout, n, n_examples=2)
+    check(name, options, layout, batch=B, width=(H, E), n=n)
 
 
-@pytest.mark.parametrize("options", list(readings()), ids=lambda options: "-".join(map(str, options.values())))
-def test_every_reading_of_the_nest_agrees_with_the_naive_reference(options: dict[str, object]) -> None:
-    for layout in (Layout(n_keys=3), Layout(True, rope=True, n_shared=2, block=3)):
-        agrees("nexus", options, layout, N[layout.rope], n_examples=1)
+READINGS = {
+    "compare": ("qk", "self", "mirrored", "half_mirrored"),
+    "mix": ("first", "last"),
+    "combine": ("residual_norm", "residual", "norm", "none"),
+    "norm_over": (None, "width", "head"),
+    "inner_out": (False, True),
+}
 
 
-def agrees(name: str, options: dict[str, object], layout: Layout, n: int, *, n_examples: int) -> None:
-    """Outputs and every gradient."""
+@pytest.mark.parametrize("share", ["shared", "inner", "unshared"])
+@pytest.mark.parametrize("refine", ["q", "k", "qk", "qkv"])
+@pytest.mark.parametrize("inner", ["reproject", "direct", "output"])
+def test_every_reading_of_the_nest_agrees_with_the_naive_reference(inner: str, refine: str, share: str) -> None:
+    """All combinations of options that go together, at order 3; layouts take turns."""
+    turns = cycle([Layout(), Layout(n_keys=3, rope=True), Layout(True, rope=True, n_shared=2, block=2)])
+    for values in product(*READINGS.values()):
+        options = {"order": 3, "inner": inner, "refine": refine, "share": share}
+        options |= dict(zip(READINGS, values, strict=True))
+        with suppress(ValidationError):  # refused: see test_nexus.py
+            ATTENTIONS.get("nexus").Options.model_validate(options)
+            check("nexus", options, next(turns), batch=1, width=(3, 5), n=6)
+
+
+def check(name: str, options: dict[str, object], layout: Layout, *, batch: int, width: tuple[int, int], n: int) -> None:
+    """The output, and the gradients of a weighted sum of it, equal those of the reference."""
     mechanism = ATTENTIONS.get(name)
     generator = torch.Generator().manual_seed(5)
+    n_heads, d_model = width[0], width[0] * width[1]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(11)
-        module = mechanism(D, H, mechanism.Options.model_validate(options)).double()
-    weigh = torch.randn(n_examples, n, D, dtype=torch.float64, generator=generator)
-    start = torch.randn(n_examples, n, D, dtype=torch.float64, generator=generator)
+        module = mechanism(d_model, n_heads, mechanism.Options.model_validate(options)).double()
+    weigh = torch.randn(batch, n, d_model, dtype=torch.float64, generator=generator)
+    start = torch.randn(batch, n, d_model, dtype=torch.float64, generator=generator)
     found = []
     for function in (module, lambda x, layout: naive(module, x, layout)):
         module.zero_grad()

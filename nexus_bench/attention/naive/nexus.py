@@ -1,4 +1,4 @@
-"""Nested attention, written out: the heads before W_O, level by level."""
+"""Nested attention, written out: the heads before W_O, level by level, every side by itself."""
 
 from typing import cast
 
@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from nexus_bench.attention.layout import Layout
-from nexus_bench.attention.naive.parts import Heads, combine, passes, project, weights
-from nexus_bench.attention.nest import Nest
-from nexus_bench.attention.nexus import Nexus
+from nexus_bench.attention.naive.parts import Heads, combine, passes, project
+from nexus_bench.attention.nexus import Nest, Nexus
+from nexus_bench.attention.nexus_options import NexusOptions
+from nexus_bench.attention.parts import PackedProjections
+
+Carried = Tensor | Heads  # a representation (n, d) with `inner: reproject`, otherwise heads (n, e)
 
 
 def heads(module: Nexus, x: Tensor, layout: Layout) -> Heads:
@@ -16,77 +19,65 @@ def heads(module: Nexus, x: Tensor, layout: Layout) -> Heads:
     options = module.options
     if options.share == "unshared" and options.order > 1:
         return _nest(module.nest, x, layout)[0]
-    if options.inner == "reproject":
-        sides, _ = _reproject(module, x, layout, options.order)
-    else:
-        sides = _mix(module, x, layout)
+    sides, carried = _first(module, x, level=1)
+    first = carried
+    for level in range(2, options.order + 1):
+        base = first if options.mix == "first" else carried
+        carried = {side: _next(module, side, sides, base[side], layout) for side in "qkv"}
+        sides, _ = _first(module, x, level=level)
+        for side in options.refine:
+            c = carried[side]
+            sides[side] = project(_weights(module, level), c, side)[0] if isinstance(c, Tensor) else c
     return passes(sides["q"], sides["k"], sides["v"], layout)
 
 
-def _reproject(module: Nexus, x: Tensor, layout: Layout, level: int) -> tuple[dict[str, Heads], dict[str, Tensor]]:
-    """Queries, keys and values of a level, and the representation that each is projected from."""
-    options = module.options
-    z = {side: x for side in "qkv"}
-    if level > 1:
-        sides, last = _reproject(module, x, layout, level - 1)
-        below = _projections(module, level - 1)
-        for side in options.refine:
-            inner = []
-            for h in range(module.n_heads):
-                asking, asked = _roles(options.compare, side, h, module.n_heads)
-                mixed = project(below, x if options.mix == "first" else last[asked], "v")[0][h]
-                inner.append(weights(sides[asking][h], sides[asked][h], layout) @ mixed)
-            whole = torch.cat(inner, dim=1)
-            if options.inner_out:
-                whole = torch.stack([module.out.weight @ row for row in whole])
-            base = x if options.mix == "first" else last[side]
-            if options.norm_over == "head":
-                parts = zip(whole.chunk(module.n_heads, dim=1), base.chunk(module.n_heads, dim=1), strict=True)
-                z[side] = torch.cat([combine(part, own, options.combine) for part, own in parts], dim=1)
-            else:
-                z[side] = combine(whole, base, options.combine)
-    return {side: project(_projections(module, level), z[side], side)[0] for side in "qkv"}, z
+def _weights(module: Nexus, level: int) -> PackedProjections:
+    is_apart = module.options.share == "inner" and level < module.options.order
+    return module.inner_projections if is_apart else module.projections
 
 
-def _mix(module: Nexus, x: Tensor, layout: Layout) -> dict[str, Heads]:
-    """Queries, keys and values of the last level, where inner outputs are not projected again."""
-    options, n = module.options, module.n_heads
-    inside = _projections(module, 1)
-    first = {side: project(inside, x, side)[0] for side in inside.letters}
-    now = dict(first)
-    mixed = {side: first["v" if options.inner == "output" else side] for side in options.refine}
-    for _ in range(options.order - 1):
-        new: dict[str, Heads] = {}
-        for side in options.refine:
-            roles = [_roles(options.compare, side, h, n) for h in range(n)]
-            inner = [weights(now[a][h], now[b][h], layout) @ mixed[side][h] for h, (a, b) in enumerate(roles)]
-            if options.norm_over == "width":
-                whole = combine(torch.cat(inner, dim=1), torch.cat(mixed[side], dim=1), options.combine)
-                new[side] = list(whole.chunk(n, dim=1))
-            else:
-                new[side] = [combine(i, own, options.combine) for i, own in zip(inner, mixed[side], strict=True)]
-        now.update(new)
-        if options.mix == "last":
-            mixed = new
-    if options.share == "inner" and options.order > 1:
-        for side in module.projections.letters:
-            now[side] = project(module.projections, x, side)[0]
-    return now
+def _first(module: Nexus, x: Tensor, level: int) -> tuple[dict[str, Heads], dict[str, Carried]]:
+    """What X is projected to by the weights of a level, and what the nest carries at the beginning."""
+    weights = _weights(module, level)
+    sides = {letter: project(weights, x, letter)[0] for letter in weights.letters}
+    if module.options.inner == "reproject":
+        return sides, dict.fromkeys("qkv", x)
+    carried = {letter: sides["v" if module.options.inner == "output" else letter] for letter in sides}
+    return sides, dict(carried)
 
 
-def _projections(module: Nexus, level: int):  # type: ignore[no-untyped-def]
-    own = module.options.share == "inner" and level < module.options.order
-    return module.inner_projections if own else module.projections
+def _next(module: Nexus, side: str, sides: dict[str, Heads], base: Carried, layout: Layout) -> Carried:
+    """What is carried for one side, one level on; the weights of an inner level make the values."""
+    values = project(_weights(module, 1), base, "v")[0] if isinstance(base, Tensor) else base
+    inner = []
+    for head in range(module.n_heads):
+        pair = _compared(module.options.compare, side, head, module.n_heads)
+        inner += passes([sides[pair[0]][head]], [sides[pair[1]][head]], [values[head]], layout)
+    if not isinstance(base, Tensor):
+        return _combined(inner, base, module.options)
+    whole = torch.cat(inner, dim=1)
+    if module.options.inner_out:
+        whole = torch.stack([module.out.weight @ row for row in whole])
+    if module.options.norm_over == "head":
+        parts = zip(whole.chunk(module.n_heads, dim=1), base.chunk(module.n_heads, dim=1), strict=True)
+        return torch.cat([combine(i, b, module.options.combine) for i, b in parts], dim=1)
+    return combine(whole, base, module.options.combine)
 
 
-def _roles(compare: str, side: str, head: int, n_heads: int) -> tuple[str, str]:
-    """What is compared with what to refine a side in one head."""
-    is_key = side != "q"
-    if compare == "self":
-        return ("k", "k") if is_key else ("q", "q")
-    if is_key and (compare == "mirrored" or (compare == "half_mirrored" and head >= n_heads // 2)):
-        return "k", "q"
-    return "q", "k"
+def _compared(compare: str, side: str, head: int, n_heads: int) -> str:
+    """Whose rows look at whose columns."""
+    if compare == "self" and side != "v":
+        return side + side
+    if side == "k" and (compare == "mirrored" or (compare == "half_mirrored" and head < n_heads / 2)):
+        return "kq"
+    return "qk"
+
+
+def _combined(inner: Heads, base: Heads, options: NexusOptions) -> Heads:
+    if options.norm_over == "width":
+        whole = combine(torch.cat(inner, dim=1), torch.cat(base, dim=1), options.combine)
+        return list(whole.chunk(len(inner), dim=1))
+    return [combine(i, b, options.combine) for i, b in zip(inner, base, strict=True)]
 
 
 def _nest(nest: Nest, x: Tensor, layout: Layout) -> tuple[Heads, Heads]:
@@ -96,9 +87,12 @@ def _nest(nest: Nest, x: Tensor, layout: Layout) -> tuple[Heads, Heads]:
             sides[side] = project(nest.projections, x, side)[0]
             continue
         inner, inner_values = _nest(cast(Nest, nest.inner[side]), x, layout)
-        how = nest.options.combine
-        if nest.options.inner == "direct":
-            sides[side] = [combine(i, base, how) for i, base in zip(inner, inner_values, strict=True)]
-        else:
-            sides[side] = project(nest.projections, combine(torch.cat(inner, dim=1), x, how), side)[0]
+        how = nest.options
+        if how.inner == "direct":
+            sides[side] = _combined(inner, inner_values, how)
+            continue
+        joined, parts = torch.cat(inner, dim=1), nest.n_heads if how.norm_over == "head" else 1
+        pieces = zip(joined.chunk(parts, dim=1), x.chunk(parts, dim=1), strict=True)
+        z = torch.cat([combine(i, b, how.combine) for i, b in pieces], dim=1)
+        sides[side] = project(nest.projections, z, side)[0]
     return passes(sides["q"], sides["k"], sides["v"], layout), sides["v"]

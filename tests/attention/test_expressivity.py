@@ -225,13 +225,13 @@ def test_diffusion_walks_as_many_hops_as_powers(powers: int) -> None:
     solves_only(powers, lambda task: walk_forwards(walker(task, **entry)))
 
 
-@pytest.mark.parametrize("attention", ["strassen", "two_simplicial"])
+@pytest.mark.parametrize("attention", ["strassen", "two_simplicial", "tree"])
 def test_third_order_attention_walks_two_hops_in_one_pass(attention: str) -> None:
     solves_only(2, lambda task: compose(attention, task))
 
 
 def compose(attention: str, task: Generator):  # type: ignore[no-untyped-def]
-    """One head: the pair (j, k) such that j starts at the start, and k where j ends."""
+    """One head: the pair, or the chain, (j, k) such that j starts at the start, and k where j ends."""
     model = walker(task, attention=attention, n_heads=1)
     w = model.table.weight.shape[1]
     all_ones = torch.ones(w, w)  # one-hot in, ones out
@@ -240,6 +240,8 @@ def compose(attention: str, task: Generator):  # type: ignore[no-untyped-def]
     from_s = torch.kron(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), all_ones)
     if attention == "strassen":
         scores = {"f": SHARPNESS * s, "g": SHARPNESS * both, "h": SHARPNESS * blocks(sd=1, width=w)}
+    elif attention == "tree":
+        scores = {"a": SHARPNESS * s, "b": SHARPNESS * both, "c": SHARPNESS * blocks(sd=1, width=w), "d": GAIN * d}
     else:
         scores = {"q": SHARPNESS * (s + to_ones), "k": both, "l": from_s + blocks(sd=1, width=w)}
     set_projections(model, **scores, v=to_ones, w=GAIN * d, o=GAIN * both)

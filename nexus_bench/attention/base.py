@@ -5,7 +5,7 @@ Axis letters: b batch, n positions, d width of the model.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
@@ -99,6 +99,19 @@ class Attention(Mechanism[OptionsT]):
         self.d_model = d_model
         self.n_heads = n_heads
         self.options = options
+
+    @classmethod
+    def build(cls, d_model: int, n_heads: int, **options: object) -> Self:
+        """A module with options given by name, for use in other code.
+
+        Raises:
+            ValueError: An option is unknown or not allowed, or n_heads does not divide d_model.
+        """
+        if d_model % n_heads:
+            raise ValueError(f"n_heads must divide d_model ({d_model}), got {n_heads}")
+        made: Any = cls.Options.model_validate(options)
+        cls.check(d_model, made)
+        return cls(d_model, n_heads, made)
 
     def uncounted_flops(self, n: int) -> int:
         """Floating-point operations of one forward pass of one sequence of n positions that PyTorch does not count.

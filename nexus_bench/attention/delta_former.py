@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, attend, logits, merge_heads
 from nexus_bench.attention.recurrence import exact, solve, strictly_before, wide
 
@@ -31,7 +31,7 @@ class DeltaFormer(Attention[AttentionOptions]):
         self.out = nn.Linear(d_model, d_model, bias=False)
         self.beta = nn.Linear(d_model, n_heads)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """A solve, and a pass."""
         q, k, v = self.projections.project(x, "qkv")
         u = corrected(q, k, v, self.beta(x).sigmoid().transpose(1, 2), layout)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import ShortConvolution, merge_heads, split_heads
 from nexus_bench.attention.recurrence import decays, delta_rule, unit
 
@@ -61,7 +61,7 @@ class DeltaNet(Attention[DeltaNetOptions]):
             self.gate = nn.Linear(d_model, d_model, bias=False)
         self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """All positions at once."""
         q, k, v = (self._side(side, x, layout) for side in "qkv")
         beta = self._steps(self.beta(x), layout).squeeze(-1).sigmoid()

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 
 
@@ -41,7 +41,7 @@ class Differential(Attention[DifferentialOptions]):
         self.strengths = nn.Parameter(0.1 * torch.randn(4, self.width_compared))  # a_1, b_1, a_2, b_2
         self.norm = nn.RMSNorm(width, eps=1e-5)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """Two passes."""
         q, k, v = self.projections.project(x, "qkv")
         first = attend(q[..., : self.width_compared], k[..., : self.width_compared], v, layout)

@@ -5,7 +5,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 
 
@@ -39,7 +39,7 @@ class Diffusion(Attention[DiffusionOptions]):
         self.projections = PackedProjections(d_model, n_heads)
         self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """One pass per power, all with the same queries and keys."""
         q, k, v = self.projections.project(x, "qkv")
         z = v

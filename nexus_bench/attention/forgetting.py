@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, logits, merge_heads
 from nexus_bench.attention.recurrence import wide
 
@@ -29,7 +29,7 @@ class Forgetting(Attention[AttentionOptions]):
         self.out = nn.Linear(d_model, d_model, bias=False)
         self.forget = nn.Linear(d_model, n_heads)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
         total = layout.summed(F.logsigmoid(wide(self.forget(x)))).transpose(1, 2)

@@ -96,6 +96,9 @@ class Layout:
         return rotate(x, self.by_place(torch.arange(self.n_places(n), device=x.device), n))
 
 
+ALL = Layout()  # a set, in which every position attends to all
+
+
 def rotate(x: Float[Tensor, "b h n e"], place: Int[Tensor, " n"]) -> Float[Tensor, "b h n e"]:
     """Rotate pairs of channels (c, c + e/2) by angles place / 10000^(2c/e); an odd last channel is unchanged.
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, mask, merge_heads
 from nexus_bench.attention.recurrence import exact, wide
 
@@ -30,7 +30,7 @@ class Linear(Attention[AttentionOptions]):
         self.projections = PackedProjections(d_model, n_heads)
         self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
         with exact(x):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.attention.delta_net import rates
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import ShortConvolution, merge_heads, split_heads
 from nexus_bench.attention.recurrence import decays, linear_rule
 
@@ -48,7 +48,7 @@ class Mamba2(Attention[Mamba2Options]):
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out = nn.Linear(inner, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """All positions at once."""
         inner = self.out.in_features
         z, mixed, dt = torch.split(self.project(x), [inner, inner + 2 * self.options.d_state, self.n_heads], dim=-1)

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.levels import Stream, combine, mix, streams
 from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
@@ -72,7 +72,7 @@ class Nexus(Attention[NexusOptions]):
                 f"got {options.order}"
             )
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """Level after level, the innermost first."""
         if self.options.share == "unshared" and self.options.order > 1:
             heads, _ = self.nest(x, layout)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, ShortConvolution, mask, merge_heads, split_heads
 from nexus_bench.attention.recurrence import exact, solve, strictly_before, unit, wide
 
@@ -38,7 +38,7 @@ class Path(Attention[AttentionOptions]):
         self.convolution = ShortConvolution(d_model, width=3)
         self.beta = nn.Linear(d_model, n_heads)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """All positions at once."""
         q, k, v = self.projections.project(x, "qkv")
         w = unit(split_heads(F.silu(self.convolution(self.reflect(x), layout)), self.n_heads))

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 
 
@@ -26,7 +26,7 @@ class Standard(Attention[AttentionOptions]):
         self.projections = PackedProjections(d_model, n_heads)
         self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
         mixed: Tensor = self.out(merge_heads(attend(q, k, v, layout)))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.pairs import attend_pairs, each_pair
 from nexus_bench.attention.parts import PackedProjections, merge_heads
 
@@ -34,7 +34,7 @@ class Strassen(Attention[AttentionOptions]):
         self.projections = PackedProjections(d_model, n_heads, "fghvw")
         self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """One pass over pairs."""
         f, g, h, v, w = self.projections.project(x, "fghvw")
         g, h = each_pair(layout.keys(layout.turned(g)), layout.keys(layout.turned(h)))

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, logits, mask, merge_heads
 
 
@@ -27,7 +27,7 @@ class TalkingHeads(Attention[AttentionOptions]):
         self.out = nn.Linear(d_model, d_model, bias=False)
         self.before, self.after = (nn.Parameter(torch.eye(n_heads)) for _ in range(2))
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
         scores = mask(_mix(self.before, logits(q, k, layout, masked=False)), layout)

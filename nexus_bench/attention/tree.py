@@ -5,7 +5,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.parts import PackedProjections, logits, merge_heads
 
 
@@ -47,7 +47,7 @@ class Tree(Attention[TreeOptions]):
         self.projections = PackedProjections(d_model, n_heads, letters)
         self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """From the end of the chains to their beginning."""
         parts = self.projections.project(x, self.projections.letters)
         mixed: Tensor = self.out(merge_heads(attend_chains(parts[: self.n_queries], parts[self.n_queries :], layout)))

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
-from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.layout import ALL, Layout
 from nexus_bench.attention.pairs import attend_pairs, each_pair
 from nexus_bench.attention.parts import PackedProjections, merge_heads
 
@@ -33,7 +33,7 @@ class TwoSimplicial(Attention[AttentionOptions]):
         self.projections = PackedProjections(d_model, n_heads, "qklvw")
         self.out = nn.Linear(d_model, d_model, bias=False)
 
-    def forward(self, x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
+    def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """One pass over pairs."""
         q, *parts = self.projections.project(x, "qklvw")
         k, k2, v, w = (layout.keys(part) for part in parts)

@@ -53,10 +53,22 @@ class FailedCellsError(NexusBenchError):
 
 
 def in_one_line(error: BaseException) -> str:
-    """An unexpected error and where it was raised."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
+    """An unexpected error and where it was raised.
+
+    A library's line says little, so before it comes that of a package which extends this one, or else of this one.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
+    places = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
+    theirs = {entry.__module__.partition(".")[0] for classes in OTHERS for _, entry in classes()}
+    by_whom = [
+        [place for package, place in zip(packages, places, strict=True) if package in own]
+        for own in (theirs, {__name__.partition(".")[0]})
+    ]
+    first = next((found[-1:] for found in by_whom if found), [])
+    where = ", in ".join(dict.fromkeys([*first, places[-1]]))
     said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0] if said else 'no message'} ({Path(where.filename).name}:{where.lineno})"
+    return f"{type(error).__name__}: {said[0] if said else 'no message'} ({where})"
 
 
 def blame(error: BaseException) -> str | None:

@@ -1,5 +1,7 @@
 """A task or an attention of another package that fails is named, and nobody else is accused."""
 
+import json
+import re
 import signal
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +11,8 @@ from torch import Tensor, nn
 
 from nexus_bench import cli
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.parts import attend
 from nexus_bench.cli import run
 from nexus_bench.generators import defaults
 from nexus_bench.generators.base import GENERATORS
@@ -135,6 +139,23 @@ def test_cells_of_an_attention_that_fails_say_so_and_the_others_are_trained(
     said = f"attention 'their_attention' of tests: TheirAttention.{method} failed with LookupError: no "
     assert done.stderr.count(said) == 1, done.stderr
     assert "1 of 2 cells failed" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_line_of_the_author_is_named_and_not_only_that_of_a_library(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(self: TheirAttention, x: Tensor, layout: Layout) -> Tensor:
+        return attend(x[:, None], x[:, None, :, :3], x[:, None], layout)[:, 0]  # keys are too narrow
+
+    monkeypatch.setattr(TheirAttention, "forward", forward)
+    (tmp_path / "s.yaml").write_text(TINY.replace("attention: nexus, order: 2", "attention: their_attention"))
+    done = command("train", "s.yaml", "--seeds", "1", "--executor", "inline", "--out", "r")
+    line = forward.__code__.co_firstlineno + 1
+    assert re.search(rf"forward failed with RuntimeError: .* [(]test_plugins.py:{line}, in \w+.py:\d+[)]", done.stderr)
+    (failed,) = (tmp_path / "r").glob("cells/*/failed.json")
+    trace = "\n".join(json.loads(failed.read_text())["traceback"])
+    assert "keys are too narrow" in trace and trace.endswith(re.findall(r"RuntimeError: .*", trace)[-1])
+    assert "Traceback" not in done.stderr
 
 
 def test_a_fault_of_the_program_is_not_put_on_it(monkeypatch: pytest.MonkeyPatch) -> None:

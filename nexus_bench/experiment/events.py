@@ -20,11 +20,15 @@ class Progress(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A cell ended without a result; the runner puts the title of the cell before the reason."""
+    """A cell ended without a result; the runner puts the title of the cell before the reason.
+
+    The traceback is that of an unexpected error, for the record of the cell.
+    """
 
     cell_id: str
     reason: str
     exit_code: int
+    traceback: str | None = None
 
 
 class Note(NamedTuple):

@@ -1,5 +1,6 @@
 """A job from its cells to their results: open the sources, train, report how each cell ended."""
 
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -107,9 +108,11 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
         raise
     except Exception as error:
         code = error.exit_code if isinstance(error, NexusBenchError) else FailedCellsError.exit_code
-        reason = str(error) if isinstance(error, NexusBenchError) else blame(error) or in_one_line(error)
+        is_ours = isinstance(error, NexusBenchError)
+        reason = str(error) if is_ours else blame(error) or in_one_line(error)
+        trace = None if is_ours else "".join(traceback.format_exception(error))
         for cell in list(open_cells.values()):
-            tell(Failure(cell.cell_id, reason, code))
+            tell(Failure(cell.cell_id, reason, code, trace))
     finally:
         torch.set_num_threads(n_threads)
     on_event(JobDone(job.job_id))

@@ -106,9 +106,10 @@ class CellRecords:
             )
         return weights
 
-    def save_failure(self, cell_id: str, reason: str) -> None:
-        """Store why a cell failed, until it is tried again."""
-        write_sealed(self._failed(cell_id), {"cell_id": cell_id, "reason": reason})
+    def save_failure(self, cell_id: str, reason: str, traceback: str | None = None) -> None:
+        """Store why a cell failed, until it is tried again; with the traceback of an unexpected error."""
+        trace = {} if traceback is None else {"traceback": traceback.splitlines()}
+        write_sealed(self._failed(cell_id), {"cell_id": cell_id, "reason": reason} | trace)
 
     def failure(self, cell_id: str) -> str | None:
         """Why a cell failed in its last attempt; None if it did not fail.

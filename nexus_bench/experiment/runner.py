@@ -166,7 +166,7 @@ class _Run:
     def fail(self, failure: Failure) -> None:
         self.failures[failure.cell_id] = failure
         with suppress(StorageError):
-            self.folder.cells.save_failure(failure.cell_id, failure.reason)
+            self.folder.cells.save_failure(failure.cell_id, failure.reason, failure.traceback)
 
     def find_deleted(self) -> None:
         """Report results that existed and are gone."""

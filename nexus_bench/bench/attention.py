@@ -125,6 +125,8 @@ def attention_entries(names: list[str], settings: Config) -> list[Config]:
     entries = []
     known = {"order"}
     for name in names:
+        if len(ATTENTIONS.get(name).layers()) > 1:
+            raise ConfigError(f"{name} is a hybrid of layers; time its mechanisms: {' '.join(name.split('+'))}")
         own = tuple(ATTENTIONS.get(name).Options.model_fields)
         known.update(own)
         entries += grid_points({"attention": name} | {key: settings[key] for key in own if key in settings}, "bench")

@@ -247,6 +247,7 @@ def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool
     if task is not None:
         task_keys(task)  # it must be known before a name is made of it
     name = attention if task is None else f"{task}-{attention}"
+    name = name.replace("+", "-")  # of a hybrid
     return {"suite": name, "tasks": [{"task": task}], "models": [{"attention": attention}], "seeds": 3}
 
 

@@ -1,6 +1,8 @@
 """Loops, Canon layers and hybrids: what the transformer does besides applying its blocks in turn."""
 
 import copy
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,12 +11,14 @@ from nexus_bench.attention.nexus import Nexus
 from nexus_bench.attention.standard import Standard
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import ConfigError
+from nexus_bench.io.read_results import read_results
 from nexus_bench.model.batch import Batch, to_batch
 from nexus_bench.model.build import build_model
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.spec import ModelSpec, make_model
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
+from tests.conftest import Command, assert_fails
 from tests.jobs import run_cells
 from tests.small import cell
 
@@ -152,3 +156,24 @@ def test_later_values_at_their_default_rename_no_cell() -> None:
     assert not {"inject", "random_loops", "canon"} & values.keys()
     again = ModelSpec.model_validate(spec(n_loops=2, inject=True).model_dump())
     assert again.inject and again.label == "standard, n_loops 2, inject, d_model 16"
+
+
+def test_a_hybrid_is_trained_shown_and_told_apart_by_every_command(command: Command, tmp_path: Path) -> None:
+    options = "--hops 1-2 --set n_nodes=6 --set n_layers=2 --set d_model=12 --set steps=4 --set eval_every=4 --seeds 1"
+    line = (
+        f"train --task pointer_chase --attention standard+nexus --order 1,2 {options} --executor inline --quiet --out r"
+    )
+    made = command(*line.split())
+    assert made.returncode == 0, made.stderr
+    assert "pointer_chase-standard-nexus" in (tmp_path / "r" / "spec.yaml").read_text()
+    rows = read_results(tmp_path / "r")
+    assert set(rows["attention"]) == {"standard+nexus"} and set(rows["order"]) == {1, 2}
+    assert set(json.loads((tmp_path / "r" / "env.json").read_text())["environments"][0]["attentions"]) >= {"nexus"}
+    for more in ("report r", "eval r --n-facts 7 --quiet", "predictions r --quiet", "status r", "compare r r"):
+        done = command(*more.split())
+        assert done.returncode == 0 and not done.stderr, (more, done.stderr)
+    shown = command("inspect", "r", "--cell", "order 2", "--hops", "2")
+    assert shown.returncode == 0 and "standard+nexus, order 2" in shown.stdout
+    assert_fails(
+        command("bench", "attention", "standard+nexus"), 3, "is a hybrid of layers; time its mechanisms: standard"
+    )

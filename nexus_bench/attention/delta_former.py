@@ -50,6 +50,6 @@ def corrected(
     before = strictly_before(layout, q.shape[2], q.device)
     with exact(q):
         scores = wide(logits(q, k, layout, masked=False))
-        lowest = scores.masked_fill(~before, torch.finfo(scores.dtype).min)  # a row without any is uniform, then zero
-        shares = lowest.softmax(dim=-1) * before
+        alone = torch.diag(~before.any(dim=-1))  # a position that sees none is shown itself, and then nothing
+        shares = scores.masked_fill(~(before | alone), -torch.inf).softmax(dim=-1) * before
         return solve(wide(beta)[..., None] * shares, wide(v)).to(v.dtype)

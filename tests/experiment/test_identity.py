@@ -43,9 +43,10 @@ def others(annotation: Any, value: Any) -> Iterator[Any]:
 
 
 def base(task: str = "pointer_chase", attention: str = "standard") -> CellSpec:
+    encoding = "fact" if ATTENTIONS.get(attention).takes_sets else "flat"
     return CellSpec(
         task=make_task({"task": task, "hops": "1-2", "n_val": 8, "n_test": 8}, where="test"),
-        model=make_model({"attention": attention, "d_model": 24}, where="test"),
+        model=make_model({"attention": attention, "d_model": 24, "encoding": encoding}, where="test"),
         train=TrainSpec(),
         seed=0,
     )
@@ -59,7 +60,9 @@ def columns(cell: CellSpec) -> list[Row]:
 def changed(cell: CellSpec, part: str, inner: str | None, field: str, info: FieldInfo) -> CellSpec:
     """The cell with another value of one field; the first that is allowed."""
     whole = getattr(cell, part)
-    old = whole.model_dump() if inner is None else getattr(whole, inner)
+    old = dict(whole) if inner is None else dict(getattr(whole, inner))
+    if inner == "options":
+        old = ATTENTIONS.get(cell.model.attention).Options.model_validate(old).model_dump()
     special: Config = {
         "hops": [(1, 2, 3), (1,)],
         "hop_ood": [(3,)],

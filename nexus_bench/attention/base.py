@@ -53,6 +53,7 @@ class Mechanism(nn.Module, ABC, Generic[OptionsT]):
         is_equivariant: Without rotary positions, another order of the positions of a set gives the same outputs in
             that order.
         stacks: `torch.func.vmap` can map it over its parameters; False trains every cell by itself.
+        reference: The module with its definition written out, for mechanisms of other packages (`naive`).
     """
 
     name: ClassVar[str]
@@ -63,6 +64,7 @@ class Mechanism(nn.Module, ABC, Generic[OptionsT]):
     takes_rope: ClassVar[bool] = True
     is_equivariant: ClassVar[bool] = True
     stacks: ClassVar[bool] = True
+    reference: ClassVar[str | None] = None
 
     @classmethod
     def layers(cls) -> tuple[type["Mechanism[Any]"], ...]:

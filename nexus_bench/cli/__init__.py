@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from nexus_bench.cli import bench, compare, data, inspection, language, reports, training
+from nexus_bench.cli import bench, compare, contract, data, inspection, language, reports, training
 from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import visible
 from nexus_bench.io.files import unwritable
@@ -87,6 +87,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     training.match,
     reports.report,
     compare.compare,
+    contract.check,
     reports.schema,
     language.export,
     language.score,

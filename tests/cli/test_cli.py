@@ -212,7 +212,7 @@ def test_show_draws_the_chain(command: Command) -> None:
             3,
             "order is not an option of strassen; omit it",
         ),
-        ("train --set refine=v", 3, "refine: input should be 'q', 'k' or 'qk', got 'v'"),
+        ("train --set refine=v", 3, "refine: input should be 'q', 'k', 'qk' or 'qkv', got 'v'"),
         ("train --set share=unshared --set order=13", 3, "order must be 1 to 12 with share unshared"),
         (
             "train --task pointer_chase --attention two_simplicial --set position=rope",

@@ -109,7 +109,10 @@ def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task
         ({"models": [{"attention": "nexsu"}]}, "unknown attention 'nexsu'; did you mean 'nexus'?"),
         ({"models": [{"attention": "standard", "order": 2}]}, "x: standard: unknown key 'order'"),
         ({"models": [{"attention": "nexus", "order": 0}]}, "order: input should be greater than or equal to 1, got 0"),
-        ({"models": [{"attention": "nexus", "refine": "v"}]}, "refine: input should be 'q', 'k' or 'qk', got 'v'"),
+        (
+            {"models": [{"attention": "nexus", "refine": "v"}]},
+            "refine: input should be 'q', 'k', 'qk' or 'qkv', got 'v'",
+        ),
         ({"models": [{"attention": "nexus", "order": "2"}]}, "order: input should be a valid integer, got '2'"),
         ({"models": [{"attention": "nexus", "order": []}]}, "order is an empty list"),
         ({"models": [{"attention": "nexus", "order": [2, 2]}]}, "the grid holds the same cell twice: .*order 2"),

@@ -1,7 +1,8 @@
 """Every mechanism from its definition: float64, loops over examples, heads and positions, nothing fused.
 
-A mechanism `<name>.py` has its reference in `naive/<name>.py`: one function `heads(module, x, layout)`, which takes
-one example (n, d) and returns the heads that W_O is applied to, or the whole output (n, d).
+A mechanism `<name>.py` has its reference in `naive/<name>.py`, or in the module that its `reference` names: one
+function `heads(module, x, layout)`, which takes one example (n, d) and returns the heads that W_O is applied to, or the
+whole output (n, d).
 """
 
 import importlib
@@ -21,8 +22,8 @@ def naive(module: Attention[Any], x: Float[Tensor, "b n d"], layout: Layout) -> 
     Raises:
         ModuleNotFoundError: The mechanism has no reference.
     """
-    name = type(module).__module__.rpartition(".")[2]
-    reference = importlib.import_module(f"{__name__}.{name}")
+    own = f"{__name__}.{type(module).__module__.rpartition('.')[2]}"
+    reference = importlib.import_module(module.reference or own)
     found = [reference.heads(module, one, layout) for one in x]
     return torch.stack(
         [one if isinstance(one, Tensor) else cast(nn.Linear, module.out)(torch.cat(one, dim=1)) for one in found]

@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, create_model
 
+from nexus_bench.attention.promises import Told
 from nexus_bench.bench import attention, generators, training
 from nexus_bench.cli.catalogue import Entry
 from nexus_bench.cli.schemas import SCHEMA_VERSION
@@ -66,6 +67,7 @@ def documents() -> dict[str, Fields]:
         "bench attention": {"rows": list[attention.Measured]},
         "bench gen": {"rates": list[generators.Rate]},
         "bench train": {"rates": list[training.Rate]},
+        "check": {"promises": list[_model("Checked", {"attention": str, **get_type_hints(Told)})]},  # type: ignore[misc]
         "compare": {
             "files": list[str],
             "metric": str,

@@ -1,0 +1,274 @@
+"""What every attention promises, as functions that check it: for tests here and for authors elsewhere.
+
+Each takes a mechanism with weights, and raises `Broken` if the promise is broken, or `NotAsked` if the mechanism does
+not make it. Inputs are random, always the same, in float64 unless said.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nexus_bench.attention.base import Attention, Mechanism
+from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.naive import naive
+
+N_EXAMPLES, N_HEADS, N, WIDTH = 2, 3, 7, 6  # examples, heads, positions, width of a head
+D_MODEL = N_HEADS * WIDTH
+BLOCKS = [Layout(causal, n_shared=3, block=2) for causal in (False, True)]
+LAYOUTS = [Layout(), Layout(causal=True), Layout(n_keys=4), Layout(causal=True, n_keys=5), *BLOCKS]
+OWN = ([3, 4], [5, 6])  # the positions of the blocks
+_LOUD = torch.tensor([[3.0], [-2.0]], dtype=torch.float64)
+
+Promise = Callable[[Attention[Any]], None]
+
+
+class Broken(AssertionError):
+    """A promise is broken."""
+
+
+class NotAsked(Exception):
+    """The mechanism does not make this promise; the message says what it declares."""
+
+
+class Told(NamedTuple):
+    """What came of one promise.
+
+    Attributes:
+        promise: The promise in words.
+        state: `kept`, `not asked` or `broken`.
+        detail: Why it is not asked, or what is broken; empty if it is kept.
+    """
+
+    promise: str
+    state: str
+    detail: str
+
+
+def make(mechanism: type[Mechanism[Any]], options: dict[str, Any]) -> Attention[Any]:
+    """A mechanism with the weights that all checks use; the random state of the caller is unchanged."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(11)
+        built: Attention[Any] = mechanism(D_MODEL, N_HEADS, mechanism.Options.model_validate(options))  # type: ignore[assignment]
+        return built.double()
+
+
+def positions() -> Tensor:
+    """The input of all checks."""
+    generator = torch.Generator().manual_seed(5)
+    return torch.randn(N_EXAMPLES, N, D_MODEL, dtype=torch.float64, generator=generator)
+
+
+def keeps_the_shape(attention: Attention[Any]) -> None:
+    """It returns the shape and type of its input, and every weight gets a finite gradient."""
+    for layout in _taken(attention, LAYOUTS):
+        for dtype in (torch.float32, torch.bfloat16):
+            module = copy.deepcopy(attention).to(dtype)
+            x = positions().to(dtype).requires_grad_()
+            out = module(x, layout)
+            if (out.shape, out.dtype) != (x.shape, dtype):
+                raise Broken(f"got {tuple(x.shape)} {dtype}, returned {tuple(out.shape)} {out.dtype} with {layout}")
+            out.square().sum().backward()
+            named = {"x": x, **dict(module.named_parameters())}
+            for name, one in named.items():
+                if one.grad is None or not one.grad.isfinite().all():
+                    raise Broken(f"the gradient of {name} is missing or not finite in {dtype} with {layout}")
+
+
+def keeps_the_future_out(attention: Attention[Any]) -> None:
+    """A later position changes no earlier output of a sequence, and changes its own."""
+    x, changed = _changed([5], 3.0)
+    for layout in _taken(attention, [Layout(causal=True), Layout(causal=True, n_keys=6)]):
+        before, after = attention(x, layout), attention(changed, layout)
+        _same(after[:, :5], before[:, :5], f"earlier outputs with {layout}", most=0)
+        if torch.allclose(before[:, 5:], after[:, 5:]):
+            raise Broken(f"a position does not see itself with {layout}")
+
+
+def leaves_out_what_is_no_key(attention: Attention[Any]) -> None:
+    """A position that may not be attended to changes its own output alone."""
+    x, changed = _changed([5], 3.0)
+    (layout,) = _taken(attention, [Layout(n_keys=4)], rope=False)
+    before, after = attention(x, layout), attention(changed, layout)
+    others = [0, 1, 2, 3, 4, 6]
+    _same(after[:, others], before[:, others], "outputs of others")
+    if torch.allclose(before[:, 5], after[:, 5]):
+        raise Broken("a position that is no key does not see its own input")
+
+
+def gives_a_block_what_it_gets_alone(attention: Attention[Any]) -> None:
+    """A block that shares its beginning with others gets what it gets without them."""
+    x = positions()
+    for layout in _taken(attention, BLOCKS):
+        together = attention(x, layout)
+        for own in OWN:
+            at = [0, 1, 2, *own]
+            _same(together[:, at], attention(x[:, at], layout), f"a block with {layout}")
+            if layout.causal:
+                sequence = replace(layout, n_shared=None, block=1)
+                _same(together[:, at], attention(x[:, at], sequence), f"a block, against one sequence, with {layout}")
+
+
+def keeps_blocks_apart(attention: Attention[Any]) -> None:
+    """A block is seen by itself alone."""
+    for layout in _taken(attention, BLOCKS):
+        for own in OWN:
+            x, changed = _changed(own, _LOUD)
+            before, after = attention(x, layout), attention(changed, layout)
+            others = [at for at in range(N) if at not in own]
+            _same(after[:, others], before[:, others], f"outputs of other blocks with {layout}", most=0)
+            if torch.isclose(before[:, own], after[:, own]).all(dim=-1).any():
+                raise Broken(f"a block does not see itself with {layout}")
+
+
+def follows_the_order_of_a_set(attention: Attention[Any]) -> None:
+    """Another order of a set gives the same outputs in that order, without rotary positions; with them, others."""
+    if not attention.is_equivariant:
+        raise NotAsked("is_equivariant is False")
+    (layout,) = _taken(attention, [Layout()], rope=False)
+    order = torch.tensor([3, 6, 0, 2, 5, 1, 4])
+    x = positions()
+    _same(attention(x[:, order], layout), attention(x, layout)[:, order], "outputs in another order")
+    if attention.takes_rope:
+        rope = Layout(rope=True)
+        if torch.allclose(attention(x, rope)[:, order], attention(x[:, order], rope), atol=1e-6):
+            raise Broken("it takes rotary positions, but does not turn queries and keys")
+
+
+class _Shifted(Layout):
+    """All but the first two positions may be attended to."""
+
+    def keys(self, x: Tensor) -> Tensor:
+        return x[..., 2:, :]
+
+    def allowed(self, n: int, *, device: torch.device | None = None) -> Tensor:
+        return super().allowed(n, device=device)[:, 2:]
+
+
+def counts_rotary_positions_by_distance(attention: Attention[Any]) -> None:
+    """Five positions get the same behind two that nobody attends to."""
+    _taken(attention, [Layout(rope=True)], rope=False)
+    x = positions()
+    plain, shifted = attention(x[:, 2:], Layout(rope=True)), attention(x, _Shifted(rope=True))
+    _same(shifted[:, 2:], plain, "outputs of the same positions two places later")
+
+
+def compiles(attention: Attention[Any]) -> None:
+    """`torch.compile` takes it as one graph."""
+    for layout in _taken(attention, [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], rope=False):
+        torch.compiler.reset()
+        compiled = torch.compile(attention, backend="aot_eager", fullgraph=True)
+        _same(compiled(positions(), layout), attention(positions(), layout), f"compiled outputs with {layout}")
+
+
+def stacks(attention: Attention[Any]) -> None:
+    """Losses and gradients of several models, mapped by `torch.func.vmap`, are those of each alone."""
+    if not attention.stacks:
+        raise NotAsked("stacks is False")
+    x = positions().float()
+    for layout in _taken(attention, [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], rope=False):
+        modules = [copy.deepcopy(attention).float() for _ in range(3)]
+        for number, module in enumerate(modules):
+            for parameter in module.parameters():
+                parameter.data *= 1 + number / 4
+        weights, buffers = torch.func.stack_module_state(modules)
+
+        def loss(weight: dict[str, Tensor], layout: Layout = layout) -> Tensor:
+            out: Tensor = torch.func.functional_call(modules[0], (weight, buffers), (x, layout))  # noqa: B023
+            return out.square().mean()
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is a performance drop")  # for some operations
+            stacked, losses = torch.func.vmap(torch.func.grad_and_value(loss))(weights)
+        for number, module in enumerate(modules):
+            alone = module(x, layout).square().mean()
+            alone.backward()
+            _same(losses[number], alone.detach(), f"the loss of model {number} with {layout}", most=1e-6)
+            for name, parameter in module.named_parameters():
+                assert parameter.grad is not None
+                what = f"the gradient of {name} of model {number} with {layout}"
+                _same(stacked[name][number], parameter.grad, what, most=1e-6)
+
+
+def agrees_with_its_reference(attention: Attention[Any]) -> None:
+    """Outputs and gradients are those of its definition written out, if it names one (`reference`)."""
+    for layout in _taken(attention, [*LAYOUTS[:3], *BLOCKS]):
+        found = []
+        for function in (attention, lambda x, layout: naive(attention, x, layout)):
+            attention.zero_grad()
+            x = positions().requires_grad_()
+            try:
+                out = function(x, layout)
+            except ModuleNotFoundError:
+                raise NotAsked("it names no `reference`") from None
+            (out * torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)).sum().backward()
+            grads = {name: p.grad.clone() for name, p in attention.named_parameters() if p.grad is not None}
+            assert x.grad is not None
+            found.append({"the output": out.detach(), "the gradient of x": x.grad, **grads})
+        if found[0].keys() != found[1].keys():
+            raise Broken(f"only one of both uses {', '.join(sorted(found[0].keys() ^ found[1].keys()))}")
+        for name, one in found[0].items():
+            _same(one, found[1][name], f"{name} with {layout}", most=1e-9)
+
+
+PROMISES: dict[str, Promise] = {
+    "keeps shape and type, gradients are finite": keeps_the_shape,
+    "later positions are not seen": keeps_the_future_out,
+    "positions that are no keys are not seen": leaves_out_what_is_no_key,
+    "a block gets what it gets alone": gives_a_block_what_it_gets_alone,
+    "a block is seen by itself alone": keeps_blocks_apart,
+    "the order of a set does not matter": follows_the_order_of_a_set,
+    "rotary positions count by distance": counts_rotary_positions_by_distance,
+    "compiles as one graph": compiles,
+    "stacks": stacks,
+    "agrees with its reference": agrees_with_its_reference,
+}
+
+
+def check(
+    mechanism: type[Mechanism[Any]], options: dict[str, Any], *, explain: Callable[[Exception], str]
+) -> Iterator[Told]:
+    """Check all promises of a mechanism.
+
+    Args:
+        mechanism: An attention.
+        options: Its options.
+        explain: One line about an error that its code raised.
+    """
+    for promise, function in PROMISES.items():
+        try:
+            function(make(mechanism, options))
+        except NotAsked as reason:
+            yield Told(promise, "not asked", str(reason))
+        except Broken as broken:
+            yield Told(promise, "broken", str(broken))
+        except Exception as error:  # whatever the author's code raises breaks the promise
+            yield Told(promise, "broken", explain(error))
+        else:
+            yield Told(promise, "kept", "")
+
+
+def _taken(attention: Attention[Any], layouts: list[Layout], *, rope: bool = True) -> list[Layout]:
+    """Those that it takes, rotary if it takes that and `rope`."""
+    taken = [layout for layout in layouts if attention.takes(layout)]
+    if not taken:
+        flags = ("takes_sets", "takes_sequences", "takes_rope")
+        raise NotAsked(", ".join(f"{flag} is False" for flag in flags if not getattr(attention, flag)))
+    return [replace(layout, rope=layout.rope or (rope and attention.takes_rope)) for layout in taken]
+
+
+def _changed(at: list[int], by: float | Tensor) -> tuple[Tensor, Tensor]:
+    x = positions()
+    changed = x.clone()
+    changed[:, at] += by
+    return x, changed
+
+
+def _same(found: Tensor, wanted: Tensor, what: str, *, most: float = 1e-12) -> None:
+    off = (found - wanted).abs().max().item()
+    if not off <= most:
+        raise Broken(f"{what} differ by {off:.1e}, at most {most:.0e} is allowed")

@@ -1,0 +1,146 @@
+"""`nexus-bench check`: the contract of attentions, run by their authors."""
+
+import json
+import sys
+import types
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+from nexus_bench.attention.layout import Layout
+from nexus_bench.attention.naive import standard as naive_standard
+from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
+from nexus_bench.attention.promises import PROMISES
+from tests.conftest import Command, assert_fails
+
+
+class Theirs(Attention[AttentionOptions]):
+    """Softmax attention of somebody else, with a fault."""
+
+    name = "theirs"
+    version = 1
+    fault: ClassVar[str] = ""
+
+    def __init__(self, d_model: int, n_heads: int, options: AttentionOptions) -> None:
+        super().__init__(d_model, n_heads, options)
+        self.projections = PackedProjections(d_model, n_heads)
+        self.out = nn.Linear(d_model, d_model, bias=False)
+        self.unused = nn.Parameter(torch.zeros(1)) if self.fault == "unused" else None
+
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        q, k, v = self.projections.project(x, "qkv")
+        if self.fault == "raises":
+            return x @ x  # of the wrong shape
+        if self.fault == "future":
+            layout = Layout(n_keys=layout.n_keys, rope=layout.rope, n_shared=layout.n_shared, block=layout.block)
+        if self.fault == "keys":
+            layout = Layout(causal=layout.causal, rope=layout.rope, n_shared=layout.n_shared, block=layout.block)
+        if self.fault == "blocks":
+            layout = Layout(layout.causal, layout.n_keys, layout.rope)
+        if self.fault == "rope":
+            layout = Layout(layout.causal, layout.n_keys, n_shared=layout.n_shared, block=layout.block)
+        if self.fault == "order":
+            v = v * torch.arange(v.shape[2], device=v.device)[:, None]
+        if self.fault == "branch" and x.sum() > 0:
+            v = v + 1
+        out: Tensor = self.out(merge_heads(attend(q, k, v, layout)))
+        return out[..., :3] if self.fault == "shape" else out
+
+
+@pytest.fixture
+def theirs(monkeypatch: pytest.MonkeyPatch) -> type[Theirs]:
+    ATTENTIONS.names()
+    monkeypatch.setitem(ATTENTIONS._entries, "theirs", Theirs)
+    return Theirs
+
+
+def states(text: str) -> dict[str, str]:
+    lines = [line.split(": ", 2) for line in text.splitlines()]
+    return {promise.partition(" (")[0]: state for _, state, promise in lines}
+
+
+def test_a_mechanism_of_another_package_that_keeps_everything(theirs: type[Theirs], command: Command) -> None:
+    done = command("check", "theirs")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert states(done.stdout) == {name: "kept" for name in PROMISES} | {"agrees with its reference": "not asked"}
+
+
+FAULTS = {
+    "shape": "keeps shape and type, gradients are finite",
+    "unused": "keeps shape and type, gradients are finite",
+    "future": "later positions are not seen",
+    "keys": "positions that are no keys are not seen",
+    "blocks": "a block is seen by itself alone",
+    "rope": "the order of a set does not matter",
+    "order": "the order of a set does not matter",
+    "branch": "compiles as one graph",
+}
+
+
+@pytest.mark.parametrize(("fault", "promise"), FAULTS.items())
+def test_every_fault_breaks_a_promise(
+    fault: str, promise: str, theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theirs, "fault", fault)
+    done = command("check", "theirs")
+    assert done.returncode == 6 and "Traceback" not in done.stderr
+    assert states(done.stdout)[promise] == "broken", done.stdout
+    assert f"theirs: {promise}" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_what_raises_names_the_line_of_its_author(
+    theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theirs, "fault", "raises")
+    done = command("check", "theirs")
+    line = Theirs.forward.__code__.co_firstlineno + 3
+    assert done.returncode == 6 and "RuntimeError: " in done.stdout and f"test_check.py:{line}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flag", "fault", "promise"),
+    [
+        ("is_equivariant", "order", "the order of a set does not matter"),
+        ("stacks", "branch", "stacks"),
+        ("takes_rope", "rope", "rotary positions count by distance"),
+    ],
+)
+def test_what_it_does_not_claim_is_not_asked(
+    flag: str, fault: str, promise: str, theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theirs, "fault", fault)
+    monkeypatch.setattr(theirs, flag, False)
+    done = command("check", "theirs")
+    assert states(done.stdout)[promise] == "not asked" and f"({flag} is False)" in done.stdout
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_reference_that_it_names_is_compared(
+    right: bool, theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module: Any = types.ModuleType("their_reference")
+    module.heads = lambda own, x, layout: [h * (1 if right else 1.01) for h in naive_standard.heads(own, x, layout)]
+    monkeypatch.setitem(sys.modules, "their_reference", module)
+    monkeypatch.setattr(theirs, "reference", "their_reference")
+    done = command("check", "theirs", "--json")
+    assert done.returncode == (0 if right else 6)
+    told = {one["promise"]: one for one in json.loads(done.stdout)["promises"]}["agrees with its reference"]
+    assert told["state"] == ("kept" if right else "broken") and ("the output" in told["detail"]) != right
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("check ancestor", 2, "ancestor is a task; `nexus-bench audit ancestor`"),
+        ("check standard+nexus", 2, "is a whole model or a hybrid; name attention mechanisms"),
+        ("check nexu", 3, "unknown attention 'nexu'; did you mean 'nexus'?"),
+        ("check nexus --set order=0", 3, "nexus: order: input should be greater than or equal to 1, got 0"),
+        ("check nexus --set ordre=2", 3, "ordre is not an option of nexus; omit it"),
+        ("check nexus --set compare=mirrored --set refine=q", 3, "compare must be qk or self with refine q"),
+    ],
+)
+def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, command: Command) -> None:
+    assert_fails(command(*line.split()), code, said)

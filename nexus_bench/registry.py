@@ -66,12 +66,16 @@ class Registry(Generic[EntryT]):
         """Add a class under its own `name`; used as a decorator.
 
         Raises:
-            ConfigError: It lacks a class attribute, its name is not a word, or another class already has the name.
+            ConfigError: It lacks a class attribute or a method, its name is not a word, or another class already has
+                the name.
         """
         for attribute in self._requires:
             if not hasattr(entry, attribute):
                 where = f"{entry.__module__}.{entry.__qualname__}"
                 raise ConfigError(f"{self._kind} {where} lacks the class attribute `{attribute}`; define it")
+        if unwritten := sorted(getattr(entry, "__abstractmethods__", ())):
+            where = f"{entry.__module__}.{entry.__qualname__}"
+            raise ConfigError(f"{self._kind} {where} lacks {', '.join(unwritten)}; write what is missing")
         if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
             raise ConfigError(
                 f"{self._kind} {entry.__module__}.{entry.__qualname__}: its name must be letters, digits, '.', '_' and "

@@ -1,6 +1,7 @@
 """What the author of a task or an attention is told when something is missing."""
 
 import re
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,17 @@ def test_an_entry_without_a_class_attribute_is_named() -> None:
     message = "thing tests.test_registry.Unversioned lacks the class attribute `version`; define it"
     with pytest.raises(ConfigError, match=message):
         registry().register(Unversioned)  # type: ignore[arg-type]
+
+
+def test_an_entry_without_a_method_is_named() -> None:
+    class Unwritten(ABC):
+        name, version = "unwritten", 1
+
+        @abstractmethod
+        def solve(self) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"thing tests.test_registry\..*Unwritten lacks solve; write what is missing"):
+        registry().register(Unwritten)  # type: ignore[arg-type]
 
 
 def test_a_name_can_be_taken_once() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from nexus_bench.cli import bench, compare, contract, data, inspection, language, reports, training
+from nexus_bench.cli import bench, compare, contract, data, inspection, language, new, reports, training
 from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import visible
 from nexus_bench.io.files import unwritable
@@ -105,6 +105,10 @@ timing.command(name="gen")(bench.bench_gen)
 timing.command(name="attention")(bench.bench_attention)
 timing.command(name="train")(bench.bench_train)
 app.add_typer(timing, name="bench")
+beginning = typer.Typer(help="Write the beginning of a package of your own.", rich_markup_mode=None)
+beginning.callback()(lambda: None)
+beginning.command(name="attention")(new.new_attention)
+app.add_typer(beginning, name="new", no_args_is_help=True)
 
 
 class _StoppedError(SystemExit):

@@ -131,6 +131,22 @@ def test_a_reference_that_it_names_is_compared(
     assert told["state"] == ("kept" if right else "broken") and ("the output" in told["detail"]) != right
 
 
+@pytest.mark.parametrize(("named", "said"), [("no_such_module", "ModuleNotFoundError"), ("json", "AttributeError")])
+def test_a_reference_that_cannot_be_used_is_broken(
+    named: str, said: str, theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theirs, "reference", named)
+    done = command("check", "theirs")
+    assert done.returncode == 6 and states(done.stdout)["agrees with its reference"] == "broken" and said in done.stdout
+
+
+def test_a_file_named_as_one_of_ours_is_not_compared_with_it(
+    theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theirs, "__module__", "their_package.nexus")
+    assert states(command("check", "theirs").stdout)["agrees with its reference"] == "not asked"
+
+
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [

@@ -24,6 +24,7 @@ LINES = {
     "gen": f"gen --hops 1-2 --n 9 {SMALL} --out d --json",
     "verify": "verify d --json",
     "check": "check standard --json",
+    "new attention": "new attention own --json",
     "audit": "audit pointer_chase --hops 1 --n 1000 --json",
     "show": "show kinship --hops 2 --json",
     "train": f"train --task pointer_chase --attention nexus {TINY} --out r --json",

@@ -16,14 +16,23 @@ from nexus_bench.attention.base import Attention
 from nexus_bench.attention.layout import Layout
 
 
+def reference_of(module: Attention[Any]) -> str | None:
+    """The module that holds the reference of a mechanism; None if it names none and is not of this package."""
+    package, _, name = type(module).__module__.rpartition(".")
+    own = f"{__name__}.{name}" if package == __name__.rpartition(".")[0] else None
+    return module.reference or own
+
+
 def naive(module: Attention[Any], x: Float[Tensor, "b n d"], layout: Layout) -> Float[Tensor, "b n d"]:
     """The output of a mechanism, computed another way from the same weights.
 
     Raises:
-        ModuleNotFoundError: The mechanism has no reference.
+        LookupError: The mechanism has no reference.
     """
-    own = f"{__name__}.{type(module).__module__.rpartition('.')[2]}"
-    reference = importlib.import_module(module.reference or own)
+    name = reference_of(module)
+    if name is None:
+        raise LookupError(f"{module.name} names no `reference`")
+    reference = importlib.import_module(name)
     found = [reference.heads(module, one, layout) for one in x]
     return torch.stack(
         [one if isinstance(one, Tensor) else cast(nn.Linear, module.out)(torch.cat(one, dim=1)) for one in found]

@@ -96,6 +96,7 @@ def documents() -> dict[str, Fields]:
         },
         "list": {kind: (list[_closed(Entry)] | None, None) for kind in ("tasks", "attentions", "suites")},  # type: ignore[misc]
         "match": {"models": list[_model("Matched", MATCHED)]},  # type: ignore[misc]
+        "new attention": {"files": list[str]},
         "predictions": {"file": str, "n_rows": int, "cells": list[str]},
         "report": {"files": list[str], "report": _model("Report", REPORT)},
         "schema": {"names": list[str], "json_schema": dict[str, Any] | None, "files": list[str]},

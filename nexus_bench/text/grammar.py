@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Generator, Role, Schema
-from nexus_bench.generators.defaults import task_defaults
+from nexus_bench.generators.defaults import shown_file, task_defaults
 from nexus_bench.io.entries import validate
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(\*|:\w+)?\}")
@@ -104,7 +104,7 @@ def grammar_of(law: Generator[Any]) -> Grammar:
     Raises:
         ConfigError: The YAML names an unknown role or list, or leaves out a role.
     """
-    schema, where = law.schema, f"tasks/{law.name}.yaml: text"
+    schema, where = law.schema, f"{shown_file(law.name)}: text"
     given = task_defaults(law.name).get("text")
     section = _plain(schema) if given is None else validate(TextSection, given, where=where)
     words = {name: _words(law, name, section.words.get(name), where=where) for name in schema.vocabularies}

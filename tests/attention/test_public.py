@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 
+import nexus_bench.attention
 from nexus_bench.attention import ATTENTIONS, Attention, Layout, Nexus, Standard
 from tests.paths import ROOT
 
@@ -30,6 +31,12 @@ def test_every_mechanism_is_built_by_name_and_needs_no_layout_for_a_set(name: st
     if mechanism.takes_sets:
         assert torch.equal(attention(x), attention(x, Layout()))
     assert attention(x, Layout(causal=True)).shape == x.shape
+
+
+def test_every_mechanism_can_be_imported_from_one_place() -> None:
+    classes = {ATTENTIONS.get(name) for name in NAMES}
+    exported = {getattr(nexus_bench.attention, name) for name in nexus_bench.attention.__all__}
+    assert classes <= exported
 
 
 def test_it_is_an_ordinary_module() -> None:

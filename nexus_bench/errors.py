@@ -1,6 +1,7 @@
 """What can go wrong for a user: one line on stderr and one exit code for each kind."""
 
 import difflib
+import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -59,13 +60,16 @@ def in_one_line(error: BaseException) -> str:
     """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
-    places = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)]
+    files = [Path(frame.f_code.co_filename) for frame in frames]
+    lines = [one.lineno for one in traceback.extract_tb(error.__traceback__)]
+    places = [f"{file.name}:{line}" for file, line in zip(files, lines, strict=True)]
     theirs = {entry.__module__.partition(".")[0] for classes in OTHERS for _, entry in classes()}
     by_whom = [
         [place for package, place in zip(packages, places, strict=True) if package in own]
         for own in (theirs, {__name__.partition(".")[0]})
     ]
-    first = next((found[-1:] for found in by_whom if found), [])
+    is_library = packages[-1] in sys.stdlib_module_names or "site-packages" in files[-1].parts
+    first = next((found[-1:] for found in by_whom if found), []) if is_library or theirs & {*packages} else []
     where = ", in ".join(dict.fromkeys([*first, places[-1]]))
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0] if said else 'no message'} ({where})"

@@ -26,7 +26,7 @@ _NAME = re.compile("[a-z][a-z0-9_]{0,59}")
 
 def new_attention(
     name: Annotated[str, typer.Argument(help="Name of the mechanism, of its package and of the folder.")],
-    out: Annotated[Optional[Path], typer.Option(help="The folder; default ./NAME.")] = None,
+    out: Annotated[Optional[Path], typer.Option(readable=False, help="The folder; default ./NAME.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a small package with an attention mechanism, its reference and its test; `nexus-bench check` keeps it."""

@@ -58,19 +58,19 @@ def in_one_line(error: BaseException) -> str:
 
     A library's line says little, so before it comes that of a package which extends this one, or else of this one.
     """
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
-    files = [Path(frame.f_code.co_filename) for frame in frames]
-    lines = [one.lineno for one in traceback.extract_tb(error.__traceback__)]
-    places = [f"{file.name}:{line}" for file, line in zip(files, lines, strict=True)]
-    theirs = {entry.__module__.partition(".")[0] for classes in OTHERS for _, entry in classes()}
-    by_whom = [
-        [place for package, place in zip(packages, places, strict=True) if package in own]
-        for own in (theirs, {__name__.partition(".")[0]})
+    steps = [
+        (str(frame.f_globals.get("__name__")).partition(".")[0], Path(frame.f_code.co_filename), line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
     ]
-    is_library = packages[-1] in sys.stdlib_module_names or "site-packages" in files[-1].parts
-    first = next((found[-1:] for found in by_whom if found), []) if is_library or theirs & {*packages} else []
-    where = ", in ".join(dict.fromkeys([*first, places[-1]]))
+    theirs = {entry.__module__.partition(".")[0] for classes in OTHERS for _, entry in classes()} & {
+        s[0] for s in steps
+    }
+    package, file, line = steps[-1]
+    shown = [f"{file.name}:{line}"]
+    if theirs or package in sys.stdlib_module_names or "site-packages" in file.parts:
+        own = theirs or {__name__.partition(".")[0]}
+        shown = [f"{file.name}:{line}" for package, file, line in steps if package in own][-1:] + shown
+    where = ", in ".join(dict.fromkeys(shown))
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0] if said else 'no message'} ({where})"
 

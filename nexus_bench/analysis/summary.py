@@ -14,12 +14,7 @@ TASK = (
 )
 LENGTH = ("batch_size", "steps", "reuse")  # of training: only models with the same are compared
 SETTING = (*TASK, *LENGTH)
-MODEL = (
-    "model",
-    "mlp_ratio",
-    "attention_options",
-    "model_options",
-)  # the label names what is not the default; the others, all
+MODEL = ("model", "mlp_ratio", "attention_options", "model_options")  # the label leaves defaults out
 RECIPE = ("lr", "recipe_options")  # chosen on validation
 REACHED = 0.95  # accuracy from which a hop counts as solved
 _RISE = 0.02  # of mean accuracy: more than noise of a validation split

@@ -4,7 +4,7 @@ Axis letters: b batch, n positions, d width of the model.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from jaxtyping import Float
@@ -65,6 +65,16 @@ class Mechanism(nn.Module, ABC, Generic[OptionsT]):
     is_equivariant: ClassVar[bool] = True
     stacks: ClassVar[bool] = True
     reference: ClassVar[str | None] = None
+
+    @classmethod
+    def own_options(cls, values: Mapping[str, Any]) -> OptionsT:
+        """Its options among values of which some belong to others, as in a hybrid.
+
+        Raises:
+            ValidationError: One of its own is not allowed.
+        """
+        own: OptionsT = cls.Options.model_validate({k: v for k, v in values.items() if k in cls.Options.model_fields})  # type: ignore[assignment]
+        return own
 
     @classmethod
     def layers(cls) -> tuple[type["Mechanism[Any]"], ...]:
@@ -166,10 +176,8 @@ def _hybrid(name: str, kinds: Sequence[type[Mechanism[Any]]]) -> type[Mechanism[
 
         @classmethod
         def check(cls, d_model: int, options: AttentionOptions) -> None:
-            values = options.model_dump()
             for layer in kinds:
-                own = {key: value for key, value in values.items() if key in layer.Options.model_fields}
-                layer.check(d_model, layer.Options.model_validate(own))
+                layer.check(d_model, layer.own_options(options.model_dump()))
 
     Hybrid.name = name
     return Hybrid

@@ -49,7 +49,7 @@ def corrected(
     """The values U."""
     before = strictly_before(layout, q.shape[2], q.device)
     with exact(q):
-        scores = wide(logits(q, k, layout, masked=False))
+        scores = wide(logits(q, k, layout))
         alone = torch.diag(~before.any(dim=-1))  # a position that sees none is shown itself, and then nothing
         shares = scores.masked_fill(~(before | alone), -torch.inf).softmax(dim=-1) * before
         return solve(wide(beta)[..., None] * shares, wide(v)).to(v.dtype)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.attention.layout import ALL, Layout
-from nexus_bench.attention.parts import PackedProjections, logits, merge_heads
+from nexus_bench.attention.parts import PackedProjections, logits, mask, merge_heads
 from nexus_bench.attention.recurrence import wide
 
 
@@ -33,6 +33,6 @@ class Forgetting(Attention[AttentionOptions]):
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
         total = layout.summed(F.logsigmoid(wide(self.forget(x)))).transpose(1, 2)
-        scores = wide(logits(q, k, layout)) + total[..., :, None] - total[..., None, :]
+        scores = wide(mask(logits(q, k, layout), layout)) + total[..., :, None] - total[..., None, :]
         mixed: Tensor = self.out(merge_heads(scores.softmax(dim=-1).to(v.dtype) @ v))
         return mixed

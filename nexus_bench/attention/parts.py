@@ -96,12 +96,10 @@ class ShortConvolution(nn.Module):
         return sum((weight * layout.before(x, steps) for steps, weight in enumerate(self.weight)), torch.zeros_like(x))
 
 
-def logits(
-    q: Float[Tensor, "b h n e"], k: Float[Tensor, "b h n e"], layout: Layout, *, masked: bool = True
-) -> Float[Tensor, "b h n k"]:
-    """Q K^T / sqrt(e) per head, for mechanisms that change what a softmax gets; -inf where not allowed, if `masked`."""
-    scores = layout.turned(q) @ layout.keys(layout.turned(k)).transpose(-1, -2) / q.shape[-1] ** 0.5
-    return mask(scores, layout) if masked else scores
+def logits(q: Float[Tensor, "b h n e"], k: Float[Tensor, "b h n e"], layout: Layout) -> Float[Tensor, "b h n k"]:
+    """Q K^T / sqrt(e) per head, not masked yet, for mechanisms that change what a softmax gets."""
+    scores: Tensor = layout.turned(q) @ layout.keys(layout.turned(k)).transpose(-1, -2) / q.shape[-1] ** 0.5
+    return scores
 
 
 def mask(scores: Float[Tensor, "b h n k"], layout: Layout, value: float = -torch.inf) -> Float[Tensor, "b h n k"]:

@@ -30,7 +30,7 @@ class TalkingHeads(Attention[AttentionOptions]):
     def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """One pass."""
         q, k, v = self.projections.project(x, "qkv")
-        scores = mask(_mix(self.before, logits(q, k, layout, masked=False)), layout)
+        scores = mask(_mix(self.before, logits(q, k, layout)), layout)
         mixed: Tensor = self.out(merge_heads(_mix(self.after, scores.softmax(dim=-1)) @ layout.keys(v)))
         return mixed
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.attention.layout import ALL, Layout
-from nexus_bench.attention.parts import PackedProjections, logits, merge_heads
+from nexus_bench.attention.parts import PackedProjections, logits, mask, merge_heads
 
 
 class TreeOptions(AttentionOptions):
@@ -69,7 +69,7 @@ def attend_chains(
     for asking, asked in zip(reversed(queries[:-1]), reversed(queries[1:]), strict=True):
         if bias is not None and values:
             message, values = message * values[-1], values[:-1]
-        scores = logits(asking, asked, layout)
+        scores = mask(logits(asking, asked, layout), layout)
         if bias is not None:
             scores = scores + layout.keys(bias).transpose(-1, -2)
         message = scores.softmax(dim=-1) @ layout.keys(message)

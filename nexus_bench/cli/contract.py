@@ -41,15 +41,14 @@ def check(
     if unknown:
         raise ConfigError(f"{unknown[0]} is not an option of {' or '.join(names)}; omit it")
 
-    found: dict[str, list[Told]] = {}
+    found: list[tuple[str, Told]] = []
     for name, (mechanism, options) in checked.items():
-        found[name] = []
         for told in promises_of(mechanism, options, explain=lambda error: blame(error) or in_one_line(error)):
-            found[name].append(told)
+            found.append((name, told))
             if not as_json:
                 typer.echo(f"{name}: {told.state}: {told.promise}" + (f" ({told.detail})" if told.detail else ""))
     if as_json:
-        print_document("check", promises=[{"attention": n, **t._asdict()} for n, tolds in found.items() for t in tolds])
-    broken = [(name, told.promise) for name, tolds in found.items() for told in tolds if told.state == "broken"]
+        print_document("check", promises=[{"attention": name, **told._asdict()} for name, told in found])
+    broken = [f"{name}: {told.promise}" for name, told in found if told.state == "broken"]
     if broken:
-        raise CheckFailedError(f"broken: {'; '.join(f'{name}: {promise}' for name, promise in broken)}")
+        raise CheckFailedError(f"broken: {'; '.join(broken)}")

@@ -33,8 +33,7 @@ def build_attention(spec: ModelSpec, layer: int = 0) -> Attention[Any]:
     mechanism = kinds[layer % len(kinds)]
     if not issubclass(mechanism, Attention):
         raise ConfigError(f"'{spec.attention}' is a whole model and no attention; `nexus-bench train` takes it")
-    own = {key: value for key, value in spec.options.items() if key in mechanism.Options.model_fields}
-    return mechanism(spec.d_model, spec.n_heads, mechanism.Options.model_validate(own))
+    return mechanism(spec.d_model, spec.n_heads, mechanism.own_options(spec.options))
 
 
 class Canon(nn.Module):

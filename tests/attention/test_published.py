@@ -134,7 +134,7 @@ def test_forgetting_attention() -> None:
 
     def ours(q: Tensor, k: Tensor, v: Tensor, gate: Tensor) -> Tensor:
         total = SEQUENCE.summed(F.logsigmoid(gate)).transpose(1, 2)
-        return (logits(q, k, SEQUENCE) + total[..., :, None] - total[..., None, :]).softmax(dim=-1) @ v
+        return (mask(logits(q, k, SEQUENCE), SEQUENCE) + total[..., :, None] - total[..., None, :]).softmax(dim=-1) @ v
 
     def theirs(q: Tensor, k: Tensor, v: Tensor, gate: Tensor) -> Tensor:
         return published(*by_position(q, k, v), F.logsigmoid(gate)).transpose(1, 2)

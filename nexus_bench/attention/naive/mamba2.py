@@ -6,15 +6,12 @@ from torch.nn import functional as F
 
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.mamba2 import Mamba2
-from nexus_bench.attention.naive.parts import convolve, paths
+from nexus_bench.attention.naive.parts import along_paths, convolve
 
 
 def heads(module: Mamba2, x: Tensor, layout: Layout) -> Tensor:
     """The whole output (n, d)."""
-    out = torch.zeros_like(x)
-    for path in paths(len(x), layout):
-        out = out.index_put((torch.tensor(path),), _sequence(module, x[path]))
-    return out
+    return along_paths(lambda part: _sequence(module, part), x, layout)
 
 
 def _sequence(module: Mamba2, x: Tensor) -> Tensor:

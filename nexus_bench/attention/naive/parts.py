@@ -114,6 +114,14 @@ def paths(n: int, layout: Layout) -> list[list[int]]:
     return [shared + list(range(first, min(first + layout.block, n))) for first in firsts]
 
 
+def along_paths(sequence: Callable[[Tensor], Tensor], x: Float[Tensor, "n d"], layout: Layout) -> Float[Tensor, "n d"]:
+    """What a function of one sequence gives for each sequence of a layout; what they share is computed again."""
+    out = torch.zeros_like(x)
+    for path in paths(len(x), layout):
+        out = out.index_put((torch.tensor(path),), sequence(x[path]))
+    return out
+
+
 def convolve(x: Float[Tensor, "n d"], weight: Float[Tensor, "s d"]) -> Float[Tensor, "n d"]:
     """A causal convolution of each channel, place by place."""
     seen = [[weight[s] * x[t - s] for s in range(len(weight)) if s <= t] for t in range(len(x))]

@@ -66,15 +66,14 @@ def delta_rule(
     with exact(q):
         q, k, values, beta = wide(q), wide(k), wide(v), wide(beta)
         between = kept.repeat_interleave(n_steps, dim=-1)  # positions, steps
-        earlier = between.repeat_interleave(n_steps, dim=-2).tril(-1)
-        u = solve(beta[..., None] * (k @ k.transpose(-1, -2)) * earlier, beta[..., None] * values)
+        among_steps = between.repeat_interleave(n_steps, dim=-2)
+        u = solve(beta[..., None] * (k @ k.transpose(-1, -2)) * among_steps, beta[..., None] * values)
         return ((q @ k.transpose(-1, -2) * between) @ u).to(v.dtype)
 
 
 def solve(lower: Float[Tensor, "b h m m"], right: Float[Tensor, "b h m f"]) -> Float[Tensor, "b h m f"]:
-    """(I + L)^-1 R, where L is strictly lower triangular."""
-    identity = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
-    solved: Tensor = torch.linalg.solve_triangular(lower + identity, right, upper=False, unitriangular=True)
+    """(I + L)^-1 R, where L is what stands below the diagonal; the rest is not read."""
+    solved: Tensor = torch.linalg.solve_triangular(lower, right, upper=False, unitriangular=True)
     return solved
 
 

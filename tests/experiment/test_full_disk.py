@@ -98,6 +98,9 @@ def test_a_disk_that_is_full_from_any_moment_on_loses_nothing(
         disk.n_written = 0
         disk.is_full = lambda written, number, moment=moment: number >= moment
         code, errors = train(f"run {moment}")
+        if disk.n_written < moment:  # how often a run saves beside its training depends on the clock: it was never full
+            assert code == 0 and moment > 30
+            break
         assert code in (5, 7), errors
         assert len([line for line in errors if line.startswith("error: ")]) == 1
         kept = {name: data for name, data in content(Path(f"run {moment}")).items() if "model.safetensors" in name}

@@ -109,10 +109,11 @@ def grows_by_what_it_names(family: Family) -> None:
     name = family.sized_by
     if name is None:
         raise NotAsked("sized_by is None")
-    now = getattr(family.params, name, None)
-    if type(now) is not int:
-        raise Broken(f"sized_by is '{name}', which is {now} here; it must name a parameter with a whole number")
-    for size in range(now + 1, 4 * now + 9):
+    if name not in family.Params.model_fields:
+        raise Broken(f"sized_by is '{name}', which is no parameter; name the one that makes graphs larger")
+    now = getattr(family.params, name) or 0  # null follows the hops
+    most = max(4 * now, 2 * family.n_facts) + 8
+    for size in range(now + 1, most + 1):
         try:
             larger = at_hops(family, family.hops, **{name: size})
         except ConfigError:
@@ -120,7 +121,7 @@ def grows_by_what_it_names(family: Family) -> None:
         if larger.n_facts > family.n_facts and len(larger.schema.query) == len(family.schema.query):
             larger.sample(2, stream("larger"))
             return
-    raise Broken(f"no {name} from {now + 1} to {4 * now + 8} gives a graph of more than {family.n_facts} facts")
+    raise Broken(f"no {name} from {now + 1} to {most} gives graphs of more than {family.n_facts} facts")
 
 
 PROMISES: dict[str, Callable[[Family], None]] = {

@@ -42,7 +42,7 @@ def check(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check what tasks and attentions promise: one line each; exit 6 if a promise is broken. Tasks get their digests."""
+    """Check what tasks and attentions promise: one line each; exit 6 if one is broken. Tasks get their digests."""
     from nexus_bench.attention.base import ATTENTIONS
     from nexus_bench.generators.base import GENERATORS
     from nexus_bench.io.config import parse_settings

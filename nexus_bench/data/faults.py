@@ -48,7 +48,9 @@ def find_misfit(family: Generator[Any], schema: Schema, examples: Examples, *, n
     wanted = ((n_graphs, family.n_facts, len(schema.fact)), (*shape, len(schema.query)), shape, shape)
     for name, array, expected in zip(Examples._fields, examples, wanted, strict=True):
         if array.shape != expected or array.dtype != np.int32:
-            return Fault(None, None, f"{name} must be int32 of the shape {expected}, got {array.dtype} of {array.shape}")
+            return Fault(
+                None, None, f"{name} must be int32 of the shape {expected}, got {array.dtype} of {array.shape}"
+            )
     least = NOTHING if schema.is_sequence else 0
     for name, array, roles in (("facts", examples.facts, schema.fact), ("query", examples.query, schema.query)):
         for column, role in enumerate(roles):
@@ -71,7 +73,10 @@ def find_misfit(family: Generator[Any], schema: Schema, examples: Examples, *, n
 
 def find_twins(examples: Examples) -> Fault | None:
     """Look for a graph that has a fact or a query twice."""
-    for array, what in ((examples.facts, "a fact is twice in the graph"), (examples.query, "a query is asked twice of the graph")):
+    for array, what in (
+        (examples.facts, "a fact is twice in the graph"),
+        (examples.query, "a query is asked twice of the graph"),
+    ):
         bad = _has_twins(array)
         if bad.any():
             return Fault(int(bad.argmax()), None, what)

@@ -16,13 +16,13 @@ from nexus_bench.data.show import as_text, show_example
 from nexus_bench.data.splits import Splits, among, worlds_of
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.generators.base import Examples
+from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.generators.promises import PROMISES as OF_FAMILIES
 from nexus_bench.generators.promises import Broken as Broken
 from nexus_bench.generators.promises import Family
 from nexus_bench.generators.promises import NotAsked as NotAsked
 from nexus_bench.generators.promises import Told as Told
 from nexus_bench.generators.promises import tell as tell
-from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.io.columns import TRAIN
 from nexus_bench.streams import stream
 from nexus_bench.text.parse import Reader
@@ -103,7 +103,9 @@ def counts_no_world_too_many(spec: TaskSpec) -> None:
         repeats = int((counts * (counts - 1) // 2).sum())  # pairs of graphs with the same facts
         expected = _N_COUNTED * (_N_COUNTED - 1) / 2 / said
         if len(ids) < said and counts.min() > 1:
-            raise Broken(f"{split}: {_N_COUNTED:,} graphs are {len(ids):,} worlds, each met again; n_worlds says {said:,}")
+            raise Broken(
+                f"{split}: {_N_COUNTED:,} graphs are {len(ids):,} worlds, each met again; n_worlds says {said:,}"
+            )
         if repeats > _RARE * (expected + 1):
             like = _N_COUNTED**2 / 2 / repeats
             raise Broken(f"{split}: graphs repeat as if there were {like:,.0f} worlds; n_worlds says {said:,}")
@@ -174,7 +176,7 @@ def is_read_back(spec: TaskSpec) -> None:
     for split, law in spec.laws().items():
         family = law.family
         examples = family.sample(_N_TOLD, stream("text", family.name))
-        wanted = _expected(examples)
+        wanted = expected(examples)
         for options in _TEXTS:
             if heard(Teller(family, TextOptions.model_validate(options)), examples) != wanted:
                 raise Broken(f"{split}: text is read back to another example, with {options}")
@@ -197,6 +199,15 @@ def heard(teller: Teller, examples: Examples) -> Heard:
             facts = [fact for _, fact in sorted(zip(told.order, facts, strict=True))]
         found.append((facts, query, answer))
     return found
+
+
+def expected(examples: Examples) -> Heard:
+    """What a reader should make of them."""
+    return [
+        (facts.tolist(), query.tolist(), int(answer))
+        for facts, queries, answers in zip(examples.facts, examples.query, examples.answer, strict=True)
+        for query, answer in zip(queries, answers, strict=True)
+    ]
 
 
 def offers_its_answers(spec: TaskSpec) -> None:
@@ -249,11 +260,3 @@ def _no(fault: Fault | None, split: str) -> None:
 def _refuse_sequences(spec: TaskSpec) -> None:
     if spec.generator().schema.is_sequence:
         raise NotAsked("a sequence")
-
-
-def _expected(examples: Examples) -> Heard:
-    return [
-        (facts.tolist(), query.tolist(), int(answer))
-        for facts, queries, answers in zip(examples.facts, examples.query, examples.answer, strict=True)
-        for query, answer in zip(queries, answers, strict=True)
-    ]

@@ -1,7 +1,8 @@
 """Training, validation and test graphs that never overlap.
 
 A world is the set of facts of a graph: their order and the queries do not matter. Of a sequence the order is the data,
-so a world is the sequence. The test worlds are drawn first, then the validation worlds, which avoid them, then those of other laws, and the training worlds avoid all.
+so a world is the sequence. The test worlds are drawn first, then the validation worlds, which avoid them, then those of
+other laws, and the training worlds avoid all.
 """
 
 from typing import NamedTuple

@@ -98,10 +98,12 @@ def solves_facts_that_are_never_drawn(family: Family) -> None:
 
 def declares_ceilings(family: Family) -> None:
     """`chance` and `partial_input` are probabilities, and knowing more never hurts."""
-    for hop in range(1, family.largest_hop + 1):
+    for hop in family.hops:
         chance, partial = family.chance(hop), family.partial_input(hop)
         if not 0 < chance <= partial <= 1:
-            raise Broken(f"at {hop} hops chance is {chance} and partial_input {partial}; 0 < chance <= partial_input <= 1")
+            raise Broken(
+                f"at {hop} hops chance is {chance} and partial_input {partial}; 0 < chance <= partial_input <= 1"
+            )
 
 
 def grows_by_what_it_names(family: Family) -> None:

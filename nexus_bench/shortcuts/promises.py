@@ -46,7 +46,28 @@ def needs_every_fact(spec: TaskSpec) -> None:
     if not asked:
         raise NotAsked("partial_input is 1")
     for split, hop in asked:
-        _hide_each(laws[split], split, hop, _FALSE_ALARM / sum(hop for _, hop in asked))
+        needs_each_fact(laws[split], hop, level=_FALSE_ALARM / sum(hop for _, hop in asked))
+
+
+def needs_each_fact(law: Family, hop: int, *, level: float = _FALSE_ALARM) -> None:
+    """The same at one hop count.
+
+    Args:
+        law: The family at one setting.
+        hop: One of its hop counts.
+        level: Probability that a correct family fails.
+    """
+    examples = at_hops(law, (hop,)).sample(_N_GRAPHS, stream("hide")).one_query_per_graph()
+    for step in range(hop):
+        guess = hide_a_fact(law, examples, step, stream("redraw", step))
+        right = (guess.answer == examples.answer[:, 0])[guess.is_hidden]
+        if not len(right):
+            continue  # the derivations end before it
+        if lower_bound(right, level) > law.partial_input(hop):
+            raise Broken(
+                f"with fact {step + 1} of {hop} hidden, another in its place leads to the answer in "
+                f"{np.mean(right):.1%}; partial_input says {law.partial_input(hop):.1%}"
+            )
 
 
 def holds_its_ceilings(spec: TaskSpec) -> None:
@@ -64,8 +85,8 @@ def holds_its_ceilings(spec: TaskSpec) -> None:
         row = above[0]
         hidden = "" if row.hidden is None else f" with fact {row.hidden} hidden"
         raise Broken(
-            f"{row.split}: {row.reader}{hidden} scores {row.accuracy:.3f}, surely at least {row.bound:.3f}, at {row.hop} "
-            f"hops; {row.against} says {row.ceiling:.3f} ({len(above)} of {len(rows)} readers are above)"
+            f"{row.split}: {row.reader}{hidden} scores {row.accuracy:.3f}, surely at least {row.bound:.3f}, at "
+            f"{row.hop} hops; {row.against} says {row.ceiling:.3f} ({len(above)} of {len(rows)} readers are above)"
         )
 
 
@@ -87,17 +108,3 @@ def check(spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exc
     """
     for promise, ask in {**PROMISES, **more}.items():
         yield tell(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]
-
-
-def _hide_each(law: Family, split: str, hop: int, level: float) -> None:
-    examples = at_hops(law, (hop,)).sample(_N_GRAPHS, stream("hide")).one_query_per_graph()
-    for step in range(hop):
-        guess = hide_a_fact(law, examples, step, stream("redraw", step))
-        right = (guess.answer == examples.answer[:, 0])[guess.is_hidden]
-        if not len(right):
-            continue  # the derivations end before it
-        if lower_bound(right, level) > law.partial_input(hop):
-            raise Broken(
-                f"{split}: with fact {step + 1} of {hop} hidden, another in its place leads to the answer in "
-                f"{np.mean(right):.1%}; partial_input says {law.partial_input(hop):.1%}"
-            )

@@ -150,9 +150,8 @@ def test_a_file_named_as_one_of_ours_is_not_compared_with_it(
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        ("check ancestor", 2, "ancestor is a task; `nexus-bench audit ancestor`"),
-        ("check standard+nexus", 2, "is a whole model or a hybrid; name attention mechanisms"),
-        ("check nexu", 3, "unknown attention 'nexu'; did you mean 'nexus'?"),
+        ("check standard+nexus", 2, "is a whole model or a hybrid; name tasks and attention mechanisms"),
+        ("check nexu", 3, "unknown task or attention 'nexu'; did you mean 'nexus'?"),
         ("check nexus --set order=0", 3, "nexus: order: input should be greater than or equal to 1, got 0"),
         ("check nexus --set ordre=2", 3, "ordre is not an option of nexus; omit it"),
         ("check nexus --set compare=mirrored --set refine=q", 3, "compare must be qk or self with refine q"),

@@ -77,7 +77,11 @@ FAULTS: dict[str, tuple[str, dict[str, object], list[tuple[str, str]]]] = {
         {},
         [('{"node": self.node_vocab_size,', '{"node": self.n_nodes,')],
     ),
-    "too many facts declared": ("examples fit the schema", {}, [("return self.params.n_nodes\n\n    @property\n    def n_worlds", "return self.params.n_nodes + 1\n\n    @property\n    def n_worlds")]),
+    "too many facts declared": (
+        "examples fit the schema",
+        {},
+        [(_FACTS, _FACTS.replace("n_nodes", "n_nodes + 1", 1))],
+    ),
     "a hop that never comes": ("examples fit the schema", {}, [(_DEALT, f"{_DEALT} * 0 + 1")]),
     "uneven hops": (
         "hops and answers are even",

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nexus_bench.data import splits
@@ -11,8 +12,11 @@ from nexus_bench.data.digests import digests
 from nexus_bench.data.promises import has_names_of_its_own
 from nexus_bench.data.task import make_task
 from nexus_bench.experiment.suite import taken_names
+from nexus_bench.generators.base import GENERATORS, Examples
+from nexus_bench.generators.pointer_chase import PointerChase
 from nexus_bench.registry.promises import Broken, NotAsked, tell
 from nexus_bench.shortcuts.promises import PROMISES
+from nexus_bench.streams import stream
 from tests.conftest import Command, assert_fails
 from tests.templates import installed
 
@@ -174,6 +178,32 @@ def test_every_fault_breaks_its_promise(fault: str, tmp_path: Path, monkeypatch:
     assert told.state == "broken" and told.detail, told
 
 
+class Skewed(PointerChase):
+    """Half of all graphs are of two worlds, the others of very many."""
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        drawn, known = super().sample(n_graphs, rng), super().sample(2, stream("known"))
+        for ours, theirs in zip(drawn, known, strict=True):
+            ours[: n_graphs // 2] = theirs[np.arange(n_graphs // 2) % 2]
+        return drawn
+
+
+@pytest.mark.parametrize(
+    ("n_nodes", "state", "said"),
+    [(16, "not asked", "some worlds are far commoner than others"), (3, "kept", ""), (6, "kept", "")],
+)
+def test_worlds_are_counted_where_that_is_possible(
+    n_nodes: int, state: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    GENERATORS.names()
+    if state == "not asked":
+        monkeypatch.setitem(GENERATORS._entries, "pointer_chase", Skewed)
+    entry = {"task": "pointer_chase", "hops": [1], "n_nodes": n_nodes, "vocab_size": n_nodes + 2}
+    spec = make_task(entry | {"n_val": 2, "n_test": 3}, where="test")
+    promise = "n_worlds is no overcount"
+    assert tell(promise, lambda: PROMISES[promise](spec), explain=repr) == (promise, state, said)
+
+
 def test_a_parameter_that_is_named_as_a_value_of_a_suite_is_broken(tmp_path: Path) -> None:
     field = '    steps: int = Field(ge=1, description="Steps.")\n'
     with installed(
@@ -192,7 +222,7 @@ def test_a_family_that_keeps_everything_gets_its_digests(tmp_path: Path, command
     lines = done.stdout.splitlines()
     kept = [line for line in lines if line.startswith("letters: kept: ")]
     (other,) = [line for line in lines if line.startswith("letters: not asked: ")]
-    assert len(kept) == len(PROMISES) and "n_worlds is no overcount (too many to be counted" in other
+    assert len(kept) == len(PROMISES) and "n_worlds is no overcount (too many to be counted: 0 of 20,000" in other
     assert lines[-3:] == [f"letters: digest of version 1: {split}: {sha256}" for split, sha256 in pinned.items()]
 
 

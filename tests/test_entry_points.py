@@ -129,11 +129,12 @@ def test_a_broken_entry_point_warns_in_one_line_and_fails_only_where_it_is_used(
     assert listed.returncode == 0 and "pointer_chase" in listed.stdout and "backwards" not in listed.stdout
     assert listed.stderr.startswith("warning: entry point backwards = their_package.backwards of nexus_bench.tasks ")
     assert reason in listed.stderr and listed.stderr.count("\n") == 1
-    used = call(site, "show", "backwards")
-    assert used.returncode == 3
-    assert used.stderr.splitlines()[-1].startswith(
-        "error: task 'backwards': entry point backwards = their_package.back"
-    )
+    for command in ("show", "check"):
+        used = call(site, command, "backwards")
+        assert used.returncode == 3
+        assert used.stderr.splitlines()[-1].startswith(
+            "error: task 'backwards': entry point backwards = their_package.back"
+        )
 
 
 @pytest.mark.slow

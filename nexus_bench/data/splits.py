@@ -16,7 +16,7 @@ from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.streams import GOLDEN_RATIO, Int, Mask, Words, mix, stream
 
 BLOCK_GRAPHS = 1024  # graphs per random stream; part of the data format, never tuned
-_MOST_ROUNDS = 10_000  # of drawing the graphs of a block again; while half of all worlds are free, ten do for most
+_MOST_ROUNDS = 2_000  # in a row that free no graph of a block; while half of all worlds are free, one in two frees it
 
 WorldIds = Words
 
@@ -97,15 +97,18 @@ def draw_block(law: Law, *, seed: int, split: str, block: int, avoiding: WorldId
     """
     rng = stream(law.family.name, law.family.version, seed, split, block)
     examples = law.sample(BLOCK_GRAPHS, rng)
-    for _ in range(_MOST_ROUNDS):
+    n_taken, n_rounds = BLOCK_GRAPHS, 0
+    while n_rounds < _MOST_ROUNDS:
         taken = among(worlds_of(law, examples), avoiding)
         if not taken.any():
             return examples
-        fresh = law.sample(int(taken.sum()), rng)
+        n_rounds = n_rounds + 1 if int(taken.sum()) == n_taken else 0
+        n_taken = int(taken.sum())
+        fresh = law.sample(n_taken, rng)
         for array, replacement in zip(examples, fresh, strict=True):
             array[taken] = replacement
     raise ConfigError(
-        f"{law.family.name}: {int(taken.sum()):,} graphs of {split} repeat reserved ones however often they are drawn; "
+        f"{law.family.name}: {n_taken:,} graphs of {split} repeat reserved ones however often they are drawn; "
         f"it has fewer worlds than its n_worlds says ({law.family.n_worlds:,}), or hardly draws most of them"
     )
 

@@ -81,6 +81,16 @@ FAULTS: dict[str, tuple[str, dict[str, object], list[tuple[str, str]]]] = {
         {},
         [('{"node": self.node_vocab_size,', '{"node": self.n_nodes,')],
     ),
+    "symbols of another vocabulary": (
+        "encodings are read back",
+        {},
+        [('{"node": self.node_vocab_size,', '{"node": self.n_nodes,')],
+    ),
+    "a hop that no rule can be fitted to": (
+        "simple shortcuts can be computed",
+        {},
+        [(_DEALT, f"{_DEALT} * 0 + 1")],
+    ),
     "too many facts declared": (
         "examples fit the schema",
         {},
@@ -162,6 +172,10 @@ FAULTS: dict[str, tuple[str, dict[str, object], list[tuple[str, str]]]] = {
         [(_LABEL, "return Examples(facts, query, start * 0, hop)")],
     ),
 }  # fmt: skip
+
+
+def test_every_promise_has_a_fault() -> None:
+    assert {promise for promise, _, _ in FAULTS.values()} == set(PROMISES)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -3,8 +3,8 @@
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
@@ -16,6 +16,7 @@ from nexus_bench.streams import stream
 from nexus_bench.text.lines import told_as_text
 from nexus_bench.text.render import Teller, TextOptions
 
+DEFAULT_HOPS = (3, 6)
 _SEED = 0
 _WINDOWS = 5  # the fastest counts, since other work on the machine only ever slows one down
 
@@ -42,39 +43,53 @@ class Rate(NamedTuple):
     texts_per_second: float
 
 
-def bench_generators(
-    tasks: tuple[str, ...], hops: tuple[int, ...], *, seconds: float, on_rate: Callable[[Rate], None]
-) -> list[Rate]:
-    """Time every family at every hop; one that can have none of them, at the largest of its defaults.
+def hops_to_time(tasks: tuple[str, ...], hops: tuple[int, ...] | None) -> dict[str, tuple[int, ...]]:
+    """The hop counts of each family: those asked that it can have, or else the largest of its defaults.
 
     Args:
         tasks: Names of families.
-        hops: Hop counts, each timed by itself.
-        seconds: How long to time each.
-        on_rate: Called with each result.
+        hops: Hop counts; None for DEFAULT_HOPS.
 
     Raises:
-        ConfigError: A name is unknown, or it is a task of sequences.
+        ConfigError: A name is unknown, it is a task of sequences, or no family can have a hop that is asked for.
+    """
+    asked = hops or DEFAULT_HOPS
+    refused: dict[int, list[ConfigError]] = {hop: [] for hop in asked}
+    timed = {}
+    for name in tasks:
+        defaults = make_task({"task": name}, where="bench")
+        refuse_sequences(defaults.generator(), "timings")
+        able = []
+        for hop in asked:
+            try:
+                entry_for_hops(name, (hop,))
+                able.append(hop)
+            except ConfigError as error:
+                refused[hop].append(error)
+        timed[name] = tuple(able) or (max(defaults.hops),)
+    for errors in refused.values():
+        if hops is not None and errors and len(errors) == len(tasks):
+            raise errors[0]
+    return timed
+
+
+def bench_generators(
+    timed: Mapping[str, tuple[int, ...]], *, seconds: float, on_rate: Callable[[Rate], None]
+) -> list[Rate]:
+    """Time every family at its hops.
+
+    Args:
+        timed: Name of a family -> hop counts, each timed by itself.
+        seconds: How long to time each.
+        on_rate: Called with each result.
     """
     rates: list[Rate] = []
-    timed = {name: _hops_of(name, hops) for name in tasks}
     with _one_core():
-        for name in tasks:
-            for hop in timed[name]:
+        for name, hops in timed.items():
+            for hop in hops:
                 rates.append(_rate(name, hop, seconds))
                 on_rate(rates[-1])
     return rates
-
-
-def _hops_of(name: str, hops: tuple[int, ...]) -> tuple[int, ...]:
-    """Those that the family can have, or else the largest of its defaults."""
-    refuse_sequences(make_task({"task": name}, where="bench").generator(), "timings")
-    able = []
-    for hop in hops:
-        with suppress(ConfigError):
-            entry_for_hops(name, (hop,))
-            able.append(hop)
-    return tuple(able) or (max(make_task({"task": name}, where="bench").hops),)
 
 
 def _rate(name: str, hop: int, seconds: float) -> Rate:

@@ -17,31 +17,29 @@ def bench(context: typer.Context) -> None:
 
 def bench_gen(
     tasks: Annotated[Optional[list[str]], typer.Argument(help="Task families; default all.")] = None,
-    hops: Annotated[str, typer.Option(help="Hop counts, each timed by itself.")] = "3,6",
+    hops: Annotated[Optional[str], typer.Option(help="Hop counts, each timed by itself; default 3,6.")] = None,
     seconds: Annotated[float, typer.Option(min=0.01, max=86_400, help="How long to time each.")] = 1.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Time the generators on one core: with the check against reserved worlds, without writing to disk."""
-    from nexus_bench.bench.generators import bench_generators
+    from nexus_bench.bench.generators import DEFAULT_HOPS, bench_generators, hops_to_time
     from nexus_bench.cli.printing import print_table, rate_table
     from nexus_bench.cli.progress import progress
     from nexus_bench.generators.base import GENERATORS
     from nexus_bench.io.hops import format_hops
 
-    asked = tuple(hops_of(hops) or ())
-    names = tuple(tasks or GENERATORS.names())
-    with progress("timing", len(names) * len(asked), quiet=quiet) as advance:
-        rates = bench_generators(names, asked, seconds=seconds, on_rate=lambda rate: advance(1))
+    asked = hops_of(hops)
+    timed = hops_to_time(tuple(tasks or GENERATORS.names()), None if asked is None else tuple(asked))
+    with progress("timing", sum(map(len, timed.values())), quiet=quiet) as advance:
+        rates = bench_generators(timed, seconds=seconds, on_rate=lambda rate: advance(1))
     if as_json:
         print_document("bench gen", rates=rates)
     else:
         print_table(rate_table(rates))
-    for name in names:
-        timed = {rate.hop for rate in rates if rate.task == name}
-        if missing := sorted(set(asked) - timed):
-            had = format_hops(tuple(sorted(timed)))
-            typer.echo(f"{name}: cannot have {format_hops(tuple(missing))} hops; timed at {had}", err=True)
+    for name, had in timed.items():
+        if missing := tuple(sorted(set(asked or DEFAULT_HOPS) - set(had))):
+            typer.echo(f"{name}: cannot have {format_hops(missing)} hops; timed at {format_hops(had)}", err=True)
 
 
 def bench_attention(

@@ -59,6 +59,11 @@ FAULTS: dict[str, tuple[str, dict[str, object], list[tuple[str, str]]]] = {
         {},
         [(_SOLUTION, "return Solution(node, hop, np.full_like(rows, -1))")],
     ),
+    "a solver that uses one fact again and again": (
+        "solve derives every label and hop",
+        {},
+        [(_SOLUTION, "return Solution(node, hop, np.where(rows >= 0, rows[:, :, :1], -1))")],
+    ),
     "the answer's fact comes first": (
         "no reader of the audit beats the ceilings",
         {"n_queries": 1},

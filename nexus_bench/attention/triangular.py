@@ -53,8 +53,8 @@ class Triangular(Attention[AttentionOptions]):
     def forward(self, x: Float[Tensor, "b n d"], layout: Layout = ALL) -> Float[Tensor, "b n d"]:
         """Make states, update them, read them."""
         first, second = self.first(x), self.second(x)
-        sides = [self.projections.project(of, "qkvw") for of in (first, second)]
-        closed = self.update(attend_triangles(*sides, layout).permute(0, 2, 3, 1, 4).flatten(3))  # b n k d
+        parts, others = (self.projections.project(of, "qkvw") for of in (first, second))
+        closed = self.update(attend_triangles(parts, others, layout).permute(0, 2, 3, 1, 4).flatten(3))  # b n k d
         closed = closed.unflatten(-1, (self.n_heads, -1)).permute(0, 3, 1, 2, 4)  # b h n k e
         own, other, asking = (split_heads(of, self.n_heads) for of in (first, second, self.ask(x)))
         scores = logits(asking, other, layout) + (closed @ asking[..., None]).squeeze(-1) / asking.shape[-1] ** 0.5

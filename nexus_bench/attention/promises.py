@@ -8,7 +8,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +17,10 @@ from nexus_bench.attention.base import Attention, Mechanism
 from nexus_bench.attention.flops import count_pass
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import naive, reference_of
+from nexus_bench.registry.promises import Broken as Broken
+from nexus_bench.registry.promises import NotAsked as NotAsked
+from nexus_bench.registry.promises import Told as Told
+from nexus_bench.registry.promises import tell
 
 N_EXAMPLES, N_HEADS, N, WIDTH = 2, 3, 7, 6  # examples, heads, positions, width of a head
 D_MODEL = N_HEADS * WIDTH
@@ -26,28 +30,6 @@ OWN = ([3, 4], [5, 6])  # the positions of the blocks
 _LOUD = torch.tensor([[3.0], [-2.0]], dtype=torch.float64)
 
 Promise = Callable[[Attention[Any]], None]
-
-
-class Broken(AssertionError):
-    """A promise is broken."""
-
-
-class NotAsked(Exception):
-    """The mechanism does not make this promise; the message says what it declares."""
-
-
-class Told(NamedTuple):
-    """What came of one promise.
-
-    Attributes:
-        promise: The promise in words.
-        state: `kept`, `not asked` or `broken`.
-        detail: Why it is not asked, or what is broken; empty if it is kept.
-    """
-
-    promise: str
-    state: str
-    detail: str
 
 
 def make(mechanism: type[Mechanism[Any]], options: dict[str, Any]) -> Attention[Any]:
@@ -252,16 +234,7 @@ def check(
         explain: One line about an error that its code raised.
     """
     for promise, function in PROMISES.items():
-        try:
-            function(make(mechanism, options))
-        except NotAsked as reason:
-            yield Told(promise, "not asked", str(reason))
-        except Broken as broken:
-            yield Told(promise, "broken", str(broken))
-        except Exception as error:  # whatever the author's code raises breaks the promise
-            yield Told(promise, "broken", explain(error))
-        else:
-            yield Told(promise, "kept", "")
+        yield tell(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
 
 
 def _passes(attention: Attention[Any], layout: Layout, dtype: torch.dtype) -> Tensor:

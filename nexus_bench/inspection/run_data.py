@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nexus_bench.data.law import Law
-from nexus_bench.data.splits import HeldOut, WorldIds, draw_graphs, world_ids
+from nexus_bench.data.splits import HeldOut, WorldIds, draw_graphs, worlds_of
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
@@ -128,6 +128,6 @@ def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSp
 def _seen(source: Source, cells: Sequence[CellSpec]) -> WorldIds:
     """The worlds of every split and of all steps that any of the cells may have made, sorted."""
     recipes = {(cell.train.steps, cell.train.batch_size) for cell in cells}
-    worlds = [world_ids(source.batch(i, size).facts) for n_steps, size in recipes for i in range(n_steps)]
-    worlds += [world_ids(held.examples.facts) for held in source.held_out.values()]
+    worlds = [worlds_of(source.law, source.batch(i, size)) for n_steps, size in recipes for i in range(n_steps)]
+    worlds += [worlds_of(held.law, held.examples) for held in source.held_out.values()]
     return np.unique(np.concatenate(worlds))

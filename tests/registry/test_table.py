@@ -16,7 +16,7 @@ from nexus_bench.io import bundled
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.build import build_model
 from nexus_bench.model.spec import make_model
-from nexus_bench.registry import Registry
+from nexus_bench.registry.table import Registry
 from nexus_bench.shortcuts.rules import best_shortcuts, score_shortcuts
 from nexus_bench.streams import stream
 from tests.small import CPU

@@ -20,7 +20,7 @@ from nexus_bench.attention.naive import naive, reference_of
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
 from nexus_bench.registry.promises import Told as Told
-from nexus_bench.registry.promises import tell
+from nexus_bench.registry.promises import tell as tell
 
 N_EXAMPLES, N_HEADS, N, WIDTH = 2, 3, 7, 6  # examples, heads, positions, width of a head
 D_MODEL = N_HEADS * WIDTH

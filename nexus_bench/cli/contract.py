@@ -97,11 +97,11 @@ def _task(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
 def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
     from nexus_bench.attention.base import ATTENTIONS, Attention
     from nexus_bench.attention.promises import check as promises_of
+    from nexus_bench.attention.promises import tell
     from nexus_bench.experiment.suite import taken_names
     from nexus_bench.model.promises import OPTIONS, keeps_its_options, small_model
     from nexus_bench.model.promises import check as of_model
     from nexus_bench.model.spec import model_keys
-    from nexus_bench.registry.promises import tell
 
     mechanism = ATTENTIONS.get(name)
     is_layer = issubclass(mechanism, Attention)

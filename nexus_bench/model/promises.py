@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from nexus_bench.attention.base import ATTENTIONS, AttentionOptions, Mechanism
-from nexus_bench.attention.promises import D_MODEL, N_HEADS
+from nexus_bench.attention.promises import D_MODEL, N_HEADS, Broken, NotAsked, Told, tell
 from nexus_bench.data.task import make_task
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.config import Config
@@ -24,7 +24,6 @@ from nexus_bench.model.contract import Model
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import losses_of
 from nexus_bench.model.spec import ModelSpec, make_model
-from nexus_bench.registry.promises import Broken, NotAsked, Told, tell
 from nexus_bench.streams import stream
 
 OPTIONS = "options have names, words and values that are kept"

@@ -69,7 +69,7 @@ def documents() -> dict[str, Fields]:
         "bench train": {"rates": list[training.Rate]},
         "check": {
             "promises": list[_model("Checked", {"kind": str, "name": str, **get_type_hints(Told)})],  # type: ignore[misc]
-            "digests": list[_model("Digest", {"task": str, "version": int, "split": str, "sha256": str})],
+            "digests": list[_model("Digest", {"task": str, "version": int, "split": str, "sha256": str})],  # type: ignore[misc]
         },
         "compare": {
             "files": list[str],

@@ -14,12 +14,12 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from nexus_bench.attention.base import ATTENTIONS, AttentionOptions, Mechanism
 from nexus_bench.attention.promises import D_MODEL, N_HEADS, Broken, NotAsked, Told, tell
-from nexus_bench.data.task import make_task
+from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.config import Config
 from nexus_bench.io.options import OPTION_COLUMNS
 from nexus_bench.model.batch import Batch, to_batch
-from nexus_bench.model.build import build_model, load_model, weights_of
+from nexus_bench.model.build import build_model, check_encodings, load_model, weights_of
 from nexus_bench.model.contract import Model
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import losses_of
@@ -44,7 +44,9 @@ def small_model(mechanism: type[Mechanism[Any]], entry: Config) -> ModelSpec:
     """
     usual: Config = {"d_model": D_MODEL, "n_heads": N_HEADS, "n_layers": len(mechanism.layers())}
     usual["encoding"] = "fact" if mechanism.takes_sets else "flat"
-    return make_model({"attention": mechanism.name, **usual, **entry}, where="check")
+    spec = make_model({"attention": mechanism.name, **usual, **entry}, where="check")
+    check_encodings([spec], _TASK, where="check")
+    return spec
 
 
 def gives_scores(spec: ModelSpec) -> None:
@@ -139,14 +141,14 @@ def keeps_its_options(mechanism: type[Mechanism[Any]], entry: Config, taken: Col
     Args:
         mechanism: Any mechanism.
         entry: As in `small_model`.
-        taken: The names by which `--set` finds other values.
+        taken: The names by which `--set` finds values of suites, models and recipes.
     """
     columns = {column.name: column.dtype for column in COLUMNS}
     fields = mechanism.Options.model_fields
     for name, field in fields.items():
         if field.is_required() or not field.description:
             raise Broken(f"option '{name}' has no {'default' if field.is_required() else 'description'}; give it one")
-        if name in taken or (name in columns and name not in OPTION_COLUMNS):
+        if name in (*taken, *TaskSpec.model_fields) or (name in columns and name not in OPTION_COLUMNS):
             raise Broken(f"option '{name}' is also a value of a suite or a column of results.csv; rename it")
     if unknown := sorted({*mechanism.Options.always_named, *mechanism.Options.later} - set(fields)):
         raise Broken(f"`always_named` or `later` names '{unknown[0]}', which is no option; correct it")

@@ -114,6 +114,7 @@ def test_what_it_does_not_claim_is_not_asked(
     [
         ("check standard+nexus --set n_layers=3", "n_layers must be a multiple of 2 with standard+nexus, got 3"),
         ("check standard+nexus --set lr=3", "lr is not an option of standard+nexus; omit it"),
+        ("check fading --set encoding=sequence", "encoding must be fact or flat, got sequence"),
         ("check standard+fading", "fading is a whole model and no layer of standard+fading; omit it"),
     ],
 )
@@ -153,6 +154,7 @@ class Misspelt(AttentionOptions):
         (Misspelt, "names 'widht', which is no option"),
         (described(lr=(float, 0.1)), "option 'lr' is also a value"),  # of a recipe
         (described(seeds=(int, 1)), "option 'seeds' is also a value"),  # of a suite
+        (described(n_val=(int, 1)), "option 'n_val' is also a value"),  # of a task
         (described(d_model=(int, 1)), "option 'd_model' is also a value"),  # of a model
         (described(accuracy=(float, 0.1)), "option 'accuracy' is also a value"),  # of a table
         (described(order=(str, "given")), "option 'order' must be of type int, as its column, got 'given'"),

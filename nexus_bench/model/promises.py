@@ -26,7 +26,7 @@ from nexus_bench.model.scoring import losses_of
 from nexus_bench.model.spec import ModelSpec, make_model
 from nexus_bench.streams import stream
 
-OPTIONS = "options have names, words and values that are kept"
+OPTIONS = "options are described, have names of their own and are stored whole"
 _TASK = make_task({"task": "pointer_chase", "hops": [1, 2], "n_nodes": 7, "n_queries": 3}, where="check")
 _SCHEMA = _TASK.law().schema
 _N_GRAPHS = 4
@@ -51,7 +51,8 @@ def small_model(mechanism: type[Mechanism[Any]], entry: Config) -> ModelSpec:
 
 def gives_scores(spec: ModelSpec) -> None:
     """A finite score for every class, query and graph, and a finite loss."""
-    scores, batch = _built(spec)(_batch(spec)), _batch(spec)
+    model, batch = _built(spec), _batch(spec)
+    scores = model(batch)
     wanted = (*batch.answer.shape, _SCHEMA.n_classes)
     if scores.shape != wanted:
         raise Broken(f"{wanted[0]} graphs, {wanted[1]} queries and {wanted[2]} classes got shape {tuple(scores.shape)}")

@@ -91,8 +91,13 @@ class RunData:
         key = self.key(cell), question.examples
         if key not in self._drawn:
             beside = [other for other in self.suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
-            law, source = further_law(cell.task, question), self.source(cell)
-            self._drawn[key] = draw(law, question, source, cells=beside, seed=cell.seed)
+            try:
+                law, source = further_law(cell.task, question), self.source(cell)
+                self._drawn[key] = draw(law, question, source, cells=beside, seed=cell.seed)
+            except ConfigError as error:
+                if all(other.task == cell.task for other in self.suite.cells):
+                    raise
+                raise ConfigError(f"{error}; or ask the cells of other tasks alone, by --cell") from error
         return self._drawn[key]
 
     @staticmethod

@@ -54,6 +54,8 @@ REPORT: Fields = {
     "notes": dict[str, list[str]],
 }
 PLANNED: Fields = {"cell_id": str, "title": str, "lr": float, "steps": int, "seconds": float}
+CHECKED: Fields = {"kind": str, "name": str, **get_type_hints(Told)}
+DIGEST: Fields = {"task": str, "version": int, "split": str, "sha256": str}
 MATCHED: Fields = {"task": str, "model": ModelSpec, **get_type_hints(Cost), "matches": list[Match]}
 
 
@@ -68,8 +70,8 @@ def documents() -> dict[str, Fields]:
         "bench gen": {"rates": list[generators.Rate]},
         "bench train": {"rates": list[training.Rate]},
         "check": {
-            "promises": list[_model("Checked", {"kind": str, "name": str, **get_type_hints(Told)})],  # type: ignore[misc]
-            "digests": list[_model("Digest", {"task": str, "version": int, "split": str, "sha256": str})],  # type: ignore[misc]
+            "promises": list[_model("Checked", CHECKED)],  # type: ignore[misc]
+            "digests": list[_model("Digest", DIGEST)],  # type: ignore[misc]
         },
         "compare": {
             "files": list[str],

@@ -97,6 +97,10 @@ def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task
         ({"tasks": [{"task": "pointer_chaze"}]}, "unknown task 'pointer_chaze'; did you mean 'pointer_chase'?"),
         ({"tasks": [{"task": "../x"}]}, r"unknown task '\.\./x'"),
         ({"tasks": [{"task": "pointer_chase", "n_node": 3}]}, "unknown key 'n_node'; did you mean 'n_nodes'?"),
+        (
+            {"tasks": [{"task": "pointer_chase", "n_train": 3}]},
+            "there is no n_train, training draws new graphs at every",
+        ),
         ({"tasks": [{"task": "pointer_chase", "hops": "3-1"}]}, "x: pointer_chase: hops '3-1' run backwards"),
         (
             {"tasks": [{"task": "pointer_chase", "hops": "7"}]},

@@ -11,7 +11,6 @@ from nexus_bench.errors import (
     CheckFailedError,
     ConfigError,
     NexusBenchError,
-    UsageError,
     blame,
     in_one_line,
     unknown_name,
@@ -97,21 +96,25 @@ def _task(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
 
 def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
     from nexus_bench.attention.base import ATTENTIONS, Attention
-    from nexus_bench.attention.promises import D_MODEL
     from nexus_bench.attention.promises import check as promises_of
-    from nexus_bench.io.entries import validate
+    from nexus_bench.attention.promises import tell
+    from nexus_bench.experiment.suite import taken_names
+    from nexus_bench.model.promises import OPTIONS, keeps_its_options, small_model
+    from nexus_bench.model.promises import check as of_model
+    from nexus_bench.model.spec import model_keys
 
     mechanism = ATTENTIONS.get(name)
-    if not issubclass(mechanism, Attention):
-        raise UsageError(f"{name} is a whole model or a hybrid; name tasks and attention mechanisms")
-    options = {key: value for key, value in given.items() if key in mechanism.Options.model_fields}
+    is_layer = issubclass(mechanism, Attention)
+    keys = mechanism.Options.model_fields if is_layer else model_keys(name).all
+    options = {key: value for key, value in given.items() if key in keys}
     unused.difference_update(options)
-    made = validate(mechanism.Options, options, where=name)
-    try:
-        mechanism.check(D_MODEL, made)
-    except ValueError as error:
-        raise ConfigError(f"{name}: {error}") from error
-    return _Asked("attention", promises_of(mechanism, options, explain=_explain), dict, mechanism.version)
+    spec = small_model(mechanism, options)
+
+    def told() -> "Iterator[Told]":
+        yield from promises_of(mechanism, options, explain=_explain) if is_layer else of_model(spec, explain=_explain)
+        yield tell(OPTIONS, lambda: keeps_its_options(mechanism, options, taken_names()), explain=_explain)
+
+    return _Asked("attention", told(), dict, mechanism.version)
 
 
 def _refuse(name: str) -> None:

@@ -216,7 +216,7 @@ def test_a_comparison_of_several_models_is_refused() -> None:
         make_suite(config | {"comparisons": [{"model": "nexus", "baseline": "standard"}]}, where="x")
 
 
-DECLARED = {"quick": 0, "staircase": 6, "matched": 11, "deep": 0}
+DECLARED = {"quick": 0, "staircase": 6, "matched": 11, "rivals": 11, "deep": 0}
 
 
 @pytest.mark.parametrize("name", bundled("suite"))

@@ -1,5 +1,6 @@
 """Turn a loaded language model into one with Nexus attention."""
 
+import copy
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -41,20 +42,25 @@ def apply_nexus(
         known = ", ".join(family.model.__name__ for family in FAMILIES)
         raise ConfigError(f"apply_nexus: unknown model '{type(model).__name__}'; known: {known}")
     reading = make_reading(model.config, {"order": order, **options}, layers, gate=gate)
-    model.config.__class__ = family.nexus_config
-    model.config.nexus = reading.model_dump()
-    model.__class__ = family.nexus_model  # type: ignore[assignment]
+    stock = model.config
+    config = copy.deepcopy(stock)  # another model may share the object
+    config.__class__ = family.nexus_config
+    config.nexus = reading.model_dump()
+    for module in model.modules():
+        if getattr(module, "config", None) is stock:
+            module.config = config
+    model.__class__ = family.nexus_model
     nest_layers(model)
     return model
 
 
 def describe(model: nn.Module) -> str:
-    """The method of a model by name: `standard`, or the reading of Nexus, whether gated, and which layers if not all."""
+    """The method of a model: `standard`, or the reading of Nexus, whether it is gated, and its layers if not all."""
     config = getattr(model, "config", None)
     values = getattr(config, "nexus", None)
     if values is None:
         return "standard"
     reading = validate(Reading, values, where="nexus in the configuration of the model")
-    if len(reading.layers) == config.num_hidden_layers:  # type: ignore[union-attr]
+    if config is None or len(reading.layers) == config.num_hidden_layers:
         return reading.name
     return f"{reading.name}, layers {', '.join(str(number) for number in reading.layers)}"

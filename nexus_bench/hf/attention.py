@@ -25,24 +25,36 @@ from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.errors import ConfigError
 from nexus_bench.hf.cache import KEYS, VALUES, NestedLayer, nested_layer
 
-_CACHE_NAMES = ("past_key_values", "layer_past", "cache")  # of the argument, which versions and families name differently
+_CACHE_NAMES = (
+    "past_key_values",
+    "layer_past",
+    "cache",
+)  # of the argument, which versions and families name differently
 
 
 class NexusAttention(nn.Module):
     """What all families have in common; the class of a module of the library is set to a subclass of it.
 
     Attributes:
+        letters: What `project` makes.
         options: The reading of the nest.
         gate: One number g, if there is one: the outer attention has Q_1 + g (Q_m - Q_1), and so K and V where they are
             refined. It starts at 0, the attention of the library.
         n_repeats: How often keys and values of a group are repeated before anything is done with them, one for each
             query head: where a reading compares or mixes queries like keys.
+        out_name: What the family calls W_O.
+        turn: How the family rotates queries and keys.
+        eager: Its attention as plain operations.
     """
 
     letters = "qkv"
     options: NexusOptions
     gate: nn.Parameter | None
     n_repeats: int
+    config: Any
+    layer_idx: int
+    scaling: float
+    attention_dropout: float
     out_name: ClassVar[str]
     turn: ClassVar[Callable[..., tuple[Tensor, Tensor]]]
     eager: ClassVar[Callable[..., tuple[Tensor, Tensor]]]
@@ -55,7 +67,9 @@ class NexusAttention(nn.Module):
         if self.n_repeats > 1:
             self.num_key_value_groups = 1  # they arrive repeated where the library would repeat them
         like = next(self.parameters())
-        self.register_parameter("gate", nn.Parameter(like.new_zeros(1)) if gated else None)
+        dtype = like.dtype if like.is_floating_point() else torch.float32  # quantised weights are whole numbers
+        closed = torch.zeros(1, dtype=dtype, device=like.device)
+        self.register_parameter("gate", nn.Parameter(closed) if gated else None)
 
     def project(self, x: Float[Tensor, "b r d"], which: str) -> list[Float[Tensor, "b h r e"]]:
         """Queries, keys and values, one tensor per letter."""
@@ -83,9 +97,8 @@ class NexusAttention(nn.Module):
         first = dict(zip("qkv", self.project(hidden_states, "qkv"), strict=True))
         sides = climb(hidden_states, first, options, arriving, inner=self, outer=self, out=out)
         if self.gate is not None:
-            sides = {
-                c: first[c] + self.gate * (sides[c] - first[c]) if c in options.refine else first[c] for c in "qkv"
-            }
+            gate = self.gate.to(hidden_states.dtype)
+            sides = sides | {c: first[c] + gate * (sides[c] - first[c]) for c in options.refine}
         names = {c: side_name(c, options.order, options) for c in "kv"}
         k = arriving.all_of(names["k"], arriving.turned(sides["k"]))
         v = arriving.all_of(names["v"], sides["v"])
@@ -187,6 +200,8 @@ class NexusQwen2Attention(_SeparateProjections, Qwen2Attention):
 class NexusGPTNeoXAttention(NexusAttention, GPTNeoXAttention):
     """Nexus attention of a GPT-NeoX model; one module makes all three, head by head, also where some are not needed."""
 
+    query_key_value: nn.Linear
+    head_size: int
     out_name = "dense"
     turn = staticmethod(modeling_gpt_neox.apply_rotary_pos_emb)
     eager = staticmethod(modeling_gpt_neox.eager_attention_forward)

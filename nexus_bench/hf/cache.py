@@ -24,6 +24,7 @@ class NestedLayer(CacheLayerMixin):
     """
 
     slots: dict[str, Tensor]
+    is_initialized: bool
 
     def grow(self, name: str, new: Float[Tensor, "b h r e"]) -> Float[Tensor, "b h n e"]:
         """Add what is called so of new tokens.
@@ -110,6 +111,8 @@ class DynamicNestedLayer(NestedLayer, DynamicLayer):
 class StaticNestedLayer(NestedLayer, StaticLayer):
     """A layer of a cache of fixed size, whose tensors are written in place."""
 
+    cumulative_length: Tensor
+
     def __init__(self, max_cache_len: int, **kwargs: Any) -> None:
         super().__init__(max_cache_len=max_cache_len, **kwargs)
         self.slots = {}
@@ -148,14 +151,16 @@ def nested_layer(cache: Cache, index: int) -> NestedLayer:
         ConfigError: The cache is of another kind, such as quantised, offloaded or of a sliding window, or another model
             filled it.
     """
+    kind = type(cache).__name__
+    if not isinstance(cache, Cache) or not hasattr(cache, "layers") or getattr(cache, "offloading", False):
+        raise _unfit("offloaded cache" if getattr(cache, "offloading", False) else kind)
     while len(cache.layers) <= index and cache.layer_class_to_replicate is not None:
         cache.layers.append(cache.layer_class_to_replicate())
     layer = cache.layers[index]
     if isinstance(layer, NestedLayer):
         return layer
-    if getattr(cache, "offloading", False) or type(layer) not in (DynamicLayer, StaticLayer):
-        kind = "offloaded cache" if getattr(cache, "offloading", False) else f"cache of {type(layer).__name__}"
-        raise ConfigError(f"Nexus attention generates with a DynamicCache or a StaticCache on the device, got an {kind}")
+    if type(layer) not in (DynamicLayer, StaticLayer):
+        raise _unfit(f"{kind} of {type(layer).__name__}")
     if layer.keys is not None and layer.keys.numel() > 0 and not _is_untouched(layer):
         raise _foreign()
     nested: NestedLayer
@@ -170,6 +175,10 @@ def nested_layer(cache: Cache, index: int) -> NestedLayer:
 def _is_untouched(layer: DynamicLayer | StaticLayer) -> bool:
     """A cache of fixed size may have its memory already, and nothing in it."""
     return isinstance(layer, StaticLayer) and not bool(layer.get_seq_length() > 0)
+
+
+def _unfit(kind: str) -> ConfigError:
+    return ConfigError(f"Nexus attention generates with a DynamicCache or StaticCache of full attention, got {kind}")
 
 
 def _foreign() -> ConfigError:

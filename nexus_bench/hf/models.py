@@ -3,7 +3,7 @@
 Importing this module registers them: `AutoModelForCausalLM.from_pretrained` then knows what `save_pretrained` wrote.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from torch import nn
 from transformers import (
@@ -122,7 +122,7 @@ def nest_layers(model: PreTrainedModel) -> None:
     for module in list(model.modules()):
         if isinstance(module, family.attention) and module.layer_idx in reading.layers:
             module.__class__ = family.nexus_attention
-            module.nest(reading.options, gated=reading.gate)
+            cast(NexusAttention, module).nest(reading.options, gated=reading.gate)
 
 
 def _register() -> None:

@@ -46,14 +46,12 @@ def make_reading(
     Raises:
         ConfigError: An option is not possible, or the model does not have what the reading needs.
     """
-    chosen = validate(NexusOptions, options, where=_WHERE)  # type: ignore[type-var]
+    chosen = validate(NexusOptions, options, where=_WHERE)
     n_layers = config.num_hidden_layers
     numbers = list(range(n_layers)) if layers is None else list(layers)
     for number in numbers:
         if type(number) is not int or not -n_layers <= number < n_layers:
             raise ConfigError(f"{_WHERE}: layers must be 0 to {n_layers - 1}, or -1 to {-n_layers}, got {number!r}")
-    if not numbers:
-        raise ConfigError(f"{_WHERE}: layers must name one layer at least, got none")
     reading = Reading(options=chosen, layers=sorted({number % n_layers for number in numbers}), gate=gate)
     check_fit(reading, config)
     return reading
@@ -66,6 +64,12 @@ def check_fit(reading: Reading, config: PretrainedConfig) -> None:
         ConfigError: The message names what does not fit.
     """
     options = reading.options
+    if not reading.layers or not 0 <= min(reading.layers) <= max(reading.layers) < config.num_hidden_layers:
+        raise ConfigError(
+            f"{_WHERE}: layers must name one or more of 0 to {config.num_hidden_layers - 1}, got {reading.layers}"
+        )
+    if reading.gate and options.order == 1:
+        raise ConfigError(f"{_WHERE}: gate must be false at order 1, where nothing is nested, got true")
     if options.share != "shared":
         raise ConfigError(f"{_WHERE}: share must be shared, which adds no weights to the model, got {options.share}")
     width = config.hidden_size
@@ -79,5 +83,6 @@ def check_fit(reading: Reading, config: PretrainedConfig) -> None:
     sliding = [number for number in reading.layers if kinds and kinds[number] != "full_attention"]
     if sliding:
         raise ConfigError(
-            f"{_WHERE}: layers must have full attention, got layer {sliding[0]} with {kinds[sliding[0]]}; name other layers"
+            f"{_WHERE}: layers must have full attention, got layer {sliding[0]} with {kinds[sliding[0]]}; "
+            "name other layers"
         )

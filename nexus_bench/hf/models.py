@@ -36,10 +36,12 @@ class NexusModel(PreTrainedModel):
         super().__init__(config, *args, **kwargs)
         nest_layers(self)
 
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, NexusAttention) and module.gate is not None:
-            initialization.zeros_(module.gate)  # a stock file has no gates
+    def initialize_weights(self) -> None:
+        """Fill what was not loaded; a stock file has no gates."""
+        super().initialize_weights()
+        for module in self.modules():
+            if isinstance(module, NexusAttention) and module.gate is not None:
+                initialization.zeros_(module.gate)
 
 
 class NexusLlamaConfig(LlamaConfig):

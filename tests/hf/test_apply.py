@@ -155,7 +155,7 @@ def test_heads_that_do_not_fill_the_width_can_be_mixed_themselves() -> None:
 def test_another_family_is_refused_with_a_list_of_those_known() -> None:
     model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=11))
     with pytest.raises(
-        ConfigError, match="unknown model 'GPT2LMHeadModel'; known: GPTNeoXForCausalLM, LlamaForC.*Qwen2F"
+        ConfigError, match=r"unknown model 'GPT2LMHeadModel'; known: GPTNeoXForCausalLM, LlamaForC.*Qwen2F"
     ):
         apply_nexus(model)
 

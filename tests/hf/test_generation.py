@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import DynamicCache, QuantizedCache, StaticCache
+from transformers import DynamicCache, StaticCache
+from transformers.cache_utils import QuantoQuantizedLayer
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.hf import apply_nexus
@@ -88,12 +89,6 @@ def test_a_cache_can_be_repeated_and_selected_from(reading: dict[str, Any]) -> N
     torch.testing.assert_close(found, logits(model, ids[[1, 0]])[:, 8:], rtol=0, atol=1e-4)
 
 
-COSTS = {  # numbers a token and layer, in heads of queries (h) and of keys and values (g)
-    (2,): (0, 3),
-    (3,): (0, 4),
-}
-
-
 @pytest.mark.parametrize(
     "reading, queries, groups",
     [
@@ -123,7 +118,7 @@ def test_a_cache_holds_what_the_page_says(reading: dict[str, Any], queries: int,
 def test_a_cache_that_another_model_filled_is_refused() -> None:
     model, cache = stock(), DynamicCache()
     logits(model, tokens(), past_key_values=cache)
-    with pytest.raises(ConfigError, match="the cache was filled by another model.*; start with an empty cache"):
+    with pytest.raises(ConfigError, match=r"the cache was filled by another model.*; start with an empty cache"):
         logits(apply_nexus(stock()), tokens(), past_key_values=cache)
     nested = apply_nexus(stock())
     cache = made_cache(nested, "dynamic")
@@ -132,20 +127,17 @@ def test_a_cache_that_another_model_filled_is_refused() -> None:
         logits(apply_nexus(stock(), 3), tokens(), past_key_values=cache)
 
 
-def test_caches_that_cannot_keep_a_nest_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_that_cannot_keep_a_nest_are_refused() -> None:
     model = apply_nexus(stock())
     with pytest.raises(ConfigError, match="a DynamicCache or StaticCache of full attention, got offloaded cache"):
         logits(model, tokens(), past_key_values=DynamicCache(config=model.config, offloading=True))
     quantised = DynamicCache(config=model.config)
-    from transformers.cache_utils import QuantoQuantizedLayer
-
-    monkeypatch.setattr(QuantoQuantizedLayer, "__init__", lambda self: super(QuantoQuantizedLayer, self).__init__())
-    quantised.layers = [object.__new__(QuantoQuantizedLayer) for _ in quantised.layers]
+    quantised.layers = [object.__new__(QuantoQuantizedLayer) for _ in quantised.layers]  # itself, it needs a package
+    place = (torch.ones(1), torch.ones(1))
     with pytest.raises(ConfigError, match="got DynamicCache of QuantoQuantizedLayer"):
-        model.model.layers[0].self_attn(
-            torch.zeros(1, 1, 60), position_embeddings=(torch.ones(1), torch.ones(1)), past_key_values=quantised
-        )
-    assert QuantizedCache
+        model.model.layers[0].self_attn(torch.zeros(1, 1, 60), place, None, past_key_values=quantised)
+    with pytest.raises(ConfigError, match="got dict"):
+        model.model.layers[0].self_attn(torch.zeros(1, 1, 60), place, None, past_key_values={})
 
 
 def generated(model: Any, **given: Any) -> torch.Tensor:

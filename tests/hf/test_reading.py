@@ -1,4 +1,4 @@
-"""A nested layer computes what `nexus_bench.attention.Nexus` computes with the same weights, in every reading that fits."""
+"""A nested layer is `nexus_bench.attention.Nexus` with the same weights, in every reading that fits."""
 
 from itertools import product
 from typing import Any, get_args

@@ -1,5 +1,6 @@
 """Nested models are trained as others are: checkpointing, compilation, adapters."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ def test_gradient_checkpointing_changes_no_gradient(family: str, reading: dict[s
         for name, parameter in model.named_parameters():
             if name.endswith("gate"):
                 nn.init.constant_(parameter, 0.3)
-    checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    with warnings.catch_warnings():  # a newer name is to be used from 6 on, which 5.17 does not have
+        warnings.simplefilter("ignore", FutureWarning)
+        checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     expected, found = gradients(plain), gradients(checkpointed)
     assert set(found) == set(expected) == {name for name, _ in plain.named_parameters()}
     for name, gradient in expected.items():

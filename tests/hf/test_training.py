@@ -1,6 +1,5 @@
 """Nested models are trained as others are: checkpointing, compilation, adapters."""
 
-import warnings
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # it has another name from 6 on, which 5.17 does not know
 @pytest.mark.parametrize("reading", READINGS, ids=str)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradient_checkpointing_changes_no_gradient(family: str, reading: dict[str, Any]) -> None:
@@ -25,9 +25,7 @@ def test_gradient_checkpointing_changes_no_gradient(family: str, reading: dict[s
         for name, parameter in model.named_parameters():
             if name.endswith("gate"):
                 nn.init.constant_(parameter, 0.3)
-    with warnings.catch_warnings():  # a newer name is to be used from 6 on, which 5.17 does not have
-        warnings.simplefilter("ignore", FutureWarning)
-        checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     expected, found = gradients(plain), gradients(checkpointed)
     assert set(found) == set(expected) == {name for name, _ in plain.named_parameters()}
     for name, gradient in expected.items():
@@ -35,7 +33,7 @@ def test_gradient_checkpointing_changes_no_gradient(family: str, reading: dict[s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reading", READINGS, ids=str)
+@pytest.mark.parametrize("reading", READINGS[3::2], ids=str)
 def test_a_compiled_model_is_one_graph_with_the_same_logits(reading: dict[str, Any]) -> None:
     model = apply_nexus(stock("qwen2"), **reading)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
@@ -86,6 +84,7 @@ def test_an_adapter_in_the_place_of_a_linear_module_acts_at_every_level(family: 
     assert calls == (once if family == "gpt_neox" else {"q_proj": 3, "k_proj": 3, "v_proj": 1, "o_proj": 1})
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # PEFT uses names that go away with transformers 6
 @pytest.mark.parametrize("family", FAMILIES)
 def test_low_rank_adapters_train_are_saved_loaded_and_merged(family: str, tmp_path: Any) -> None:
     peft = pytest.importorskip("peft")

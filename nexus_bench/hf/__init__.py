@@ -5,7 +5,7 @@
 >>> sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
 >>> model = LlamaForCausalLM(LlamaConfig(vocab_size=50, **sizes))
 >>> describe(apply_nexus(model, order=2, combine="none"))
-'nexus (order 2, refine qk, combine none)'
+'nexus (order 2, combine none, refine qk)'
 """
 
 from nexus_bench.errors import ConfigError

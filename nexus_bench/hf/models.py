@@ -129,12 +129,12 @@ def nest_layers(model: PreTrainedModel) -> None:
 
 def _register() -> None:
     for family in FAMILIES:
-        AutoConfig.register(family.nexus_config.model_type, family.nexus_config)
-        AutoModelForCausalLM.register(family.nexus_config, family.nexus_model)
+        AutoConfig.register(family.nexus_config.model_type, family.nexus_config, exist_ok=True)
+        AutoModelForCausalLM.register(family.nexus_config, family.nexus_model, exist_ok=True)
         # Names in stock files are translated by the name of the class: without this, one gets random weights in silence
         renamed = get_checkpoint_conversion_mapping(family.model.__name__)
         if renamed is not None:
-            register_checkpoint_conversion_mapping(family.nexus_model.__name__, renamed)
+            register_checkpoint_conversion_mapping(family.nexus_model.__name__, renamed, overwrite=True)
 
 
 _register()

@@ -196,7 +196,8 @@ def _mix(
         parts = (slice(mirrored), "kq"), (slice(mirrored, n_heads), "qk")
         for heads, pair in parts[:n_heads]:  # a single head is mirrored
             named = {Stream(s.sides, s.pair.replace("hq", pair)): s for s in values}
-            own_rows, own_columns = ({letter: x[:, heads] for letter, x in all_.items()} for all_ in (rows, columns))
+            own_rows = {letter: x[:, heads] for letter, x in rows.items()}
+            own_columns = {c: own_rows[c] if x is rows.get(c) else x[:, heads] for c, x in columns.items()}
             own_values = {s: values[whole][:, heads] for s, whole in named.items()}
             half = _mix(own_rows, own_columns, own_values, positions, equal=equal)
             halves.append({named[s]: x for s, x in half.items()})

@@ -30,14 +30,14 @@ def test_without_a_gate_no_weight_is_added_and_names_stay(family: str, reading: 
     ]
 
 
-@pytest.mark.parametrize("attn_implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("kind, dtype", [("sdpa", torch.float32), ("eager", torch.float32), ("sdpa", torch.bfloat16)])
 @pytest.mark.parametrize("reading", READINGS, ids=str)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_closed_gates_compute_bit_for_bit_what_the_model_did(
-    family: str, reading: dict[str, Any], attn_implementation: str
+    family: str, reading: dict[str, Any], kind: str, dtype: torch.dtype
 ) -> None:
-    before = stock(family, attn_implementation=attn_implementation)
-    after = apply_nexus(stock(family, attn_implementation=attn_implementation), gate=True, **reading)
+    before = stock(family, attn_implementation=kind).to(dtype)
+    after = apply_nexus(stock(family, attn_implementation=kind).to(dtype), gate=True, **reading)
     assert torch.equal(logits(after, tokens()), logits(before, tokens()))
     assert after.num_parameters() == before.num_parameters() + 3
 

@@ -9,7 +9,7 @@ from transformers.cache_utils import QuantoQuantizedLayer
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.hf import apply_nexus
-from tests.hf.tiny import FAMILIES, READINGS, logits, stock, tokens
+from tests.hf.tiny import CACHE, FAMILIES, READINGS, logits, stock, tokens
 
 CHUNKS = (4, 1, 1, 3, 2)
 WAYS: dict[str, dict[str, Any]] = {
@@ -35,7 +35,7 @@ def test_every_family_generates_with_both_caches(family: str) -> None:
     expected = generated(model, use_cache=False)
     assert torch.equal(generated(model), expected)
     assert torch.equal(generated(model, cache_implementation="static"), expected)
-    assert torch.equal(generated(model, past_key_values=DynamicCache()), expected)
+    assert torch.equal(generated(model, **{CACHE: DynamicCache()}), expected)
 
 
 def test_some_layers_are_nested_and_some_are_not() -> None:
@@ -61,7 +61,7 @@ def test_a_prompt_in_chunks_gets_the_logits_of_the_whole(
     model, ids = apply_nexus(stock(family), **reading).to(dtype), tokens(sum(CHUNKS))
     cache = made_cache(model, kind)
     for _ in range(2):  # and again after a reset
-        pieces = [logits(model, chunk, past_key_values=cache) for chunk in ids.split(CHUNKS, dim=1)]
+        pieces = [logits(model, chunk, cache=cache) for chunk in ids.split(CHUNKS, dim=1)]
         whole = logits(model, ids, use_cache=False)
         torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=0, atol=within)
         cache.reset()
@@ -81,36 +81,36 @@ def test_sequences_padded_on_the_left_generate_as_they_do_alone(reading: dict[st
 def test_a_cache_can_be_repeated_and_selected_from(reading: dict[str, Any]) -> None:
     model, ids = apply_nexus(stock(), **reading), tokens()
     cache = made_cache(model, "dynamic")
-    logits(model, ids[:, :8], past_key_values=cache)
+    logits(model, ids[:, :8], cache=cache)
     cache.batch_repeat_interleave(2)
     cache.batch_select_indices(torch.tensor([3, 1]))
-    found = logits(model, ids[[1, 0], 8:], past_key_values=cache)
+    found = logits(model, ids[[1, 0], 8:], cache=cache)
     torch.testing.assert_close(found, logits(model, ids[[1, 0]], use_cache=False)[:, 8:], rtol=0, atol=1e-4)
 
 
 def test_a_cache_that_another_model_filled_is_refused() -> None:
     model, cache = stock(), DynamicCache()
-    logits(model, tokens(), past_key_values=cache)
+    logits(model, tokens(), cache=cache)
     with pytest.raises(ConfigError, match=r"the cache was filled by another model.*; start with an empty cache"):
-        logits(apply_nexus(stock()), tokens(), past_key_values=cache)
+        logits(apply_nexus(stock()), tokens(), cache=cache)
     nested = apply_nexus(stock())
     cache = made_cache(nested, "dynamic")
-    logits(nested, tokens(), past_key_values=cache)
+    logits(nested, tokens(), cache=cache)
     with pytest.raises(ConfigError, match="the cache was filled by another model"):
-        logits(apply_nexus(stock(), 3), tokens(), past_key_values=cache)
+        logits(apply_nexus(stock(), 3), tokens(), cache=cache)
 
 
 def test_caches_that_cannot_keep_a_nest_are_refused() -> None:
     model = apply_nexus(stock())
     with pytest.raises(ConfigError, match="a DynamicCache or StaticCache of full attention, got offloaded cache"):
-        logits(model, tokens(), past_key_values=DynamicCache(config=model.config, offloading=True))
+        logits(model, tokens(), cache=DynamicCache(config=model.config, offloading=True))
     quantised = DynamicCache(config=model.config)
     quantised.layers = [object.__new__(QuantoQuantizedLayer) for _ in quantised.layers]  # itself, it needs a package
     place = (torch.ones(1), torch.ones(1))
     with pytest.raises(ConfigError, match="got DynamicCache of QuantoQuantizedLayer"):
-        model.model.layers[0].self_attn(torch.zeros(1, 1, 60), place, None, past_key_values=quantised)
+        model.model.layers[0].self_attn(torch.zeros(1, 1, 60), place, None, **{CACHE: quantised})
     with pytest.raises(ConfigError, match="got dict"):
-        model.model.layers[0].self_attn(torch.zeros(1, 1, 60), place, None, past_key_values={})
+        model.model.layers[0].self_attn(torch.zeros(1, 1, 60), place, None, **{CACHE: {}})
 
 
 def generated(model: Any, **given: Any) -> torch.Tensor:

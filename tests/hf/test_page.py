@@ -32,7 +32,7 @@ def test_a_cache_keeps_what_the_table_says(reading: str, formula: str, order: in
     options: Any = dict(word.split() for word in re.findall(r"`(.*?)`", reading))
     model = apply_nexus(stock(num_hidden_layers=1), order, **options)
     cache = DynamicCache(config=model.config)
-    logits(model, tokens(5, batch=1), past_key_values=cache)
+    logits(model, tokens(5, batch=1), cache=cache)
     (layer,) = cache.layers
     kept = sum(x.numel() for x in (layer.keys, layer.values, *layer.slots.values()))
     product = re.sub(r"(?<=[\w)]) (?=[mgh])", " * ", formula)

@@ -51,8 +51,8 @@ def test_every_family_compiles_with_gates_also_the_step_of_a_fixed_cache(family:
     model, ids = apply_nexus(stock(family), 3, inner="direct", compare="mirrored", gate=True), tokens()
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     cache = StaticCache(config=model.config, max_cache_len=16)
-    pieces = [logits(model, ids[:, :7], past_key_values=cache)]
-    pieces += [logits(compiled, ids[:, at : at + 1], past_key_values=cache) for at in range(7, 11)]
+    pieces = [logits(model, ids[:, :7], cache=cache)]
+    pieces += [logits(compiled, ids[:, at : at + 1], cache=cache) for at in range(7, 11)]
     torch.testing.assert_close(torch.cat(pieces, dim=1), logits(model, ids, use_cache=False), rtol=0, atol=1e-4)
     torch.compiler.reset()
 

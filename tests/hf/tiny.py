@@ -1,5 +1,6 @@
 """Language models of three families with random weights, as small as they get."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from transformers import (
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaModel,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -19,6 +21,7 @@ transformers.logging.set_verbosity_error()
 
 FAMILIES = ("gpt_neox", "llama", "qwen2")  # keys and values are grouped in the latter two
 N_VOCABULARY, N_HEADS, N_GROUPS, D_HEAD = 61, 6, 2, 10
+CACHE = "cache" if "cache" in inspect.signature(LlamaModel.forward).parameters else "past_key_values"  # from 5.24 on
 READINGS: tuple[dict[str, Any], ...] = (  # each keeps other things in a cache
     {},
     {"order": 3, "combine": "none", "mix": "last", "refine": "qkv"},
@@ -53,6 +56,6 @@ def tokens(n: int = 11, batch: int = 2) -> Tensor:
 
 
 @torch.no_grad()
-def logits(model: PreTrainedModel, ids: Tensor, **given: Any) -> Tensor:
-    found: Tensor = model(ids, **given).logits
+def logits(model: PreTrainedModel, ids: Tensor, *, cache: Any = None, **given: Any) -> Tensor:
+    found: Tensor = model(ids, **given, **({} if cache is None else {CACHE: cache})).logits
     return found

@@ -32,7 +32,7 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 figures: $(INSTALLED)
-	for run in quick staircase matched; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
+	for run in quick staircase matched rivals; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
 	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
 	$(BIN)/nexus-bench gallery --out docs/tasks.md
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md

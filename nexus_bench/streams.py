@@ -49,7 +49,10 @@ def permutations(rng: np.random.Generator, n_rows: int, n: int, *, k: int | None
     keys = _words(rng, n_rows, n)
     keys &= ~low
     keys |= np.arange(n, dtype=np.uint64)
-    keys.sort(axis=1)
+    if k == 1:
+        keys = keys.min(axis=1, keepdims=True)
+    else:
+        keys.sort(axis=1)
     return (keys[:, :k] & low).astype(np.int32)
 
 

@@ -1,12 +1,10 @@
-"""What tests of families share: every label against a slow solver, and what a hidden fact leaves."""
+"""What tests of families share: every label against a slow solver."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.shortcuts.audit import hide_a_fact
-from nexus_bench.streams import stream
 
 Facts = list[tuple[int, ...]]
 Slow = Callable[[Facts, tuple[int, ...]], tuple[int, list[int]]]
@@ -23,13 +21,6 @@ def assert_right(generator: Generator, examples: Examples, slow: Slow) -> None:
             assert (examples.answer[g, q], examples.hop[g, q]) == (answer, len(rows))
             assert (solution.answer[g, q], solution.hop[g, q]) == (answer, len(rows))
             assert solution.rows[g, q][solution.rows[g, q] >= 0].tolist() == rows
-
-
-def assert_hidden_facts_leave_the_ceiling(generator: Generator, hop: int, *, n_graphs: int = 1500) -> None:
-    examples = generator.sample(n_graphs, stream("hide")).one_query_per_graph()
-    for step in range(hop):
-        guess = hide_a_fact(generator, examples, step, stream("redraw", step)).answer
-        assert (guess == examples.answer[:, 0]).mean() < generator.partial_input(hop) + 0.02
 
 
 def shares_with(values: np.ndarray, here: np.ndarray, there: np.ndarray) -> float:

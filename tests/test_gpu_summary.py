@@ -77,5 +77,5 @@ def test_with_a_device_the_summary_names_it_and_counts_how_tests_ended(tmp_path:
 
 
 def test_other_tests_end_without_it() -> None:
-    done = pytest_in_a_process("tests/test_registry.py")
+    done = pytest_in_a_process("tests/registry/test_table.py")
     assert done.returncode == 0 and "GPU tests" not in done.stdout

@@ -32,7 +32,6 @@ def test_the_root_holds_few_modules_and_few_units_stand_in_all() -> None:
         "__init__",
         "__main__",
         "errors",
-        "registry",
         "streams",
         "version",
     }
@@ -117,7 +116,7 @@ def test_the_contract_of_attention_imports_no_mechanism_and_no_kernel() -> None:
     }
     assert GRAPH.find_modules_directly_imported_by("nexus_bench.attention.base") == {
         "nexus_bench.attention.layout",
-        "nexus_bench.registry",
+        "nexus_bench.registry.table",
     }
 
 

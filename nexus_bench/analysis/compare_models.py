@@ -69,26 +69,33 @@ class DeclaredPairs(NamedTuple):
     untested: list[str]
 
 
-def declared_pairs(declarations: Iterable[Declaration], rows: pd.DataFrame) -> DeclaredPairs:
+def declared_pairs(
+    declarations: Iterable[Declaration], rows: pd.DataFrame, *, among: pd.DataFrame | None = None
+) -> DeclaredPairs:
     """The comparisons that runs declare, together one family of tests.
 
     Args:
         declarations: One per run.
         rows: Rows of results.csv, of one setting and split, with one recipe per model.
+        among: Rows of all settings, in which the names select models; a comparison of two models of another setting
+            is not of this one. By default there is no other.
     """
     sizes = _sizes_of(rows)
+    among = rows if among is None else among
     pairs: dict[tuple[str, str], dict[str, Any]] = {}
     untested: list[str] = []
     for declared, cell_ids in declarations:
         own = rows[rows["cell_id"].isin(cell_ids)]
         if own.empty:
             continue
-        labels = list(dict.fromkeys(own["model"]))
+        labels = list(dict.fromkeys(among.loc[among["cell_id"].isin(cell_ids), "model"]))
+        here = set(own["model"])
         for asked in declared.asked:
-            ours, theirs = (matching(name, labels) for name in asked)
+            named = [matching(name, labels) for name in asked]
+            ours, theirs = ([label for label in found if label in here] for found in named)
             if len(ours) == len(theirs) == 1:
                 pairs.setdefault((ours[0], theirs[0]), _pair(ours[0], theirs[0], sizes))
-            else:
+            elif ours or theirs or not all(named):
                 untested.append(f"{asked.model} with {asked.baseline}")
         if declared.equal_size:
             for pair in _equal_sized(own):

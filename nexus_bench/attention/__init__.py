@@ -26,6 +26,7 @@ from nexus_bench.attention.standard import Standard
 from nexus_bench.attention.strassen import Strassen
 from nexus_bench.attention.talking_heads import TalkingHeads
 from nexus_bench.attention.tree import Tree
+from nexus_bench.attention.triangular import Triangular
 from nexus_bench.attention.two_simplicial import TwoSimplicial
 
 __all__ = [
@@ -48,5 +49,6 @@ __all__ = [
     "Strassen",
     "TalkingHeads",
     "Tree",
+    "Triangular",
     "TwoSimplicial",
 ]

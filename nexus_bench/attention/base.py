@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from nexus_bench.attention.layout import Layout
-from nexus_bench.registry import Registry
+from nexus_bench.registry.table import Registry
 
 __all__ = ["ATTENTIONS", "Attention", "AttentionOptions", "Layout", "Mechanism"]
 

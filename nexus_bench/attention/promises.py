@@ -8,14 +8,19 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nexus_bench.attention.base import Attention, Mechanism
+from nexus_bench.attention.flops import count_pass
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import naive, reference_of
+from nexus_bench.registry.promises import Broken as Broken
+from nexus_bench.registry.promises import NotAsked as NotAsked
+from nexus_bench.registry.promises import Told as Told
+from nexus_bench.registry.promises import tell as tell
 
 N_EXAMPLES, N_HEADS, N, WIDTH = 2, 3, 7, 6  # examples, heads, positions, width of a head
 D_MODEL = N_HEADS * WIDTH
@@ -25,28 +30,6 @@ OWN = ([3, 4], [5, 6])  # the positions of the blocks
 _LOUD = torch.tensor([[3.0], [-2.0]], dtype=torch.float64)
 
 Promise = Callable[[Attention[Any]], None]
-
-
-class Broken(AssertionError):
-    """A promise is broken."""
-
-
-class NotAsked(Exception):
-    """The mechanism does not make this promise; the message says what it declares."""
-
-
-class Told(NamedTuple):
-    """What came of one promise.
-
-    Attributes:
-        promise: The promise in words.
-        state: `kept`, `not asked` or `broken`.
-        detail: Why it is not asked, or what is broken; empty if it is kept.
-    """
-
-    promise: str
-    state: str
-    detail: str
 
 
 def make(mechanism: type[Mechanism[Any]], options: dict[str, Any]) -> Attention[Any]:
@@ -67,16 +50,17 @@ def keeps_the_shape(attention: Attention[Any]) -> None:
     """It returns the shape and type of its input, and every weight gets a finite gradient."""
     for layout in _taken(attention, LAYOUTS):
         for dtype in (torch.float32, torch.bfloat16):
-            module = copy.deepcopy(attention).to(dtype)
-            x = positions().to(dtype).requires_grad_()
-            out = module(x, layout)
-            if (out.shape, out.dtype) != (x.shape, dtype):
-                raise Broken(f"got {tuple(x.shape)} {dtype}, returned {tuple(out.shape)} {out.dtype} with {layout}")
-            out.square().sum().backward()
-            named = {"x": x, **dict(module.named_parameters())}
-            for name, one in named.items():
-                if one.grad is None or not one.grad.isfinite().all():
-                    raise Broken(f"the gradient of {name} is missing or not finite in {dtype} with {layout}")
+            out = _passes(attention, layout, dtype)
+            if (out.shape, out.dtype) != (positions().shape, dtype):
+                raise Broken(f"shape {tuple(positions().shape)} in {dtype} gave {tuple(out.shape)} in {out.dtype}")
+
+
+def runs_in_mixed_precision(attention: Attention[Any]) -> None:
+    """Under `torch.autocast` with bfloat16, the output and the gradient of every weight are finite."""
+    for layout in _taken(attention, LAYOUTS):
+        with torch.autocast("cpu", torch.bfloat16), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Mismatch dtype")  # a norm is not fused
+            _passes(attention, layout, torch.float32)
 
 
 def keeps_the_future_out(attention: Attention[Any]) -> None:
@@ -126,35 +110,33 @@ def keeps_blocks_apart(attention: Attention[Any]) -> None:
 
 
 def follows_the_order_of_a_set(attention: Attention[Any]) -> None:
-    """Another order of a set gives the same outputs in that order, without rotary positions; with them, others."""
+    """Another order of a set gives the same outputs in that order, without rotary positions."""
     if not attention.is_equivariant:
         raise NotAsked("is_equivariant is False")
     (layout,) = _taken(attention, [Layout()], rope=False)
     order = torch.tensor([3, 6, 0, 2, 5, 1, 4])
     x = positions()
     _same(attention(x[:, order], layout), attention(x, layout)[:, order], "outputs in another order")
-    if attention.takes_rope:
-        rope = Layout(rope=True)
-        if torch.allclose(attention(x, rope)[:, order], attention(x[:, order], rope), atol=1e-6):
-            raise Broken("it takes rotary positions, but does not turn queries and keys")
 
 
-class _Shifted(Layout):
-    """All but the first two positions may be attended to."""
+class _Later(Layout):
+    """Every position has a place two further on."""
 
-    def keys(self, x: Tensor) -> Tensor:
-        return x[..., 2:, :]
+    def n_places(self, n: int) -> int:
+        return super().n_places(n) + 2
 
-    def allowed(self, n: int, *, device: torch.device | None = None) -> Tensor:
-        return super().allowed(n, device=device)[:, 2:]
+    def by_place(self, table: Tensor, n: int) -> Tensor:
+        return super().by_place(table[2:], n)
 
 
 def counts_rotary_positions_by_distance(attention: Attention[Any]) -> None:
-    """Five positions get the same behind two that nobody attends to."""
-    _taken(attention, [Layout(rope=True)], rope=False)
+    """Positions get the same two places later, in a set and in a sequence, and something else without places."""
     x = positions()
-    plain, shifted = attention(x[:, 2:], Layout(rope=True)), attention(x, _Shifted(rope=True))
-    _same(shifted[:, 2:], plain, "outputs of the same positions two places later")
+    for layout in _taken(attention, [Layout(rope=True), Layout(causal=True, rope=True)], rope=False):
+        found = attention(x, layout)
+        _same(attention(x, _Later(**vars(layout))), found, f"outputs of positions two places later with {layout}")
+        if torch.allclose(attention(x, replace(layout, rope=False)), found, atol=1e-6):
+            raise Broken(f"it takes rotary positions, but does not turn queries and keys with {layout}")
 
 
 def compiles(attention: Attention[Any]) -> None:
@@ -194,6 +176,17 @@ def stacks(attention: Attention[Any]) -> None:
                 _same(stacked[name][number], parameter.grad, what, most=1e-6)
 
 
+def counts_its_cost(attention: Attention[Any]) -> None:
+    """Its operations can be counted, and grow with the positions at least as fast as these."""
+    layout = _taken(attention, [Layout(), Layout(causal=True)], rope=False)[0]
+    counts = [count for n in (256, 512, 1024) if (count := count_pass(attention, layout, n)) is not None]
+    if len(counts) < 3:
+        raise NotAsked("it does not run on tensors without content, so nothing can be counted")
+    few, more, most = counts
+    if not (0 < few < more and most - more >= 2 * (more - few)):
+        raise Broken(f"256, 512 and 1024 positions count {counts} operations: `uncounted_flops` must tell the rest")
+
+
 def agrees_with_its_reference(attention: Attention[Any]) -> None:
     """Outputs and gradients are those of its definition written out, if it names one (`reference`)."""
     if reference_of(attention) is None:
@@ -216,6 +209,7 @@ def agrees_with_its_reference(attention: Attention[Any]) -> None:
 
 PROMISES: dict[str, Promise] = {
     "keeps shape and type, gradients are finite": keeps_the_shape,
+    "runs in mixed precision": runs_in_mixed_precision,
     "later positions are not seen": keeps_the_future_out,
     "positions that are no keys are not seen": leaves_out_what_is_no_key,
     "a block gets what it gets alone": gives_a_block_what_it_gets_alone,
@@ -224,6 +218,7 @@ PROMISES: dict[str, Promise] = {
     "rotary positions count by distance": counts_rotary_positions_by_distance,
     "compiles as one graph": compiles,
     "stacks": stacks,
+    "its cost is counted": counts_its_cost,
     "agrees with its reference": agrees_with_its_reference,
 }
 
@@ -239,16 +234,21 @@ def check(
         explain: One line about an error that its code raised.
     """
     for promise, function in PROMISES.items():
-        try:
-            function(make(mechanism, options))
-        except NotAsked as reason:
-            yield Told(promise, "not asked", str(reason))
-        except Broken as broken:
-            yield Told(promise, "broken", str(broken))
-        except Exception as error:  # whatever the author's code raises breaks the promise
-            yield Told(promise, "broken", explain(error))
-        else:
-            yield Told(promise, "kept", "")
+        yield tell(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
+
+
+def _passes(attention: Attention[Any], layout: Layout, dtype: torch.dtype) -> Tensor:
+    """The output of a pass there and back, if it and all gradients are finite."""
+    module = copy.deepcopy(attention).to(dtype)
+    x = positions().to(dtype).requires_grad_()
+    out: Tensor = module(x, layout)
+    out.square().sum().backward()  # type: ignore[no-untyped-call]
+    found = {"the output": out, "the gradient of x": x.grad}
+    found |= {f"the gradient of {name}": one.grad for name, one in module.named_parameters()}
+    for name, one in found.items():
+        if one is None or not one.isfinite().all():
+            raise Broken(f"{name} is missing or not finite in {dtype} with {layout}")
+    return out
 
 
 def _taken(attention: Attention[Any], layouts: list[Layout], *, rope: bool = True) -> list[Layout]:

@@ -15,11 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.attention.flops import count_flops
 from nexus_bench.attention.layout import Layout
 from nexus_bench.errors import ConfigError, unknown_name
 from nexus_bench.experiment.grid import grid_points
 from nexus_bench.io.config import Config
-from nexus_bench.model.costs import count_flops, n_parameters
+from nexus_bench.model.costs import n_parameters
 from nexus_bench.model.spec import make_model
 from nexus_bench.model.transformer import build_attention
 

@@ -4,13 +4,14 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.generators.parts.sequences import refuse_sequences
 from nexus_bench.streams import stream
 from nexus_bench.text.lines import told_as_text
 from nexus_bench.text.render import Teller, TextOptions
@@ -44,7 +45,7 @@ class Rate(NamedTuple):
 def bench_generators(
     tasks: tuple[str, ...], hops: tuple[int, ...], *, seconds: float, on_rate: Callable[[Rate], None]
 ) -> list[Rate]:
-    """Time every family at every hop.
+    """Time every family at every hop; one that can have none of them, at the largest of its defaults.
 
     Args:
         tasks: Names of families.
@@ -53,15 +54,27 @@ def bench_generators(
         on_rate: Called with each result.
 
     Raises:
-        ConfigError: A name is unknown, or a family does not support a hop.
+        ConfigError: A name is unknown, or it is a task of sequences.
     """
     rates: list[Rate] = []
+    timed = {name: _hops_of(name, hops) for name in tasks}
     with _one_core():
         for name in tasks:
-            for hop in hops:
+            for hop in timed[name]:
                 rates.append(_rate(name, hop, seconds))
                 on_rate(rates[-1])
     return rates
+
+
+def _hops_of(name: str, hops: tuple[int, ...]) -> tuple[int, ...]:
+    """Those that the family can have, or else the largest of its defaults."""
+    refuse_sequences(make_task({"task": name}, where="bench").generator(), "timings")
+    able = []
+    for hop in hops:
+        with suppress(ConfigError):
+            entry_for_hops(name, (hop,))
+            able.append(hop)
+    return tuple(able) or (max(make_task({"task": name}, where="bench").hops),)
 
 
 def _rate(name: str, hop: int, seconds: float) -> Rate:

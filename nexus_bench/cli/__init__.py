@@ -108,6 +108,7 @@ app.add_typer(timing, name="bench")
 beginning = typer.Typer(help="Write the beginning of a package of your own.", rich_markup_mode=None)
 beginning.callback()(lambda: None)
 beginning.command(name="attention")(new.new_attention)
+beginning.command(name="task")(new.new_task)
 app.add_typer(beginning, name="new", no_args_is_help=True)
 
 

@@ -27,6 +27,7 @@ def bench_gen(
     from nexus_bench.cli.printing import print_table, rate_table
     from nexus_bench.cli.progress import progress
     from nexus_bench.generators.base import GENERATORS
+    from nexus_bench.io.hops import format_hops
 
     asked = tuple(hops_of(hops) or ())
     names = tuple(tasks or GENERATORS.names())
@@ -36,6 +37,11 @@ def bench_gen(
         print_document("bench gen", rates=rates)
     else:
         print_table(rate_table(rates))
+    for name in names:
+        timed = {rate.hop for rate in rates if rate.task == name}
+        if missing := sorted(set(asked) - timed):
+            had = format_hops(tuple(sorted(timed)))
+            typer.echo(f"{name}: cannot have {format_hops(tuple(missing))} hops; timed at {had}", err=True)
 
 
 def bench_attention(

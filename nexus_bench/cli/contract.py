@@ -1,54 +1,132 @@
-"""`nexus-bench check`: what a mechanism promises, here and in packages of others."""
+"""`nexus-bench check`: what tasks and attentions promise, here and in packages of others."""
 
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Settings
-from nexus_bench.errors import CheckFailedError, ConfigError, UsageError, blame, in_one_line
+from nexus_bench.errors import (
+    CheckFailedError,
+    ConfigError,
+    NexusBenchError,
+    blame,
+    in_one_line,
+    unknown_name,
+)
+
+if TYPE_CHECKING:
+    from nexus_bench.attention.promises import Told
+
+
+class _Asked(NamedTuple):
+    """One name of the command line.
+
+    Attributes:
+        kind: `task` or `attention`.
+        told: What comes of its promises, checked one after the other.
+        digests: Gives the hashes of its examples by split; none of an attention.
+        version: Its version.
+    """
+
+    kind: str
+    told: "Iterator[Told]"
+    digests: Callable[[], dict[str, str]]
+    version: int
 
 
 def check(
-    names: Annotated[list[str], typer.Argument(help="Attention mechanisms, also those of other packages.")],
+    names: Annotated[list[str], typer.Argument(help="Tasks and attention mechanisms, also those of other packages.")],
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check what attention mechanisms promise: one line each; exit 6 if a promise is broken."""
-    from nexus_bench.attention.base import ATTENTIONS, Attention
-    from nexus_bench.attention.promises import D_MODEL, Told
-    from nexus_bench.attention.promises import check as promises_of
+    """Check what tasks and attentions promise: one line each; exit 6 if one is broken. Tasks get their digests."""
+    from nexus_bench.attention.base import ATTENTIONS
     from nexus_bench.generators.base import GENERATORS
     from nexus_bench.io.config import parse_settings
-    from nexus_bench.io.entries import validate
 
     given = parse_settings(settings or [])
-    checked: dict[str, Any] = {}
+    asked: dict[str, _Asked] = {}
+    unused = set(given)
     for name in names:
         if name in GENERATORS.names():
-            raise UsageError(f"{name} is a task; `nexus-bench audit {name}` and `verify` of a dataset check it")
-        mechanism = ATTENTIONS.get(name)
-        if not issubclass(mechanism, Attention):
-            raise UsageError(f"{name} is a whole model or a hybrid; name attention mechanisms")
-        options = {key: value for key, value in given.items() if key in mechanism.Options.model_fields}
-        made = validate(mechanism.Options, options, where=name)
-        try:
-            mechanism.check(D_MODEL, made)
-        except ValueError as error:
-            raise ConfigError(f"{name}: {error}") from error
-        checked[name] = (mechanism, options)
-    unknown = [key for key in given if not any(key in options for _, options in checked.values())]
-    if unknown:
-        raise ConfigError(f"{unknown[0]} is not an option of {' or '.join(names)}; omit it")
+            asked[name] = _task(name, given, unused)
+        elif name in ATTENTIONS.names() or "+" in name:
+            asked[name] = _attention(name, given, unused)
+        else:
+            _refuse(name)
+    if unused:
+        raise ConfigError(f"{sorted(unused)[0]} is not an option of {' or '.join(names)}; omit it")
 
-    found: list[tuple[str, Told]] = []
-    for name, (mechanism, options) in checked.items():
-        for told in promises_of(mechanism, options, explain=lambda error: blame(error) or in_one_line(error)):
-            found.append((name, told))
+    promises, digests, broken = [], [], []
+    for name, one in asked.items():
+        is_kept = True
+        for told in one.told:
+            promises.append({"kind": one.kind, "name": name, **told._asdict()})
+            if told.state == "broken":
+                is_kept = False
+                broken.append(f"{name}: {told.promise}")
             if not as_json:
                 typer.echo(f"{name}: {told.state}: {told.promise}" + (f" ({told.detail})" if told.detail else ""))
+        for split, sha256 in one.digests().items() if is_kept else ():
+            digests.append({"task": name, "version": one.version, "split": split, "sha256": sha256})
+            if not as_json:
+                typer.echo(f"{name}: digest of version {one.version}: {split}: {sha256}")
     if as_json:
-        print_document("check", promises=[{"attention": name, **told._asdict()} for name, told in found])
-    broken = [f"{name}: {told.promise}" for name, told in found if told.state == "broken"]
+        print_document("check", promises=promises, digests=digests)
     if broken:
         raise CheckFailedError(f"broken: {'; '.join(broken)}")
+
+
+def _task(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
+    from nexus_bench.data.digests import digests
+    from nexus_bench.data.promises import has_names_of_its_own
+    from nexus_bench.data.task import make_task, task_keys
+    from nexus_bench.experiment.suite import taken_names
+    from nexus_bench.shortcuts.promises import check as promises_of
+
+    options = {key: value for key, value in given.items() if key in task_keys(name).all}
+    unused.difference_update(options)
+    spec = make_task({"task": name} | options, where="check")
+    more = {"parameters have names of their own": lambda spec: has_names_of_its_own(spec, taken_names())}
+    told = promises_of(spec, more, explain=_explain)
+    return _Asked("task", told, lambda: digests(spec), spec.law().family.version)
+
+
+def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
+    from nexus_bench.attention.base import ATTENTIONS, Attention
+    from nexus_bench.attention.promises import check as promises_of
+    from nexus_bench.attention.promises import tell
+    from nexus_bench.experiment.suite import taken_names
+    from nexus_bench.model.promises import OPTIONS, keeps_its_options, small_model
+    from nexus_bench.model.promises import check as of_model
+    from nexus_bench.model.spec import model_keys
+
+    mechanism = ATTENTIONS.get(name)
+    is_layer = issubclass(mechanism, Attention)
+    keys = mechanism.Options.model_fields if is_layer else model_keys(name).all
+    options = {key: value for key, value in given.items() if key in keys}
+    unused.difference_update(options)
+    spec = small_model(mechanism, options)
+
+    def told() -> "Iterator[Told]":
+        yield from promises_of(mechanism, options, explain=_explain) if is_layer else of_model(spec, explain=_explain)
+        yield tell(OPTIONS, lambda: keeps_its_options(mechanism, options, taken_names()), explain=_explain)
+
+    return _Asked("attention", told(), dict, mechanism.version)
+
+
+def _refuse(name: str) -> None:
+    """Say what is wrong with a name that nothing has: its entry point is broken, or it is unknown."""
+    from nexus_bench.attention.base import ATTENTIONS
+    from nexus_bench.generators.base import GENERATORS
+
+    for registry in (GENERATORS, ATTENTIONS):
+        if registry.is_broken(name):
+            registry.get(name)
+    raise ConfigError(unknown_name("task or attention", name, (*GENERATORS.names(), *ATTENTIONS.names())))
+
+
+def _explain(error: Exception) -> str:
+    return str(error) if isinstance(error, NexusBenchError) else blame(error) or in_one_line(error)

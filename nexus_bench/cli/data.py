@@ -149,7 +149,11 @@ def show(
     shown = show_drawn(make_task(entry, where="show").law(), seed=seed)
     if as_json:
         print_document("show", task=task, **shown._asdict())
-        return
-    typer.echo(as_text(shown))
-    typer.echo(f"flat    {shown.flat}\ntokens  {' '.join(str(token) for token in shown.tokens)}")
-    typer.echo(f"english {shown.prompt}\n        {shown.completion}")
+    else:
+        typer.echo(as_text(shown))
+        typer.echo(f"flat    {shown.flat}\ntokens  {' '.join(str(token) for token in shown.tokens)}")
+        typer.echo(f"english {shown.prompt}\n        {shown.completion}")
+    if shown.denied:
+        raise CheckFailedError(
+            f"{task}: `solve` denies this label: {shown.denied}; correct the family's sample or solve"
+        )

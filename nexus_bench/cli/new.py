@@ -14,45 +14,75 @@ from nexus_bench.errors import StorageError, UsageError
 from nexus_bench.io.files import write_atomic
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_ATTENTION = {
-    "pyproject.toml": "pyproject.toml",
-    "README.md": "README.md",
-    "attention.py": "{name}/attention.py",
-    "reference.py": "{name}/reference.py",
-    "test.py": "tests/test_{name}.py",
-}
+_COMMON = {"pyproject.toml": "pyproject.toml", "README.md": "README.md", "test.py": "tests/test_{name}.py"}
+_ATTENTION = _COMMON | {"attention.py": "{name}/attention.py", "reference.py": "{name}/reference.py"}
+_TASK = _COMMON | {"task.py": "{name}/{name}.py", "task.yaml": "{name}/{name}.yaml"}
 _NAME = re.compile("[a-z][a-z0-9_]{0,59}")
+
+Place = Annotated[Optional[Path], typer.Option("--out", readable=False, help="The folder; default ./NAME.")]
 
 
 def new_attention(
     name: Annotated[str, typer.Argument(help="Name of the mechanism, of its package and of the folder.")],
-    out: Annotated[Optional[Path], typer.Option(readable=False, help="The folder; default ./NAME.")] = None,
+    out: Place = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a small package with an attention mechanism, its reference and its test; `nexus-bench check` keeps it."""
     from nexus_bench.attention.base import ATTENTIONS
 
+    _write("attention", name, out, _ATTENTION, "an attention mechanism", taken=ATTENTIONS.names(), as_json=as_json)
+
+
+def new_task(
+    name: Annotated[str, typer.Argument(help="Name of the family, of its package and of the folder.")],
+    out: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a small package with a task family, its defaults and its test; `nexus-bench check` keeps it."""
+    from nexus_bench.generators.base import GENERATORS
+
+    _write("task", name, out, _TASK, "a task family", taken=GENERATORS.names(), as_json=as_json)
+
+
+def _write(
+    kind: str, name: str, out: Path | None, places: dict[str, str], what: str, *, taken: tuple[str, ...], as_json: bool
+) -> None:
+    """Fill the templates of a kind, and say what comes next.
+
+    Args:
+        kind: `task` or `attention`; also the folder of its templates.
+        name: The name in all of them.
+        out: The folder to write; None for one of that name.
+        places: Template -> where its text is written.
+        what: What the package holds, with its article.
+        taken: Names that there are already.
+        as_json: Whether to print a document.
+
+    Raises:
+        UsageError: The name or the folder cannot be used.
+        StorageError: The folder cannot be written.
+    """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(f"NAME must be lower-case letters, digits and '_', and begin with a letter, got {name!r}")
-    if name in ATTENTIONS.names():
-        raise UsageError(f"there is an attention '{name}' already; choose another name")
+    if name in taken:
+        raise UsageError(f"there is {what.split()[0]} {kind} '{name}' already; choose another name")
     folder = out or Path(name)
     if folder.exists():
         raise UsageError(f"{folder}: exists already; choose another folder with --out")
     values = {"name": name, "camel": "".join(part.capitalize() for part in name.split("_"))}
     files = []
     try:
-        for template, place in _ATTENTION.items():
-            text = Template((_TEMPLATES / "attention" / f"{template}.txt").read_text()).substitute(values)
+        for template, place in places.items():
+            text = Template((_TEMPLATES / kind / f"{template}.txt").read_text()).substitute(values)
             files.append(folder / place.format(name=name))
             files[-1].parent.mkdir(parents=True, exist_ok=True)
             write_atomic(files[-1], text)
         files.append(folder / name / "__init__.py")
-        write_atomic(files[-1], f'"""{values["camel"]}, an attention mechanism for nexus-bench."""\n')
+        write_atomic(files[-1], f'"""{values["camel"]}, {what} for nexus-bench."""\n')
     except OSError as error:
         raise StorageError(f"{folder}: cannot be written: {error.strerror}") from error
     if as_json:
-        print_document("new attention", files=files)
+        print_document(f"new {kind}", files=files)
         return
     for file in files:
         typer.echo(str(file))

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus_bench.data.encodings import ENCODINGS, table_size
+from nexus_bench.data.encodings import ENCODINGS, smallest_integer
 from nexus_bench.data.law import Law
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.generators.base import Examples, Schema
+
+_GRAPHS_AT_ONCE = 1024  # encoded together: small enough for a core's cache
 
 
 class Source(Protocol):
@@ -75,9 +77,9 @@ def encode(examples: Examples, schema: Schema, encoding: str) -> Drawn:
     """Examples as small integers."""
     encoded = ENCODINGS[encoding](examples, schema)
     return Drawn(
-        _smallest(encoded.tokens, table_size(schema)),
-        _smallest(examples.answer, schema.n_classes, is_signed=schema.is_sequence),
-        _smallest(examples.hop, int(examples.hop.max()) + 1),
+        encoded.tokens,
+        examples.answer.astype(smallest_integer(schema.n_classes, is_signed=schema.is_sequence)),
+        examples.hop.astype(smallest_integer(int(examples.hop.max()) + 1)),
         encoded.read_at,
         encoded.length,
     )
@@ -86,8 +88,16 @@ def encode(examples: Examples, schema: Schema, encoding: str) -> Drawn:
 def draw(sources: Sequence[Source], order: Order) -> Drawn:
     """Draw and encode batches, one after the other, where this is called."""
     source = sources[order.source]
-    batches = [source.batch(step, order.batch_size) for step in order.steps]
-    return encode(Examples.concatenate(batches), source.law.schema, order.encoding)
+    schema = source.law.schema
+    at_once = -(-_GRAPHS_AT_ONCE // order.batch_size)
+    parts = []
+    for first in range(0, len(order.steps), at_once):
+        batches = [source.batch(step, order.batch_size) for step in order.steps[first : first + at_once]]
+        parts.append(encode(Examples.concatenate(batches), schema, order.encoding))
+    tokens, answer, hop, read_at, length = zip(*parts, strict=True)
+    if not schema.is_sequence:  # the same for all graphs
+        read_at, length = read_at[:1], length[:1]
+    return Drawn(*map(np.concatenate, (tokens, answer, hop, read_at, length)))
 
 
 class Drawers:
@@ -156,8 +166,3 @@ def _serve(end: Connection, sources: Sequence[Source]) -> None:
                 end.send_bytes(array.data.cast("B"))
         except (EOFError, OSError, KeyboardInterrupt):
             return
-
-
-def _smallest(values: NDArray[Any], high: int, *, is_signed: bool = False) -> NDArray[Any]:
-    dtype = np.uint8 if high <= 1 << 8 and not is_signed else np.int16 if high <= 1 << 15 else np.int32
-    return np.ascontiguousarray(values, dtype=dtype)

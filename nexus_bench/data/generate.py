@@ -20,8 +20,8 @@ from nexus_bench.data.dataset import (
     read_dataset,
     read_manifest,
 )
+from nexus_bench.data.faults import find_denied
 from nexus_bench.data.formats import FORMATS, View, Writer
-from nexus_bench.data.labels import find_denied
 from nexus_bench.data.law import Law
 from nexus_bench.data.provenance import task_origin
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids

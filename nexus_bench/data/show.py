@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from nexus_bench.data.encodings import encode_flat, table_offsets
+from nexus_bench.data.faults import find_denied
 from nexus_bench.data.law import Law, tell
 from nexus_bench.generators.base import Examples, Role, Schema
 from nexus_bench.streams import Int, stream
@@ -22,6 +23,7 @@ class Shown(NamedTuple):
         tokens: The same tokens as rows of the embedding table.
         prompt: The example in English, if it was rendered.
         completion: The completion expected from a language model: the derivation, then the answer.
+        denied: How the facts deny the label; empty if `solve` derives it.
     """
 
     facts: list[str]
@@ -33,6 +35,7 @@ class Shown(NamedTuple):
     tokens: list[int]
     prompt: str = ""
     completion: str = ""
+    denied: str = ""
 
 
 def show(law: Law, *, seed: int = 0) -> Shown:
@@ -44,16 +47,15 @@ def show(law: Law, *, seed: int = 0) -> Shown:
     """
     examples = law.sample(1, stream("show", law.family.name, seed))
     told = next(tell(Teller(law.family, TextOptions(target="steps")), law, examples))
-    return show_example(law, examples)._replace(prompt=told.prompt, completion=told.completion)
+    denied = find_denied(law, _one_of(examples, 0, 0))
+    shown = show_example(law, examples)
+    return shown._replace(prompt=told.prompt, completion=told.completion, denied=denied.what if denied else "")
 
 
 def show_example(law: Law, examples: Examples, *, graph: int = 0, query: int = 0) -> Shown:
     """Describe one query of one graph."""
     schema = law.schema
-    one = Examples(*(array[graph : graph + 1] for array in examples))
-    one = Examples(
-        one.facts, one.query[:, query : query + 1], one.answer[:, query : query + 1], one.hop[:, query : query + 1]
-    )
+    one = _one_of(examples, graph, query)
     facts, asked = one.facts[0], one.query[0, 0]
     tokens = encode_flat(one, schema).tokens[0, :, 0].tolist()
     names = {
@@ -70,6 +72,13 @@ def show_example(law: Law, examples: Examples, *, graph: int = 0, query: int = 0
         flat=" ".join(names[token] for token in tokens),
         tokens=tokens,
     )
+
+
+def _one_of(examples: Examples, graph: int, query: int) -> Examples:
+    """One query of one graph, with its facts."""
+    one = examples.take(slice(graph, graph + 1))
+    at = slice(query, query + 1)
+    return Examples(one.facts, one.query[:, at], one.answer[:, at], one.hop[:, at])
 
 
 def as_text(shown: Shown) -> str:

@@ -1,7 +1,8 @@
 """Training, validation and test graphs that never overlap.
 
-A world is the set of facts of a graph: their order and the queries do not matter. The test worlds are drawn
-first, then the validation worlds, which avoid them, then those of other laws, and the training worlds avoid all.
+A world is the set of facts of a graph: their order and the queries do not matter. Of a sequence the order is the data,
+so a world is the sequence. The test worlds are drawn first, then the validation worlds, which avoid them, then those of
+other laws, and the training worlds avoid all.
 """
 
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.streams import GOLDEN_RATIO, Int, Mask, Words, mix, stream
 
 BLOCK_GRAPHS = 1024  # graphs per random stream; part of the data format, never tuned
+_MOST_ROUNDS = 10_000  # of drawing the graphs of a block again; while half of all worlds are free, ten do for most
 
 WorldIds = Words
 
@@ -69,7 +71,7 @@ class Splits:
 
     def _reserve(self, law: Law, split: str, n_graphs: int) -> HeldOut:
         examples = draw_graphs(law, n_graphs, seed=self._seed, split=split, avoiding=self._reserved)
-        self._reserved = np.union1d(self._reserved, world_ids(examples.facts))
+        self._reserved = np.union1d(self._reserved, worlds_of(law, examples))
         return HeldOut(law, examples)
 
     def _train_block(self, block: int) -> Examples:
@@ -89,14 +91,23 @@ def draw_block(law: Law, *, seed: int, split: str, block: int, avoiding: WorldId
         split: Name of the split, part of the key of the random stream.
         block: Number of the block in the split.
         avoiding: Worlds to avoid, sorted.
+
+    Raises:
+        ConfigError: The family hardly ever draws another world, so it has fewer than its `n_worlds` says.
     """
     rng = stream(law.family.name, law.family.version, seed, split, block)
     examples = law.sample(BLOCK_GRAPHS, rng)
-    while (taken := among(world_ids(examples.facts), avoiding)).any():
+    for _ in range(_MOST_ROUNDS):
+        taken = among(worlds_of(law, examples), avoiding)
+        if not taken.any():
+            return examples
         fresh = law.sample(int(taken.sum()), rng)
         for array, replacement in zip(examples, fresh, strict=True):
             array[taken] = replacement
-    return examples
+    raise ConfigError(
+        f"{law.family.name}: {int(taken.sum()):,} graphs of {split} repeat reserved ones however often they are drawn; "
+        f"it has fewer worlds than its n_worlds says ({law.family.n_worlds:,}), or hardly draws most of them"
+    )
 
 
 def draw_graphs(law: Law, n_graphs: int, *, seed: int, split: str, avoiding: WorldIds) -> Examples:
@@ -104,6 +115,15 @@ def draw_graphs(law: Law, n_graphs: int, *, seed: int, split: str, avoiding: Wor
     blocks = range(-(-n_graphs // BLOCK_GRAPHS))
     drawn = [draw_block(law, seed=seed, split=split, block=b, avoiding=avoiding) for b in blocks]
     return Examples.concatenate(drawn).take(slice(n_graphs))
+
+
+def worlds_of(law: Law, examples: Examples) -> WorldIds:
+    """The worlds of examples: array (g)."""
+    facts = examples.facts
+    if law.schema.is_sequence:
+        place = np.broadcast_to(np.arange(facts.shape[1], dtype=np.int32)[:, None], facts.shape)
+        facts = np.concatenate([facts, place], axis=2)
+    return world_ids(facts)
 
 
 def world_ids(facts: Int) -> WorldIds:

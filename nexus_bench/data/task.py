@@ -14,6 +14,8 @@ from nexus_bench.io.config import Config
 from nexus_bench.io.entries import Keys, Spec, divide, name_in, validate
 from nexus_bench.io.hops import format_hops, parse_hops
 
+_INTERNAL = ("content_sha256",)  # `train --data` writes it
+
 Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
 
 
@@ -100,8 +102,8 @@ def law_of(split: str, laws: dict[str, Law]) -> Law:
 
 def task_keys(name: str) -> Keys:
     """The keys of a task entry: the parameters of the generator and the fields of TaskSpec."""
-    shared = tuple(field for field in TaskSpec.model_fields if field not in ("task", "params"))
-    return Keys(tuple(GENERATORS.get(name).Params.model_fields), shared)
+    shared = tuple(field for field in TaskSpec.model_fields if field not in ("task", "params", *_INTERNAL))
+    return Keys(tuple(GENERATORS.get(name).Params.model_fields), shared, _INTERNAL)
 
 
 def make_task(entry: Config, *, where: str) -> TaskSpec:
@@ -118,6 +120,11 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     family = GENERATORS.get(name)
     defaults = {key: value for key, value in task_defaults(name).items() if key not in ("summary", "text")}
     divide(defaults, task_keys(name), "task", where=shown_file(name))
+    if "n_train" in entry and "n_train" not in family.Params.model_fields:
+        raise ConfigError(
+            f"{where}: {name}: there is no n_train, training draws new graphs at every step; `gen --n` says how many a "
+            "dataset has"
+        )
     own, shared = divide(defaults | entry, task_keys(name), "task", where=where)
     params = validate(family.Params, own, where=f"{where}: {name}")
     spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=f"{where}: {name}")

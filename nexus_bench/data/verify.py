@@ -1,23 +1,19 @@
 """Checks of a dataset folder, derived from its facts: hashes, schema, labels, hops, repeats, overlap, balance."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from nexus_bench.data.dataset import ContentHash, Manifest, check_folder, read_examples, read_manifest, spec_of
-from nexus_bench.data.labels import find_denied
-from nexus_bench.data.law import Law
+from nexus_bench.data.faults import Fault, find_denied, find_misfit, find_twins, find_uneven, majority
 from nexus_bench.data.splits import WorldIds, among, world_ids
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import IID, TRAIN
 from nexus_bench.io.files import sha256_of_file
-from nexus_bench.streams import Mask
 
 _CHUNK_GRAPHS = 4096  # graphs solved at a time
-_SIGMAS = 6.0  # a share further than this from the declared one is not due to chance
 
 
 class Verified(NamedTuple):
@@ -59,10 +55,13 @@ def verify(folder: Path) -> list[Verified]:
         path = folder / about["file"]
         is_edited = sha256_of_file(path) != about["sha256"]
         examples = read_examples(path, manifest, law_of(split, laws), is_edited=is_edited)
-        check = _Check(path, law_of(split, laws), laws[IID], examples, is_edited=is_edited)
-        check.schema(manifest["n_graphs"][split])
-        check.graphs()
-        check.labels()
+        law = law_of(split, laws)
+        check = _Check(path, law.family.n_queries, is_edited=is_edited)
+        # a larger graph must do with the symbols of training
+        check.no(find_misfit(law.family, laws[IID].schema, examples, n_graphs=manifest["n_graphs"][split]))
+        check.no(find_twins(examples))
+        for start in range(0, examples.n_graphs, _CHUNK_GRAPHS):
+            check.no(find_denied(law, examples.take(slice(start, start + _CHUNK_GRAPHS))), first_graph=start)
         if is_edited:
             edited.append(path)
             continue
@@ -71,7 +70,9 @@ def verify(folder: Path) -> list[Verified]:
         n_repeated = examples.n_graphs - len(np.unique(worlds[split]))
         if n_repeated != about["n_repeated_graphs"]:
             check.fail(f"{n_repeated} graphs repeat, the manifest says {about['n_repeated_graphs']}")
-        rows.append(Verified(split, examples.n_graphs, examples.answer.size, n_repeated, check.balance()))
+        check.no(find_uneven(law, examples))
+        common = max(majority(examples, hop).share for hop in law.family.hops)
+        rows.append(Verified(split, examples.n_graphs, examples.answer.size, n_repeated, common))
     if edited:
         raise CorruptArtefactError(
             f"{edited[0]}: was edited: its hash does not match, though every row in it is right; run gen again"
@@ -83,83 +84,24 @@ def verify(folder: Path) -> list[Verified]:
 
 
 class _Check:
-    """The checks of one file, each of which names the first bad row."""
+    """What is wrong with one file, told with the first bad row."""
 
-    def __init__(self, path: Path, law: Law, trained: Law, examples: Examples, *, is_edited: bool) -> None:
-        self.path, self.law, self.family, self.examples = path, law, law.family, examples
-        self._schema = trained.schema  # a larger graph must do with the symbols of training
-        self._is_edited = is_edited
+    def __init__(self, path: Path, n_queries: int, *, is_edited: bool) -> None:
+        self._path, self._n_queries, self._is_edited = path, n_queries, is_edited
 
-    def fail(self, what: str) -> None:
+    def no(self, fault: Fault | None, *, first_graph: int = 0) -> None:
+        """Fail if there is a fault, in examples that begin with this graph."""
+        if fault is None:
+            return
+        if fault.graph is None:
+            self.fail(fault.what)
+        graph, query = first_graph + fault.graph, "" if fault.query is None else f", query {fault.query}"
+        row = graph * self._n_queries + (fault.query or 0) + 1  # where a file of rows has it; a CSV's head not counted
+        self.fail(f"row {row} (graph {graph}{query}): {fault.what}")
+
+    def fail(self, what: str) -> NoReturn:
         advice = "run gen again" if self._is_edited else "the file is as gen wrote it, so correct the family"
-        raise CorruptArtefactError(f"{self.path}: {what}; {advice}")
-
-    def schema(self, n_graphs: int) -> None:
-        """Shapes as declared, ids within their vocabularies, hops among those asked for."""
-        family, schema, examples = self.family, self._schema, self.examples
-        shape = (n_graphs, family.n_queries)
-        wanted = ((n_graphs, family.n_facts, len(schema.fact)), (*shape, len(schema.query)), shape, shape)
-        for name, array, expected in zip(Examples._fields, examples, wanted, strict=True):
-            if array.shape != expected or array.dtype != np.int32:
-                self.fail(f"{name} must be int32 of the shape {expected}, got {array.dtype} of {array.shape}")
-        for name, array, roles in (("facts", examples.facts, schema.fact), ("query", examples.query, schema.query)):
-            for column, role in enumerate(roles):
-                size = schema.vocabularies[role.vocabulary]
-                values = array[:, :, column]
-                outside = np.logical_or(values < 0, values >= size).any(axis=1)
-                self._no(np.asarray(outside), f"{name}: {role.name} is not in 0..{size - 1}")
-        bad = (examples.answer < 0) | (examples.answer >= schema.n_classes)
-        self._no_query(bad, f"answer is not in 0..{schema.n_classes - 1}")
-        self._no_query(~np.isin(examples.hop, family.hops), f"hop is not among those asked for, {list(family.hops)}")
-
-    def graphs(self) -> None:
-        """Check that no graph has a fact or a query twice."""
-        self._no(_has_twins(self.examples.facts), "a fact is twice in the graph")
-        self._no(_has_twins(self.examples.query), "a query is asked twice of the graph")
-
-    def labels(self) -> None:
-        """Check answers and hops with the solver, and that as many different facts as hops derive each answer."""
-        for start in range(0, self.examples.n_graphs, _CHUNK_GRAPHS):
-            part = self.examples.take(slice(start, start + _CHUNK_GRAPHS))
-            denied = find_denied(self.law, part)
-            if denied:
-                self._fail_query(start + denied.graph, denied.query, denied.what)
-
-    def balance(self) -> float:
-        """Check that no answer is commoner than `chance` and hops are even; returns the largest share of an answer."""
-        answer, hop, n = self.examples.answer, self.examples.hop, self.examples.hop.size
-        largest = 0.0
-        for k in self.family.hops:
-            here = hop == k
-            expected = 1 / len(self.family.hops)
-            if abs(here.mean() - expected) > _SIGMAS * np.sqrt(expected * (1 - expected) / n):
-                self.fail(f"hop {k} is in {here.mean():.1%} of the examples, expected {expected:.1%}")
-            if not here.any():
-                continue  # a small split may lack a hop
-            counts = np.bincount(answer[here])
-            share, chance = counts.max() / counts.sum(), self.family.chance(k)
-            if share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / counts.sum()):
-                name = self.law.symbol(self._schema.answer, int(counts.argmax()))
-                self.fail(f"at {k} hops {share:.1%} of the answers are {name}; chance allows at most {chance:.1%}")
-            largest = max(largest, float(share))
-        return largest
-
-    def _no(self, bad: Mask, what: str) -> None:
-        if bad.any():
-            graph = int(bad.argmax())
-            self.fail(f"row {self._row(graph, 0)} (graph {graph}): {what}")
-
-    def _no_query(self, bad: Mask, what: str) -> None:
-        if bad.any():
-            graph, query = (int(i) for i in np.unravel_index(int(bad.argmax()), bad.shape))
-            self._fail_query(graph, query, what)
-
-    def _fail_query(self, graph: int, query: int, what: str) -> None:
-        self.fail(f"row {self._row(graph, query)} (graph {graph}, query {query}): {what}")
-
-    def _row(self, graph: int, query: int) -> int:
-        """Where a file of rows has it, counted from 1, the head of a CSV not counted."""
-        return graph * self.family.n_queries + query + 1
+        raise CorruptArtefactError(f"{self._path}: {what}; {advice}")
 
 
 def _check_overlap(folder: Path, manifest: Manifest, worlds: dict[str, WorldIds]) -> None:
@@ -174,16 +116,3 @@ def _check_overlap(folder: Path, manifest: Manifest, worlds: dict[str, WorldIds]
                     f"{folder / manifest['splits'][name]['file']}: graph {graph} has the facts of a graph "
                     f"of {other}: {int(shared.sum())} such; run gen again"
                 )
-
-
-def _has_twins(tuples: np.ndarray) -> Mask:
-    """Whether a row (g, n, c) holds the same tuple twice: array (g)."""
-    size = int(tuples.max()) + 1
-    key = np.zeros(tuples.shape[:2], dtype=np.int64)
-    for column in range(tuples.shape[2]):
-        key = key * size + tuples[:, :, column]
-    if float(size) ** tuples.shape[2] >= 2.0**63:  # too wide for one number: compare as bytes
-        key = np.array([[row.tobytes() for row in graph] for graph in tuples])
-    key = np.sort(key, axis=1)
-    twins: Mask = (key[:, 1:] == key[:, :-1]).any(axis=1)
-    return twins

@@ -6,7 +6,7 @@ from nexus_bench.data.task import law_of
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import COLUMNS, FAILED, HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
 from nexus_bench.io.config import Config
-from nexus_bench.io.options import options_text
+from nexus_bench.io.options import OPTION_COLUMNS, options_text
 from nexus_bench.model.costs import Cost
 from nexus_bench.model.scoring import HopScore, score
 from nexus_bench.shortcuts.references import task_columns
@@ -18,7 +18,6 @@ from nexus_bench.version import __version__
 
 _STEADY_ACCURACY = 0.95  # threshold of `steps_to_95`
 _HAVE_COLUMNS = {column.name for column in COLUMNS}
-_OPTION_COLUMNS = ("inner", "combine", "refine", "share")  # and `order`: options of an attention with columns
 _ORDER = (VAL, TEST, HOP_OOD, SIZE_OOD, PATTERN_OOD)  # order of the splits in results.csv
 
 
@@ -80,8 +79,8 @@ def _describe(cell: CellSpec, mode: str) -> Row:
         "encoding": model.encoding,
         "attention": model.attention,
         "attention_version": ATTENTIONS.get(model.attention).version,
+        **{name: model.options.get(name) for name in OPTION_COLUMNS},
         "order": model.options.get("order", 1),
-        **{name: model.options.get(name) for name in _OPTION_COLUMNS},
         "position": model.position,
         "mask": "facts" if model.encoding == "fact" else "causal",
         **{name: getattr(model, name) for name in ("n_layers", "n_loops", "d_model", "n_heads", "mlp_ratio")},
@@ -92,7 +91,7 @@ def _describe(cell: CellSpec, mode: str) -> Row:
         "seed": cell.seed,
         "version": __version__,
         "model": cell.label,
-        "attention_options": _beside(model.options, {"order", *_OPTION_COLUMNS}),
+        "attention_options": _beside(model.options, set(OPTION_COLUMNS)),
         "recipe_options": _beside(recipe.given(), _HAVE_COLUMNS),
         "model_options": options_text(model.later()),
     }

@@ -23,7 +23,7 @@ from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name
 from nexus_bench.io.entries import Keys, validate
 from nexus_bench.model.build import check_encodings
 from nexus_bench.model.matching import with_baselines
-from nexus_bench.model.spec import make_model, model_keys
+from nexus_bench.model.spec import ModelSpec, make_model, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
@@ -134,6 +134,11 @@ def apply_settings(config: Config, settings: Config, where: str = "suite") -> Co
         for home in found:
             home[key] = value
     return config
+
+
+def taken_names() -> set[str]:
+    """The names by which `--set` finds what is no parameter of a task: of suites, models and recipes."""
+    return {*_KEYS, *_SETTABLE, *ModelSpec.model_fields, *TrainSpec.model_fields}
 
 
 def make_suite(config: Config, where: str) -> Suite:

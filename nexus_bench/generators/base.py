@@ -14,7 +14,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.io.entries import STRICT
-from nexus_bench.registry import Registry
+from nexus_bench.registry.table import Registry
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from nexus_bench.data.law import Law
-from nexus_bench.data.splits import HeldOut, WorldIds, draw_graphs, world_ids
+from nexus_bench.data.splits import HeldOut, WorldIds, draw_graphs, worlds_of
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
@@ -91,8 +91,13 @@ class RunData:
         key = self.key(cell), question.examples
         if key not in self._drawn:
             beside = [other for other in self.suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
-            law, source = further_law(cell.task, question), self.source(cell)
-            self._drawn[key] = draw(law, question, source, cells=beside, seed=cell.seed)
+            try:
+                law, source = further_law(cell.task, question), self.source(cell)
+                self._drawn[key] = draw(law, question, source, cells=beside, seed=cell.seed)
+            except ConfigError as error:
+                if all(other.task == cell.task for other in self.suite.cells):
+                    raise
+                raise ConfigError(f"{error}; or ask the cells of other tasks alone, by --cell") from error
         return self._drawn[key]
 
     @staticmethod
@@ -128,6 +133,6 @@ def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSp
 def _seen(source: Source, cells: Sequence[CellSpec]) -> WorldIds:
     """The worlds of every split and of all steps that any of the cells may have made, sorted."""
     recipes = {(cell.train.steps, cell.train.batch_size) for cell in cells}
-    worlds = [world_ids(source.batch(i, size).facts) for n_steps, size in recipes for i in range(n_steps)]
-    worlds += [world_ids(held.examples.facts) for held in source.held_out.values()]
+    worlds = [worlds_of(source.law, source.batch(i, size)) for n_steps, size in recipes for i in range(n_steps)]
+    worlds += [worlds_of(held.law, held.examples) for held in source.held_out.values()]
     return np.unique(np.concatenate(worlds))

@@ -29,14 +29,16 @@ class Keys(NamedTuple):
     Attributes:
         own: Keys of the task family or the attention itself.
         shared: Keys of every entry of the kind.
+        internal: Keys that nexus-bench writes itself, and nobody else.
     """
 
     own: tuple[str, ...]
     shared: tuple[str, ...]
+    internal: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Both."""
+        """Those that a user may write."""
         return self.own + self.shared
 
 
@@ -68,7 +70,7 @@ def divide(entry: Config, keys: Keys, kind: str, *, where: str) -> Divided:
     own = {key: value for key, value in entry.items() if key in keys.own}
     shared = {key: value for key, value in entry.items() if key not in keys.own}
     for key in shared:
-        if key not in (kind, *keys.shared):
+        if key not in (kind, *keys.shared, *keys.internal):
             raise ConfigError(f"{where}: {entry[kind]}: {unknown_name('key', key, keys.all)}")
     return Divided(own, shared)
 

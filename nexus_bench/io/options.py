@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+OPTION_COLUMNS = ("order", "inner", "combine", "refine", "share")  # options of an attention that have columns
 SEPARATOR = "; "
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 _HASH = re.compile(r'"?([0-9a-f]{16})[0-9a-f]{48}"?')  # SHA-256, of which 16 digits are enough to read

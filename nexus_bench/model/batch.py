@@ -61,4 +61,4 @@ def to_batch(examples: Examples, schema: Schema, encoding: str, device: torch.de
         torch.from_numpy, (encoded.tokens, encoded.read_at, encoded.length, examples.answer)
     )
     layout = Layout(encoded.causal, encoded.n_keys, n_shared=encoded.n_shared, block=encoded.block)
-    return Batch(tokens, read_at, length, answer.to(torch.int64), layout).to(device)
+    return Batch(tokens.int(), read_at, length, answer.to(torch.int64), layout).to(device)

@@ -1,17 +1,13 @@
 """The cost of a model: parameters, and floating-point operations as PyTorch counts them."""
 
-import math
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from nexus_bench.attention.base import Attention, Layout
+from nexus_bench.attention.flops import count_flops
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError
 from nexus_bench.model.batch import to_batch
@@ -19,30 +15,6 @@ from nexus_bench.model.build import build_model
 from nexus_bench.model.scoring import losses_of
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.streams import stream
-
-
-def _of_a_solve(a: Sequence[int], b: Sequence[int], *_: object, **__: object) -> int:
-    """One multiplication and one addition for each entry of the triangle and each right-hand side."""
-    return math.prod(b) * a[-1]
-
-
-def count_flops(*steps: Callable[[], object]) -> list[int]:
-    """Floating-point operations of each of several steps: matrix products and triangular solves.
-
-    Attention is counted unfused and without regard to masks, so that the count is the same on every device; what a
-    mask forbids is counted all the same. On tensors of the `meta` device nothing is computed.
-    """
-    counts = []
-    for step in steps:
-        with ExitStack() as stack:
-            counter = stack.enter_context(FlopCounterMode(display=False, custom_mapping=_SOLVES))
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            step()
-        counts.append(int(counter.get_total_flops()))
-    return counts
-
-
-_SOLVES = {torch.ops.aten.linalg_solve_triangular: _of_a_solve}
 
 
 def n_parameters(module: torch.nn.Module) -> int:

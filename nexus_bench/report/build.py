@@ -119,7 +119,8 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         else:
             title = f"{named(part, differ)}, {asked(part, trained_size)}"
             shared = _on_one_axis(part)
-            pairs = _Pairs(declared_pairs(declarations, shared), matched_pairs(shared), model_pairs(shared))
+            declared = declared_pairs(declarations, shared, among=rows)
+            pairs = _Pairs(declared, matched_pairs(shared), model_pairs(shared))
             setting = {name: tested.iloc[0][name] for name in SETTING}
             kinds = {"declared": pairs.declared.pairs, "models": pairs.every, "matched": pairs.equal}
             compared += [found.assign(kind=kind, **setting) for kind, found in kinds.items()]

@@ -9,9 +9,6 @@ from nexus_bench.attention import promises
 from nexus_bench.attention.base import ATTENTIONS, Attention
 from nexus_bench.attention.layout import Layout, rotate
 from nexus_bench.attention.promises import BLOCKS, LAYOUTS, PROMISES, NotAsked, positions
-from nexus_bench.data.task import TaskSpec
-from nexus_bench.model.spec import ModelSpec
-from nexus_bench.training.spec import TrainSpec
 
 D = promises.D_MODEL
 NESTED = [
@@ -146,10 +143,3 @@ def test_sequences_go_on_from_what_their_blocks_share() -> None:
     assert blocks.before(x, 5).any() == Layout().before(x, 9).any() == False  # noqa: E712
     assert blocks.summed(x).flatten().tolist() == [1, 3, 6, 10, 15, 12, 19, 14, 23]
     assert Layout().summed(x).flatten().tolist() == [1, 3, 6, 10, 15, 21, 28, 36, 45]
-
-
-def test_options_have_defaults_and_names_of_their_own(attention: Attention) -> None:
-    """`--set` finds a value by its name alone."""
-    taken = {*TaskSpec.model_fields, *ModelSpec.model_fields, *TrainSpec.model_fields, "suite", "seeds"}
-    assert not taken & set(attention.Options.model_fields)
-    assert attention.Options().model_dump() is not None

@@ -225,7 +225,7 @@ def test_diffusion_walks_as_many_hops_as_powers(powers: int) -> None:
     solves_only(powers, lambda task: walk_forwards(walker(task, **entry)))
 
 
-@pytest.mark.parametrize("attention", ["strassen", "two_simplicial", "tree"])
+@pytest.mark.parametrize("attention", ["strassen", "two_simplicial", "tree", "triangular"])
 def test_third_order_attention_walks_two_hops_in_one_pass(attention: str) -> None:
     solves_only(2, lambda task: compose(attention, task))
 
@@ -242,6 +242,15 @@ def compose(attention: str, task: Generator):  # type: ignore[no-untyped-def]
         scores = {"f": SHARPNESS * s, "g": SHARPNESS * both, "h": SHARPNESS * blocks(sd=1, width=w)}
     elif attention == "tree":
         scores = {"a": SHARPNESS * s, "b": SHARPNESS * both, "c": SHARPNESS * blocks(sd=1, width=w), "d": GAIN * d}
+    elif attention == "triangular":  # a state holds where i and j start, in S, and where j ends, in D
+        own = model.blocks[0].attention
+        names = {own.first: GAIN * s, own.second: both, own.ask: SHARPNESS * from_s, own.update: GAIN * both}
+        with torch.no_grad():
+            for layer, matrix in names.items():
+                layer.weight.copy_(matrix.T)
+        d_to_s = blocks(ds=1, width=w)
+        set_projections(model, q=SHARPNESS * s, k=s, v=d_to_s, w=s, o=GAIN * d)
+        return model
     else:
         scores = {"q": SHARPNESS * (s + to_ones), "k": both, "l": from_s + blocks(sd=1, width=w)}
     set_projections(model, **scores, v=to_ones, w=GAIN * d, o=GAIN * both)

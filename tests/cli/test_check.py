@@ -14,6 +14,7 @@ from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import standard as naive_standard
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 from nexus_bench.attention.promises import PROMISES
+from nexus_bench.model.promises import OPTIONS
 from tests.conftest import Command, assert_fails
 
 
@@ -31,9 +32,16 @@ class Theirs(Attention[AttentionOptions]):
         self.unused = nn.Parameter(torch.zeros(1)) if self.fault == "unused" else None
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        if self.fault == "elementwise":
+            return x * self.out.weight.sum()
         q, k, v = self.projections.project(x, "qkv")
         if self.fault == "raises":
             return x @ x  # of the wrong shape
+        if self.fault == "kernel" and x.is_meta:
+            raise NotImplementedError("no such tensors")
+        if self.fault == "place":
+            place = layout.by_place(torch.arange(layout.n_places(q.shape[2]), device=q.device), q.shape[2])
+            q = q * (1 + place[:, None].to(q.dtype) / 8)
         if self.fault == "future":
             layout = Layout(n_keys=layout.n_keys, rope=layout.rope, n_shared=layout.n_shared, block=layout.block)
         if self.fault == "keys":
@@ -47,7 +55,14 @@ class Theirs(Attention[AttentionOptions]):
         if self.fault == "branch" and x.sum() > 0:
             v = v + 1
         out: Tensor = self.out(merge_heads(attend(q, k, v, layout)))
+        if self.fault == "type":
+            out = torch.zeros_like(x).index_add(1, torch.arange(x.shape[1], device=x.device), out)
+        if self.fault == "rounding":
+            out = out / (out * 0 + 1.001 - 1)
         return out[..., :3] if self.fault == "shape" else out
+
+    def uncounted_flops(self, n: int) -> int:
+        return {"fewer": 10**12 // n, "fixed": -(10**9)}.get(self.fault, 0)
 
 
 @pytest.fixture
@@ -65,7 +80,9 @@ def states(text: str) -> dict[str, str]:
 def test_a_mechanism_of_another_package_that_keeps_everything(theirs: type[Theirs], command: Command) -> None:
     done = command("check", "theirs")
     assert done.returncode == 0 and not done.stderr, done.stderr
-    assert states(done.stdout) == {name: "kept" for name in PROMISES} | {"agrees with its reference": "not asked"}
+    assert states(done.stdout) == dict.fromkeys([*PROMISES, OPTIONS], "kept") | {
+        "agrees with its reference": "not asked"
+    }
 
 
 FAULTS = {
@@ -74,7 +91,13 @@ FAULTS = {
     "future": "later positions are not seen",
     "keys": "positions that are no keys are not seen",
     "blocks": "a block is seen by itself alone",
-    "rope": "the order of a set does not matter",
+    "rope": "rotary positions count by distance",
+    "place": "rotary positions count by distance",
+    "type": "runs in mixed precision",
+    "rounding": "runs in mixed precision",
+    "elementwise": "its cost is counted",
+    "fewer": "its cost is counted",
+    "fixed": "its cost is counted",
     "order": "the order of a set does not matter",
     "branch": "compiles as one graph",
 }
@@ -91,12 +114,31 @@ def test_every_fault_breaks_a_promise(
     assert f"theirs: {promise}" in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("fault", ["rope", "place"])
+def test_rotary_positions_of_what_takes_sequences_alone_are_checked(
+    fault: str, theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theirs, "takes_sets", False)
+    asked = "rotary positions count by distance"
+    assert states(command("check", "theirs").stdout)[asked] == "kept"
+    monkeypatch.setattr(theirs, "fault", fault)
+    assert states(command("check", "theirs").stdout)[asked] == "broken"
+
+
+def test_a_kernel_without_a_form_for_empty_tensors_is_not_counted(
+    theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theirs, "fault", "kernel")
+    done = command("check", "theirs")
+    assert done.returncode == 0 and states(done.stdout)["its cost is counted"] == "not asked"
+
+
 def test_what_raises_names_the_line_of_its_author(
     theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(theirs, "fault", "raises")
     done = command("check", "theirs")
-    line = Theirs.forward.__code__.co_firstlineno + 3
+    line = Theirs.forward.__code__.co_firstlineno + 5
     assert done.returncode == 6 and "RuntimeError: " in done.stdout and f"test_check.py:{line}" in done.stdout
 
 
@@ -150,9 +192,7 @@ def test_a_file_named_as_one_of_ours_is_not_compared_with_it(
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        ("check ancestor", 2, "ancestor is a task; `nexus-bench audit ancestor`"),
-        ("check standard+nexus", 2, "is a whole model or a hybrid; name attention mechanisms"),
-        ("check nexu", 3, "unknown attention 'nexu'; did you mean 'nexus'?"),
+        ("check nexu", 3, "unknown task or attention 'nexu'; did you mean 'nexus'?"),
         ("check nexus --set order=0", 3, "nexus: order: input should be greater than or equal to 1, got 0"),
         ("check nexus --set ordre=2", 3, "ordre is not an option of nexus; omit it"),
         ("check nexus --set compare=mirrored --set refine=q", 3, "compare must be qk or self with refine q"),

@@ -1,4 +1,4 @@
-"""`nexus-bench new attention`: a package that keeps every promise as it is written."""
+"""`nexus-bench new`: a package that keeps every promise as it is written."""
 
 import os
 import subprocess
@@ -12,27 +12,30 @@ from tests.conftest import Command, assert_fails
 from tests.paths import ROOT
 
 
-def test_it_is_a_package_whose_own_tests_pass(command: Command, tmp_path: Path) -> None:
-    done = command("new", "attention", "my_own")
+@pytest.mark.parametrize(
+    ("kind", "group", "passed"),
+    [("attention", "nexus_bench.attentions", "24 passed"), ("task", "nexus_bench.tasks", "37 passed, 3 skipped")],
+)
+def test_it_is_a_package_whose_own_tests_pass(
+    kind: str, group: str, passed: str, command: Command, tmp_path: Path
+) -> None:
+    done = command("new", kind, "my_own")
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert "next: pip install ./my_own && nexus-bench check my_own" in done.stdout
     folder = tmp_path / "my_own"
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["nexus_bench.attentions"] == {"my_own": "my_own.attention"}
-    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
-    tests = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(folder),
-        str(folder / "tests"),
-    ]
-    ran = subprocess.run(tests, env=env, cwd=folder, capture_output=True, text=True, timeout=200)
-    assert ran.returncode == 0 and "20 passed" in ran.stdout, ran.stdout
+    module = {"attention": "my_own.attention", "task": "my_own.my_own"}[kind]
+    assert project["entry-points"][group] == {"my_own": module}
+    about = tmp_path / "site" / "my_own-1.dist-info"  # as pip would install it
+    about.mkdir(parents=True)
+    (about / "entry_points.txt").write_text(f"[{group}]\nmy_own = {module}\n")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my_own\nVersion: 1\n")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(about.parent), str(ROOT)])}
+    tests = ["pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder / "tests")]
+    ran = subprocess.run(
+        [sys.executable, "-m", *tests], env=env, cwd=folder, capture_output=True, text=True, timeout=200
+    )
+    assert ran.returncode == 0 and passed in ran.stdout, ran.stdout
 
 
 def test_it_overwrites_nothing(command: Command, tmp_path: Path) -> None:
@@ -42,10 +45,13 @@ def test_it_overwrites_nothing(command: Command, tmp_path: Path) -> None:
     assert not list((tmp_path / "mine").iterdir()) and (tmp_path / "other" / "mine" / "attention.py").exists()
 
 
+@pytest.mark.parametrize("kind", ["attention", "task"])
 @pytest.mark.parametrize("name", ["Mine", "1st", "a-b", "../x", "class", "", "x" * 61])
-def test_a_name_is_that_of_a_package(name: str, command: Command) -> None:
-    assert_fails(command("new", "attention", "--", name), 2, "NAME must be lower-case letters, digits and '_'")
+def test_a_name_is_that_of_a_package(name: str, kind: str, command: Command) -> None:
+    assert_fails(command("new", kind, "--", name), 2, "NAME must be lower-case letters, digits and '_'")
 
 
-def test_a_name_that_is_taken_is_refused(command: Command) -> None:
-    assert_fails(command("new", "attention", "standard"), 2, "there is an attention 'standard' already")
+@pytest.mark.parametrize(("kind", "name"), [("attention", "standard"), ("task", "kinship")])
+def test_a_name_that_is_taken_is_refused(kind: str, name: str, command: Command) -> None:
+    article = "an" if kind == "attention" else "a"
+    assert_fails(command("new", kind, name), 2, f"there is {article} {kind} '{name}' already")

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from nexus_bench.data.drawers import Drawers, DrawingError, Order, draw
+from nexus_bench.data.drawers import Drawers, DrawingError, Order, draw, encode
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import Examples
@@ -35,6 +35,19 @@ def test_processes_draw_the_same_bytes(n: int, small_spec: TaskSpec) -> None:
                 assert ours.dtype == theirs.dtype and (ours == theirs).all()
     finally:
         drawers.close()
+
+
+@pytest.mark.parametrize(("steps", "batch_size"), [(range(3, 1200), 1), (range(300), 7), (range(2, 5), 1000)])
+@pytest.mark.parametrize("encoding", ["fact", "flat"])
+def test_encoded_piece_by_piece_is_encoded_at_once(
+    steps: range, batch_size: int, encoding: str, small_spec: TaskSpec
+) -> None:
+    (source, *_) = splits = sources(small_spec)
+    whole = encode(
+        Examples.concatenate([source.batch(step, batch_size) for step in steps]), source.law.schema, encoding
+    )
+    for ours, theirs in zip(draw(splits, Order(0, steps, batch_size, encoding)), whole, strict=True):
+        assert ours.dtype == theirs.dtype and ours.shape == theirs.shape and (ours == theirs).all()
 
 
 def test_a_family_that_fails_and_a_process_that_dies_are_told(small_spec: TaskSpec) -> None:

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from nexus_bench.data.law import Law
-from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
+from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids, worlds_of
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
-from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.streams import integers, permutations, stream
+from nexus_bench.generators.base import Examples, Generator, Role, Schema, Solution, TaskParams
+from nexus_bench.streams import Int, integers, permutations, stream
 
 GOLDEN = {  # pointer_chase version 1, hops 1-3, 11 nodes, seed 7
     "train": "200ef0a894eb679d5765e4e3fdd63a84bbddbee732fafd59e9bc422ca6934a9b",
@@ -29,6 +29,30 @@ def sha256(examples: Examples) -> str:
 
 def worlds(examples: Examples) -> set[frozenset[tuple[int, ...]]]:
     return {frozenset(tuple(fact) for fact in facts) for facts in examples.facts.tolist()}
+
+
+class TwoTokens(Generator[TaskParams]):
+    """The sequence 0, 1; the answer at each token is the token."""
+
+    name, version, Params = "two_tokens", 1, TaskParams
+    max_hop = n_worlds = 1
+    n_facts = 2
+    schema = Schema((Role("token", "token"),), (), "token", {"token": 2})
+
+    def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
+        tokens = np.tile(np.arange(2, dtype=np.int32), (n_graphs, 1))
+        return Examples(tokens[:, :, None], tokens[:, :, None][:, :, :0], tokens, np.ones_like(tokens))
+
+    def solve(self, facts: Int, query: Int) -> Solution:
+        return Solution(facts[:, :, 0], np.ones_like(facts[:, :, 0]), np.arange(2, dtype=np.int32)[None, :, None])
+
+    def advice_for_hop(self, hop: int) -> str:
+        return ""
+
+    def chance(self, hop: int) -> float:
+        return 1 / 2
+
+    partial_input = chance
 
 
 @pytest.fixture
@@ -63,6 +87,21 @@ def test_reserved_worlds_never_occur_in_training(crowded: Generator) -> None:
 def test_a_world_space_too_small_for_its_splits_is_an_error(crowded: Generator) -> None:
     with pytest.raises(ConfigError, match="11 validation and test graphs need 22 distinct worlds, there are 20"):
         Splits({"iid": Law(crowded)}, seed=0, n_val=5, n_test=6)
+
+
+def test_a_family_with_fewer_worlds_than_it_says_is_told_and_not_drawn_for_ever(
+    crowded: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(crowded), "n_worlds", 10**9)
+    with pytest.raises(ConfigError, match=r"graphs of val repeat reserved ones .* than its n_worlds says"):
+        Splits({"iid": Law(crowded)}, seed=0, n_val=2, n_test=900)
+
+
+def test_the_world_of_a_sequence_is_the_sequence_and_that_of_a_graph_the_set_of_its_facts() -> None:
+    examples = TwoTokens(TaskParams(n_queries=2), (1,)).sample(1, stream("any"))
+    turned = examples._replace(facts=examples.facts[:, ::-1])
+    law = Law(TwoTokens(TaskParams(n_queries=2), (1,)))
+    assert worlds_of(law, examples) != worlds_of(law, turned) and world_ids(examples.facts) == world_ids(turned.facts)
 
 
 def test_training_graphs_do_not_depend_on_how_they_are_asked_for(small_task: Generator) -> None:

@@ -97,6 +97,10 @@ def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task
         ({"tasks": [{"task": "pointer_chaze"}]}, "unknown task 'pointer_chaze'; did you mean 'pointer_chase'?"),
         ({"tasks": [{"task": "../x"}]}, r"unknown task '\.\./x'"),
         ({"tasks": [{"task": "pointer_chase", "n_node": 3}]}, "unknown key 'n_node'; did you mean 'n_nodes'?"),
+        (
+            {"tasks": [{"task": "pointer_chase", "n_train": 3}]},
+            "there is no n_train, training draws new graphs at every",
+        ),
         ({"tasks": [{"task": "pointer_chase", "hops": "3-1"}]}, "x: pointer_chase: hops '3-1' run backwards"),
         (
             {"tasks": [{"task": "pointer_chase", "hops": "7"}]},
@@ -212,7 +216,7 @@ def test_a_comparison_of_several_models_is_refused() -> None:
         make_suite(config | {"comparisons": [{"model": "nexus", "baseline": "standard"}]}, where="x")
 
 
-DECLARED = {"quick": 0, "staircase": 6, "matched": 11, "deep": 0}
+DECLARED = {"quick": 0, "staircase": 6, "matched": 11, "rivals": 11, "deep": 0}
 
 
 @pytest.mark.parametrize("name", bundled("suite"))

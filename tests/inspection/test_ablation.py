@@ -86,6 +86,7 @@ def test_an_answer_is_that_of_the_model_with_the_changed_map() -> None:
         {"attention": "nexus", "order": 2, "inner": "direct", "position": "rope"},
         {"attention": "diffusion"},
         {"attention": "strassen"},
+        {"attention": "triangular"},
         {"attention": "standard", "n_layers": 2, "n_loops": 2},
     ],
 )

@@ -20,16 +20,18 @@ from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.streams import stream
 from tests.conftest import Command, assert_fails
+from tests.families import up_to_hops
 from tests.small import untrained
 
 
 @pytest.mark.parametrize("name", GENERATORS.names())
 def test_every_family_can_be_drawn(name: str) -> None:
-    task = make_task({"task": name, "hops": [2]}, where="test")
-    law = task.law()
+    entry = up_to_hops(name, 2)
+    hop = max(entry["hops"])  # type: ignore[call-overload]
+    law = make_task(entry | {"hops": [hop]}, where="test").law()
     held = HeldOut(law, law.sample(2, stream("drawn")))
     model = untrained(law, attention="standard", d_model=24, n_heads=1)
-    walked = walk(model, held, law.schema, encoding="fact", hop=2, n_examples=5, example=1)
+    walked = walk(model, held, law.schema, encoding="fact", hop=hop, n_examples=5, example=1)
     drawn = graph_picture(law, walked.example, title=name)
     assert drawn.name == "inspect_graph" and "level 1, head 1" in drawn.svg
     places = list(_layout([arrow_of(law, fact)[:2] for fact in walked.example.facts])[0].values())

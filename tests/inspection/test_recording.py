@@ -21,7 +21,7 @@ from nexus_bench.streams import stream
 from tests.small import chase, small_law, untrained
 from tests.walkers import walk_by_one_head, walker
 
-OURS = ("diffusion", "nexus", "standard", "strassen", "two_simplicial")
+OURS = ("diffusion", "nexus", "standard", "strassen", "triangular", "two_simplicial")
 
 
 def passes_of(law: Generator, encoding: str = "fact", **entry: Any) -> list[Pass]:
@@ -91,6 +91,7 @@ def test_a_map_is_the_softmax_of_scaled_products(law: Generator) -> None:
         ),
         ({"attention": "diffusion", "powers": 3}, ["level 1"]),
         ({"attention": "strassen"}, ["level 1"]),
+        ({"attention": "triangular"}, ["level 1"]),
     ],
 )
 def test_a_pass_knows_its_layer_loop_and_level(entry: dict[str, Any], places: list[str], law: Generator) -> None:

@@ -21,6 +21,7 @@ from nexus_bench.io.config import Config
 from nexus_bench.io.read_results import read_results
 from nexus_bench.model.scoring import score
 from tests.conftest import Command, assert_fails
+from tests.small import TINY
 
 SUITE = """
 suite: asked
@@ -131,6 +132,17 @@ def test_looped_models_are_asked_with_other_loops_on_the_same_graphs(tmp_path: P
         assert right.to_dict() == {key: n for key, n in splits[f"eval_loops{loops}"]["n_correct"].items() if n}
     answers = [pd.read_csv(next(run.glob(f"predictions-eval_loops{loops}*.csv")))["answer"] for loops in (1, 5)]
     assert answers[0].equals(answers[1])
+
+
+def test_where_one_of_several_tasks_cannot_be_asked_eval_says_how_to_ask_the_others(
+    command: Command, tmp_path: Path
+) -> None:
+    two = "n_nodes: 6\n", "n_nodes: 6\n    vocab_size: [9, 30]\n"
+    (tmp_path / "two.yaml").write_text(TINY.replace(*two).replace("steps: 20", "steps: 1"))
+    made = command("train", "two.yaml", "--seeds", "1", "--executor", "inline", "--quiet", "--out", "two")
+    assert made.returncode == 0, made.stderr
+    said = "cannot have 12 facts with these hops and symbols; the nearest: 8 and 9; or ask the cells of other tasks"
+    assert_fails(command("eval", "two", "--n-facts", "12", "--quiet"), 3, f"{said} alone, by --cell")
 
 
 def test_eval_appends_a_split_and_never_overwrites(run: Path, command: Command) -> None:

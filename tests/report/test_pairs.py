@@ -100,6 +100,26 @@ def test_a_declared_comparison_that_cannot_be_made_is_said() -> None:
     assert "declared" not in set(report.comparisons["kind"])
 
 
+def test_a_comparison_is_tested_in_the_setting_of_its_models_and_not_missed_in_others() -> None:
+    facts = orders()
+    tokens = facts.assign(encoding="flat", cell_id="flat " + facts["cell_id"], model=facts["model"] + ", flat")
+    results = pd.concat([facts, tokens], ignore_index=True)
+    asked = [
+        ("nexus, order 2", "standard"),
+        ("nexus, order 2, flat", "standard, flat"),
+        ("nexus, order 3", "order 3, flat"),
+    ]
+    report = build_report(results, curve(results), [declaring(results, *asked)])
+    declared = report.comparisons[report.comparisons["kind"] == "declared"]
+    assert list(zip(declared["encoding"], declared["model"], declared["baseline"], strict=True)) == [
+        ("fact", "nexus, order 2", "standard"),
+        ("flat", "nexus, order 2, flat", "standard, flat"),
+    ]
+    missing = "Declared, but not one model each in these results: nexus, order 3 with order 3, flat."
+    assert all(section.notes.count(missing) == 1 for section in report.sections), "its models are of two settings"
+    assert not any("order 2 with standard" in note for section in report.sections for note in section.notes)
+
+
 def test_models_that_cannot_be_told_apart_are_said_to_be_so() -> None:
     cells = [(model, 0.1, seed, {1: 1.0}) for model in "ab" for seed in range(6)]
     assert report_of(table(*cells)).sections[0].notes[-1].endswith("Holm): no model is shown to reach further.")

@@ -8,7 +8,6 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, create_model
 
-from nexus_bench.attention.promises import Told
 from nexus_bench.bench import attention, generators, training
 from nexus_bench.cli.catalogue import Entry
 from nexus_bench.cli.schemas import SCHEMA_VERSION
@@ -22,6 +21,7 @@ from nexus_bench.model.costs import Cost
 from nexus_bench.model.matching import Match
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.shortcuts.audit import Audited
+from nexus_bench.shortcuts.promises import Told
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _BEGINNING = '{\n  "$'  # of every schema as it is written
@@ -54,6 +54,8 @@ REPORT: Fields = {
     "notes": dict[str, list[str]],
 }
 PLANNED: Fields = {"cell_id": str, "title": str, "lr": float, "steps": int, "seconds": float}
+CHECKED: Fields = {"kind": str, "name": str, **get_type_hints(Told)}
+DIGEST: Fields = {"task": str, "version": int, "split": str, "sha256": str}
 MATCHED: Fields = {"task": str, "model": ModelSpec, **get_type_hints(Cost), "matches": list[Match]}
 
 
@@ -67,7 +69,10 @@ def documents() -> dict[str, Fields]:
         "bench attention": {"rows": list[attention.Measured]},
         "bench gen": {"rates": list[generators.Rate]},
         "bench train": {"rates": list[training.Rate]},
-        "check": {"promises": list[_model("Checked", {"attention": str, **get_type_hints(Told)})]},  # type: ignore[misc]
+        "check": {
+            "promises": list[_model("Checked", CHECKED)],  # type: ignore[misc]
+            "digests": list[_model("Digest", DIGEST)],  # type: ignore[misc]
+        },
         "compare": {
             "files": list[str],
             "metric": str,
@@ -97,6 +102,7 @@ def documents() -> dict[str, Fields]:
         "list": {kind: (list[_closed(Entry)] | None, None) for kind in ("tasks", "attentions", "suites")},  # type: ignore[misc]
         "match": {"models": list[_model("Matched", MATCHED)]},  # type: ignore[misc]
         "new attention": {"files": list[str]},
+        "new task": {"files": list[str]},
         "predictions": {"file": str, "n_rows": int, "cells": list[str]},
         "report": {"files": list[str], "report": _model("Report", REPORT)},
         "schema": {"names": list[str], "json_schema": dict[str, Any] | None, "files": list[str]},

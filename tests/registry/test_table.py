@@ -16,7 +16,7 @@ from nexus_bench.io import bundled
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.build import build_model
 from nexus_bench.model.spec import make_model
-from nexus_bench.registry import Registry
+from nexus_bench.registry.table import Registry
 from nexus_bench.shortcuts.rules import best_shortcuts, score_shortcuts
 from nexus_bench.streams import stream
 from tests.small import CPU
@@ -36,7 +36,7 @@ def registry() -> Registry[type[Entry]]:
 
 
 def test_an_entry_without_a_class_attribute_is_named() -> None:
-    message = "thing tests.test_registry.Unversioned lacks the class attribute `version`; define it"
+    message = "thing tests.registry.test_table.Unversioned lacks the class attribute `version`; define it"
     with pytest.raises(ConfigError, match=message):
         registry().register(Unversioned)  # type: ignore[arg-type]
 
@@ -48,14 +48,16 @@ def test_an_entry_without_a_method_is_named() -> None:
         @abstractmethod
         def solve(self) -> None: ...
 
-    with pytest.raises(ConfigError, match=r"thing tests.test_registry\..*Unwritten lacks solve; write what is missing"):
+    with pytest.raises(
+        ConfigError, match=r"thing tests.registry.test_table\..*Unwritten lacks solve; write what is missing"
+    ):
         registry().register(Unwritten)  # type: ignore[arg-type]
 
 
 def test_a_name_can_be_taken_once() -> None:
     things = registry()
     things.register(Entry)
-    with pytest.raises(ConfigError, match=r"thing 'entry' is defined twice, in tests\.test_registry and"):
+    with pytest.raises(ConfigError, match=r"thing 'entry' is defined twice, in tests\.registry\.test_table and"):
         things.register(Entry)
 
 

@@ -125,12 +125,16 @@ class Registry(Generic[EntryT]):
             ConfigError: No class has the name; the message names the closest one. Or the entry point of the name is
                 broken; the message says how.
         """
-        self._load()
-        if name in self._broken and name not in self._entries:
+        if self.is_broken(name):
             raise ConfigError(f"{self._kind} '{name}': {self._broken[name]}")
         if name not in self._entries:
             raise ConfigError(unknown_name(self._kind, name, self._entries))
         return self._entries[name]
+
+    def is_broken(self, name: str) -> bool:
+        """Whether the entry point of the name cannot be imported; `get` says why."""
+        self._load()
+        return name in self._broken and name not in self._entries
 
     def others(self) -> list[tuple[str, type]]:
         """What other packages registered so far, each with its kind and name in words."""

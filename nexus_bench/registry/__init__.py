@@ -1,0 +1,1 @@
+"""Tables from names to classes, and what such classes promise."""

@@ -1,0 +1,110 @@
+"""What a task promises about guesses, as functions that check it, and all promises of a task together.
+
+Each takes a task at one setting, and raises `Broken` if the promise is broken, or `NotAsked` if it is not made.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from nexus_bench.data.promises import PROMISES as OF_DATA
+from nexus_bench.data.promises import Broken as Broken
+from nexus_bench.data.promises import NotAsked as NotAsked
+from nexus_bench.data.promises import Promise, tell
+from nexus_bench.data.promises import Told as Told
+from nexus_bench.data.task import TaskSpec
+from nexus_bench.errors import UsageError
+from nexus_bench.generators.promises import Family, at_hops
+from nexus_bench.io.columns import IID
+from nexus_bench.shortcuts.audit import audit, hide_a_fact, lower_bound
+from nexus_bench.shortcuts.rules import score_shortcuts
+from nexus_bench.streams import stream
+
+_N_GRAPHS, _N_AUDITED = 1500, 3000
+_ROUNDS = 20  # of gradient boosting
+_FALSE_ALARM = 0.005  # probability that a correct family fails, over all hops and facts
+
+
+def can_be_guessed(spec: TaskSpec) -> None:
+    """The simple rules that stand beside every accuracy can be computed."""
+    law = spec.law()
+    fit, score = law.sample(40, stream("fit")), law.sample(40, stream("score"))
+    scores = score_shortcuts(fit, score, law.schema)
+    for name, by_hop in scores.items():
+        if not all(0 <= accuracy <= 1 for accuracy in by_hop.values()):
+            raise Broken(f"the accuracy of {name} is {by_hop}")
+    if set(scores["majority_class"]) != set(law.family.hops):
+        raise Broken(f"the commonest answer is known at hops {sorted(scores['majority_class'])} alone")
+
+
+def needs_every_fact(spec: TaskSpec) -> None:
+    """With any one fact of the derivation hidden, the answer is guessed no better than `partial_input` says."""
+    if spec.generator().schema.is_sequence:
+        raise NotAsked("a sequence")
+    laws = {split: law.family for split, law in spec.laws().items()}
+    asked = [(split, hop) for split, law in laws.items() for hop in law.hops if law.partial_input(hop) < 1]
+    if not asked:
+        raise NotAsked("partial_input is 1")
+    for split, hop in asked:
+        needs_each_fact(laws[split], hop, level=_FALSE_ALARM / sum(hop for _, hop in asked))
+
+
+def needs_each_fact(law: Family, hop: int, *, level: float = _FALSE_ALARM) -> None:
+    """The same at one hop count.
+
+    Args:
+        law: The family at one setting.
+        hop: One of its hop counts.
+        level: Probability that a correct family fails.
+    """
+    examples = at_hops(law, (hop,)).sample(_N_GRAPHS, stream("hide")).one_query_per_graph()
+    for step in range(hop):
+        guess = hide_a_fact(law, examples, step, stream("redraw", step))
+        right = (guess.answer == examples.answer[:, 0])[guess.is_hidden]
+        if not len(right):
+            continue  # the derivations end before it
+        if lower_bound(right, level) > law.partial_input(hop):
+            raise Broken(
+                f"with fact {step + 1} of {hop} hidden, another in its place leads to the answer in "
+                f"{np.mean(right):.1%}; partial_input says {law.partial_input(hop):.1%}"
+            )
+
+
+def holds_its_ceilings(spec: TaskSpec) -> None:
+    """No reader of the audit beats `chance` or `partial_input`."""
+    laws = {split: law.family for split, law in spec.laws().items()}
+    family = laws.pop(IID)
+    if family.schema.is_sequence:
+        raise NotAsked("a sequence")
+    try:
+        rows = audit(family, others=laws, n_graphs=_N_AUDITED, seed=1, rounds=_ROUNDS)
+    except UsageError as error:  # without scikit-learn
+        raise NotAsked(str(error)) from error
+    above = sorted((row for row in rows if row.above), key=lambda row: row.ceiling - row.bound)
+    if above:
+        row = above[0]
+        hidden = "" if row.hidden is None else f" with fact {row.hidden} hidden"
+        raise Broken(
+            f"{row.split}: {row.reader}{hidden} scores {row.accuracy:.3f}, surely at least {row.bound:.3f}, at "
+            f"{row.hop} hops; {row.against} says {row.ceiling:.3f} ({len(above)} of {len(rows)} readers are above)"
+        )
+
+
+PROMISES: dict[str, Promise] = {
+    **OF_DATA,
+    "simple shortcuts can be computed": can_be_guessed,
+    "no fact of a derivation can be missed": needs_every_fact,
+    "no reader of the audit beats the ceilings": holds_its_ceilings,
+}
+
+
+def check(spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exception], str]) -> Iterator[Told]:
+    """Check all promises of a task.
+
+    Args:
+        spec: The task at one setting.
+        more: Further promises.
+        explain: One line about an error that its code raised.
+    """
+    for promise, ask in {**PROMISES, **more}.items():
+        yield tell(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]

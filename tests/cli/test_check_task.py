@@ -1,0 +1,245 @@
+"""`nexus-bench check` of tasks: every fault breaks the promise that it is against."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from nexus_bench.data import splits
+from nexus_bench.data.digests import digests
+from nexus_bench.data.promises import has_names_of_its_own
+from nexus_bench.data.task import make_task
+from nexus_bench.experiment.suite import taken_names
+from nexus_bench.registry.promises import Broken, NotAsked, tell
+from nexus_bench.shortcuts.promises import PROMISES
+from tests.conftest import Command, assert_fails
+from tests.templates import installed
+
+_LABEL = "return Examples(facts, query, look_up(symbol, (start + hop) % n), hop)"
+_WALK = "start, hop, size=size, n_steps=n_steps)"
+_SOLUTION = "return Solution(node, hop, rows)"
+_STARTS = "start = permutations(rng, n_graphs, n, k=self.n_queries)"
+_DEALT = "hop = self.deal_hops(n_graphs, rng)"
+_NAMES = "symbol = self.draw_names(n_graphs, rng)"
+_WORLDS = "return math.comb(self.node_vocab_size, self.n_nodes) * math.factorial(self.n_nodes - 1)"
+_FACTS = "return self.params.n_nodes\n\n    @property\n    def n_worlds"
+_ALIKE = """
+
+    def symbol(self, vocabulary, index):
+        return f"{vocabulary}{index // 2}"
+"""
+_ONE_WORLD = " * 0 + np.arange(n, dtype=np.int32)"
+_PARTIAL = "return 1 / (self.params.n_nodes - 1 - 2 * (hop - 1))"
+_ANSWER_FIRST = f"""is_last = facts[:, :, 1] == look_up(symbol, (start + hop) % n)
+        first = np.argsort(~is_last, axis=1, kind="stable")
+        facts = np.take_along_axis(facts, first[:, :, None], axis=1)
+        {_LABEL}"""
+_SHORTER = f"""{_NAMES}
+        symbol[:, 3:] = np.sort(symbol[:, 3:], axis=1)"""
+FEW = {"hops": [1], "n_nodes": 3, "vocab_size": 5, "n_val": 2, "n_test": 6}  # 20 worlds
+
+FAULTS: dict[str, tuple[str, dict[str, object], list[tuple[str, str]]]] = {
+    "labels one hop too far": (
+        "solve derives every label and hop",
+        {},
+        [(_LABEL, _LABEL.replace("+ hop", "+ hop + 1"))],
+    ),
+    "hops that are one too few": (
+        "solve derives every label and hop",
+        {},
+        [(_LABEL, _LABEL.replace("+ hop", "+ hop + 1")), (_WALK, "start, hop + 1, size=size, n_steps=n_steps + 1)")],
+    ),
+    "a solver that names no facts": (
+        "solve derives every label and hop",
+        {},
+        [(_SOLUTION, "return Solution(node, hop, np.full_like(rows, -1))")],
+    ),
+    "the answer's fact comes first": (
+        "no reader of the audit beats the ceilings",
+        {"n_queries": 1},
+        [(_LABEL, _ANSWER_FIRST)],
+    ),
+    "ids that follow the cycle": ("no reader of the audit beats the ceilings", {"n_queries": 1}, [(_NAMES, _SHORTER)]),
+    "a ceiling that is too low": (
+        "no fact of a derivation can be missed",
+        {},
+        [(_PARTIAL, "return 1 / (self.params.n_nodes - 1)")],
+    ),
+    "a ceiling below chance": ("ceilings are probabilities", {}, [(_PARTIAL, "return 0.01")]),
+    "a chance that is too low": (
+        "hops and answers are even",
+        {},
+        [("        return 1 / (self.params.n_nodes - 1)\n", "        return 0.001\n")],
+    ),
+    "a vocabulary that is too small": (
+        "examples fit the schema",
+        {},
+        [('{"node": self.node_vocab_size,', '{"node": self.n_nodes,')],
+    ),
+    "too many facts declared": (
+        "examples fit the schema",
+        {},
+        [(_FACTS, _FACTS.replace("n_nodes", "n_nodes + 1", 1))],
+    ),
+    "a hop that never comes": ("examples fit the schema", {}, [(_DEALT, f"{_DEALT} * 0 + 1")]),
+    "uneven hops": (
+        "hops and answers are even",
+        {},
+        [(_DEALT, f"{_DEALT}\n        hop[: len(hop) // 3, :6] = 1")],
+    ),
+    "queries asked twice": (
+        "facts and queries of a graph are distinct",
+        {},
+        [(_STARTS, "start = permutations(rng, n_graphs, n, k=self.n_queries) // 2 * 2")],
+    ),
+    "a stream of its own": (
+        "a stream gives its own examples",
+        {},
+        [(_NAMES, _NAMES.replace("rng", "np.random.default_rng()"))],
+    ),
+    "no stream at all": (
+        "a stream gives its own examples",
+        {},
+        [(_NAMES, f"from nexus_bench.streams import stream\n        rng = stream(1)\n        {_NAMES}")],
+    ),
+    "sizes that follow the hops of a split": (
+        "graphs are sized for the largest hop",
+        {},
+        [('"hop": self.max_hop + 1', '"hop": max(self.hops) + 1')],
+    ),
+    "a solver that reads places": (
+        "the order of the facts does not matter to solve",
+        {},
+        [(_SOLUTION, "return Solution(node, hop, np.where(rows >= 0, rows // 2, -1).astype(np.int32))")],
+    ),
+    "a solver that is sure of the law": (
+        "solve takes facts that are never drawn",
+        {},
+        [(_SOLUTION, f'if (node == start).any():\n            raise ValueError("no cycle")\n        {_SOLUTION}')],
+    ),
+    "answers of 64 bits": (
+        "solve takes facts that are never drawn",
+        {},
+        [(_SOLUTION, "return Solution(node.astype(np.int64), hop, rows)")],
+    ),
+    "a size that is no parameter": (
+        "sized_by makes graphs larger",
+        {},
+        [('sized_by = "n_nodes"', 'sized_by = "nodes"')],
+    ),
+    "a size that changes nothing": (
+        "sized_by makes graphs larger",
+        {},
+        [('sized_by = "n_nodes"', 'sized_by = "vocab_size"')],
+    ),
+    "too many worlds": ("n_worlds is no overcount", FEW, [(_WORLDS, "return 21")]),
+    "far too many worlds": ("n_worlds is no overcount", FEW, [(_WORLDS, "return 10**9")]),
+    "too many worlds to be all met": (
+        "n_worlds is no overcount",
+        {"hops": [1], "n_nodes": 6, "vocab_size": 9},
+        [(_WORLDS, f"return 10**4 * ({_WORLDS.removeprefix('return ')})")],
+    ),
+    "one world in the place of 20": ("splits share no graph", FEW, [(_NAMES, _NAMES + _ONE_WORLD)]),
+    "symbols that look alike": (
+        "examples can be shown",
+        {},
+        [(_PARTIAL, _PARTIAL + _ALIKE)],
+    ),
+    "a sentence that leaves out a role": (
+        "English is read back",
+        {},
+        [("{src} has written to {dst}.", "{src} has written a letter.")],
+    ),
+    "two names that are the same": ("English is read back", {}, [("{node: people}", "{node: [Ada, Bo, Ada]}")]),
+    "one answer alone": (
+        "the answer is among the choices",
+        {},
+        [(_LABEL, "return Examples(facts, query, start * 0, hop)")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_breaks_its_promise(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    promise, settings, changes = FAULTS[fault]
+    monkeypatch.setattr(splits, "_MOST_ROUNDS", 100)
+    with installed(tmp_path / "own"):
+        spec = make_task({"task": "letters"} | settings, where="test")
+        kept = tell(promise, lambda: PROMISES[promise](spec), explain=repr)
+        assert kept.state == "kept" or (promise == "n_worlds is no overcount" and kept.state == "not asked"), kept
+    with installed(tmp_path / "theirs", *changes):
+        spec = make_task({"task": "letters"} | settings, where="test")
+        told = tell(promise, lambda: PROMISES[promise](spec), explain=repr)
+    assert told.state == "broken" and told.detail, told
+
+
+def test_a_parameter_that_is_named_as_a_value_of_a_suite_is_broken(tmp_path: Path) -> None:
+    field = '    steps: int = Field(ge=1, description="Steps.")\n'
+    with installed(
+        tmp_path / "own", ("@GENERATORS", f"{field}\n\n@GENERATORS"), ("n_nodes: 12 ", "steps: 3\nn_nodes: 12 ")
+    ):
+        spec = make_task({"task": "letters"}, where="test")
+        with pytest.raises(Broken, match="the parameter 'steps' is also a value of a suite"):
+            has_names_of_its_own(spec, taken_names())
+
+
+def test_a_family_that_keeps_everything_gets_its_digests(tmp_path: Path, command: Command) -> None:
+    with installed(tmp_path / "own"):
+        done = command("check", "letters", "--set", "hops=1-2")
+        pinned = digests(make_task({"task": "letters", "hops": [1, 2]}, where="test"))
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    lines = done.stdout.splitlines()
+    kept = [line for line in lines if line.startswith("letters: kept: ")]
+    (other,) = [line for line in lines if line.startswith("letters: not asked: ")]
+    assert len(kept) == len(PROMISES) and "n_worlds is no overcount (too many to be counted" in other
+    assert lines[-3:] == [f"letters: digest of version 1: {split}: {sha256}" for split, sha256 in pinned.items()]
+
+
+def test_tasks_and_attentions_are_checked_together_and_settings_find_their_owner(
+    tmp_path: Path, command: Command
+) -> None:
+    changes = ("{src} has written to {dst}.", "{src} has written a letter.")
+    with installed(tmp_path / "own", changes):
+        done = command("check", "letters", "nexus", "--set", "order=2", "--set", "n_nodes=15", "--json")
+    assert done.returncode == 6 and done.stderr.startswith("error: broken: letters: English is read back; letters: no ")
+    document = json.loads(done.stdout)
+    assert {(one["kind"], one["name"]) for one in document["promises"]} == {("task", "letters"), ("attention", "nexus")}
+    broken = [one for one in document["promises"] if one["state"] == "broken"]
+    assert [one["promise"] for one in broken] == ["English is read back", "no reader of the audit beats the ceilings"]
+    assert broken[0]["detail"].endswith("letters.yaml: text: '{src} has written a letter.' leaves out dst")
+    assert document["digests"] == [], "bytes are pinned when the family is right"
+
+
+def test_an_example_whose_label_is_denied_is_shown_with_what_the_facts_give(tmp_path: Path, command: Command) -> None:
+    with installed(tmp_path / "own"):
+        right = command("show", "letters", "--hops", "2")
+    with installed(tmp_path / "theirs", (_LABEL, _LABEL.replace("+ hop", "+ hop + 1"))):
+        wrong = command("show", "letters", "--hops", "2")
+        told = json.loads(command("show", "letters", "--hops", "2", "--json").stdout)
+    assert right.returncode == 0 and not right.stderr and "answer" in right.stdout
+    assert wrong.returncode == 6 and "english" in wrong.stdout
+    assert "letters: `solve` denies this label: answer is node" in wrong.stderr and wrong.stderr.count("\n") == 1
+    assert told["denied"] == f"answer is {told['answer']}, the facts give {told['chain'].split(' -> ')[-1]}"
+
+
+def test_without_scikit_learn_only_the_audit_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    spec = make_task({"task": "pointer_chase"}, where="test")
+    with pytest.raises(NotAsked, match=r"pip install 'nexus-bench\[audit\]'"):
+        PROMISES["no reader of the audit beats the ceilings"](spec)
+    PROMISES["no fact of a derivation can be missed"](spec)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("check pointer_chas", 3, "unknown task or attention 'pointer_chas'; did you mean 'pointer_chase'?"),
+        ("check pointer_chase --set n_node=3", 3, "n_node is not an option of pointer_chase; omit it"),
+        ("check pointer_chase --set hops=9", 3, "check: pointer_chase: hops must be in 1..5, got 9"),
+        ("check pointer_chase --set n_nodes=2", 3, "n_nodes: input should be greater than or equal to 3, got 2"),
+        ("check pointer_chase nexus --set order=0", 3, "nexus: order: input should be greater"),
+    ],
+)
+def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, command: Command) -> None:
+    assert_fails(command(*line.split()), code, said)

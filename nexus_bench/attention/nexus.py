@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention
 from nexus_bench.attention.layout import ALL, Layout
-from nexus_bench.attention.levels import Stream, combine, mix, streams
+from nexus_bench.attention.levels import Together, climb, combine
 from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 
@@ -43,7 +43,6 @@ class Nexus(Attention[NexusOptions]):
 
     def __init__(self, d_model: int, n_heads: int, options: NexusOptions) -> None:
         super().__init__(d_model, n_heads, options)
-        self.streams = streams(options)
         if options.share == "unshared" and options.order > 1:
             self.check(d_model, options)
             self.nest = Nest(d_model, n_heads, options, options.order)
@@ -83,50 +82,12 @@ class Nexus(Attention[NexusOptions]):
         return mixed
 
     def _sides(self, x: Float[Tensor, "b n d"], layout: Layout) -> dict[str, Float[Tensor, "b h n e"]]:
-        """Queries, keys and values of the last level; what does not change between levels is projected once."""
-        how, n_levels = self.options, self.options.order
-        apart = how.share == "inner" and n_levels > 1
+        """Queries, keys and values of the last level."""
+        apart = self.options.share == "inner" and self.options.order > 1
         inner = self.inner_projections if apart else self.projections
-        sides = dict(zip("qkv", inner.project(x, "qkv"), strict=True))
-        if how.inner == "reproject":
-            base = {stream: x for stream in self.streams}
-            values = {stream: sides["v"] for stream in self.streams}
-        else:
-            base = {s: sides[s.sides if how.inner == "direct" else "v"] for s in self.streams}
-            values = base
-        for level in range(2, n_levels + 1):
-            is_last = level == n_levels
-            weights = self.projections if is_last else inner
-            needed = [s for s in self.streams if is_last or how.mix == "last" or s.sides != "v"]
-            equal = how.inner != "direct" and (how.mix == "first" or level == 2)
-            mixed = mix(sides, {s: values[s] for s in needed}, layout, equal=equal)
-            carried = {s: self._carry(mixed[s], base[s]) for s in needed}
-            made = {s: self._make(carried[s], s, weights, is_last) for s in needed}
-            if how.mix == "last" and not is_last:
-                base, values = carried, {s: made[s]["v"] if how.inner == "reproject" else carried[s] for s in made}
-            if is_last and apart:
-                sides = {letter: weights.project(x, letter)[0] for letter in "qkv" if letter not in how.refine}
-            for stream in needed:
-                sides |= {letter: side for letter, side in made[stream].items() if letter in stream.sides}
-        return sides
-
-    def _carry(self, mixed: Float[Tensor, "b h n e"], base: Float[Tensor, "b *h n w"]) -> Float[Tensor, "b *h n w"]:
-        """Combine an inner output with its base; a representation has its heads merged."""
-        if self.options.inner == "reproject":
-            mixed = merge_heads(mixed)
-            mixed = self.out(mixed) if self.options.inner_out else mixed
-        return combine(mixed, base, self.options, self.n_heads)
-
-    def _make(
-        self, carried: Float[Tensor, "b *h n w"], stream: Stream, weights: PackedProjections, is_last: bool
-    ) -> dict[str, Float[Tensor, "b h n e"]]:
-        """The sides that are made of a stream and, where the next level mixes it, its values."""
-        if self.options.inner != "reproject":
-            return dict.fromkeys(stream.sides, carried)
-        letters = stream.sides if is_last else stream.sides.replace("v", "") + "v" * (self.options.mix == "last")
-        together = [letters] if letters in weights.letters else list(letters)
-        made = [side for part in together for side in weights.project(carried, part)]
-        return dict(zip(letters, made, strict=True))
+        first = dict(zip("qkv", inner.project(x, "qkv"), strict=True))
+        together = Together(layout)
+        return climb(x, first, self.options, together, inner=inner, outer=self.projections, out=self.out)
 
 
 class Nest(nn.Module):

@@ -21,15 +21,20 @@ class Reading(Spec):
     gate: bool = Field(description="Each of these layers has a gate, which starts closed.")
 
     @property
-    def name(self) -> str:
-        """The method in one line; gated and literal ones are different methods."""
+    def words(self) -> list[str]:
+        """What tells this reading from others; gated and literal ones are different methods."""
         usual = NexusOptions()
         named = [
             f"{key} {value}"
             for key, value in self.options.model_dump().items()
             if key in usual.always_named or value != getattr(usual, key)
         ]
-        return f"nexus ({', '.join([*named, *['gated'] * self.gate])})"
+        return [*named, *["gated"] * self.gate]
+
+    @property
+    def name(self) -> str:
+        """The method in one line."""
+        return f"nexus ({', '.join(self.words)})"
 
 
 def make_reading(

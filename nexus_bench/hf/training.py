@@ -1,5 +1,6 @@
 """One training run by transformers' Trainer: examples in a given order, saved now and then, continued after a kill."""
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -165,9 +166,11 @@ class _Saving(TrainerCallback):
 
 
 def _newest_whole(folder: Path) -> Path | None:
-    """The newest whole saved state; None if there is none."""
-    whole = [path.parent for path in folder.glob(f"checkpoint-*/{_WHOLE}")]
-    return max(whole, key=_step_of, default=None)
+    """The newest whole saved state; None if there is none. What a killed process was writing is removed."""
+    for path in folder.glob("checkpoint-*"):
+        if not (path / _WHOLE).exists():
+            shutil.rmtree(path, ignore_errors=True)
+    return max(folder.glob("checkpoint-*"), key=_step_of, default=None)
 
 
 def _step_of(state: Path) -> int:

@@ -18,6 +18,7 @@ from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.io.columns import TEST
+from nexus_bench.io.entries import validate
 from nexus_bench.io.files import write_atomic
 from nexus_bench.streams import Int
 from nexus_bench.text.render import Teller, TextOptions, order_warning
@@ -168,6 +169,21 @@ def told_as(predictions: Path, manifest: Manifest) -> TextOptions:
     with predictions.open(encoding="utf-8") as lines:
         row = json.loads(next(lines))
     return TextOptions.model_validate(text.model_dump() | {k: v for k, v in row.get("doc", row).items() if k == _ORDER})
+
+
+def told_in(manifest: Manifest, told: dict[str, Any]) -> tuple[TextOptions, str | None]:
+    """How the examples of a dataset are told if answers alone are asked, and what must stand beside their scores.
+
+    Args:
+        manifest: Of the dataset.
+        told: Settings that differ from the dataset's.
+
+    Raises:
+        ConfigError: A setting is not possible.
+    """
+    as_told = {key: value for key, value in manifest.get("text", {}).items() if key != "target"}
+    text = validate(TextOptions, as_told | told, where="text")
+    return text, order_warning(text)
 
 
 def _order(text: TextOptions) -> dict[str, str]:

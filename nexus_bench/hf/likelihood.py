@@ -132,7 +132,10 @@ def _likelihoods(
     wanted_at, wanted_tokens = torch.tensor(at, device=device), torch.tensor(token, device=device)
     each = told[wanted_at, wanted_tokens].double().cpu()
     greedy = (told.argmax(-1)[wanted_at] == wanted_tokens).cpu()
-    sums = [(float(part.sum()), bool(is_first.all())) for part, is_first in zip(each.split(lengths), greedy.split(lengths), strict=True)]  # noqa: E501
+    sums = [
+        (float(part.sum()), bool(is_first.all()))
+        for part, is_first in zip(each.split(lengths), greedy.split(lengths), strict=True)
+    ]  # noqa: E501
     return dict(zip(keys, sums, strict=True))
 
 

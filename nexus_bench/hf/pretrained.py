@@ -89,7 +89,9 @@ def open_pretrained(name: str) -> Pretrained:
             config = AutoConfig.from_pretrained(folder)
             tokenizer = AutoTokenizer.from_pretrained(folder)
         except Exception as error:  # noqa: BLE001 - the library raises whatever its parts raise
-            raise ConfigError(f"{folder}: {_first_line(error)}; give a folder with a model and its tokenizer") from error
+            raise ConfigError(
+                f"{folder}: {_first_line(error)}; give a folder with a model and its tokenizer"
+            ) from error
     plain = NOT_IN_NAMES.sub("-", Path(name).resolve().name if folder == Path(name) else name).strip("-._")
     return Pretrained(plain or "model", folder, config, tokenizer, _content(folder))
 

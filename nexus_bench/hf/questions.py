@@ -122,7 +122,9 @@ def told_material(dataset: Dataset, *, size: Size, view: str, told: Config) -> M
     for split in (*_OWN, *(name for name in dataset.splits if name not in _OWN)):
         by_hop = documents(dataset, split, text, size.per_hop(split))
         if lacking := [hop for hop, rows in by_hop.items() if not rows and split != TRAIN]:
-            raise ConfigError(f"{dataset.spec.task}: split '{split}' has no example of hop {lacking[0]}; raise n_{split}")
+            raise ConfigError(
+                f"{dataset.spec.task}: split '{split}' has no example of hop {lacking[0]}; raise n_{split}"
+            )
         rows = [row for here in by_hop.values() for row in here]
         splits[split] = [_asked(row, view, split) for row in rows]
         if split != TRAIN:

@@ -3,6 +3,8 @@
 Axis letters: b rows, n tokens, d width of the model, v vocabulary, a places at which a token of an answer is predicted.
 """
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,11 +51,12 @@ def answer_loss(model: nn.Module, batch: Mapping[str, Any]) -> Float[Tensor, ""]
 
     Args:
         model: A language model.
-        batch: What `collate_answers` makes.
+        batch: What `collate_answers` makes; with a `mask` (b, 1, n, n) to add to scores, instead of the model's own.
     """
-    logits = _logits_at(model, batch["input_ids"], batch["row"], batch["place"])
+    logits = _logits_at(model, batch["input_ids"], batch["row"], batch["place"], batch.get("mask"))
     each = cross_entropy(logits.float(), batch["token"], reduction="none")
-    return (each * batch["weight"]).sum()
+    loss: Tensor = (each * batch["weight"]).sum()
+    return loss
 
 
 def collate_answers(examples: Sequence[Encoded]) -> dict[str, Tensor]:
@@ -130,12 +133,10 @@ def _likelihoods(
         logits = _logits_at(model, ids, where[:, 0], where[:, 1])
     told = logits.float().log_softmax(-1)
     wanted_at, wanted_tokens = torch.tensor(at, device=device), torch.tensor(token, device=device)
-    each = told[wanted_at, wanted_tokens].double().cpu()
-    greedy = (told.argmax(-1)[wanted_at] == wanted_tokens).cpu()
-    sums = [
-        (float(part.sum()), bool(is_first.all()))
-        for part, is_first in zip(each.split(lengths), greedy.split(lengths), strict=True)
-    ]  # noqa: E501
+    each = told[wanted_at, wanted_tokens].double().tolist()
+    greedy = (told.argmax(-1)[wanted_at] == wanted_tokens).tolist()
+    ends = list(itertools.accumulate(lengths))
+    sums = [(math.fsum(each[end - n : end]), all(greedy[end - n : end])) for n, end in zip(lengths, ends, strict=True)]
     return dict(zip(keys, sums, strict=True))
 
 
@@ -149,10 +150,10 @@ def _scored(told: Sequence[tuple[float, bool]], question: Encoded) -> Scored:
 
 
 def _logits_at(
-    model: Any, ids: Int[Tensor, "b n"], row: Int[Tensor, " a"], place: Int[Tensor, " a"]
+    model: Any, ids: Int[Tensor, "b n"], row: Int[Tensor, " a"], place: Int[Tensor, " a"], mask: Tensor | None = None
 ) -> Float[Tensor, "a v"]:
     """The logits at these places alone; those of a whole prompt would not fit into memory."""
-    states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    states = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
     logits: Tensor = model.get_output_embeddings()(states[row, place])
     return logits
 

@@ -88,7 +88,7 @@ def open_pretrained(name: str) -> Pretrained:
         try:
             config = AutoConfig.from_pretrained(folder)
             tokenizer = AutoTokenizer.from_pretrained(folder)
-        except Exception as error:  # noqa: BLE001 - the library raises whatever its parts raise
+        except Exception as error:
             raise ConfigError(
                 f"{folder}: {_first_line(error)}; give a folder with a model and its tokenizer"
             ) from error
@@ -117,7 +117,7 @@ def _downloaded(name: str) -> Path:
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(_NEEDED)))
-    except Exception as error:  # noqa: BLE001 - of the network, of the hub, and of what is between
+    except Exception as error:
         raise StorageError(
             f"{name}: is no folder here, and cannot be downloaded ({type(error).__name__}); give a local folder"
         ) from error

@@ -1,4 +1,4 @@
-"""What a language model is asked: examples of a task in English, or lines of a file, with the answers to choose from."""
+"""What a language model is asked: a task in English, or the lines of a file, with the answers to choose from."""
 
 import random
 from collections.abc import Mapping, Sequence

@@ -1,13 +1,16 @@
 """One cell of a retrofit: a method at one learning rate and seed, trained, and asked every split."""
 
+import copy
 import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.hf.apply import apply_nexus
@@ -89,10 +92,7 @@ def run_cell(
         environment: Number of the entry of env.json.
         keep: Where the trained model and its tokenizer are written; None keeps nothing.
     """
-    model = setting.model.load()
-    if (reading := cell.method.reading) is not None:
-        options = reading.options.model_dump()
-        apply_nexus(model, options.pop("order"), layers=reading.layers, gate=reading.gate, **options)
+    model = nested(setting.model.load(), cell.method)
     pace = Pace(0, 0.0)
     begun = time.perf_counter()
     if cell.lr is not None:
@@ -115,6 +115,32 @@ def run_cell(
     return CellResult(own["cell_id"], rows, curve, timing, None)
 
 
+def nested(model: PreTrainedModel, method: Method) -> PreTrainedModel:
+    """The model as a method has it, changed in place."""
+    if (reading := method.reading) is not None:
+        options = reading.options.model_dump()
+        apply_nexus(model, options.pop("order"), layers=reading.layers, gate=reading.gate, **options)
+    return model
+
+
+def flops_per_step(method: Method, setting: Setting) -> int:
+    """Operations of the matrix products of a training step, for prompts as long as the first ones of the training data.
+
+    They are counted on tensors without values, so they are the same on every device. Attention counts as it is written:
+    every token with every token.
+    """
+    recipe = setting.recipe
+    config = copy.deepcopy(setting.model.config)
+    with torch.device("meta"), quiet():
+        model = nested(AutoModelForCausalLM.from_config(config, attn_implementation="eager"), method)
+    batch = collate_answers(setting.encoded[TRAIN][: recipe.micro_batch])
+    shape = batch["input_ids"].shape
+    batch["mask"] = torch.zeros(shape[0], 1, shape[1], shape[1], device="meta")  # the library would look into its own
+    with FlopCounterMode(display=False) as counter:
+        answer_loss(model, {name: value.to("meta") for name, value in batch.items()}).backward()
+    return int(counter.get_total_flops()) * (recipe.batch_size // recipe.micro_batch)
+
+
 def _train(model: nn.Module, cell: Cell, setting: Setting, states: Path, save_every: float) -> Pace:
     recipe, train = setting.recipe, setting.encoded[TRAIN]
     assert cell.lr is not None
@@ -125,7 +151,7 @@ def _train(model: nn.Module, cell: Cell, setting: Setting, states: Path, save_ev
         batch_size=recipe.batch_size,
         micro_batch=recipe.micro_batch,
         lr=cell.lr,
-        warmup_steps=recipe.warmup_steps,
+        warmup_steps=round(recipe.warmup * recipe.steps),
         clip_norm=recipe.clip_norm,
         seed=cell.seed,
     )
@@ -144,11 +170,11 @@ def _train(model: nn.Module, cell: Cell, setting: Setting, states: Path, save_ev
 
 
 def _optimizer(model: nn.Module, lr: float, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW. Gates have a rate of their own: at that of a pretrained matrix, one number that starts at 0 stays there."""
+    """AdamW. Gates have a rate of their own: at that of a matrix, one number that starts at 0 stays close to it."""
     named = list(model.named_parameters())
     gates = [p for name, p in named if name.endswith(".gate")]
     others = [p for name, p in named if not name.endswith(".gate")]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in others if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in others if p.ndim < 2]},
         {"params": gates, "lr": recipe.gate_lr},
@@ -202,6 +228,7 @@ def _describe(model: nn.Module, cell: Cell, setting: Setting) -> Row:
         "curriculum": "none",
         "mode": "bfloat16" if setting.device == "cuda" else "single",
         "seed": cell.seed,
+        "flops_per_step": flops_per_step(cell.method, setting),
         "n_params": sum(p.numel() for p in model.parameters()),
         "status": "trained",
         "version": __version__,

@@ -46,7 +46,7 @@ class Recipe(Spec):
     )
     tune_seeds: int = Field(default=1, ge=1, le=1000, description="Seeds to choose by; they are not reported.")
     gate_lr: float = Field(default=1e-2, gt=0, description="Peak learning rate of gates, the same for all methods.")
-    warmup_steps: int = Field(default=20, ge=0, description="Linear warm-up, before the cosine to zero.")
+    warmup: float = Field(default=0.05, ge=0, lt=1, description="Share of linear warm-up, before the cosine to zero.")
     weight_decay: float = Field(default=0.01, ge=0, description="Of matrices.")
     clip_norm: float = Field(default=1.0, gt=0, description="Largest gradient norm.")
     n_val: int = Field(default=200, ge=1, description="Largest number of validation examples per hop.")
@@ -100,7 +100,7 @@ def methods_from(texts: Sequence[str], orders: Sequence[int], config: Pretrained
 def _method(text: str, config: PretrainedConfig) -> Method:
     words = text.split()
     if text in (UNTOUCHED, STANDARD):
-        return Method(kind=text)  # type: ignore[arg-type]
+        return Method(kind=text)
     if not words or "=" not in words[0]:
         known = (UNTOUCHED, STANDARD, "order=2 gate=true layers=last-third")
         raise UsageError(f"--method: {unknown_name('method', text, known)}")

@@ -71,8 +71,8 @@ class Encoder:
         if self._alike is not None:
             first, second, where = self._alike
             told.append(
-                f"the tokenizer makes choices alike in {self._n_alike:,} of {self._n_asked:,} examples, as {first!r} and "
-                f"{second!r} ({where}); the model cannot tell them apart"
+                f"the tokenizer makes choices alike in {self._n_alike:,} of {self._n_asked:,} examples, as {first!r} "
+                f"and {second!r} ({where}); the model cannot tell them apart"
             )
         return told
 

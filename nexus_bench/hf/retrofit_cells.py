@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from nexus_bench.experiment.environment import machine_and_versions
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.hf.apply import apply_nexus
 from nexus_bench.hf.likelihood import answer_loss, collate_answers, score
@@ -24,7 +25,6 @@ from nexus_bench.io.columns import FORMAT_VERSION, TRAIN, VAL, Row
 from nexus_bench.io.config import Config
 from nexus_bench.io.files import sha256
 from nexus_bench.io.options import OPTION_COLUMNS, options_text
-from nexus_bench.version import __version__
 
 _HAVE_COLUMNS = ("steps", "batch_size", "lr")
 _OF_CHOICE = ("tune_seeds", "n_val", "n_test", "micro_batch", "view")  # no part of what is trained
@@ -137,7 +137,8 @@ def flops_per_step(method: Method, setting: Setting) -> int:
     shape = batch["input_ids"].shape
     batch["mask"] = torch.zeros(shape[0], 1, shape[1], shape[1], device="meta")  # the library would look into its own
     with FlopCounterMode(display=False) as counter:
-        answer_loss(model, {name: value.to("meta") for name, value in batch.items()}).backward()
+        loss: Any = answer_loss(model, {name: value.to("meta") for name, value in batch.items()})
+        loss.backward()
     return int(counter.get_total_flops()) * (recipe.batch_size // recipe.micro_batch)
 
 
@@ -231,7 +232,7 @@ def _describe(model: nn.Module, cell: Cell, setting: Setting) -> Row:
         "flops_per_step": flops_per_step(cell.method, setting),
         "n_params": sum(p.numel() for p in model.parameters()),
         "status": "trained",
-        "version": __version__,
+        "version": machine_and_versions(setting.device)["nexus_bench"],
         "model": setting.label(cell),
         "attention_options": options_text(others),
         "recipe_options": options_text(trained_by),

@@ -69,16 +69,6 @@ def test_the_loss_is_that_of_the_answers_and_no_example_counts_more() -> None:
     torch.testing.assert_close(answer_loss(model, collate_answers(examples)), torch.stack(each).mean())
 
 
-def test_what_stands_in_the_prompt_has_no_loss_of_its_own() -> None:
-    """A token that is only ever in prompts gets no gradient as something to be predicted."""
-    model = stock(tie_word_embeddings=False)
-    one = Encoded(1, [5, 7], [11], (), -1)
-    answer_loss(model, collate_answers([one])).backward()
-    bias = model.lm_head.weight.grad.abs().sum(-1)
-    told = model.lm_head.weight.grad[11]
-    assert bias[11] > 0 and torch.dot(told, model.lm_head.weight.grad[5]) < 0  # 11 is raised, 5 is lowered
-
-
 def encoder(**more: Any) -> Encoder:
     return Encoder(word_tokenizer(["what is next a b c d e"], **more), 12)
 
@@ -89,8 +79,8 @@ def test_an_answer_of_several_tokens_and_alike_answers_are_told_with_an_example(
     told.encode([Question(1, "what is next", " a", (" a", " new", " newer"), "line 2")])
     assert told.warnings() == [
         "the tokenizer splits 1 of 2 answers into several tokens, as 'a b' into 2; all of them count",
-        "the tokenizer makes choices alike in 1 of 2 examples, as 'new' and 'newer' (line 2); the model cannot tell them "
-        "apart",
+        "the tokenizer makes choices alike in 1 of 2 examples, as 'new' and 'newer' (line 2); the model cannot tell "
+        "them apart",
     ]
 
 

@@ -93,7 +93,7 @@ def test_a_split_without_a_hop_and_missing_files_are_refused(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="split 'val' has no line of hop 1; give more lines"):
         open_material(tmp_path, size=SIZE, view="text", told={})
     (tmp_path / "val.jsonl").unlink()
-    with pytest.raises(ConfigError, match="has neither manifest.json nor val.jsonl"):
+    with pytest.raises(ConfigError, match=r"has neither manifest\.json nor val\.jsonl"):
         open_material(tmp_path, size=SIZE, view="text", told={})
     with pytest.raises(StorageError, match="there is no such file or folder"):
         open_material(tmp_path / "nothing", size=SIZE, view="text", told={})

@@ -19,26 +19,18 @@ from nexus_bench.hf import describe
 from nexus_bench.hf.training import train_in_order, training_arguments
 from tests.conftest import Command
 from tests.hf.made import saved_model
-from tests.hf.tiny import FAMILIES, stock
+from tests.hf.tiny import stock
 
-METHODS = (
-    "untouched",
-    "standard",
-    "order=2 gate=true",
-    "order=2",
-    "order=2 gate=true layers=last-half",
-    "order=3 refine=q",
-)
+METHODS = ("untouched", "standard", "order=2 gate=true", "order=2", "order=3 gate=true layers=last-half refine=q")
 LABELS = [
     "untouched",
     "standard",
     "nexus, order 2, refine qk, gated",
     "nexus, order 2, refine qk",
-    "nexus, order 2, refine qk, gated, layers 1",
-    "nexus, order 3, refine q",
+    "nexus, order 3, refine q, gated, layers 1",
 ]
-FEW = ("--method", "standard", "--method", "order=2 gate=true", "--set", "lr=1e-2,1e-3")
-SHORT = ("--set", "batch_size=4", "--set", "micro_batch=2", "--set", "n_val=3", "--set", "n_test=5", "--device", "cpu")
+FEW = ("standard", "order=2 gate=true")
+SHORT = "--set batch_size=4 --set micro_batch=2 --set n_test=5 --device cpu"
 COLOURS = ("red", "blue", "green", "black")
 
 
@@ -57,8 +49,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def methods(names: tuple[str, ...]) -> list[str]:
-    return [word for name in names for word in ("--method", name)]
+def line(place: Path, options: str, methods: tuple[str, ...], *, out: str = "r") -> list[str]:
+    words = ["retrofit", str(place / "m"), "--data", str(place / "d"), *SHORT.split(), *options.split(), "--out", out]
+    return [*words, *(word for name in methods for word in ("--method", name))]
 
 
 def results(run: str) -> pd.DataFrame:
@@ -66,20 +59,8 @@ def results(run: str) -> pd.DataFrame:
 
 
 def test_methods_stand_side_by_side_in_the_usual_results(command: Command, place: Path) -> None:
-    line = [
-        "retrofit",
-        str(place / "m"),
-        "--data",
-        str(place / "d"),
-        "--steps",
-        "3",
-        "--seeds",
-        "2",
-        *SHORT,
-        "--out",
-        "r",
-    ]
-    done = command(*line, *methods(METHODS), "--set", "lr=1e-3,1e-2", "--keep-models", "--quiet")
+    words = line(place, "--steps 3 --seeds 2 --set lr=1e-3,1e-2 --set n_val=3 --keep-models", METHODS)
+    done = command(*words, "--quiet")
     assert done.returncode == 0, done.stderr
     frame = results("r")
     assert list(dict.fromkeys(frame[frame["purpose"] == "measured"]["model"])) == LABELS
@@ -89,55 +70,49 @@ def test_methods_stand_side_by_side_in_the_usual_results(command: Command, place
         label: [0, 0] if label == "untouched" else [0, 0, 1, 1] for label in LABELS
     }
     assert (measured["n_examples"] == 5).all() and measured["chance"].round(4).tolist() == [0.1667] * len(measured)
-    assert dict(zip(measured["model"], measured["steps_done"], strict=True)) == dict.fromkeys(LABELS, 3) | {
-        "untouched": 0
-    }
+    done_steps = dict(zip(measured["model"], measured["steps_done"], strict=True))
+    assert done_steps == dict.fromkeys(LABELS, 3) | {"untouched": 0}
     costs = measured.drop_duplicates("model").set_index("model")["flops_per_step"]
-    assert costs["untouched"] == costs["standard"] < costs[LABELS[4]] < costs[LABELS[2]] == costs[LABELS[3]]
-    seen = [describe(AutoModelForCausalLM.from_pretrained(path)) for path in sorted(Path("r/models").iterdir())]
-    assert sorted(set(seen))[-1] == "standard" and "nexus (order 2, refine qk, gated), layers 1" in seen
+    assert costs["untouched"] == costs["standard"] < costs[LABELS[2]] == costs[LABELS[3]]
+    seen = {describe(AutoModelForCausalLM.from_pretrained(path)) for path in Path("r/models").iterdir()}
+    assert seen == {
+        "standard",
+        "nexus (order 2, refine qk, gated)",
+        "nexus (order 2, refine qk)",
+        "nexus (order 3, refine q, gated), layers 1",
+    }
     assert not list(Path("r").glob("checkpoints")) and not list(Path("r").glob("cells/*/model.safetensors"))
     assert command("report", "r").returncode == command("compare", "r", "r").returncode == 0
-    again = command(*line, *methods(METHODS), "--set", "lr=1e-3,1e-2")
-    assert again.returncode == 0 and again.stderr.count("was done") == 21
+    again = command(*words)
+    assert again.returncode == 0 and again.stderr.count("was done") == 8 + 9
 
 
 def test_the_rate_is_the_best_on_validation_of_other_seeds(command: Command, place: Path) -> None:
-    line = [
-        "retrofit",
-        str(place / "m"),
-        "--data",
-        str(place / "d"),
-        "--steps",
-        "5",
-        "--seeds",
-        "1",
-        *SHORT,
-        "--out",
-        "r",
-    ]
-    done = command(*line, "--method", "standard", "--set", "lr=1e-9,3e-3,1e-8", "--set", "n_val=20", "--quiet")
+    """One that learns nothing comes first and one that learns comes second."""
+    done = command(*line(place, "--steps 9 --seeds 1 --set lr=1e-9,3e-3,1e-8 --quiet", ("standard",)))
     assert done.returncode == 0, done.stderr
     frame = results("r")
     tried = frame[(frame["purpose"] == "tuning") & (frame["split"] == "val")].groupby("lr")["accuracy"].mean()
     (chosen,) = frame[frame["purpose"] == "measured"]["lr"].unique()
-    assert tried[chosen] == tried.max() and len(tried) == 3
-    assert chosen == [lr for lr in (1e-9, 3e-3, 1e-8) if tried[lr] == tried.max()][0]
+    assert len(tried) == 3 and tried[3e-3] != tried[1e-9] == tried[1e-8]
+    assert chosen == next(lr for lr in (1e-9, 3e-3, 1e-8) if tried[lr] == tried.max())
 
 
 def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(command: Command, place: Path) -> None:
-    words = ["retrofit", str(place / "m"), "--data", str(place / "d"), "--steps", "40", "--seeds", "1", *FEW, *SHORT]
-    words += ["--save-every", "0", "--quiet"]
-    assert command(*words, "--out", "whole").returncode == 0
-    process = subprocess.Popen([sys.executable, "-m", "nexus_bench", *words, "--out", "killed"])
+    options = "--steps 9 --seeds 1 --set lr=1e-2,1e-3 --set n_val=9 --save-every 0 --quiet"
+    assert command(*line(place, options, FEW, out="whole")).returncode == 0
+    process = subprocess.Popen([sys.executable, "-m", "nexus_bench", *line(place, options, FEW, out="killed")])
     until = time.monotonic() + 120
-    while not list(Path("killed/checkpoints").glob("*/checkpoint-1?/whole")) and time.monotonic() < until:
+    while time.monotonic() < until:  # in the third of six cells, which is gated
+        n_done = len(list(Path("killed/cells").glob("*/result.json")))
+        if n_done >= 2 and list(Path("killed/checkpoints").glob("*/checkpoint-[4-8]/whole")):
+            break
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert list(Path("killed/checkpoints").glob("*/checkpoint-*/whole"))
     assert not Path("killed/results.csv").exists()
-    assert command(*words, "--out", "killed").returncode == 0
+    assert command(*line(place, options, FEW, out="killed")).returncode == 0
     for name in ("results.csv", "curve.csv", "report.csv"):
         assert (Path("killed") / name).read_bytes() == (Path("whole") / name).read_bytes()
     assert not Path("killed/checkpoints").exists()
@@ -186,21 +161,8 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_gates_move_at_their_own_rate(command: Command, place: Path) -> None:
-    line = [
-        "retrofit",
-        str(place / "m"),
-        "--data",
-        str(place / "d"),
-        "--steps",
-        "4",
-        "--seeds",
-        "1",
-        *SHORT,
-        "--out",
-        "r",
-    ]
-    line += ["--method", "order=2 gate=true", "--set", "lr=1e-9", "--set", "gate_lr=0.1", "--keep-models", "--quiet"]
-    assert command(*line).returncode == 0
+    options = "--steps 4 --seeds 1 --set lr=1e-9 --set gate_lr=0.1 --keep-models --quiet"
+    assert command(*line(place, options, ("order=2 gate=true",))).returncode == 0
     (folder,) = Path("r/models").iterdir()
     before, after = AutoModelForCausalLM.from_pretrained(place / "m"), AutoModelForCausalLM.from_pretrained(folder)
     gates = [p.item() for name, p in after.named_parameters() if name.endswith("gate")]
@@ -209,7 +171,7 @@ def test_gates_move_at_their_own_rate(command: Command, place: Path) -> None:
         torch.testing.assert_close(after.state_dict()[name], value, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["gpt_neox", "llama"])  # one of qwen2 gets the tokenizer of that family
 def test_a_tiny_model_learns_one_hop(command: Command, tmp_path: Path, family: str) -> None:
     """A fact is one word, as in the encoding `fact`: who likes what; a lookup over three of them."""
     rows = []
@@ -223,9 +185,9 @@ def test_a_tiny_model_learns_one_hop(command: Command, tmp_path: Path, family: s
         )
     Path("likes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     saved_model(Path("m"), [f"{row['prompt']} {row['answer']}" for row in rows], family, initializer_range=0.06)
-    line = "retrofit m --data likes.jsonl --steps 150 --seeds 1 --method untouched --method standard --method order=2"
+    words = "retrofit m --data likes.jsonl --steps 150 --seeds 1 --method untouched --method standard --method order=2"
     settings = "--set lr=3e-3 --set batch_size=32 --set micro_batch=32 --quiet --device cpu --out r"
-    done = command(*line.split(), *settings.split())
+    done = command(*words.split(), *settings.split())
     assert done.returncode == 0, done.stderr
     tested = results("r").query("split == 'test'").set_index("model")
     assert tested["chance"].tolist() == [0.25] * 3 and tested["n_examples"].min() > 50
@@ -233,20 +195,9 @@ def test_a_tiny_model_learns_one_hop(command: Command, tmp_path: Path, family: s
 
 
 def test_the_chat_view_is_asked_by_the_template(command: Command, place: Path) -> None:
-    line = [
-        "retrofit",
-        str(place / "m"),
-        "--data",
-        str(place / "d"),
-        *SHORT,
-        "--method",
-        "untouched",
-        "--quiet",
-        "--json",
-    ]
     losses = []
     for view in ("text", "chat"):
-        done = command(*line, "--set", f"view={view}", "--out", view)
+        done = command(*line(place, f"--set view={view} --quiet --json", ("untouched",), out=view))
         assert done.returncode == 0 and json.loads(done.stdout)["command"] == "retrofit"
         losses.append(results(view)["loss"].tolist())
         assert set(results(view)["model_options"]) == {f"pretrained=m; view={view}"}
@@ -320,7 +271,7 @@ def test_wrong_models_end_in_one_line(command: Command, place: Path, monkeypatch
         (edited(model, Path("deep"), num_hidden_layers=3), 3, "deep: the weights lack model.layers.2."),
     ]
     for name, code, reason in cases:
-        done = command("retrofit", name, "--data", str(place / "d"), "--steps", "1", *SHORT, "--quiet", "--out", "r")
+        done = command("retrofit", name, "--data", str(place / "d"), "--steps", "1", "--quiet", "--out", "r")
         assert done.returncode == code and reason in done.stderr and done.stderr.count("\n") == 1, (name, done.stderr)
     for path in Path("wide").iterdir():
         if path.name.startswith("model"):
@@ -330,21 +281,9 @@ def test_wrong_models_end_in_one_line(command: Command, place: Path, monkeypatch
 
 
 def test_the_folder_of_another_retrofit_is_kept(command: Command, place: Path) -> None:
-    line = [
-        "retrofit",
-        str(place / "m"),
-        "--data",
-        str(place / "d"),
-        *SHORT,
-        "--method",
-        "untouched",
-        "--quiet",
-        "--out",
-        "r",
-    ]
-    assert command(*line).returncode == 0
+    assert command(*line(place, "--quiet", ("untouched",))).returncode == 0
     before = Path("r/results.csv").read_bytes()
-    done = command(*line, "--steps", "7")
+    done = command(*line(place, "--quiet --steps 7", ("untouched",)))
     assert done.returncode == 2
     assert "r: holds a retrofit with recipe.steps 300, this one has 7; choose another --out" in done.stderr
     assert command("train", "quick", "--out", "r").returncode == 2

@@ -113,14 +113,14 @@ def retrofit(
             cell_id = setting.cell_id(cell)
             purposes[cell_id] = purpose
             is_new = not folder.cells.finished(cell_id)
+            states = folder.checkpoints(cell_id)
             if is_new:
                 keep = folder.path / _MODELS / cell_id if way.keep_models and purpose == MEASURED else None
-                states = folder.checkpoints(cell_id)
                 result = run_cell(
                     cell, setting, states=states, save_every=way.save_every, environment=environment, keep=keep
                 )
                 folder.cells.save(result)
-                folder.drop_checkpoints(states)
+            folder.drop_checkpoints(states)  # also those that a killed process did not get to
             way.tell(_line(cell, purpose, setting, _validated(folder, cell_id), is_new=is_new))
         folder.write_tables(name, purposes)
     built, files = report([folder.path], folder.path)

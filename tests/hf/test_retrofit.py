@@ -104,8 +104,9 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(command: Command, p
     process = subprocess.Popen([sys.executable, "-m", "nexus_bench", *line(place, options, FEW, out="killed")])
     until = time.monotonic() + 120
     while time.monotonic() < until:  # in the third of six cells, which is gated
-        n_done = len(list(Path("killed/cells").glob("*/result.json")))
-        if n_done >= 2 and list(Path("killed/checkpoints").glob("*/checkpoint-[4-8]/whole")):
+        ended = {path.parent.name for path in Path("killed/cells").glob("*/result.json")}
+        states = {path.parts[-3] for path in Path("killed/checkpoints").glob("*/checkpoint-[4-8]/whole")}
+        if len(ended) >= 2 and states - ended:
             break
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)

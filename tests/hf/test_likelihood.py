@@ -24,7 +24,7 @@ def asked(n: int = 5) -> list[Encoded]:
     made = []
     for i in range(n):
         ids = torch.randint(0, 61, (20,), generator=drawn).tolist()
-        choices = ([ids[0]], ids[1:3], ids[1:4], [ids[1]], ids[4:6])
+        choices = ([ids[0]], ids[1:3], ids[1:4], [ids[1]], [ids[1], ids[5], ids[4]])
         made.append(Encoded(i % 2 + 1, ids[6 : 9 + i], list(choices[i % 5]), tuple(choices), i % 5))
     return made
 

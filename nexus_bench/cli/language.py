@@ -40,11 +40,9 @@ def export(
     """Write test examples as tasks that the Language Model Evaluation Harness runs offline."""
     from nexus_bench.data.dataset import read_dataset
     from nexus_bench.data.generate import draw_dataset
-    from nexus_bench.data.lm_eval import FILE_FORMATS, export_lm_eval
+    from nexus_bench.data.lm_eval import FILE_FORMATS, export_lm_eval, told_in
     from nexus_bench.data.task import make_task
     from nexus_bench.io.config import parse_settings
-    from nexus_bench.io.entries import validate
-    from nexus_bench.text.render import TextOptions, order_warning
 
     if export_format != "lm-eval":
         raise UsageError(unknown_name("format", export_format, ["lm-eval"]))
@@ -58,15 +56,13 @@ def export(
         raise UsageError("with --data the task is that of the dataset; omit --hops and settings of the task")
     entry = {"task": task} | overrides | given(hops=hops_of(hops))
     dataset = draw_dataset(make_task(entry, where="export"), seed=seed) if data is None else read_dataset(data)
-    as_told = {key: value for key, value in dataset.manifest.get("text", {}).items() if key != "target"}
-    text = validate(TextOptions, as_told | told, where="export: text")
+    text, warning = told_in(dataset.manifest, told)
     folder = out or Path("runs/lm-eval") / dataset.spec.task
     names = export_lm_eval(folder, dataset, split=split, n_per_hop=n, text=text, file_format=files)
     if as_json:
         print_document("export", folder=folder, tasks=names)
         return
     typer.echo(f"{folder}: tasks {', '.join(names)}")
-    warning = order_warning(text)
     if warning is not None:
         typer.echo(warning)
     typer.echo(f"lm_eval --model hf --model_args pretrained=MODEL --include_path {folder} --tasks {names[0]}")

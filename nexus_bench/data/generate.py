@@ -156,20 +156,21 @@ def _unfinished(folder: Path) -> Iterator[Path]:
         raise unwritable(folder, error, "choose another --out") from error
 
 
-def draw_dataset(spec: TaskSpec, *, seed: int) -> Dataset:
-    """The held-out splits of a dataset, like those that `generate` writes, in memory and without training graphs.
+def draw_dataset(spec: TaskSpec, *, seed: int, n_train: int = 0) -> Dataset:
+    """The splits of a dataset like those that `generate` writes, in memory; without training graphs, unless asked for.
 
     Raises:
         ConfigError: The task has too few distinct graphs.
     """
     refuse_sequences(spec.generator(), "datasets")
     splits = Splits(spec.laws(), seed=seed, n_val=spec.n_val, n_test=spec.n_test)
-    held_out = {split: held.examples for split, held in splits.held_out.items()}
+    drawn = {split: held.examples for split, held in splits.held_out.items()}
+    drawn |= {TRAIN: splits.train(0, n_train)} if n_train else {}
     content = ContentHash()
-    for split, examples in held_out.items():
+    for split, examples in drawn.items():
         content.add(split, examples)
     manifest = {"task_version": splits.law.family.version, "seed": seed, "content_sha256": content.hexdigest()}
-    return Dataset(manifest, spec, held_out)
+    return Dataset(manifest, spec, drawn)
 
 
 def _chunks(splits: Splits, split: str, n_graphs: int, chunk_graphs: int) -> Iterator[Examples]:

@@ -18,12 +18,14 @@ from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.io.columns import TEST
+from nexus_bench.io.entries import validate
 from nexus_bench.io.files import write_atomic
 from nexus_bench.streams import Int
 from nexus_bench.text.render import Teller, TextOptions, order_warning
 
 FILE_FORMATS = ("jsonl", "parquet")
 KINDS = ("choice", "generate")
+ASKED, DELIMITER = "\nAnswer:", " "  # after the prompt, and between that and an answer
 _ORDER = "sentences"  # of an exported example, if they are not shuffled
 
 _LOADER = '''"""Loads the examples from the folder of this file; nothing is downloaded."""
@@ -91,7 +93,7 @@ def export_lm_eval(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder}: holds something, which is kept; choose another --out")
     prefix = f"nexus_{dataset.spec.task}" + ("" if split == TEST else f"_{split}")
-    rows = _rows(dataset, split, text, n_per_hop)
+    rows = documents(dataset, split, text, n_per_hop)
     write_atomic(folder / "utils.py", _LOADER)
     names: dict[str, list[str]] = {kind: [] for kind in KINDS}
     metadata = {
@@ -111,8 +113,8 @@ def export_lm_eval(
                 "custom_dataset": "!function utils.load",
                 "dataset_kwargs": {"file": file},
                 "test_split": "test",
-                "doc_to_text": "{{prompt}}\nAnswer:",
-                "target_delimiter": " ",
+                "doc_to_text": "{{prompt}}" + ASKED,
+                "target_delimiter": DELIMITER,
                 **_SCORED[kind],
                 "metadata": metadata,
             }
@@ -132,8 +134,8 @@ def export_lm_eval(
     return [f"{prefix}_{kind}" for kind in KINDS]
 
 
-def _rows(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -> dict[int, list[dict[str, Any]]]:
-    """What the harness calls documents, by hop."""
+def documents(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -> dict[int, list[dict[str, Any]]]:
+    """What the harness calls documents, by hop: the first examples of a split, each with the answers to choose from."""
     law = law_of(split, dataset.spec.laws())
     teller = Teller(law.family, text)
     rows: dict[int, list[dict[str, Any]]] = {hop: [] for hop in law.family.hops}
@@ -167,6 +169,21 @@ def told_as(predictions: Path, manifest: Manifest) -> TextOptions:
     with predictions.open(encoding="utf-8") as lines:
         row = json.loads(next(lines))
     return TextOptions.model_validate(text.model_dump() | {k: v for k, v in row.get("doc", row).items() if k == _ORDER})
+
+
+def told_in(manifest: Manifest, told: dict[str, Any]) -> tuple[TextOptions, str | None]:
+    """How the examples of a dataset are told if answers alone are asked, and what must stand beside their scores.
+
+    Args:
+        manifest: Of the dataset.
+        told: Settings that differ from the dataset's.
+
+    Raises:
+        ConfigError: A setting is not possible.
+    """
+    as_told = {key: value for key, value in manifest.get("text", {}).items() if key != "target"}
+    text = validate(TextOptions, as_told | told, where="text")
+    return text, order_warning(text)
 
 
 def _order(text: TextOptions) -> dict[str, str]:

@@ -25,6 +25,22 @@ from nexus_bench.version import __version__
 def environment_of(execution: Execution, cells: Sequence[CellSpec]) -> Row:
     """The environment of a run, with the packages that its tasks and attentions came from."""
     return {
+        **machine_and_versions(execution.device),
+        "threads_per_cell": 1,
+        "mode": execution.mode,
+        "stack": execution.stack if execution.mode != SINGLE else 1,
+        "tasks": _origins(task_origin, (cell.task.task for cell in cells)),
+        "attentions": _origins(_attention_origin, (n for c in cells for n in c.model.attention.split("+"))),
+    }
+
+
+def machine_and_versions(device: str) -> Row:
+    """What every environment says of the machine and of what is installed.
+
+    Args:
+        device: `cpu` or `cuda`.
+    """
+    return {
         "nexus_bench": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -32,12 +48,7 @@ def environment_of(execution: Execution, cells: Sequence[CellSpec]) -> Row:
         "system": platform.system(),
         "machine": platform.machine(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads_per_cell": 1,
-        "device": torch.cuda.get_device_name() if execution.device == "cuda" else "cpu",
-        "mode": execution.mode,
-        "stack": execution.stack if execution.mode != SINGLE else 1,
-        "tasks": _origins(task_origin, (cell.task.task for cell in cells)),
-        "attentions": _origins(_attention_origin, (n for c in cells for n in c.model.attention.split("+"))),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
     }
 
 

@@ -29,14 +29,14 @@ class CellResult(NamedTuple):
         rows: Rows of results.csv, without `suite`.
         curve: Rows of curve.csv.
         timing: Row of timing.csv.
-        weights: Content of model.safetensors, or a file that has it.
+        weights: Content of model.safetensors, or a file that has it; None: they are not kept.
     """
 
     cell_id: str
     rows: list[Row]
     curve: list[Row]
     timing: Row
-    weights: bytes | Path
+    weights: bytes | Path | None
 
 
 class CellRecords:
@@ -73,14 +73,11 @@ class CellRecords:
             StorageError: The disk is full or the folder cannot be written.
         """
         drop_begun(self.weights(result.cell_id).parent)
-        weights = result.weights if isinstance(result.weights, bytes) else read_bytes(result.weights)
-        write_atomic(self.weights(result.cell_id), weights)
-        record = {
-            "rows": result.rows,
-            "curve": result.curve,
-            "timing": result.timing,
-            "weights_sha256": sha256(weights),
-        }
+        record: Row = {"rows": result.rows, "curve": result.curve, "timing": result.timing}
+        if result.weights is not None:
+            weights = result.weights if isinstance(result.weights, bytes) else read_bytes(result.weights)
+            write_atomic(self.weights(result.cell_id), weights)
+            record["weights_sha256"] = sha256(weights)
         write_sealed(self._record(result.cell_id), record)
         self._failed(result.cell_id).unlink(missing_ok=True)
 

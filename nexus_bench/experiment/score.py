@@ -125,14 +125,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         is_right[graph, query] = _plain(prediction) == words[examples.answer[graph, query]]
     if not is_answered.any():
         raise ConfigError(f"{path}: holds no prediction; write one JSON line per example")
-    order = told_as(path, dataset.manifest)
-    if order_warning(order) is None:
-        task = task_columns(dataset.spec)
-        fit = dataset.splits[VAL if split == TEST else TEST]
-        references = reference_columns(fit, HeldOut(law, examples), laws[IID].schema)
-    else:
-        task = task_columns(dataset.spec, sentences=order.sentences)
-        references = columns_in_order(HeldOut(law, examples), order.sentences)
+    task, references = columns_beside(dataset, split, told_as(path, dataset.manifest))
     cell_id = sha256(f"{model}\n{split}\n{dataset.manifest['content_sha256']}\n{text}".encode())[:16]
     common = {
         "cell_id": cell_id,
@@ -156,6 +149,34 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
                 common | {"hop": hop, "n_examples": n, "n_correct": n_correct, "accuracy": n_correct / n} | reference
             )
     return rows
+
+
+class Beside(NamedTuple):
+    """The columns beside answers to a split in English, whoever gives them.
+
+    Attributes:
+        task: Those that describe the task.
+        references: Chance, shortcut and partial-input ceiling, by hop.
+    """
+
+    task: Row
+    references: dict[int, Row]
+
+
+def columns_beside(dataset: Dataset, split: str, text: TextOptions) -> Beside:
+    """The columns that are known before anything is answered.
+
+    Args:
+        dataset: The dataset.
+        split: The split of it that is answered.
+        text: How it is written in English; sentences in the order of the derivation void chance and ceilings.
+    """
+    laws = dataset.spec.laws()
+    held = HeldOut(law_of(split, laws), dataset.splits[split])
+    if order_warning(text) is not None:
+        return Beside(task_columns(dataset.spec, sentences=text.sentences), columns_in_order(held, text.sentences))
+    fit = dataset.splits[VAL if split == TEST else TEST]
+    return Beside(task_columns(dataset.spec), reference_columns(fit, held, laws[IID].schema))
 
 
 def _prediction(line: str, *, where: str) -> tuple[int, int, str]:

@@ -10,7 +10,7 @@ from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.errors import ConfigError
 from nexus_bench.io.entries import Spec, validate
 
-_WHERE = "apply_nexus"
+WHERE = "apply_nexus"
 
 
 class Reading(Spec):
@@ -21,15 +21,20 @@ class Reading(Spec):
     gate: bool = Field(description="Each of these layers has a gate, which starts closed.")
 
     @property
-    def name(self) -> str:
-        """The method in one line; gated and literal ones are different methods."""
+    def words(self) -> list[str]:
+        """What tells this reading from others; gated and literal ones are different methods."""
         usual = NexusOptions()
         named = [
             f"{key} {value}"
             for key, value in self.options.model_dump().items()
             if key in usual.always_named or value != getattr(usual, key)
         ]
-        return f"nexus ({', '.join([*named, *['gated'] * self.gate])})"
+        return [*named, *["gated"] * self.gate]
+
+    @property
+    def name(self) -> str:
+        """The method in one line."""
+        return f"nexus ({', '.join(self.words)})"
 
 
 def make_reading(
@@ -46,12 +51,12 @@ def make_reading(
     Raises:
         ConfigError: An option is not possible, or the model does not have what the reading needs.
     """
-    chosen = validate(NexusOptions, options, where=_WHERE)
+    chosen = validate(NexusOptions, options, where=WHERE)
     n_layers = config.num_hidden_layers
     numbers = list(range(n_layers)) if layers is None else list(layers)
     for number in numbers:
         if type(number) is not int or not -n_layers <= number < n_layers:
-            raise ConfigError(f"{_WHERE}: layers must be 0 to {n_layers - 1}, or -1 to {-n_layers}, got {number!r}")
+            raise ConfigError(f"{WHERE}: layers must be 0 to {n_layers - 1}, or -1 to {-n_layers}, got {number!r}")
     reading = Reading(options=chosen, layers=sorted({number % n_layers for number in numbers}), gate=gate)
     check_fit(reading, config)
     return reading
@@ -66,23 +71,23 @@ def check_fit(reading: Reading, config: PretrainedConfig) -> None:
     options = reading.options
     if not reading.layers or not 0 <= min(reading.layers) <= max(reading.layers) < config.num_hidden_layers:
         raise ConfigError(
-            f"{_WHERE}: layers must name one or more of 0 to {config.num_hidden_layers - 1}, got {reading.layers}"
+            f"{WHERE}: layers must name one or more of 0 to {config.num_hidden_layers - 1}, got {reading.layers}"
         )
     if reading.gate and options.order == 1:
-        raise ConfigError(f"{_WHERE}: gate must be false at order 1, where nothing is nested, got true")
+        raise ConfigError(f"{WHERE}: gate must be false at order 1, where nothing is nested, got true")
     if options.share != "shared":
-        raise ConfigError(f"{_WHERE}: share must be shared, which adds no weights to the model, got {options.share}")
+        raise ConfigError(f"{WHERE}: share must be shared, which adds no weights to the model, got {options.share}")
     width = config.hidden_size
     d_head = getattr(config, "head_dim", None) or width // config.num_attention_heads
     if options.inner == "reproject" and config.num_attention_heads * d_head != width:
         raise ConfigError(
-            f"{_WHERE}: inner must be direct or output where heads do not fill the width of the model "
+            f"{WHERE}: inner must be direct or output where heads do not fill the width of the model "
             f"({config.num_attention_heads} x {d_head} against {width}), got reproject"
         )
     kinds = getattr(config, "layer_types", None) or []
     sliding = [number for number in reading.layers if kinds and kinds[number] != "full_attention"]
     if sliding:
         raise ConfigError(
-            f"{_WHERE}: layers must have full attention, got layer {sliding[0]} with {kinds[sliding[0]]}; "
+            f"{WHERE}: layers must have full attention, got layer {sliding[0]} with {kinds[sliding[0]]}; "
             "name other layers"
         )

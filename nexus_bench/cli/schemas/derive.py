@@ -105,6 +105,12 @@ def documents() -> dict[str, Fields]:
         "new task": {"files": list[str]},
         "predictions": {"file": str, "n_rows": int, "cells": list[str]},
         "report": {"files": list[str], "report": _model("Report", REPORT)},
+        "retrofit": {
+            "folder": str,
+            "files": list[str],
+            "warnings": list[str],
+            "report": _model("Report", REPORT),
+        },
         "schema": {"names": list[str], "json_schema": dict[str, Any] | None, "files": list[str]},
         "score": {
             "files": list[str],

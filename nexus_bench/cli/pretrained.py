@@ -1,0 +1,87 @@
+"""Commands for pretrained language models."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from nexus_bench.cli.documents import print_document
+from nexus_bench.cli.options import (
+    AsJson,
+    Data,
+    Device,
+    Hops,
+    Out,
+    Quiet,
+    Settings,
+    given,
+    hops_of,
+    positive_numbers,
+    take_text_settings,
+)
+from nexus_bench.errors import ConfigError, UsageError, unknown_name
+
+
+def retrofit(
+    model: Annotated[str, typer.Argument(help="A folder with a pretrained model, or its name on the hub.")],
+    data: Data = None,
+    task: Annotated[Optional[str], typer.Option(help="Instead of --data: a task, drawn on the spot.")] = None,
+    hops: Hops = None,
+    order: Annotated[str, typer.Option(help="Without --method: orders, each with and without gates.")] = "2",
+    method: Annotated[
+        Optional[list[str]],
+        typer.Option(help="untouched, standard, or such as 'order=2 gate=true layers=last-third'; repeatable."),
+    ] = None,
+    steps: Annotated[Optional[int], typer.Option(min=1, max=100_000_000, help="Optimiser steps.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100_000, help="How many seeds.")] = 3,
+    settings: Settings = None,
+    device: Device = "auto",
+    save_every: Annotated[float, typer.Option(min=0, help="Seconds between saved states of a cell.")] = 120.0,
+    keep_models: Annotated[bool, typer.Option("--keep-models", help="Keep the trained models.")] = False,
+    out: Out = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fine-tune a pretrained model as it is and with Nexus, side by side, and test it by hop."""
+    if (data is None) == (task is None):
+        raise UsageError("give --data or --task, and not both")
+    if data is not None and hops is not None:
+        raise UsageError("--data determines the hops; omit --hops")
+    from nexus_bench.data.task import make_task
+    from nexus_bench.experiment.execution import choose_device
+    from nexus_bench.experiment.run_folder import RunFolder
+    from nexus_bench.hf.pretrained import open_pretrained
+    from nexus_bench.hf.questions import Size, drawn_material, open_material
+    from nexus_bench.hf.retrofit import Way, run_name
+    from nexus_bench.hf.retrofit import retrofit as run_retrofit
+    from nexus_bench.hf.retrofit_spec import Recipe, methods_from, recipe_from
+    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.entries import validate
+    from nexus_bench.report.output import to_document
+    from nexus_bench.report.terminal import print_report
+
+    own, others = recipe_from(parse_settings(settings or []) | given(steps=steps))
+    recipe = validate(Recipe, own, where="retrofit")
+    told = take_text_settings(others)
+    chosen = choose_device(device)
+    orders = positive_numbers(order, option="--order", what="orders from 1, such as 2 or 2,3")
+    pretrained = open_pretrained(model)
+    methods = methods_from(method or [], orders, pretrained.config)
+    size = Size(recipe.steps * recipe.batch_size, recipe.n_val, recipe.n_test)
+    if data is not None:
+        if others:
+            raise ConfigError(f"retrofit: {unknown_name('setting', next(iter(others)), Recipe.model_fields)}")
+        material = open_material(data, size=size, view=recipe.view, told=told)
+    else:
+        entry = {"task": task} | others | given(hops=hops_of(hops))
+        material = drawn_material(make_task(entry, where="retrofit"), size=size, view=recipe.view, told=told)
+    folder = RunFolder(out or Path("runs") / run_name(pretrained, material))
+    way = Way(
+        chosen, save_every, keep_models, (lambda line: None) if quiet else (lambda line: typer.echo(line, err=True))
+    )
+    done = run_retrofit(pretrained, material, methods, recipe, seeds=range(seeds), folder=folder, way=way)
+    if as_json:
+        document = {"warnings": done.warnings, "report": to_document(done.report)}
+        print_document("retrofit", folder=done.folder, files=done.files, **document)
+        return
+    print_report(done.report, done.files)

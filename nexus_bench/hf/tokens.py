@@ -1,0 +1,119 @@
+"""Questions as tokens, by the rule of the evaluation harness: context and answer are encoded together, then parted."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.hf.questions import Question
+
+_PART = 1000  # texts that are encoded at once
+
+
+class Encoded(NamedTuple):
+    """One question.
+
+    Attributes:
+        hop: Its hop count.
+        context: Tokens before the answer.
+        answer: Tokens of the answer.
+        choices: Tokens of every choice; empty where the answer is to be written freely.
+        label: Which of the choices is right; -1 if there are none.
+    """
+
+    hop: int
+    context: list[int]
+    answer: list[int]
+    choices: tuple[list[int], ...]
+    label: int
+
+
+class Texts(NamedTuple):
+    """A question as texts: the context, and the continuations that are compared, of which the first is the answer."""
+
+    context: str
+    continuations: tuple[str, ...]
+
+
+class Encoder:
+    """Encodes questions, and keeps what is to be said of the tokenizer.
+
+    Args:
+        tokenizer: Of the model.
+        longest: Tokens that the model takes.
+    """
+
+    def __init__(self, tokenizer: Any, longest: int) -> None:
+        self._tokenizer = tokenizer
+        self._longest = longest
+        self._split: tuple[str, int] | None = None
+        self._alike: tuple[str, str, str] | None = None
+        self._n_asked, self._n_split, self._n_alike = 0, 0, 0
+
+    def encode(self, questions: Sequence[Question]) -> list[Encoded]:
+        """The questions as tokens.
+
+        Raises:
+            ConfigError: One is longer than what the model takes, an answer has no token of its own, or the tokenizer
+                has no template for messages.
+        """
+        asked = [self._texts(question) for question in questions]
+        flat = [text for one in asked for text in (one.context, *(one.context + c for c in one.continuations))]
+        ids = iter(self._encoded(flat, is_chat=bool(questions) and not isinstance(questions[0].context, str)))
+        return [self._one(question, one, ids) for question, one in zip(questions, asked, strict=True)]
+
+    def warnings(self) -> list[str]:
+        """One line for each thing that figures must be read with."""
+        told = []
+        if self._split is not None:
+            word, n = self._split
+            share = f"{self._n_split:,} of {self._n_asked:,} answers"
+            told.append(f"the tokenizer splits {share} into several tokens, as {word!r} into {n}; all of them count")
+        if self._alike is not None:
+            first, second, where = self._alike
+            told.append(
+                f"the tokenizer makes choices alike in {self._n_alike:,} of {self._n_asked:,} examples, as {first!r} "
+                f"and {second!r} ({where}); the model cannot tell them apart"
+            )
+        return told
+
+    def _texts(self, question: Question) -> Texts:
+        context = question.context
+        if not isinstance(context, str):
+            if getattr(self._tokenizer, "chat_template", None) is None:
+                raise ConfigError(f"{question.where}: the tokenizer has no template for messages; use view=text")
+            context = str(self._tokenizer.apply_chat_template(context, tokenize=False, add_generation_prompt=True))
+            return Texts(context, (question.answer, *question.choices))
+        plain = context.rstrip(" ")  # spaces belong to the token that follows them
+        spaces = context[len(plain) :]
+        return Texts(plain, tuple(spaces + text for text in (question.answer, *question.choices)))
+
+    def _encoded(self, texts: Sequence[str], *, is_chat: bool) -> Iterable[list[int]]:
+        special = {"add_special_tokens": False} if is_chat else {}  # a template writes its own
+        for start in range(0, len(texts), _PART):
+            yield from self._tokenizer(list(texts[start : start + _PART]), **special)["input_ids"]
+
+    def _one(self, question: Question, texts: Texts, ids: Any) -> Encoded:
+        context = next(ids)
+        parts = [next(ids)[len(context) :] for _ in texts.continuations]
+        for text, part in zip(texts.continuations, parts, strict=True):
+            if not part:
+                raise ConfigError(f"{question.where}: the tokenizer leaves no token to {text!r} after its prompt")
+        if (n := len(context) + max(map(len, parts))) > self._longest:
+            raise ConfigError(
+                f"{question.where}: prompt and answer have {n:,} tokens, the model takes {self._longest:,}; "
+                "ask for fewer facts, or use another model"
+            )
+        answer, choices = parts[0], parts[1:]
+        self._n_asked += 1
+        if len(answer) > 1:
+            self._n_split += 1
+            self._split = self._split or (question.answer.strip(), len(answer))
+        seen: dict[tuple[int, ...], str] = {}
+        is_alike = False
+        for word, part in zip(question.choices, choices, strict=True):
+            if (other := seen.setdefault(tuple(part), word)) != word:
+                is_alike = True
+                self._alike = self._alike or (other.strip(), word.strip(), question.where)
+        self._n_alike += is_alike
+        label = question.choices.index(question.answer) if question.choices else -1
+        return Encoded(question.hop, context, answer, tuple(choices), label)

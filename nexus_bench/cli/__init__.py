@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from nexus_bench.cli import bench, compare, contract, data, inspection, language, new, reports, training
+from nexus_bench.cli import bench, compare, contract, data, inspection, language, models, new, reports, training
 from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import visible
 from nexus_bench.io.files import unwritable
@@ -92,6 +92,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     language.export,
     language.score,
     language.gallery,
+    models.pretrain,
+    models.lm,
 )
 for command in _COMMANDS:
     app.command()(command)

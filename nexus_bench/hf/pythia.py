@@ -6,7 +6,7 @@ configurations that its authors trained with (EleutherAI/pythia, `models/*/pythi
 
 import copy
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from nexus_bench.hf.pretrain_spec import PretrainSpec
 
 _VOCABULARY_STEP = 128  # GPT-NeoX pads a vocabulary to a multiple of it: 50,277 tokens become 50,304 rows
 _ROTARY_SHARE = 0.25
+_VOCABULARY = 50_304  # rows of Pythia's input table
 _COUNTED = 256  # positions on which costs are counted
 
 # Every sequence is packed and whole, so no mask is ever needed. For an attention without a function for masks
@@ -177,26 +178,29 @@ def cost_of(spec: PretrainSpec, config: GPTNeoXConfig) -> Cost:
     return Cost(n_parameters, per_token[0] + slope * (spec.seq_len - lengths[0]))
 
 
-def standard_of_equal_compute(spec: PretrainSpec, config: GPTNeoXConfig) -> PretrainSpec:
-    """A standard model whose operations per token are closest to those of a nested one.
+def equal_in_compute(spec: PretrainSpec) -> dict[str, Any]:
+    """A standard model whose operations per token are closest to those of a nested one, counted with Pythia's vocabulary.
 
-    It has as many layers, and heads of the same width but more of them.
+    It has as many layers, and more heads of the same width.
+
+    Returns:
+        Values for `make_asked`, in the place of those of the nest.
     """
-    wanted = cost_of(spec, config).flops_per_token
-    d_head = config.hidden_size // config.num_attention_heads
-    standard = spec.model_copy(update={"attention": "standard", "nexus": None, "layers": None})
 
-    def with_heads(n: int) -> PretrainSpec:
-        sizes = {"hidden_size": n * d_head, "num_attention_heads": n, "intermediate_size": 4 * n * d_head}
-        return standard.model_copy(update={"shape": {**spec.shape, **sizes}})
+    def of(some: PretrainSpec) -> float:
+        return cost_of(some, make_config(some, n_tokens=_VOCABULARY, end_of_text=0)).flops_per_token
+
+    wanted, sizes = of(spec), {**arch_of(spec.arch)._asdict(), **spec.shape}
+    first = sizes["num_attention_heads"]
+    d_head = sizes["hidden_size"] // first
+
+    def with_heads(n: int) -> dict[str, int]:
+        return {"hidden_size": n * d_head, "num_attention_heads": n, "intermediate_size": 4 * n * d_head}
 
     def off_by(n: int) -> float:
-        made = with_heads(n)
-        n_tokens = config.vocab_size
-        cost = cost_of(made, make_config(made, n_tokens=n_tokens, end_of_text=config.eos_token_id))
-        return cost.flops_per_token - wanted
+        return of(spec.model_copy(update={"nexus": None, "shape": {**spec.shape, **with_heads(n)}})) - wanted
 
-    n = config.num_attention_heads
+    n = first
     while off_by(n + 1) < 0:
         n += 1
     return with_heads(min((n, n + 1), key=lambda n: abs(off_by(n))))

@@ -277,6 +277,15 @@ ATTENTION_COLUMNS = (
     Column("hop_of_fact", "Int64", "its position on the path, from 1; empty off the path"),
     Column("weight", "Float64", "attention weight"),
 )
+LOG_COLUMNS = (
+    Column("step", "Int64", "steps of the optimiser so far"),
+    Column("tokens", "Int64", "tokens trained on so far"),
+    Column("loss", "Float64", "loss of a token in nats, mean over the steps since the row above"),
+    Column("held_out_loss", "Float64", "loss of a token of the held-out text in nats, where it was evaluated"),
+    Column("bits_per_byte", "Float64", "the same in bits for each byte of the text: comparable between tokenizers"),
+    Column("tokens_per_second", "Float64", "speed since the row above, on all devices; empty where a pass was compiled"),
+    Column("mfu", "Float64", "model FLOP utilisation: operations of the model over the peak of the devices in bfloat16"),
+)
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "results.csv": COLUMNS,
@@ -290,6 +299,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "predictions.csv": PREDICTION_COLUMNS,
     "walk.csv": WALK_COLUMNS,
     "attention.csv": ATTENTION_COLUMNS,
+    "log.csv": LOG_COLUMNS,
 }
 DTYPES = {column.name: column.dtype for columns in TABLES.values() for column in columns}  # for pandas.read_csv
 

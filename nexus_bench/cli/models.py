@@ -111,8 +111,8 @@ def lm(
 
     if out is not None:
         keep_others(out.parent, {out.name: "{"})
-    asked = {"prompt": prompt, "n_shots": shots, "limit": limit, "batch_size": batch, "dtype": dtype}
-    scores = evaluate(model, tasks, device=device, **asked)  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"prompt": prompt, "n_shots": shots, "limit": limit, "batch_size": batch, "dtype": dtype}
+    scores = evaluate(model, tasks, device=device, **asked)
     if out is not None:
         write_atomic(out, to_json({"model": model, "scores": [score._asdict() for score in scores]}))
     if as_json:

@@ -149,7 +149,7 @@ def _text_of(line: str, where: str) -> str:
 def _loaded(name: str) -> list[Any]:
     """The training split of a dataset, or the only one that it has."""
     try:
-        import datasets
+        import datasets  # type: ignore[import-untyped]
     except ImportError as error:
         raise ConfigError(f"{name}: reading it needs the package `datasets`; pip install datasets") from error
     try:

@@ -76,9 +76,7 @@ class Losses(nn.Module):
     def forward(self, ids: Int[Tensor, "b n"], labels: Int[Tensor, "b n"]) -> Float[Tensor, ""]:
         """In float32, whatever the precision of the pass."""
         logits = self.model(input_ids=ids, use_cache=False).logits
-        return F.cross_entropy(
-            logits.float().flatten(0, 1), labels.flatten(), ignore_index=_IGNORED, reduction="sum"
-        )
+        return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=_IGNORED, reduction="sum")
 
 
 class Trained:
@@ -111,8 +109,9 @@ class Trained:
         if here.n > 1:
             self.parallel = DistributedDataParallel(self.parallel)
         self.losses: Callable[[Tensor, Tensor], Tensor] = torch.compile(self.parallel) if compiled else self.parallel
-        matrices = [p for p in model.parameters() if p.ndim > 1]
-        others = [p for p in model.parameters() if p.ndim <= 1]
+        parameters: list[nn.Parameter] = list(model.parameters())
+        matrices = [p for p in parameters if p.ndim > 1]
+        others = [p for p in parameters if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
             [{"params": matrices}, {"params": others, "weight_decay": 0.0}],
             lr=spec.lr,
@@ -202,7 +201,7 @@ class Trained:
                 with self.precision():
                     loss = self.losses(ids, labels)
                 # Gradients are averaged over processes, and the mean is over the tokens of all of them
-                (loss * (self.here.n / n_tokens)).backward()
+                (loss * (self.here.n / n_tokens)).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.clip, foreach=True)
         for group in self.optimizer.param_groups:
@@ -303,4 +302,5 @@ def put(x: np.ndarray[Any, Any], device: torch.device) -> Tensor:
 
 def _cut(tokens: Tokens, numbers: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
     """Sequences with the token behind them: array (b, n + 1)."""
-    return np.stack([tokens[number * n : number * n + n + 1] for number in numbers]).astype(np.int64)
+    cut: np.ndarray[Any, Any] = np.stack([tokens[at * n : at * n + n + 1] for at in numbers]).astype(np.int64)
+    return cut

@@ -58,7 +58,7 @@ def lower(micro_batch: int) -> str:
 def free_bytes(device: torch.device) -> int | None:
     """Free memory of a device; None if the system does not tell."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        return int(torch.cuda.mem_get_info(device)[0])
     try:
         told = Path("/proc/meminfo").read_text()
         (available,) = (line.split()[1] for line in told.splitlines() if line.startswith("MemAvailable:"))

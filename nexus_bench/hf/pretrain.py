@@ -71,9 +71,7 @@ def default_folder(spec: PretrainSpec) -> Path:
     return Path("runs/pretrain") / f"{spec.arch}-{spec.label}-seed{spec.seed}"
 
 
-def pretrain(
-    asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda row, steps: None, on_start: OnRow | None = None
-) -> Summary | None:
+def pretrain(asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda row, steps: None) -> Summary | None:
     """Train a model into a folder; a finished one is left as it is.
 
     Args:
@@ -96,7 +94,9 @@ def pretrain(
     with processes(device) as here:
         micro_batch = _micro_batch(asked, here.n)
         if here.is_first:
-            keep_others(folder, {SPEC: None, LOG: None, SAMPLES: None, SUMMARY: None, CHECKPOINT: None, "config.json": None})
+            keep_others(
+                folder, {SPEC: None, LOG: None, SAMPLES: None, SUMMARY: None, CHECKPOINT: None, "config.json": None}
+            )
         alone = locked(folder / _LOCK, guards=folder, advice="choose another --out")
         with alone if here.is_first else nullcontext():
             if here.is_first:
@@ -226,7 +226,8 @@ def _plan(spec: PretrainSpec, running: Running, files: TokenFiles, micro_batch: 
     steps = wanted // of_a_step
     if steps == 0:
         raise ConfigError(
-            f"pretrain: {wanted:,} tokens are fewer than the {of_a_step:,} of one step; raise --tokens or lower batch_size"
+            f"pretrain: {wanted:,} tokens are fewer than the {of_a_step:,} of one step; "
+            "raise --tokens or lower batch_size"
         )
     n = running.evaluations
     evaluated = frozenset(max(1, round(steps * (i + 1) / n)) for i in range(n))

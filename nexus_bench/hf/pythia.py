@@ -6,6 +6,7 @@ configurations that its authors trained with (EleutherAI/pythia, `models/*/pythi
 
 import copy
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -168,20 +169,21 @@ def cost_of(spec: PretrainSpec, config: GPTNeoXConfig) -> Cost:
     n_parameters = sum(p.numel() for p in model.parameters())
     # Operations of n tokens are a n + b n^2: two lengths tell both
     lengths = (_COUNTED, 2 * _COUNTED)
-    per_token = []
-    for n in lengths:
+    model.set_attn_implementation(_WHOLE_SEQUENCES)
+
+    def step(n: int) -> None:
         ids = torch.zeros(1, n, dtype=torch.int64, device="meta")
-        model.set_attn_implementation(_WHOLE_SEQUENCES)
-        counted = count_flops(lambda ids=ids: model(input_ids=ids, use_cache=False).logits.sum().backward())[0]
-        per_token.append(counted / n)
+        model(input_ids=ids, use_cache=False).logits.sum().backward()
+
+    per_token = [count_flops(partial(step, n))[0] / n for n in lengths]
     slope = (per_token[1] - per_token[0]) / (lengths[1] - lengths[0])
     return Cost(n_parameters, per_token[0] + slope * (spec.seq_len - lengths[0]))
 
 
 def equal_in_compute(spec: PretrainSpec) -> dict[str, Any]:
-    """A standard model whose operations per token are closest to those of a nested one, counted with Pythia's vocabulary.
+    """A standard model whose operations per token are closest to those of a nested one.
 
-    It has as many layers, and more heads of the same width.
+    It has as many layers, and more heads of the same width. Both are counted with Pythia's vocabulary.
 
     Returns:
         Values for `make_asked`, in the place of those of the nest.

@@ -1,6 +1,8 @@
 """The columns of every table that is written."""
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from nexus_bench.io.column import Column as Column
 
 FORMAT_VERSION = 2  # of run folders; raised by hand when a column is removed or a spec gives other results
 
@@ -11,23 +13,6 @@ TRAIN, VAL, TEST = "train", "val", "test"  # splits of the same distribution
 IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; three are splits
 SCORED, FAILED = "scored", "failed"  # values of `status`
 MEASURED, TUNING = "measured", "tuning"  # values of `purpose`
-
-
-class Column(NamedTuple):
-    """A column of a table; columns are only ever added, at the end.
-
-    Attributes:
-        name: The same name means the same thing in all tables.
-        dtype: Type in pandas: `string`, `Int64` or `Float64`, which all can mark a missing value.
-        meaning: What it holds.
-        is_later: Older files lack it; they are read as if it were empty.
-    """
-
-    name: str
-    dtype: str
-    meaning: str
-    is_later: bool = False
-
 
 COLUMNS = (
     Column("cell_id", "string", "the cell, one training run: a hash of task, model, recipe, seed and versions"),
@@ -283,10 +268,13 @@ LOG_COLUMNS = (
     Column("loss", "Float64", "loss of a token in nats, mean over the steps since the row above"),
     Column("held_out_loss", "Float64", "loss of a token of the held-out text in nats, where it was evaluated"),
     Column("bits_per_byte", "Float64", "the same in bits for each byte of the text: comparable between tokenizers"),
-    Column("tokens_per_second", "Float64", "speed since the row above, on all devices; empty where a pass was compiled"),
-    Column("mfu", "Float64", "model FLOP utilisation: operations of the model over the peak of the devices in bfloat16"),
+    Column(
+        "tokens_per_second", "Float64", "speed since the row above, on all devices; empty where a pass was compiled"
+    ),
+    Column(
+        "mfu", "Float64", "model FLOP utilisation: operations of the model over the peak of the devices in bfloat16"
+    ),
 )
-
 TABLES: dict[str, tuple[Column, ...]] = {
     "results.csv": COLUMNS,
     "curve.csv": CURVE_COLUMNS,

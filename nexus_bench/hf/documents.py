@@ -13,6 +13,7 @@ from nexus_bench.data.law import tell
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.hf.tokenizer import quiet
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.files import open_file, parse_json, sha256_of_file
 from nexus_bench.text.render import Teller, TextOptions
@@ -149,7 +150,7 @@ def _text_of(line: str, where: str) -> str:
 def _loaded(name: str) -> list[Any]:
     """The training split of a dataset, or the only one that it has."""
     try:
-        import datasets  # type: ignore[import-untyped]
+        import datasets
     except ImportError as error:
         raise ConfigError(f"{name}: reading it needs the package `datasets`; pip install datasets") from error
     try:
@@ -158,7 +159,8 @@ def _loaded(name: str) -> list[Any]:
             if isinstance(found, datasets.DatasetDict):
                 found = found["train"] if "train" in found else next(iter(found.values()))
         else:
-            found = datasets.load_dataset(name, split="train")
+            with quiet():
+                found = datasets.load_dataset(name, split="train")
     except (OSError, ValueError, RuntimeError) as error:
         said = f"{name}: is no file or folder here, and cannot be loaded as a dataset of the hub"
         raise StorageError(f"{said} ({type(error).__name__}); give a local file or folder") from error

@@ -79,7 +79,7 @@ def evaluate(
     if dtype not in _DTYPES:
         raise UsageError(unknown_name("dtype", dtype, _DTYPES))
     folders, asked, named = _asked(tasks, prompt)
-    with _hushed(), processes(device) as here:
+    with _hushed(), quiet(), processes(device) as here:
         manager = TaskManager(include_path=[str(f) for f in folders] or None, include_defaults=bool(named))
         if unknown := [name for name in named if name not in manager.all_tasks]:
             raise UsageError(unknown_name("task", unknown[0], manager.all_tasks).partition("known: ")[0].rstrip("; "))
@@ -100,7 +100,7 @@ def evaluate(
                 log_samples=False,
             )
         except Exception as error:
-            if not named or _is_ours(error):
+            if not named or isinstance(error, torch.OutOfMemoryError | MemoryError):
                 raise
             first = (str(error).strip().splitlines() or [""])[0]
             raise StorageError(
@@ -208,10 +208,6 @@ def _scores(found: Any) -> list[Score]:
             stderr = float(error) if isinstance(error, int | float) else float("nan")
             scores.append(Score(task, metric, float(value), stderr, counts.get(task, {}).get("effective", 0)))
     return scores
-
-
-def _is_ours(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 @contextlib.contextmanager

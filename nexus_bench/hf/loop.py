@@ -1,9 +1,9 @@
 """The loop that pretrains: packed sequences of a mapped file, on one device or several.
 
-It is a loop of its own and not the Trainer of transformers (as is the training on examples in `hf.training`), for what
-pretraining asks beyond: a run that is killed, also while it saves, goes on to the same losses and samples in the same files,
-those of held-out text among them; batches are cut from the file, in the same order on any number of devices,
-without a loader's processes; and the host waits for the device at rows of the log alone.
+It is a loop of its own and not the Trainer of transformers, for what pretraining asks beyond: a run that is killed,
+also while it saves, goes on to the same losses and samples in the same files; batches are cut from a mapped file, in
+the same order on any number of devices, without the processes of a loader; and the host waits for the device at rows of
+the log alone.
 
 Axis letters: b sequences of a pass, n positions.
 """
@@ -110,10 +110,12 @@ class Trained:
             self.parallel = DistributedDataParallel(self.parallel)
         self.losses: Callable[[Tensor, Tensor], Tensor] = torch.compile(self.parallel) if compiled else self.parallel
         parameters: list[nn.Parameter] = list(model.parameters())
-        matrices = [p for p in parameters if p.ndim > 1]
-        others = [p for p in parameters if p.ndim <= 1]
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in parameters if p.ndim > 1]},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},  # biases and norms
+        ]
         self.optimizer = torch.optim.AdamW(
-            [{"params": matrices}, {"params": others, "weight_decay": 0.0}],
+            groups,
             lr=spec.lr,
             betas=(spec.beta1, spec.beta2),
             eps=spec.eps,
@@ -302,5 +304,5 @@ def put(x: np.ndarray[Any, Any], device: torch.device) -> Tensor:
 
 def _cut(tokens: Tokens, numbers: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
     """Sequences with the token behind them: array (b, n + 1)."""
-    cut: np.ndarray[Any, Any] = np.stack([tokens[at * n : at * n + n + 1] for at in numbers]).astype(np.int64)
+    cut: np.ndarray[Any, Any] = np.array([tokens[at * n : at * n + n + 1] for at in numbers], dtype=np.int64)
     return cut

@@ -58,11 +58,12 @@ def lower(micro_batch: int) -> str:
 def free_bytes(device: torch.device) -> int | None:
     """Free memory of a device; None if the system does not tell."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
     try:
         told = Path("/proc/meminfo").read_text()
         (available,) = (line.split()[1] for line in told.splitlines() if line.startswith("MemAvailable:"))
         return int(available) * 1024
     except (OSError, ValueError):
         pages = os.sysconf_names.get("SC_AVPHYS_PAGES")
-        return None if pages is None else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return None if pages is None else int(os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE"))

@@ -70,12 +70,16 @@ def load_tokenizer(name: str) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """No progress bars and no advice of transformers within."""
+    hub = logging.getLogger("huggingface_hub")
+    level_of_hub = hub.level
+    hub.setLevel(logging.CRITICAL)
     level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity(logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     try:
         yield
     finally:
+        hub.setLevel(level_of_hub)
         transformers.logging.set_verbosity(level)
         if bars:
             transformers.logging.enable_progress_bar()

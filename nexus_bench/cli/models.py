@@ -44,6 +44,7 @@ def pretrain(
     from nexus_bench.hf.pretrain import pretrain as train
     from nexus_bench.hf.pretrain_spec import make_asked
     from nexus_bench.hf.pythia import arch_of, equal_in_compute
+    from nexus_bench.hf.tokenizer import vocabulary_of
     from nexus_bench.io.columns import Row
     from nexus_bench.io.config import parse_settings
 
@@ -59,8 +60,9 @@ def pretrain(
     if task is not None:
         entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
     if compute_of is not None:
-        nest = parse_settings(compute_of.split())
-        entry |= equal_in_compute(make_asked(entry | nest | {"attention": "nexus"}, lr_of_arch=lr).spec)
+        nest = {"attention": "nexus", **parse_settings(compute_of.split())}
+        nested = make_asked(entry | nest, lr_of_arch=lr).spec
+        entry |= equal_in_compute(nested, n_tokens=vocabulary_of(nested))
     asked = make_asked(entry, lr_of_arch=lr)
     folder = out or default_folder(asked.spec)
 

@@ -293,7 +293,10 @@ class Batches:
         if epoch != self._epoch:
             rng = stream("pretrain", self._spec.seed, "order", int(epoch))
             self._epoch, self._order = epoch, rng.permutation(self._plan.n_sequences)
-        return self._order[places[places // self._plan.n_sequences == epoch] % self._plan.n_sequences]
+        found: np.ndarray[Any, Any] = self._order[
+            places[places // self._plan.n_sequences == epoch] % self._plan.n_sequences
+        ]
+        return found
 
 
 def put(x: np.ndarray[Any, Any], device: torch.device) -> Tensor:

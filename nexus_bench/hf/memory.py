@@ -32,7 +32,8 @@ def bytes_needed(spec: PretrainSpec, config: GPTNeoXConfig, *, n_parameters: int
     levels = 0 if spec.nexus is None else spec.nexus.order - 1
     of_layers = (_LAYER + _LEVEL * levels) * config.num_hidden_layers * config.hidden_size * bits // 16
     of_logits = config.vocab_size * (bits // 8 + 4)
-    return n_parameters * _STATE + n_tokens * (of_layers + of_logits)
+    needed: int = n_parameters * _STATE + n_tokens * (of_layers + of_logits)
+    return needed
 
 
 def check_memory(needed: int, device: torch.device, *, micro_batch: int) -> None:

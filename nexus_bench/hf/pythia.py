@@ -21,7 +21,6 @@ from nexus_bench.hf.pretrain_spec import PretrainSpec
 
 _VOCABULARY_STEP = 128  # GPT-NeoX pads a vocabulary to a multiple of it: 50,277 tokens become 50,304 rows
 _ROTARY_SHARE = 0.25
-_VOCABULARY = 50_304  # rows of Pythia's input table
 _COUNTED = 256  # positions on which costs are counted
 
 # Every sequence is packed and whole, so no mask is ever needed. For an attention without a function for masks
@@ -180,17 +179,21 @@ def cost_of(spec: PretrainSpec, config: GPTNeoXConfig) -> Cost:
     return Cost(n_parameters, per_token[0] + slope * (spec.seq_len - lengths[0]))
 
 
-def equal_in_compute(spec: PretrainSpec) -> dict[str, Any]:
+def equal_in_compute(spec: PretrainSpec, *, n_tokens: int) -> dict[str, Any]:
     """A standard model whose operations per token are closest to those of a nested one.
 
-    It has as many layers, and more heads of the same width. Both are counted with Pythia's vocabulary.
+    It has as many layers, and more heads of the same width.
+
+    Args:
+        spec: The nested one.
+        n_tokens: Tokens that the tokenizer knows.
 
     Returns:
         Values for `make_asked`, in the place of those of the nest.
     """
 
     def of(some: PretrainSpec) -> float:
-        return cost_of(some, make_config(some, n_tokens=_VOCABULARY, end_of_text=0)).flops_per_token
+        return cost_of(some, make_config(some, n_tokens=n_tokens, end_of_text=0)).flops_per_token
 
     wanted, sizes = of(spec), {**arch_of(spec.arch)._asdict(), **spec.shape}
     first = sizes["num_attention_heads"]

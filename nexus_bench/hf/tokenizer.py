@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.hf.pretrain_spec import PretrainSpec
 
 END_OF_TEXT = "<|endoftext|>"
 _OF_A_FOLDER = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
@@ -65,6 +66,11 @@ def load_tokenizer(name: str) -> Any:
     if found.eos_token_id is None:
         raise ConfigError(f"{name}: the tokenizer has no end-of-text token; give one that knows {END_OF_TEXT}")
     return found
+
+
+def vocabulary_of(spec: PretrainSpec) -> int:
+    """How many tokens a run's tokenizer knows; one that is still to be trained may know fewer."""
+    return spec.vocab_size if spec.tokenizer is None else len(load_tokenizer(spec.tokenizer))
 
 
 @contextmanager

@@ -105,10 +105,10 @@ class Trained:
     ) -> None:
         self.model, self.spec, self.plan, self.here = model, spec, plan, here
         self.flops_per_token, self.peak_tflops = flops_per_token, peak_tflops
-        self.parallel: nn.Module = Losses(model)
-        if here.n > 1:
-            self.parallel = DistributedDataParallel(self.parallel)
+        alone: nn.Module = Losses(model)  # held-out text is divided unevenly: processes must not wait for each other
+        self.parallel = alone if here.n == 1 else DistributedDataParallel(alone, broadcast_buffers=False)
         self.losses: Callable[[Tensor, Tensor], Tensor] = torch.compile(self.parallel) if compiled else self.parallel
+        self.losses_alone: Callable[[Tensor, Tensor], Tensor] = torch.compile(alone) if compiled else alone
         parameters: list[nn.Parameter] = list(model.parameters())
         groups: list[dict[str, Any]] = [
             {"params": [p for p in parameters if p.ndim > 1]},
@@ -241,7 +241,7 @@ class Trained:
                 ids = np.concatenate([ids, np.repeat(ids[:1], size - len(cut), axis=0)])
                 labels = np.concatenate([labels, np.full((size - len(cut), n), _IGNORED)])
             with self.precision():
-                total += self.losses(*(self._put(part) for part in (ids, labels)))
+                total += self.losses_alone(*(self._put(part) for part in (ids, labels)))
         self.model.train()
         loss = self.here.sum(total).item() / (n_sequences * n)
         return Held(loss, loss / math.log(2) * len(tokens) / n_bytes)

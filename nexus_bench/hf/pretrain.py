@@ -1,6 +1,7 @@
 """Pretraining: from a spec to a folder that transformers loads, with its log; the same command goes on after a kill."""
 
 import json
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -266,9 +267,10 @@ def _save_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
 
 def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        with path.open("rb") as file:
+            state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
         return state
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
+    except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         raise CorruptArtefactError(f"{path}: is damaged; delete it to begin anew") from error
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error

@@ -191,21 +191,17 @@ def equal_in_compute(spec: PretrainSpec, *, n_tokens: int) -> dict[str, Any]:
     Returns:
         Values for `make_asked`, in the place of those of the nest.
     """
+    config = make_config(spec, n_tokens=n_tokens, end_of_text=0)
+    wanted = cost_of(spec, config).flops_per_token
+    d_head, layers = config.hidden_size // config.num_attention_heads, config.num_hidden_layers
 
-    def of(some: PretrainSpec) -> float:
-        return cost_of(some, make_config(some, n_tokens=n_tokens, end_of_text=0)).flops_per_token
+    def off_by(n_heads: int) -> float:
+        width = n_heads * d_head
+        weights = 12 * layers * width**2 + config.vocab_size * width
+        return float(6 * weights + 12 * layers * width * spec.seq_len - wanted)
 
-    wanted, sizes = of(spec), {**arch_of(spec.arch)._asdict(), **spec.shape}
-    first = sizes["num_attention_heads"]
-    d_head = sizes["hidden_size"] // first
-
-    def with_heads(n: int) -> dict[str, int]:
-        return {"hidden_size": n * d_head, "num_attention_heads": n, "intermediate_size": 4 * n * d_head}
-
-    def off_by(n: int) -> float:
-        return of(spec.model_copy(update={"nexus": None, "shape": {**spec.shape, **with_heads(n)}})) - wanted
-
-    n = first
+    n = config.num_attention_heads
     while off_by(n + 1) < 0:
         n += 1
-    return with_heads(min((n, n + 1), key=lambda n: abs(off_by(n))))
+    n = min((n, n + 1), key=lambda n: abs(off_by(n)))
+    return {"hidden_size": n * d_head, "num_attention_heads": n, "intermediate_size": 4 * n * d_head}

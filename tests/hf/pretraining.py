@@ -15,8 +15,8 @@ PEOPLE = ("Ada", "Ben", "Cleo", "Dan", "Eve")
 def write_text(path: Path, n: int = 60, first: int = 0) -> Path:
     """One document a line, no two alike."""
     lines = [
-        f"{PEOPLE[i % 5]} walked {i} miles from the {PLACES[i % 7]} to the {PLACES[i * 3 % 7]}, and {PEOPLE[i * 2 % 5]} "
-        f"waited {i % 13} days.\n"
+        f"{PEOPLE[i % 5]} walked {i} miles from the {PLACES[i % 7]} to the {PLACES[i * 3 % 7]}, "
+        f"and {PEOPLE[i * 2 % 5]} waited {i % 13} days.\n"
         for i in range(first, first + n)
     ]
     path.write_text("".join(lines))

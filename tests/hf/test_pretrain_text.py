@@ -123,7 +123,7 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     from nexus_bench.data.lm_eval import export_lm_eval
     from nexus_bench.text.render import TextOptions
 
-    task = make_task({"task": "pointer_chase", "hops": [1, 2], "n_nodes": 5, "n_test": 7, "n_val": 7}, where="test")
+    task = make_task({"task": "pointer_chase", "hops": [1, 2], "n_nodes": 7, "n_test": 7, "n_val": 7}, where="test")
     text = write_text(tmp_path / "t.txt", 200)
     spec = spec_of(
         text=[str(text)],
@@ -148,7 +148,8 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     assert first == told[0] and first.count("\nAnswer: ") == 1 and not first.endswith("\n")
 
 
-def test_a_task_alone_is_drawn_until_there_are_enough_tokens(tmp_path: Path) -> None:
+def test_a_task_alone_is_drawn_until_there_are_enough_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus_bench.hf.token_files._CHARACTERS", 10_000)
     task = make_task({"task": "pointer_chase", "hops": [1], "n_nodes": 5, "n_test": 7, "n_val": 7}, where="test")
     told: dict[str, Any] = {"task": task.model_dump(mode="json"), "vocab_size": 300, "seq_len": 16}
     files = token_files(spec_of(**told, tokens=3000), tmp_path)
@@ -191,8 +192,8 @@ def test_a_tokenizer_is_read_from_a_file_or_a_folder_and_writes_every_text_back(
         text = "\u00e9 \U0001f600\n\tx  y"
         assert found.decode(found(text)["input_ids"]) == text
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="empty: holds no tokenizer; give a folder with tokenizer.json"):
+    with pytest.raises(ConfigError, match=r"empty: holds no tokenizer; give a folder with tokenizer.json"):
         load_tokenizer(str(tmp_path / "empty"))
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(ConfigError, match="bad.json: is no tokenizer that transformers can read"):
+    with pytest.raises(ConfigError, match=r"bad.json: is no tokenizer that transformers can read"):
         load_tokenizer(str(tmp_path / "bad.json"))

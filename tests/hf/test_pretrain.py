@@ -127,12 +127,16 @@ def start(folder: Path, *more: str, out: str = "r") -> subprocess.Popen[str]:
     )
 
 
+def finish(process: subprocess.Popen[str]) -> None:
+    told, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, told
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(tmp_path: Path) -> None:
     write_text(tmp_path / "t.txt")
     more = ["--set", "log_every=1", "--attention", "nexus"]
-    whole = start(tmp_path, *more, out="whole")
-    assert whole.wait(200) == 0, whole.stdout
+    finish(start(tmp_path, *more, out="whole"))
     kills = 0
     for after in (5, 40):
         process = start(tmp_path, *more)
@@ -141,11 +145,11 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(tmp_path: Path) -> 
             log = tmp_path / "r" / "log.csv"
             if log.is_file() and log.read_text().count("\n") > after and (tmp_path / "r" / "checkpoint.pt").is_file():
                 process.send_signal(signal.SIGKILL)
-                kills += process.wait() == -signal.SIGKILL
+                process.communicate()
+                kills += process.returncode == -signal.SIGKILL
     assert kills == 2
     (tmp_path / "r" / ".checkpoint.pt.x.begun").write_bytes(b"part")  # as a kill while it saves leaves it
-    last = start(tmp_path, *more)
-    assert last.wait(200) == 0, last.stdout
+    finish(start(tmp_path, *more))
     pd.testing.assert_frame_equal(log_of(tmp_path / "r"), log_of(tmp_path / "whole"), rtol=0, atol=0)
     assert (tmp_path / "r/samples.jsonl").read_bytes() == (tmp_path / "whole/samples.jsonl").read_bytes()
     ours, theirs = weights_of(tmp_path / "r"), weights_of(tmp_path / "whole")
@@ -177,8 +181,7 @@ def test_a_run_goes_on_from_its_checkpoint_and_not_from_the_beginning(
 @pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     write_text(tmp_path / "t.txt")
-    alone = start(tmp_path, out="one")
-    assert alone.wait(200) == 0, alone.stdout
+    finish(start(tmp_path, out="one"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

@@ -126,7 +126,7 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
 
     few = {"n_nodes": 6, "vocab_size": 6}  # 120 worlds: of two seeds some would be the same
     task = make_task({"task": "pointer_chase", "hops": [1, 2], **few, "n_test": 20, "n_val": 20}, where="test")
-    text = write_text(tmp_path / "t.txt", 200)
+    text = write_text(tmp_path / "t.txt", 1500)
     spec = spec_of(
         text=[str(text)],
         task=task.model_dump(mode="json"),
@@ -138,7 +138,7 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     files = token_files(spec, tmp_path / "made")
     pieces = decoded(files, files.train)
     told = [piece for piece in pieces if "\nAnswer: " in piece]
-    assert 150 < len(pieces) - len(told) < 200
+    assert 1470 < len(pieces) - len(told) < 1500
     ids = files.tokenizer("<|endoftext|>".join(told) + "<|endoftext|>")["input_ids"]
     assert len(ids) / len(files.train) == pytest.approx(0.4, abs=0.02)
     export_lm_eval(

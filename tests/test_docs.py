@@ -14,6 +14,7 @@ import typer.main
 import yaml
 
 from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.cli import app
 from nexus_bench.cli.schemas.markdown import columns_page
 from nexus_bench.data.gallery import gallery_page
@@ -77,6 +78,7 @@ def test_settings_of_a_page_are_those_of_the_code(name: str) -> None:
         "combine",
         "refine",
         "share",
+        *NexusOptions.model_fields,
         *SHAPE,
         *PretrainSpec.model_fields,
         *Running.model_fields,

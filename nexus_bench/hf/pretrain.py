@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.hf.apply import describe
-from nexus_bench.hf.loop import Held, Plan, Trained
+from nexus_bench.hf.batches import Plan
+from nexus_bench.hf.loop import Held, Trained
 from nexus_bench.hf.memory import bytes_needed, check_memory, lower
 from nexus_bench.hf.pretrain_spec import Asked, PretrainSpec, Running
 from nexus_bench.hf.processes import Processes, processes

@@ -12,8 +12,8 @@ import pytest
 
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.hf.batches import Batches, Plan
 from nexus_bench.hf.documents import find_text, told_documents
-from nexus_bench.hf.loop import Batches, Plan
 from nexus_bench.hf.processes import Processes
 from nexus_bench.hf.token_files import TokenFiles, token_files
 from nexus_bench.hf.tokenizer import load_tokenizer, train_tokenizer

@@ -14,12 +14,14 @@ import typer.main
 import yaml
 
 from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.cli import app
 from nexus_bench.cli.schemas.markdown import columns_page
 from nexus_bench.data.gallery import gallery_page
 from nexus_bench.data.task import task_keys
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.generators.base import GENERATORS
+from nexus_bench.hf.pretrain_spec import SHAPE, PretrainSpec, Running
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.training.spec import TrainSpec
@@ -76,6 +78,10 @@ def test_settings_of_a_page_are_those_of_the_code(name: str) -> None:
         "combine",
         "refine",
         "share",
+        *NexusOptions.model_fields,
+        *SHAPE,
+        *PretrainSpec.model_fields,
+        *Running.model_fields,
     }
     asked = {
         arguments[at + 1].partition("=")[0]

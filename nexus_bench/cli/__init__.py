@@ -10,7 +10,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from nexus_bench.cli import bench, compare, contract, data, inspection, language, new, pretrained, reports, training
+from nexus_bench.cli import (
+    bench,
+    compare,
+    contract,
+    data,
+    inspection,
+    language,
+    models,
+    new,
+    pretrained,
+    reports,
+    training,
+)
 from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import visible
 from nexus_bench.io.files import unwritable
@@ -93,6 +105,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     language.score,
     language.gallery,
     pretrained.retrofit,
+    models.pretrain,
+    models.lm,
 )
 for command in _COMMANDS:
     app.command()(command)

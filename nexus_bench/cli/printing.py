@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # some would import PyTorch or SciPy
     from nexus_bench.bench.attention import Measured
     from nexus_bench.bench.generators import Rate
     from nexus_bench.experiment.status import CellState
+    from nexus_bench.hf.lm import Score
     from nexus_bench.model.costs import Cost
     from nexus_bench.model.matching import Match
     from nexus_bench.shortcuts.audit import Audited
@@ -127,6 +128,17 @@ def matches_table(title: str, cost: "Cost", baselines: "list[Match]") -> Table:
             f"x {baseline.compute_ratio:.2f}",
             f"{100 * baseline.error:.1f}%",
         )
+    return table
+
+
+def scores_table(title: str, scores: "list[Score]") -> Table:
+    """One row per task and metric."""
+    table = Table("task", "metric", "value", "standard error", "n", title=title, title_justify="left")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for one in scores:
+        error = f"{one.stderr:.4f}" if one.stderr == one.stderr else ""
+        table.add_row(one.task, one.metric, f"{one.value:.4f}", error, f"{one.n:,}" if one.n else "")
     return table
 
 

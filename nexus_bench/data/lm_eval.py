@@ -40,7 +40,7 @@ def load(file, **metadata):
     path = Path(__file__).with_name(file)
     return datasets.DatasetDict(test=reader(str(path), cache_dir=str(path.with_name(".cache"))))
 '''
-_SCORED: dict[str, dict[str, Any]] = {
+SCORED: dict[str, dict[str, Any]] = {
     "choice": {
         "output_type": "multiple_choice",
         "doc_to_choice": "choices",
@@ -115,12 +115,12 @@ def export_lm_eval(
                 "test_split": "test",
                 "doc_to_text": "{{prompt}}" + ASKED,
                 "target_delimiter": DELIMITER,
-                **_SCORED[kind],
+                **SCORED[kind],
                 "metadata": metadata,
             }
             write_atomic(folder / f"{name}.yaml", _as_yaml(config))
     for kind in KINDS:
-        metric = _SCORED[kind]["metric_list"][0]["metric"]
+        metric = SCORED[kind]["metric_list"][0]["metric"]
         mean: dict[str, Any] = {"metric": metric, "aggregation": "mean", "weight_by_size": True}
         if kind == "generate":
             mean["filter_list"] = ["stripped"]

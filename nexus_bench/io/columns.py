@@ -1,6 +1,8 @@
 """The columns of every table that is written."""
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from nexus_bench.io.column import Column as Column
 
 FORMAT_VERSION = 2  # of run folders; raised by hand when a column is removed or a spec gives other results
 
@@ -11,23 +13,6 @@ TRAIN, VAL, TEST = "train", "val", "test"  # splits of the same distribution
 IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; three are splits
 SCORED, FAILED = "scored", "failed"  # values of `status`
 MEASURED, TUNING = "measured", "tuning"  # values of `purpose`
-
-
-class Column(NamedTuple):
-    """A column of a table; columns are only ever added, at the end.
-
-    Attributes:
-        name: The same name means the same thing in all tables.
-        dtype: Type in pandas: `string`, `Int64` or `Float64`, which all can mark a missing value.
-        meaning: What it holds.
-        is_later: Older files lack it; they are read as if it were empty.
-    """
-
-    name: str
-    dtype: str
-    meaning: str
-    is_later: bool = False
-
 
 COLUMNS = (
     Column("cell_id", "string", "the cell, one training run: a hash of task, model, recipe, seed and versions"),
@@ -277,7 +262,19 @@ ATTENTION_COLUMNS = (
     Column("hop_of_fact", "Int64", "its position on the path, from 1; empty off the path"),
     Column("weight", "Float64", "attention weight"),
 )
-
+LOG_COLUMNS = (
+    Column("step", "Int64", "steps of the optimiser so far"),
+    Column("tokens", "Int64", "tokens trained on so far"),
+    Column("loss", "Float64", "loss of a token in nats, mean over the steps since the row above"),
+    Column("held_out_loss", "Float64", "loss of a token of the held-out text in nats, where it was evaluated"),
+    Column("bits_per_byte", "Float64", "the same in bits for each byte of the text: comparable between tokenizers"),
+    Column(
+        "tokens_per_second", "Float64", "speed since the row above, on all devices; empty where a pass was compiled"
+    ),
+    Column(
+        "mfu", "Float64", "model FLOP utilisation: operations of the model over the peak of the devices in bfloat16"
+    ),
+)
 TABLES: dict[str, tuple[Column, ...]] = {
     "results.csv": COLUMNS,
     "curve.csv": CURVE_COLUMNS,
@@ -290,6 +287,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "predictions.csv": PREDICTION_COLUMNS,
     "walk.csv": WALK_COLUMNS,
     "attention.csv": ATTENTION_COLUMNS,
+    "log.csv": LOG_COLUMNS,
 }
 DTYPES = {column.name: column.dtype for columns in TABLES.values() for column in columns}  # for pandas.read_csv
 

@@ -17,6 +17,7 @@ from nexus_bench.io.columns import TABLES
 from nexus_bench.io.csv_files import read_csv, rows_of
 from tests.conftest import Command
 from tests.hf.made import saved_model
+from tests.hf.pretraining import TOY, write_text
 from tests.paths import EXAMPLES
 
 SMALL = "--set n_val=7 --set n_test=11"
@@ -43,6 +44,8 @@ LINES = {
     "score": "score answers.jsonl --data d --json",
     "gallery": "gallery --out tasks.md --json",
     "retrofit": "retrofit m --data d --method untouched --set n_test=3 --device cpu --quiet --out f --json",
+    "pretrain": f"pretrain {' '.join(TOY)} --text t.txt --tokens 128 --out m --quiet --json",
+    "lm": "lm m --tasks q.jsonl --device cpu --json",
     "schema": "schema gen --json",
     "bench gen": "bench gen pointer_chase --hops 1 --seconds 0.01 --quiet --json",
     "bench attention": "bench attention standard --n 8 --rounds 1 --device cpu --quiet --json",
@@ -67,6 +70,8 @@ def test_every_command_has_a_document() -> None:
 def test_documents_are_as_their_schemas_say(command: Command) -> None:
     saved_model(Path("m"), ["a"])
     Path("answers.jsonl").write_text('{"graph": 0, "query": 1, "prediction": "nobody"}\n')
+    write_text(Path("t.txt"))
+    Path("q.jsonl").write_text('{"question": "Who?", "choices": ["Ada", "Ben"], "gold": 0}\n')
     for name, line in LINES.items():
         done = command(*(word.replace("seed.0", "seed 0") for word in line.split()))
         assert done.returncode == 0, (line, done.stderr)

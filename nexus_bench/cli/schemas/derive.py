@@ -55,6 +55,11 @@ REPORT: Fields = {
 }
 PLANNED: Fields = {"cell_id": str, "title": str, "lr": float, "steps": int, "seconds": float}
 CHECKED: Fields = {"kind": str, "name": str, **get_type_hints(Told)}
+# Of `nexus_bench.hf`, which can be imported only where transformers is
+PRETRAINED: Fields = {"model": str, "parameters": int, "flops_per_token": float, "steps": int, "tokens": int}
+PRETRAINED |= dict.fromkeys(("loss", "held_out_loss", "bits_per_byte", "tokens_per_second", "mfu"), float)
+PRETRAINED |= {"device": str, "seconds": float}
+SCORE: Fields = {"task": str, "metric": str, "value": float, "stderr": float, "n": int}
 DIGEST: Fields = {"task": str, "version": int, "split": str, "sha256": str}
 MATCHED: Fields = {"task": str, "model": ModelSpec, **get_type_hints(Cost), "matches": list[Match]}
 
@@ -100,9 +105,11 @@ def documents() -> dict[str, Fields]:
             "files": list[str],
         },
         "list": {kind: (list[_closed(Entry)] | None, None) for kind in ("tasks", "attentions", "suites")},  # type: ignore[misc]
+        "lm": {"model": str, "file": str | None, "scores": list[_model("Score", SCORE)]},  # type: ignore[misc]
         "match": {"models": list[_model("Matched", MATCHED)]},  # type: ignore[misc]
         "new attention": {"files": list[str]},
         "new task": {"files": list[str]},
+        "pretrain": {"folder": str, **PRETRAINED},
         "predictions": {"file": str, "n_rows": int, "cells": list[str]},
         "report": {"files": list[str], "report": _model("Report", REPORT)},
         "retrofit": {

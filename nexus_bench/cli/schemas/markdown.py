@@ -14,6 +14,7 @@ _ABOUT = {
     "predictions.csv": "What trained cells answer: one row per example.",
     "walk.csv": "Where the attention of one cell points: one row per (head, step along the path).",
     "attention.csv": "The attention maps of one example: one row per (head, attending position, fact).",
+    "log.csv": "Pretraining of one language model: one row every few steps.",
 }
 _HEAD = """# Columns of every table
 

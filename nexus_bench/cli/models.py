@@ -1,0 +1,125 @@
+"""Commands that make and evaluate language models of transformers."""
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from nexus_bench.cli.documents import print_document
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, given, hops_of
+from nexus_bench.errors import UsageError
+
+
+def pretrain(
+    arch: Annotated[str, typer.Option(help="pythia-14m, -31m, -70m, -160m, -410m or -1b.")] = "pythia-14m",
+    attention: Annotated[str, typer.Option(help="standard or nexus.")] = "standard",
+    order: Annotated[Optional[int], typer.Option(help="Order of nexus; default 2.")] = None,
+    compute_of: Annotated[
+        Optional[str],
+        typer.Option(help="A standard model as costly as this nest, such as order=3 or 'order=2 compare=mirrored'."),
+    ] = None,
+    text: Annotated[
+        Optional[list[str]], typer.Option(help="A file, a folder or a dataset of `datasets`; repeatable.")
+    ] = None,
+    held_out: Annotated[
+        Optional[list[str]], typer.Option(help="Text to evaluate on; default some documents of --text; repeatable.")
+    ] = None,
+    tokenizer: Annotated[
+        Optional[str], typer.Option(help="A folder or a tokenizer.json; default one trained on the text.")
+    ] = None,
+    task: Annotated[Optional[str], typer.Option(help="A task whose English is mixed in.")] = None,
+    hops: Hops = None,
+    task_share: Annotated[Optional[float], typer.Option(help="Its share of the tokens; default 0.3.")] = None,
+    tokens: Annotated[Optional[int], typer.Option(help="Tokens to train on; default each of them once.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of the order of the text.")] = 0,
+    settings: Settings = None,
+    device: Device = "auto",
+    out: Out = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pretrain a language model of Pythia's shape; the same command resumes."""
+    from nexus_bench.data.task import make_task
+    from nexus_bench.hf.pretrain import default_folder
+    from nexus_bench.hf.pretrain import pretrain as train
+    from nexus_bench.hf.pretrain_spec import make_asked
+    from nexus_bench.hf.pythia import arch_of, equal_in_compute
+    from nexus_bench.hf.tokenizer import vocabulary_of
+    from nexus_bench.io.columns import Row
+    from nexus_bench.io.config import parse_settings
+
+    lr = arch_of(arch).lr
+    entry: dict[str, Any] = parse_settings(settings or [])
+    if task is None and (hops is not None or task_share is not None):
+        raise UsageError("--hops and --task-share are of a task; add --task")
+    if compute_of is not None and attention != "standard":
+        raise UsageError("--compute-of finds a standard model; omit --attention")
+    told = given(task=task, hops=hops_of(hops))
+    entry |= given(text=text, held_out=held_out, tokenizer=tokenizer, order=order, tokens=tokens, task_share=task_share)
+    entry |= {"arch": arch, "attention": attention, "seed": seed}
+    if task is not None:
+        entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
+    if compute_of is not None:
+        nest = {"attention": "nexus", **parse_settings(compute_of.split())}
+        nested = make_asked(entry | nest, lr_of_arch=lr).spec
+        entry |= equal_in_compute(nested, n_tokens=vocabulary_of(nested))
+    asked = make_asked(entry, lr_of_arch=lr)
+    folder = out or default_folder(asked.spec)
+
+    def tell(row: Row, steps: int) -> None:
+        if quiet:
+            return
+        line = f"step {row['step']:,} of {steps:,}  loss {row['loss']:.4f}"
+        if row.get("held_out_loss") is not None:
+            line += f"  held-out {row['held_out_loss']:.4f}"
+        if row["tokens_per_second"] is not None:
+            line += f"  {row['tokens_per_second']:,.0f} tokens/s"
+        if row["mfu"] is not None:
+            line += f"  MFU {row['mfu']:.1%}"
+        typer.echo(line, err=True)
+
+    done = train(asked, folder, device=device, on_row=tell)
+    if done is None:
+        return
+    if as_json:
+        print_document("pretrain", folder=folder, **done._asdict())
+        return
+    line = f"{folder}: {done.model}, {done.parameters:,} parameters, {done.tokens:,} tokens: loss {done.loss:.4f}, "
+    typer.echo(f"{line}held-out {done.held_out_loss:.4f} ({done.bits_per_byte:.4f} bits per byte)")
+
+
+def lm(
+    model: Annotated[str, typer.Argument(help="A folder that `pretrain` or save_pretrained wrote, or a name.")],
+    tasks: Annotated[
+        list[str], typer.Option(help="A folder from `export`, a .jsonl file, or tasks of lm-eval; repeatable.")
+    ],
+    prompt: Annotated[
+        str, typer.Option(help="How rows of a .jsonl file are asked: Jinja over their keys.")
+    ] = "Question: {{question}}\nAnswer:",
+    shots: Annotated[int, typer.Option(min=0, max=1000, help="Examples before each question.")] = 0,
+    limit: Annotated[Optional[int], typer.Option(min=1, help="Examples of each task at most.")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests at once.")] = 16,
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    device: Device = "auto",
+    out: Annotated[
+        Optional[Path], typer.Option(readable=False, help="Write the --json document to this file as well.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a language model with lm-eval; without a network on exported tasks and .jsonl files."""
+    from nexus_bench.cli.printing import print_table, scores_table
+    from nexus_bench.hf.lm import evaluate
+    from nexus_bench.io.files import keep_others, to_json, write_atomic
+
+    if out is not None:
+        keep_others(out.parent, {out.name: "{"})
+    asked: dict[str, Any] = {"prompt": prompt, "n_shots": shots, "limit": limit, "batch_size": batch, "dtype": dtype}
+    scores = evaluate(model, tasks, device=device, **asked)
+    if out is not None:
+        write_atomic(out, to_json({"model": model, "scores": [score._asdict() for score in scores]}))
+    if as_json:
+        print_document("lm", model=model, scores=scores, file=out)
+        return
+    print_table(scores_table(model, scores))
+    if out is not None:
+        typer.echo(out)

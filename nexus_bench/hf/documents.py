@@ -1,0 +1,169 @@
+"""Documents of text: from files, folders of files, datasets, and tasks in English."""
+
+import gzip
+import hashlib
+import itertools
+import lzma
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nexus_bench.data.law import tell
+from nexus_bench.data.splits import Splits
+from nexus_bench.data.task import TaskSpec
+from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.hf.tokenizer import quiet
+from nexus_bench.io.columns import VAL
+from nexus_bench.io.files import open_file, parse_json, sha256_of_file
+from nexus_bench.text.render import Teller, TextOptions
+
+_SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
+_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+_OF_DATASETS = ("dataset_info.json", "dataset_dict.json")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_GRAPHS_AT_ONCE = 64
+
+
+class Text(NamedTuple):
+    """Text that was asked for.
+
+    Attributes:
+        files: Files, in the order in which they are read.
+        datasets: What `datasets` loaded, with a column `text`.
+        sha256: Of all of it.
+    """
+
+    files: list[Path]
+    datasets: list[Any]
+    sha256: str
+
+    def documents(self, divided: str) -> Iterator[str]:
+        """The documents, one by one; empty ones are left out.
+
+        Args:
+            divided: What a document of a text file is: `file`, or what a `blank_line` or a `line` ends.
+
+        Raises:
+            ConfigError: A file is not UTF-8 text, or a line of JSON has no `text`.
+            StorageError: A file cannot be read.
+        """
+        for path in self.files:
+            yield from (document for document in _of_file(path, divided) if document.strip())
+        for dataset in self.datasets:
+            yield from (row["text"] for row in dataset if row["text"].strip())
+
+
+def find_text(names: list[str]) -> Text:
+    """Find text, and read none of it but for its hash.
+
+    Args:
+        names: Files (`.txt`, `.md`, any text; `.jsonl` with a `text` in each line; also as .gz and .xz), folders of
+            such files, folders that `datasets` saved, or names of datasets on the hub.
+
+    Raises:
+        ConfigError: A folder has no text, a dataset has no column `text`, or `datasets` is missing.
+        StorageError: A file cannot be read, or a dataset cannot be downloaded.
+    """
+    files: list[Path] = []
+    datasets: list[Any] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir() and any((path / file).is_file() for file in _OF_DATASETS):
+            datasets += _loaded(name)
+        elif path.is_dir():
+            found = sorted(file for file in path.rglob("*") if _plain_suffix(file) in _SUFFIXES and file.is_file())
+            if not found:
+                raise ConfigError(f"{name}: holds no text; a folder needs files in {', '.join(_SUFFIXES)}")
+            files += found
+        elif path.exists() or not _HUB_NAME.fullmatch(name) or path.suffix in (*_SUFFIXES, *_OPENERS):
+            if not path.exists():
+                raise StorageError(f"{name}: there is no such file")
+            files.append(path)
+        else:
+            datasets += _loaded(name)
+    content = hashlib.sha256()
+    for file in files:
+        content.update(sha256_of_file(file).encode())
+    for dataset in datasets:
+        content.update(str(dataset._fingerprint).encode())
+    return Text(files, datasets, content.hexdigest())
+
+
+def told_documents(task: TaskSpec, *, validation: bool = False) -> Iterator[str]:
+    """Examples of a task in English, a question and its answer a document: training examples without end.
+
+    They are written as `nexus-bench export` has lm-eval ask them, and are those of its seed 0: no graph that it asks is
+    among them.
+
+    Args:
+        task: The task.
+        validation: The validation examples instead, which have an end.
+
+    Raises:
+        ConfigError: The task has too few distinct graphs.
+    """
+    splits = Splits(task.laws(), seed=0, n_val=task.n_val, n_test=task.n_test)
+    teller = Teller(splits.law.family, TextOptions())
+    for first in [0] if validation else itertools.count(0, _GRAPHS_AT_ONCE):
+        examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
+        for told in tell(teller, splits.law, examples, first_graph=first):
+            yield f"{told.prompt}\nAnswer: {told.completion}"
+
+
+def _plain_suffix(path: Path) -> str:
+    return Path(path.stem).suffix if path.suffix in _OPENERS else path.suffix
+
+
+def _of_file(path: Path, divided: str) -> Iterator[str]:
+    where = str(path)
+    try:
+        open_file(path).close()
+        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8") as lines:
+            if _plain_suffix(path) == ".jsonl":
+                yield from (_text_of(line, f"{where}:{n}") for n, line in enumerate(lines, 1) if line.strip())
+            elif divided == "file":
+                yield lines.read()
+            elif divided == "line":
+                yield from lines
+            else:
+                for is_text, part in itertools.groupby(lines, key=lambda line: bool(line.strip())):
+                    if is_text:
+                        yield "".join(part)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where}: is not UTF-8 text") from error
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(f"{where}: cannot be read: {reason}") from error
+
+
+def _text_of(line: str, where: str) -> str:
+    try:
+        text = parse_json(line)["text"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{where}: must be JSON with a `text`") from error
+    if not isinstance(text, str):
+        raise ConfigError(f"{where}: `text` must be a string, got {type(text).__name__}")
+    return text
+
+
+def _loaded(name: str) -> list[Any]:
+    """The training split of a dataset, or the only one that it has."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise ConfigError(f"{name}: reading it needs the package `datasets`; pip install datasets") from error
+    try:
+        if Path(name).is_dir():
+            found = datasets.load_from_disk(name)
+            if isinstance(found, datasets.DatasetDict):
+                found = found["train"] if "train" in found else next(iter(found.values()))
+        else:
+            with quiet():
+                found = datasets.load_dataset(name, split="train")
+    except (OSError, ValueError, RuntimeError) as error:
+        said = f"{name}: is no file or folder here, and cannot be loaded as a dataset of the hub"
+        raise StorageError(f"{said} ({type(error).__name__}); give a local file or folder") from error
+    if "text" not in found.column_names:
+        raise ConfigError(f"{name}: has no column `text`, only {', '.join(found.column_names)}")
+    return [found]

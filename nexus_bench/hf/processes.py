@@ -1,0 +1,78 @@
+"""One process a device: what torchrun started, or this process alone."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from nexus_bench.errors import ConfigError, unknown_name
+
+_PATIENCE = timedelta(hours=2)  # others wait while the first one tokenises
+
+
+class Processes(NamedTuple):
+    """The processes of a run.
+
+    Attributes:
+        rank: Number of this one, from 0.
+        n: How many there are.
+        device: The device of this one.
+    """
+
+    rank: int
+    n: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this one writes and prints."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.n > 1:
+            dist.barrier()
+
+    def sum(self, x: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.n > 1:
+            dist.all_reduce(x)
+        return x
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Processes]:
+    """Join the others that torchrun started.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(unknown_name("device", device, ("auto", "cpu", "cuda")))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("there is no CUDA device; use --device cpu")
+    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    rank, n, local = (int(os.environ.get(name, default)) for name, default in _STARTED)
+    if on_gpu and local >= torch.cuda.device_count():
+        raise ConfigError(f"there are {torch.cuda.device_count()} CUDA devices; lower --nproc-per-node")
+    mine = torch.device("cuda", local) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(mine)
+    if n > 1:
+        dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+    try:
+        yield Processes(rank, n, mine)
+    finally:
+        if n > 1:
+            dist.destroy_process_group()
+
+
+_STARTED = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))  # what torchrun sets, and what holds without it

@@ -1,0 +1,291 @@
+"""Runs of `nexus-bench pretrain`, from the command line to a model that transformers loads."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXForCausalLM
+
+from nexus_bench.hf import describe
+from nexus_bench.hf.loop import Trained
+from tests.conftest import Command, assert_fails
+from tests.hf.pretraining import TOY, write_text
+from tests.paths import ROOT
+
+LOSSES = ["step", "tokens", "loss", "held_out_loss", "bits_per_byte"]
+LINE = ["pretrain", *TOY, "--text", "t.txt"]
+
+
+@pytest.fixture
+def call(command: Command) -> Command:
+    """In a folder with text."""
+    write_text(Path("t.txt"))
+    return command
+
+
+def log_of(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "log.csv")[LOSSES]
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / "model.safetensors")
+
+
+def test_a_run_folder_is_a_model_of_transformers_with_its_log(call: Command) -> None:
+    nest = ["--attention", "nexus", "--order", "3", "--set", "compare=mirrored", "--set", "layers=1"]
+    done = call(*LINE, *nest, "--tokens", "1600", "--set", "log_every=7", "--out", "r", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["model"] == "nexus (order 3, compare mirrored, refine qk), layers 1"
+    assert (told["steps"], told["tokens"]) == (25, 1600)  # 4 sequences of 16 tokens a step
+    log = log_of(Path("r"))
+    assert log["step"].tolist() == [7, 12, 14, 21, 25] and log["tokens"].tolist() == [448, 768, 896, 1344, 1600]
+    assert log["held_out_loss"].notna().tolist() == [False, True, False, False, True]
+    assert log["loss"].iloc[-1] < log["loss"].iloc[0] - 0.1
+    assert told["held_out_loss"] == pytest.approx(log["held_out_loss"].iloc[-1], rel=1e-5)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained("r"), AutoTokenizer.from_pretrained("r")
+    assert describe(model) == told["model"] and model.config.eos_token_id == tokenizer.eos_token_id == 0
+    # The loss, computed anew from the folder: the held-out file, cut by hand
+    (about,) = Path(".tokens").glob("*/about.json")
+    ids = torch.from_file(
+        str(about.parent / "held_out.bin"), size=json.loads(about.read_text())["n_held_out"], dtype=torch.uint16
+    )
+    n = (len(ids) - 1) // 16
+    losses = []
+    for at in range(n):
+        cut = ids[at * 16 : at * 16 + 17].long()
+        chances = model(cut[None, :-1]).logits[0].log_softmax(-1)
+        losses += [-chances[i, cut[i + 1]].item() for i in range(16)]
+    assert told["held_out_loss"] == pytest.approx(sum(losses) / len(losses), abs=1e-5)
+    samples = [json.loads(line) for line in Path("r/samples.jsonl").read_text().splitlines()]
+    assert [one["step"] for one in samples] == [12, 25] and all(one["prompt"] and one["text"] for one in samples)
+    assert not Path("r/checkpoint.pt").exists()
+
+
+def test_the_standard_model_is_a_stock_gpt_neox_on_disk(call: Command) -> None:
+    assert call(*LINE, "--tokens", "64", "--out", "r").returncode == 0
+    assert json.loads(Path("r/config.json").read_text())["model_type"] == "gpt_neox"
+    assert type(AutoModelForCausalLM.from_pretrained("r")) is GPTNeoXForCausalLM
+
+
+def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(call: Command) -> None:
+    line = [*LINE, "--tokens", "256", "--out", "r", "--json", "--quiet"]
+    first = call(*line)
+    before = Path("r/model.safetensors").stat().st_mtime_ns
+    assert call(*line).stdout == first.stdout and Path("r/model.safetensors").stat().st_mtime_ns == before
+    said = "r: holds another run: lr is 0.001 there and 0.002 here; choose another --out"
+    assert_fails(call(*line, "--set", "lr=0.002"), 2, said)
+    write_text(Path("t.txt"), 61)
+    assert_fails(call(*line), 2, "r: holds another run: content_sha256 is ")
+
+
+@pytest.mark.parametrize("options", ["micro_batch_size=1", "compile=yes"])
+def test_how_a_run_is_carried_out_changes_no_loss(options: str, call: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+
+    def compile(module: Any) -> Any:
+        compiled.append(module)
+        return _compile(module, backend="eager")
+
+    _compile = torch.compile
+    monkeypatch.setattr(torch, "compile", compile)
+    for out, more in (("a", []), ("b", ["--set", options])):
+        done = call(*LINE, "--attention", "nexus", "--tokens", "640", "--out", out, *more)
+        assert done.returncode == 0, done.stderr
+    assert len(compiled) == 2 * (options == "compile=yes")
+    pd.testing.assert_frame_equal(log_of(Path("a")), log_of(Path("b")), rtol=1e-4)
+    torch.compiler.reset()
+
+
+def start(folder: Path, *more: str, out: str = "r") -> subprocess.Popen[str]:
+    line = [
+        sys.executable,
+        "-m",
+        "nexus_bench",
+        *LINE,
+        "--tokens",
+        "6400",
+        "--set",
+        "save_every=1",
+        "--out",
+        out,
+        *more,
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        line, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    told, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, told
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(tmp_path: Path) -> None:
+    write_text(tmp_path / "t.txt")
+    more = ["--set", "log_every=1", "--attention", "nexus"]
+    finish(start(tmp_path, *more, out="whole"))
+    kills = 0
+    for after in (5, 40):
+        process = start(tmp_path, *more)
+        until = time.monotonic() + 100
+        while time.monotonic() < until and process.poll() is None:
+            log = tmp_path / "r" / "log.csv"
+            if log.is_file() and log.read_text().count("\n") > after and (tmp_path / "r" / "checkpoint.pt").is_file():
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                kills += process.returncode == -signal.SIGKILL
+    assert kills == 2
+    (tmp_path / "r" / ".checkpoint.pt.x.begun").write_bytes(b"part")  # as a kill while it saves leaves it
+    finish(start(tmp_path, *more))
+    pd.testing.assert_frame_equal(log_of(tmp_path / "r"), log_of(tmp_path / "whole"), rtol=0, atol=0)
+    assert (tmp_path / "r/samples.jsonl").read_bytes() == (tmp_path / "whole/samples.jsonl").read_bytes()
+    ours, theirs = weights_of(tmp_path / "r"), weights_of(tmp_path / "whole")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert not list((tmp_path / "r").glob(".*.begun"))
+
+
+def test_a_run_goes_on_from_its_checkpoint_and_not_from_the_beginning(
+    call: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    one_step = Trained.one_step
+
+    def counted(self: Trained, passes: Any) -> Any:
+        made.append(self.step)
+        if len(made) == 7:
+            raise RuntimeError("stopped")
+        return one_step(self, passes)
+
+    monkeypatch.setattr(Trained, "one_step", counted)
+    line = [*LINE, "--tokens", "640", "--set", "log_every=2", "--set", "save_every=4", "--out", "r"]
+    with pytest.raises(RuntimeError, match="stopped"):
+        call(*line)
+    assert call(*line).returncode == 0
+    assert made == [*range(7), *range(4, 10)]
+    assert log_of(Path("r"))["step"].tolist() == [2, 4, 5, 6, 8, 10]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    write_text(tmp_path / "t.txt")
+    finish(start(tmp_path, out="one"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    run = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", port]
+    line = [sys.executable, *run, "-m", "nexus_bench", *LINE, "--tokens", "6400", "--set", "micro_batch_size=1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    done = subprocess.run(
+        [*line, "--out", "two"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("two: standard") == 1
+    pd.testing.assert_frame_equal(log_of(tmp_path / "one"), log_of(tmp_path / "two"), rtol=2e-4)
+    assert json.loads((tmp_path / "two/summary.json").read_text())["device"] == "2 x cpu"
+
+
+WRONG = [
+    ("--arch pythia-80m", 2, "unknown arch 'pythia-80m'; did you mean 'pythia-70m'? known: pythia-14m, pythia-160m, "),
+    ("--attention nexus --order 0", 3, "order: input should be greater than or equal to 1, got 0"),
+    ("--order 2", 2, "order: the attention is standard; add --attention nexus"),
+    ("--attention nexus --set refine=z", 3, "refine: input should be 'q', 'k', 'qk' or 'qkv', got 'z'"),
+    ("--attention nexus --set layers=7", 3, "layers must be 0 to 1"),
+    ("--attention nexsu", 3, "attention: input should be 'standard' or 'nexus', got 'nexsu'"),
+    ("--set batchsize=3", 3, "unknown key 'batchsize'; did you mean 'batch_size'?"),
+    ("--set micro_batch_size=3", 3, "batch_size must be a multiple of micro_batch_size x processes (3 x 1), got 4"),
+    ("--set seq_len=100000", 3, "fewer than the 100,001 of one sequence; give more of it or lower seq_len"),
+    ("--held-out short.txt", 3, "the held-out text has 2 tokens, fewer than the 17 of one sequence; give --held-out"),
+    ("--text nowhere.txt", 5, "nowhere.txt: there is no such file"),
+    ("--text latin.txt", 3, "latin.txt: is not UTF-8 text"),
+    ("--text bare", 3, "bare: holds no text"),
+    ("--tokenizer bare", 3, "bare: holds no tokenizer; give a folder with tokenizer.json"),
+    ("--set documents=file", 3, "the text is a single document, so none can be held out; give --held-out"),
+    ("--tokens 63", 3, "63 tokens are fewer than the 64 of one step; raise --tokens or lower batch_size"),
+    ("--hops 1-3", 2, "--hops and --task-share are of a task; add --task"),
+    ("--task pointer_chaise", 3, "unknown task 'pointer_chaise'"),
+    ("--compute-of order=2 --attention nexus", 2, "--compute-of finds a standard model; omit --attention"),
+    ("--set lr=1e30", 7, "the loss is not a number at step"),
+    ("--device cuda", 3, "there is no CUDA device; use --device cpu"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "said"), WRONG, ids=[line for line, _, _ in WRONG])
+def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, call: Command) -> None:
+    Path("bare").mkdir()
+    Path("short.txt").write_text("a")
+    Path("latin.txt").write_bytes("\u00e9".encode("latin-1"))
+    words = line.split()
+    base = [w for w in LINE]
+    if words[0] == "--set" and words[1].partition("=")[0] in ("seq_len", "documents"):
+        at = next(i for i, w in enumerate(base) if w.startswith(words[1].partition("=")[0] + "="))
+        base[at] = words[1]
+        words = words[2:]
+    if "--device" in words:
+        at = base.index("--device")
+        base = base[:at] + base[at + 2 :]
+    if code == 3 and "CUDA" in said and torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert_fails(call(*base, *words, "--out", "r", "--quiet"), code, said)
+
+
+def test_what_does_not_fit_into_the_memory_is_told_before_training(
+    call: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus_bench.hf.memory.free_bytes", lambda device: 2**30)
+    line = ["pretrain", "--text", "t.txt", "--set", "documents=line", "--set", "vocab_size=300", "--set", "seq_len=16"]
+    # 807 million parameters of 16 bytes, 256 tokens of 16 layers of width 2,048
+    said = "training needs 12.6 GiB or more, 1.0 GiB are free: 11.6 GiB are missing; lower micro_batch_size (now 16), "
+    assert_fails(call(*line, "--arch", "pythia-1b", "--device", "cpu", "--out", "r"), 5, said)
+
+
+def test_memory_that_runs_out_in_training_is_one_line(call: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Trained, passes: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    monkeypatch.setattr(Trained, "one_step", fails)
+    said = "the memory of the device did not suffice; lower micro_batch_size (now 4), seq_len or vocab_size"
+    assert_fails(call(*LINE, "--out", "r"), 5, said)
+
+
+def test_a_damaged_checkpoint_and_a_folder_of_somebody_else_are_named(call: Command) -> None:
+    line = [*LINE, "--tokens", "256", "--out", "r"]
+    Path("r").mkdir()
+    Path("r/config.json").write_text("mine")
+    assert_fails(call(*line), 2, "r/config.json: was not written by nexus-bench and is kept")
+    Path("r/config.json").unlink()
+    assert call(*line).returncode == 0
+    Path("r/summary.json").unlink()
+    Path("r/checkpoint.pt").write_bytes(b"damaged")
+    assert_fails(call(*line), 4, "r/checkpoint.pt: is damaged; delete it to begin anew")
+
+
+def test_the_rate_rises_and_falls_to_a_tenth(call: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def noted(self: Any, *given: Any) -> Any:
+        rates.append([group["lr"] for group in self.param_groups])
+        assert [group["weight_decay"] for group in self.param_groups] == [0.1, 0.0]
+        assert all(group["betas"] == (0.9, 0.95) for group in self.param_groups)
+        return step(self, *given)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    assert call(*LINE, "--tokens", "1344", "--set", "warmup=0.1", "--set", "lr=0.3", "--out", "r").returncode == 0
+    found = [one for one, two in rates if one == two]
+    assert len(found) == len(rates) == 21
+    assert found[:3] == pytest.approx([0.1, 0.2, 0.3]) and found[3] == pytest.approx(0.3)
+    assert found[-1] == pytest.approx(0.03)
+    assert found[3:] == sorted(found[3:], reverse=True)

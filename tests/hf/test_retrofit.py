@@ -9,16 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config
 
-import nexus_bench
 from nexus_bench.hf import describe
 from nexus_bench.hf.training import train_in_order, training_arguments
 from tests.conftest import Command
 from tests.hf.made import saved_model
+from tests.hf.retrofitting import line, results, write_place
 from tests.hf.tiny import stock
 
 METHODS = ("untouched", "standard", "order=2 gate=true", "order=2", "order=3 gate=true layers=last-half refine=q")
@@ -30,32 +29,15 @@ LABELS = [
     "nexus, order 3, refine q, gated, layers 1",
 ]
 FEW = ("standard", "order=2 gate=true")
-SHORT = "--set batch_size=4 --set micro_batch=2 --set n_test=5 --device cpu"
 COLOURS = ("red", "blue", "green", "black")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small dataset `d`, and a model `m` that knows its words."""
-    from nexus_bench.data.generate import generate
-    from nexus_bench.data.task import make_task
-    from nexus_bench.text.render import TextOptions
-
     folder = tmp_path_factory.mktemp("retrofit")
-    spec = make_task({"task": "pointer_chase", "hops": [1, 2], "n_nodes": 7, "n_val": 7, "n_test": 11}, where="test")
-    generate(folder / "d", spec, seed=3, n_train=30, file_format="text", text=TextOptions())
-    rows = [json.loads(line) for line in (folder / "d" / "train.jsonl").read_text().splitlines()]
-    saved_model(folder / "m", [f"{row['prompt']} {row['answer']}" for row in rows], chat=True)
+    write_place(folder)
     return folder
-
-
-def line(place: Path, options: str, methods: tuple[str, ...], *, out: str = "r") -> list[str]:
-    words = ["retrofit", str(place / "m"), "--data", str(place / "d"), *SHORT.split(), *options.split(), "--out", out]
-    return [*words, *(word for name in methods for word in ("--method", name))]
-
-
-def results(run: str) -> pd.DataFrame:
-    return pd.read_csv(Path(run) / "results.csv", dtype=nexus_bench.DTYPES)
 
 
 def test_methods_stand_side_by_side_in_the_usual_results(command: Command, place: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_retrofit_runs_and_its_rows_say_in_which_precision(command: Command, p
     losses = rows[rows["split"] == "test"].groupby("model")["loss"].mean()
     assert len(losses) == 4 and (losses.drop("untouched") < losses["untouched"] - 0.3).all(), losses
     kept = [AutoModelForCausalLM.from_pretrained(path) for path in Path("r/models").iterdir()]
-    assert len(kept) == 3 and {p.dtype for model in kept for p in model.parameters()} == {torch.float32}
+    assert len(kept) == 4 and {p.dtype for model in kept for p in model.parameters()} == {torch.float32}
 
 
 def test_a_killed_retrofit_goes_on_from_its_saved_step(
@@ -131,7 +131,7 @@ def test_killed_pretraining_goes_on_from_its_checkpoint(command: Command, monkey
         lambda: checkpoint.is_file() and log.is_file() and log.read_text().count("\n") > 5,
     )
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
-    assert 5 <= saved < 100
+    assert 1 <= saved < 100
     made: list[int] = []
     one_step = Trained.one_step
 

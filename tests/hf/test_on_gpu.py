@@ -28,7 +28,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "static": {"cache_implementation": "static", "disable_compile": True},
     "static, compiled": {"cache_implementation": "static"},  # as `generate` does by itself on a GPU
 }
-ROUNDING = {torch.float32: 1e-4, torch.bfloat16: 3e-2}  # of logits, as a share of their norm
+ROUNDING = {torch.float32: 1e-4, torch.bfloat16: 4e-2}  # of logits, as a share of their norm
 N = 67  # no multiple of what kernels take at once
 
 

@@ -107,6 +107,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     pretrained.retrofit,
     models.pretrain,
     models.lm,
+    models.losses,
 )
 for command in _COMMANDS:
     app.command()(command)

@@ -63,7 +63,8 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def _start(folder: Path, words: list[str], *through: str, **more: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **more}
     line = [sys.executable, "-m", *through, "nexus_bench", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(line, cwd=folder, env=environment, text=True, **pipes)  # type: ignore[call-overload, no-any-return]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config
 
-from nexus_bench.hf import describe
+from nexus_bench.hf import describe, retrofit_cells
 from nexus_bench.hf.training import train_in_order, training_arguments
 from tests.conftest import Command
 from tests.hf.made import saved_model
@@ -300,3 +300,31 @@ def test_the_folder_of_another_retrofit_is_kept(command: Command, place: Path) -
     assert "r: holds a retrofit with recipe.steps 300, this one has 7; choose another --out" in done.stderr
     assert command("train", "quick", "--out", "r").returncode == 2
     assert Path("r/results.csv").read_bytes() == before
+
+
+def test_methods_and_seeds_may_be_added_to_a_folder_but_not_taken_away(command: Command, place: Path) -> None:
+    short = "--steps 2 --set lr=1e-3"
+    assert command(*line(place, f"{short} --seeds 1", ("untouched",))).returncode == 0
+    added = command(*line(place, f"{short} --seeds 2", ("untouched", "standard")))
+    assert added.returncode == 0 and added.stderr.count("| was done") == 1
+    once = command(*line(place, f"{short} --seeds 2", ("untouched", "standard"), out="o"))
+    assert once.returncode == 0
+    assert Path("r/results.csv").read_bytes() == Path("o/results.csv").read_bytes()
+    fewer = command(*line(place, f"{short} --seeds 2", ("standard",)))
+    assert fewer.returncode == 2 and "r: holds a retrofit with methods" in fewer.stderr
+
+
+def test_memory_that_runs_out_is_one_line_and_keeps_what_is_done(
+    command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any, **more: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    words = line(place, "--steps 2 --seeds 1 --set lr=1e-3", ("untouched", "standard"))
+    with monkeypatch.context() as patch:
+        patch.setattr(retrofit_cells, "_train", fail)
+        done = command(*words)
+    assert done.returncode == 5 and done.stderr.splitlines()[-1].startswith("error: the memory of the device did not")
+    assert "lower micro_batch (now 2)" in done.stderr and "Traceback" not in done.stderr
+    again = command(*words)
+    assert again.returncode == 0 and again.stderr.count("| was done") == 1

@@ -19,7 +19,7 @@ from nexus_bench.cli.options import (
     positive_numbers,
     take_text_settings,
 )
-from nexus_bench.errors import ConfigError, UsageError, unknown_name
+from nexus_bench.errors import ConfigError, FailedCellsError, UsageError, unknown_name
 
 
 def retrofit(
@@ -83,5 +83,8 @@ def retrofit(
     if as_json:
         document = {"warnings": done.warnings, "report": to_document(done.report)}
         print_document("retrofit", folder=done.folder, files=done.files, **document)
-        return
-    print_report(done.report, done.files)
+    else:
+        print_report(done.report, done.files)
+    if done.n_failed:
+        failed = f"{done.n_failed} cells failed: their loss is not a number"
+        raise FailedCellsError(f"{done.folder}: {failed}; lower lr and choose another --out")

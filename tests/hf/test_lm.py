@@ -92,7 +92,9 @@ def test_choices_are_scored_by_their_likelihood(batch: str, offline: Command, mo
     assert json.loads(Path("s.json").read_text())["scores"] == json.loads(done.stdout)["scores"]
 
 
-def test_questions_are_asked_as_the_prompt_says(offline: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_questions_are_asked_as_the_prompt_says(
+    offline: Command, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     from lm_eval.models.huggingface import HFLM
 
     seen: list[str] = []
@@ -109,6 +111,7 @@ def test_questions_are_asked_as_the_prompt_says(offline: Command, monkeypatch: p
     seen.clear()
     assert offline(*line, "--shots", "1").returncode == 0
     assert set(seen) == {"Q How far? A one mile\n\nQ Where did Ada walk? A"}
+    assert "fatal" not in capfd.readouterr().err  # of git, which the harness asks where there is no repository
 
 
 @pytest.mark.slow
@@ -132,6 +135,14 @@ WRONG = [
     ("m --tasks few.jsonl", 3, "few.jsonl:1: `choices` must be a list of two or more strings"),
     ("m --tasks other.jsonl", 3, "other.jsonl:1: needs `question`, a string, and `choices` and `gold`, or `answer`"),
     ("m --tasks empty.jsonl", 3, "empty.jsonl: has no lines"),
+    ("m --tasks blank.jsonl", 3, "blank.jsonl:1: `choices` must be a list of two or more strings, none of them empty"),
+    ("m --tasks kinds.jsonl", 3, "kinds.jsonl: a key must have values of one kind in all lines ("),
+    ("m --tasks q.jsonl --tasks bare/q.jsonl", 3, "bare/q.jsonl: another file is called q, too; rename one of them"),
+    ("m --tasks ,", 2, "--tasks: a name is empty; give a folder, a .jsonl file or a task of lm-eval"),
+    ("m --tasks q.jsonl --shots 5", 2, "there are too few others for 5 examples before each; lower --shots"),
+    ("m --tasks q.jsonl --prompt {{nope}}", 3, "--prompt: 'nope' is undefined; question 1 of q.jsonl has question, "),
+    ("m --tasks q.jsonl --prompt {{question", 3, "--prompt: unexpected end of template"),
+    ("m --tasks q.jsonl --prompt {{gold}}", 3, "q.jsonl: question 1 is asked as '1', a number alone; add a word to"),
     ("m --tasks q.jsonl --dtype int8", 2, "unknown dtype 'int8'; did you mean"),
 ]
 
@@ -141,6 +152,9 @@ def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, offl
     Path("bare").mkdir()
     good = {"question": "a", "choices": ["b", "c"], "gold": 0}
     write_rows(Path("bad.jsonl"), [good, good | {"gold": 2}])
+    write_rows(Path("blank.jsonl"), [good | {"choices": ["b", ""]}])
+    write_rows(Path("kinds.jsonl"), [good | {"of": "b"}, good | {"of": [1]}])
+    write_rows(Path("bare/q.jsonl"), [good])
     write_rows(Path("few.jsonl"), [good | {"choices": ["b"]}])
     write_rows(Path("other.jsonl"), [{"goal": "a"}])
     Path("empty.jsonl").write_text("\n")

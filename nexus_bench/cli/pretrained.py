@@ -63,6 +63,8 @@ def retrofit(
     own, others = recipe_from(parse_settings(settings or []) | given(steps=steps))
     recipe = validate(Recipe, own, where="retrofit")
     told = take_text_settings(others)
+    if told.pop("target", "answer") != "answer":
+        raise UsageError("retrofit trains and scores answers only; omit target")
     chosen = choose_device(device)
     orders = positive_numbers(order, option="--order", what="orders from 1, such as 2 or 2,3")
     pretrained = open_pretrained(model)

@@ -101,12 +101,14 @@ def evaluate(
             )
         except Exception as error:
             if isinstance(error, AssertionError) and "fewshot samples" in str(error):
-                raise UsageError(f"there are too few others for {n_shots} examples before each; lower --shots") from error
+                raise UsageError(
+                    f"there are too few others for {n_shots} examples before each; lower --shots"
+                ) from error
             if not named or isinstance(error, torch.OutOfMemoryError | MemoryError):
                 raise
             raise StorageError(
-                f"{', '.join(named)}: cannot be run ({type(error).__name__}: {_first_line(error)}); without a network give exported "
-                "folders or .jsonl files"
+                f"{', '.join(named)}: cannot be run ({type(error).__name__}: {_first_line(error)}); without a network "
+                "give exported folders or .jsonl files"
             ) from error
     return _scores(found)
 

@@ -69,7 +69,7 @@ FAULTS: dict[str, tuple[str, dict[str, object], list[tuple[str, str]]]] = {
         {},
         [
             (_LABEL, "return Examples(facts, query, look_up(symbol, (start + np.minimum(hop, 2)) % n), hop)"),
-            ("start, hop = query[:, :, 0], query[:, :, 1]", "start, hop = query[:, :, 0], np.minimum(query[:, :, 1], 2)"),
+            ("query[:, :, 0], query[:, :, 1]", "query[:, :, 0], np.minimum(query[:, :, 1], 2)"),
             (_SOLUTION, "return Solution(node, query[:, :, 1], rows)"),
         ],
     ),

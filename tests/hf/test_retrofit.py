@@ -275,6 +275,7 @@ def edited(model: Path, to: Path, **values: Any) -> str:
         (["--set", "lr=0,1"], 3, "lr must be one or more different rates above 0"),
         (["--set", "step=3"], 3, "retrofit: unknown setting 'step'; did you mean 'steps'?"),
         (["--set", "question=middle"], 3, "text: question: input should be 'last' or 'first', got 'middle'"),
+        (["--set", "target=steps"], 2, "retrofit trains and scores answers only; omit target"),
         (["--task", "kinship"], 2, "give --data or --task, and not both"),
         (["--hops", "1"], 2, "--data determines the hops; omit --hops"),
     ],

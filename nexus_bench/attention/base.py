@@ -119,6 +119,9 @@ class Attention(Mechanism[OptionsT]):
         Raises:
             ValueError: An option is unknown or not allowed, or n_heads does not divide d_model.
         """
+        for name, size in (("d_model", d_model), ("n_heads", n_heads)):
+            if type(size) is not int or size < 1:
+                raise ValueError(f"{name} must be a whole number from 1, got {size!r}")
         if d_model % n_heads:
             raise ValueError(f"n_heads must divide d_model ({d_model}), got {n_heads}")
         made: Any = cls.Options.model_validate(options)

@@ -73,6 +73,17 @@ def keeps_the_future_out(attention: Attention[Any]) -> None:
             raise Broken(f"a position does not see itself with {layout}")
 
 
+def keeps_examples_apart(attention: Attention[Any]) -> None:
+    """Another example of the batch changes nothing, in training and out of it."""
+    x = positions()
+    changed = torch.cat([x[:1], 3 - 2 * x[1:]])
+    for layout in _taken(attention, LAYOUTS, rope=False):
+        for is_training in (True, False):
+            attention.train(is_training)
+            before, after = attention(x, layout)[0], attention(changed, layout)[0]
+            _same(after, before, f"outputs for another batch with {layout}")
+
+
 def leaves_out_what_is_no_key(attention: Attention[Any]) -> None:
     """A position that may not be attended to changes its own output alone."""
     x, changed = _changed([5], 3.0)
@@ -210,6 +221,7 @@ def agrees_with_its_reference(attention: Attention[Any]) -> None:
 PROMISES: dict[str, Promise] = {
     "keeps shape and type, gradients are finite": keeps_the_shape,
     "runs in mixed precision": runs_in_mixed_precision,
+    "examples of a batch are not seen": keeps_examples_apart,
     "later positions are not seen": keeps_the_future_out,
     "positions that are no keys are not seen": leaves_out_what_is_no_key,
     "a block gets what it gets alone": gives_a_block_what_it_gets_alone,

@@ -52,6 +52,8 @@ def pretrain(
     entry: dict[str, Any] = parse_settings(settings or [])
     if task is None and (hops is not None or task_share is not None):
         raise UsageError("--hops and --task-share are of a task; add --task")
+    if compute_of is not None and not compute_of.strip():
+        raise UsageError("--compute-of: names no nest; write order=2, or such as 'order=2 compare=mirrored'")
     if compute_of is not None and attention != "standard":
         raise UsageError("--compute-of finds a standard model; omit --attention")
     told = given(task=task, hops=hops_of(hops))

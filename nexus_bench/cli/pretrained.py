@@ -19,7 +19,7 @@ from nexus_bench.cli.options import (
     positive_numbers,
     take_text_settings,
 )
-from nexus_bench.errors import ConfigError, UsageError, unknown_name
+from nexus_bench.errors import ConfigError, FailedCellsError, UsageError, unknown_name
 
 
 def retrofit(
@@ -63,6 +63,8 @@ def retrofit(
     own, others = recipe_from(parse_settings(settings or []) | given(steps=steps))
     recipe = validate(Recipe, own, where="retrofit")
     told = take_text_settings(others)
+    if told.pop("target", "answer") != "answer":
+        raise UsageError("retrofit trains and scores answers only; omit target")
     chosen = choose_device(device)
     orders = positive_numbers(order, option="--order", what="orders from 1, such as 2 or 2,3")
     pretrained = open_pretrained(model)
@@ -83,5 +85,8 @@ def retrofit(
     if as_json:
         document = {"warnings": done.warnings, "report": to_document(done.report)}
         print_document("retrofit", folder=done.folder, files=done.files, **document)
-        return
-    print_report(done.report, done.files)
+    else:
+        print_report(done.report, done.files)
+    if done.n_failed:
+        failed = f"{done.n_failed} cells failed: their loss is not a number"
+        raise FailedCellsError(f"{done.folder}: {failed}; lower lr and choose another --out")

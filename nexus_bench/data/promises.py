@@ -83,7 +83,7 @@ def is_even(spec: TaskSpec) -> None:
 
 
 def is_solved(spec: TaskSpec) -> None:
-    """`solve` derives every label and hop count from the facts alone, from at most that many distinct facts."""
+    """`solve` derives labels and hops from the facts, at most that many, and as many at some query of each hop."""
     for split, law in spec.laws().items():
         examples = law.sample(_N_EVEN, stream("derivation"))
         _no(find_denied(law, examples), split)
@@ -98,6 +98,11 @@ def is_solved(spec: TaskSpec) -> None:
             if bad.any():
                 graph, query = (int(at) for at in np.unravel_index(int(bad.argmax()), bad.shape))
                 _no(Fault(graph, query, what), split)
+        for hop in np.unique(examples.hop[examples.hop > 0]).tolist():
+            if (most := int(n_used[examples.hop == hop].max())) < hop:
+                raise Broken(
+                    f"{split}: no derivation of {hop} hops uses more than {most} facts; a hop is one more fact"
+                )
 
 
 def counts_no_world_too_many(spec: TaskSpec) -> None:

@@ -121,6 +121,8 @@ class Arriving:
     ) -> None:
         self.module = module
         self.layer: NestedLayer | None = None if cache is None else nested_layer(cache, module.layer_idx)
+        if self.layer is not None:
+            self.layer.begin()
         self.place = place
         self.mask = mask
         self.passed_on = passed_on

@@ -37,6 +37,9 @@ class NestedLayer(CacheLayerMixin):
         """
         raise NotImplementedError
 
+    def begin(self) -> None:
+        """Tokens arrive."""
+
     def advance(self, n_new: int) -> None:
         """Everything of these tokens is kept."""
 
@@ -67,9 +70,16 @@ class NestedLayer(CacheLayerMixin):
 class DynamicNestedLayer(NestedLayer, DynamicLayer):
     """A layer of a cache that grows."""
 
+    n_before: int
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.slots = {}
+        self.n_before = 0
+
+    def begin(self) -> None:
+        """Remember how many were there: what arrives is kept part by part."""
+        self.n_before = self.get_seq_length()
 
     def grow(self, name: str, new: Float[Tensor, "b h r e"]) -> Float[Tensor, "b h n e"]:
         """Concatenate."""
@@ -77,7 +87,7 @@ class DynamicNestedLayer(NestedLayer, DynamicLayer):
             self.lazy_initialization(new, new)
         kept = self.get(name)
         if kept is None or kept.numel() == 0:
-            if self.get_seq_length() > 0 and name not in (KEYS, VALUES):
+            if self.n_before > 0 and name not in (KEYS, VALUES):
                 raise _foreign()
             grown = new
         else:
@@ -126,6 +136,9 @@ class StaticNestedLayer(NestedLayer, StaticLayer):
             _fixed_address(self.cumulative_length)
         kept = self.get(name)
         if kept is None:
+            is_asked = name not in (KEYS, VALUES) and not torch.compiler.is_compiling()
+            if is_asked and bool(self.cumulative_length > 0):
+                raise _foreign()
             kept = new.new_zeros(*new.shape[:2], self.max_cache_len, new.shape[-1])
             self.put(name, kept)
             _fixed_address(kept)

@@ -100,12 +100,15 @@ def evaluate(
                 log_samples=False,
             )
         except Exception as error:
+            if isinstance(error, AssertionError) and "fewshot samples" in str(error):
+                raise UsageError(
+                    f"there are too few others for {n_shots} examples before each; lower --shots"
+                ) from error
             if not named or isinstance(error, torch.OutOfMemoryError | MemoryError):
                 raise
-            first = (str(error).strip().splitlines() or [""])[0]
             raise StorageError(
-                f"{', '.join(named)}: cannot be run ({type(error).__name__}: {first}); without a network give exported "
-                "folders or .jsonl files"
+                f"{', '.join(named)}: cannot be run ({type(error).__name__}: {_first_line(error)}); without a network "
+                "give exported folders or .jsonl files"
             ) from error
     return _scores(found)
 
@@ -117,8 +120,12 @@ def _asked(tasks: list[str], prompt: str) -> tuple[dict[Path, list[str]], list[A
     named: list[str] = []
     for task in (part for given in tasks for part in given.split(",")):
         path = Path(task)
+        if not task.strip():
+            raise UsageError("--tasks: a name is empty; give a folder, a .jsonl file or a task of lm-eval")
         if path.suffix == ".jsonl":
             made.append(_of_file(path, prompt))
+            if sum(one["task"] == made[-1]["task"] for one in made) > 1:
+                raise ConfigError(f"{task}: another file is called {made[-1]['task']}, too; rename one of them")
         elif path.is_dir():
             if not any(path.glob("*.yaml")):
                 raise ConfigError(f"{task}: holds no tasks of lm-eval; `nexus-bench export` writes such a folder")
@@ -138,19 +145,21 @@ def _of_file(path: Path, prompt: str) -> dict[str, Any]:
         raise ConfigError(
             f"{path}: {'has no lines' if not rows else 'has lines with `choices` and without; divide it'}"
         )
+    _check_prompt(prompt, rows, path)
     scored = SCORED["choice" if kinds == {True} else "generate"]
     if kinds == {True}:
         norm = {"metric": "acc_norm", "aggregation": "mean", "higher_is_better": True}
         scored = {**scored, "doc_to_target": "gold", "metric_list": [*scored["metric_list"], norm]}
 
-    def load(**metadata: Any) -> Any:
-        import datasets
+    import datasets
 
-        return datasets.DatasetDict(test=datasets.Dataset.from_list(rows))
-
+    try:
+        table = datasets.DatasetDict(test=datasets.Dataset.from_list(rows))
+    except (TypeError, ValueError) as error:  # of pyarrow
+        raise ConfigError(f"{path}: a key must have values of one kind in all lines ({_first_line(error)})") from error
     return {
         "task": NOT_IN_NAMES.sub("_", path.stem),
-        "custom_dataset": load,
+        "custom_dataset": lambda **metadata: table,
         "test_split": "test",
         "fewshot_split": "test",
         "fewshot_config": {"sampler": "first_n"},
@@ -158,6 +167,24 @@ def _of_file(path: Path, prompt: str) -> dict[str, Any]:
         "target_delimiter": " ",
         **scored,
     }
+
+
+def _check_prompt(prompt: str, rows: list[dict[str, Any]], path: Path) -> None:
+    from jinja2 import TemplateError
+    from lm_eval.utils import apply_template
+
+    for n, row in enumerate(rows, 1):
+        try:
+            told = apply_template(prompt, row)
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            told_of = f"question {n} of {path} has {', '.join(row)}"
+            raise ConfigError(f"--prompt: {_first_line(error)}; {told_of}") from error
+        if told.isdigit():  # the harness would take it for the number of a choice
+            raise ConfigError(f"{path}: question {n} is asked as {told!r}, a number alone; add a word to --prompt")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _checked(line: str, where: str) -> dict[str, Any]:
@@ -172,8 +199,8 @@ def _checked(line: str, where: str) -> dict[str, Any]:
         if not isinstance(row.get("answer"), str):
             raise ConfigError(f"{where}: needs `choices` and `gold`, or `answer`, a string")
         return row
-    if not isinstance(choices, list) or len(choices) < 2 or not all(isinstance(c, str) for c in choices):
-        raise ConfigError(f"{where}: `choices` must be a list of two or more strings")
+    if not isinstance(choices, list) or len(choices) < 2 or not all(isinstance(c, str) and c for c in choices):
+        raise ConfigError(f"{where}: `choices` must be a list of two or more strings, none of them empty")
     if type(row.get("gold")) is not int or not 0 <= row["gold"] < len(choices):
         raise ConfigError(
             f"{where}: `gold` must be the number of a choice, 0 to {len(choices) - 1}, got {row.get('gold')!r}"
@@ -191,8 +218,7 @@ def _loaded(name: str, dtype: torch.dtype, device: torch.device) -> tuple[Any, A
         try:
             model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, local_files_only=path.is_dir())
         except Exception as error:  # the library raises whatever its parts raise
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ConfigError(f"{name}: transformers cannot load it: {first}") from error
+            raise ConfigError(f"{name}: transformers cannot load it: {_first_line(error)}") from error
     return model.to(device).eval(), tokenizer
 
 
@@ -212,7 +238,10 @@ def _scores(found: Any) -> list[Score]:
 
 @contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """No advice of the harness within, and no progress bars but in a terminal."""
+    """No advice of the harness within, nor of git, and no progress bars but in a terminal."""
+    from lm_eval import evaluator
+
+    hash_of_git, evaluator.get_git_commit_hash = evaluator.get_git_commit_hash, lambda: None
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -224,3 +253,4 @@ def _hushed() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+            evaluator.get_git_commit_hash = hash_of_git

@@ -241,7 +241,7 @@ def _plan(spec: PretrainSpec, running: Running, files: TokenFiles, micro_batch: 
 def _samples(trained: Trained, files: TokenFiles, n: int) -> list[dict[str, Any]]:
     """How the model goes on from the beginnings of held-out documents, drawn from its distribution."""
     ends = (files.held_out[: 10**7] == files.end_of_text).nonzero()[0]
-    starts = [0, *(int(end) + 1 for end in ends)][:n]
+    starts = [at for at in (0, *(int(end) + 1 for end in ends)) if at < len(files.held_out)][:n]
     made = []
     model = trained.model.eval()
     devices = [trained.here.device] if trained.here.device.type == "cuda" else []

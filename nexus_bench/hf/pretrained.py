@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
 from nexus_bench.errors import ConfigError, StorageError
@@ -51,8 +52,10 @@ class Pretrained(NamedTuple):
                 model, told = AutoModelForCausalLM.from_pretrained(
                     self.folder, dtype=torch.float32, output_loading_info=True
                 )
-            except (OSError, RuntimeError, ValueError) as error:
-                raise ConfigError(f"{self.folder}: the weights cannot be loaded: {_first_line(error)}") from error
+            except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+                raise ConfigError(
+                    f"{self.folder}: the weights cannot be loaded: {_first_line(error)}; get the model again"
+                ) from error
         if missing := sorted(told["missing_keys"]):
             raise ConfigError(f"{self.folder}: the weights lack {missing[0]}; give the folder of a whole model")
         loaded: PreTrainedModel = model
@@ -87,10 +90,13 @@ def open_pretrained(name: str) -> Pretrained:
     with quiet():
         try:
             config = AutoConfig.from_pretrained(folder)
+        except Exception as error:
+            raise ConfigError(f"{folder / 'config.json'}: {_first_line(error)}; get the model again") from error
+        try:
             tokenizer = AutoTokenizer.from_pretrained(folder)
         except Exception as error:
             raise ConfigError(
-                f"{folder}: {_first_line(error)}; give a folder with a model and its tokenizer"
+                f"{folder}: holds no tokenizer that transformers can read; give a folder with a model and its tokenizer"
             ) from error
     plain = NOT_IN_NAMES.sub("-", Path(name).resolve().name if folder == Path(name) else name).strip("-._")
     return Pretrained(plain or "model", folder, config, tokenizer, _content(folder))

@@ -10,7 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from nexus_bench.errors import ConfigError, unknown_name
+from nexus_bench.errors import UsageError
+from nexus_bench.experiment.execution import choose_device
 
 _PATIENCE = timedelta(hours=2)  # others wait while the first one tokenises
 
@@ -53,16 +54,12 @@ def processes(device: str) -> Iterator[Processes]:
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        ConfigError: There is no such device.
+        UsageError: The name is unknown, or there is no such device.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(unknown_name("device", device, ("auto", "cpu", "cuda")))
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("there is no CUDA device; use --device cpu")
-    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    on_gpu = choose_device(device) == "cuda"
     rank, n, local = (int(os.environ.get(name, default)) for name, default in _STARTED)
     if on_gpu and local >= torch.cuda.device_count():
-        raise ConfigError(f"there are {torch.cuda.device_count()} CUDA devices; lower --nproc-per-node")
+        raise UsageError(f"there are {torch.cuda.device_count()} CUDA devices; lower --nproc-per-node")
     mine = torch.device("cuda", local) if on_gpu else torch.device("cpu")
     if on_gpu:
         torch.cuda.set_device(mine)

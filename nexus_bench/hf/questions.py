@@ -182,7 +182,7 @@ def _split(questions: list[Question], data: Path) -> dict[str, list[Question]]:
     splits: dict[str, list[Question]] = {split: [] for split in _OWN}
     by_share = {0: TEST, 1: VAL}
     for question in questions:
-        share = int(sha256(str(question.context).encode())[:8], 16) % _SHARE
+        share = int(sha256(str(question.context).rstrip().encode())[:8], 16) % _SHARE
         splits[by_share.get(share, TRAIN)].append(question)
     if empty := [split for split, here in splits.items() if not here]:
         raise ConfigError(f"{data}: {len(questions)} lines leave none for split '{empty[0]}'; give more lines")

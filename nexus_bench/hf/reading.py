@@ -52,7 +52,11 @@ def make_reading(
         ConfigError: An option is not possible, or the model does not have what the reading needs.
     """
     chosen = validate(NexusOptions, options, where=WHERE)
+    if type(gate) is not bool:
+        raise ConfigError(f"{WHERE}: gate must be True or False, got {gate!r}")
     n_layers = config.num_hidden_layers
+    if layers is not None and (isinstance(layers, str) or not isinstance(layers, Iterable)):
+        raise ConfigError(f"{WHERE}: layers must be a list of numbers, such as [0, {n_layers - 1}], got {layers!r}")
     numbers = list(range(n_layers)) if layers is None else list(layers)
     for number in numbers:
         if type(number) is not int or not -n_layers <= number < n_layers:

@@ -14,10 +14,11 @@ import transformers
 
 from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.experiment.environment import machine_and_versions
+from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.hf.pretrained import Pretrained
 from nexus_bench.hf.questions import Material
-from nexus_bench.hf.retrofit_cells import Cell, Setting, run_cell
+from nexus_bench.hf.retrofit_cells import Cell, Setting, run_cell, without_figures
 from nexus_bench.hf.retrofit_spec import UNTOUCHED, Method, Recipe
 from nexus_bench.hf.tokens import Encoder
 from nexus_bench.io.columns import MEASURED, TRAIN, TUNING, VAL
@@ -27,6 +28,7 @@ from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 
 _MAY_GROW = ("methods", "seeds")  # of a retrofit in its folder
+_DIVERGED = "the loss is not a number; lower lr"
 _MODELS = "models"  # of a run folder: what --keep-models writes
 
 
@@ -36,12 +38,14 @@ class Retrofitted(NamedTuple):
     Attributes:
         folder: The run folder.
         warnings: What figures must be read with.
+        n_failed: Cells whose loss is not a number; they have no figures, and the next run tries them again.
         report: The report.
         files: results.csv and the files of the report.
     """
 
     folder: Path
     warnings: list[str]
+    n_failed: int
     report: Report
     files: list[Path]
 
@@ -107,6 +111,7 @@ def retrofit(
     for warning in warnings:
         way.tell(warning)
     purposes: dict[str, str] = {}
+    failed: list[CellResult] = []
     with folder.writing(name):
         folder.write_spec({"suite": name, "retrofit": spec})
         mode = "bfloat16" if way.device == "cuda" else "single"
@@ -123,12 +128,20 @@ def retrofit(
                     result = run_cell(
                         cell, setting, states=states, save_every=way.save_every, environment=environment, keep=keep
                     )
-                folder.cells.save(result)
+                bare = without_figures(result) if purpose == MEASURED else None  # a rate that is tried may be too high
+                if bare is None:
+                    folder.cells.save(result)
+                else:
+                    failed.append(bare)
+                    folder.cells.save_failure(cell_id, _DIVERGED)
             folder.drop_checkpoints(states)  # also those that a killed process did not get to
+            if not folder.cells.finished(cell_id):
+                way.tell(f"{_named(cell, purpose, setting)} | failed: {_DIVERGED}")
+                continue
             way.tell(_line(cell, purpose, setting, _validated(folder, cell_id), is_new=is_new))
-        folder.write_tables(name, purposes)
+        folder.write_tables(name, purposes, failed)
     built, files = report([folder.path], folder.path)
-    return Retrofitted(folder.path, warnings, built, [folder.results_csv, *files])
+    return Retrofitted(folder.path, warnings, len(failed), built, [folder.results_csv, *files])
 
 
 @contextmanager
@@ -177,10 +190,15 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else 0.0
 
 
-def _line(cell: Cell, purpose: str, setting: Setting, validated: Sequence[float], *, is_new: bool) -> str:
+def _named(cell: Cell, purpose: str, setting: Setting) -> str:
     told = setting.label(cell)
     if cell.lr is not None:
         told += f" | lr {cell.lr:g} | seed {cell.seed}" + (" (choosing lr)" if purpose == TUNING else "")
+    return told
+
+
+def _line(cell: Cell, purpose: str, setting: Setting, validated: Sequence[float], *, is_new: bool) -> str:
+    told = _named(cell, purpose, setting)
     by_hop = " ".join(f"{accuracy:.3f}" for accuracy in validated)
     return f"{told} | validation {by_hop}" + ("" if is_new else " | was done")
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from nexus_bench.hf.questions import Material, in_order
 from nexus_bench.hf.retrofit_spec import UNTOUCHED, Method, Recipe
 from nexus_bench.hf.tokens import Encoded
 from nexus_bench.hf.training import Pace, train_in_order, training_arguments
-from nexus_bench.io.columns import FORMAT_VERSION, TRAIN, VAL, Row
+from nexus_bench.io.columns import FAILED, FORMAT_VERSION, TRAIN, VAL, Row
 from nexus_bench.io.config import Config
 from nexus_bench.io.files import sha256
 from nexus_bench.io.options import OPTION_COLUMNS, options_text
@@ -113,6 +114,14 @@ def run_cell(
     timing["train_seconds"] = time.perf_counter() - begun
     timing["steps_per_second"] = pace.steps / pace.seconds if pace.steps else None
     return CellResult(own["cell_id"], rows, curve, timing, None)
+
+
+def without_figures(result: CellResult) -> CellResult | None:
+    """What is told of a cell whose loss is not a number; None where all losses are numbers."""
+    if not any(math.isnan(row["loss"]) for row in result.rows):
+        return None
+    figures = dict.fromkeys(("n_examples", "n_correct", "accuracy", "loss"))
+    return result._replace(rows=[row | figures | {"status": FAILED} for row in result.rows], curve=[])
 
 
 def nested(model: PreTrainedModel, method: Method) -> PreTrainedModel:

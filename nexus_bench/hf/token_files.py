@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus_bench.data.task import TaskSpec
-from nexus_bench.errors import ConfigError
+from nexus_bench.errors import ConfigError, CorruptArtefactError
 from nexus_bench.hf.documents import Text, find_text, told_documents
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.tokenizer import load_tokenizer, quiet, train_tokenizer
-from nexus_bench.io.files import locked, read_json, sha256, to_json, unwritable, write_atomic
+from nexus_bench.io.files import locked, read_json, sha256, sha256_of_file, to_json, unwritable, write_atomic
 
 _TRAIN, _HELD_OUT, _ABOUT, _TOKENIZER = "train.bin", "held_out.bin", "about.json", "tokenizer"
 _VERSION = 1  # raised when the same text gives other tokens
@@ -54,6 +54,7 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
 
     Raises:
         ConfigError: There is no text, too little of it, or a file is not text; or the tokenizer is none.
+        CorruptArtefactError: The tokens were edited since.
         StorageError: A file cannot be read or written.
         UsageError: Another process makes the same files.
     """
@@ -79,6 +80,11 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
             if not (folder / _ABOUT).is_file():
                 _write(folder, spec, text, held_out, given, key)
     told = read_json(folder / _ABOUT)
+    for name, content in told.get("files", {}).items():  # files made before had no hashes
+        if not (folder / name).is_file():
+            raise CorruptArtefactError(f"{folder / name}: is missing; delete {folder} to make it again")
+        if sha256_of_file(folder / name) != content:
+            raise CorruptArtefactError(f"{folder / name}: is truncated or edited; delete {folder} to make it again")
     with quiet():
         tokenizer = given or load_tokenizer(str(folder / _TOKENIZER))
     train, evaluated = (np.memmap(folder / name, dtype=told["dtype"], mode="r") for name in (_TRAIN, _HELD_OUT))
@@ -120,7 +126,8 @@ def _write(folder: Path, spec: PretrainSpec, text: Text, held_out: Text, given: 
                     f"{'give more of it' if what == 'text' else 'give --held-out'} or lower seq_len"
                 )
         tokenizer.save_pretrained(unfinished / _TOKENIZER)
-        told = {"dtype": dtype.name, "held_out_bytes": n_bytes, "end_of_text": end, "sha256": key}
+        files = {name: sha256_of_file(unfinished / name) for name in (_TRAIN, _HELD_OUT)}
+        told = {"files": files, "dtype": dtype.name, "held_out_bytes": n_bytes, "end_of_text": end, "sha256": key}
         write_atomic(unfinished / _ABOUT, to_json({**told, "n_train": n_train, "n_held_out": n_held_out}))
         unfinished.replace(folder)
     except OSError as error:

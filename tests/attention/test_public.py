@@ -69,3 +69,9 @@ def test_options_that_are_not_allowed_are_value_errors(options: dict[str, object
 def test_heads_divide_the_width() -> None:
     with pytest.raises(ValueError, match=r"n_heads must divide d_model \(16\), got 3"):
         Standard.build(16, 3)
+    for sizes, said in (
+        ((16, 0), "n_heads must be a whole number from 1, got 0"),
+        ((-16, 2), "d_model must be a whole"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            Standard.build(*sizes)

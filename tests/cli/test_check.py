@@ -55,6 +55,8 @@ class Theirs(Attention[AttentionOptions]):
         if self.fault == "branch" and x.sum() > 0:
             v = v + 1
         out: Tensor = self.out(merge_heads(attend(q, k, v, layout)))
+        if self.fault == "batch":
+            out = out - 1e-3 * out.mean(dim=0, keepdim=True)
         if self.fault == "type":
             out = torch.zeros_like(x).index_add(1, torch.arange(x.shape[1], device=x.device), out)
         if self.fault == "rounding":
@@ -88,6 +90,7 @@ def test_a_mechanism_of_another_package_that_keeps_everything(theirs: type[Their
 FAULTS = {
     "shape": "keeps shape and type, gradients are finite",
     "unused": "keeps shape and type, gradients are finite",
+    "batch": "examples of a batch are not seen",
     "future": "later positions are not seen",
     "keys": "positions that are no keys are not seen",
     "blocks": "a block is seen by itself alone",

@@ -64,6 +64,15 @@ FAULTS: dict[str, tuple[str, dict[str, object], list[tuple[str, str]]]] = {
         {},
         [(_SOLUTION, "return Solution(node, hop, np.where(rows >= 0, rows[:, :, :1], -1))")],
     ),
+    "hops that are counted and not made": (
+        "solve derives every label and hop",
+        {},
+        [
+            (_LABEL, "return Examples(facts, query, look_up(symbol, (start + np.minimum(hop, 2)) % n), hop)"),
+            ("query[:, :, 0], query[:, :, 1]", "query[:, :, 0], np.minimum(query[:, :, 1], 2)"),
+            (_SOLUTION, "return Solution(node, query[:, :, 1], rows)"),
+        ],
+    ),
     "the answer's fact comes first": (
         "no reader of the audit beats the ceilings",
         {"n_queries": 1},

@@ -125,6 +125,9 @@ def test_a_padded_sequence_gets_what_it_gets_alone(
         ({}, {"combin": "none"}, "unknown key 'combin'; did you mean 'combine'"),
         ({}, {"layers": [3]}, "layers must be 0 to 2, or -1 to -3, got 3"),
         ({}, {"layers": []}, r"layers must name one or more of 0 to 2, got \[\]"),
+        ({}, {"layers": 1}, r"layers must be a list of numbers, such as \[0, 2\], got 1"),
+        ({}, {"layers": "last-third"}, r"layers must be a list of numbers, such as \[0, 2\], got 'last-third'"),
+        ({}, {"gate": 1}, "gate must be True or False, got 1"),
         ({}, {"order": 1, "gate": True}, "gate must be false at order 1"),
         ({"head_dim": 8}, {}, r"inner must be direct or output where heads do not fill .*\(6 x 8 against 60\)"),
         (

@@ -98,6 +98,10 @@ def test_a_cache_that_another_model_filled_is_refused() -> None:
     logits(nested, tokens(), cache=cache)
     with pytest.raises(ConfigError, match="the cache was filled by another model"):
         logits(apply_nexus(stock(), 3), tokens(), cache=cache)
+    cache = made_cache(nested, "static")
+    logits(nested, tokens(4), cache=cache)
+    with pytest.raises(ConfigError, match="the cache was filled by another model"):
+        logits(apply_nexus(stock(), 3), tokens(4), cache=cache)
 
 
 def test_caches_that_cannot_keep_a_nest_are_refused() -> None:

@@ -132,6 +132,14 @@ WRONG = [
     ("m --tasks few.jsonl", 3, "few.jsonl:1: `choices` must be a list of two or more strings"),
     ("m --tasks other.jsonl", 3, "other.jsonl:1: needs `question`, a string, and `choices` and `gold`, or `answer`"),
     ("m --tasks empty.jsonl", 3, "empty.jsonl: has no lines"),
+    ("m --tasks blank.jsonl", 3, "blank.jsonl:1: `choices` must be a list of two or more strings, none of them empty"),
+    ("m --tasks kinds.jsonl", 3, "kinds.jsonl: a key must have values of one kind in all lines ("),
+    ("m --tasks q.jsonl --tasks bare/q.jsonl", 3, "bare/q.jsonl: another file is called q, too; rename one of them"),
+    ("m --tasks ,", 2, "--tasks: a name is empty; give a folder, a .jsonl file or a task of lm-eval"),
+    ("m --tasks q.jsonl --shots 5", 2, "there are too few others for 5 examples before each; lower --shots"),
+    ("m --tasks q.jsonl --prompt {{nope}}", 3, "--prompt: 'nope' is undefined; question 1 of q.jsonl has question, "),
+    ("m --tasks q.jsonl --prompt {{question", 3, "--prompt: unexpected end of template"),
+    ("m --tasks q.jsonl --prompt {{gold}}", 3, "q.jsonl: question 1 is asked as '1', a number alone; add a word to"),
     ("m --tasks q.jsonl --dtype int8", 2, "unknown dtype 'int8'; did you mean"),
 ]
 
@@ -141,12 +149,23 @@ def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, offl
     Path("bare").mkdir()
     good = {"question": "a", "choices": ["b", "c"], "gold": 0}
     write_rows(Path("bad.jsonl"), [good, good | {"gold": 2}])
+    write_rows(Path("blank.jsonl"), [good | {"choices": ["b", ""]}])
+    write_rows(Path("kinds.jsonl"), [good | {"of": "b"}, good | {"of": [1]}])
+    write_rows(Path("bare/q.jsonl"), [good])
     write_rows(Path("few.jsonl"), [good | {"choices": ["b"]}])
     write_rows(Path("other.jsonl"), [{"goal": "a"}])
     Path("empty.jsonl").write_text("\n")
     if "dtype" in said:
         said = "unknown dtype 'int8'; "
     assert_fails(offline("lm", *line.split(), "--device", "cpu"), code, said)
+
+
+def test_git_is_not_asked_which_complains_where_there_is_no_repository(
+    offline: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[None] = []
+    monkeypatch.setattr("lm_eval.evaluator.get_git_commit_hash", lambda: asked.append(None))
+    assert offline(*"lm m --tasks q.jsonl --device cpu --limit 1".split()).returncode == 0 and not asked
 
 
 @pytest.mark.slow

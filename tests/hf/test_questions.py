@@ -43,9 +43,12 @@ def test_a_task_gives_new_examples_that_no_other_split_has(small_spec: TaskSpec)
 
 
 def test_a_file_is_split_by_what_is_asked_and_folders_are_taken_as_they_are(tmp_path: Path) -> None:
-    rows = [{"prompt": f"what is {i % 70}", "answer": str(i % 3), "choices": ["0", "1", "2"]} for i in range(140)]
+    rows = [
+        {"prompt": f"what is {i % 70}" + " " * (i // 70), "answer": str(i % 3), "choices": ["0", "1", "2"]}
+        for i in range(140)
+    ]
     material = open_material(lines(tmp_path / "sums.jsonl", rows), size=Size(9, 99, 99), view="text", told={})
-    asked = [{q.context for q in material.splits[split]} for split in (TRAIN, VAL, TEST)]
+    asked = [{str(q.context).rstrip() for q in material.splits[split]} for split in (TRAIN, VAL, TEST)]
     assert len(asked[0] | asked[1] | asked[2]) == 70 == sum(map(len, asked)) and min(map(len, asked)) > 0
     assert material.columns[TEST]["task"] == "sums" and material.references[TEST][1]["chance"] == pytest.approx(1 / 3)
     for split, row in zip((TRAIN, VAL, TEST), rows, strict=False):

@@ -1,5 +1,6 @@
 """A nested layer is `nexus_bench.attention.Nexus` with the same weights, in every reading that fits."""
 
+import copy
 from itertools import product
 from typing import Any, get_args
 
@@ -7,10 +8,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
+from transformers import DynamicCache
 
 from nexus_bench.attention import Layout, Nexus, NexusOptions
 from nexus_bench.hf import apply_nexus
-from tests.hf.tiny import D_HEAD, N_GROUPS, N_HEADS, stock
+from tests.hf.tiny import D_HEAD, N_GROUPS, N_HEADS, logits, stock, tokens
 
 D = N_HEADS * D_HEAD
 N = 7
@@ -50,6 +52,17 @@ def test_a_nested_layer_is_the_mechanism_of_this_package(inner: str, family: str
             found, _ = layer(x, attention_mask=None, position_embeddings=places(rope))
             expected = with_weights_of(layer, reading)(x, Layout(causal=True, rope=rope))
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12, msg=lambda m, r=reading: f"{r}: {m}")
+
+
+@pytest.mark.parametrize("inner", ["reproject", "direct", "output"])
+def test_with_a_cache_every_reading_gives_what_it_gives_without(inner: str) -> None:
+    stocked, ids = stock(num_hidden_layers=1).double(), tokens(5)
+    for reading in (r for r in READINGS if r.inner == inner and r.combine == "residual"):
+        model = apply_nexus(copy.deepcopy(stocked), **reading.model_dump())
+        cache = DynamicCache()
+        found = torch.cat([logits(model, part, cache=cache) for part in ids.split((3, 2), dim=1)], dim=1)
+        expected = logits(model, ids, use_cache=False)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-10, msg=lambda m, r=reading: f"{r}: {m}")
 
 
 def stock_layer(family: str) -> Any:

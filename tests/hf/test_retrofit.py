@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, GPT2Config
 
 from nexus_bench.hf import describe, retrofit_cells
 from nexus_bench.hf.training import train_in_order, training_arguments
-from tests.conftest import Command
+from tests.conftest import Command, assert_fails
 from tests.hf.made import saved_model
 from tests.hf.retrofitting import line, results, write_place
 from tests.hf.tiny import stock
@@ -78,6 +78,17 @@ def test_the_rate_is_the_best_on_validation_of_other_seeds(command: Command, pla
     (chosen,) = frame[frame["purpose"] == "measured"]["lr"].unique()
     assert len(tried) == 3 and tried[3e-3] < tried[1e-9] == tried[1e-8]
     assert chosen == 1e-9
+
+
+def test_a_cell_that_diverges_is_missing_and_never_zero(command: Command, place: Path) -> None:
+    words = line(place, "--steps 3 --seeds 1 --set lr=1e30 --set n_val=3", ("untouched", "standard"))
+    for _ in range(2):  # it is tried again
+        done = command(*words, "--quiet")
+        assert done.returncode == 7 and done.stderr.count("\n") == 1, done.stderr
+        assert "r: 1 cells failed: their loss is not a number; lower lr" in done.stderr
+        rows = results("r").set_index("model")
+        assert (rows.loc["standard", "status"] == "failed").all() and rows.loc["standard", "accuracy"].isna().all()
+        assert (rows.loc["untouched", "status"] == "trained").all() and rows.loc["untouched", "accuracy"].notna().all()
 
 
 def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(command: Command, place: Path) -> None:
@@ -246,6 +257,7 @@ def edited(model: Path, to: Path, **values: Any) -> str:
         (["--set", "lr=0,1"], 3, "lr must be one or more different rates above 0"),
         (["--set", "step=3"], 3, "retrofit: unknown setting 'step'; did you mean 'steps'?"),
         (["--set", "question=middle"], 3, "text: question: input should be 'last' or 'first', got 'middle'"),
+        (["--set", "target=steps"], 2, "retrofit trains and scores answers only; omit target"),
         (["--task", "kinship"], 2, "give --data or --task, and not both"),
         (["--hops", "1"], 2, "--data determines the hops; omit --hops"),
     ],
@@ -285,6 +297,14 @@ def test_wrong_models_end_in_one_line(command: Command, place: Path, monkeypatch
     for name, code, reason in cases:
         done = command("retrofit", name, "--data", str(place / "d"), "--steps", "1", "--quiet", "--out", "r")
         assert done.returncode == code and reason in done.stderr and done.stderr.count("\n") == 1, (name, done.stderr)
+    for path in Path("short").iterdir():
+        if path.name.startswith("tokenizer"):
+            path.unlink()
+    assert_fails(command("retrofit", "short", "--data", str(place / "d")), 3, "short: holds no tokenizer that")
+    Path("deep/model.safetensors").unlink()
+    Path("deep/model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:999])
+    done = command("retrofit", "deep", "--data", str(place / "d"), "--steps", "1", "--quiet", "--out", "cut")
+    assert_fails(done, 3, "deep: the weights cannot be loaded: ")
     for path in Path("wide").iterdir():
         if path.name.startswith("model"):
             path.unlink()

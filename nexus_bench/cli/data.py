@@ -140,19 +140,14 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one example: its facts, the chain that derives the answer, its flat tokens, its English."""
-    from nexus_bench.data.show import as_text
-    from nexus_bench.data.show import show as show_drawn
-    from nexus_bench.data.task import make_task
+    from nexus_bench.api import show as show_drawn
     from nexus_bench.io.config import parse_settings
 
-    entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
-    shown = show_drawn(make_task(entry, where="show").law(), seed=seed)
+    shown = show_drawn(task, hops=hops_of(hops), seed=seed, **parse_settings(settings or []))
     if as_json:
         print_document("show", task=task, **shown._asdict())
     else:
-        typer.echo(as_text(shown))
-        typer.echo(f"flat    {shown.flat}\ntokens  {' '.join(str(token) for token in shown.tokens)}")
-        typer.echo(f"english {shown.prompt}\n        {shown.completion}")
+        typer.echo(str(shown))
     if shown.denied:
         raise CheckFailedError(
             f"{task}: `solve` denies this label: {shown.denied}; correct the family's sample or solve"

@@ -76,8 +76,8 @@ def select_suite(
 
     Args:
         suite: A YAML path or a bundled name; without it and without `task` and `attention`, `quick`.
-        task: The only task of a suite without a file.
-        attention: The only attention of a suite without a file.
+        task: The tasks of a suite without a file, separated by commas.
+        attention: The attentions of a suite without a file, separated by commas.
         data: A dataset folder that replaces the tasks of the suite.
         settings: Overrides, for `apply_settings`.
 
@@ -249,11 +249,18 @@ def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool
     if attention is None or (task is None and not has_data):
         missing = "--attention" if attention is None else "--task"
         raise UsageError(f"without a suite, give both --task and --attention; {missing} is missing")
-    if task is not None:
-        task_keys(task)  # it must be known before a name is made of it
-    name = attention if task is None else f"{task}-{attention}"
-    name = name.replace("+", "-")  # of a hybrid
-    return {"suite": name, "tasks": [{"task": task}], "models": [{"attention": attention}], "seeds": 3}
+    tasks: list[str] = [] if task is None else task.split(",")
+    attentions = attention.split(",")
+    for name in tasks:
+        task_keys(name)  # it must be known before a name is made of it
+    suite = "-".join([*tasks, *attentions]).replace("+", "-")[:LONGEST_NAME]  # + is of a hybrid
+    models = [{"attention": name} for name in attentions]
+    return {
+        "suite": suite,
+        "tasks": [{"task": name} for name in tasks] or [{"task": None}],
+        "models": models,
+        "seeds": 3,
+    }
 
 
 def _on_dataset(config: Config, folder: Path) -> Config:

@@ -51,7 +51,7 @@ class Run:
     @property
     def curves(self) -> pd.DataFrame:
         """`curve.csv`: validation accuracy and loss by hop while training, one row per cell, step and hop."""
-        return read_curves(self.path)
+        return read_curves(self.path, whole=True)
 
     @property
     def cells(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Display on stderr while training: the plan, and the progress of the run."""
+"""Display on stderr, or in a notebook, while training: the plan, and the progress of the run."""
 
 import time
 from types import TracebackType
@@ -14,6 +14,7 @@ from nexus_bench.experiment.estimate import Estimate
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.notebook import NotebookView
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import TEST
@@ -55,7 +56,8 @@ class Display:
         self._titles = plan.titles
         self._began: float | None = None  # when the first cell began
         self._n_steps, self._operations = 0, 0.0  # of all cells since then, as far as evaluations tell
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        is_notebook = self._console.is_jupyter
+        self._live = NotebookView() if is_notebook else Live(console=self._console, auto_refresh=False, transient=True)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
         if plan.n_deleted:
@@ -63,7 +65,7 @@ class Display:
             self._print(f"training {counted(plan.n_deleted, 'cell')} {were} done and then deleted again")
 
     def __enter__(self) -> "Display":
-        if self._console.is_terminal and not self._quiet:
+        if (self._console.is_terminal or self._console.is_jupyter) and not self._quiet:
             self._live.start()
         return self
 
@@ -122,7 +124,11 @@ class Display:
             self._print(f"{count} {self._titles[cell.cell_id]} | test accuracy by hop  {figures} | {ending}")
 
     def _print(self, line: str) -> None:
-        if not self._quiet:
+        if self._quiet:
+            return
+        if isinstance(self._live, NotebookView):
+            self._live.tell(line)
+        else:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _view(self) -> Group:

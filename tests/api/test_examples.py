@@ -59,8 +59,6 @@ def test_a_stream_that_cannot_be_drawn_says_so_before_it_is_used() -> None:
         nb.dataset("kinshp")
     with pytest.raises(nb.NexusBenchError, match="n_nodez"):
         nb.dataset("pointer_chase", n_nodez=5)
-    with pytest.raises(nb.NexusBenchError, match="is a task of sequences"):
-        nb.dataset("k_hop_induction")
 
 
 @pytest.mark.parametrize(

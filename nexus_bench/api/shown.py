@@ -81,6 +81,26 @@ class ReportView:
         self._built = built
 
     @property
+    def accuracy(self) -> pd.DataFrame:
+        """Accuracy of every model at every hop: mean over seeds, interval, chance and ceilings (`report.csv`)."""
+        return self._built.accuracy
+
+    @property
+    def reached(self) -> pd.DataFrame:
+        """How many seeds of every model reach every hop (`reached.csv`)."""
+        return self._built.reached
+
+    @property
+    def reach(self) -> pd.DataFrame:
+        """Hop reach of every model, with its size and compute (`reach.csv`)."""
+        return self._built.reach
+
+    @property
+    def comparisons(self) -> pd.DataFrame:
+        """The comparisons of models by exact paired tests (`comparisons.csv`)."""
+        return self._built.comparisons
+
+    @property
     def markdown(self) -> str:
         """All tables and notes as Markdown."""
         return to_markdown(self._built, with_figures=False)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 import nexus_bench as nb
 from nexus_bench.data.task import make_task
+from tests.paths import ROOT
 
 SMALL: dict[str, Any] = {"hops": "1-2", "n_nodes": 6, "n_val": 8, "n_test": 16, "n_queries": 2}
 
@@ -32,7 +34,7 @@ def test_items_are_right_by_the_solver_and_say_the_same_in_english() -> None:
     for item in first(40, nb.dataset("kinship", hops="1-3", target="steps")):
         solution = law.solve(item.facts[None].astype("int32"), item.query[None, None].astype("int32"))
         assert (solution.answer.item(), solution.hop.item()) == (item.label, item.hop)
-        assert item.answer == law.family.schema.answer or item.completion.endswith(f"So the answer is {item.answer}.")
+        assert item.completion.endswith(f"So the answer is {item.answer}.")
         assert nb.score_answer(item, item.completion) == 1.0
 
 
@@ -82,3 +84,20 @@ def test_generate_writes_the_folder_of_the_command_and_reads_it(tmp_path: Path, 
 
 def test_show_prints_what_the_command_prints(command: Any) -> None:
     assert f"{nb.show('spatial', hops=2, seed=4)}\n" == command("show", "spatial", "--hops", "2", "--seed", "4").stdout
+
+
+def test_the_stream_is_a_dataset_of_the_hub_library() -> None:
+    datasets = pytest.importorskip("datasets")
+    stream = nb.dataset("kinship", hops="1-3", n_queries=1)
+    rows = datasets.IterableDataset.from_generator(lambda: (item._asdict() for item in stream))
+    one = next(iter(rows))
+    assert (one["prompt"], one["answer"]) == next(iter(stream))[0:3:2]
+
+
+def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "language_models.md").read_text()
+    (block,) = re.findall(r"^```python\n(import itertools.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert names["reward"](["So the answer is Aunt.", "uncle"], answer=["aunt", "aunt"], hop=[2, 2]) == [1.0, 0.0]

@@ -14,7 +14,11 @@ from torch import Tensor, nn
 import nexus_bench as nb
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.jobs import Job, n_drawers
+from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, WALK_COLUMNS
+from nexus_bench.training.row import Row
+from tests.small import cell
 
 SMALL: dict[str, Any] = {"n_nodes": 6, "n_val": 8, "n_test": 16, "d_model": 16, "steps": 20, "batch_size": 4}
 TINY: dict[str, Any] = SMALL | {"eval_every": 10, "quiet": True}
@@ -182,6 +186,14 @@ def test_an_attention_of_a_script_is_trained_where_it_is_known(
     made = nb.train(**GRID | {"attention": mine.name, "order": None}, seeds=1, out=tmp_path / "run", **TINY)
     assert made.results["attention"].unique().tolist() == [mine.name]
     assert [how.executor for how in seen] == ["inline"]
+
+
+def test_a_task_of_a_script_is_drawn_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row(cell(), open_source(cell(), None))
+    job = Job((cell(),), frozenset(), "tf32", "cuda", None, None)
+    assert n_drawers([row], job, torch.device("cpu")) == 0 < n_drawers([row], job, torch.device("cuda"))
+    monkeypatch.setattr(type(row.source.law.family), "__module__", "__main__")
+    assert n_drawers([row], job, torch.device("cuda")) == 0
 
 
 def test_an_attention_of_a_notebook_can_be_defined_again(mine: type[Attention[Any]]) -> None:

@@ -49,9 +49,9 @@ def test_the_stream_begins_with_the_training_graphs_of_a_dataset(tmp_path: Path)
 def test_workers_share_the_stream_without_repeating_a_graph() -> None:
     stream = nb.dataset("pointer_chase", hops=1, n_nodes=6, n_val=8, n_test=16, n_queries=1)
     assert isinstance(stream, IterableDataset)
-    batches = list(itertools.islice(DataLoader(stream, batch_size=256, num_workers=2), 8))
+    batches = list(itertools.islice(DataLoader(stream, batch_size=256, num_workers=2), 12))
     graphs = torch.cat([batch.graph for batch in batches]).tolist()
-    assert sorted(graphs) == list(range(2048))
+    assert sorted(graphs) == [*range(2048 + 512), *range(3072, 3072 + 512)]  # blocks of 1024
     assert batches[0].facts.shape == (256, 6, 2) and batches[0].facts.dtype == torch.int64
     assert len(batches[0].prompt) == 256
 

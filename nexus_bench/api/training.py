@@ -75,8 +75,14 @@ def train(
     grid = _suite(suite, task=_names(task), attention=_names(attention), data=data_folder, settings=settings | given)
     folder = RunFolder(Path("runs") / grid.name if out is None else Path(out))
     plan = make_plan(grid, folder)
+    is_here_alone = known_here_alone(plan.to_do)
     if executor == "auto":
-        executor = "inline" if workers == 1 or known_here_alone(plan.to_do) else "process"
+        executor = "inline" if workers == 1 or is_here_alone else "process"
+    if executor != "inline" and is_here_alone:
+        raise UsageError(
+            "other processes cannot import a task or an attention that only this program defines; omit executor, or put "
+            "it into a package (`nexus-bench new`)"
+        )
     execution = choose_execution(
         mode=mode, device=device, executor=executor, n_workers=workers, stack=None, scheduler=None
     )

@@ -183,9 +183,14 @@ def test_an_attention_of_a_script_is_trained_where_it_is_known(
     monkeypatch.setattr(
         trains, "run_plan", lambda plan, folder, how, **more: seen.append(how) or carry_out(plan, folder, how, **more)
     )
-    made = nb.train(**GRID | {"attention": ["standard", mine.name], "order": None}, seeds=1, out=tmp_path / "run", **TINY)
+    made = nb.train(
+        **GRID | {"attention": ["standard", mine.name], "order": None}, seeds=1, out=tmp_path / "run", **TINY
+    )
     assert set(made.results["attention"]) == {"standard", mine.name}
     assert [how.executor for how in seen] == ["inline"]
+    call = GRID | {"attention": mine.name, "order": None, "executor": "process"}
+    with pytest.raises(nb.NexusBenchError, match="other processes cannot import a task or an attention"):
+        nb.train(**call, seeds=1, out=tmp_path / "again", **TINY)
 
 
 def test_a_task_of_a_script_is_drawn_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,8 +80,8 @@ def train(
         executor = "inline" if workers == 1 or is_here_alone else "process"
     if executor != "inline" and is_here_alone:
         raise UsageError(
-            "other processes cannot import a task or an attention that only this program defines; omit executor, or put "
-            "it into a package (`nexus-bench new`)"
+            "other processes cannot import a task or an attention that only this program defines; omit executor, or "
+            "put it into a package (`nexus-bench new`)"
         )
     execution = choose_execution(
         mode=mode, device=device, executor=executor, n_workers=workers, stack=None, scheduler=None

@@ -19,8 +19,8 @@ study](first_study.ipynb), [an attention of your own](own_attention.ipynb).
 import nexus_bench as nb
 
 run = nb.train(task="reachable", attention=["standard", "nexus"], order=[1, 2, 3], hops="1-3", seeds=3)
-run.results                       # a pandas frame with a row per cell, split and hop
-run.plot("accuracy_by_hop")       # shows itself in a notebook; .save("a.svg")
+run.results  # a pandas frame with a row per cell, split and hop
+run.plot("accuracy_by_hop")  # shows itself in a notebook; .save("a.svg")
 ```
 
 `Hops` are a number, a text as `"1-5"` or `"1,2,4"`, or a list of numbers. Mistakes raise `nb.NexusBenchError` with one

@@ -32,37 +32,42 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from nexus_bench.api import (
-        DTYPES,
-        Figure,
-        Inspection,
+    from nexus_bench.api.examples import (
         LoadedDataset,
         NexusBenchError,
-        ReportView,
-        Run,
         Shown,
         dataset,
         generate,
         load,
-        open,
         score_answer,
         show,
-        train,
     )
+    from nexus_bench.api.run import DTYPES, Inspection, Run, open
+    from nexus_bench.api.shown import Figure, ReportView
     from nexus_bench.api.stream import Item, ItemStream
+    from nexus_bench.api.training import train
+
+_OF_EXAMPLES = ("LoadedDataset", "NexusBenchError", "Shown", "dataset", "generate", "load", "score_answer", "show")
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that the help of a command does not wait for NumPy or PyTorch."""
-    if name in ("Item", "ItemStream"):  # these alone need PyTorch
-        from nexus_bench.api import stream
+if not TYPE_CHECKING:  # or else a misspelt name would have every type
 
-        return getattr(stream, name)
-    if name in __all__:
-        from nexus_bench import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module 'nexus_bench' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        """Import on first use, so that nothing waits for a library that it does not need, least of all for PyTorch."""
+        home: Any
+        if name in _OF_EXAMPLES:
+            from nexus_bench.api import examples as home
+        elif name in ("DTYPES", "Inspection", "Run", "open"):
+            from nexus_bench.api import run as home
+        elif name in ("Figure", "ReportView"):
+            from nexus_bench.api import shown as home
+        elif name in ("Item", "ItemStream"):
+            from nexus_bench.api import stream as home
+        elif name == "train":
+            from nexus_bench.api import training as home
+        else:
+            raise AttributeError(f"module 'nexus_bench' has no attribute {name!r}")
+        return getattr(home, name)
 
 
 def __dir__() -> list[str]:

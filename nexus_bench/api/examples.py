@@ -8,10 +8,12 @@ from nexus_bench.api.values import Hops, plain, without_none
 from nexus_bench.data import generate as writing
 from nexus_bench.data.dataset import Manifest
 from nexus_bench.data.formats import FORMATS
-from nexus_bench.data.loading import LoadedDataset, load
-from nexus_bench.data.show import Shown
+from nexus_bench.data.loading import LoadedDataset as LoadedDataset
+from nexus_bench.data.loading import load as load
+from nexus_bench.data.show import Shown as Shown
 from nexus_bench.data.show import show as show_drawn
 from nexus_bench.data.task import TaskSpec, make_task
+from nexus_bench.errors import NexusBenchError as NexusBenchError
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.io.entries import validate
 from nexus_bench.text.answers import plain_answer

@@ -7,8 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nexus_bench import api
-from nexus_bench.api import stream
+from nexus_bench.api import examples, run, shown, stream, training
 
 _HEAD = """# Python API
 
@@ -28,12 +27,12 @@ line that says what to do; its subclasses are those of the exit codes ([ci](ci.m
 changes is kept for a release under its old name, with a warning.
 """
 _SECTIONS = {
-    "Train and look": (api.train, api.open, api.Run, api.Inspection, api.Figure, api.ReportView),
+    "Train and look": (training.train, run.open, run.Run, run.Inspection, shown.Figure, shown.ReportView),
     "Examples": (
-        *(api.dataset, stream.ItemStream, stream.Item, api.score_answer, api.generate, api.load, api.LoadedDataset),
-        *(api.show, api.Shown),
+        *(examples.dataset, stream.ItemStream, stream.Item, examples.score_answer, examples.generate),
+        *(examples.load, examples.LoadedDataset, examples.show, examples.Shown),
     ),
-    "Errors": (api.NexusBenchError,),
+    "Errors": (examples.NexusBenchError,),
 }
 _PARTS = ("Args", "Returns", "Raises", "Attributes")
 

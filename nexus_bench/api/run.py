@@ -11,6 +11,7 @@ from nexus_bench.errors import UsageError
 from nexus_bench.experiment import run_folder
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
+from nexus_bench.io.columns import DTYPES as DTYPES
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.io.read_results import CURVES, RESULTS, SPEC, read_curves, read_results

@@ -140,7 +140,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one example: its facts, the chain that derives the answer, its flat tokens, its English."""
-    from nexus_bench.api import show as show_drawn
+    from nexus_bench.api.examples import show as show_drawn
     from nexus_bench.io.config import parse_settings
 
     shown = show_drawn(task, hops=hops_of(hops), seed=seed, **parse_settings(settings or []))

@@ -1,5 +1,6 @@
 """Training from Python, and what a run offers then."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,6 +80,7 @@ def test_a_mistake_in_a_call_is_one_line(tmp_path: Path, change: dict[str, Any],
     with pytest.raises(nb.NexusBenchError, match=message) as caught:
         nb.train(**GRID | TINY | change, out=tmp_path / "run")
     assert "\n" not in str(caught.value)
+    assert caught.value._render_traceback_() == [f"{type(caught.value).__name__}: {caught.value}"]  # in a notebook
 
 
 def test_failed_cells_are_told_and_the_others_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +149,9 @@ def test_an_evaluation_returns_its_rows_and_the_report_follows(run: nb.Run) -> N
 
 def test_open_finds_a_run_and_refuses_what_is_none(run: nb.Run, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(nb.open(str(run.path)).results, run.results)
+    (tmp_path / "alone").mkdir()
+    shutil.copy(run.path / "results.csv", tmp_path / "alone")
+    pd.testing.assert_frame_equal(nb.open(tmp_path / "alone").results, run.results)
     for folder in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(nb.NexusBenchError, match="not a run folder"):
             nb.open(folder)

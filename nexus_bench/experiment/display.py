@@ -56,8 +56,11 @@ class Display:
         self._titles = plan.titles
         self._began: float | None = None  # when the first cell began
         self._n_steps, self._operations = 0, 0.0  # of all cells since then, as far as evaluations tell
-        is_notebook = self._console.is_jupyter
-        self._live = NotebookView() if is_notebook else Live(console=self._console, auto_refresh=False, transient=True)
+        self._live: Live | NotebookView = Live(
+            console=self._console, get_renderable=self._view, auto_refresh=False, transient=True
+        )
+        if self._console.is_jupyter:
+            self._live = NotebookView(self._view)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
         if plan.n_deleted:
@@ -94,7 +97,7 @@ class Display:
             self._bar.update(self._steps, total=self._total)
             self._tell_end(cell, event)
         if self._live.is_started:
-            self._live.update(self._view(), refresh=True)
+            self._live.refresh()
 
     def _tell_point(self, event: CellProgress) -> None:
         cell, point, before = self._cells[event.cell_id], event.point, self._steps_of(event.cell_id)

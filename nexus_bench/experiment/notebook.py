@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Callable
 
 from rich.console import Console, RenderableType
 
@@ -13,14 +14,17 @@ _MOST_LINES = 30  # that stay above the view
 class NotebookView:
     """Text that replaces itself; it needs IPython, which is there where a notebook is.
 
+    Args:
+        get_renderable: Gives what is to be shown now.
+
     Attributes:
         is_started: Whether updates are shown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, get_renderable: Callable[[], RenderableType]) -> None:
         self.is_started = False
+        self._get_renderable = get_renderable
         self._lines: list[str] = []
-        self._view: RenderableType = ""
         self._shown_at: float | None = None
 
     def start(self) -> None:
@@ -31,9 +35,8 @@ class NotebookView:
         """Add a line above the view."""
         self._lines.append(line)
 
-    def update(self, view: RenderableType, *, refresh: bool) -> None:
-        """Show another view, unless the last update was a moment ago; the last one of all is always shown."""
-        self._view = view
+    def refresh(self) -> None:
+        """Show what there is now, unless the last update was a moment ago; `stop` always shows it."""
         if self._shown_at is None or time.monotonic() - self._shown_at > _SECONDS:
             self._show()
 
@@ -51,7 +54,7 @@ class NotebookView:
             console.print(f"... and {n_left_out} more")
         for line in self._lines[-_MOST_LINES:]:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
-        console.print(self._view)
+        console.print(self._get_renderable())
         text = "\n".join(line.rstrip() for line in console.export_text().splitlines())
         show = display if self._shown_at is None else update_display
         show({"text/plain": text}, raw=True, display_id=f"nexus-bench-{id(self)}")

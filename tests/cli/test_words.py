@@ -60,7 +60,8 @@ def test_a_printed_config_is_a_suite_that_trains_the_same(command: Command) -> N
 )
 def test_commands_say_the_same_in_several_ways(line: str, same: str, command: Command) -> None:
     one, other = command(*line.split()), command(*same.split())
-    assert (one.returncode, one.stdout, one.stderr) == (other.returncode, other.stdout, other.stderr)
+    assert (one.returncode, one.stderr) == (other.returncode, other.stderr)
+    assert sorted(one.stdout.splitlines()) == sorted(other.stdout.splitlines())
     assert one.stdout or "unknown task 'nowhere'" in one.stderr
 
 
@@ -76,16 +77,11 @@ def test_init_writes_a_suite_that_trains_and_whose_comments_are_defaults(command
     text = Path("own.yaml").read_text()
     told = [line for line in text.splitlines() if line.startswith(("  # ", "    # "))]
     assert len(told) > 10
-    Path("all.yaml").write_text(
-        "\n".join(line.replace("# ", "", 1) if line in told else line for line in text.splitlines())
-    )
-    ids = [
-        command("train", file, "--dry-run", "--json", "--executor", "inline", "--steps", "1")
-        for file in ("own.yaml", "all.yaml")
-    ]
-    assert [cell["cell_id"] for cell in json.loads(ids[0].stdout)["cells"]] == [
-        cell["cell_id"] for cell in json.loads(ids[1].stdout)["cells"]
-    ]
+    changed = [line.replace("# ", "", 1) if line in told else line for line in text.splitlines()]
+    Path("all.yaml").write_text("\n".join(changed))
+    plan = "--dry-run --json --executor inline --steps 1".split()
+    plans = [json.loads(command("train", file, *plan).stdout)["cells"] for file in ("own.yaml", "all.yaml")]
+    assert [cell["cell_id"] for cell in plans[0]] == [cell["cell_id"] for cell in plans[1]]
     again = command("init", "own.yaml")
     assert again.returncode == 2 and "own.yaml: exists already, and is kept" in again.stderr
     assert Path("own.yaml").read_text() == text

@@ -1,7 +1,9 @@
 """The run folders below a folder, and what is told of each; without PyTorch."""
 
+import re
 import time
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,8 +53,14 @@ def find_runs(root: Path) -> list[FoundRun]:
 
 
 def finding_of(run: Path) -> str | None:
-    """What a run found, in a sentence; None if there is nothing to say."""
-    return None
+    """What a run found, in a sentence, as its report begins; None if there is no report that says it."""
+    page = run / "report.md"
+    if not page.is_file():
+        return None
+    with page.open(encoding="utf-8", errors="replace") as lines:
+        beginning = [line.strip() for line in islice(lines, 4)]
+    said = next((line for line in beginning if line.startswith("**") and line.endswith("**")), None)
+    return None if said is None else re.sub(r"\\([^\w\s])", r"\1", said.strip("*"))
 
 
 def runs_table(found: list[FoundRun]) -> Table:

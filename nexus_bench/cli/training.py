@@ -7,6 +7,7 @@ import typer
 
 from nexus_bench.cli.choices import EXECUTORS, MODES, attentions, one_of, suites, tasks
 from nexus_bench.cli.documents import print_document
+from nexus_bench.cli.ending import print_end
 from nexus_bench.cli.options import AsJson, Device, Out, Quiet, Settings, given, hops_of
 from nexus_bench.cli.starting import starting
 from nexus_bench.cli.words import one_name, read_words
@@ -165,7 +166,8 @@ def train(
         states, document = read_status(folder), to_document(trained.report)
         print_document("train", folder=folder.path, files=trained.files, cells=states, report=document)
     elif trained.report is not None:
-        print_report(trained.report, trained.files)
+        print_report(trained.report, [])
+        print_end(folder.path, trained.files)
     if trained.failures:
         titles = trained.titles
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])

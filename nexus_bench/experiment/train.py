@@ -74,7 +74,7 @@ def train(
     with ExitStack() as stack:
         board = stack.enter_context(TensorBoard(folder.path / "tensorboard")) if tensorboard else None
         while True:
-            with Display(plan, quiet=quiet, log_every=log_every) as display:
+            with Display(plan, execution, folder.path, quiet=quiet, log_every=log_every) as display:
 
                 def on_event(event: Event, display: Display = display) -> None:
                     display.on_event(event)

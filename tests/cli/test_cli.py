@@ -1,6 +1,7 @@
 """What a user types: outputs, one-line errors, exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,7 +118,11 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
         "report.html",
         "figures",
     ]
-    assert result.stdout.splitlines()[-8:] == [f"runs/tiny/{file}" for file in files]
+    assert result.stdout.splitlines()[-4:-1] == [
+        "report  runs/tiny/report.html",
+        f"files   {', '.join(file for file in files if file != 'report.html')}",
+        "next    nexus-bench open runs/tiny",
+    ]
     assert all(Path("runs/tiny", file).stat().st_size > 0 for file in [*files, "curve.csv", "timing.csv", "env.json"])
     drawn = {path.stem for path in Path("runs/tiny/figures").iterdir()}
     assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"}
@@ -126,7 +131,11 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
     assert results["n_params"].nunique() == 1
     assert set(results["n_examples"]) == {8 * 6 // 2, 16 * 6 // 2}
     assert results["n_correct"].between(0, results["n_examples"]).all()
-    assert result.stderr.count("\n") == 4, "one line a cell"
+    heading, *lines = result.stderr.splitlines()
+    assert heading == f"     {'test accuracy by hop':>33}    1    2   steps    time"
+    titles = [line[:38] for line in lines]  # one line a cell
+    assert titles[:3:2] == ["1/4  standard                   seed 0", "3/4  nexus, order 2, refine qk  seed 0"]
+    assert all(re.fullmatch(r"( 0\.\d\d){2}      20 +\d+ s", line[38:]) for line in lines) and len(lines) == 4
 
 
 def test_processes_and_this_process_give_the_same_bytes(command: Command, tiny: str) -> None:
@@ -143,7 +152,7 @@ def test_finished_cells_are_kept_and_only_new_ones_are_trained(command: Command,
     again = command("train", tiny, "--executor", "inline", "--set", "order=1")
     assert again.stderr == "4 of 4 cells are already done\n"
     more = command("train", tiny, "--executor", "inline", "--set", "order=1,2")
-    assert more.stderr.startswith("4 of 6 cells are already done\n") and more.stderr.count("\n") == 3
+    assert more.stderr.startswith("4 of 6 cells are already done\n") and more.stderr.count("\n") == 4
     assert {p: p.stat().st_mtime_ns for p in weights} == weights
     assert Path("runs/tiny/results.csv").read_bytes().startswith(first)
 

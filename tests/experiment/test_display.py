@@ -9,6 +9,7 @@ from rich.console import Console
 from nexus_bench.experiment import display as displays
 from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Begun, Progress
+from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
@@ -26,7 +27,7 @@ def test_the_live_view_tells_the_sustained_rate(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(displays, "Console", lambda **given: shown)
     suite = make_suite(parse_yaml(TINY, where="test"), where="test")
     first, second, *_ = suite.cells
-    with Display(make_plan(suite, RunFolder(tmp_path)), quiet=False) as display:
+    with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False) as display:
         display.on_event(Begun(first.cell_id))
         now[0] += 2
         for cell, step in ((first, 10), (second, 10), (first, 20)):

@@ -44,6 +44,11 @@ def attentions(incomplete: str) -> list[str]:
     return _continued(ATTENTIONS, incomplete)
 
 
+def loggers(incomplete: str) -> list[str]:
+    """The loggers that a list with commas can go on with."""
+    return _continued(LOGGERS, incomplete)
+
+
 def suites(incomplete: str) -> list[str]:
     """The bundled suites, the tasks, and suite files here."""
     from nexus_bench.io.bundled import bundled

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from nexus_bench.cli.choices import EXECUTORS, MODES, attentions, one_of, suites, tasks
+from nexus_bench.cli.choices import EXECUTORS, LOGGERS, MODES, attentions, loggers, one_of, suites, tasks
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.ending import print_end
 from nexus_bench.cli.options import AsJson, Device, Out, Quiet, Settings, given, hops_of
 from nexus_bench.cli.starting import starting
-from nexus_bench.cli.words import one_name, read_words
+from nexus_bench.cli.words import one_name, read_words, split_commas
 from nexus_bench.errors import FailedCellsError, UsageError
 
 WHAT, RECIPE, HOW, SHOWN = "What to train", "Recipe", "How to run", "Output"
@@ -97,8 +97,17 @@ def train(
         Optional[int], _number("Print evaluations every so many steps.", SHOWN, 1, 1_000_000_000)
     ] = None,
     curve_points: Annotated[int, _number("Evaluations of each cell that curve.csv keeps.", SHOWN, 2, 1_000_000)] = 20,
+    logger: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help=f"Where curves go, of {', '.join(LOGGERS)}: a list.",
+            autocompletion=loggers,
+            rich_help_panel=SHOWN,
+        ),
+    ] = "csv",
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.", rich_help_panel=SHOWN)
+        bool, typer.Option("--tensorboard", help="Short for --logger tensorboard.", rich_help_panel=SHOWN)
     ] = False,
     out: Out = None,
     dry_run: Annotated[
@@ -161,7 +170,8 @@ def train(
         else:
             print_plan(plan, told, execution)
         return
-    trained = train_plan(plan, folder, execution, data=data, quiet=quiet, log_every=log_every, tensorboard=tensorboard)
+    where = [*split_commas([logger]), *(["tensorboard"] if tensorboard else [])]
+    trained = train_plan(plan, folder, execution, data=data, quiet=quiet, log_every=log_every, loggers=where)
     if trained.report is not None and as_json:
         states, document = read_status(folder), to_document(trained.report)
         print_document("train", folder=folder.path, files=trained.files, cells=states, report=document)

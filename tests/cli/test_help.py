@@ -17,6 +17,7 @@ from nexus_bench.cli.examples import EXAMPLES
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.lm_eval import FILE_FORMATS
 from nexus_bench.experiment.execution import EXECUTORS
+from nexus_bench.experiment.loggers import LOGGERS
 from nexus_bench.inspection import predictions
 from nexus_bench.shortcuts.audit import ENCODINGS
 from nexus_bench.training.modes import SINGLE, STACKED
@@ -79,6 +80,7 @@ def test_the_choices_that_help_shows_are_those_that_there_are() -> None:
     assert set(choices.DATA_FORMATS) == set(FORMATS)
     assert choices.MODES == ("auto", SINGLE, *STACKED)
     assert choices.EXECUTORS == EXECUTORS
+    assert choices.LOGGERS == tuple(LOGGERS)
     shown = {
         (name, option): param.metavar
         for name, found in ALL.items()

@@ -34,10 +34,9 @@ def train(
     The same call again keeps what is done and goes on with the rest, also after an interrupt.
 
     Args:
-        suite: A YAML file, the name of a bundled suite, or what such a file holds; without it and without `task` and
-            `attention`, the suite `quick`.
-        task: Without a suite: the tasks.
-        attention: Without a suite: the attentions.
+        suite: A YAML file, the name of a bundled suite, or what such a file holds; None takes `quick`.
+        task: Tasks in the place of those of the suite.
+        attention: Attentions in the place of the models of the suite; without `order`, `standard` is added.
         order: The attention orders, of attentions that have one.
         hops: Hop counts in training: `3`, `"1-5"`, `"1,2,4"` or a list.
         seeds: How many seeds, or a list of them.

@@ -13,6 +13,7 @@ from nexus_bench.experiment import display as displays
 from nexus_bench.experiment import notebook
 from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Begun, Progress
+from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
@@ -30,7 +31,7 @@ def test_the_live_view_tells_the_sustained_rate(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(displays, "Console", lambda **given: shown)
     suite = make_suite(parse_yaml(TINY, where="test"), where="test")
     first, second, *_ = suite.cells
-    with Display(make_plan(suite, RunFolder(tmp_path)), quiet=False) as display:
+    with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False) as display:
         display.on_event(Begun(first.cell_id))
         now[0] += 2
         for cell, step in ((first, 10), (second, 10), (first, 20)):
@@ -56,7 +57,7 @@ def test_a_notebook_shows_one_view_that_replaces_itself(tmp_path: Path, monkeypa
     monkeypatch.setattr(notebook, "_SECONDS", -1)
     suite = make_suite(parse_yaml(TINY, where="test"), where="test")
     cell = suite.cells[0]
-    with Display(make_plan(suite, RunFolder(tmp_path)), quiet=False, log_every=10) as display:
+    with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False, log_every=10) as display:
         display.on_event(Begun(cell.cell_id))
         display.on_event(Progress(cell.cell_id, Point(10, {1: HopScore(8, 4, 0.5)})))
     assert [how for how, *_ in shown] == ["display", "update", "update"]
@@ -65,6 +66,6 @@ def test_a_notebook_shows_one_view_that_replaces_itself(tmp_path: Path, monkeypa
     assert first.endswith("step 10 | validation accuracy (loss) by hop  1: 0.500 (0.500)")
     assert any(line.startswith("running: ") and line.endswith("step 10") for line in lines)
     shown.clear()
-    with Display(make_plan(suite, RunFolder(tmp_path)), quiet=True) as display:
+    with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=True) as display:
         display.on_event(Begun(cell.cell_id))
     assert not shown

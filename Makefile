@@ -4,6 +4,7 @@
 # make test-gpu         run the tests of kernels, stacks and language models, in the Python at hand, on a CUDA device
 # make check            install, run the linters and the type checker
 # make figures          install, make the reports of runs/example and the generated pages of docs again
+# make notebooks        install, run the notebooks of docs again and store their outputs
 # PIP_ARGS              extra options for pip, such as an index that has a CPU build of PyTorch
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: quick test test-exhaustive test-gpu check figures clean
+.PHONY: quick test test-exhaustive test-gpu check figures notebooks clean
 
 quick: $(INSTALLED)
 	$(BIN)/nexus-bench train quick
@@ -36,6 +37,10 @@ figures: $(INSTALLED)
 	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
 	$(BIN)/nexus-bench gallery --out docs/tasks.md
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
+	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
+
+notebooks: $(INSTALLED)
+	$(BIN)/python -m tests.notebooks
 
 $(INSTALLED): pyproject.toml requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)

@@ -1,24 +1,74 @@
-"""How many reasoning hops can one attention layer make, as a function of attention order?"""
+"""How many reasoning hops can one attention layer make, as a function of attention order?
+
+>>> import nexus_bench as nb
+>>> item = next(iter(nb.dataset("kinship", hops=2)))
+>>> nb.score_answer(item, f"The answer is {item.answer}.")
+1.0
+"""
 
 from typing import TYPE_CHECKING, Any
 
 from nexus_bench.version import __version__
 
-__all__ = ["DTYPES", "__version__", "load"]
+__all__ = [
+    "DTYPES",
+    "Figure",
+    "Inspection",
+    "Item",
+    "ItemStream",
+    "LoadedDataset",
+    "NexusBenchError",
+    "ReportView",
+    "Run",
+    "Shown",
+    "__version__",
+    "dataset",
+    "generate",
+    "load",
+    "open",
+    "score_answer",
+    "show",
+    "train",
+]
 
 if TYPE_CHECKING:
-    from nexus_bench.data.loading import load
-    from nexus_bench.io.columns import DTYPES
+    from nexus_bench.api.examples import (
+        LoadedDataset,
+        NexusBenchError,
+        Shown,
+        dataset,
+        generate,
+        load,
+        score_answer,
+        show,
+    )
+    from nexus_bench.api.run import DTYPES, Inspection, Run, open
+    from nexus_bench.api.shown import Figure, ReportView
+    from nexus_bench.api.stream import Item, ItemStream
+    from nexus_bench.api.training import train
+
+_OF_EXAMPLES = ("LoadedDataset", "NexusBenchError", "Shown", "dataset", "generate", "load", "score_answer", "show")
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that the help of a command does not wait for numpy."""
-    if name == "DTYPES":
-        from nexus_bench.io.columns import DTYPES
+if not TYPE_CHECKING:  # or else a misspelt name would have every type
 
-        return DTYPES
-    if name == "load":
-        from nexus_bench.data.loading import load
+    def __getattr__(name: str) -> Any:
+        """Import on first use, so that nothing waits for a library that it does not need, least of all for PyTorch."""
+        home: Any
+        if name in _OF_EXAMPLES:
+            from nexus_bench.api import examples as home
+        elif name in ("DTYPES", "Inspection", "Run", "open"):
+            from nexus_bench.api import run as home
+        elif name in ("Figure", "ReportView"):
+            from nexus_bench.api import shown as home
+        elif name in ("Item", "ItemStream"):
+            from nexus_bench.api import stream as home
+        elif name == "train":
+            from nexus_bench.api import training as home
+        else:
+            raise AttributeError(f"module 'nexus_bench' has no attribute {name!r}")
+        return getattr(home, name)
 
-        return load
-    raise AttributeError(f"module 'nexus_bench' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -16,6 +16,10 @@ class NexusBenchError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook the message alone: it says what to do."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(NexusBenchError):
     """The command line makes no sense, or would overwrite something else."""

@@ -106,7 +106,7 @@ def test_installed_entries_are_listed_generated_and_trained(site: Path) -> None:
     assert trained.returncode == 0, trained.stderr
     assert "uniform" in trained.stdout
     (environment,) = json.loads(next(site.parent.glob("runs/*/env.json")).read_text())["environments"]
-    assert environment["tasks"] == {"backwards": theirs} and environment["attentions"] == {"uniform": theirs}
+    assert environment["tasks"] == {"backwards": theirs} and environment["attentions"]["uniform"] == theirs
 
 
 @pytest.mark.slow

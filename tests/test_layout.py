@@ -35,7 +35,7 @@ def test_the_root_holds_few_modules_and_few_units_stand_in_all() -> None:
         "streams",
         "version",
     }
-    assert len(UNITS) <= 21
+    assert len(UNITS) <= 22
 
 
 def test_few_arrows_run_between_units_and_none_both_ways() -> None:
@@ -45,12 +45,12 @@ def test_few_arrows_run_between_units_and_none_both_ways() -> None:
         for found in GRAPH.find_modules_directly_imported_by(module)
         if unit(module) != unit(found)
     }
-    assert len(arrows) <= 100
+    assert len(arrows) <= 107
     assert not {(b, a) for a, b in arrows} & arrows
 
 
-def test_every_unit_has_its_place_in_at_most_twelve_layers() -> None:
-    assert len(LAYERS) <= 12
+def test_every_unit_has_its_place_in_at_most_thirteen_layers() -> None:
+    assert len(LAYERS) <= 13
     assert set(NAMES) == UNITS - {"__init__", "__main__"}
 
 

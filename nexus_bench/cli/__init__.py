@@ -11,25 +11,31 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nexus_bench.cli import (
+    begin,
     bench,
     compare,
     contract,
     data,
     inspection,
     language,
+    lists,
     models,
     new,
     pretrained,
     reports,
+    runs,
     training,
 )
+from nexus_bench.cli.help import Command, Group
+from nexus_bench.cli.mistakes import mistake
 from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import visible
 from nexus_bench.io.files import unwritable
 from nexus_bench.version import __version__
 
 app = typer.Typer(
-    add_completion=False,
+    cls=Group,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -60,9 +66,7 @@ def run(arguments: list[str]) -> int:
     except NexusBenchError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        where = context.command_path if context else "nexus-bench"
-        return _fail(f"{error.format_message().rstrip('.')}; see `{where} -h`", UsageError.exit_code)
+        return _fail(mistake(error, arguments), UsageError.exit_code)
     except _StoppedError:
         raise
     except (Exception, SystemExit) as error:
@@ -89,43 +93,59 @@ def _root(
         typer.echo(context.get_help())
 
 
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    data.gen,
-    data.verify,
-    data.audit,
-    data.show,
-    training.train,
-    training.status,
-    training.match,
-    reports.report,
-    compare.compare,
-    contract.check,
-    reports.schema,
-    language.export,
-    language.score,
-    language.gallery,
-    pretrained.retrofit,
-    models.pretrain,
-    models.lm,
-    models.losses,
-)
-for command in _COMMANDS:
-    app.command()(command)
-app.command(name="list")(training.list_)
-app.command(name="eval")(inspection.evaluate)
-app.command()(inspection.inspect)
-app.command()(inspection.predictions)
-timing = typer.Typer(help="Measure speed.", rich_markup_mode=None)
+_PANELS: dict[str, dict[str, Callable[..., None]]] = {
+    "Train": {
+        "train": training.train,
+        "init": begin.init,
+        "list": lists.list_,
+        "match": training.match,
+    },
+    "Look at runs": {
+        "runs": runs.runs,
+        "status": runs.status,
+        "open": runs.open_,
+        "report": reports.report,
+        "eval": inspection.evaluate,
+        "inspect": inspection.inspect,
+        "predictions": inspection.predictions,
+    },
+    "Data": {
+        "show": data.show,
+        "gen": data.gen,
+        "verify": data.verify,
+        "audit": data.audit,
+    },
+    "Language models": {
+        "export": language.export,
+        "lm": models.lm,
+        "score": language.score,
+        "pretrain": models.pretrain,
+        "losses": models.losses,
+        "retrofit": pretrained.retrofit,
+    },
+    "Check and extend": {
+        "compare": compare.compare,
+        "check": contract.check,
+    },
+    "Maintain": {
+        "schema": reports.schema,
+        "gallery": language.gallery,
+    },
+}
+for panel, commands in _PANELS.items():
+    for name, command in commands.items():
+        app.command(name=name, cls=Command, rich_help_panel=panel)(command)
+timing = typer.Typer(cls=Group, help="Measure speed.", rich_markup_mode=None)
 timing.callback(invoke_without_command=True)(bench.bench)
-timing.command(name="gen")(bench.bench_gen)
-timing.command(name="attention")(bench.bench_attention)
-timing.command(name="train")(bench.bench_train)
-app.add_typer(timing, name="bench")
-beginning = typer.Typer(help="Write the beginning of a package of your own.", rich_markup_mode=None)
+timing.command(name="gen", cls=Command)(bench.bench_gen)
+timing.command(name="attention", cls=Command)(bench.bench_attention)
+timing.command(name="train", cls=Command)(bench.bench_train)
+app.add_typer(timing, name="bench", rich_help_panel="Maintain")
+beginning = typer.Typer(cls=Group, help="Begin a package of your own.", rich_markup_mode=None)
 beginning.callback()(lambda: None)
-beginning.command(name="attention")(new.new_attention)
-beginning.command(name="task")(new.new_task)
-app.add_typer(beginning, name="new", no_args_is_help=True)
+beginning.command(name="attention", cls=Command)(new.new_attention)
+beginning.command(name="task", cls=Command)(new.new_task)
+app.add_typer(beginning, name="new", no_args_is_help=True, rich_help_panel="Check and extend")
 
 
 class _StoppedError(SystemExit):

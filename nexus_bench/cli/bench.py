@@ -4,8 +4,11 @@ from typing import Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.choices import attentions, one_of
+from nexus_bench.cli.choices import tasks as task_names
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Device, Quiet, Settings, hops_of, positive_numbers
+from nexus_bench.cli.words import read_words, split_commas
 from nexus_bench.errors import UsageError
 
 
@@ -16,13 +19,20 @@ def bench(context: typer.Context) -> None:
 
 
 def bench_gen(
-    tasks: Annotated[Optional[list[str]], typer.Argument(help="Task families; default all.")] = None,
-    hops: Annotated[Optional[str], typer.Option(help="Hop counts, each timed by itself; default 3,6.")] = None,
+    tasks: Annotated[
+        Optional[list[str]], typer.Argument(metavar="[TASK]...", help="Tasks; default all.", autocompletion=task_names)
+    ] = None,
+    hops: Annotated[
+        Optional[str], typer.Option(metavar="HOPS", help="Hop counts, each timed by itself; default 3,6.")
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0.01, max=86_400, help="How long to time each.")] = 1.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time the generators on one core: with the check against reserved worlds, without writing to disk."""
+    """Time the generators.
+
+    On one core, with the check against reserved worlds, without writing to disk.
+    """
     from nexus_bench.bench.generators import DEFAULT_HOPS, bench_generators, hops_to_time
     from nexus_bench.cli.printing import print_table, rate_table
     from nexus_bench.cli.progress import progress
@@ -30,7 +40,7 @@ def bench_gen(
     from nexus_bench.io.hops import format_hops
 
     asked = hops_of(hops)
-    timed = hops_to_time(tuple(tasks or GENERATORS.names()), None if asked is None else tuple(asked))
+    timed = hops_to_time(tuple(split_commas(tasks) or GENERATORS.names()), None if asked is None else tuple(asked))
     with progress("timing", sum(map(len, timed.values())), quiet=quiet) as advance:
         rates = bench_generators(timed, seconds=seconds, on_rate=lambda rate: advance(1))
     if as_json:
@@ -43,13 +53,20 @@ def bench_gen(
 
 
 def bench_attention(
-    attentions: Annotated[Optional[list[str]], typer.Argument(help="Mechanisms; default standard and nexus.")] = None,
-    order: Annotated[str, typer.Option(help="Orders of mechanisms that nest.")] = "1,2,3",
-    n: Annotated[str, typer.Option(help="Sequence lengths.")] = "256,512",
+    words: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            metavar="[ATTENTION]... [KEY=VALUE]...",
+            help="Mechanisms, default standard and nexus, and their settings.",
+            autocompletion=attentions,
+        ),
+    ] = None,
+    order: Annotated[str, typer.Option(metavar="ORDERS", help="Orders of mechanisms that nest.")] = "1,2,3",
+    n: Annotated[str, typer.Option("--n", "-n", metavar="LENGTHS", help="Sequence lengths.")] = "256,512",
     batch: Annotated[int, typer.Option(min=1, max=1_000_000, help="Sequences.")] = 8,
     heads: Annotated[int, typer.Option(min=1, max=10_000, help="Heads.")] = 4,
     d_head: Annotated[int, typer.Option(min=1, max=10_000, help="Width of a head.")] = 64,
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    dtype: Annotated[str, one_of(("float32", "bfloat16"), help="Of all tensors.")] = "float32",
     causal: Annotated[bool, typer.Option("--causal", help="Positions attend to earlier positions only.")] = False,
     settings: Settings = None,
     device: Device = "auto",
@@ -59,7 +76,10 @@ def bench_attention(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time attention modules, forward and backward, next to PyTorch's own; peak memory and FLOPs."""
+    """Time attention modules.
+
+    Forward and backward, next to PyTorch's own; peak memory and FLOPs.
+    """
     import torch
 
     from nexus_bench.bench.attention import Workload, attention_entries
@@ -72,8 +92,9 @@ def bench_attention(
     dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     if dtype not in dtypes:
         raise UsageError(f"--dtype must be float32 or bfloat16, got {dtype}")
+    told = read_words(words, settings)
     entries = attention_entries(
-        attentions or ["standard", "nexus"], parse_settings([f"order={order}", *(settings or [])])
+        split_commas(told.names) or ["standard", "nexus"], parse_settings([f"order={order}", *told.settings])
     )
     lengths = positive_numbers(n, option="--n", what="sequence lengths as 256 or 256,512")
     chosen = torch.device(choose_device(device))
@@ -87,7 +108,7 @@ def bench_attention(
 
 
 def bench_train(
-    order: Annotated[str, typer.Option(help="Attention orders, as 1,2,3,4.")] = "1,2,3,4",
+    order: Annotated[str, typer.Option(metavar="ORDERS", help="Attention orders.")] = "1,2,3,4",
     batch: Annotated[int, typer.Option(min=1, max=1_000_000, help="Graphs per step.")] = 256,
     stack: Annotated[int, typer.Option(min=2, max=100_000, help="Models of the larger stack, on a GPU.")] = 256,
     device: Device = "auto",
@@ -95,7 +116,10 @@ def bench_train(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time training: a plain PyTorch loop, one model, and many models at once; in model-steps per second."""
+    """Time training.
+
+    A plain PyTorch loop, one model, and many models at once; in model-steps per second.
+    """
     from nexus_bench.bench.training import bench_training, n_ways
     from nexus_bench.cli.printing import print_table, training_table
     from nexus_bench.cli.progress import progress

@@ -5,24 +5,35 @@ from typing import Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.choices import one_of, runs
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(readable=False, help="The accepted run folder.")],
-    new: Annotated[Path, typer.Argument(readable=False, help="The run folder to check.")],
+    base: Annotated[
+        Path, typer.Argument(readable=False, metavar="BASE", help="The accepted run folder.", autocompletion=runs)
+    ],
+    new: Annotated[
+        Path, typer.Argument(readable=False, metavar="NEW", help="The run folder to check.", autocompletion=runs)
+    ],
     max_drop: Annotated[float, typer.Option(help="Largest drop of a mean: in accuracy, or in hops of reach.")] = 0.02,
-    metric: Annotated[str, typer.Option(help="accuracy, at every hop, or reach.")] = "accuracy",
-    split: Annotated[str, typer.Option(help="Which split.")] = "test",
+    metric: Annotated[str, one_of(("accuracy", "reach"), help="accuracy at every hop, or hop reach.")] = "accuracy",
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="Which split.")] = "test",
     confidence: Annotated[float, typer.Option(help="Confidence of each interval; use more for a large grid.")] = 0.95,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on cells and seeds that the new run lacks.")] = False,
-    junit: Annotated[Optional[Path], typer.Option(readable=False, help="Also write JUnit XML here.")] = None,
-    out: Annotated[Optional[Path], typer.Option(readable=False, help="Folder for compare.csv; default NEW.")] = None,
+    junit: Annotated[Optional[Path], typer.Option(readable=False, metavar="FILE", help="Also write JUnit XML.")] = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option("--out", "-o", readable=False, metavar="FOLDER", help="Folder for compare.csv; default NEW."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a run with an accepted one, cell by cell, and exit 6 if it is worse by more than noise."""
+    """Compare a run with an accepted one.
+
+    Cell by cell and hop by hop; exit code 6 if the new run is worse by more than noise.
+    """
     from nexus_bench.analysis.compare_runs import METRICS
     from nexus_bench.cli.printing import compare_table, print_table, tell_unsealed
     from nexus_bench.io.record_seals import check_records

@@ -7,6 +7,7 @@ import typer
 
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Settings
+from nexus_bench.cli.words import read_words, split_commas
 from nexus_bench.errors import (
     CheckFailedError,
     ConfigError,
@@ -37,16 +38,25 @@ class _Asked(NamedTuple):
 
 
 def check(
-    names: Annotated[list[str], typer.Argument(help="Tasks and attention mechanisms, also those of other packages.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME... [KEY=VALUE]...", help="Tasks and attentions, also those of other packages, and settings."
+        ),
+    ],
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check what tasks and attentions promise: one line each; exit 6 if one is broken. Tasks get their digests."""
+    """Check what tasks and attentions promise.
+
+    One line for each promise; exit code 6 if one is broken. Tasks also get their digests.
+    """
     from nexus_bench.attention.base import ATTENTIONS
     from nexus_bench.generators.base import GENERATORS
     from nexus_bench.io.config import parse_settings
 
-    given = parse_settings(settings or [])
+    said = read_words(words, settings)
+    names, given = split_commas(said.names), parse_settings(said.settings)
     asked: dict[str, _Asked] = {}
     unused = set(given)
     for name in names:

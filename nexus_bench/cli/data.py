@@ -5,6 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.choices import DATA_FORMATS, one_of
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import (
     MOST_GRAPHS,
@@ -19,23 +20,28 @@ from nexus_bench.cli.options import (
     hops_of,
     take_text_settings,
 )
+from nexus_bench.cli.words import TaskWords, one_task, read_words
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
 
 def gen(
-    task: Task = "pointer_chase",
+    words: TaskWords = None,
+    task: Task = None,
     hops: Hops = None,
-    n: Annotated[int, typer.Option("--n", min=1, max=MOST_GRAPHS, help="Training graphs.")] = 10_000,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, max=MOST_GRAPHS, help="Training graphs.")] = 10_000,
     n_test: Annotated[Optional[int], typer.Option(min=1, max=MOST_GRAPHS, help="Test graphs.")] = None,
-    hop_ood: Annotated[Optional[str], typer.Option(help="A further test split with these hops.")] = None,
+    hop_ood: Annotated[Optional[str], typer.Option(metavar="HOPS", help="A further test split with these.")] = None,
     seed: Seed = 0,
     out: Out = None,
-    file_format: Annotated[str, typer.Option("--format", help="npz, jsonl, csv, parquet, text or chat.")] = "npz",
+    file_format: Annotated[str, one_of(DATA_FORMATS, "--format", help="Format of the files.")] = "npz",
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a dataset: one file per split, a card, and a manifest with the hashes of the files."""
+    """Write a dataset.
+
+    One file per split, a card, and a manifest with the hashes of the files. The task is pointer_chase unless named.
+    """
     from nexus_bench.cli.progress import progress
     from nexus_bench.data.formats import FORMATS
     from nexus_bench.data.generate import default_folder, generate
@@ -48,7 +54,9 @@ def gen(
 
     if file_format not in FORMATS:
         raise UsageError(unknown_name("format", file_format, FORMATS))
-    overrides = parse_settings(settings or [])
+    told = read_words(words, settings)
+    task = one_task(told.names, task, command="gen", default="pointer_chase")
+    overrides = parse_settings(told.settings)
     text = None
     if file_format in ("text", "chat"):
         text = validate(TextOptions, take_text_settings(overrides), where="gen: text")
@@ -75,10 +83,13 @@ def gen(
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(readable=False, help="A dataset folder from `gen`.")],
+    path: Annotated[Path, typer.Argument(readable=False, metavar="DATA", help="A dataset folder from `gen`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a dataset: hashes, schema, labels and hops (by the solver), repeats, overlap of splits, balance."""
+    """Check every hash, label and split of a dataset.
+
+    Schema, labels and hops (by the solver), repeated graphs, overlap of splits, balance of answers.
+    """
     from nexus_bench.data.verify import verify as check
 
     rows = check(path)
@@ -92,11 +103,14 @@ def verify(
 
 
 def audit(
-    task: Annotated[str, typer.Argument(help="Task family.")],
+    words: TaskWords = None,
+    task: Task = None,
     hops: Hops = None,
-    n: Annotated[int, typer.Option("--n", min=200, max=10_000_000, help="Graphs to score in every split.")] = 6_000,
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=200, max=10_000_000, help="Graphs to score in every split.")
+    ] = 6_000,
     encoding: Annotated[
-        str, typer.Option(help="flat: every reader; fact: without those of the facts' order.")
+        str, one_of(("flat", "fact"), help="flat: every reader; fact: without those of the facts' order.")
     ] = "flat",
     joint: Annotated[bool, typer.Option("--joint", help="Also read the other queries of the graph.")] = False,
     details: Annotated[bool, typer.Option("--details", help="Print every reader, not only the best one.")] = False,
@@ -104,7 +118,10 @@ def audit(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try to beat the ceilings that the family declares; exit 6 if a reader is significantly above one."""
+    """Try to beat a task's ceilings by shortcuts.
+
+    Exit code 6 if a reader of shortcuts is significantly above a ceiling that the family declares.
+    """
     from nexus_bench.cli.printing import audit_table, print_table
     from nexus_bench.data.task import make_task
     from nexus_bench.io.columns import IID
@@ -114,7 +131,9 @@ def audit(
 
     if encoding not in ENCODINGS:
         raise UsageError(unknown_name("encoding", encoding, ENCODINGS))
-    entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
+    told = read_words(words, settings)
+    task = one_task(told.names, task, command="audit")
+    entry = {"task": task} | parse_settings(told.settings) | given(hops=hops_of(hops))
     laws = {split: law.family for split, law in make_task(entry, where="audit").laws().items()}
     family = laws.pop(IID)
     rows = score(family, n_graphs=n, seed=seed, others=laws, encoding=encoding, joint=joint)
@@ -133,26 +152,27 @@ def audit(
 
 
 def show(
-    task: Annotated[str, typer.Argument(help="Task family.")],
+    words: TaskWords = None,
+    task: Task = None,
     hops: Hops = None,
     seed: Seed = 0,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one example: its facts, the chain that derives the answer, its flat tokens, its English."""
-    from nexus_bench.data.show import as_text
-    from nexus_bench.data.show import show as show_drawn
-    from nexus_bench.data.task import make_task
+    """Show one example of a task.
+
+    Its facts, the chain that derives the answer, its flat tokens, and its English.
+    """
+    from nexus_bench.api.examples import show as show_drawn
     from nexus_bench.io.config import parse_settings
 
-    entry = {"task": task} | parse_settings(settings or []) | given(hops=hops_of(hops))
-    shown = show_drawn(make_task(entry, where="show").law(), seed=seed)
+    told = read_words(words, settings)
+    task = one_task(told.names, task, command="show", default="pointer_chase")
+    shown = show_drawn(task, hops=hops_of(hops), seed=seed, **parse_settings(told.settings))
     if as_json:
         print_document("show", task=task, **shown._asdict())
     else:
-        typer.echo(as_text(shown))
-        typer.echo(f"flat    {shown.flat}\ntokens  {' '.join(str(token) for token in shown.tokens)}")
-        typer.echo(f"english {shown.prompt}\n        {shown.completion}")
+        typer.echo(str(shown))
     if shown.denied:
         raise CheckFailedError(
             f"{task}: `solve` denies this label: {shown.denied}; correct the family's sample or solve"

@@ -1,32 +1,33 @@
 """Commands that look into trained cells: other hops and sizes, where attention points, every single answer."""
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import MOST_GRAPHS, AsJson, Device, Hops, Out, Quiet, Settings, TrainedOn, hops_of
+from nexus_bench.cli.options import MOST_GRAPHS, AsJson, Device, Hops, Out, Quiet, Run, Settings, TrainedOn, hops_of
+from nexus_bench.cli.words import Words, no_names, read_words
 from nexus_bench.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.io.columns import Row
 
-Run = Annotated[Path, typer.Argument(readable=False, help="A run folder.")]
 Cells = Annotated[
     Optional[str],
-    typer.Option("--cell", help="The beginning of a cell_id, or parts of a title, as 'order 3 | seed 0'; default all."),
+    typer.Option("--cell", metavar="CELL", help="The beginning of a cell_id, or parts of a title: 'order 3 | seed 0'."),
 ]
 
 
 def evaluate(
     run: Run,
+    words: Words = None,
     hops: Hops = None,
     n_facts: Annotated[Optional[int], typer.Option(min=1, max=20_000, help="Facts per graph.")] = None,
     n: Annotated[
-        Optional[int], typer.Option("--n", min=1, max=MOST_GRAPHS, help="Graphs; default as many as in test.")
+        Optional[int], typer.Option("--n", "-n", min=1, max=MOST_GRAPHS, help="Graphs; default as many as in test.")
     ] = None,
     loops: Annotated[
         Optional[int], typer.Option(min=1, max=10_000, help="How often looped models apply their blocks.")
@@ -38,7 +39,10 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate saved weights on hops, sizes and loops that were not trained; results.csv gets one more split."""
+    """Ask trained models other hops, sizes or loops.
+
+    Evaluates saved weights on what was not trained; results.csv gets one more split.
+    """
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.run_folder import open
@@ -51,9 +55,14 @@ def evaluate(
     from nexus_bench.report.terminal import print_report
 
     asked_hops = hops_of(hops)
-    question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(settings or []), n, loops)
+    told = read_words(words, settings)
+    no_names(told, command="eval")
+    question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(told.settings), n, loops)
     if question.split == "eval":
-        raise UsageError("say what to evaluate on that differs from training: --hops, --n-facts, --loops or --set")
+        raise UsageError(
+            "say what to evaluate on that differs from training: --hops, --n-facts, --loops or key=value, "
+            f"as in `nexus-bench eval {run} --n-facts 24`"
+        )
     folder = open(run)
     chosen = trained_cells(folder, cells)
     with progress(question.split, len(chosen), quiet=quiet) as advance:
@@ -75,20 +84,21 @@ def inspect(
     run: Run,
     cell: Annotated[
         Optional[str],
-        typer.Option(help="One cell: the beginning of its cell_id, or parts of its title, as 'order 3 | seed 0'."),
+        typer.Option(metavar="CELL", help="The beginning of its cell_id, or parts of its title: 'order 3 | seed 0'."),
     ] = None,
     hops: Annotated[
         Optional[int], typer.Option(min=1, max=10_000, help="Hop count; default the largest trained one.")
     ] = None,
-    n: Annotated[
-        int, typer.Option("--n", min=1, max=MOST_GRAPHS, help="Largest number of examples to count over.")
-    ] = 1000,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, max=MOST_GRAPHS, help="Most examples to count over.")] = 1000,
     example: Annotated[int, typer.Option(min=0, max=MOST_GRAPHS, help="Number of the example to draw.")] = 0,
     data: TrainedOn = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the attention of one example at every level, and count over many where heads point along the path."""
+    """Draw where a trained model attends.
+
+    The attention of one example at every level, and, over many examples, where heads point along the path.
+    """
     from nexus_bench.cli.printing import print_table, walk_table
     from nexus_bench.inspection.inspect import inspect as look_into
 
@@ -128,15 +138,18 @@ def inspect(
 def predictions(
     run: Run,
     cells: Cells = None,
-    split: Annotated[str, typer.Option(help="Which split.")] = "test",
-    file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    split: Annotated[str, typer.Option(metavar="SPLIT", help="Which split.")] = "test",
+    file_format: Annotated[str, one_of(("csv", "parquet"), "--format", help="Format of the file.")] = "csv",
     data: TrainedOn = None,
     device: Device = "auto",
     out: Out = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the answers of trained cells: one row per example, with the rank of the right answer."""
+    """Write every answer of trained cells.
+
+    One row per example, with the rank of the right answer.
+    """
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.run_folder import open

@@ -5,6 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import (
     MOST_GRAPHS,
@@ -19,25 +20,30 @@ from nexus_bench.cli.options import (
     hops_of,
     take_text_settings,
 )
+from nexus_bench.cli.words import TaskWords, one_task, read_words
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
 
-Split = Annotated[str, typer.Option(help="Which split.")]
+Split = Annotated[str, typer.Option(metavar="SPLIT", help="Which split.")]
 
 
 def export(
-    task: Task = "pointer_chase",
+    words: TaskWords = None,
+    task: Task = None,
     hops: Hops = None,
     data: Data = None,
     split: Split = "test",
-    n: Annotated[int, typer.Option("--n", min=1, max=MOST_GRAPHS, help="Largest number of examples per hop.")] = 500,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, max=MOST_GRAPHS, help="Most examples per hop.")] = 500,
     seed: Seed = 0,
-    export_format: Annotated[str, typer.Option("--format", help="lm-eval.")] = "lm-eval",
-    files: Annotated[str, typer.Option(help="jsonl or parquet.")] = "jsonl",
+    export_format: Annotated[str, one_of(("lm-eval",), "--format", help="The harness.")] = "lm-eval",
+    files: Annotated[str, one_of(("jsonl", "parquet"), help="Kind of the files.")] = "jsonl",
     out: Out = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write test examples as tasks that the Language Model Evaluation Harness runs offline."""
+    """Write a task for lm-eval.
+
+    Test examples as tasks that the Language Model Evaluation Harness runs offline.
+    """
     from nexus_bench.data.dataset import read_dataset
     from nexus_bench.data.generate import draw_dataset
     from nexus_bench.data.lm_eval import FILE_FORMATS, export_lm_eval, told_in
@@ -48,12 +54,15 @@ def export(
         raise UsageError(unknown_name("format", export_format, ["lm-eval"]))
     if files not in FILE_FORMATS:
         raise UsageError(unknown_name("kind of file", files, FILE_FORMATS))
-    overrides = parse_settings(settings or [])
+    named = read_words(words, settings)
+    has_task = bool(named.names or task)
+    task = one_task(named.names, task, command="export", default="pointer_chase")
+    overrides = parse_settings(named.settings)
     told = take_text_settings(overrides)
     if told.pop("target", "answer") != "answer":
         raise UsageError("the harness scores answers only; omit target")
-    if data is not None and (overrides or hops is not None):
-        raise UsageError("with --data the task is that of the dataset; omit --hops and settings of the task")
+    if data is not None and (overrides or hops is not None or has_task):
+        raise UsageError("with --data the task is that of the dataset; omit --task, --hops and settings of the task")
     entry = {"task": task} | overrides | given(hops=hops_of(hops))
     dataset = draw_dataset(make_task(entry, where="export"), seed=seed) if data is None else read_dataset(data)
     text, warning = told_in(dataset.manifest, told)
@@ -70,12 +79,16 @@ def export(
 
 def gallery(
     out: Annotated[
-        Optional[Path], typer.Option(readable=False, help="Write the page to this file; without it, print it.")
+        Optional[Path],
+        typer.Option("--out", "-o", readable=False, metavar="FILE", help="Write the page here; default print it."),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 6 if --out is not current; write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the page that shows every task: an example as a drawing, tokens and English; chance and ceilings."""
+    """Write the page that shows every task.
+
+    For each task an example as a drawing, tokens and English; chance and ceilings.
+    """
     from nexus_bench.data.gallery import gallery_page
     from nexus_bench.io.files import keep_others, read_bytes, write_atomic
 
@@ -95,14 +108,21 @@ def gallery(
 
 
 def score(
-    predictions: Annotated[Path, typer.Argument(readable=False, help="JSON lines: graph, query, prediction.")],
-    data: Annotated[Path, typer.Option(readable=False, help="The dataset folder that the model was evaluated on.")],
+    predictions: Annotated[
+        Path, typer.Argument(readable=False, metavar="ANSWERS", help="JSON lines: graph, query, prediction.")
+    ],
+    data: Annotated[
+        Path, typer.Option(readable=False, metavar="FOLDER", help="The dataset that the model was evaluated on.")
+    ],
     split: Split = "test",
-    model: Annotated[Optional[str], typer.Option(help="Name of the model; default the name of the file.")] = None,
+    model: Annotated[Optional[str], typer.Option(metavar="NAME", help="Name of the model; default the file's.")] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the answers of any model by hop, with chance and shortcuts, into a results.csv."""
+    """Score the answers of any model by hop.
+
+    With chance and shortcuts, into a results.csv, which `report` reads together with runs.
+    """
     from nexus_bench.experiment.score import score as score_answers
     from nexus_bench.report.terminal import print_report
 

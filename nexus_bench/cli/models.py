@@ -5,31 +5,44 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, given, hops_of
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, Task, given, hops_of
+from nexus_bench.cli.words import Words, no_names, read_words, split_commas
 from nexus_bench.errors import UsageError
+
+ARCHES = ("pythia-14m", "pythia-31m", "pythia-70m", "pythia-160m", "pythia-410m", "pythia-1b")
 
 
 def pretrain(
-    arch: Annotated[str, typer.Option(help="pythia-14m, -31m, -70m, -160m, -410m or -1b.")] = "pythia-14m",
-    attention: Annotated[str, typer.Option(help="standard or nexus.")] = "standard",
+    words: Words = None,
+    arch: Annotated[str, one_of(ARCHES, help="Its shape.")] = "pythia-14m",
+    attention: Annotated[str, one_of(("standard", "nexus"), help="Its attention.")] = "standard",
     order: Annotated[Optional[int], typer.Option(help="Order of nexus; default 2.")] = None,
     compute_of: Annotated[
         Optional[str],
-        typer.Option(help="A standard model as costly as this nest, such as order=3 or 'order=2 compare=mirrored'."),
+        typer.Option(
+            metavar="NEST",
+            help="A standard model as costly as this nest, such as order=3 or 'order=2 compare=mirrored'.",
+        ),
     ] = None,
     text: Annotated[
-        Optional[list[str]], typer.Option(help="A file, a folder or a dataset of `datasets`; repeatable.")
+        Optional[list[str]],
+        typer.Option(metavar="TEXT", help="A file, a folder or a dataset of `datasets`; repeatable."),
     ] = None,
     held_out: Annotated[
-        Optional[list[str]], typer.Option(help="Text to evaluate on; default some documents of --text; repeatable.")
+        Optional[list[str]],
+        typer.Option(metavar="TEXT", help="Text to evaluate on; default some documents of --text; repeatable."),
     ] = None,
     tokenizer: Annotated[
-        Optional[str], typer.Option(help="A folder or a tokenizer.json; default one trained on the text.")
+        Optional[str],
+        typer.Option(metavar="PATH", help="A folder or a tokenizer.json; default one trained on the text."),
     ] = None,
-    task: Annotated[Optional[str], typer.Option(help="A task whose English is mixed in.")] = None,
+    task: Task = None,
     hops: Hops = None,
-    task_share: Annotated[Optional[float], typer.Option(help="Its share of the tokens; default 0.3.")] = None,
+    task_share: Annotated[
+        Optional[float], typer.Option(help="Share of tokens that tell the task; default 0.3.")
+    ] = None,
     tokens: Annotated[Optional[int], typer.Option(help="Tokens to train on; default each of them once.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the order of the text.")] = 0,
     settings: Settings = None,
@@ -38,7 +51,10 @@ def pretrain(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pretrain a language model of Pythia's shape; the same command resumes."""
+    """Pretrain a language model of Pythia's shape.
+
+    On text, and on the English of a task, if one is named. The same command resumes.
+    """
     from nexus_bench.data.task import make_task
     from nexus_bench.hf.pretrain import default_folder
     from nexus_bench.hf.pretrain import pretrain as train
@@ -49,7 +65,9 @@ def pretrain(
     from nexus_bench.io.config import parse_settings
 
     lr = arch_of(arch).lr
-    entry: dict[str, Any] = parse_settings(settings or [])
+    named = read_words(words, settings)
+    no_names(named, command="pretrain")
+    entry: dict[str, Any] = parse_settings(named.settings)
     if task is None and (hops is not None or task_share is not None):
         raise UsageError("--hops and --task-share are of a task; add --task")
     if compute_of is not None and not compute_of.strip():
@@ -91,24 +109,33 @@ def pretrain(
 
 
 def lm(
-    model: Annotated[str, typer.Argument(help="A folder that `pretrain` or save_pretrained wrote, or a name.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A folder that `pretrain` or save_pretrained wrote, or a name.")
+    ],
     tasks: Annotated[
-        list[str], typer.Option(help="A folder from `export`, a .jsonl file, or tasks of lm-eval; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="TASKS", help="A folder from `export`, a .jsonl file, or tasks of lm-eval: a list or repeated."
+        ),
     ],
     prompt: Annotated[
-        str, typer.Option(help="How rows of a .jsonl file are asked: Jinja over their keys.")
+        str, typer.Option(metavar="JINJA", help="How rows of a .jsonl file are asked, over their keys.")
     ] = "Question: {{question}}\nAnswer:",
     shots: Annotated[int, typer.Option(min=0, max=1000, help="Examples before each question.")] = 0,
     limit: Annotated[Optional[int], typer.Option(min=1, help="Examples of each task at most.")] = None,
     batch: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests at once.")] = 16,
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    dtype: Annotated[str, one_of(("float32", "bfloat16"), help="Of the weights.")] = "float32",
     device: Device = "auto",
     out: Annotated[
-        Optional[Path], typer.Option(readable=False, help="Write the --json document to this file as well.")
+        Optional[Path],
+        typer.Option("--out", "-o", readable=False, metavar="FILE", help="Write the --json document here as well."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a language model with lm-eval; without a network on exported tasks and .jsonl files."""
+    """Evaluate a language model with lm-eval.
+
+    Without a network on exported tasks and .jsonl files.
+    """
     from nexus_bench.cli.printing import print_table, scores_table
     from nexus_bench.hf.lm import evaluate
     from nexus_bench.io.files import keep_others, to_json, write_atomic
@@ -116,7 +143,7 @@ def lm(
     if out is not None:
         keep_others(out.parent, {out.name: "{"})
     asked: dict[str, Any] = {"prompt": prompt, "n_shots": shots, "limit": limit, "batch_size": batch, "dtype": dtype}
-    scores = evaluate(model, tasks, device=device, **asked)
+    scores = evaluate(model, split_commas(tasks), device=device, **asked)
     if out is not None:
         write_atomic(out, to_json({"model": model, "scores": [score._asdict() for score in scores]}))
     if as_json:

@@ -19,26 +19,34 @@ _ATTENTION = _COMMON | {"attention.py": "{name}/attention.py", "reference.py": "
 _TASK = _COMMON | {"task.py": "{name}/{name}.py", "task.yaml": "{name}/{name}.yaml"}
 _NAME = re.compile("[a-z][a-z0-9_]{0,59}")
 
-Place = Annotated[Optional[Path], typer.Option("--out", readable=False, help="The folder; default ./NAME.")]
+Place = Annotated[
+    Optional[Path], typer.Option("--out", "-o", readable=False, metavar="FOLDER", help="The folder; default ./NAME.")
+]
 
 
 def new_attention(
-    name: Annotated[str, typer.Argument(help="Name of the mechanism, of its package and of the folder.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the mechanism, its package and its folder.")],
     out: Place = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a small package with an attention mechanism, its reference and its test; `nexus-bench check` keeps it."""
+    """Write a package with an attention mechanism.
+
+    Small, with a reference and a test; `nexus-bench check` tells whether it keeps what attentions promise.
+    """
     from nexus_bench.attention.base import ATTENTIONS
 
     _write("attention", name, out, _ATTENTION, "an attention mechanism", taken=ATTENTIONS.names(), as_json=as_json)
 
 
 def new_task(
-    name: Annotated[str, typer.Argument(help="Name of the family, of its package and of the folder.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the family, its package and its folder.")],
     out: Place = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a small package with a task family, its defaults and its test; `nexus-bench check` keeps it."""
+    """Write a package with a task family.
+
+    Small, with its defaults and a test; `nexus-bench check` tells whether it keeps what tasks promise.
+    """
     from nexus_bench.generators.base import GENERATORS
 
     _write("task", name, out, _TASK, "a task family", taken=GENERATORS.names(), as_json=as_json)

@@ -5,19 +5,31 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from nexus_bench.cli.choices import DEVICES, one_of, runs, tasks
 from nexus_bench.errors import ConfigError, UsageError
 
-Task = Annotated[str, typer.Option(help="Task family; see `nexus-bench list tasks`.")]
-Hops = Annotated[Optional[str], typer.Option(help="Hop counts: 3, 1-5 or 1,2,4.")]
-Settings = Annotated[Optional[list[str]], typer.Option("--set", help="Override a value: key=value; repeatable.")]
+Task = Annotated[
+    Optional[str],
+    typer.Option("--task", metavar="TASK", help="The task; `nexus-bench list tasks` has all.", autocompletion=tasks),
+]
+Run = Annotated[Path, typer.Argument(readable=False, metavar="RUN", help="A run folder.", autocompletion=runs)]
+Hops = Annotated[Optional[str], typer.Option(metavar="HOPS", help="Hop counts: 3, 1-5 or 1,2,4.")]
+Settings = Annotated[
+    Optional[list[str]],
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a value; the same as the bare word key=value."),
+]
 Out = Annotated[
-    Optional[Path], typer.Option(readable=False, help="Output folder; default one under runs/, or the run's own.")
+    Optional[Path],
+    typer.Option(
+        "--out", "-o", readable=False, metavar="FOLDER", help="Output folder; default under runs/, or the run's own."
+    ),
 ]
-Data = Annotated[Optional[Path], typer.Option(readable=False, help="A dataset folder from `gen`.")]
+Data = Annotated[Optional[Path], typer.Option(readable=False, metavar="FOLDER", help="A dataset folder from `gen`.")]
 TrainedOn = Annotated[
-    Optional[Path], typer.Option("--data", readable=False, help="The dataset folder of a run with `train --data`.")
+    Optional[Path],
+    typer.Option("--data", readable=False, metavar="FOLDER", help="The dataset of a run with `train --data`."),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, one_of(DEVICES, help="Where to compute.")]
 LARGEST_SEED = 2**63 - 1
 _LARGEST_LENGTH = 1_000_000
 MOST_GRAPHS = 1_000_000_000

@@ -14,23 +14,28 @@ from nexus_bench.cli.options import (
     Out,
     Quiet,
     Settings,
+    Task,
     given,
     hops_of,
     positive_numbers,
     take_text_settings,
 )
+from nexus_bench.cli.words import Words, no_names, read_words
 from nexus_bench.errors import ConfigError, FailedCellsError, UsageError, unknown_name
 
 
 def retrofit(
-    model: Annotated[str, typer.Argument(help="A folder with a pretrained model, or its name on the hub.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder with a pretrained model, or a name.")],
+    words: Words = None,
     data: Data = None,
-    task: Annotated[Optional[str], typer.Option(help="Instead of --data: a task, drawn on the spot.")] = None,
+    task: Task = None,
     hops: Hops = None,
-    order: Annotated[str, typer.Option(help="Without --method: orders, each with and without gates.")] = "2",
+    order: Annotated[str, typer.Option(metavar="ORDERS", help="Orders, each with and without gates.")] = "2",
     method: Annotated[
         Optional[list[str]],
-        typer.Option(help="untouched, standard, or such as 'order=2 gate=true layers=last-third'; repeatable."),
+        typer.Option(
+            metavar="METHOD", help="untouched, standard, or such as 'order=2 gate=true layers=last-third'; repeatable."
+        ),
     ] = None,
     steps: Annotated[Optional[int], typer.Option(min=1, max=100_000_000, help="Optimiser steps.")] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100_000, help="How many seeds.")] = 3,
@@ -42,9 +47,14 @@ def retrofit(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fine-tune a pretrained model as it is and with Nexus, side by side, and test it by hop."""
+    """Fine-tune a pretrained model with Nexus.
+
+    As it is and with Nexus, side by side, on --data or --task, and tested by hop.
+    """
+    named = read_words(words, settings)
+    no_names(named, command="retrofit")
     if (data is None) == (task is None):
-        raise UsageError("give --data or --task, and not both")
+        raise UsageError("give --data or --task, and not both, as in `nexus-bench retrofit MODEL --task kinship`")
     if data is not None and hops is not None:
         raise UsageError("--data determines the hops; omit --hops")
     from nexus_bench.data.task import make_task
@@ -60,7 +70,7 @@ def retrofit(
     from nexus_bench.report.output import to_document
     from nexus_bench.report.terminal import print_report
 
-    own, others = recipe_from(parse_settings(settings or []) | given(steps=steps))
+    own, others = recipe_from(parse_settings(named.settings) | given(steps=steps))
     recipe = validate(Recipe, own, where="retrofit")
     told = take_text_settings(others)
     if told.pop("target", "answer") != "answer":

@@ -6,6 +6,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from nexus_bench.cli.choices import one_of
+from nexus_bench.cli.choices import runs as run_folders
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Out
 from nexus_bench.errors import UsageError, unknown_name
@@ -14,12 +16,18 @@ _FORMATS = ("csv", "md")
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(readable=False, help="Run folders.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(readable=False, metavar="RUN...", help="Run folders.", autocompletion=run_folders),
+    ],
     out: Out = None,
-    file_format: Annotated[Optional[str], typer.Option("--format", help="csv or md: to stdout, no files.")] = None,
+    file_format: Annotated[Optional[str], one_of(_FORMATS, "--format", help="Print it; write no files.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild the report of one or several runs from their results.csv and curve.csv alone."""
+    """Rebuild the report of one or several runs.
+
+    Tables, figures and a page, from results.csv and curve.csv alone.
+    """
     from nexus_bench.cli.printing import tell_unsealed
     from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.output import report as make_report
@@ -50,14 +58,20 @@ def report(
 
 
 def schema(
-    name: Annotated[Optional[str], typer.Argument(help="A command, as bench-gen, or a file, as results.csv.")] = None,
+    name: Annotated[
+        Optional[str], typer.Argument(metavar="[NAME]", help="A command, as bench-gen, or a file, as results.csv.")
+    ] = None,
     out: Annotated[
-        Optional[Path], typer.Option(readable=False, help="Write all of them here, derived from the code.")
+        Optional[Path],
+        typer.Option("--out", "-o", readable=False, metavar="FOLDER", help="Write all, derived from the code."),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of all columns of all tables.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the JSON Schema of a `--json` document or of a CSV file; without a name, list what there is."""
+    """Print the JSON Schema of a document or table.
+
+    Of a `--json` document or of a CSV file; without a name, list what there is.
+    """
     from nexus_bench.cli.schemas import read_schema, schema_names
 
     if markdown:

@@ -1,72 +1,161 @@
-"""Commands that train, and that report what was trained."""
+"""Commands that train, or say what would be trained."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
+from nexus_bench.cli.choices import EXECUTORS, LOGGERS, MODES, attentions, loggers, one_of, suites, tasks
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, given, hops_of
-from nexus_bench.errors import FailedCellsError, UsageError, unknown_name
+from nexus_bench.cli.ending import print_end
+from nexus_bench.cli.options import AsJson, Device, Out, Quiet, Settings, given, hops_of
+from nexus_bench.cli.starting import starting
+from nexus_bench.cli.words import one_name, read_words, split_commas
+from nexus_bench.errors import FailedCellsError, UsageError
+
+WHAT, RECIPE, HOW, SHOWN = "What to train", "Recipe", "How to run", "Output"
+
+SuiteWords = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        metavar="[SUITE] [KEY=VALUE]...",
+        help="A bundled suite (default quick), a YAML file, or a task; and settings, such as d_model=128 order=2,3.",
+        autocompletion=suites,
+    ),
+]
+Suite = Annotated[
+    Optional[str],
+    typer.Option(
+        "--suite", metavar="SUITE", help="The suite, as an option.", autocompletion=suites, rich_help_panel=WHAT
+    ),
+]
+Tasks = Annotated[
+    Optional[str],
+    typer.Option(
+        "--task", metavar="TASKS", help="Tasks instead of the suite's: reachable,ancestor.", autocompletion=tasks,
+        rich_help_panel=WHAT,
+    ),
+]  # fmt: skip
+Attentions = Annotated[
+    Optional[str],
+    typer.Option(
+        "--attention", metavar="NAMES", help="Attentions instead of the suite's: nexus,tree; standard comes along.",
+        autocompletion=attentions, rich_help_panel=WHAT,
+    ),
+]  # fmt: skip
+Orders = Annotated[
+    Optional[str],
+    typer.Option("--order", metavar="ORDERS", help="Attention orders, and no others: 1,2,3.", rich_help_panel=WHAT),
+]
+Hops = Annotated[
+    Optional[str],
+    typer.Option("--hops", metavar="HOPS", help="Hop counts: 3, 1-5 or 1,2,4.", rich_help_panel=WHAT),
+]
+
+
+def _number(help: str, panel: str, least: int, most: int) -> Any:
+    return typer.Option(min=least, max=most, metavar="N", help=help, rich_help_panel=panel)
+
+
+def _values(*names: str, help: str) -> Any:
+    return typer.Option(*names, metavar="VALUES", help=help, rich_help_panel=RECIPE)
 
 
 def train(
-    suite: Annotated[Optional[str], typer.Argument(help="A YAML file or a bundled suite; default quick.")] = None,
-    task: Annotated[Optional[str], typer.Option(help="Without a suite: the task.")] = None,
+    words: SuiteWords = None,
+    suite: Suite = None,
+    task: Tasks = None,
+    attention: Attentions = None,
+    order: Orders = None,
     hops: Hops = None,
-    attention: Annotated[Optional[str], typer.Option(help="Without a suite: the attention.")] = None,
-    order: Annotated[Optional[str], typer.Option(help="Attention orders, as 1,2,3.")] = None,
     data: Annotated[
-        Optional[Path], typer.Option(readable=False, help="A dataset folder from `gen`, instead of a task.")
+        Optional[Path],
+        typer.Option(
+            readable=False, metavar="FOLDER", help="A dataset from `gen` instead of tasks.", rich_help_panel=WHAT
+        ),
     ] = None,
-    seeds: Annotated[Optional[int], typer.Option(min=1, max=100_000, help="How many seeds.")] = None,
+    seeds: Annotated[
+        Optional[str],
+        typer.Option(metavar="N", help="How many seeds, or which: 3 or 0,1,5.", rich_help_panel=WHAT),
+    ] = None,
+    steps: Annotated[Optional[str], _values(help="Optimiser steps.")] = None,
+    lr: Annotated[Optional[str], _values("--lr", help="Learning rates: 1e-3 or 1e-3,3e-3.")] = None,
+    batch_size: Annotated[Optional[str], _values(help="Graphs per step.")] = None,
     settings: Settings = None,
     device: Device = "auto",
-    mode: Annotated[str, typer.Option(help="auto, single, deterministic, tf32 or bfloat16.")] = "auto",
+    mode: Annotated[str, one_of(MODES, help="Engine.", panel=HOW)] = "auto",
     stack: Annotated[
-        Optional[int], typer.Option(min=1, max=1_000_000, help="Most models in one step; fewer if memory is short.")
+        Optional[int], _number("Most models in one step; fewer if memory is short.", HOW, 1, 1_000_000)
     ] = None,
-    executor: Annotated[str, typer.Option(help="process, inline or dask.")] = "process",
-    scheduler: Annotated[Optional[str], typer.Option(help="With dask: tcp://host:port; default a local one.")] = None,
-    workers: Annotated[
-        Optional[int], typer.Option(min=1, max=1_000, help="Processes: one per core, or 4 on each GPU.")
+    executor: Annotated[str, one_of(EXECUTORS, help="Where jobs run.", panel=HOW)] = "process",
+    scheduler: Annotated[
+        Optional[str],
+        typer.Option(metavar="URL", help="With dask: tcp://host:port; default a local one.", rich_help_panel=HOW),
     ] = None,
+    workers: Annotated[Optional[int], _number("Processes: one per core, or 4 on each GPU.", HOW, 1, 1_000)] = None,
     log_every: Annotated[
-        Optional[int], typer.Option(min=1, max=1_000_000_000, help="Print evaluations every so many steps.")
+        Optional[int], _number("Print evaluations every so many steps.", SHOWN, 1, 1_000_000_000)
     ] = None,
-    curve_points: Annotated[
-        int, typer.Option(min=2, max=1_000_000, help="Evaluations of each cell that curve.csv keeps.")
-    ] = 20,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")] = False,
+    curve_points: Annotated[int, _number("Evaluations of each cell that curve.csv keeps.", SHOWN, 2, 1_000_000)] = 20,
+    logger: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help=f"Where curves go, of {', '.join(LOGGERS)}: a list.",
+            autocompletion=loggers,
+            rich_help_panel=SHOWN,
+        ),
+    ] = "csv",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Short for --logger tensorboard.", rich_help_panel=SHOWN)
+    ] = False,
     out: Out = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only list the cells and the time they will take.")
+        bool,
+        typer.Option("--dry-run", help="Only list the cells and the time they will take.", rich_help_panel=SHOWN),
+    ] = False,
+    print_config: Annotated[
+        bool,
+        typer.Option("--print-config", help="Only print the suite as YAML, with what was set.", rich_help_panel=SHOWN),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the grid of a suite, then print and write its report."""
-    from nexus_bench.experiment.display import print_plan
-    from nexus_bench.experiment.estimate import estimate
-    from nexus_bench.experiment.execution import choose_execution
-    from nexus_bench.experiment.plan import make_plan
-    from nexus_bench.experiment.run_folder import RunFolder
-    from nexus_bench.experiment.status import read_status
-    from nexus_bench.experiment.suite import make_suite, select_suite
-    from nexus_bench.experiment.train import train as train_plan
-    from nexus_bench.io.config import parse_settings
-    from nexus_bench.report.ci import github_lines
-    from nexus_bench.report.output import to_document
-    from nexus_bench.report.terminal import print_report
+    """Train a grid of models and report it.
 
-    overrides = parse_settings(settings or []) | parse_settings([] if order is None else [f"order={order}"])
-    overrides |= given(hops=hops_of(hops), seeds=seeds)
-    grid = make_suite(*select_suite(suite, task=task, attention=attention, data=data, settings=overrides))
-    folder = RunFolder(out or Path("runs") / grid.name)
-    plan = make_plan(grid, folder)
-    execution = choose_execution(
-        mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
-    )._replace(curve_points=curve_points)
+    The grid of a suite, or of quick with other tasks or attentions. The same command resumes.
+    """
+    said = read_words(words, settings, order=order, seeds=seeds, steps=steps, lr=lr, batch_size=batch_size)
+    asked = one_name(said.names, suite, what="suite", command="train")
+    asked, task = _suite_or_tasks(asked, task)
+    named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
+    with starting(f"train: {named}", "starting PyTorch", quiet=quiet or print_config or (dry_run and as_json)):
+        from nexus_bench.experiment.display import print_plan
+        from nexus_bench.experiment.estimate import estimate
+        from nexus_bench.experiment.execution import choose_execution
+        from nexus_bench.experiment.plan import make_plan
+        from nexus_bench.experiment.run_folder import RunFolder
+        from nexus_bench.experiment.status import read_status
+        from nexus_bench.experiment.suite import make_suite, select_suite
+        from nexus_bench.experiment.train import train as train_plan
+        from nexus_bench.io.config import parse_settings, to_yaml
+        from nexus_bench.report.ci import github_lines
+        from nexus_bench.report.output import to_document
+        from nexus_bench.report.terminal import print_report
+
+        overrides = parse_settings(said.settings) | given(hops=hops_of(hops))
+        grid = make_suite(*select_suite(asked, task=task, attention=attention, data=data, settings=overrides))
+        if print_config:
+            if as_json:
+                print_document("train --print-config", suite=grid.name, n_cells=len(grid.cells), config=grid.config)
+            else:
+                typer.echo(to_yaml(grid.config), nl=False)
+            return
+        folder = RunFolder(out or Path("runs") / grid.name)
+        plan = make_plan(grid, folder)
+        execution = choose_execution(
+            mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
+        )._replace(curve_points=curve_points)
     if dry_run:
         titles = plan.titles
         told = estimate(plan, execution, data)
@@ -81,12 +170,14 @@ def train(
         else:
             print_plan(plan, told, execution)
         return
-    trained = train_plan(plan, folder, execution, data=data, quiet=quiet, log_every=log_every, tensorboard=tensorboard)
+    where = [*split_commas([logger]), *(["tensorboard"] if tensorboard else [])]
+    trained = train_plan(plan, folder, execution, data=data, quiet=quiet, log_every=log_every, loggers=where)
     if trained.report is not None and as_json:
         states, document = read_status(folder), to_document(trained.report)
         print_document("train", folder=folder.path, files=trained.files, cells=states, report=document)
     elif trained.report is not None:
-        print_report(trained.report, trained.files)
+        print_report(trained.report, [])
+        print_end(folder.path, trained.files)
     if trained.failures:
         titles = trained.titles
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
@@ -94,40 +185,29 @@ def train(
         raise FailedCellsError(f"{n} failed, for the reasons above; the same command tries them again")
 
 
-def status(
-    run: Annotated[Path, typer.Argument(readable=False, help="A run folder.")],
-    as_json: AsJson = False,
-) -> None:
-    """Show which cells of a run are done, running, failed or still to do."""
-    from nexus_bench.cli.printing import print_table, status_table
-    from nexus_bench.experiment.run_folder import open
-    from nexus_bench.experiment.status import read_status
-
-    states = read_status(open(run))
-    if as_json:
-        print_document("status", cells=states)
-    else:
-        print_table(status_table(states))
-
-
 def match(
-    suite: Annotated[Optional[str], typer.Argument(help="A YAML file or a bundled suite.")] = None,
-    task: Annotated[Optional[str], typer.Option(help="Without a suite: the task.")] = None,
+    words: SuiteWords = None,
+    suite: Suite = None,
+    task: Tasks = None,
+    attention: Attentions = None,
+    order: Orders = None,
     hops: Hops = None,
-    attention: Annotated[Optional[str], typer.Option(help="Without a suite: the attention.")] = None,
-    order: Annotated[Optional[str], typer.Option(help="Attention orders, as 2,3.")] = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show standard and looped models with as many parameters, or as much compute, as each model; trains nothing."""
+    """Show baselines of equal size or compute.
+
+    Standard and looped models with as many parameters, or as much compute, as each model; trains nothing.
+    """
     from nexus_bench.cli.printing import matches_table, print_table
     from nexus_bench.experiment.suite import make_suite, select_suite
     from nexus_bench.io.config import parse_settings
     from nexus_bench.model.matching import match as match_models
 
-    overrides = parse_settings([*([] if order is None else [f"order={order}"]), *(settings or [])])
-    overrides |= given(hops=hops_of(hops), matched=False, tune=False, comparisons=False)
-    cells = make_suite(*select_suite(suite, task=task, attention=attention, data=None, settings=overrides)).cells
+    said = read_words(words, settings, order=order)
+    asked, task = _suite_or_tasks(one_name(said.names, suite, what="suite", command="match"), task)
+    overrides = parse_settings(said.settings) | given(hops=hops_of(hops), matched=False, tune=False, comparisons=False)
+    cells = make_suite(*select_suite(asked, task=task, attention=attention, data=None, settings=overrides)).cells
     found = match_models((cell.task, cell.model) for cell in cells)
     if not found:
         raise UsageError("standard attention is the baseline itself; give another attention, such as nexus")
@@ -141,22 +221,15 @@ def match(
         print_table(matches_table(f"{one.task.task}: {one.model.label}", one.cost, one.baselines))
 
 
-def list_(
-    what: Annotated[Optional[str], typer.Argument(help="tasks, attentions or suites; default all.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List what can be trained."""
-    from nexus_bench.cli.catalogue import KINDS, catalogue
+def _suite_or_tasks(asked: str | None, task: str | None) -> tuple[str | None, str | None]:
+    """The suite, and the tasks in the place of its own; a word that names a task and no suite is a task."""
+    from nexus_bench.generators.base import GENERATORS
+    from nexus_bench.io.bundled import bundled
 
-    if what is not None and what not in KINDS:
-        raise UsageError(unknown_name("kind", what, KINDS))
-    listed = {kind: catalogue(kind) for kind in ([what] if what else KINDS)}
-    if as_json:
-        print_document("list", **listed)
-        return
-    for kind, entries in listed.items():
-        typer.echo(kind)
-        for entry in entries:
-            typer.echo(f"  {entry.name:<16} {entry.summary}")
-            for option in entry.options:
-                typer.echo(f"    {option}")
+    if asked is None or asked in bundled("suite") or Path(asked).exists():
+        return asked, task
+    if not set(asked.split(",")) <= set(GENERATORS.names()):
+        return asked, task
+    if task is not None:
+        raise UsageError(f"'{asked}' and '{task}' are tasks; write `nexus-bench train --task {asked},{task}`")
+    return None, asked

@@ -19,6 +19,7 @@ from nexus_bench.data.encodings import ENCODINGS, smallest_integer
 from nexus_bench.data.law import Law
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.io.processes import start_apart
 
 _GRAPHS_AT_ONCE = 1024  # encoded together: small enough for a core's cache
 
@@ -114,7 +115,7 @@ class Drawers:
         for _ in range(min(n, len(sources))):
             mine, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, tuple(sources)), daemon=True)
-            process.start()
+            start_apart(process)
             theirs.close()
             self._ends.append((mine, Lock(), process))
 

@@ -1,6 +1,6 @@
 """Examples as readable text: facts, flat tokens, and the chain of facts that derives the answer."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nexus_bench.data.encodings import encode_flat, table_offsets
 from nexus_bench.data.faults import find_denied
@@ -36,6 +36,16 @@ class Shown(NamedTuple):
     prompt: str = ""
     completion: str = ""
     denied: str = ""
+
+    def __str__(self) -> str:
+        """The facts, the derivation, the tokens and the English, in a few lines."""
+        tokens = " ".join(str(token) for token in self.tokens)
+        english = f"\nenglish {self.prompt}\n        {self.completion}" if self.prompt else ""
+        return f"{as_text(self)}\nflat    {self.flat}\ntokens  {tokens}{english}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """In a notebook, as printed."""
+        printer.text(str(self))
 
 
 def show(law: Law, *, seed: int = 0) -> Shown:

@@ -1,30 +1,33 @@
-"""Display on stderr while training: the plan, and the progress of the run."""
+"""Display on stderr, or in a notebook, while training: the plan, and the progress of the run."""
 
 import time
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from nexus_bench.errors import NexusBenchError, blame
+from nexus_bench.experiment.cell_lines import CellLines, labels_of
 from nexus_bench.experiment.estimate import Estimate
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.notebook import NotebookView
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
-from nexus_bench.io.columns import TEST
 from nexus_bench.io.plurals import counted
 from nexus_bench.model.costs import cost_of
 from nexus_bench.report.terminal import output
+from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.titles import SEPARATOR
 
 _MOST_LINES = 6  # lines of running cells
+_SOLVED = 0.95  # accuracy from which a hop counts as reached
 
 
 class Display:
@@ -32,11 +35,15 @@ class Display:
 
     Args:
         plan: The plan of the run.
+        execution: How it is carried out.
+        folder: The run folder.
         quiet: Show only failures.
         log_every: Also print an evaluation of each cell every so many steps; None prints none.
     """
 
-    def __init__(self, plan: Plan, *, quiet: bool, log_every: int | None = None) -> None:
+    def __init__(
+        self, plan: Plan, execution: Execution, folder: Path, *, quiet: bool, log_every: int | None = None
+    ) -> None:
         self._console = Console(stderr=True)
         self._quiet = quiet
         self._cells = {cell.cell_id: cell for cell in plan.to_do}
@@ -47,15 +54,34 @@ class Display:
         self._n_ended = 0
         self._n_done = len(plan.done)
         self._n_cells = len(plan.suite.cells)
+        self._lines = CellLines(plan.to_do, plan.titles)
+        self._labels = labels_of(plan.to_do, plan.titles)
+        self._has_heading = False
+        self._execution = execution
         self._bar = Progress(
-            TextColumn("steps"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self._console
+            TextColumn("steps"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("elapsed"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
         )
         self._total = sum(cell.train.steps for cell in plan.to_do)
         self._steps = self._bar.add_task("steps", total=self._total)
         self._titles = plan.titles
         self._began: float | None = None  # when the first cell began
         self._n_steps, self._operations = 0, 0.0  # of all cells since then, as far as evaluations tell
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._live: Live | NotebookView = Live(
+            console=self._console, get_renderable=self._view, refresh_per_second=2, transient=True
+        )
+        if self._console.is_jupyter:
+            self._live = NotebookView(self._view)
+        if self._console.is_terminal and plan.to_do:
+            n_workers = 1 if execution.executor == "inline" else len(execution.places)
+            where = f"{self._device()}, {counted(n_workers, 'worker')}, mode {execution.mode}"
+            self._print(f"{plan.suite.name}: {counted(len(plan.to_do), 'cell')} to train on {where}, into {folder}")
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
         if plan.n_deleted:
@@ -63,7 +89,7 @@ class Display:
             self._print(f"training {counted(plan.n_deleted, 'cell')} {were} done and then deleted again")
 
     def __enter__(self) -> "Display":
-        if self._console.is_terminal and not self._quiet:
+        if (self._console.is_terminal or self._console.is_jupyter) and not self._quiet:
             self._live.start()
         return self
 
@@ -92,7 +118,7 @@ class Display:
             self._bar.update(self._steps, total=self._total)
             self._tell_end(cell, event)
         if self._live.is_started:
-            self._live.update(self._view(), refresh=True)
+            self._live.refresh()
 
     def _tell_point(self, event: CellProgress) -> None:
         cell, point, before = self._cells[event.cell_id], event.point, self._steps_of(event.cell_id)
@@ -114,47 +140,61 @@ class Display:
             self._last_error = event.reason
             self._console.print(f"{count} FAILED {event.reason}", markup=False, highlight=False, soft_wrap=True)
         else:
-            test = [row for row in event.rows if row["split"] == TEST]
-            figures = "  ".join(f"{row['hop']}: {row['accuracy']:.3f}" for row in test)
-            ending = f"{test[0]['status']} after {test[0]['steps_done']} steps, {event.timing['train_seconds']:.0f} s"
-            if (share := event.timing.get("share_of_peak")) is not None:
-                ending += f", {event.timing['tflops']:.1f} TFLOP/s ({share:.0%} of peak)"
-            self._print(f"{count} {self._titles[cell.cell_id]} | test accuracy by hop  {figures} | {ending}")
+            if not self._has_heading:
+                self._print(self._lines.heading)
+                self._has_heading = True
+            self._print(self._lines.line(self._n_ended, event))
 
     def _print(self, line: str) -> None:
-        if not self._quiet:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self._quiet:
+            return
+        if isinstance(self._live, NotebookView):
+            self._live.tell(line)
+        else:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=not self._console.is_terminal)
+
+    def _device(self) -> str:
+        n = self._execution.n_devices if self._execution.device == "cuda" else 1
+        return f"{n} x cuda" if n > 1 else self._execution.device
 
     def _view(self) -> Group:
-        """The whole view: validation accuracy by hop, running cells, the last error, the progress bar."""
+        """The whole view: validation accuracy by hop, running cells, the rate, the last error, the progress bar."""
         running = list(self._running)
-        lines = [Text(f"running: {self._titles[at]}, step {self._steps_of(at):,}") for at in running[:_MOST_LINES]]
+        lines = [
+            Text(f"running: {self._labels[at]}, seed {self._cells[at].seed}, step {self._steps_of(at):,}")
+            for at in running[:_MOST_LINES]
+        ]
         if len(running) > _MOST_LINES:
             lines.append(Text(f"and {len(running) - _MOST_LINES} more"))
+        if not running and not self._n_ended:
+            lines.append(Text(f"starting to train on {self._device()}"))
         if self._began is not None and self._n_steps:
             seconds = max(1e-3, time.monotonic() - self._began)
             tflops = 1e-12 * self._operations / seconds
-            lines.append(Text(f"sustained: {self._n_steps / seconds:,.0f} model-steps/s, {tflops:.3g} TFLOP/s"))
+            rate = f"sustained: {self._n_steps / seconds:,.0f} model-steps/s, {tflops:.3g} TFLOP/s"
+            peak = peak_here(self._execution.device, self._execution.mode)
+            share = "" if peak is None else f", {tflops / (peak * self._execution.n_devices):.1%} of peak"
+            lines.append(Text(f"{rate}{share} on {self._device()}"))
         if self._last_error:
             lines.append(Text(f"last error: {self._last_error}", style="red"))
         return Group(self._staircase(), *lines, self._bar)
 
     def _staircase(self) -> RichTable:
         """Validation accuracy so far, by hop, of what differs in more than the seed: mean over the seeds begun."""
-        parts = {cell_id: self._titles[cell_id].split(SEPARATOR) for cell_id in self._cells}
-        shared = set.intersection(*map(set, parts.values())) if len(parts) > 1 else set()
         labels: dict[str, list[str]] = {}
-        for cell_id, cell in self._cells.items():
-            told = [part for part in parts[cell_id] if part not in shared and part != f"seed {cell.seed}"]
-            labels.setdefault(SEPARATOR.join(told) or cell.label, []).append(cell_id)
+        for cell_id, label in self._labels.items():
+            labels.setdefault(label, []).append(cell_id)
         hops = sorted({hop for cell in self._cells.values() for hop in cell.task.hops})
         table = RichTable("validation so far", *(counted(hop, "hop") for hop in hops), "cells", box=None)
+        for column in table.columns[1:]:
+            column.justify, column.no_wrap = "right", True
         for label, cells in labels.items():
             begun = [self._newest[cell_id] for cell_id in cells if cell_id in self._newest]
             means = []
             for hop in hops:
                 seen = [point.scores[hop].accuracy for point in begun if hop in point.scores]
-                means.append(f"{sum(seen) / len(seen):.2f}" if seen else "")
+                mean = sum(seen) / len(seen) if seen else 0.0
+                means.append(Text(f"{mean:.2f}" if seen else "", style="green" if mean >= _SOLVED else ""))
             table.add_row(label, *means, f"{len(begun)}/{len(cells)}")
         return table
 

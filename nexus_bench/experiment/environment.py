@@ -29,8 +29,7 @@ def environment_of(execution: Execution, cells: Sequence[CellSpec]) -> Row:
         "threads_per_cell": 1,
         "mode": execution.mode,
         "stack": execution.stack if execution.mode != SINGLE else 1,
-        "tasks": _origins(task_origin, (cell.task.task for cell in cells)),
-        "attentions": _origins(_attention_origin, (n for c in cells for n in c.model.attention.split("+"))),
+        **_origins_of(cells),
     }
 
 
@@ -104,6 +103,19 @@ def kept_note(kept: Iterable[str], present: Row) -> str | None:
         f"{counted(n, 'cell')} {'that was' if n == 1 else 'that were'} trained {w}" for w, n in others.items()
     )
     return f"kept {told}; this run trains {now}"
+
+
+def known_here_alone(cells: Iterable[CellSpec]) -> bool:
+    """Whether a task or an attention of cells is of a script or a notebook: other processes cannot import it."""
+    return any(origin["version"] is None for kind in _origins_of(list(cells)).values() for origin in kind.values())
+
+
+def _origins_of(cells: Sequence[CellSpec]) -> dict[str, Row]:
+    """The packages of the tasks and the attentions of cells, by kind and name."""
+    return {
+        "tasks": _origins(task_origin, (cell.task.task for cell in cells)),
+        "attentions": _origins(_attention_origin, (n for c in cells for n in c.model.attention.split("+"))),
+    }
 
 
 def _origins(origin_of: Callable[[str], Row], names: Iterable[str]) -> Row:

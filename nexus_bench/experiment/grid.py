@@ -9,6 +9,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.io.config import LARGEST, Config
 
 MOST_CELLS = 100_000
+WHOLE = ("hops", "hop_ood")  # lists of a task that are values, not axes
 
 
 def grid_points(entry: Config, where: str, whole: Container[str] = ()) -> list[Config]:

@@ -124,8 +124,13 @@ def engine_of(rows: Sequence[Row], job: Job) -> Engine:
     if not job.stacks:
         (row,) = rows
         return Single(row, device)
-    n_drawers = max(1, int(available_cores() * job.share)) if device.type == "cuda" else 0
-    return Stacked(rows, device, job.mode, n_drawers=n_drawers)
+    return Stacked(rows, device, job.mode, n_drawers=n_drawers(rows, job, device))
+
+
+def n_drawers(rows: Sequence[Row], job: Job, device: torch.device) -> int:
+    """Processes that draw examples beside a GPU; none for a task of a script or notebook, which they cannot import."""
+    is_here_alone = any(type(row.source.law.family).__module__ == "__main__" for row in rows)
+    return 0 if device.type == "cpu" or is_here_alone else max(1, int(available_cores() * job.share))
 
 
 def _current(device: torch.device) -> AbstractContextManager[object]:

@@ -10,6 +10,7 @@ import torch
 
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.columns import TEST, VAL, Row
+from nexus_bench.io.processes import start_apart
 from nexus_bench.shortcuts.references import reference_columns
 from nexus_bench.training.row import Source
 from nexus_bench.training.spec import CellSpec
@@ -42,7 +43,7 @@ class References:
         distinct = {_key(cell): cell for cell in cells}
         self._coming, sender = context.Pipe(duplex=False)
         process = context.Process(target=_compute, args=(distinct, self._data, sender), daemon=True)
-        process.start()
+        start_apart(process)
         sender.close()
         try:
             yield

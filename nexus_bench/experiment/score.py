@@ -1,7 +1,6 @@
 """Answers of any model, scored by hop into rows of results.csv."""
 
 import io
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +20,9 @@ from nexus_bench.io.read_results import RESULTS
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import REPORT_FILES, report
 from nexus_bench.shortcuts.references import columns_in_order, reference_columns, task_columns
+from nexus_bench.text.answers import plain_answer
 from nexus_bench.text.render import Teller, TextOptions, order_warning
 from nexus_bench.version import __version__
-
-_ANSWER_IS = re.compile(r"answer(?: is|:)\s*", re.IGNORECASE)
-_AROUND = " \t\r\n.,;:!?'\"*`()"
 
 
 class Scored(NamedTuple):
@@ -106,7 +103,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         raise ConfigError(f"the dataset has no split '{split}'; it has {', '.join(sorted(dataset.splits))}")
     laws = dataset.spec.laws()
     law, examples = law_of(split, laws), dataset.splits[split]
-    words = [_plain(word) for word in Teller(law.family, TextOptions()).grammar.answers]
+    words = [plain_answer(word) for word in Teller(law.family, TextOptions()).grammar.answers]
     n_graphs, n_queries = examples.answer.shape
     is_answered = np.zeros((n_graphs, n_queries), dtype=np.bool_)
     is_right = np.zeros_like(is_answered)
@@ -122,7 +119,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         if is_answered[graph, query]:
             raise ConfigError(f"{where}: graph {graph}, query {query} is answered twice; keep one")
         is_answered[graph, query] = True
-        is_right[graph, query] = _plain(prediction) == words[examples.answer[graph, query]]
+        is_right[graph, query] = plain_answer(prediction) == words[examples.answer[graph, query]]
     if not is_answered.any():
         raise ConfigError(f"{path}: holds no prediction; write one JSON line per example")
     task, references = columns_beside(dataset, split, told_as(path, dataset.manifest))
@@ -202,7 +199,3 @@ def _harness_answer(sample: dict[str, Any]) -> str:
         return str(answers[0])
     likelihood = [float(answer[0]) for answer in answers]
     return str(sample["doc"]["choices"][int(np.argmax(likelihood))])
-
-
-def _plain(text: str) -> str:
-    return _ANSWER_IS.split(text)[-1].strip(_AROUND).casefold()

@@ -14,7 +14,8 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
-from nexus_bench.experiment.grid import check_size, grid_points, n_points, read_seeds
+from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_points, read_seeds
+from nexus_bench.experiment.on_the_spot import changed, refuse_name_of_something_else
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.tuning import Choice, chosen, read_tuning
 from nexus_bench.io.bundled import bundled, read_bundled
@@ -27,7 +28,6 @@ from nexus_bench.model.spec import ModelSpec, make_model, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
-_WHOLE = ("hops", "hop_ood")  # lists that are values, not axes
 _SETTABLE = {"suite", "tune", "seeds", "matched", "comparisons"}  # keys that are values by themselves
 
 
@@ -75,9 +75,9 @@ def select_suite(
     """The configuration that a command line selects.
 
     Args:
-        suite: A YAML path or a bundled name; without it and without `task` and `attention`, `quick`.
-        task: The only task of a suite without a file.
-        attention: The only attention of a suite without a file.
+        suite: A YAML path or a bundled name; None means `quick`.
+        task: Tasks in the place of those of the suite, separated by commas.
+        attention: Attentions in the place of the models of the suite, separated by commas (`on_the_spot.py`).
         data: A dataset folder that replaces the tasks of the suite.
         settings: Overrides, for `apply_settings`.
 
@@ -86,14 +86,13 @@ def select_suite(
         CorruptArtefactError: The dataset's manifest is missing, truncated or edited.
         UsageError: The options contradict each other.
     """
-    if suite is not None and (task or attention):
-        raise UsageError("give a suite, or --task and --attention, not both")
     if data is not None and (task or "hops" in settings):
         raise UsageError("--data determines task and hops; omit --task and --hops")
+    config, where = _find_suite(suite or "quick")
     if task or attention:
-        config, where = _made_on_the_spot(task, attention, has_data=data is not None), "train"
-    else:
-        config, where = _find_suite(suite or "quick")
+        where = "train"
+        given = {"has_order": "order" in settings, "has_data": data is not None, "is_default": suite is None}
+        config = changed(config, task=task, attention=attention, **given)
     if data is not None:
         config = _on_dataset(config, data)
     return Selected(apply_settings(config, settings, where), where)
@@ -130,7 +129,8 @@ def apply_settings(config: Config, settings: Config, where: str = "suite") -> Co
             having = ", ".join(owners)
             raise ConfigError(f"{key} is not an option of {asked}; omit it, or choose one that has it: {having}")
         if not found:
-            raise ConfigError(unknown_name("setting", key, set().union(*(keys for _, keys in homes))))
+            known = set().union(*(keys for _, keys in homes)) - {"content_sha256"}  # which is not for people
+            raise ConfigError(unknown_name("setting", key, known))
         for home in found:
             home[key] = value
     return config
@@ -166,11 +166,11 @@ def make_suite(config: Config, where: str) -> Suite:
     tuning = read_tuning(config, seeds, train=train, where=where)
     n_trials = len(seeds) + (len(tuning.values) * len(tuning.seeds) if tuning else 0)
     entries = {key: _entries(config, key, where) for key in ("tasks", "models")}
-    n_tasks = sum(n_points(entry, whole=_WHOLE) for entry in entries["tasks"])
+    n_tasks = sum(n_points(entry, whole=WHOLE) for entry in entries["tasks"])
     n_models = sum(n_points(common | entry) for entry in entries["models"])
     check_size(n_tasks * n_models * n_points(train) * n_trials, where=where)  # before it is spanned
     tasks = [
-        make_task(point, where=where) for entry in entries["tasks"] for point in grid_points(entry, where, whole=_WHOLE)
+        make_task(point, where=where) for entry in entries["tasks"] for point in grid_points(entry, where, whole=WHOLE)
     ]
     models = [
         make_model(point, where=where) for entry in entries["models"] for point in grid_points(common | entry, where)
@@ -242,18 +242,8 @@ def _find_suite(name_or_path: str) -> Selected:
     if "/" in name_or_path or "\\" in name_or_path:
         known = ", ".join(bundled("suite"))
         raise ConfigError(f"suite '{name_or_path}' is neither a .yaml file nor a bundled name; known: {known}")
+    refuse_name_of_something_else(name_or_path)
     return Selected(read_bundled("suite", name_or_path), f"suite {name_or_path}")
-
-
-def _made_on_the_spot(task: str | None, attention: str | None, *, has_data: bool) -> Config:
-    if attention is None or (task is None and not has_data):
-        missing = "--attention" if attention is None else "--task"
-        raise UsageError(f"without a suite, give both --task and --attention; {missing} is missing")
-    if task is not None:
-        task_keys(task)  # it must be known before a name is made of it
-    name = attention if task is None else f"{task}-{attention}"
-    name = name.replace("+", "-")  # of a hybrid
-    return {"suite": name, "tasks": [{"task": task}], "models": [{"attention": attention}], "seeds": 3}
 
 
 def _on_dataset(config: Config, folder: Path) -> Config:

@@ -1,47 +1,42 @@
 """Learning curves for TensorBoard, one line per cell."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
-from nexus_bench.errors import UsageError
-from nexus_bench.experiment.events import Event, Progress
+from nexus_bench.experiment.loggers import imported
+from nexus_bench.training.spec import CellSpec
 
 
 class TensorBoard:
-    """Writes validation accuracy and loss by hop as they arrive.
+    """Writes event files, one folder per cell.
 
     Args:
         folder: The log folder of TensorBoard.
 
     Raises:
-        UsageError: The extra `tensorboard` is not installed.
+        UsageError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UsageError("--tensorboard needs an extra; pip install 'nexus-bench[tensorboard]'") from error
-        self._make = SummaryWriter
+        module = imported("torch.utils.tensorboard", logger="tensorboard", install="tensorboard")
+        self._make = module.SummaryWriter
         self._folder = folder
-        self._writers: dict[str, SummaryWriter] = {}
+        self._writers: dict[str, Any] = {}
 
-    def __enter__(self) -> "TensorBoard":
-        return self
+    def log(self, cell: CellSpec, title: str, metrics: Mapping[str, float], step: int) -> None:
+        """Write values of a cell."""
+        if cell.cell_id not in self._writers:
+            self._writers[cell.cell_id] = self._make(str(self._folder / cell.cell_id))
+        for name, value in metrics.items():
+            self._writers[cell.cell_id].add_scalar(name, value, step)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for writer in self._writers.values():
+    def end(self, cell: CellSpec, *, has_failed: bool) -> None:
+        """Close the file of a cell."""
+        if writer := self._writers.pop(cell.cell_id, None):
             writer.close()
 
-    def on_event(self, event: Event) -> None:
-        """Write an evaluation."""
-        if not isinstance(event, Progress):
-            return
-        if event.cell_id not in self._writers:
-            self._writers[event.cell_id] = self._make(str(self._folder / event.cell_id))
-        writer = self._writers[event.cell_id]
-        for hop, at in event.point.scores.items():
-            writer.add_scalar(f"accuracy/{hop} hops", at.accuracy, event.point.step)
-            writer.add_scalar(f"loss/{hop} hops", at.loss, event.point.step)
+    def close(self) -> None:
+        """Close all files."""
+        for writer in self._writers.values():
+            writer.close()

@@ -1,6 +1,6 @@
 """What `nexus-bench train` does: train a suite in its folder, and report it."""
 
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ from nexus_bench.errors import StorageError
 from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Event, Failure
 from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.loggers import Loggers
 from nexus_bench.experiment.plan import Plan, make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import Suite
-from nexus_bench.experiment.tensorboard import TensorBoard
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 from nexus_bench.training.titles import titles_of
@@ -49,7 +49,7 @@ def train(
     data: Path | None = None,
     quiet: bool = False,
     log_every: int | None = None,
-    tensorboard: bool = False,
+    loggers: Sequence[str] = (),
 ) -> Trained:
     """Train the cells of a suite that a folder lacks, and report the whole suite.
 
@@ -62,24 +62,23 @@ def train(
         data: Dataset folder to train on; None means the endless stream of the task.
         quiet: Show nothing but failures on stderr.
         log_every: Also show an evaluation of each cell every so many steps.
-        tensorboard: Write learning curves for TensorBoard.
+        loggers: Where learning curves go besides curve.csv; names of `loggers.LOGGERS`.
 
     Raises:
         ConfigError: The data is too small for its splits or for a batch.
         CorruptArtefactError: The dataset or a record is damaged.
         StorageError: The tables cannot be written, and no cell failed.
-        UsageError: The folder holds something else, or is being written to.
+        UsageError: The folder holds something else, or is being written to; or what a logger needs is not installed.
     """
     failures: list[Failure] = []
-    with ExitStack() as stack:
-        board = stack.enter_context(TensorBoard(folder.path / "tensorboard")) if tensorboard else None
+    with Loggers(loggers, folder.path, plan.suite.name) as curves:
         while True:
-            with Display(plan, quiet=quiet, log_every=log_every) as display:
+            curves.begin(plan)
+            with Display(plan, execution, folder.path, quiet=quiet, log_every=log_every) as display:
 
                 def on_event(event: Event, display: Display = display) -> None:
                     display.on_event(event)
-                    if board:
-                        board.on_event(event)
+                    curves.on_event(event)
 
                 failures = run_plan(plan, folder, execution, data=data, on_event=on_event, failed=failures)
             plan = make_plan(plan.suite, folder, failed=[failure.cell_id for failure in failures])

@@ -16,6 +16,7 @@ from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.plurals import counted
 from nexus_bench.model.transformer import Transformer
+from nexus_bench.report.plotting import Picture
 from nexus_bench.training.spec import CellSpec
 
 _PICTURES = ("inspect_graph", "inspect_maps", "inspect_walk")
@@ -36,6 +37,7 @@ class Inspected(NamedTuple):
         query: The query of the drawn example, role by role.
         walk: Where attention points, and the drawn example.
         files: The tables and pictures written.
+        pictures: The pictures: the graph, the attention over its facts, and where heads point.
     """
 
     cell: CellSpec
@@ -44,6 +46,7 @@ class Inspected(NamedTuple):
     query: str
     walk: Walk
     files: list[Path]
+    pictures: list[Picture]
 
 
 def inspect(
@@ -105,4 +108,4 @@ def inspect(
     assert files.keys() == _FILES.keys()
     for name, content in files.items():
         write_atomic(target / name, content)
-    return Inspected(chosen, hop, title, query, seen, [target / name for name in files])
+    return Inspected(chosen, hop, title, query, seen, [target / name for name in files], pictures)

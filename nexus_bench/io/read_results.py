@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
-from nexus_bench.io.columns import COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL, columns_of
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL, columns_of
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.escapes import CONTROL
 from nexus_bench.io.files import open_file, read_bytes, read_json
@@ -126,8 +126,12 @@ def read_results(run: Path) -> pd.DataFrame:
     return frame
 
 
-def read_curves(run: Path) -> pd.DataFrame:
-    """Accuracy in curve.csv of a run folder; without rows if there is none, as for answers of other models.
+def read_curves(run: Path, *, whole: bool = False) -> pd.DataFrame:
+    """curve.csv of a run folder; without rows if there is none, as for answers of other models.
+
+    Args:
+        run: The folder.
+        whole: All columns, not only those of accuracy: it is a long table.
 
     Raises:
         ConfigError: The run is of an older format.
@@ -135,7 +139,7 @@ def read_curves(run: Path) -> pd.DataFrame:
         StorageError: It cannot be read.
     """
     check_run(run)
-    columns = columns_of("cell_id", "step", "hop", "accuracy")  # a long table: what nobody needs is not kept
+    columns = CURVE_COLUMNS if whole else columns_of("cell_id", "step", "hop", "accuracy")
     if not (run / CURVES).exists():
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in columns})
     return read_csv(run / CURVES, columns, others=False)

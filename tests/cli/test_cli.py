@@ -1,6 +1,7 @@
 """What a user types: outputs, one-line errors, exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,7 +118,11 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
         "report.html",
         "figures",
     ]
-    assert result.stdout.splitlines()[-8:] == [f"runs/tiny/{file}" for file in files]
+    assert result.stdout.splitlines()[-4:-1] == [
+        "report  runs/tiny/report.html",
+        f"files   {', '.join(file for file in files if file != 'report.html')}",
+        "next    nexus-bench open runs/tiny",
+    ]
     assert all(Path("runs/tiny", file).stat().st_size > 0 for file in [*files, "curve.csv", "timing.csv", "env.json"])
     drawn = {path.stem for path in Path("runs/tiny/figures").iterdir()}
     assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"}
@@ -126,7 +131,11 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
     assert results["n_params"].nunique() == 1
     assert set(results["n_examples"]) == {8 * 6 // 2, 16 * 6 // 2}
     assert results["n_correct"].between(0, results["n_examples"]).all()
-    assert result.stderr.count("\n") == 4, "one line a cell"
+    heading, *lines = result.stderr.splitlines()
+    assert heading == f"     {'test accuracy by hop':>33}    1    2   steps    time"
+    titles = [line[:38] for line in lines]  # one line a cell
+    assert titles[:3:2] == ["1/4  standard                   seed 0", "3/4  nexus, order 2, refine qk  seed 0"]
+    assert all(re.fullmatch(r"( 0\.\d\d){2}      20 +\d+ s", line[38:]) for line in lines) and len(lines) == 4
 
 
 def test_processes_and_this_process_give_the_same_bytes(command: Command, tiny: str) -> None:
@@ -143,7 +152,7 @@ def test_finished_cells_are_kept_and_only_new_ones_are_trained(command: Command,
     again = command("train", tiny, "--executor", "inline", "--set", "order=1")
     assert again.stderr == "4 of 4 cells are already done\n"
     more = command("train", tiny, "--executor", "inline", "--set", "order=1,2")
-    assert more.stderr.startswith("4 of 6 cells are already done\n") and more.stderr.count("\n") == 3
+    assert more.stderr.startswith("4 of 6 cells are already done\n") and more.stderr.count("\n") == 4
     assert {p: p.stat().st_mtime_ns for p in weights} == weights
     assert Path("runs/tiny/results.csv").read_bytes().startswith(first)
 
@@ -199,7 +208,6 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("train quik", 3, "unknown suite 'quik'; did you mean 'quick'?"),
         ("train ../x", 3, "suite '../x' is neither a .yaml file nor a bundled name"),
         ("train nowhere.yaml", 5, "nowhere.yaml: cannot be read"),
-        ("train --task pointer_chase", 2, "--attention is missing"),
         ("train --task pointer_chase --attention nexsu", 3, "unknown attention 'nexsu'; did you mean 'nexus'?"),
         ("train --set d_model=65", 3, "n_heads must divide d_model (65): 1, 5, 13, 65; got 2"),
         (
@@ -233,7 +241,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("train --order=", 3, "order: input should be a valid integer, got None"),
         ("train --device tpu", 2, "device must be auto, cpu or cuda, got 'tpu'"),
         ("train --data nowhere", 5, "nowhere: is not a folder"),
-        ("train --seeds 0", 2, "nput should be greater than or equal to 1"),
+        ("train --seeds 0", 3, "seeds must be a count from 1 to 100000, or a list"),
         ("report nowhere", 5, "nowhere: is not a run folder"),
         ("report a --format csv --json", 2, "give --format or --json, not both"),
         ("report a --format json", 2, "unknown format 'json'; known: csv, md"),
@@ -241,6 +249,31 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("list tusks", 2, "unknown kind 'tusks'; did you mean 'tasks'?"),
         ("show pointer_chaze", 3, "did you mean 'pointer_chase'?"),
         ("trian", 2, "No such command 'trian'"),
+        ("train --d-model 65", 2, "no option --d-model; it is a setting: write d_model=65"),
+        ("gen reachable --n-chains=3", 2, "no option --n-chains; it is a setting: write n_chains=3"),
+        ("train --step 3", 2, "No such option: --step (Possible options: --set, --steps, --suite)"),
+        ("train --step 3", 2, "as in `nexus-bench train --task reachable`"),
+        ("train --steps 3 steps=4", 2, "--set steps is given twice"),
+        ("train --task reachable,kinshipp", 3, "unknown task 'kinshipp'; did you mean 'kinship'?"),
+        ("train --attention nexus,nexsu", 3, "unknown attention 'nexsu'; did you mean 'nexus'?"),
+        ("train nexus", 2, "'nexus' is an attention; write `nexus-bench train --attention nexus`"),
+        ("train quick deep", 2, "give one suite, got quick and deep; write `nexus-bench train quick`"),
+        ("train kinship --task reachable", 2, "write `nexus-bench train --task kinship,reachable`"),
+        ("train --suite quick deep", 2, "give one suite, got deep and quick"),
+        ("show reachable --task kinship", 2, "give one task, got reachable and kinship"),
+        ("gen reachable,kinship", 2, "gen takes one task, got reachable,kinship; write one command for each"),
+        ("audit", 2, "name a task, as in `nexus-bench audit pointer_chase`"),
+        ("status", 2, "Missing argument 'RUN'; as in `nexus-bench status runs/quick`"),
+        ("compare a", 2, "Missing argument 'NEW'; as in `nexus-bench compare runs/example/quick runs/quick`"),
+        ("eval a 7", 2, "eval: '7' is no setting; write key=value"),
+        ("plot runs/quick", 2, "No such command 'plot'; write `nexus-bench report RUN`"),
+        ("list models", 2, "there is no list of models; write `nexus-bench list attentions`"),
+        ("list tasks kinshipp", 2, "unknown task 'kinshipp'; did you mean 'kinship'?"),
+        ("init mine", 2, "mine: a suite is a .yaml file; write `nexus-bench init mine.yaml`"),
+        ("init --task kinshipp", 3, "unknown task 'kinshipp'; did you mean 'kinship'?"),
+        ("open", 2, "no runs below runs; name a run folder, or make one with `nexus-bench train quick`"),
+        ("open nowhere", 4, "nowhere: has no results; `nexus-bench runs` lists the runs that have"),
+        ("runs nowhere", 2, "nowhere: is not a folder; `nexus-bench runs` looks below runs"),
     ],
 )
 def test_a_wrong_line_is_one_line_of_error_and_the_code_of_its_kind(

@@ -144,7 +144,7 @@ def test_github_is_told(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_p
         ("compare good bad --max-drop 5", 2, "--max-drop must be 0 or more, and of accuracy at most 1; got 5"),
         ("compare good bad --confidence 1", 2, "--confidence must be from 0.5 to below 1, got 1"),
         ("compare good nowhere", 5, "nowhere: is not a run folder"),
-        ("compare good", 2, "Missing argument 'new'"),
+        ("compare good", 2, "Missing argument 'NEW'"),
     ],
 )
 @pytest.mark.usefixtures("folders")

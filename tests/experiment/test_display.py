@@ -1,14 +1,19 @@
 """What a terminal shows while cells are trained."""
 
 import io
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from nexus_bench.experiment import display as displays
+from nexus_bench.experiment import notebook
 from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Begun, Progress
+from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
@@ -26,7 +31,7 @@ def test_the_live_view_tells_the_sustained_rate(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(displays, "Console", lambda **given: shown)
     suite = make_suite(parse_yaml(TINY, where="test"), where="test")
     first, second, *_ = suite.cells
-    with Display(make_plan(suite, RunFolder(tmp_path)), quiet=False) as display:
+    with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False) as display:
         display.on_event(Begun(first.cell_id))
         now[0] += 2
         for cell, step in ((first, 10), (second, 10), (first, 20)):
@@ -35,3 +40,32 @@ def test_the_live_view_tells_the_sustained_rate(tmp_path: Path, monkeypatch: pyt
             shown.print(display._view())
     tflops = 1e-12 * 30 * 4 * cost_of(first.model, first.task).counted / 2
     assert f"sustained: 15 model-steps/s, {tflops:.3g} TFLOP/s" in captured.get()
+
+
+def test_a_notebook_shows_one_view_that_replaces_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[str, str, str]] = []
+
+    def note(how: str) -> Any:
+        return lambda data, raw, display_id: shown.append((how, display_id, data["text/plain"]))
+
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    ipython = ModuleType("IPython.display")
+    monkeypatch.setattr(ipython, "display", note("display"), raising=False)
+    monkeypatch.setattr(ipython, "update_display", note("update"), raising=False)
+    monkeypatch.setitem(sys.modules, "IPython.display", ipython)
+    monkeypatch.setattr(displays, "Console", lambda **given: Console(file=io.StringIO(), force_jupyter=True))
+    monkeypatch.setattr(notebook, "_SECONDS", -1)
+    suite = make_suite(parse_yaml(TINY, where="test"), where="test")
+    cell = suite.cells[0]
+    with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False, log_every=10) as display:
+        display.on_event(Begun(cell.cell_id))
+        display.on_event(Progress(cell.cell_id, Point(10, {1: HopScore(8, 4, 0.5)})))
+    assert [how for how, *_ in shown] == ["display", "update", "update"]
+    assert len({name for _, name, _ in shown}) == 1
+    first, *lines = shown[-1][2].splitlines()
+    assert first.endswith("step 10 | validation accuracy (loss) by hop  1: 0.500 (0.500)")
+    assert any(line.startswith("running: ") and line.endswith("step 10") for line in lines)
+    shown.clear()
+    with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=True) as display:
+        display.on_event(Begun(cell.cell_id))
+    assert not shown

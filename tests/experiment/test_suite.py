@@ -74,6 +74,40 @@ def test_settings_reach_the_value_of_their_name_wherever_it_stands() -> None:
     assert {c.seed for c in suite.cells} == {0, 1}
 
 
+QUICK: list[tuple[str, int | None]] = [("standard", None), ("nexus", 2), ("nexus", 3)]
+NESTS: list[tuple[str, int | None]] = [("nexus", 1), ("nexus", 4)]
+STAIRCASE = [*QUICK, ("nexus", 4)]
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "tasks", "models"),
+    [
+        ({"task": "reachable"}, "quick-reachable", ["reachable"], QUICK),
+        ({"task": "reachable, kinship"}, "quick-reachable-kinship", ["reachable", "kinship"], QUICK),
+        ({"task": "reachable", "attention": "nexus"}, "reachable-nexus", ["reachable"], QUICK),
+        ({"task": "reachable", "attention": "standard,nexus"}, "reachable-standard-nexus", ["reachable"], QUICK),
+        ({"attention": "tree"}, "quick-tree", ["pointer_chase"], [("standard", None), ("tree", None)]),
+        (
+            {"attention": "nexus", "settings": {"order": [1, 4]}},
+            "quick-nexus",
+            ["pointer_chase"],
+            [("nexus", 1), ("nexus", 4)],
+        ),
+        ({"suite": "staircase", "task": "kinship"}, "staircase-kinship", ["kinship"], STAIRCASE),
+        ({"suite": "matched", "attention": "standard"}, "matched-standard", ["pointer_chase"], [("standard", None)]),
+    ],
+)
+def test_tasks_and_attentions_take_the_place_of_those_of_a_suite(
+    given: Config, name: str, tasks: list[str], models: list[tuple[str, int | None]]
+) -> None:
+    """An attention brings its baseline, unless the orders are given; a task alone is asked of the models of quick."""
+    suite = select(**given)
+    assert suite.name == name
+    assert list(dict.fromkeys(cell.task.task for cell in suite.cells)) == tasks
+    found = [(cell.model.attention, cell.model.options.get("order")) for cell in suite.cells]
+    assert list(dict.fromkeys(found)) == models
+
+
 def test_a_suite_can_be_made_on_the_spot() -> None:
     cells = select(task="pointer_chase", attention="nexus", settings={"order": [1, 2], "hops": [1, 2]}).cells
     assert [(c.model.options["order"], c.seed) for c in cells] == [(o, s) for o in (1, 2) for s in (0, 1, 2)]
@@ -161,9 +195,8 @@ def test_a_wrong_suite_is_refused_in_one_line(change: Config, message: str) -> N
     [
         ({"suite": "quik"}, ConfigError, "unknown suite 'quik'; did you mean 'quick'?"),
         ({"suite": "../x"}, ConfigError, r"suite '\.\./x' is neither a \.yaml file nor a bundled name"),
-        ({"suite": "quick", "task": "pointer_chase"}, UsageError, "give a suite, or --task and --attention, not both"),
-        ({"task": "pointer_chase"}, UsageError, "--attention is missing"),
-        ({"attention": "nexus"}, UsageError, "--task is missing"),
+        ({"task": "pointer_chaze"}, ConfigError, "unknown task 'pointer_chaze'; did you mean 'pointer_chase'?"),
+        ({"attention": "nexsu"}, ConfigError, "unknown attention 'nexsu'; did you mean 'nexus'?"),
         ({"settings": {"stepz": 1}}, ConfigError, "unknown setting 'stepz'; did you mean 'steps'?"),
         ({"data": Path("x"), "task": "y"}, UsageError, "--data determines task and hops"),
     ],

@@ -69,7 +69,20 @@ def test_cycles_and_chains_stand_clockwise_on_one_circle(ends: list[tuple[str, s
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inspected") / "run"
     task = "--task pointer_chase --hops 1-2 --set n_nodes=7 --set n_test=23 --set n_val=3 --set d_model=12".split()
-    line = ["train", *task, "--attention", "nexus", "--set", "steps=3", "--seeds", "2", "--executor", "inline"]
+    line = [
+        "train",
+        *task,
+        "--attention",
+        "nexus",
+        "--order",
+        "2",
+        "--set",
+        "steps=3",
+        "--seeds",
+        "2",
+        "--executor",
+        "inline",
+    ]
     assert cli.run([*line, "--quiet", "--out", str(folder)]) == 0
     return folder
 

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, create_model
 
 from nexus_bench.bench import attention, generators, training
 from nexus_bench.cli.catalogue import Entry
+from nexus_bench.cli.found_runs import FoundRun
 from nexus_bench.cli.schemas import SCHEMA_VERSION
 from nexus_bench.data.show import Shown
 from nexus_bench.data.verify import Verified
@@ -100,6 +101,7 @@ def documents() -> dict[str, Fields]:
         "export": {"folder": str, "tasks": list[str]},
         "gallery": {"file": str | None, "is_current": bool | None, "page": str | None},
         "gen": {"folder": str, "manifest": dict[str, Any]},
+        "init": {"file": str},
         "inspect": {
             "cell": str,
             "hop": int,
@@ -115,6 +117,7 @@ def documents() -> dict[str, Fields]:
         "match": {"models": list[_model("Matched", MATCHED)]},  # type: ignore[misc]
         "new attention": {"files": list[str]},
         "new task": {"files": list[str]},
+        "open": {"file": str, "is_shown": bool},
         "pretrain": {"folder": str, **PRETRAINED},
         "predictions": {"file": str, "n_rows": int, "cells": list[str]},
         "report": {"files": list[str], "report": _model("Report", REPORT)},
@@ -124,6 +127,7 @@ def documents() -> dict[str, Fields]:
             "warnings": list[str],
             "report": _model("Report", REPORT),
         },
+        "runs": {"runs": list[FoundRun]},
         "schema": {"names": list[str], "json_schema": dict[str, Any] | None, "files": list[str]},
         "score": {
             "files": list[str],
@@ -147,6 +151,7 @@ def documents() -> dict[str, Fields]:
             "seconds": float,
             "n_later": int,
         },
+        "train --print-config": {"suite": str, "n_cells": int, "config": dict[str, Any]},
         "verify": {"folder": str, "splits": list[Verified]},
     }
 

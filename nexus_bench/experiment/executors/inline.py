@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from queue import SimpleQueue
 
 from nexus_bench.experiment.events import Event
 from nexus_bench.experiment.jobs import Job, run_job
@@ -12,19 +12,54 @@ from nexus_bench.training.loop import StoppedError
 
 
 def run_inline(jobs: Sequence[Job]) -> Generator[Event, None, None]:
-    """Run jobs in turn; the events of a job are yielded when it has ended.
+    """Run jobs in turn, and yield events as they happen.
 
     On Ctrl-C or SIGTERM the job saves its state first.
     """
     for job in jobs:
-        events: list[Event] = []
-        try:
-            with _heeding_signals() as stops:
-                run_job(job, on_event=events.append, should_stop=partial(bool, stops))
-        except StoppedError:
+        with _heeding_signals() as stops:
+            thread = _Thread(job, stops)
+            yield from thread.events()
+        if isinstance(thread.error, StoppedError):
             signal.raise_signal(stops[0])  # its usual meaning, now that the state is saved
-            raise
-        yield from events
+        if thread.error is not None:
+            raise thread.error
+
+
+class _Thread(threading.Thread):
+    """A job in a thread, so that its events can be shown while it goes on.
+
+    On a GPU the job runs where it is started: capturing steps is for one thread alone.
+    """
+
+    def __init__(self, job: Job, stops: list[int]) -> None:
+        super().__init__(daemon=True)
+        self.error: BaseException | None = None
+        self._job, self._stops, self._is_left = job, stops, False
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+
+    def events(self) -> Generator[Event, None, None]:
+        """The events, until the job has ended; when nobody listens any more, it saves its state and ends."""
+        if self._job.device == "cpu":
+            self.start()
+        else:
+            self.run()
+        try:
+            while (event := self._events.get()) is not None:
+                yield event
+        finally:
+            self._is_left = True
+            if self.is_alive():
+                self.join()
+
+    def run(self) -> None:
+        """Run the job."""
+        try:
+            run_job(self._job, on_event=self._events.put, should_stop=lambda: self._is_left or bool(self._stops))
+        except BaseException as error:  # raised where the events are read
+            self.error = error
+        finally:
+            self._events.put(None)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from nexus_bench.errors import FailedCellsError
 from nexus_bench.experiment.events import Event, Failure, JobDone, Progress
 from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
+from nexus_bench.io.processes import start_apart
 from nexus_bench.training.loop import StoppedError
 
 _GRACE_SECONDS = 60  # for stopped jobs to save their states; a second Ctrl-C ends them at once
@@ -31,7 +32,7 @@ class _Worker:
         self.ended: set[str] = set()  # cells of the job that are finished
         self.end, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_work, args=(theirs,))
-        self.process.start()
+        start_apart(self.process)
         theirs.close()
 
     def give(self, job: Job) -> None:

@@ -1,0 +1,284 @@
+"""A run folder in Python: its results as frames, its figures, its trained models."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from nexus_bench.api.shown import Figure, Figures, ReportView, build, figures_of
+from nexus_bench.api.values import Hops, plain
+from nexus_bench.errors import UsageError
+from nexus_bench.experiment import run_folder
+from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
+from nexus_bench.io.columns import DTYPES as DTYPES
+from nexus_bench.io.csv_files import read_csv
+from nexus_bench.io.hops import parse_hops
+from nexus_bench.io.read_results import CURVES, RESULTS, SPEC, read_curves, read_results
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nexus_bench.inspection.inspect import Inspected
+    from nexus_bench.report.build import Report
+
+
+class Run:
+    """A run folder, as `train` returns it and `open` finds it.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        ConfigError: It is of an older format.
+        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
+        StorageError: It is not a folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._folder = RunFolder(self.path)
+        self._built: tuple[Any, Report] | None = None  # what the report was made from, and the report
+        if (self.path / SPEC).exists() or not (self.path / RESULTS).exists():
+            run_folder.open(self.path)
+        else:
+            read_results(self.path)  # answers of another model, or a copy of the results alone
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """`results.csv`: one row per cell, split and hop; the columns are those of `docs/columns.md`."""
+        return read_results(self.path)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """`curve.csv`: validation accuracy and loss by hop while training, one row per cell, step and hop."""
+        return read_curves(self.path, whole=True)
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """One row per cell: its cell_id, title, state (`done`, `running`, `failed` or `to do`) and steps."""
+        from nexus_bench.experiment.status import read_status
+
+        texts = dict.fromkeys(("cell_id", "title", "state", "reason", "trained"), "string")
+        return pd.DataFrame(read_status(self._folder)).astype(texts | {"step": "Int64", "steps": "Int64"})
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The names that `plot` takes."""
+        return figures_of(self._report()).names
+
+    def plot(self, name: str = "accuracy_by_hop") -> Figure:
+        """A figure of the report: a notebook shows it, `save` writes it.
+
+        Args:
+            name: One of `figures`.
+
+        Raises:
+            UsageError: There is no such figure.
+        """
+        return figures_of(self._report()).get(name)
+
+    def report(self) -> ReportView:
+        """The report: a notebook shows its main tables, `open` and `save` give the whole page."""
+        return ReportView(self._report())
+
+    def model(self, cell: str | None = None, *, seed: int | None = None) -> "nn.Module":
+        """A trained model, a PyTorch module with its weights, on the CPU, in evaluation mode.
+
+        Args:
+            cell: Parts of its title, as `"order 3"` or `"nexus | order 3"`, or the beginning of its cell_id; None takes
+                the only one. `cells` lists the titles.
+            seed: Its seed.
+
+        Raises:
+            CorruptArtefactError: The weights are missing, truncated or edited.
+            UsageError: Not exactly one trained cell is meant; the message names those that there are.
+        """
+        from nexus_bench.experiment.trained import load_model, trained_cell
+
+        return load_model(self._folder, trained_cell(self._folder, _asked(cell, seed)))
+
+    def inspect(
+        self,
+        cell: str | None = None,
+        *,
+        seed: int | None = None,
+        hops: int | None = None,
+        n: int = 1000,
+        example: int = 0,
+        data: str | Path | None = None,
+        out: str | Path | None = None,
+    ) -> "Inspection":
+        """Where the attention of a trained model points: drawn for one example, and counted over many.
+
+        Args:
+            cell: As for `model`.
+            seed: Its seed.
+            hops: The hop count of the examples; None takes the largest trained one.
+            n: Largest number of examples to count over.
+            example: Number of the example to draw.
+            data: The dataset folder that the run was trained on, if any.
+            out: Folder of the tables and figures; None takes one inside the run folder.
+
+        Raises:
+            ConfigError: No split has such examples.
+            UsageError: Not exactly one trained cell is meant, or the mechanism has no attention map.
+        """
+        from nexus_bench.inspection.inspect import inspect
+
+        return Inspection(
+            inspect(
+                self.path,
+                _asked(cell, seed),
+                hops=hops,
+                n_examples=n,
+                example=example,
+                data=_path(data),
+                out=_path(out),
+            )
+        )
+
+    def evaluate(
+        self,
+        cell: str | None = None,
+        *,
+        seed: int | None = None,
+        hops: Hops | None = None,
+        n_facts: int | None = None,
+        n: int | None = None,
+        loops: int | None = None,
+        data: str | Path | None = None,
+        device: str = "auto",
+        **settings: Any,
+    ) -> pd.DataFrame:
+        """Evaluate trained models on other hops, sizes or loops than those of training.
+
+        Args:
+            cell: As for `model`, but any number of them; None takes all.
+            seed: Their seed.
+            hops: Hop counts.
+            n_facts: Facts per graph.
+            n: Graphs; None takes as many as in the test split.
+            loops: How often looped models apply their blocks.
+            data: The dataset folder that the run was trained on, if any.
+            device: `auto`, `cpu` or `cuda`.
+            settings: Any parameter of the task by name.
+
+        Returns:
+            Its rows of `results`, which has them as a further split from now on.
+
+        Raises:
+            ConfigError: The task does not allow this, or the weights never learned a symbol that it needs.
+            UsageError: Nothing differs from training, or no trained cell is meant.
+        """
+        from nexus_bench.experiment.execution import choose_device
+        from nexus_bench.experiment.trained import trained_cells
+        from nexus_bench.inspection.extrapolation import ask
+        from nexus_bench.inspection.question import PREFIX, Question
+
+        wanted = None if hops is None else parse_hops(plain(hops))
+        question = Question(wanted, n_facts, plain(settings), n, loops)
+        if question.split == PREFIX:
+            raise UsageError("say what to evaluate on that differs from training: hops, n_facts, loops or a setting")
+        chosen = trained_cells(self._folder, _asked(cell, seed))
+        ask(self._folder, chosen, question, data=_path(data), device=choose_device(device), on_cell=lambda: None)
+        rows, ids = self.results, [cell.cell_id for cell in chosen]
+        return rows[(rows["split"] == question.split) & rows["cell_id"].isin(ids)].reset_index(drop=True)
+
+    def __repr__(self) -> str:
+        return f"<nexus-bench run {self.path}>"
+
+    def _report(self) -> "Report":
+        """The report, built again when a table has changed."""
+        made_from = [path.stat().st_mtime_ns for name in (RESULTS, CURVES) if (path := self.path / name).exists()]
+        if self._built is None or self._built[0] != made_from:
+            self._built = made_from, build(self.path)
+        return self._built[1]
+
+
+class Inspection:
+    """Where the attention of a trained model points.
+
+    Args:
+        found: What the inspection found.
+    """
+
+    def __init__(self, found: "Inspected") -> None:
+        self._found = found
+        self._figures = Figures(found.pictures)
+
+    @property
+    def title(self) -> str:
+        """The model and the hop count in a few words."""
+        return self._found.title
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the examples that the model answers right."""
+        return self._found.walk.accuracy
+
+    @property
+    def example(self) -> str:
+        """The drawn example: its query, its answer, and what the model answered."""
+        drawn = self._found.walk.example
+        return f"{self._found.query}: {drawn.answer}; answered {drawn.answered}"
+
+    @property
+    def walk(self) -> pd.DataFrame:
+        """How often heads point at each hop, over all examples: the table `walk.csv`."""
+        return read_csv(self._file("walk.csv"), WALK_COLUMNS)
+
+    @property
+    def attention(self) -> pd.DataFrame:
+        """The attention weights of the drawn example: the table `attention.csv`."""
+        return read_csv(self._file("attention.csv"), ATTENTION_COLUMNS)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The tables and figures that were written."""
+        return tuple(self._found.files)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The names that `plot` takes."""
+        return self._figures.names
+
+    def plot(self, name: str = "inspect_walk") -> Figure:
+        """A figure: where heads point (`inspect_walk`), the drawn graph, or its attention maps.
+
+        Args:
+            name: One of `figures`.
+
+        Raises:
+            UsageError: There is no such figure.
+        """
+        return self._figures.get(name)
+
+    def __repr__(self) -> str:
+        return f"<inspection of {self.title}; {self.example}; accuracy {self.accuracy:.2f}>"
+
+    def _file(self, name: str) -> Path:
+        return next(path for path in self._found.files if path.name == name)
+
+
+def open(path: str | Path) -> Run:
+    """The run in a folder, finished or not.
+
+    Args:
+        path: A folder that `train`, `nexus-bench train` or `nexus-bench score` wrote.
+
+    Raises:
+        ConfigError: It is of an older format.
+        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
+        StorageError: It is not a folder.
+    """
+    return Run(path)
+
+
+def _asked(cell: str | None, seed: int | None) -> str | None:
+    parts = [part for part in (cell, None if seed is None else f"seed {seed}") if part is not None]
+    return " | ".join(parts) if parts else None
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -1,0 +1,70 @@
+"""`nexus-bench init`: a suite of one's own, with a comment on everything that can be changed."""
+
+from pathlib import Path
+from string import Template
+from typing import Annotated
+
+import typer
+
+from nexus_bench.cli.choices import attentions, tasks
+from nexus_bench.cli.documents import print_document
+from nexus_bench.cli.options import AsJson
+from nexus_bench.cli.words import split_commas
+from nexus_bench.errors import ConfigError, UsageError, unknown_name
+from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES
+from nexus_bench.io.files import write_atomic
+
+_ORDER = "\n    order: [2, 3]                # each value is a model; order 1 is standard attention"
+_TEMPLATE = Path(__file__).parent / "templates" / "suite.yaml.txt"
+
+
+def init(
+    file: Annotated[
+        Path, typer.Argument(readable=False, metavar="[FILE]", help="The file to write; default mine.yaml.")
+    ] = Path("mine.yaml"),
+    task: Annotated[
+        str, typer.Option(metavar="TASKS", help="Its tasks: reachable or reachable,ancestor.", autocompletion=tasks)
+    ] = "pointer_chase",
+    attention: Annotated[
+        str, typer.Option(metavar="NAMES", help="Its attentions, besides standard.", autocompletion=attentions)
+    ] = "nexus",
+    hops: Annotated[str, typer.Option(metavar="HOPS", help="Hop counts to train: 3, 1-5 or 1,2,4.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a suite to change and train.
+
+    A YAML file with a comment on every value that is often changed.
+    """
+    from nexus_bench.generators.base import GENERATORS
+
+    if file.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"{file}: a suite is a .yaml file; write `nexus-bench init {file}.yaml`")
+    if file.exists():
+        raise UsageError(f"{file}: exists already, and is kept; choose another name")
+    for name in (names := split_commas([task])):
+        if name not in GENERATORS.names():
+            raise ConfigError(unknown_name("task", name, GENERATORS.names()))
+    entries = [_entry(name, hops) for name in names]
+    others = [name for name in split_commas([attention]) if name != "standard"]
+    models = [f"  - attention: {name}{_ORDER if name == 'nexus' else ''}" for name in others]
+    suite = NOT_IN_NAMES.sub("-", file.stem).lstrip("-._")[:LONGEST_NAME] or "mine"
+    values = {"suite": suite, "tasks": "\n".join(entries), "models": "\n".join(models), "file": file}
+    write_atomic(file, Template(_TEMPLATE.read_text()).substitute(values))
+    if as_json:
+        print_document("init", file=file)
+    else:
+        typer.echo(f"{file}\nnext: nexus-bench train {file} --dry-run")
+
+
+def _entry(task: str, hops: str) -> str:
+    """The entry of a task, with its parameters and their defaults as comments."""
+    from nexus_bench.generators.base import GENERATORS
+    from nexus_bench.generators.defaults import task_defaults
+
+    defaults = task_defaults(task)
+    lines = [f"  - task: {task}", f"    hops: {hops or defaults['hops']}"]
+    for name, field in GENERATORS.get(task).Params.model_fields.items():
+        default = defaults.get(name, field.default)
+        setting = f"    # {name}: {'null' if default is None else default}"
+        lines.append(f"{setting:<33}# {field.description}" if field.description else setting)
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""Values that an option can have: shown in the help, and completed by the shell, without PyTorch."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+ATTENTIONS = (
+    "delta_former", "delta_net", "differential", "diffusion", "forgetting", "gated", "linear", "mamba2", "nexus",
+    "path", "standard", "strassen", "talking_heads", "tree", "triangular", "two_simplicial",
+)  # fmt: skip
+# Those of the package itself; the registry, which has all, imports PyTorch
+DEVICES = ("auto", "cpu", "cuda")
+DATA_FORMATS = ("npz", "jsonl", "csv", "parquet", "text", "chat")
+MODES = ("auto", "single", "deterministic", "tf32", "bfloat16")
+EXECUTORS = ("process", "inline", "dask")
+LOGGERS = ("csv", "tensorboard", "wandb", "mlflow")
+
+
+def one_of(values: Sequence[str], *names: str, help: str, panel: str | None = None) -> Any:
+    """An option with few possible values.
+
+    Args:
+        values: The values. What is wrong is said by whoever uses the value.
+        names: Names of the option, such as `--format`; without any, that of the parameter.
+        help: What it is for.
+        panel: Its group in the help.
+    """
+    return typer.Option(
+        *names, metavar=f"[{'|'.join(values)}]", help=help, autocompletion=_listed(values), rich_help_panel=panel
+    )
+
+
+def tasks(incomplete: str) -> list[str]:
+    """The tasks that a list with commas can go on with."""
+    from nexus_bench.generators.base import GENERATORS
+
+    return _continued(GENERATORS.names(), incomplete)
+
+
+def attentions(incomplete: str) -> list[str]:
+    """The attentions that a list with commas can go on with."""
+    return _continued(ATTENTIONS, incomplete)
+
+
+def loggers(incomplete: str) -> list[str]:
+    """The loggers that a list with commas can go on with."""
+    return _continued(LOGGERS, incomplete)
+
+
+def suites(incomplete: str) -> list[str]:
+    """The bundled suites, the tasks, and suite files here."""
+    from nexus_bench.io.bundled import bundled
+
+    own = [path.name for pattern in ("*.yaml", "*.yml") for path in sorted(Path().glob(pattern))]
+    return [*_continued([*bundled("suite"), *own], incomplete), *tasks(incomplete)]
+
+
+def runs(incomplete: str) -> list[str]:
+    """The run folders below runs/."""
+    found = sorted(path.parent.as_posix() for path in Path("runs").glob("**/results.csv"))
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def _listed(values: Sequence[str]) -> Callable[[str], list[str]]:
+    return lambda incomplete: _continued(values, incomplete)
+
+
+def _continued(names: Sequence[str], incomplete: str) -> list[str]:
+    before, comma, begun = incomplete.rpartition(",")
+    return [before + comma + name for name in names if name.startswith(begun)]

@@ -1,0 +1,132 @@
+"""The run folders below a folder, and what is told of each; without PyTorch."""
+
+import re
+import time
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.table import Table
+
+from nexus_bench.errors import NexusBenchError
+from nexus_bench.io.columns import FAILED
+from nexus_bench.io.config import Config
+from nexus_bench.io.read_results import RESULTS, SPEC
+
+DONE, TRAINING, STOPPED, FAILED_CELLS, UNREADABLE = "done", "training", "stopped", "failed cells", "unreadable"
+_UNITS = ("B", "kB", "MB", "GB")
+
+
+class FoundRun(NamedTuple):
+    """A run folder.
+
+    Attributes:
+        path: The folder.
+        suite: The name of its suite, or of scored answers.
+        state: done, training, stopped (some cells are not trained), failed cells, or unreadable.
+        n_cells: Cells with results.
+        n_planned: Cells of the suite; None of scored answers, and where it depends on what is found out in training.
+        n_failed: Cells that failed.
+        finding: What the run found, in a sentence; None if it says nothing.
+        n_bytes: The size of all files in it.
+        changed: When its results changed last, as seconds since 1970.
+        problem: Why it cannot be read.
+    """
+
+    path: str
+    suite: str | None
+    state: str
+    n_cells: int
+    n_planned: int | None
+    n_failed: int
+    finding: str | None
+    n_bytes: int
+    changed: float
+    problem: str | None
+
+
+def find_runs(root: Path) -> list[FoundRun]:
+    """The run folders below a folder, the newest first."""
+    folders = {path.parent for name in (RESULTS, SPEC) for path in root.glob(f"**/{name}")}
+    return sorted(map(_read, folders), key=lambda run: (-run.changed, run.path))
+
+
+def finding_of(run: Path) -> str | None:
+    """What a run found, in a sentence, as its report begins; None if there is no report that says it."""
+    page = run / "report.md"
+    if not page.is_file():
+        return None
+    with page.open(encoding="utf-8", errors="replace") as lines:
+        beginning = [line.strip() for line in islice(lines, 4)]
+    said = next((line for line in beginning if line.startswith("**") and line.endswith("**")), None)
+    return None if said is None else re.sub(r"\\([^\w\s])", r"\1", said.strip("*"))
+
+
+def runs_table(found: list[FoundRun]) -> Table:
+    """One line for each run, and its finding below it."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("run", "state", "cells", "size", "changed"):
+        table.add_column(name, justify="right" if name in ("cells", "size") else "left", no_wrap=name != "run")
+    for run in found:
+        state = f"{run.n_failed} failed" if run.state == FAILED_CELLS else run.state
+        changed = datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M")
+        cells = f"{run.n_cells:,}" if run.n_planned is None else f"{run.n_cells:,} of {run.n_planned:,}"
+        table.add_row(run.path, state, cells, _size(run.n_bytes), changed)
+        for line in filter(None, (run.finding, run.problem)):
+            table.add_row(f"  {line}")
+    return table
+
+
+def _read(folder: Path) -> FoundRun:
+    files = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    n_bytes = sum(file.st_size for file in files)
+    changed = max((file.st_mtime for file in files), default=time.time())
+    try:
+        return _readable(folder, n_bytes, changed)
+    except NexusBenchError as error:
+        return FoundRun(str(folder), None, UNREADABLE, 0, None, 0, None, n_bytes, changed, str(error))
+
+
+def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
+    from nexus_bench.experiment.run_folder import RunFolder
+    from nexus_bench.io.read_results import read_results
+
+    run = RunFolder(folder)
+    is_there = (folder / RESULTS).is_file()
+    rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if is_there else None
+    n_cells = 0 if rows is None else rows["cell_id"].nunique()
+    n_failed = 0 if rows is None else int((rows["status"] == FAILED).sum())
+    config = run.read_spec() if (folder / SPEC).is_file() else None
+    suite = config.get("suite") if config else None
+    if suite is None and rows is not None and len(rows):
+        suite = str(rows["suite"].iloc[0])
+    n_planned = None if config is None else _n_planned(config)
+    if run.is_written_to():
+        state = TRAINING
+    elif n_failed:
+        state = FAILED_CELLS
+    else:
+        is_begun = run.all_checkpoints.is_dir() or not n_cells or n_cells < (n_planned or 0)
+        state = STOPPED if is_begun else DONE
+    return FoundRun(str(folder), suite, state, n_cells, n_planned, n_failed, finding_of(folder), n_bytes, changed, None)
+
+
+def _n_planned(config: Config) -> int | None:
+    """The cells that a suite spans; None if more are added in planning or training."""
+    from nexus_bench.experiment.grid import WHOLE, n_points, read_seeds
+
+    if config.get("matched") or config.get("tune"):
+        return None
+    tasks, models = config.get("tasks") or [], config.get("models") or []
+    common, train = config.get("model") or {}, config.get("train") or {}
+    n_models = sum(n_points(common | entry) for entry in models)
+    n_seeds = len(read_seeds(config, where=SPEC))
+    return sum(n_points(entry, whole=WHOLE) for entry in tasks) * n_models * n_points(train) * n_seeds
+
+
+def _size(n_bytes: int) -> str:
+    """Bytes in three digits, such as 1.2 MB."""
+    power = min(3, (len(str(n_bytes)) - 1) // 3)
+    value = n_bytes / 1000**power
+    return f"{value:.0f} {_UNITS[power]}" if power == 0 or value >= 10 else f"{value:.1f} {_UNITS[power]}"

@@ -1,0 +1,128 @@
+"""Where learning curves go while cells are trained, besides curve.csv, which is always written.
+
+To add a logger: a class with the methods of `Logger` in a module of its own, and its name in `LOGGERS`.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from nexus_bench.errors import UsageError, unknown_name
+from nexus_bench.experiment.events import Event, Failure, Progress
+from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.records import CellResult
+from nexus_bench.io.columns import TEST
+from nexus_bench.training.spec import CellSpec
+
+
+class Logger(Protocol):
+    """Takes the curves of cells, several at a time."""
+
+    def log(self, cell: CellSpec, title: str, metrics: Mapping[str, float], step: int) -> None:
+        """Take values of a cell, such as `accuracy/2 hops`, at an optimiser step."""
+
+    def end(self, cell: CellSpec, *, has_failed: bool) -> None:
+        """A cell has ended; it may be that nothing was logged of it."""
+
+    def close(self) -> None:
+        """No more cells come."""
+
+
+def _tensorboard(folder: Path, suite: str) -> Logger:
+    from nexus_bench.experiment.tensorboard import TensorBoard
+
+    return TensorBoard(folder / "tensorboard")
+
+
+def _wandb(folder: Path, suite: str) -> Logger:
+    from nexus_bench.experiment.wandb import WandB
+
+    return WandB(folder, suite)
+
+
+def _mlflow(folder: Path, suite: str) -> Logger:
+    from nexus_bench.experiment.mlflow import MLflow
+
+    return MLflow(suite)
+
+
+# name -> makes it for a run folder and a suite; None: curve.csv alone
+LOGGERS: dict[str, Callable[[Path, str], Logger] | None] = {
+    "csv": None,
+    "tensorboard": _tensorboard,
+    "wandb": _wandb,
+    "mlflow": _mlflow,
+}
+
+
+class Loggers:
+    """Tells the loggers what happens.
+
+    Args:
+        names: Names of LOGGERS.
+        folder: The run folder.
+        suite: Its suite.
+
+    Raises:
+        UsageError: A name is unknown, or what a logger needs is not installed.
+    """
+
+    def __init__(self, names: Sequence[str], folder: Path, suite: str) -> None:
+        for name in names:
+            if name not in LOGGERS:
+                raise UsageError(unknown_name("logger", name, LOGGERS))
+        makers = [LOGGERS[name] for name in dict.fromkeys(names)]
+        self._loggers = [make(folder, suite) for make in makers if make is not None]
+        self._cells: dict[str, CellSpec] = {}
+        self._titles: dict[str, str] = {}
+
+    def __enter__(self) -> "Loggers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for logger in self._loggers:
+            logger.close()
+
+    def begin(self, plan: Plan) -> None:
+        """The cells of a plan are trained next."""
+        self._cells |= {cell.cell_id: cell for cell in plan.to_do}
+        self._titles |= plan.titles
+
+    def on_event(self, event: Event) -> None:
+        """Tell the loggers of an evaluation on validation, or of the test of a cell that ends."""
+        if isinstance(event, Progress):
+            scores = event.point.scores.items()
+            metrics = {f"accuracy/{hop} hops": at.accuracy for hop, at in scores}
+            self._log(event.cell_id, metrics | {f"loss/{hop} hops": at.loss for hop, at in scores}, event.point.step)
+        elif isinstance(event, CellResult):
+            rows = [row for row in event.rows if row["split"] == TEST]
+            metrics = {f"test accuracy/{row['hop']} hops": row["accuracy"] for row in rows}
+            self._log(event.cell_id, metrics, rows[0]["steps_done"])
+        if isinstance(event, CellResult | Failure):
+            for logger in self._loggers:
+                logger.end(self._cells[event.cell_id], has_failed=isinstance(event, Failure))
+
+    def _log(self, cell_id: str, metrics: Mapping[str, float], step: int) -> None:
+        for logger in self._loggers:
+            logger.log(self._cells[cell_id], self._titles[cell_id], metrics, step)
+
+
+def imported(module: str, *, logger: str, install: str) -> Any:
+    """A module that a logger needs.
+
+    Args:
+        module: Its name.
+        logger: The name of the logger.
+        install: What to install for it.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UsageError(f"--logger {logger} needs {install}; pip install {install}, or use --logger csv") from error

@@ -1,0 +1,230 @@
+"""Training from Python, and what a run offers then."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+import nexus_bench as nb
+from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.jobs import Job, n_drawers
+from nexus_bench.experiment.sources import open_source
+from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, WALK_COLUMNS
+from nexus_bench.training.row import Row
+from tests.small import cell
+
+SMALL: dict[str, Any] = {"n_nodes": 6, "n_val": 8, "n_test": 16, "d_model": 16, "steps": 20, "batch_size": 4}
+TINY: dict[str, Any] = SMALL | {"eval_every": 10, "quiet": True}
+GRID: dict[str, Any] = {"task": "pointer_chase", "attention": ["standard", "nexus"], "order": [2, 3], "hops": "1-2"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> nb.Run:
+    return nb.train(**GRID, seeds=2, out=tmp_path_factory.mktemp("api") / "run", executor="inline", **TINY)
+
+
+def test_a_run_holds_the_grid_in_frames_of_the_documented_types(run: nb.Run) -> None:
+    assert set(run.results["model"]) == {f"{m}, d_model 16" for m in ("standard", *NEXUS)}
+    assert run.results.dtypes.astype(str).to_dict() == {column.name: column.dtype for column in COLUMNS}
+    assert run.curves.dtypes.astype(str).to_dict() == {column.name: column.dtype for column in CURVE_COLUMNS}
+    assert run.cells["state"].tolist() == ["done"] * 6
+    assert run.cells["steps"].tolist() == [20] * 6
+
+
+NEXUS = ("nexus, order 2, refine qk", "nexus, order 3, refine qk")
+
+
+def test_the_same_call_keeps_what_is_done_and_gives_the_results_of_the_command(
+    run: nb.Run, tmp_path: Path, command: Any
+) -> None:
+    before = (run.path / "results.csv").read_bytes()
+    again = nb.train(**GRID, seeds=2, out=run.path, executor="process", **TINY)
+    assert (again.path / "results.csv").read_bytes() == before
+    suite = run.path / "spec.yaml"
+    assert command("train", str(suite), "--executor", "inline", "--out", str(tmp_path / "cli"), "-q").returncode == 0
+    assert (tmp_path / "cli" / "results.csv").read_bytes() == before
+
+
+def test_a_suite_can_be_a_mapping(tmp_path: Path) -> None:
+    suite = {
+        "suite": "mine",
+        "tasks": [{"task": "pointer_chase", "hops": (1, 2), "n_nodes": 6, "n_val": 8, "n_test": 16}],
+        "model": {"d_model": 16},
+        "models": [{"attention": "standard"}],
+        "train": {"steps": 2, "batch_size": 4, "eval_every": 2, "lr": [1e-3, 3e-3]},
+    }
+    made = nb.train(suite, out=tmp_path / "run", executor="inline", quiet=True)
+    assert made.cells["title"].str.contains(r"lr 0.00[13]").all() and len(made.cells) == 2
+    with pytest.raises(nb.NexusBenchError, match="a suite that is a mapping holds its tasks"):
+        nb.train(suite, task="ancestor")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": "reachabel"}, "unknown task 'reachabel'; did you mean 'reachable'"),
+        ({"stepps": 5}, "unknown setting 'stepps'; did you mean 'steps'"),
+        ({"executor": "threads"}, "unknown executor 'threads'"),
+        ({"suite": "quick", "task": None, "attention": "nexuss"}, "unknown attention 'nexuss'|give a suite, or"),
+    ],
+)
+def test_a_mistake_in_a_call_is_one_line(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(nb.NexusBenchError, match=message) as caught:
+        nb.train(**GRID | TINY | change, out=tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert caught.value._render_traceback_() == [f"{type(caught.value).__name__}: {caught.value}"]  # in a notebook
+
+
+def test_failed_cells_are_told_and_the_others_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any, *arguments: Any) -> Tensor:
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr(ATTENTIONS.get("gated"), "forward", fail)
+    call = GRID | {"attention": ["standard", "gated"], "order": None, "seeds": 1, "executor": "inline"}
+    with pytest.raises(nb.NexusBenchError, match=r"^1 of 2 cells failed; the first: .*no such luck") as caught:
+        nb.train(**call, out=tmp_path / "run", **TINY)
+    assert f"nexus_bench.open('{tmp_path / 'run'}') has the others" in str(caught.value)
+    assert nb.open(tmp_path / "run").cells["state"].tolist() == ["done", "failed"]
+
+
+def test_figures_show_and_save_themselves(run: nb.Run, tmp_path: Path) -> None:
+    assert "accuracy_by_hop" in run.figures
+    figure = run.plot("accuracy_by_hop")
+    assert "</svg>" in figure._repr_svg_()
+    assert figure.save(tmp_path / "a.svg").read_text() == figure.svg
+    assert figure.save(tmp_path / "new" / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(nb.NexusBenchError, match=r"a figure is saved as \.png or \.svg"):
+        figure.save(tmp_path / "a.gif")
+    with pytest.raises(nb.NexusBenchError, match="unknown figure 'accuracy'; did you mean 'accuracy_by_hop'"):
+        run.plot("accuracy")
+
+
+def test_a_report_shows_tables_and_saves_the_page_of_the_run(run: nb.Run, tmp_path: Path) -> None:
+    report = run.report()
+    shown = report._repr_html_()
+    assert "<table" in shown and "nexus, order 3" in shown and "<script" not in shown
+    assert report.save(tmp_path / "r.html").read_bytes() == (run.path / "report.html").read_bytes()
+    assert report.save(tmp_path / "r.md").read_text().startswith("# nexus-bench")
+    with pytest.raises(nb.NexusBenchError, match=r"a report is saved as \.html or \.md"):
+        report.save(tmp_path / "r.pdf")
+
+
+def test_a_model_comes_with_its_weights(run: nb.Run) -> None:
+    one, same, other = (run.model("order 3", seed=seed) for seed in (0, 0, 1))
+    assert isinstance(one, nn.Module) and not one.training
+    weights, others = one.state_dict(), other.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in same.state_dict().items())
+    assert not all(torch.equal(weights[name], value) for name, value in others.items())
+    with pytest.raises(nb.NexusBenchError, match="select one cell"):
+        run.model("order 3")
+
+
+def test_an_inspection_has_its_tables_and_figures(run: nb.Run, tmp_path: Path) -> None:
+    seen = run.inspect("order 2", seed=1, hops=2, n=10, out=tmp_path / "seen")
+    assert seen.walk.dtypes.astype(str).to_dict() == {column.name: column.dtype for column in WALK_COLUMNS}
+    assert seen.attention["weight"].between(0, 1).all()
+    assert seen.figures == ("inspect_graph", "inspect_maps", "inspect_walk")
+    assert seen.plot().svg == (tmp_path / "seen" / "inspect_walk.svg").read_text()
+    assert set(seen.files) == set((tmp_path / "seen").iterdir())
+    assert "order 2" in seen.title and "answered" in seen.example and 0 <= seen.accuracy <= 1
+
+
+def test_an_evaluation_returns_its_rows_and_the_report_follows(run: nb.Run) -> None:
+    before = run.figures
+    rows = run.evaluate("order 2", hops=[2], n=5)
+    assert rows["hop"].tolist() == [2, 2] and rows["split"].unique().tolist() == ["eval_hops2_n5"]
+    assert run.results["split"].isin(["eval_hops2_n5"]).sum() == 2
+    assert "accuracy_by_hop-eval_hops2_n5" in set(run.figures) - set(before)
+    with pytest.raises(nb.NexusBenchError, match="say what to evaluate on that differs from training"):
+        run.evaluate()
+
+
+def test_open_finds_a_run_and_refuses_what_is_none(run: nb.Run, tmp_path: Path) -> None:
+    pd.testing.assert_frame_equal(nb.open(str(run.path)).results, run.results)
+    (tmp_path / "alone").mkdir()
+    shutil.copy(run.path / "results.csv", tmp_path / "alone")
+    pd.testing.assert_frame_equal(nb.open(tmp_path / "alone").results, run.results)
+    for folder in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(nb.NexusBenchError, match="not a run folder"):
+            nb.open(folder)
+
+
+@pytest.fixture
+def mine() -> Iterator[type[Attention[Any]]]:
+    class Mean(Attention[AttentionOptions]):
+        """The mean of the values."""
+
+        name = "mean_of_values"
+        version = 1
+        __module__ = "__main__"
+
+        def __init__(self, d_model: int, n_heads: int, options: AttentionOptions) -> None:
+            super().__init__(d_model, n_heads, options)
+            self.value = nn.Linear(d_model, d_model)
+
+        def forward(self, x: Tensor, layout: Any) -> Tensor:
+            return self.value(x[:, : layout.n_keys]).mean(dim=1, keepdim=True).expand_as(x)
+
+    ATTENTIONS.names()
+    yield ATTENTIONS.register(Mean)
+    del ATTENTIONS._entries[Mean.name]
+
+
+def test_an_attention_of_a_script_is_trained_where_it_is_known(
+    mine: type[Attention[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Execution] = []
+    from nexus_bench.experiment import train as trains
+
+    carry_out = trains.run_plan
+    monkeypatch.setattr(
+        trains, "run_plan", lambda plan, folder, how, **more: seen.append(how) or carry_out(plan, folder, how, **more)
+    )
+    made = nb.train(
+        **GRID | {"attention": ["standard", mine.name], "order": None}, seeds=1, out=tmp_path / "run", **TINY
+    )
+    assert set(made.results["attention"]) == {"standard", mine.name}
+    assert [how.executor for how in seen] == ["inline"]
+    call = GRID | {"attention": mine.name, "order": None, "executor": "process"}
+    with pytest.raises(nb.NexusBenchError, match="other processes cannot import a task or an attention"):
+        nb.train(**call, seeds=1, out=tmp_path / "again", **TINY)
+
+
+def test_a_task_of_a_script_is_drawn_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Row(cell(), open_source(cell(), None))
+    job = Job((cell(),), frozenset(), "tf32", "cuda", None, None)
+    assert n_drawers([row], job, torch.device("cpu")) == 0 < n_drawers([row], job, torch.device("cuda"))
+    monkeypatch.setattr(type(row.source.law.family), "__module__", "__main__")
+    assert n_drawers([row], job, torch.device("cuda")) == 0
+
+
+def test_an_attention_of_a_notebook_can_be_defined_again(mine: type[Attention[Any]]) -> None:
+    again = type(mine.__name__, (mine,), {"__module__": "__main__"})
+    assert ATTENTIONS.register(again) is ATTENTIONS.get(mine.name) is again
+    theirs = type(mine.__name__, (mine,), {"__module__": "elsewhere"})
+    with pytest.raises(nb.NexusBenchError, match="is defined twice, in __main__ and elsewhere"):
+        ATTENTIONS.register(theirs)
+
+
+SCRIPT = f"""
+import nexus_bench as nb
+
+print("once")
+run = nb.train(**{GRID | {"attention": "standard", "order": None}}, seeds=1, executor="process", out="run", **{TINY})
+print(len(run.cells))
+"""
+
+
+def test_a_script_needs_no_guard_of_its_main_part(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    line = [sys.executable, "script.py"]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert (ended.returncode, ended.stdout) == (0, "once\n1\n"), ended.stderr

@@ -1,0 +1,91 @@
+"""Commands about run folders, and what `train` says first."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+import webbrowser
+from pathlib import Path
+
+import pytest
+import rich.console
+from rich.console import Console
+
+from nexus_bench.cli.found_runs import finding_of
+from nexus_bench.experiment.run_folder import RunFolder
+from tests.conftest import Command, assert_fails
+from tests.small import TINY
+
+
+@pytest.fixture
+def run(command: Command) -> Path:
+    Path("tiny.yaml").write_text(TINY)
+    done = command(*"train tiny.yaml --executor inline --quiet --seeds 1 --attention standard suite=tiny".split())
+    assert done.returncode == 0, done.stderr
+    return Path("runs/tiny")
+
+
+def test_open_shows_the_report(run: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda page: shown.append(page) or True)
+    assert command("open", str(run)).stdout == command("open").stdout == "runs/tiny/report.html\n"
+    assert shown == 2 * [(run / "report.html").absolute().as_uri()]
+    monkeypatch.setattr(webbrowser, "open", lambda page: False)
+    alone = command("open", str(run))
+    assert alone.stdout == "runs/tiny/report.html: no browser here; copy it to where there is one\n"
+    (run / "report.html").unlink()
+    assert_fails(command("open", str(run)), 2, "`nexus-bench report runs/tiny` writes it")
+
+
+def test_watch_shows_a_run_until_nothing_trains_there(
+    run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    idle = command("status", str(run), "--watch")
+    assert idle.stderr == (
+        "no process is training in runs/tiny; `nexus-bench train runs/tiny/spec.yaml -o runs/tiny` goes on\n"
+    )
+    left = [True, True, True]
+    slept: list[float] = []
+    monkeypatch.setattr(RunFolder, "is_written_to", lambda self: bool(left) and left.pop())
+    monkeypatch.setattr(time, "sleep", slept.append)
+    shown = Console(file=io.StringIO(), force_terminal=True, width=80)
+    monkeypatch.setattr(rich.console, "Console", lambda **given: shown)
+    watched = command("status", str(run), "--watch", "--every", "7")
+    assert watched.returncode == 0 and slept.count(7.0) == 2
+    assert "1 cells: 1 done" in watched.stdout
+    assert_fails(command("status", str(run), "--watch", "--json"), 2, "write `nexus-bench status runs/tiny --json`")
+
+
+def test_a_run_that_was_stopped_says_so(run: Path, command: Command) -> None:
+    spec = run / "spec.yaml"
+    config = command("train", str(spec), "--seeds", "3", "--print-config").stdout
+    assert "seeds: 3" in config
+    more = command("train", str(spec), "--seeds", "3", "--executor", "inline", "--quiet", "--out", str(run))
+    assert more.returncode == 0
+    (found,) = json.loads(command("runs", "--json").stdout)["runs"]
+    assert (found["state"], found["n_cells"], found["n_planned"]) == ("done", 3, 3)
+    (run / "checkpoints").mkdir()
+    assert command("runs").stdout.split()[5:10] == ["runs/tiny", "stopped", "3", "of", "3"]
+
+
+def test_the_finding_of_a_run_is_the_first_sentence_of_its_report(tmp_path: Path) -> None:
+    assert finding_of(tmp_path) is None
+    (tmp_path / "report.md").write_text("# nexus-bench: quick\n\n**Order m reached m hops \\[3 of 3\\].**\n\n- more\n")
+    assert finding_of(tmp_path) == "Order m reached m hops [3 of 3]."
+    (tmp_path / "report.md").write_text("# nexus-bench: quick\n\n## **bold**, but later\n")
+    assert finding_of(tmp_path) is None
+
+
+def test_train_says_what_is_asked_before_pytorch_is_imported(tmp_path: Path) -> None:
+    script = (
+        "import sys, rich.console; from nexus_bench.cli import run\n"
+        "printed = rich.console.Console.print\n"
+        "def spied(self, *args, **more):\n"
+        "    printed(self, *args, **more); sys.exit(3 if 'torch' in sys.modules else 0)\n"
+        "rich.console.Console.print = spied\n"
+        "rich.console.Console.is_terminal = True\n"
+        "run(['train', '--task', 'reachable'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "train: reachable\n")

@@ -155,10 +155,15 @@ def lm(
 
 
 def losses(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of `pretrain`, or folders of such folders.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of `pretrain`, or folders of such folders.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Compare the held-out losses of pretrained models, with intervals over seeds."""
+    """Compare held-out losses of pretrained models.
+
+    By model, with intervals over seeds.
+    """
     from nexus_bench.cli.printing import losses_table, print_table
     from nexus_bench.hf.losses import losses as compare
 

@@ -45,7 +45,7 @@ def test_watch_shows_a_run_until_nothing_trains_there(
     assert idle.stderr == (
         "no process is training in runs/tiny; `nexus-bench train runs/tiny/spec.yaml -o runs/tiny` goes on\n"
     )
-    left = [True, True, True]
+    left = [True] * 6  # asked before, by each turn, and by each reading of the states
     slept: list[float] = []
     monkeypatch.setattr(RunFolder, "is_written_to", lambda self: bool(left) and left.pop())
     monkeypatch.setattr(time, "sleep", slept.append)

@@ -70,6 +70,8 @@ def run(arguments: list[str]) -> int:
     except _StoppedError:
         raise
     except (Exception, SystemExit) as error:
+        if _terminated:  # a library, such as a compiler, made an error of its own of being stopped
+            raise _StoppedError(128 + _terminated[0]) from error
         if _is_out_of_memory(error):
             return _fail("out of memory; ask for less, or use a machine with more", StorageError.exit_code)
         if (blamed := blame(error)) is not None:
@@ -153,7 +155,11 @@ class _StoppedError(SystemExit):
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    _terminated.append(number)
     raise _StoppedError(128 + number)
+
+
+_terminated: list[int] = []  # signals that came
 
 
 class _Stdout(io.FileIO):

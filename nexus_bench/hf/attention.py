@@ -212,12 +212,13 @@ class NexusGPTNeoXAttention(NexusAttention, GPTNeoXAttention):
     def projected(self, x: Float[Tensor, "b r d"], which: str) -> list[Float[Tensor, "b h r e"]]:
         """The module packs [q k v] of a head, then those of the next; a plain one makes only what is needed."""
         module, at = self.query_key_value, slice("qkv".index(which[0]), "qkv".index(which[0]) + len(which))
+        heads = (-1, 3, self.head_size)
         if which != "qkv" and _is_plain(module):
-            weight = module.weight.unflatten(0, (-1, 3, self.head_size))[:, at].flatten(0, 2)
-            bias = None if module.bias is None else module.bias.unflatten(0, (-1, 3, self.head_size))[:, at].flatten()
-            made = F.linear(x, weight, bias).unflatten(-1, (-1, len(which), self.head_size))
+            weight = module.weight.view(*heads, module.in_features)[:, at].flatten(0, 2)
+            bias = None if module.bias is None else module.bias.view(heads)[:, at].flatten()
+            made = F.linear(x, weight, bias).view(*x.shape[:-1], -1, len(which), self.head_size)
         else:
-            made = module(x).unflatten(-1, (-1, 3, self.head_size))[..., at, :]
+            made = module(x).view(*x.shape[:-1], *heads)[..., at, :]
         return [side.transpose(1, 2) for side in made.unbind(-2)]
 
 

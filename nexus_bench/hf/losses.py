@@ -139,5 +139,7 @@ def _loss(
 
 def _mean(values: Sequence[float]) -> tuple[Any, Any, Any]:
     """A mean with its interval; None where there is none."""
-    interval = t_interval(values, bounds=(-math.inf, math.inf))
-    return tuple(None if math.isnan(number) else number for number in interval)
+    mean, low, high = (
+        None if math.isnan(number) else number for number in t_interval(values, bounds=(-math.inf, math.inf))
+    )
+    return mean, low, high

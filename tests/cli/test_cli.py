@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nexus_bench import cli
 from nexus_bench.io.read_results import read_results
 from tests.conftest import Command, assert_fails
 from tests.small import TINY
@@ -314,3 +316,17 @@ def test_output_can_be_cut_off_quietly(tmp_path: Path) -> None:
     line = f"{sys.executable} -m nexus_bench list | head -1"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("tasks\n", "")
+
+
+def test_an_error_that_a_library_makes_of_being_stopped_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: Any, **more: Any) -> None:
+        try:
+            cli._terminate(15, None)
+        except SystemExit as stop:
+            raise RuntimeError("internal assert failed") from stop
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "_terminated", [])
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(["list"])
+    assert stopped.value.code == 143

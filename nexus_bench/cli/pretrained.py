@@ -8,7 +8,6 @@ import typer
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import (
     AsJson,
-    Data,
     Device,
     Hops,
     Out,
@@ -27,7 +26,9 @@ from nexus_bench.errors import ConfigError, FailedCellsError, UsageError, unknow
 def retrofit(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder with a pretrained model, or a name.")],
     words: Words = None,
-    data: Data = None,
+    data: Annotated[
+        Optional[Path], typer.Option(readable=False, help="A dataset folder from `gen`, or lines in a .jsonl.")
+    ] = None,
     task: Task = None,
     hops: Hops = None,
     order: Annotated[str, typer.Option(metavar="ORDERS", help="Orders, each with and without gates.")] = "2",

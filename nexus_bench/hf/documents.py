@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nexus_bench.data.law import tell
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
-from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.hf.tokenizer import quiet
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.files import open_file, parse_json, sha256_of_file
@@ -52,6 +52,17 @@ class Text(NamedTuple):
             yield from (document for document in _of_file(path, divided) if document.strip())
         for dataset in self.datasets:
             yield from (row["text"] for row in dataset if row["text"].strip())
+
+
+def check_apart(folder: Path, texts: list[str]) -> None:
+    """What a run writes must not become text of the next one.
+
+    Raises:
+        UsageError: The folder is in one of the texts.
+    """
+    for text in texts:
+        if Path(text).is_dir() and folder.resolve().is_relative_to(Path(text).resolve()):
+            raise UsageError(f"{folder}: is in the text {text}, of which it would become a part; choose another --out")
 
 
 def find_text(names: list[str]) -> Text:

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.hf.apply import describe
 from nexus_bench.hf.batches import Plan
+from nexus_bench.hf.documents import check_apart
 from nexus_bench.hf.loop import Held, Trained
 from nexus_bench.hf.memory import bytes_needed, check_memory, lower
 from nexus_bench.hf.pretrain_spec import Asked, PretrainSpec, Running
@@ -95,6 +96,7 @@ def pretrain(asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda 
     begun = time.monotonic()
     with processes(device) as here:
         micro_batch = _micro_batch(asked, here.n)
+        check_apart(folder, [*asked.spec.text, *asked.spec.held_out])
         if here.is_first:
             keep_others(
                 folder, {SPEC: None, LOG: None, SAMPLES: None, SUMMARY: None, CHECKPOINT: None, "config.json": None}

@@ -105,6 +105,8 @@ def _method(text: str, config: PretrainedConfig) -> Method:
         known = (UNTOUCHED, STANDARD, "order=2 gate=true layers=last-third")
         raise UsageError(f"--method: {unknown_name('method', text, known)}")
     values = parse_settings(words)
+    if (layers := values.get("layers", 0)) is None:
+        raise ConfigError(f"--method '{text}': layers= has no value; omit it for all layers")
     gate, layers = values.pop("gate", False), values.pop("layers", None)
     try:
         if type(gate) is not bool:

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXForCausalLM
 from nexus_bench.hf import describe
 from nexus_bench.hf.loop import Trained
 from tests.conftest import Command, assert_fails
-from tests.hf.pretraining import LINE, finish, log_of, start, start_two, write_text
+from tests.hf.pretraining import LINE, TOY, finish, log_of, start, start_two, write_text
 
 
 @pytest.fixture
@@ -269,3 +269,12 @@ def test_the_rate_rises_and_falls_to_a_tenth(call: Command, monkeypatch: pytest.
     assert found[:3] == pytest.approx([0.1, 0.2, 0.3]) and found[3] == pytest.approx(0.3)
     assert found[-1] == pytest.approx(0.03)
     assert found[3:] == sorted(found[3:], reverse=True)
+
+
+def test_a_run_in_its_own_text_is_refused(call: Command) -> None:
+    Path("books").mkdir()
+    write_text(Path("books/a.txt"))
+    for out in ("books", "books/runs/a"):
+        done = call("pretrain", *TOY, "--text", "books", "--tokens", "128", "--out", out)
+        assert done.returncode == 2 and "is in the text books, of which it would become a part" in done.stderr
+    assert [path.name for path in Path("books").iterdir()] == ["a.txt"]

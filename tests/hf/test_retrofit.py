@@ -247,6 +247,7 @@ def edited(model: Path, to: Path, **values: Any) -> str:
         (["--method", "standart"], 2, "--method: unknown method 'standart'; did you mean 'standard'?"),
         (["--method", "standard", "--method", "standard"], 2, "--method 'standard' is given twice; omit one"),
         (["--method", "order=2 layers=first"], 3, "layers must be such as 20-29, 0,5 or last-half"),
+        (["--method", "order=2 layers="], 3, "layers= has no value; omit it for all layers"),
         (["--method", "order=2 layers=1-4"], 3, "layers must be 0 to 1, or -1 to -2, got 2"),
         (["--method", "order=2 gate=1"], 3, "gate must be true or false, got 1"),
         (

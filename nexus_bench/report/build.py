@@ -25,11 +25,12 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, pair_tables, tables
+from nexus_bench.report.finding import Facts, finding
 from nexus_bench.report.notes import common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.rows import beside_trained, once, with_variants
-from nexus_bench.report.section_titles import asked, named, that_differ
+from nexus_bench.report.section_titles import apart, asked, named, that_differ
 from nexus_bench.report.tables import Table
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
@@ -63,6 +64,7 @@ class Report(NamedTuple):
         reach: `summary.reach_by_model` of the test split, with the hops of `hop_ood` where there are some.
         reached: `reached.seeds_reached` of every split but validation.
         comparisons: The pairs of `compare_models` of every setting, with their kind.
+        finding: What all of this comes to, in sentences, the most important first.
     """
 
     title: str
@@ -71,6 +73,7 @@ class Report(NamedTuple):
     reach: pd.DataFrame
     reached: pd.DataFrame
     comparisons: pd.DataFrame
+    finding: list[str]
 
 
 class _Pairs(NamedTuple):
@@ -107,6 +110,8 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     differ = that_differ(rows)
     sections: list[Section] = []
+    facts: list[Facts] = []
+    firsts: list[pd.Series] = []  # a row of each of the facts
     compared: list[pd.DataFrame] = []
     reached: list[pd.DataFrame] = []
     suffixes: list[str] = []  # of the figures of each section
@@ -127,6 +132,8 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
             section = _main(part, title, reached[-1], pairs, steps, of_these)
+            facts.append(_facts(shared, reached[-1], declared, of_these))
+            firsts.append(tested.iloc[0])
         split = "" if len(tested) else f"-{part['split'].iloc[0]}"
         n_alike = suffixes.count(split)
         suffixes.append(split)
@@ -140,6 +147,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         reach=reach_by_model(_on_one_axis(rows)),
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
+        finding=finding([one._replace(setting=where) for one, where in zip(facts, apart(firsts), strict=True)]),
     )
 
 
@@ -199,6 +207,29 @@ def _main(
     notes = notes_of(names, reach, grids, still_rising(curves), pairs.declared, pairs.every)
     notes += modes_note(tested)
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
+
+
+def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, curves: pd.DataFrame) -> Facts:
+    """What the finding is made of, of the trained setting; what it is called is not known yet.
+
+    Args:
+        rows: Those of `_on_one_axis`.
+        counts: `reached.seeds_reached`.
+        declared: `compare_models.declared_pairs`.
+        curves: Rows of curve.csv of these cells.
+    """
+    names, reach = tables.names_of(rows), reach_by_model(rows)
+    return Facts(
+        task=str(rows["task"].iloc[0]),
+        setting="",
+        counts=counts,
+        names=names,
+        series=series_of(rows, names.short),
+        declared=declared,
+        n_failed=dict(zip(reach["model"], reach["n_failed"], strict=True)),
+        rising=still_rising(curves),
+        trained=_trained_hops(rows),
+    )
 
 
 def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame) -> Section:

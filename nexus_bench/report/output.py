@@ -119,6 +119,7 @@ def to_document(report: Report) -> dict[str, Any]:
     """The summaries as JSON values; what was not measured is null."""
     return {
         "title": report.title,
+        "finding": report.finding,
         "accuracy": _records(report.accuracy),
         "reach": _records(report.reach),
         "reached": _records(report.reached),
@@ -128,13 +129,14 @@ def to_document(report: Report) -> dict[str, Any]:
 
 
 def to_markdown(report: Report, *, with_figures: bool = True) -> str:
-    """The report as Markdown: tables, notes, and references to the figures.
+    """The report as Markdown: the finding, tables, notes, and references to the figures.
 
     Args:
         report: The report.
         with_figures: False where the text is shown without the figures.
     """
-    lines = [f"# {markdown(report.title)}", ""]
+    first, *more = map(markdown, report.finding)
+    lines = [f"# {markdown(report.title)}", "", f"**{first}**", "", *(f"- {sentence}" for sentence in more), ""]
     for section in report.sections:
         lines += [f"## {markdown(section.title)}", ""]
         for number, table in enumerate(section.tables):

@@ -27,6 +27,7 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
     rows = [row for section in report.sections for table in section.tables for row in table.rows]
     return environment.get_template("page.html").render(
         title=report.title,
+        finding=report.finding,
         sections=report.sections,
         tasks=list(dict.fromkeys(section.task for section in report.sections)),
         models=list(dict.fromkeys(model for row in rows for model in row.models)),

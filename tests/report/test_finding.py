@@ -143,6 +143,10 @@ def test_nothing_is_claimed_from_the_hop_on_at_which_the_ceiling_allows_it() -> 
     told = finding_of(results)
     assert told[0].startswith("With nexus, orders 2 and 3 reached 2 hops (3 of 3 seeds each)")
     assert "Not decided: hops 3, 4: the partial-input ceiling is 0.95 or more there, or not known." in told
+    gap = reaching(staircase(order_4=[4, 4, 4])).assign(
+        partial_input=lambda rows: rows["partial_input"].mask(rows["hop"] == 3, 0.95)
+    )
+    assert "4 hops" not in " ".join(finding_of(gap)), "beyond a hop without a claim there is none"
     results["partial_input"] = 0.95
     assert "3 of 3" not in finding_of(results)[0] and "no hop that a claim can be made of" in finding_of(results)[0]
 

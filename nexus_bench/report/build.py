@@ -15,6 +15,7 @@ from nexus_bench.analysis.compare_models import (
 from nexus_bench.analysis.reached import seeds_reached
 from nexus_bench.analysis.select_recipes import is_tuning, select_recipes, with_grids
 from nexus_bench.analysis.summary import (
+    REACHED,
     SETTING,
     accuracy_by_hop,
     reach_by_model,
@@ -28,6 +29,7 @@ from nexus_bench.report import figures, pair_tables, tables
 from nexus_bench.report.finding import Facts, finding
 from nexus_bench.report.notes import common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
+from nexus_bench.report.palette import Palette, palette_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.rows import beside_trained, once, with_variants
 from nexus_bench.report.section_titles import apart, asked, named, that_differ
@@ -109,18 +111,22 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     differ = that_differ(rows)
+    parts = [part for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False)]
+    palette = palette_of(short for part in parts for short in tables.names_of(part).short.values())
     sections: list[Section] = []
     facts: list[Facts] = []
     firsts: list[pd.Series] = []  # a row of each of the facts
     compared: list[pd.DataFrame] = []
     reached: list[pd.DataFrame] = []
     suffixes: list[str] = []  # of the figures of each section
-    for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False):
+    for part in parts:
         tested = part[part["split"] == TEST]
         reached.append(seeds_reached(part))
         if tested.empty:
             split = str(part["split"].iloc[0])
-            section = _further(part, f"{named(part, differ)}, {split}, {asked(part, trained_size)}", reached[-1])
+            section = _further(
+                part, f"{named(part, differ)}, {split}, {asked(part, trained_size)}", reached[-1], palette
+            )
         else:
             title = f"{named(part, differ)}, {asked(part, trained_size)}"
             shared = _on_one_axis(part)
@@ -131,7 +137,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
             compared += [found.assign(kind=kind, **setting) for kind, found in kinds.items()]
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
-            section = _main(part, title, reached[-1], pairs, steps, of_these)
+            section = _main(part, title, reached[-1], pairs, steps, of_these, palette)
             facts.append(_facts(shared, reached[-1], declared, of_these))
             firsts.append(tested.iloc[0])
         split = "" if len(tested) else f"-{part['split'].iloc[0]}"
@@ -178,6 +184,7 @@ def _main(
     pairs: _Pairs,
     steps: pd.DataFrame,
     curves: pd.DataFrame,
+    palette: Palette,
 ) -> Section:
     """The section of the trained setting."""
     tested = rows[rows["split"] == TEST]
@@ -197,10 +204,11 @@ def _main(
     series = series_of(tested, names.short)
     short_accuracy, short_reach = (frame.assign(model=frame["model"].map(names.short)) for frame in (accuracy, reach))
     pictures = [
-        figures.accuracy_by_hop(short_accuracy, title=title, trained=_trained_hops(rows)),
+        figures.reach_by_order(short_reach, series, palette, title=title, largest=int(rows["hop"].max())),
+        _seeds_by_hop(reached, names, title),
+        figures.accuracy_by_hop(short_accuracy, palette, title=title, trained=_trained_hops(rows)),
         figures.order_by_hop(short_accuracy, series, title=title),
-        figures.reach_by_order(short_reach, series, title=title, largest=int(rows["hop"].max())),
-        figures.reach_by_cost(short_reach, title=title),
+        figures.reach_by_cost(short_reach, palette, title=title),
         figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
     ]
     grids = dict(zip(tested["model"], tested["grid"], strict=True))
@@ -232,7 +240,13 @@ def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, cu
     )
 
 
-def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame) -> Section:
+def _seeds_by_hop(reached: pd.DataFrame, names: tables.Names, title: str) -> Picture:
+    counts = reached[reached["threshold"] == REACHED]
+    orders = {names.short[label]: order for label, order in names.orders.items()}
+    return figures.seeds_by_hop(counts.assign(model=counts["model"].map(names.short)), orders, title=title)
+
+
+def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame, palette: Palette) -> Section:
     """The section of a split outside the training distribution."""
     accuracy = accuracy_by_hop(rows)
     names = tables.names_of(accuracy)
@@ -242,8 +256,11 @@ def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame) -> Section:
         tables.every_seed(rows, names),
     ]
     short = accuracy.assign(model=accuracy["model"].map(names.short))
-    picture = figures.accuracy_by_hop(short, title=title, trained=_trained_hops(rows))
-    return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), [picture])
+    drawn = [
+        _seeds_by_hop(reached, names, title),
+        figures.accuracy_by_hop(short, palette, title=title, trained=_trained_hops(rows)),
+    ]
+    return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), drawn)
 
 
 def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:

@@ -63,6 +63,15 @@ def tips(*fields: str) -> list[Spec]:
     return [{"field": field, "format": ",.3~f"} if field in _NUMBERS else {"field": field} for field in fields]
 
 
+def zoom(*axes: str, name: str = "") -> Spec:
+    """Zoom with the shift key and the wheel, move by dragging, back by a double click."""
+    return {
+        "name": f"zoom{name}",
+        "select": {"type": "interval", "encodings": list(axes), "zoom": "wheel![event.shiftKey]"},
+        "bind": "scales",
+    }
+
+
 def rounded(value: Any) -> float | None:
     """A number of four decimals; None for what was not measured."""
     return None if value is None or pd.isna(value) else round(float(value), 4)

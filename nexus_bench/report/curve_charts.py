@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.summary import REACHED
-from nexus_bench.report.chart_parts import panels, rounded, tips
+from nexus_bench.report.chart_parts import panels, rounded, tips, zoom
 from nexus_bench.report.palette import DARK, SOFT, hop_colours
 from nexus_bench.report.plotting import Spec, figure
 
-_MOST_POINTS = 20_000  # a page must stay small
+_MOST_POINTS = 16_000  # a page must stay small
 
 
 def learning_curves(curves: pd.DataFrame, *, title: str) -> Spec | None:
@@ -42,11 +42,12 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Spec | None:
     layers: list[Spec] = [
         {
             "data": {"name": "solved"},
-            "mark": {"type": "rule", "color": SOFT, "strokeWidth": 1, "strokeDash": [1, 3]},
+            "mark": {"type": "rule", "color": SOFT, "strokeWidth": 1, "strokeDash": [1, 3], "clip": True},
             "encoding": {"y": {"field": "accuracy", "type": "quantitative"}},
         },
         {
-            "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.9},
+            "params": [zoom("x", "y")],
+            "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.9, "clip": True},
             "encoding": {
                 "x": x,
                 "y": y,

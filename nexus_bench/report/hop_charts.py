@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.summary import hop_reach
-from nexus_bench.report.chart_parts import HOPS, heatmap, in_colour, panels, rounded, tips, who
+from nexus_bench.report.chart_parts import HOPS, heatmap, in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.orders import Series
-from nexus_bench.report.palette import FAINT, SOFT, Palette
+from nexus_bench.report.palette import FAINT, SIZES, SOFT, Palette
 from nexus_bench.report.plotting import Spec, figure
 from nexus_bench.report.tables import REFERENCES
 
+_LONGEST = 26  # characters of a label
 _DASHES = {"chance": [1, 3], "shortcut": [6, 2, 1, 2], "partial_input": [5, 3]}
 
 
@@ -58,7 +59,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         },
         {
             "data": {"name": "references"},
-            "mark": {"type": "line", "color": SOFT, "strokeWidth": 1},
+            "mark": {"type": "line", "color": SOFT, "strokeWidth": 1, "clip": True},
             "encoding": {
                 "x": x,
                 "y": y,
@@ -74,12 +75,13 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         },
         {
             "data": {"name": "others"},
-            "mark": {"type": "line", "color": FAINT, "strokeWidth": 1},
+            "mark": {"type": "line", "color": FAINT, "strokeWidth": 1, "clip": True},
             "encoding": {"x": x, "y": y, "detail": {"field": "model"}},
         },
         {
             "transform": [{"filter": "datum.kind === 'mean'"}],
-            "mark": {"type": "line", "point": {"size": 40}, "strokeWidth": 2},
+            "params": [zoom("y")],
+            "mark": {"type": "line", "point": {"size": 40}, "strokeWidth": 2, "clip": True},
             "encoding": {
                 "x": x,
                 "y": y,
@@ -90,7 +92,14 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         },
         {
             "transform": [{"filter": "datum.kind === 'seed'"}],
-            "mark": {"type": "tick", "orient": "horizontal", "width": 9, "thickness": 1.5, "opacity": 0.55},
+            "mark": {
+                "type": "tick",
+                "orient": "horizontal",
+                "width": 9,
+                "thickness": 1.5,
+                "opacity": 0.55,
+                "clip": True,
+            },
             "encoding": {"x": x, "y": y, "color": colour, "tooltip": tips("model", "hop", "accuracy")},
         },
     ]
@@ -98,7 +107,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         layers.append(
             {
                 "transform": [{"filter": f"datum.kind === 'label' && datum.align === '{align}'"}],
-                "mark": {"type": "text", "align": align, "baseline": "bottom", "fontSize": 11},
+                "mark": {"type": "text", "align": align, "baseline": "bottom", "fontSize": 11, "clip": True},
                 "encoding": {
                     "x": x,
                     "y": y,
@@ -178,17 +187,19 @@ def _labels(means: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         at = next(row for row in by_model[models[0]] if row["hop"] == hop)
         align = "left" if hop == hops[0] else "right" if hop == hops[-1] else "center"
         up = 0.03 + 0.09 * (hops.index(hop) % 2)  # of accuracy: labels of neighbours do not meet
-        text = ", ".join(_within(model, family) for model in models[:2])
-        text += f" +{len(models) - 2}" if len(models) > 2 else ""
+        texts = list(dict.fromkeys(_within(model, family) for model in models))
+        text = ", ".join(texts)
+        if len(text) > _LONGEST:
+            text = f"{texts[0]} +{len(texts) - 1}" if len(texts) > 1 else text
         labels.append(at | {"kind": "label", "label": text, "align": align, "accuracy": at["accuracy"] + up})
     return labels
 
 
 def _within(model: str, family: str) -> str:
-    """What tells a model from others of its family."""
+    """What tells a model from others of its family, but for sizes, which a label has no room for."""
     words = family.split(", ")
-    parts = [part for part in model.split(", ") if part not in words]
-    return ", ".join(parts) or model
+    parts = [part for part in model.split(", ") if part not in words and part.split(" ")[0] not in SIZES]
+    return ", ".join(parts) or words[0]
 
 
 def _without(rows: Sequence[dict[str, Any]], *fields: str) -> list[dict[str, Any]]:

@@ -92,9 +92,9 @@ const fit = (spec, width) => {
     spec.columns = width < 640 ? 1 : spec.columns;
     for (const panel of spec.concat) panel.width = Math.min(Math.floor(width / spec.columns) - 75, 420);
   } else {
-    const labels = width < 600 ? 130 : 320;
-    spec.config.axis.labelLimit = labels;
-    spec.width = Math.min(spec.width, width - labels - 30);
+    const labels = width < 600 ? 165 : 320;
+    Object.assign(spec.config.axis, { labelLimit: labels, labelFontSize: width < 600 ? 10 : 11 });
+    spec.width = Math.min(spec.width, width - labels - 20);
   }
 };
 
@@ -174,6 +174,12 @@ for (const table of document.querySelectorAll("table")) {
   });
   const [, column, way] = /^(\d+)(up|down)$/.exec(state.get(table.id) ?? "") ?? [];
   if (column && Number(column) < table.tHead.rows[0].cells.length) sortBy(table, Number(column), way === "up");
+}
+const downloads = JSON.parse(document.getElementById("downloads").textContent);
+for (const link of document.querySelectorAll("a[download]")) {
+  const bytes = new TextEncoder().encode(downloads[link.download]);
+  const latin = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  link.href = `data:text/csv;charset=utf-8;base64,${btoa(latin)}`;
 }
 for (const place of document.querySelectorAll(".save")) {
   const name = place.dataset.of;

@@ -1,6 +1,5 @@
 """A report as one page that needs no other file and no network."""
 
-import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from markupsafe import Markup
 from nexus_bench.report.build import Report
 from nexus_bench.report.palette import Palette, palette_of
 from nexus_bench.report.plotting import Picture
-from nexus_bench.report.tables import COSTS, Row
+from nexus_bench.report.tables import COSTS
 
 _PARTS = Path(__file__).parent
 _HOP = re.compile(r"\d+ hops?")  # heading of a column
@@ -43,9 +42,10 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         models=models,
         colours=colours,
         orders=sorted({order for row in rows for order in row.orders}),
-        links={name: _as_link(text) for name, text in downloads.items()},
+        links=list(downloads),
+        downloads=_as_script(dict(downloads)),
         figures=_as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
-        chip=lambda row: _chip(row, colours),
+        chips={model: number for number, model in enumerate(models)},
         attributes=_attributes,
         as_cell=_as_cell,
         is_wide=lambda picture: picture.name.startswith(_WIDE),
@@ -60,15 +60,9 @@ def _colours(models: Sequence[str], palette: Palette) -> dict[str, tuple[str, st
     return {model: (palette.of(model), palette.dark[palette.of(model)]) for model in models}
 
 
-def _chip(row: Row, colours: Mapping[str, tuple[str, str]]) -> Markup:
-    """The colour of the model that a row is about."""
-    light, dark = colours[row.models[0]]
-    return Markup(' style="--light: {}; --dark: {}"').format(light, dark)
-
-
 def _attributes(column: str, value: str) -> Markup:
-    """Costs are not shown on a phone; shares of seeds and accuracies by hop have a tint."""
-    if column in COSTS:
+    """Costs and numbers of seeds are not shown on a phone; shares of seeds and accuracies by hop have a tint."""
+    if column in (*COSTS, "seeds"):
         return Markup(' class="at-desk"')
     share = _share(value) if _HOP.fullmatch(column) else None
     return Markup("") if share is None else Markup(' style="--share: {}"').format(f"{share:.2f}")
@@ -113,7 +107,3 @@ def _as_script(value: Any) -> str:
     """JSON that can stand in a script element, whatever the names in it hold."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _as_link(text: str) -> str:
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()

@@ -17,7 +17,7 @@ _TURN = 18.0  # degrees between a hue and its next use
 _CHROMA = 0.15
 _NEUTRAL = "standard"  # this family has no hue
 _LEVEL = re.compile(r"(\w+) (\d+)")
-_SIZES = ("d_model", "n_heads", "mlp_ratio")  # change no family
+SIZES = ("d_model", "n_heads", "mlp_ratio")  # change no family
 
 
 class Kind(NamedTuple):
@@ -57,7 +57,7 @@ def kind_of(model: str) -> Kind:
             family.append(part)
         elif found[1] == "order":
             level = int(found[2])
-        elif found[1] not in _SIZES:
+        elif found[1] not in SIZES:
             family.append(found[1])
             level = int(found[2]) if level == 1 else level
     return Kind(", ".join(family), level)

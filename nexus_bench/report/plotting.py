@@ -4,6 +4,7 @@ The same specification is drawn by the page, so that there is one definition of 
 https://vega.github.io/vega-lite/.
 """
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -88,6 +89,14 @@ def render(spec: Spec, *, name: str, caption: str) -> Picture:
     """Both files of a figure."""
     import vl_convert  # 0.3 s to start, which only figures need
 
-    svg = vl_convert.vegalite_to_svg(spec, vl_version=VERSION)
+    svg = _renumbered(vl_convert.vegalite_to_svg(spec, vl_version=VERSION))
     png = vl_convert.svg_to_png(svg, scale=_SCALE)
     return Picture(name, caption, png, svg, spec)
+
+
+def _renumbered(svg: str) -> str:
+    """The drawing with its clips numbered from 1, as Vega counts them over all drawings of a process."""
+    numbers: dict[str, str] = {}
+    return re.sub(
+        r'(id="clip|url\(#clip)(\d+)', lambda found: found[1] + numbers.setdefault(found[2], str(len(numbers) + 1)), svg
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from nexus_bench.report.chart_parts import PANEL, in_colour, panels, rounded, tips, who
+from nexus_bench.report.chart_parts import PANEL, in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.orders import Series
 from nexus_bench.report.palette import SOFT, Palette, kind_of
 from nexus_bench.report.plotting import Spec, figure
@@ -131,11 +131,18 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
                 "layer": [
                     {
                         "transform": [{"filter": "datum.best"}],
-                        "mark": {"type": "line", "color": SOFT, "interpolate": "step-after", "strokeWidth": 1},
+                        "mark": {
+                            "type": "line",
+                            "color": SOFT,
+                            "interpolate": "step-after",
+                            "strokeWidth": 1,
+                            "clip": True,
+                        },
                         "encoding": {"x": x, "y": y},
                     },
                     {
-                        "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
+                        "params": [zoom("x", name=column)],
+                        "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1, "clip": True},
                         "encoding": {
                             "x": x,
                             "y": y,

@@ -63,7 +63,7 @@ def test_a_report_of_results_alone_lacks_the_curves(command: Command, tiny: str)
     Path("alone/results.csv").write_bytes(Path("runs/tiny/results.csv").read_bytes())
     assert command("report", "alone").returncode == 0
     drawn = {path.stem for path in Path("alone/figures").iterdir()}
-    assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost"}
+    assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "seeds_by_hop"}
 
 
 def test_github_is_told_what_a_run_came_to_and_which_cells_failed(

@@ -209,7 +209,7 @@ def _main(
         figures.accuracy_by_hop(short_accuracy, palette, title=title, trained=_trained_hops(rows)),
         figures.order_by_hop(short_accuracy, series, title=title),
         figures.reach_by_cost(short_reach, palette, title=title),
-        figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
+        figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), _orders(names), title=title),
     ]
     grids = dict(zip(tested["model"], tested["grid"], strict=True))
     notes = notes_of(names, reach, grids, still_rising(curves), pairs.declared, pairs.every)
@@ -242,8 +242,11 @@ def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, cu
 
 def _seeds_by_hop(reached: pd.DataFrame, names: tables.Names, title: str) -> Picture:
     counts = reached[reached["threshold"] == REACHED]
-    orders = {names.short[label]: order for label, order in names.orders.items()}
-    return figures.seeds_by_hop(counts.assign(model=counts["model"].map(names.short)), orders, title=title)
+    return figures.seeds_by_hop(counts.assign(model=counts["model"].map(names.short)), _orders(names), title=title)
+
+
+def _orders(names: tables.Names) -> dict[str, int]:
+    return {names.short[label]: order for label, order in names.orders.items()}
 
 
 def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame, palette: Palette) -> Section:

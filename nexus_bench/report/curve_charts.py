@@ -1,5 +1,6 @@
 """The chart of validation accuracy while training."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,11 +13,12 @@ from nexus_bench.report.plotting import Spec, figure
 _MOST_POINTS = 16_000  # a page must stay small
 
 
-def learning_curves(curves: pd.DataFrame, *, title: str) -> Spec | None:
+def learning_curves(curves: pd.DataFrame, orders: Mapping[str, int], *, title: str) -> Spec | None:
     """Validation accuracy while training: one panel per model, one colour per hop, one line per seed.
 
     Args:
-        curves: Rows of curve.csv, with short model names and their orders.
+        curves: Rows of curve.csv, with short model names.
+        orders: Model -> attention order.
         title: The task, its size and how models were trained.
     """
     if curves.empty:
@@ -27,7 +29,14 @@ def learning_curves(curves: pd.DataFrame, *, title: str) -> Spec | None:
     cells = {cell: number for number, cell in enumerate(dict.fromkeys(curves["cell_id"]))}
     columns = (curves["model"], curves["cell_id"], curves["hop"], curves["step"], curves["accuracy"])
     rows: list[dict[str, Any]] = [
-        {"model": str(model), "cell": cells[cell], "hop": int(hop), "step": int(step), "accuracy": rounded(accuracy)}
+        {
+            "model": str(model),
+            "order": orders[str(model)],
+            "cell": cells[cell],
+            "hop": int(hop),
+            "step": int(step),
+            "accuracy": rounded(accuracy),
+        }
         for model, cell, hop, step, accuracy in zip(*columns, strict=True)
         if not pd.isna(accuracy)
     ]

@@ -3,7 +3,7 @@
 Each function takes summaries with short model names and returns a picture, or None if there is nothing to show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ def reach_by_order(
     )
 
 
-def seeds_by_hop(counts: pd.DataFrame, orders: dict[str, int], *, title: str) -> Picture:
+def seeds_by_hop(counts: pd.DataFrame, orders: Mapping[str, int], *, title: str) -> Picture:
     """How many seeds reach each hop: `hop_charts.seeds_by_hop`."""
     return render(
         hop_charts.seeds_by_hop(counts, orders, title=title),
@@ -62,11 +62,11 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Pictu
     )
 
 
-def learning_curves(curves: pd.DataFrame, *, title: str) -> Picture | None:
+def learning_curves(curves: pd.DataFrame, orders: Mapping[str, int], *, title: str) -> Picture | None:
     """Validation accuracy while training: `curve_charts.learning_curves`."""
     lines = "the mean over seeds" if curve_charts.is_summarised(curves) else "one line per seed"
     return _picture(
-        curve_charts.learning_curves(curves, title=title),
+        curve_charts.learning_curves(curves, orders, title=title),
         "learning_curves",
         f"Validation accuracy by hop while training: {lines}. Each hop is learned in a sudden step.",
     )

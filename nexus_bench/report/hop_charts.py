@@ -1,6 +1,6 @@
 """Charts against hops: accuracy, and the seeds that reach each hop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -143,7 +143,7 @@ def order_by_hop(accuracy: pd.DataFrame, series: Sequence[Series], *, title: str
     return figure(title, {"rows": rows}, body)
 
 
-def seeds_by_hop(counts: pd.DataFrame, orders: dict[str, int], *, title: str) -> Spec:
+def seeds_by_hop(counts: pd.DataFrame, orders: Mapping[str, int], *, title: str) -> Spec:
     """A heatmap of how many seeds reach each hop, a row per model.
 
     Args:

@@ -67,6 +67,7 @@ class Report(NamedTuple):
         reached: `reached.seeds_reached` of every split but validation.
         comparisons: The pairs of `compare_models` of every setting, with their kind.
         finding: What all of this comes to, in sentences, the most important first.
+        provenance: Where the results come from and how to make them again, in sentences; empty if not known.
     """
 
     title: str
@@ -76,6 +77,7 @@ class Report(NamedTuple):
     reached: pd.DataFrame
     comparisons: pd.DataFrame
     finding: list[str]
+    provenance: Sequence[str] = ()
 
 
 class _Pairs(NamedTuple):

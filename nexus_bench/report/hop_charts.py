@@ -118,7 +118,12 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         )
     families = list(dict.fromkeys(row["family"] for row in measured))
     means = [row for row in measured if row["kind"] == "mean"]
-    data = {"rows": rows, "others": _without(means, "family", "order"), "references": lines, "trained": band}
+    data = {
+        "rows": rows,
+        "others": _without(means, "family", "order", "kind", "seeds"),
+        "references": lines,
+        "trained": band,
+    }
     body = panels("rows", "family", families or ["none measured"], layers, height=170)
     return figure(title, data, body, dark=palette.dark)
 

@@ -136,6 +136,7 @@ const drawAll = async () => {
 // --- filters ---
 const filter = () => {
   const [task, order, model] = ["task", "order", "model"].map(chosen);
+  const number = form.elements.model.selectedIndex - 1; // rows name their models by number; the first option is `all`
   for (const name of ["task", "order", "model"]) state.set(name, chosen(name));
   remember();
   for (const section of document.querySelectorAll("section")) {
@@ -143,8 +144,8 @@ const filter = () => {
   }
   let shown = 0;
   for (const row of document.querySelectorAll("tbody tr")) {
-    const hasOrder = order === "" || JSON.parse(row.dataset.orders).includes(Number(order));
-    const hasModel = model === "" || JSON.parse(row.dataset.models).includes(model);
+    const hasOrder = order === "" || row.dataset.orders.split(",").includes(order);
+    const hasModel = model === "" || row.dataset.models.split(",").includes(String(number));
     row.hidden = !(hasOrder && hasModel);
     shown += row.hidden || row.closest("section").hidden ? 0 : 1;
   }

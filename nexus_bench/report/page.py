@@ -32,11 +32,13 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
     )
     rows = [row for section in report.sections for table in section.tables for row in table.rows]
     models = list(dict.fromkeys(model for row in rows for model in row.models))
+    chips = {model: number for number, model in enumerate(models)}
     colours = _colours(models, palette_of(models))
     pictures = [picture for section in report.sections for picture in section.pictures]
     return environment.get_template("page.html").render(
         title=report.title,
         finding=report.finding,
+        provenance=report.provenance,
         sections=report.sections,
         tasks=list(dict.fromkeys(section.task for section in report.sections)),
         models=models,
@@ -45,7 +47,8 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         links=list(downloads),
         downloads=_as_script(dict(downloads)),
         figures=_as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
-        chips={model: number for number, model in enumerate(models)},
+        chips=chips,
+        numbers=lambda names: ",".join(str(chips[name]) for name in names),
         attributes=_attributes,
         as_cell=_as_cell,
         is_wide=lambda picture: picture.name.startswith(_WIDE),

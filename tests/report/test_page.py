@@ -274,7 +274,8 @@ def test_shift_and_the_wheel_zoom_and_the_wheel_alone_scrolls(desk: webdriver.Ch
     WebDriverWait(desk, 10).until(lambda _: ticks() != before)
 
 
-def test_a_table_is_sorted_by_click_and_by_key(page: webdriver.Chrome) -> None:
+def test_a_table_is_sorted_by_click_and_by_key(desk: webdriver.Chrome) -> None:
+    page = desk
     before = first_table(page)
     heading = page.find_elements(By.CSS_SELECTOR, "section:first-of-type table:first-of-type thead th")[3]
     button = heading.find_element(By.TAG_NAME, "button")
@@ -292,7 +293,8 @@ def test_a_table_is_sorted_by_click_and_by_key(page: webdriver.Chrome) -> None:
     assert heading.get_attribute("aria-sort") is None
 
 
-def test_rows_are_filtered_by_task_order_and_model(page: webdriver.Chrome) -> None:
+def test_rows_are_filtered_by_task_order_and_model(desk: webdriver.Chrome) -> None:
+    page = desk
     n_rows = len(rows_shown(page))
     assert page.find_element(By.ID, "shown").text == f"{page.execute_script(COUNT)} rows shown"
     Select(page.find_element(By.ID, "order")).select_by_visible_text("4")
@@ -312,7 +314,8 @@ def test_rows_are_filtered_by_task_order_and_model(page: webdriver.Chrome) -> No
 COUNT = "return [...document.querySelectorAll('tbody tr')].filter((row) => !row.hidden).length"
 
 
-def test_tables_are_downloaded_as_they_were_written(page: webdriver.Chrome, folder: Path) -> None:
+def test_tables_are_downloaded_as_they_were_written(desk: webdriver.Chrome, folder: Path) -> None:
+    page = desk
     links = page.find_elements(By.CSS_SELECTOR, "a[download]")
     assert [link.get_attribute("download") for link in links] == [
         "report.csv",
@@ -326,7 +329,8 @@ def test_tables_are_downloaded_as_they_were_written(page: webdriver.Chrome, fold
         assert base64.b64decode(content) == (folder / str(link.get_attribute("download"))).read_bytes()
 
 
-def test_everything_that_can_be_used_is_reached_by_keyboard(page: webdriver.Chrome) -> None:
+def test_everything_that_can_be_used_is_reached_by_keyboard(desk: webdriver.Chrome) -> None:
+    page = desk
     reached: list[Any] = []
     for _ in range(12):
         page.switch_to.active_element.send_keys(Keys.TAB)

@@ -1,5 +1,6 @@
 import io
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -172,6 +173,22 @@ def test_models_that_differ_in_order_are_a_family_with_standard_attention_as_ord
     assert found[0].models == {1: "standard"} | {m: f"nexus, order {m}, refine q" for m in (2, 3, 4)}
     wider = first.assign(d_model=first["d_model"].mask(first["attention"] == "standard", 256))
     assert list(series_of(wider, short)[0].models) == [2, 3, 4], "standard attention of another shape is no order 1"
+
+
+def test_a_report_says_where_its_results_come_from_and_how_to_make_them_again(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "quick", tmp_path / "quick", ignore=shutil.ignore_patterns("cells", "figures"))
+    built = output.report([tmp_path / "quick"]).report
+    assert built.provenance[0] == (
+        "Suite quick: nexus-bench 0.1.0, PyTorch 2.13.0+cpu, Python 3.11.7, device cpu, mode single."
+    )
+    assert "`nexus-bench train spec.yaml`" in built.provenance[1]
+    assert built.provenance[0] in to_markdown(built).partition("## Provenance")[2]
+    page = to_html(built, downloads={})
+    assert built.provenance[0] in page.partition("<form")[0]
+    for name in ("env.json", "spec.yaml", "seal.json"):
+        (tmp_path / "quick" / name).unlink()
+    alone = output.report([tmp_path / "quick"]).report.provenance
+    assert alone[0] == "Suite quick: what it was trained in is not recorded." and len(alone) == 2
 
 
 @pytest.mark.parametrize("name", ["quick", "staircase", "matched"])

@@ -74,8 +74,7 @@ def zoom(*axes: str, name: str = "") -> Spec:
 
 def rounded(value: Any) -> float | None:
     """A number of four significant digits, and accuracies of three decimals; None for what was not measured."""
-    return (
-        None
-        if value is None or pd.isna(value)
-        else float(f"{round(float(value), 3) if abs(value) <= 1 else float(value):.4g}")
-    )
+    if value is None or pd.isna(value):
+        return None
+    number = float(value)
+    return round(number, 3) if abs(number) <= 1 else float(f"{number:.4g}")

@@ -35,7 +35,12 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
             rows.append(same | {"kind": "mean", "hop": int(hop), "accuracy": rounded(mean), "seeds": int(n_seeds)})
             rows += [same | {"kind": "seed", "hop": int(hop), "accuracy": rounded(seed)} for seed in seeds]
     measured = [row for row in rows if row["accuracy"] is not None]
-    rows = [*measured, *_labels([row for row in measured if row["kind"] == "mean"])]
+    means = [row for row in measured if row["kind"] == "mean"]
+    reached = {
+        str(model): hop_reach(dict(zip(group["hop"], group["mean"], strict=True)))
+        for model, group in accuracy.groupby("model", sort=False)
+    }
+    rows = [*measured, *_labels(means, reached)]
     hops = sorted(int(hop) for hop in accuracy["hop"].unique())
     reference = accuracy.groupby("hop", sort=True)[list(_DASHES)].mean()
     lines = [
@@ -117,7 +122,6 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
             }
         )
     families = list(dict.fromkeys(row["family"] for row in measured))
-    means = [row for row in measured if row["kind"] == "mean"]
     data = {
         "rows": rows,
         "others": _without(means, "family", "order", "kind", "seeds"),
@@ -177,15 +181,14 @@ def seeds_by_hop(counts: pd.DataFrame, orders: Mapping[str, int], *, title: str)
     return figure(title, {"rows": rows}, body)
 
 
-def _labels(means: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The name of each model at the largest hop that it reaches; models of one family and place share a label."""
+def _labels(means: Sequence[dict[str, Any]], reached: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The name of each model at the hop up to which its mean is 0.95 or more; models of one place share a label."""
     by_model: dict[str, list[dict[str, Any]]] = {}
     for row in means:
         by_model.setdefault(row["model"], []).append(row)
     places: dict[tuple[str, int], list[str]] = {}
     for model, rows in by_model.items():
-        reach = hop_reach({row["hop"]: row["accuracy"] for row in rows})
-        places.setdefault((rows[0]["family"], reach or rows[0]["hop"]), []).append(model)
+        places.setdefault((rows[0]["family"], reached[model] or rows[0]["hop"]), []).append(model)
     hops = sorted({row["hop"] for row in means})
     labels = []
     for (family, hop), models in places.items():

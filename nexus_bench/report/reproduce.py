@@ -9,7 +9,6 @@ import pandas as pd
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.files import read_json
 from nexus_bench.io.read_results import ENVIRONMENT, SPEC
-from nexus_bench.version import __version__
 
 _PACKAGES = {"nexus_bench": "nexus-bench", "torch": "PyTorch", "python": "Python"}
 
@@ -32,7 +31,7 @@ def provenance(runs: Sequence[Path], results: Sequence[pd.DataFrame]) -> list[st
                 f"To train {suites} again: `nexus-bench train {SPEC}` with the {SPEC} of the run folder; then "
                 "`nexus-bench report` on the new folder, or `nexus-bench compare` with the old one."
             )
-    return [*dict.fromkeys(told), f"This report: nexus-bench {__version__}."]
+    return list(dict.fromkeys(told))
 
 
 def _environments(run: Path) -> list[str]:

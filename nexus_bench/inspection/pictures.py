@@ -14,10 +14,11 @@ from matplotlib.patches import Circle, FancyArrowPatch
 
 from nexus_bench.data.law import Law
 from nexus_bench.data.show import Arrow, arrow_of
+from nexus_bench.inspection.plotting import INK, PAPER, SOFT, new_figure, render, style
 from nexus_bench.inspection.pointing import FACT, QUERY, Example, Walk
 from nexus_bench.inspection.recording import Place
 from nexus_bench.io.columns import Row
-from nexus_bench.report.plotting import INK, PAPER, SOFT, Picture, new_figure, render, style
+from nexus_bench.report.plotting import Picture
 
 _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])

@@ -15,6 +15,7 @@ from nexus_bench.analysis.compare_models import (
 from nexus_bench.analysis.reached import seeds_reached
 from nexus_bench.analysis.select_recipes import is_tuning, select_recipes, with_grids
 from nexus_bench.analysis.summary import (
+    REACHED,
     SETTING,
     accuracy_by_hop,
     reach_by_model,
@@ -25,11 +26,13 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, pair_tables, tables
+from nexus_bench.report.finding import Facts, finding
 from nexus_bench.report.notes import common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
+from nexus_bench.report.palette import Palette, palette_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.rows import beside_trained, once, with_variants
-from nexus_bench.report.section_titles import asked, named, that_differ
+from nexus_bench.report.section_titles import apart, asked, named, that_differ
 from nexus_bench.report.tables import Table
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
@@ -63,6 +66,8 @@ class Report(NamedTuple):
         reach: `summary.reach_by_model` of the test split, with the hops of `hop_ood` where there are some.
         reached: `reached.seeds_reached` of every split but validation.
         comparisons: The pairs of `compare_models` of every setting, with their kind.
+        finding: What all of this comes to, in sentences, the most important first.
+        provenance: Where the results come from and how to make them again, in sentences; empty if not known.
     """
 
     title: str
@@ -71,6 +76,8 @@ class Report(NamedTuple):
     reach: pd.DataFrame
     reached: pd.DataFrame
     comparisons: pd.DataFrame
+    finding: list[str]
+    provenance: Sequence[str] = ()
 
 
 class _Pairs(NamedTuple):
@@ -106,16 +113,22 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     rows = rows[rows["split"] != VAL].assign(group=rows["split"].replace({HOP_OOD: TEST}))
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     differ = that_differ(rows)
+    parts = [part for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False)]
+    palette = palette_of(short for part in parts for short in tables.names_of(part).short.values())
     sections: list[Section] = []
+    facts: list[Facts] = []
+    firsts: list[pd.Series] = []  # a row of each of the facts
     compared: list[pd.DataFrame] = []
     reached: list[pd.DataFrame] = []
     suffixes: list[str] = []  # of the figures of each section
-    for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False):
+    for part in parts:
         tested = part[part["split"] == TEST]
         reached.append(seeds_reached(part))
         if tested.empty:
             split = str(part["split"].iloc[0])
-            section = _further(part, f"{named(part, differ)}, {split}, {asked(part, trained_size)}", reached[-1])
+            section = _further(
+                part, f"{named(part, differ)}, {split}, {asked(part, trained_size)}", reached[-1], palette
+            )
         else:
             title = f"{named(part, differ)}, {asked(part, trained_size)}"
             shared = _on_one_axis(part)
@@ -126,7 +139,9 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
             compared += [found.assign(kind=kind, **setting) for kind, found in kinds.items()]
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
-            section = _main(part, title, reached[-1], pairs, steps, of_these)
+            section = _main(part, title, reached[-1], pairs, steps, of_these, palette)
+            facts.append(_facts(shared, reached[-1], declared, of_these))
+            firsts.append(tested.iloc[0])
         split = "" if len(tested) else f"-{part['split'].iloc[0]}"
         n_alike = suffixes.count(split)
         suffixes.append(split)
@@ -140,6 +155,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         reach=reach_by_model(_on_one_axis(rows)),
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
+        finding=finding([one._replace(setting=where) for one, where in zip(facts, apart(firsts), strict=True)]),
     )
 
 
@@ -170,6 +186,7 @@ def _main(
     pairs: _Pairs,
     steps: pd.DataFrame,
     curves: pd.DataFrame,
+    palette: Palette,
 ) -> Section:
     """The section of the trained setting."""
     tested = rows[rows["split"] == TEST]
@@ -189,11 +206,12 @@ def _main(
     series = series_of(tested, names.short)
     short_accuracy, short_reach = (frame.assign(model=frame["model"].map(names.short)) for frame in (accuracy, reach))
     pictures = [
-        figures.accuracy_by_hop(short_accuracy, title=title, trained=_trained_hops(rows)),
+        figures.reach_by_order(short_reach, series, palette, title=title, largest=int(rows["hop"].max())),
+        _seeds_by_hop(reached, names, title),
+        figures.accuracy_by_hop(short_accuracy, palette, title=title, trained=_trained_hops(rows)),
         figures.order_by_hop(short_accuracy, series, title=title),
-        figures.reach_by_order(short_reach, series, title=title, largest=int(rows["hop"].max())),
-        figures.reach_by_cost(short_reach, title=title),
-        figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), title=title),
+        figures.reach_by_cost(short_reach, palette, title=title),
+        figures.learning_curves(curves.assign(model=curves["model"].map(names.short)), _orders(names), title=title),
     ]
     grids = dict(zip(tested["model"], tested["grid"], strict=True))
     notes = notes_of(names, reach, grids, still_rising(curves), pairs.declared, pairs.every)
@@ -201,7 +219,39 @@ def _main(
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
 
 
-def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame) -> Section:
+def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, curves: pd.DataFrame) -> Facts:
+    """What the finding is made of, of the trained setting; what it is called is not known yet.
+
+    Args:
+        rows: Those of `_on_one_axis`.
+        counts: `reached.seeds_reached`.
+        declared: `compare_models.declared_pairs`.
+        curves: Rows of curve.csv of these cells.
+    """
+    names, reach = tables.names_of(rows), reach_by_model(rows)
+    return Facts(
+        task=str(rows["task"].iloc[0]),
+        setting="",
+        counts=counts,
+        names=names,
+        series=series_of(rows, names.short),
+        declared=declared,
+        n_failed=dict(zip(reach["model"], reach["n_failed"], strict=True)),
+        rising=still_rising(curves),
+        trained=_trained_hops(rows),
+    )
+
+
+def _seeds_by_hop(reached: pd.DataFrame, names: tables.Names, title: str) -> Picture:
+    counts = reached[reached["threshold"] == REACHED]
+    return figures.seeds_by_hop(counts.assign(model=counts["model"].map(names.short)), _orders(names), title=title)
+
+
+def _orders(names: tables.Names) -> dict[str, int]:
+    return {names.short[label]: order for label, order in names.orders.items()}
+
+
+def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame, palette: Palette) -> Section:
     """The section of a split outside the training distribution."""
     accuracy = accuracy_by_hop(rows)
     names = tables.names_of(accuracy)
@@ -211,8 +261,11 @@ def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame) -> Section:
         tables.every_seed(rows, names),
     ]
     short = accuracy.assign(model=accuracy["model"].map(names.short))
-    picture = figures.accuracy_by_hop(short, title=title, trained=_trained_hops(rows))
-    return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), [picture])
+    drawn = [
+        _seeds_by_hop(reached, names, title),
+        figures.accuracy_by_hop(short, palette, title=title, trained=_trained_hops(rows)),
+    ]
+    return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), drawn)
 
 
 def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from nexus_bench.io.read_results import SPEC, read_curves, read_results
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
 from nexus_bench.report.page import to_html
+from nexus_bench.report.reproduce import provenance
 from nexus_bench.report.tables import Table
 
 # What a report writes, and how its files begin where that tells that nexus-bench wrote them
@@ -63,6 +64,7 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
         _joined([read_curves(run) for run in runs]),
         [_declaration(run, of) for run, of in zip(runs, frames, strict=True)],
     )
+    built = built._replace(provenance=provenance(runs, frames))
     files = write_report(built, out) if out else []
     github_summary(to_markdown(built, with_figures=False))
     return Written(built, files)
@@ -119,6 +121,7 @@ def to_document(report: Report) -> dict[str, Any]:
     """The summaries as JSON values; what was not measured is null."""
     return {
         "title": report.title,
+        "finding": report.finding,
         "accuracy": _records(report.accuracy),
         "reach": _records(report.reach),
         "reached": _records(report.reached),
@@ -128,13 +131,14 @@ def to_document(report: Report) -> dict[str, Any]:
 
 
 def to_markdown(report: Report, *, with_figures: bool = True) -> str:
-    """The report as Markdown: tables, notes, and references to the figures.
+    """The report as Markdown: the finding, tables, notes, and references to the figures.
 
     Args:
         report: The report.
         with_figures: False where the text is shown without the figures.
     """
-    lines = [f"# {markdown(report.title)}", ""]
+    first, *more = map(markdown, report.finding)
+    lines = [f"# {markdown(report.title)}", "", f"**{first}**", "", *(f"- {sentence}" for sentence in more), ""]
     for section in report.sections:
         lines += [f"## {markdown(section.title)}", ""]
         for number, table in enumerate(section.tables):
@@ -143,6 +147,8 @@ def to_markdown(report: Report, *, with_figures: bool = True) -> str:
                 lines += [*(f"- {markdown(note)}" for note in section.notes), ""]
         for picture in section.pictures if with_figures else ():
             lines += [f"![{markdown(picture.caption)}](figures/{picture.name}.png)", ""]
+    if report.provenance:
+        lines += ["## Provenance", "", *(f"- {markdown(sentence)}" for sentence in report.provenance), ""]
     return "\n".join(lines)
 
 

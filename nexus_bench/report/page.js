@@ -1,6 +1,8 @@
 "use strict";
-// Tables that can be sorted by any column, and filtered by task, order and model. Without scripts all is shown.
+// Figures drawn from their specifications; tables that can be sorted and saved; filters by task, order and model that act
+// on both. What is chosen stands in the address. Without scripts all tables are shown.
 
+// --- tables ---
 const valueOf = (row, column) => {
   const text = row.cells[column].textContent.trim();
   const number = parseFloat(text.replace(/,/g, "").replace(/^x /, ""));
@@ -13,49 +15,222 @@ const compare = (a, b) => {
   return a.localeCompare(b, "en", { numeric: true });
 };
 
-const sortBy = (table, column) => {
+const sortBy = (table, column, isAscending) => {
   const headings = [...table.tHead.rows[0].cells];
-  const isAscending = headings[column].getAttribute("aria-sort") !== "ascending";
   headings.forEach((heading) => heading.removeAttribute("aria-sort"));
   headings[column].setAttribute("aria-sort", isAscending ? "ascending" : "descending");
   const body = table.tBodies[0];
   const rows = [...body.rows].sort((a, b) => compare(valueOf(a, column), valueOf(b, column)));
   body.append(...(isAscending ? rows : rows.reverse()));
+  state.set(table.id, `${column}${isAscending ? "up" : "down"}`);
 };
 
-for (const table of document.querySelectorAll("table")) {
-  [...table.tHead.rows[0].cells].forEach((heading, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = heading.textContent;
-    button.addEventListener("click", () => sortBy(table, column));
-    heading.replaceChildren(button);
+const save = (name, url) => {
+  const link = Object.assign(document.createElement("a"), { download: name, href: url });
+  link.click();
+};
+const saveText = (name, text, type) => save(name, `data:${type};charset=utf-8,${encodeURIComponent(text)}`);
+
+const gridOf = (table) => [...table.rows].filter((row) => !row.hidden).map((row) => [...row.cells].map(
+  (cell) => cell.textContent.trim().replace(/\s+/g, " ")));
+const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const asCsv = (grid) => grid.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
+const asLatex = (grid) => {
+  const told = (text) => text.replace(/\\/g, "\\textbackslash ").replace(/[&%$#_{}]/g, "\\$&").replace(/\^/g, "\\^{}");
+  const [head, ...body] = grid.map((row) => row.map(told).join(" & ") + " \\\\");
+  return ["\\begin{tabular}{l" + "r".repeat(grid[0].length - 1) + "}", "\\hline", head, "\\hline", ...body, "\\hline",
+    "\\end{tabular}", ""].join("\n");
+};
+
+const offer = (place, label, what, action) => {
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+  button.setAttribute("aria-label", `Save ${what} as ${label}`);
+  button.addEventListener("click", action);
+  place.append(button);
+};
+
+// --- what is chosen, and its place in the address ---
+const form = document.getElementById("filters");
+const state = new Map(new URLSearchParams(location.hash.slice(1)));
+const chosen = (name) => form.elements[name].value;
+const remember = () => {
+  const kept = new URLSearchParams([...state].filter(([, value]) => value));
+  history.replaceState(null, "", `#${kept}`);
+};
+
+const osTheme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+const theme = () => document.documentElement.dataset.theme ?? osTheme();
+
+// --- figures ---
+const unpack = ({ fields, words, columns }) => (columns[0] ?? []).map((_, row) => {
+  const values = {};
+  fields.forEach((field, i) => {
+    const value = field in words ? words[field][columns[i][row]] : columns[i][row];
+    if (value !== null) values[field] = value;
   });
+  return values;
+});
+const figures = JSON.parse(document.getElementById("figures").textContent);
+for (const figure of Object.values(figures)) {
+  figure.rows = Object.fromEntries(Object.entries(figure.data).map(([name, packed]) => [name, unpack(packed)]));
 }
 
-const form = document.getElementById("filters");
-const chosen = (name) => form.elements[name].value;
+const isShown = (row) => !("order" in row && "model" in row) || (
+  (chosen("order") === "" || row.order === Number(chosen("order"))) &&
+  (chosen("model") === "" || row.model === chosen("model")));
 
+const fit = (spec, width) => {
+  if (width < 600 && spec.config.legend) spec.config.legend.columns = 1;
+  if (spec.facet) {
+    const isApart = spec.resolve?.scale?.y === "independent"; // each panel has an axis of its own
+    const n = new Set(spec.datasets[spec.data.name].map((row) => row[spec.facet.field])).size;
+    spec.columns = Math.max(1, Math.min(n, Math.floor(width / 300)));
+    const room = isApart ? Math.floor(width / spec.columns) - 75 : Math.floor((width - 75) / spec.columns) - 25;
+    spec.spec.width = Math.min(room, 420);
+    spec.facet.header.labelLimit = spec.spec.width + 20;
+  } else if (spec.concat) {
+    spec.columns = width < 640 ? 1 : spec.columns;
+    for (const panel of spec.concat) panel.width = Math.min(Math.floor(width / spec.columns) - 75, 420);
+  } else {
+    const labels = width < 600 ? 165 : 320;
+    Object.assign(spec.config.axis, { labelLimit: labels, labelFontSize: width < 600 ? 10 : 11 });
+    spec.width = Math.min(spec.width, width - labels - 20);
+  }
+};
+
+const draw = async (place) => {
+  const { spec: base, rows } = figures[place.dataset.figure];
+  const spec = structuredClone(base);
+  spec.datasets = Object.fromEntries(Object.entries(rows).map(([name, all]) => [name, all.filter(isShown)]));
+  delete spec.title; // the page has it above
+  const first = Object.keys(rows)[0];
+  place.view?.finalize();
+  if (spec.datasets[first].length === 0) {
+    place.textContent = "Nothing to show of what is chosen.";
+    return;
+  }
+  fit(spec, place.clientWidth);
+  let text = JSON.stringify(spec);
+  if (theme() === "dark") {
+    const dark = base.usermeta.dark;
+    text = text.replace(new RegExp(Object.keys(dark).join("|"), "g"), (colour) => dark[colour]);
+  }
+  const drawn = await vegaEmbed(place, JSON.parse(text), {
+    actions: false, ast: true, renderer: "svg", defaultStyle: false, tooltip: { theme: theme() },
+  });
+  place.view = drawn.view;
+};
+
+let turn = 0;
+const drawAll = async () => {
+  const mine = ++turn;
+  delete document.documentElement.dataset.drawn;
+  for (const place of document.querySelectorAll(".drawing[data-figure]")) {
+    if (mine !== turn) return; // something else was chosen meanwhile
+    if (place.closest("section").hidden || !figures[place.dataset.figure]) continue;
+    await draw(place);
+  }
+  if (mine === turn) document.documentElement.dataset.drawn = "all";
+};
+
+// --- filters ---
 const filter = () => {
   const [task, order, model] = ["task", "order", "model"].map(chosen);
+  const number = form.elements.model.selectedIndex - 1; // rows name their models by number; the first option is `all`
+  for (const name of ["task", "order", "model"]) state.set(name, chosen(name));
+  remember();
   for (const section of document.querySelectorAll("section")) {
     section.hidden = task !== "" && section.dataset.task !== task;
   }
   let shown = 0;
   for (const row of document.querySelectorAll("tbody tr")) {
-    const hasOrder = order === "" || JSON.parse(row.dataset.orders).includes(Number(order));
-    const hasModel = model === "" || JSON.parse(row.dataset.models).includes(model);
+    const hasOrder = order === "" || row.dataset.orders.split(",").includes(order);
+    const hasModel = model === "" || row.dataset.models.split(",").includes(String(number));
     row.hidden = !(hasOrder && hasModel);
     shown += row.hidden || row.closest("section").hidden ? 0 : 1;
   }
   document.getElementById("shown").textContent = `${shown} rows shown`;
+  for (const button of document.querySelectorAll("#legend button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.model === model));
+  }
+  return drawAll();
 };
 
+const setTheme = (name) => {
+  if (name) document.documentElement.dataset.theme = name;
+  document.getElementById("theme").textContent = theme() === "dark" ? "light" : "dark";
+};
+
+// --- begin ---
+for (const table of document.querySelectorAll("table")) {
+  [...table.tHead.rows[0].cells].forEach((heading, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = heading.textContent;
+    button.addEventListener("click", () => {
+      sortBy(table, column, heading.getAttribute("aria-sort") !== "ascending");
+      remember();
+    });
+    heading.replaceChildren(button);
+  });
+  const [, column, way] = /^(\d+)(up|down)$/.exec(state.get(table.id) ?? "") ?? [];
+  if (column && Number(column) < table.tHead.rows[0].cells.length) sortBy(table, Number(column), way === "up");
+}
+const downloads = JSON.parse(document.getElementById("downloads").textContent);
+for (const link of document.querySelectorAll("a[download]")) {
+  const bytes = new TextEncoder().encode(downloads[link.download]);
+  const latin = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  link.href = `data:text/csv;charset=utf-8;base64,${btoa(latin)}`;
+}
+for (const place of document.querySelectorAll(".save")) {
+  const name = place.dataset.of;
+  const table = document.getElementById(name);
+  if (table) {
+    offer(place, "CSV", name, () => saveText(`${name}.csv`, asCsv(gridOf(table)), "text/csv"));
+    offer(place, "LaTeX", name, () => saveText(`${name}.tex`, asLatex(gridOf(table)), "text/plain"));
+  } else if (figures[name]) {
+    const view = () => document.querySelector(`.drawing[data-figure="${name}"]`).view;
+    offer(place, "PNG", name, async () => save(`${name}.png`, await view().toImageURL("png", 2)));
+    offer(place, "SVG", name, async () => saveText(`${name}.svg`, await view().toSVG(), "image/svg+xml"));
+    offer(place, "CSV", name, () => {
+      const rows = Object.values(figures[name].rows)[0].filter(isShown);
+      const fields = Object.values(figures[name].data)[0].fields;
+      saveText(`${name}.csv`, asCsv([fields, ...rows.map((row) => fields.map((f) => String(row[f] ?? "")))]), "text/csv");
+    });
+  }
+}
+for (const name of ["task", "order", "model"]) {
+  const select = form.elements[name];
+  if ([...select.options].some((option) => option.value === state.get(name))) select.value = state.get(name);
+}
+setTheme(["light", "dark"].includes(state.get("theme")) ? state.get("theme") : undefined);
 form.hidden = false;
 form.addEventListener("change", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("all").addEventListener("click", () => {
   form.reset();
   filter();
+});
+document.getElementById("theme").addEventListener("click", () => {
+  setTheme(theme() === "dark" ? "light" : "dark");
+  state.set("theme", theme());
+  remember();
+  drawAll();
+});
+document.getElementById("legend").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  form.elements.model.value = form.elements.model.value === button.dataset.model ? "" : button.dataset.model;
+  filter();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  setTheme();
+  drawAll();
+});
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth === width) return;
+  width = innerWidth;
+  drawAll();
 });
 filter();

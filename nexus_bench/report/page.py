@@ -1,17 +1,23 @@
 """A report as one page that needs no other file and no network."""
 
-import base64
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from nexus_bench.report.build import Report
-from nexus_bench.report.plotting import FAINT, INK, PAPER, TITLE, Picture
+from nexus_bench.report.palette import Palette, palette_of
+from nexus_bench.report.plotting import Picture
+from nexus_bench.report.tables import COSTS
 
 _PARTS = Path(__file__).parent
-_THEME = {INK: "currentColor", FAINT: "var(--line)", PAPER: "none"}
+_HOP = re.compile(r"\d+ hops?")  # heading of a column
+_SHARE = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+))?(?: \[|$)")
+_WIDE = ("accuracy_by_hop", "learning_curves")  # figures that take the whole width
 
 
 def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
@@ -25,28 +31,82 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     rows = [row for section in report.sections for table in section.tables for row in table.rows]
+    models = list(dict.fromkeys(model for row in rows for model in row.models))
+    chips = {model: number for number, model in enumerate(models)}
+    colours = _colours(models, palette_of(models))
+    pictures = [picture for section in report.sections for picture in section.pictures]
     return environment.get_template("page.html").render(
         title=report.title,
+        finding=report.finding,
+        provenance=report.provenance,
         sections=report.sections,
         tasks=list(dict.fromkeys(section.task for section in report.sections)),
-        models=list(dict.fromkeys(model for row in rows for model in row.models)),
+        models=models,
+        colours=colours,
         orders=sorted({order for row in rows for order in row.orders}),
-        links={name: _as_link(text) for name, text in downloads.items()},
-        inline=inline_svg,
+        links=list(downloads),
+        downloads=_as_script(dict(downloads)),
+        figures=_as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
+        chips=chips,
+        numbers=lambda names: ",".join(str(chips[name]) for name in names),
+        attributes=_attributes,
+        as_cell=_as_cell,
+        is_wide=lambda picture: picture.name.startswith(_WIDE),
         style=(_PARTS / "page.css").read_text(encoding="utf-8"),
+        vega=(_PARTS / "vega.js").read_text(encoding="utf-8"),
         script=(_PARTS / "page.js").read_text(encoding="utf-8"),
     )
 
 
-def inline_svg(picture: Picture) -> str:
-    """The drawing for a page: without its title, in the page's colours, with identifiers of its own."""
-    drawing = picture.svg[picture.svg.index("<svg") :]
-    drawing = re.sub(rf'<g id="{TITLE}">.*?</g>', "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{picture.name}-", drawing)
-    for colour, themed in _THEME.items():
-        drawing = drawing.replace(colour, themed)
-    return drawing
+def _colours(models: Sequence[str], palette: Palette) -> dict[str, tuple[str, str]]:
+    """Model -> its colour on light and on dark pages."""
+    return {model: (palette.of(model), palette.dark[palette.of(model)]) for model in models}
 
 
-def _as_link(text: str) -> str:
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
+def _attributes(column: str, value: str) -> Markup:
+    """Costs and numbers of seeds are not shown on a phone; shares of seeds and accuracies by hop have a tint."""
+    if column in (*COSTS, "seeds"):
+        return Markup(' class="at-desk"')
+    share = _share(value) if _HOP.fullmatch(column) else None
+    return Markup("") if share is None else Markup(' style="--share: {}"').format(f"{share:.2f}")
+
+
+def _share(value: str) -> float | None:
+    """The share that a cell tells, as `8/10 [0.44, 0.97]` or `0.998 [0.995, 1.000]`."""
+    found = _SHARE.match(value)
+    if found is None:
+        return None
+    return float(found[1]) / float(found[2] or 1) if float(found[2] or 1) else None
+
+
+def _as_cell(value: str) -> Markup:
+    """The value, and under it its interval."""
+    shown, bracket, interval = value.partition(" [")
+    small = Markup(" <small>[{}</small>").format(interval) if bracket else Markup("")
+    return Markup("{}{}").format(shown, small)
+
+
+def _packed(picture: Picture) -> dict[str, Any]:
+    """The specification of a figure with its rows as columns, and repeated words as numbers."""
+    assert picture.spec is not None
+    spec = {name: value for name, value in picture.spec.items() if name != "datasets"}
+    return {"spec": spec, "data": {name: _columns(rows) for name, rows in picture.spec["datasets"].items()}}
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    fields = list(dict.fromkeys(field for row in rows for field in row))
+    columns = {field: [row.get(field) for row in rows] for field in fields}
+    words = {
+        field: list(dict.fromkeys(column))
+        for field, column in columns.items()
+        if all(isinstance(value, str | None) for value in column)
+    }
+    numbered = {field: {word: number for number, word in enumerate(found)} for field, found in words.items()}
+    packed = [[numbered[f][v] for v in column] if f in words else column for f, column in columns.items()]
+    return {"fields": fields, "words": words, "columns": packed}
+
+
+def _as_script(value: Any) -> str:
+    """JSON that can stand in a script element, whatever the names in it hold."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,8 +1,25 @@
 """The titles of the sections of a report: the task, what tells it from other sections, its size and the training."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pandas as pd
 
 from nexus_bench.io.options import only, varying
+
+_APART: tuple[Callable[[Any, list[str]], str], ...] = (  # row, options that vary -> what it is called in a finding
+    lambda row, keys: f"{row['encoding']} encoding",
+    lambda row, keys: f"{row['n_facts']} facts",
+    lambda row, keys: f"trained on hops {row['train_hops']}",
+    lambda row, keys: only(row["task_options"], keys),
+    lambda row, keys: f"distractors {row['distractors']}",
+    lambda row, keys: f"{row['n_queries']} queries",
+    lambda row, keys: f"vocabulary of {row['vocab_size']}",
+    lambda row, keys: f"{row['steps']} steps",
+    lambda row, keys: f"batches of {row['batch_size']}",
+    lambda row, keys: f"graphs used {row['reuse']} times",
+    lambda row, keys: f"version {row['task_version']}",
+)
 
 
 def that_differ(rows: pd.DataFrame) -> dict[str, tuple[list[str], list[str]]]:
@@ -20,6 +37,26 @@ def named(rows: pd.DataFrame, differ: dict[str, tuple[list[str], list[str]]]) ->
     columns, keys = differ[str(first["task"])]
     parts = [str(first["task"]), *(f"{name}={first[name]}" for name in columns)]
     return ", ".join(parts + ([only(first["task_options"], keys)] if keys else []))
+
+
+def apart(firsts: Sequence[pd.Series]) -> list[str]:
+    """What tells each section from the others of its task, in as few words as do; empty for the only one.
+
+    Args:
+        firsts: A row of each section.
+    """
+    labels = [""] * len(firsts)
+    for task in dict.fromkeys(first["task"] for first in firsts):
+        places = [place for place, first in enumerate(firsts) if first["task"] == task]
+        keys = varying(firsts[place]["task_options"] for place in places)
+        parts: dict[int, list[str]] = {place: [] for place in places}
+        for say in _APART:
+            said = {place: say(firsts[place], keys) for place in places}
+            more = {place: [*parts[place], said[place]] for place in places}
+            if len({*map(tuple, more.values())}) > len({*map(tuple, parts.values())}):
+                parts = more
+        labels = [", ".join(parts[place]) if place in parts else label for place, label in enumerate(labels)]
+    return labels
 
 
 def asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:

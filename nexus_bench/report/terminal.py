@@ -1,4 +1,4 @@
-"""A report on the terminal: how many seeds reach each hop, accuracy by hop, and where the rest is."""
+"""A report on the terminal: how many seeds reach each hop, accuracy by hop, the finding, and where the rest is."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _PRINTED = ("reached", "accuracy", "declared")  # tables; the others are in the 
 
 
 def print_report(report: Report, paths: Sequence[Path]) -> None:
-    """Print the main tables of every setting, the notes, and where the files are."""
+    """Print the main tables and notes of every setting, and at the end the finding, and where the files are."""
     console = output()
     for section in report.sections:
         console.print(section.title, style="bold")
@@ -24,6 +24,10 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
                 _print_table(console, table)
         for note in section.notes:
             console.print(note)
+        console.print()
+    for number, sentence in enumerate(report.finding):
+        console.print(sentence, style="" if number else "bold")
+    if paths:
         console.print()
     for path in paths:
         console.print(str(path))

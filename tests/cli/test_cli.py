@@ -127,7 +127,14 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
     ]
     assert all(Path("runs/tiny", file).stat().st_size > 0 for file in [*files, "curve.csv", "timing.csv", "env.json"])
     drawn = {path.stem for path in Path("runs/tiny/figures").iterdir()}
-    assert drawn == {"accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"}
+    assert drawn == {
+        "accuracy_by_hop",
+        "order_by_hop",
+        "reach_by_order",
+        "reach_by_cost",
+        "learning_curves",
+        "seeds_by_hop",
+    }
     results = read_results(Path("runs/tiny"))
     assert len(results) == 2 * 2 * 2 * 2  # models, seeds, splits, hops
     assert results["n_params"].nunique() == 1

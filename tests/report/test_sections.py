@@ -82,7 +82,7 @@ def test_a_further_split_has_a_section_of_its_own() -> None:
     assert cells_of(further.tables[0]) == [["a", "0/2 [0.00, 0.84]"]]
     assert cells_of(further.tables[1]) == [["a", "0.250", "2"]]
     assert set(report.reached["split"]) == {"test", "size_ood"}
-    assert [picture.name for picture in further.pictures] == ["accuracy_by_hop-size_ood"]
+    assert [picture.name for picture in further.pictures] == ["seeds_by_hop-size_ood", "accuracy_by_hop-size_ood"]
     assert set(report.accuracy["split"]) == {"test", "size_ood"} and set(report.reach["split"]) == {"test"}
 
 

@@ -48,6 +48,7 @@ def _rows(name: str, of: tuple[Column, ...], *, optional: bool = False) -> Any:
 
 REPORT: Fields = {
     "title": str,
+    "finding": list[str],
     "accuracy": _rows("Accuracy", columns.ACCURACY_COLUMNS),
     "reach": _rows("Reach", columns.REACH_COLUMNS),
     "reached": _rows("Reached", columns.REACHED_COLUMNS),

@@ -1,0 +1,184 @@
+"""Charts of hop reach, against order and against cost."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from nexus_bench.report.chart_parts import PANEL, in_colour, panels, rounded, tips, who, zoom
+from nexus_bench.report.orders import Series
+from nexus_bench.report.palette import SOFT, Palette, kind_of
+from nexus_bench.report.plotting import Spec, figure
+
+_SMALL_SPREAD = 0.01  # of costs: a panel with less has nothing to tell
+_REACHES: dict[str, Callable[[int], int]] = {
+    "m, with refine q or k": lambda m: m,
+    "2^m - 1, with refine qk": lambda m: 2**m - 1,
+}
+
+
+def reach_by_order(
+    reach: pd.DataFrame, series: Sequence[Series], palette: Palette, *, title: str, largest: int
+) -> Spec | None:
+    """Hop reach against order, a panel per series, with the reach that weights can express.
+
+    Args:
+        reach: `summary.reach_by_model` of one section.
+        series: Models that differ in nothing but order.
+        palette: The colours of the report.
+        title: The task, its size and how models were trained.
+        largest: The largest hop evaluated: no reach can be above it.
+    """
+    if not series:
+        return None
+    found = {str(row["model"]): row for _, row in reach.iterrows()}
+    rows, orders = [], sorted({order for one in series for order in one.models})
+    for one in series:
+        for order, model in one.models.items():
+            same = who(model, order) | {"series": one.name}
+            seeds: list[int] = list(found[model]["seeds"])
+            rows.append(same | {"kind": "mean", "reach": rounded(found[model]["mean"]), "seeds": len(seeds)})
+            rows += [
+                same | {"kind": "seed", "reach": hops, "seeds": seeds.count(hops)} for hops in dict.fromkeys(seeds)
+            ]
+    bounds = [
+        {"order": order, "bound": name, "reach": bound(order)}
+        for name, bound in _REACHES.items()
+        for order in orders
+        if bound(order) <= largest
+    ]
+    x: Spec = {"field": "order", "type": "ordinal", "title": "attention order m", "axis": {"labelAngle": 0}}
+    domain = {"domain": [0, largest + 0.3], "nice": False}
+    y: Spec = {"field": "reach", "type": "quantitative", "title": "hop reach", "scale": domain}
+    y["axis"] = {"values": list(range(largest + 1)), "format": "d"}
+    colour = in_colour(rows, palette)
+    layers: list[Spec] = [
+        {
+            "data": {"name": "bounds"},
+            "mark": {"type": "point", "color": SOFT, "size": 190, "strokeWidth": 1},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "shape": {
+                    "field": "bound",
+                    "type": "nominal",
+                    "title": "weights can reach",
+                    "scale": {"domain": list(_REACHES), "range": ["square", "diamond"]},
+                },
+                "tooltip": tips("bound", "order", "reach"),
+            },
+        },
+        {
+            "transform": [{"filter": "datum.kind === 'mean'"}],
+            "mark": {"type": "line", "color": SOFT, "strokeWidth": 1},
+            "encoding": {"x": x, "y": y},
+        },
+        {
+            "transform": [{"filter": "datum.kind === 'seed'"}],
+            "mark": {"type": "circle", "opacity": 1},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "size": {
+                    "field": "seeds",
+                    "type": "quantitative",
+                    "legend": None,
+                    "scale": {"rangeMin": 0, "rangeMax": 150},
+                },
+                "color": colour,
+                "tooltip": tips("model", "reach", "seeds"),
+            },
+        },
+    ]
+    body = panels("rows", "series", [one.name for one in series], layers, height=34 * (largest + 1))
+    return figure(title, {"rows": rows, "bounds": bounds}, body, dark=palette.dark)
+
+
+def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec | None:
+    """Hop reach against parameters and against the FLOPs of a training step; a line joins the best for their cost.
+
+    A panel whose costs differ by less than 1% is left out.
+    """
+    sized = reach[reach["n_params"].notna() & reach["mean"].notna()]
+    if len(sized) < 2:
+        return None
+    data: dict[str, list[dict[str, Any]]] = {}
+    side_by_side: list[Spec] = []
+    for column, unit, label in (("n_params", 1e3, "thousand parameters"), ("flops_per_step", 1e6, "MFLOP per step")):
+        cost = sized[column].astype(float) / unit
+        if cost.max() < (1 + _SMALL_SPREAD) * cost.min():
+            continue
+        front = pareto_front(list(zip(cost, sized["mean"], strict=True)))
+        rows = [
+            who(str(model), order) | {"cost": rounded(value), "reach": rounded(mean), "best": (value, mean) in front}
+            for model, order, value, mean in zip(sized["model"], sized["order"], cost, sized["mean"], strict=True)
+        ]
+        is_wide = bool(cost.max() > 4 * cost.min())
+        scale = {"type": "log", "nice": False, "padding": 24} if is_wide else {"zero": False, "padding": 24}
+        x: Spec = {"field": "cost", "type": "quantitative", "title": label, "scale": scale}
+        x["axis"] = {"format": ",~r", "tickCount": 5, "labelOverlap": True, "grid": False}
+        top = {"domain": [0, math.ceil(float(sized["mean"].max())) + 0.4], "nice": False}
+        y: Spec = {"field": "reach", "type": "quantitative", "title": "hop reach", "scale": top}
+        y["axis"] = {"tickMinStep": 1, "format": "d"}
+        data[column] = rows
+        colour = in_colour(rows, palette)
+        side_by_side.append(
+            {
+                "data": {"name": column},
+                "width": PANEL,
+                "height": 170,
+                "layer": [
+                    {
+                        "transform": [{"filter": "datum.best"}],
+                        "mark": {
+                            "type": "line",
+                            "color": SOFT,
+                            "interpolate": "step-after",
+                            "strokeWidth": 1,
+                            "clip": True,
+                        },
+                        "encoding": {"x": x, "y": y},
+                    },
+                    {
+                        "params": [zoom("x", name=column)],
+                        "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1, "clip": True},
+                        "encoding": {
+                            "x": x,
+                            "y": y,
+                            "color": colour,
+                            "tooltip": tips("model", "cost", "reach"),
+                        },
+                    },
+                ],
+            }
+        )
+    if not side_by_side:
+        return None
+    families = list(dict.fromkeys(kind_of(str(model)).family for model in sized["model"]))
+    key = _key(families)
+    body: Spec = {"concat": side_by_side, "columns": 2}
+    for panel in side_by_side:
+        panel["layer"][1]["encoding"]["shape"] = key
+    return figure(title, data, body, dark=palette.dark)
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The Pareto front by cost: pairs (cost, reach) so that no other has at most the cost and at least the reach."""
+    front: list[tuple[float, float]] = []
+    for cost, reach in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or reach > front[-1][1]:
+            front.append((cost, reach))
+    return front
+
+
+def _key(families: Sequence[str]) -> Spec:
+    """Shapes of families."""
+    shapes = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
+    return {
+        "field": "family",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": list(families), "range": [shapes[i % len(shapes)] for i in range(len(families))]},
+        "legend": {"columns": 2, "symbolFillColor": SOFT},
+    }

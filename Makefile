@@ -1,7 +1,7 @@
 # make quick            install, train the quick suite, print the staircase
 # make test             install, run the tests, side by side on the cores
 # make test-exhaustive  install, run the long tests: a million examples per family, many kills
-# make test-gpu         run the tests of kernels and stacks, in the Python at hand, on a CUDA device
+# make test-gpu         run the tests of kernels, stacks and language models, in the Python at hand, on a CUDA device
 # make check            install, run the linters and the type checker
 # make figures          install, make the reports of runs/example and the generated pages of docs again
 # PIP_ARGS              extra options for pip, such as an index that has a CPU build of PyTorch
@@ -23,7 +23,7 @@ test-exhaustive: $(INSTALLED)
 	$(BIN)/pytest -m exhaustive
 
 test-gpu:
-	$(PYTHON) -m pytest -m gpu tests/attention tests/training
+	$(PYTHON) -m pytest -m gpu tests/attention tests/training tests/hf
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

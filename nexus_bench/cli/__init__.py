@@ -120,6 +120,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "lm": models.lm,
         "score": language.score,
         "pretrain": models.pretrain,
+        "losses": models.losses,
         "retrofit": pretrained.retrofit,
     },
     "Check and extend": {

@@ -104,6 +104,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "pretrain --text texts/ --attention nexus --order 2 --task kinship",
         "pretrain --text texts/ --compute-of order=3 -o runs/as-costly",
     ),
+    "losses": (
+        "losses runs/pretrain",
+        "losses runs/pretrain/standard runs/pretrain/nexus",
+        "losses runs/pretrain --json",
+    ),
     "retrofit": (
         "retrofit ./model --task kinship --hops 1-3",
         "retrofit ./model --data mydata --order 2,3",

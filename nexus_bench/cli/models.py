@@ -150,3 +150,23 @@ def lm(
     print_table(scores_table(model, scores))
     if out is not None:
         typer.echo(out)
+
+
+def losses(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of `pretrain`, or folders of such folders.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compare held-out losses of pretrained models.
+
+    By model, with intervals over seeds.
+    """
+    from nexus_bench.cli.printing import losses_table, print_table
+    from nexus_bench.hf.losses import losses as compare
+
+    found = compare(runs)
+    if as_json:
+        print_document("losses", losses=found)
+        return
+    print_table(losses_table(found))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # some would import PyTorch or SciPy
     from nexus_bench.bench.generators import Rate
     from nexus_bench.experiment.status import CellState
     from nexus_bench.hf.lm import Score
+    from nexus_bench.hf.losses import Loss
     from nexus_bench.model.costs import Cost
     from nexus_bench.model.matching import Match
     from nexus_bench.shortcuts.audit import Audited
@@ -140,6 +141,42 @@ def scores_table(title: str, scores: "list[Score]") -> Table:
         error = f"{one.stderr:.4f}" if one.stderr == one.stderr else ""
         table.add_row(one.task, one.metric, f"{one.value:.4f}", error, f"{one.n:,}" if one.n else "")
     return table
+
+
+def losses_table(losses: "list[Loss]") -> Table:
+    """One row per model; losses are nats per token."""
+    caption = "in brackets 95% t-intervals over seeds; the difference is from the standard model, paired by seed"
+    names = (
+        "model",
+        "seeds",
+        "held-out loss",
+        "difference",
+        "bits per byte",
+        "parameters",
+        "MFLOP per token",
+        "tokens",
+    )
+    table = Table(*names, caption=caption, caption_justify="left", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for one in losses:
+        table.add_row(
+            f"{one.arch}: {one.model}",
+            str(len(one.seeds)),
+            _with_interval(one.held_out_loss, one.held_out_low, one.held_out_high, ".4f"),
+            _with_interval(one.difference, one.difference_low, one.difference_high, "+.4f"),
+            f"{one.bits_per_byte:.4f}",
+            f"{one.parameters:,}",
+            f"{one.flops_per_token / 1e6:,.1f}",
+            f"{one.tokens:,}",
+        )
+    return table
+
+
+def _with_interval(mean: float | None, low: float | None, high: float | None, digits: str) -> str:
+    if mean is None:
+        return ""
+    return f"{mean:{digits}}" + ("" if low is None else f" [{low:{digits}}, {high:{digits}}]")
 
 
 def status_table(states: "list[CellState]") -> Table:

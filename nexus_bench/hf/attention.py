@@ -1,8 +1,8 @@
 """The attention modules: those of transformers, with a nest in the place of one pass.
 
-A module keeps its class' parameters, their names and their linear modules, which are called as they are, so that
-adapters, hooks and quantised weights act at every level. Axis letters: b batch, h heads, g heads of keys and values,
-r new tokens, n all tokens, e width of a head, d width of the model.
+A module keeps its class' parameters, their names and their linear modules. These are called as they are wherever
+something is added to them, so that adapters, hooks and quantised weights act at every level. Axis letters: b batch, h
+heads, g heads of keys and values, r new tokens, n all tokens, e width of a head, d width of the model.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers.cache_utils import Cache
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.gpt_neox import modeling_gpt_neox
@@ -198,7 +199,7 @@ class NexusQwen2Attention(_SeparateProjections, Qwen2Attention):
 
 
 class NexusGPTNeoXAttention(NexusAttention, GPTNeoXAttention):
-    """Nexus attention of a GPT-NeoX model; one module makes all three, head by head, also where some are not needed."""
+    """Nexus attention of a GPT-NeoX model; one module makes all three, head by head."""
 
     query_key_value: nn.Linear
     head_size: int
@@ -207,9 +208,20 @@ class NexusGPTNeoXAttention(NexusAttention, GPTNeoXAttention):
     eager = staticmethod(modeling_gpt_neox.eager_attention_forward)
 
     def projected(self, x: Float[Tensor, "b r d"], which: str) -> list[Float[Tensor, "b h r e"]]:
-        """The module packs [q k v] of a head, then those of the next."""
-        packed = self.query_key_value(x).view(*x.shape[:-1], -1, 3 * self.head_size).transpose(1, 2)
-        return [packed.chunk(3, dim=-1)["qkv".index(letter)] for letter in which]
+        """The module packs [q k v] of a head, then those of the next; a plain one makes only what is needed."""
+        module, at = self.query_key_value, slice("qkv".index(which[0]), "qkv".index(which[0]) + len(which))
+        if which != "qkv" and _is_plain(module):
+            weight = module.weight.unflatten(0, (-1, 3, self.head_size))[:, at].flatten(0, 2)
+            bias = None if module.bias is None else module.bias.unflatten(0, (-1, 3, self.head_size))[:, at].flatten()
+            made = F.linear(x, weight, bias).unflatten(-1, (-1, len(which), self.head_size))
+        else:
+            made = module(x).unflatten(-1, (-1, 3, self.head_size))[..., at, :]
+        return [side.transpose(1, 2) for side in made.unbind(-2)]
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a linear module does nothing but multiply by its weight: no adapter, no hook, no quantised weight."""
+    return type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks
 
 
 def repeated(x: Float[Tensor, "b g n e"], times: int) -> Float[Tensor, "b h n e"]:

@@ -5,12 +5,14 @@ Of every method that is trained, the learning rate is chosen first: by validatio
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 import transformers
 
-from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.experiment.environment import machine_and_versions
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.hf.pretrained import Pretrained
@@ -24,6 +26,7 @@ from nexus_bench.io.read_results import SPEC
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 
+_MAY_GROW = ("methods", "seeds")  # of a retrofit in its folder
 _MODELS = "models"  # of a run folder: what --keep-models writes
 
 
@@ -88,7 +91,7 @@ def retrofit(
     Raises:
         ConfigError: A prompt is longer than what the model takes, or has no answer.
         CorruptArtefactError: A record in the folder was edited.
-        StorageError: The folder cannot be written.
+        StorageError: The folder cannot be written, or the memory of the device does not suffice.
         UsageError: The folder holds something else, or is being written to.
     """
     name = run_name(model, material)
@@ -116,15 +119,27 @@ def retrofit(
             states = folder.checkpoints(cell_id)
             if is_new:
                 keep = folder.path / _MODELS / cell_id if way.keep_models and purpose == MEASURED else None
-                result = run_cell(
-                    cell, setting, states=states, save_every=way.save_every, environment=environment, keep=keep
-                )
+                with _told_if_out_of_memory(recipe.micro_batch):
+                    result = run_cell(
+                        cell, setting, states=states, save_every=way.save_every, environment=environment, keep=keep
+                    )
                 folder.cells.save(result)
             folder.drop_checkpoints(states)  # also those that a killed process did not get to
             way.tell(_line(cell, purpose, setting, _validated(folder, cell_id), is_new=is_new))
         folder.write_tables(name, purposes)
     built, files = report([folder.path], folder.path)
     return Retrofitted(folder.path, warnings, built, [folder.results_csv, *files])
+
+
+@contextmanager
+def _told_if_out_of_memory(micro_batch: int) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise StorageError(
+            f"the memory of the device did not suffice; lower micro_batch (now {micro_batch}) in another --out, or "
+            "repeat this command on a larger or less busy device: finished cells are kept"
+        ) from error
 
 
 def _cells(
@@ -187,6 +202,8 @@ def _spec(
 def _check_same(folder: RunFolder, spec: Config) -> None:
     """Refuse a folder of another retrofit; its cells would stand beside those of this one.
 
+    Methods and seeds may be added: what is done stays as it is.
+
     Raises:
         UsageError: The message says what differs.
     """
@@ -195,7 +212,8 @@ def _check_same(folder: RunFolder, spec: Config) -> None:
     held = _flat(folder.read_spec().get("retrofit"))
     wanted = _flat(spec)
     for key in [*wanted, *held]:
-        if held.get(key) != wanted.get(key):
+        grows = key in _MAY_GROW and all(one in wanted[key] for one in held.get(key) or [])
+        if held.get(key) != wanted.get(key) and not grows:
             raise UsageError(
                 f"{folder.path}: holds a retrofit with {key} {held.get(key)!r}, this one has {wanted.get(key)!r}; "
                 "choose another --out"

@@ -51,6 +51,7 @@ LINES = {
     "retrofit": "retrofit m --data d --method untouched --set n_test=3 --device cpu --quiet --out f --json",
     "pretrain": f"pretrain {' '.join(TOY)} --text t.txt --tokens 128 --out p --quiet --json",
     "lm": "lm p --tasks q.jsonl --device cpu --json",
+    "losses": "losses p --json",
     "schema": "schema gen --json",
     "bench gen": "bench gen pointer_chase --hops 1 --seconds 0.01 --quiet --json",
     "bench attention": "bench attention standard --n 8 --rounds 1 --device cpu --quiet --json",

@@ -1,11 +1,7 @@
 """Runs of `nexus-bench pretrain`, from the command line to a model that transformers loads."""
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,11 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXForCausalLM
 from nexus_bench.hf import describe
 from nexus_bench.hf.loop import Trained
 from tests.conftest import Command, assert_fails
-from tests.hf.pretraining import TOY, write_text
-from tests.paths import ROOT
-
-LOSSES = ["step", "tokens", "loss", "held_out_loss", "bits_per_byte"]
-LINE = ["pretrain", *TOY, "--text", "t.txt"]
+from tests.hf.pretraining import LINE, finish, log_of, start, start_two, write_text
 
 
 @pytest.fixture
@@ -31,10 +23,6 @@ def call(command: Command) -> Command:
     """In a folder with text."""
     write_text(Path("t.txt"))
     return command
-
-
-def log_of(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "log.csv")[LOSSES]
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -107,31 +95,6 @@ def test_how_a_run_is_carried_out_changes_no_loss(options: str, call: Command, m
     torch.compiler.reset()
 
 
-def start(folder: Path, *more: str, out: str = "r") -> subprocess.Popen[str]:
-    line = [
-        sys.executable,
-        "-m",
-        "nexus_bench",
-        *LINE,
-        "--tokens",
-        "6400",
-        "--set",
-        "save_every=1",
-        "--out",
-        out,
-        *more,
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        line, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> None:
-    told, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, told
-
-
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(tmp_path: Path) -> None:
     write_text(tmp_path / "t.txt")
@@ -182,17 +145,8 @@ def test_a_run_goes_on_from_its_checkpoint_and_not_from_the_beginning(
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     write_text(tmp_path / "t.txt")
     finish(start(tmp_path, out="one"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    run = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", port]
-    line = [sys.executable, *run, "-m", "nexus_bench", *LINE, "--tokens", "6400", "--set", "micro_batch_size=1"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    done = subprocess.run(
-        [*line, "--out", "two"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("two: standard") == 1
+    told = finish(start_two(tmp_path, "--set", "micro_batch_size=1", out="two"))
+    assert told.count("two: standard") == 1
     pd.testing.assert_frame_equal(log_of(tmp_path / "one"), log_of(tmp_path / "two"), rtol=2e-4)
     assert json.loads((tmp_path / "two/summary.json").read_text())["device"] == "2 x cpu"
 

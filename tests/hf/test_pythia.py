@@ -47,7 +47,9 @@ def test_a_nest_costs_its_passes() -> None:
     d, layers, n = 512, 6, 2048
     flat, nested = (spec_of("pythia-70m", **o) for o in ({}, {"attention": "nexus", "order": 2}))
     more = cost_of(nested, config(nested)).flops_per_token - cost_of(flat, config(flat)).flops_per_token
-    assert more == layers * (6 * 3 * d * d + 12 * d * n)  # the packed projection as a whole, and one more attention
+    assert more == layers * (
+        6 * 2 * d * d + 12 * d * n
+    )  # queries and keys of the packed projection, and one more attention
 
 
 def test_a_standard_model_of_equal_compute_is_the_closest_in_whole_heads() -> None:

@@ -9,16 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config
 
-import nexus_bench
-from nexus_bench.hf import describe
+from nexus_bench.hf import describe, retrofit_cells
 from nexus_bench.hf.training import train_in_order, training_arguments
 from tests.conftest import Command
 from tests.hf.made import saved_model
+from tests.hf.retrofitting import line, results, write_place
 from tests.hf.tiny import stock
 
 METHODS = ("untouched", "standard", "order=2 gate=true", "order=2", "order=3 gate=true layers=last-half refine=q")
@@ -30,32 +29,15 @@ LABELS = [
     "nexus, order 3, refine q, gated, layers 1",
 ]
 FEW = ("standard", "order=2 gate=true")
-SHORT = "--set batch_size=4 --set micro_batch=2 --set n_test=5 --device cpu"
 COLOURS = ("red", "blue", "green", "black")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small dataset `d`, and a model `m` that knows its words."""
-    from nexus_bench.data.generate import generate
-    from nexus_bench.data.task import make_task
-    from nexus_bench.text.render import TextOptions
-
     folder = tmp_path_factory.mktemp("retrofit")
-    spec = make_task({"task": "pointer_chase", "hops": [1, 2], "n_nodes": 7, "n_val": 7, "n_test": 11}, where="test")
-    generate(folder / "d", spec, seed=3, n_train=30, file_format="text", text=TextOptions())
-    rows = [json.loads(line) for line in (folder / "d" / "train.jsonl").read_text().splitlines()]
-    saved_model(folder / "m", [f"{row['prompt']} {row['answer']}" for row in rows], chat=True)
+    write_place(folder)
     return folder
-
-
-def line(place: Path, options: str, methods: tuple[str, ...], *, out: str = "r") -> list[str]:
-    words = ["retrofit", str(place / "m"), "--data", str(place / "d"), *SHORT.split(), *options.split(), "--out", out]
-    return [*words, *(word for name in methods for word in ("--method", name))]
-
-
-def results(run: str) -> pd.DataFrame:
-    return pd.read_csv(Path(run) / "results.csv", dtype=nexus_bench.DTYPES)
 
 
 def test_methods_stand_side_by_side_in_the_usual_results(command: Command, place: Path) -> None:
@@ -318,3 +300,31 @@ def test_the_folder_of_another_retrofit_is_kept(command: Command, place: Path) -
     assert "r: holds a retrofit with recipe.steps 300, this one has 7; choose another --out" in done.stderr
     assert command("train", "quick", "--out", "r").returncode == 2
     assert Path("r/results.csv").read_bytes() == before
+
+
+def test_methods_and_seeds_may_be_added_to_a_folder_but_not_taken_away(command: Command, place: Path) -> None:
+    short = "--steps 2 --set lr=1e-3"
+    assert command(*line(place, f"{short} --seeds 1", ("untouched",))).returncode == 0
+    added = command(*line(place, f"{short} --seeds 2", ("untouched", "standard")))
+    assert added.returncode == 0 and added.stderr.count("| was done") == 1
+    once = command(*line(place, f"{short} --seeds 2", ("untouched", "standard"), out="o"))
+    assert once.returncode == 0
+    assert Path("r/results.csv").read_bytes() == Path("o/results.csv").read_bytes()
+    fewer = command(*line(place, f"{short} --seeds 2", ("standard",)))
+    assert fewer.returncode == 2 and "r: holds a retrofit with methods" in fewer.stderr
+
+
+def test_memory_that_runs_out_is_one_line_and_keeps_what_is_done(
+    command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any, **more: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+    words = line(place, "--steps 2 --seeds 1 --set lr=1e-3", ("untouched", "standard"))
+    with monkeypatch.context() as patch:
+        patch.setattr(retrofit_cells, "_train", fail)
+        done = command(*words)
+    assert done.returncode == 5 and done.stderr.splitlines()[-1].startswith("error: the memory of the device did not")
+    assert "lower micro_batch (now 2)" in done.stderr and "Traceback" not in done.stderr
+    again = command(*words)
+    assert again.returncode == 0 and again.stderr.count("| was done") == 1

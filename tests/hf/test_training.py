@@ -84,6 +84,20 @@ def test_an_adapter_in_the_place_of_a_linear_module_acts_at_every_level(family: 
     assert calls == (once if family == "gpt_neox" else {"q_proj": 3, "k_proj": 3, "v_proj": 1, "o_proj": 1})
 
 
+@pytest.mark.parametrize("reading", READINGS, ids=str)
+def test_a_packed_projection_gives_the_same_whole_as_in_part(reading: dict[str, Any]) -> None:
+    """With a hook on it, it is called as a whole at every level."""
+    model = apply_nexus(stock("gpt_neox"), **reading)
+    expected = logits(model, tokens())
+    calls = []
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and module.out_features == 3 * module.in_features:
+            module.register_forward_hook(lambda *told: calls.append(told[2].shape[-1]))
+    torch.testing.assert_close(logits(model, tokens()), expected, rtol=0, atol=1e-5)
+    n_layers = model.config.num_hidden_layers
+    assert len(calls) == n_layers if reading.get("inner") in ("direct", "output") else len(calls) > n_layers
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # PEFT uses names that go away with transformers 6
 @pytest.mark.parametrize("family", FAMILIES)
 def test_low_rank_adapters_train_are_saved_loaded_and_merged(family: str, tmp_path: Any) -> None:

@@ -61,6 +61,11 @@ PRETRAINED: Fields = {"model": str, "parameters": int, "flops_per_token": float,
 PRETRAINED |= dict.fromkeys(("loss", "held_out_loss", "bits_per_byte", "tokens_per_second", "mfu"), float)
 PRETRAINED |= {"device": str, "seconds": float}
 SCORE: Fields = {"task": str, "metric": str, "value": float, "stderr": float, "n": int}
+LOSS: Fields = {"arch": str, "model": str, "seeds": list[int], "held_out_loss": float, "bits_per_byte": float}
+LOSS |= dict.fromkeys(
+    ("held_out_low", "held_out_high", "difference", "difference_low", "difference_high"), float | None
+)
+LOSS |= {"n_pairs": int, "parameters": int, "flops_per_token": float, "tokens": int}
 DIGEST: Fields = {"task": str, "version": int, "split": str, "sha256": str}
 MATCHED: Fields = {"task": str, "model": ModelSpec, **get_type_hints(Cost), "matches": list[Match]}
 
@@ -108,6 +113,7 @@ def documents() -> dict[str, Fields]:
         },
         "list": {kind: (list[_closed(Entry)] | None, None) for kind in ("tasks", "attentions", "suites")},  # type: ignore[misc]
         "lm": {"model": str, "file": str | None, "scores": list[_model("Score", SCORE)]},  # type: ignore[misc]
+        "losses": {"losses": list[_model("Loss", LOSS)]},  # type: ignore[misc]
         "match": {"models": list[_model("Matched", MATCHED)]},  # type: ignore[misc]
         "new attention": {"files": list[str]},
         "new task": {"files": list[str]},

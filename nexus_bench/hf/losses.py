@@ -1,0 +1,143 @@
+"""Held-out losses of finished pretraining runs by model, with intervals over seeds."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nexus_bench.analysis.intervals import t_interval
+from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
+from nexus_bench.hf.pretrain import SPEC, SUMMARY
+from nexus_bench.hf.pretrain_spec import PretrainSpec
+from nexus_bench.io.config import read_config
+from nexus_bench.io.files import read_json
+
+_OF_A_MODEL = {"attention", "nexus", "layers", "shape", "seed"}  # of a spec; all else is equal in a comparison
+_PLACES = {"text", "held_out", "tokenizer"}  # wherever these are: `content_sha256` tells what they hold
+_HELD_OUT, _BITS = "held_out_loss", "bits_per_byte"
+
+
+class Loss(NamedTuple):
+    """One model, over its seeds.
+
+    Attributes:
+        arch: The shape that it has, or that its own shape is derived from.
+        model: The model in words, with sizes that differ from those of the arch.
+        seeds: Seeds, in their order.
+        held_out_loss: Of a token of held-out text, nats, a mean over seeds.
+        held_out_low: Lower end of its 95% t-interval; None for one seed.
+        held_out_high: Its upper end.
+        bits_per_byte: The same mean in bits for each byte of the text.
+        difference: Of `held_out_loss` from the standard model of the arch, a mean over the seeds that both have; None
+            for the standard model, and where there is none.
+        difference_low: Lower end of its 95% t-interval, paired by seed; None for one pair.
+        difference_high: Its upper end.
+        n_pairs: Seeds that both have.
+        parameters: Trained numbers.
+        flops_per_token: Operations of a pass there and back.
+        tokens: Tokens trained on.
+    """
+
+    arch: str
+    model: str
+    seeds: list[int]
+    held_out_loss: float
+    held_out_low: float | None
+    held_out_high: float | None
+    bits_per_byte: float
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    n_pairs: int
+    parameters: int
+    flops_per_token: float
+    tokens: int
+
+
+def losses(runs: Sequence[Path]) -> list[Loss]:
+    """Read runs, and compare models of equal arch, text, tokens and recipe.
+
+    Args:
+        runs: Folders of `pretrain`, and folders of such folders. Runs that have not ended are left out.
+
+    Raises:
+        ConfigError: A spec is not one of `pretrain`.
+        CorruptArtefactError: A summary is damaged.
+        StorageError: There is no such folder.
+        UsageError: There is no finished run, two runs are of the same model and seed, or runs of one arch differ in
+            more than the model and the seed.
+    """
+    found: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    others: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for folder in _finished(runs):
+        spec, content, summary = _read(folder)
+        first, equal = others.setdefault(spec.arch, (folder, {}))
+        mine = {"content_sha256": content, **spec.model_dump(mode="json", exclude=_OF_A_MODEL | _PLACES)}
+        if differing := [key for key in mine if equal.setdefault(key, mine[key]) != mine[key]]:
+            key = differing[0]
+            raise UsageError(
+                f"{folder}: {key} is {mine[key]!r}, and {equal[key]!r} in {first}; such losses say nothing of models: "
+                "name the runs that belong together"
+            )
+        of_model = found.setdefault((spec.arch, _words(spec, summary)), {})
+        if spec.seed in of_model:
+            raise UsageError(f"{folder}: is seed {spec.seed} of a model of which another run is too; name one of them")
+        of_model[spec.seed] = summary
+    return [_loss(arch, model, seeds, found) for (arch, model), seeds in found.items()]
+
+
+def _finished(runs: Sequence[Path]) -> list[Path]:
+    for run in runs:
+        if not run.is_dir():
+            raise StorageError(f"{run}: there is no such folder; give one that `nexus-bench pretrain` wrote")
+    folders = [path.parent for run in runs for path in sorted([*run.glob(SUMMARY), *run.glob(f"*/{SUMMARY}")])]
+    if not folders:
+        raise UsageError(f"{', '.join(map(str, runs))}: holds no finished run of `nexus-bench pretrain`")
+    return list(dict.fromkeys(folders))
+
+
+def _read(folder: Path) -> tuple[PretrainSpec, str, dict[str, Any]]:
+    told = read_config(folder / SPEC)
+    content = str(told.pop("content_sha256", None))
+    try:
+        spec = PretrainSpec.model_validate(told)
+    except ValueError as error:
+        raise ConfigError(f"{folder / SPEC}: is no spec of `nexus-bench pretrain`") from error
+    summary = read_json(folder / SUMMARY)
+    needed = ("model", _HELD_OUT, _BITS, "parameters", "flops_per_token", "tokens")
+    if not isinstance(summary, dict) or any(key not in summary for key in needed):
+        raise CorruptArtefactError(f"{folder / SUMMARY}: is damaged; delete it and repeat the command that wrote it")
+    return spec, content, summary
+
+
+def _words(spec: PretrainSpec, summary: dict[str, Any]) -> str:
+    sizes = [f"{key} {value}" for key, value in spec.shape.items() if key != "intermediate_size"]
+    return ", ".join([summary["model"], *sizes])
+
+
+def _loss(
+    arch: str,
+    model: str,
+    seeds: dict[int, dict[str, Any]],
+    found: dict[tuple[str, str], dict[int, dict[str, Any]]],
+) -> Loss:
+    numbers = sorted(seeds)
+    standard = found.get((arch, "standard"), {}) if model != "standard" else {}
+    both = [seed for seed in numbers if seed in standard]
+    first = seeds[numbers[0]]
+    return Loss(
+        arch,
+        model,
+        numbers,
+        *_mean([seeds[seed][_HELD_OUT] for seed in numbers]),
+        _mean([seeds[seed][_BITS] for seed in numbers])[0],
+        *_mean([seeds[seed][_HELD_OUT] - standard[seed][_HELD_OUT] for seed in both]),
+        len(both),
+        *(first[key] for key in ("parameters", "flops_per_token", "tokens")),
+    )
+
+
+def _mean(values: Sequence[float]) -> tuple[Any, Any, Any]:
+    """A mean with its interval; None where there is none."""
+    interval = t_interval(values, bounds=(-math.inf, math.inf))
+    return tuple(None if math.isnan(number) else number for number in interval)

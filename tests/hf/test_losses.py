@@ -1,0 +1,95 @@
+"""Held-out losses of pretrained models are compared by model, over seeds, and only where all else is equal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nexus_bench.errors import NexusBenchError, UsageError
+from nexus_bench.hf.losses import losses
+from nexus_bench.hf.pretrain_spec import make_asked
+from tests.paths import EXAMPLES, ROOT
+
+NEST = {"attention": "nexus", "order": 2}
+
+
+def write_run(folder: Path, loss: float, *, seed: int = 0, content: str = "c", **entry: Any) -> Path:
+    spec = make_asked({"arch": "pythia-14m", "text": ["t"], "seed": seed, **entry}, lr_of_arch=1e-3).spec
+    folder.mkdir(parents=True)
+    (folder / "spec.yaml").write_text(yaml.safe_dump({**spec.model_dump(mode="json"), "content_sha256": content}))
+    summary: dict[str, Any] = {"model": "standard" if spec.nexus is None else f"nexus (order {spec.nexus.order})"}
+    summary |= {"held_out_loss": loss, "bits_per_byte": loss / 2, "parameters": 7, "flops_per_token": 8.0, "tokens": 9}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
+    for seed, (flat, nested) in enumerate([(5.0, 4.9), (5.2, 5.1), (5.1, 4.8), (5.4, None)]):
+        write_run(tmp_path / f"a{seed}", flat, seed=seed)
+        if nested is not None:
+            write_run(tmp_path / f"b{seed}", nested, seed=seed, text=["elsewhere"], **NEST)
+    write_run(tmp_path / "w", 4.0, hidden_size=160, num_attention_heads=5)
+    (tmp_path / "unfinished").mkdir()
+    by_model = {one.model: one for one in losses([tmp_path])}
+    flat, nested = by_model["standard"], by_model["nexus (order 2)"]
+    wide = by_model["standard, hidden_size 160, num_attention_heads 5"]
+    assert flat.seeds == [0, 1, 2, 3] and flat.difference is None and flat.held_out_loss == pytest.approx(5.175)
+    assert nested.n_pairs == 3 and nested.difference == pytest.approx(-0.5 / 3)
+    # Student's t for 2 degrees of freedom is 4.303; the differences are -.1, -.1, -.3
+    assert (nested.difference_high or 0) - (nested.difference or 0) == pytest.approx(4.303 * 0.11547 / 3**0.5, rel=1e-3)
+    assert wide.n_pairs == 1 and wide.difference == pytest.approx(-1.0) and wide.difference_low is None
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"lr": 2e-3}, "lr is 0.002, and 0.001"),
+        ({"content": "d"}, "content_sha256 is 'd'"),
+        ({"tokens": 5}, "tokens is 5"),
+    ],
+)
+def test_runs_that_differ_in_more_than_the_model_are_not_compared(
+    tmp_path: Path, other: dict[str, Any], named: str
+) -> None:
+    write_run(tmp_path / "a", 5.0)
+    write_run(tmp_path / "b", 4.0, **NEST, **other)
+    with pytest.raises(UsageError, match=named):
+        losses([tmp_path / "a", tmp_path / "b"])
+
+
+@pytest.mark.parametrize("fault", ["twice", "none", "missing", "summary", "spec"])
+def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, fault: str) -> None:
+    run = write_run(tmp_path / "a", 5.0)
+    if fault == "twice":
+        write_run(tmp_path / "b", 5.0)
+    elif fault == "none":
+        (run / "summary.json").unlink()
+    elif fault == "summary":
+        (run / "summary.json").write_text('{"model": "standard"}')
+    elif fault == "spec":
+        (run / "spec.yaml").write_text("arch: 3\nheight: 7\n")
+    with pytest.raises(NexusBenchError) as told:
+        losses([tmp_path / "nowhere" if fault == "missing" else tmp_path])
+    assert "\n" not in str(told.value) and told.value.exit_code != 1
+
+
+def test_the_page_tells_what_the_committed_runs_say() -> None:
+    page = (ROOT / "docs" / "language_models.md").read_text()
+    rows = [
+        line
+        for line in page.splitlines()
+        if line.endswith(" M | 105.9 |") or " | 14.07 M | " in line or "17.95 M" in line
+    ]
+    found = losses([EXAMPLES / "pretrain"])
+    assert len(rows) == len(found) == 5
+    for one in found:
+        held = f"{one.held_out_loss:.3f} [{one.held_out_low:.3f}, {one.held_out_high:.3f}]"
+        apart = ""
+        if one.difference is not None:
+            apart = f" {one.difference:+.3f} [{one.difference_low:+.3f}, {one.difference_high:+.3f}]"
+        wanted = (
+            f"| {len(one.seeds)} | {held} |{apart} | {one.parameters / 1e6:.2f} M | {one.flops_per_token / 1e6:.1f} |"
+        )
+        assert any(row.endswith(wanted) for row in rows), wanted

@@ -34,16 +34,23 @@ def print_report(report: Report, paths: Sequence[Path]) -> None:
 
 
 def _print_table(console: Console, table: Table) -> None:
-    """The table, cut to the width of the terminal: intervals are left out first, then sizes."""
+    """The table, cut to the width of the terminal.
+
+    Intervals are put below their values first; then sizes are left out, then intervals.
+    """
     without_costs = [name for name in table.columns if name not in COSTS]
-    grids = {
-        "": _as_grid(table, table.columns, with_intervals=True),
-        "the intervals": _as_grid(table, table.columns, with_intervals=False),
-        "the intervals and sizes": _as_grid(table, without_costs, with_intervals=False),
-    }
-    lost = next((lost for lost, grid in grids.items() if _fits(console, grid)), "a table")
-    if lost in grids:
-        console.print(grids[lost])
+    without_seeds = [name for name in without_costs if name != "seeds"]
+    grids = [
+        ("", _as_grid(table, table.columns, "beside")),
+        ("", _as_grid(table, table.columns, "below")),
+        ("the sizes", _as_grid(table, without_costs, "below")),
+        ("the sizes and the number of seeds", _as_grid(table, without_seeds, "below")),
+        ("the intervals", _as_grid(table, table.columns, "none")),
+        ("the intervals and sizes", _as_grid(table, without_costs, "none")),
+    ]
+    lost, fitting = next(((lost, grid) for lost, grid in grids if _fits(console, grid)), ("a table", None))
+    if fitting is not None:
+        console.print(fitting)
     else:
         for cells in [row.cells for row in table.rows] + table.references:
             told = [f"{name} {cell.split(' [')[0]}" for name, cell in zip(table.columns[1:], cells[1:], strict=False)]
@@ -59,20 +66,27 @@ def _fits(console: Console, grid: RichTable) -> bool:
     return Measurement.get(console, unbounded, grid).maximum <= console.width
 
 
-def _as_grid(table: Table, columns: Sequence[str], *, with_intervals: bool) -> RichTable:
-    grid = RichTable(*columns, box=None, header_style="")
+def _as_grid(table: Table, columns: Sequence[str], intervals: str) -> RichTable:
+    """The table with these columns, and intervals `beside` or `below` their values, or `none`."""
+    grid = RichTable(*columns, box=None, header_style="", pad_edge=False)
     kept = [table.columns.index(name) for name in columns]
     for column in grid.columns[1:]:
         column.justify = "right"
         column.no_wrap = True
+
+    def shown(cell: str) -> str:
+        value, opened, rest = cell.partition(" [")
+        return {"beside": cell, "below": f"{value}\n{opened.strip()}{rest}".strip(), "none": value}[intervals]
+
     for row in table.rows:
-        grid.add_row(*(row.cells[i] if with_intervals else row.cells[i].split(" [")[0] for i in kept))
+        grid.add_row(*(shown(row.cells[i]) if i else row.cells[i] for i in kept))
     for cells in table.references:
         grid.add_row(*(cells[i] for i in kept if i < len(cells)), style="dim")
     return grid
 
 
 def output() -> Console:
-    """Standard output without colours for numbers; as wide as needed if it is not a terminal."""
-    width = None if sys.stdout.isatty() else 10_000
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True, width=width)
+    """Standard output without colours for numbers: wrapped at words, but as wide as needed if it is not a terminal."""
+    is_terminal = sys.stdout.isatty()
+    width = None if is_terminal else 10_000
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=not is_terminal, width=width)

@@ -145,24 +145,27 @@ def test_the_document_has_null_for_what_is_missing(results: pd.DataFrame) -> Non
     assert [row["n_reached"] for row in document["reached"] if row["threshold"] == 0.95] == [2, 0, 1, 1]
 
 
-def test_a_narrow_terminal_gets_the_figures_without_their_intervals(
+def test_a_narrow_terminal_gets_intervals_below_their_values_and_a_narrower_one_none(
     results: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = {}
-    for width in (200, 90, 75, 30):
-        console = Console(width=width, file=io.StringIO(), soft_wrap=True, highlight=False)
+    for width in (200, 90, 60, 45, 30):
+        console = Console(width=width, file=io.StringIO(), highlight=False)
         monkeypatch.setattr(printed, "output", lambda console=console: console)
         printed.print_report(report_of(results), [])
         lines[width] = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert any("0.300 [0.000, 0.935]" in line for line in lines[200])
     assert any(re.match(r" ?standard +2/2 \[0.16, 1.00\] +0/2 \[0.00, 0.84\] ", line) for line in lines[200])
-    for width, lost in ((90, "the intervals"), (75, "the intervals and sizes"), (30, "a table")):
-        assert f"This terminal is too narrow for {lost}; report.md has all." in lines[width]
-        assert not any("0.300 [" in line for line in lines[width])
-    assert any(re.match(r" ?standard +1\.000 +0\.300 ", line) for line in lines[90])
-    assert any(re.match(r" ?standard +1\.000 +0\.300 +1\.0 +2 *$", line) for line in lines[75])
-    assert "standard; 1 hop 2/2; 2 hops 0/2; failed 0; parameters 1,000; MFLOP/step 2" in lines[30]
-    assert "standard; 1 hop 1.000; 2 hops 0.300; hop reach 1.0; seeds 2; parameters 1,000; MFLOP/step 2" in lines[30]
+    below = next(i for i, line in enumerate(lines[90]) if re.match(r"standard +1\.000 +0\.300 ", line))
+    assert lines[90][below + 1].split() == ["[0.000,", "0.935]"]
+    told = {width: " ".join(" ".join(lines[width]).split()) for width in lines}
+    assert "This terminal is too narrow for the sizes; report.md has all." in told[60]
+    assert any("[0.000, 0.935]" in line for line in lines[60])
+    assert not any("[0.000, 0.935]" in line for line in lines[45])
+    assert any(re.match(r"standard +2/2 +0/2 +0$", line) for line in lines[45])
+    assert "standard; 1 hop 2/2; 2 hops 0/2; failed 0; parameters 1,000; MFLOP/step 2" in told[30]
+    assert "standard; 1 hop 1.000; 2 hops 0.300; hop reach 1.0; seeds 2; parameters 1,000; MFLOP/step 2" in told[30]
+    assert told[60].split()[-40:] == told[200].split()[-40:], "no word is broken"
 
 
 def test_models_that_differ_in_order_are_a_family_with_standard_attention_as_order_1() -> None:

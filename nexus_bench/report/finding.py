@@ -88,6 +88,8 @@ def _outcome(facts: Facts) -> list[str]:
     reaches = _reaches(facts)
     if not reaches:
         return [f"no seed was measured ({counted(sum(facts.n_failed.values()), 'cell')} failed)"]
+    if not any(reach.counts for reach in reaches.values()):
+        return ["no hop can count as reached, since the ceilings allow no claim; accuracies are below"]
     told: set[str] = set()
     clauses = []
     exact, at_least, irregular = [], [], []

@@ -27,6 +27,10 @@ def series_of(rows: pd.DataFrame, short: dict[str, str]) -> list[Series]:
         short: Label -> name of each model.
     """
     first = rows.drop_duplicates("model")
+    if (
+        "steps_done" in first
+    ):  # a pretrained model as it came is no baseline where another one was trained like the rest
+        first = first.sort_values("steps_done", key=lambda steps: steps.fillna(0).eq(0), kind="stable")
     nested: dict[tuple[object, ...], dict[int, str]] = {}
     standard: dict[tuple[object, ...], str] = {}
     for _, model in first.iterrows():

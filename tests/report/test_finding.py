@@ -148,7 +148,22 @@ def test_nothing_is_claimed_from_the_hop_on_at_which_the_ceiling_allows_it() -> 
     )
     assert "4 hops" not in " ".join(finding_of(gap)), "beyond a hop without a claim there is none"
     results["partial_input"] = 0.95
-    assert "3 of 3" not in finding_of(results)[0] and "no hop that a claim can be made of" in finding_of(results)[0]
+    assert "the ceilings allow no claim" in finding_of(results)[0] and "3 of 3" not in " ".join(finding_of(results))
+
+
+def test_where_no_hop_allows_a_claim_none_is_made() -> None:
+    results = reaching(staircase()).assign(partial_input=pd.NA)
+    assert finding_of(results)[0] == (
+        "No hop can count as reached, since the ceilings allow no claim; accuracies are below."
+    )
+
+
+def test_a_model_that_was_not_trained_is_no_baseline_of_those_that_were() -> None:
+    results = reaching({"untouched": [0], **staircase()})
+    trained = results.assign(steps_done=(results["model"] != "untouched").astype("Int64") * 9)
+    told = finding_of(trained.assign(attention=trained["attention"].mask(trained["model"] == "untouched", "standard")))
+    assert told[0] == RULE
+    assert any("untouched no hop" in line for line in told[1:]), told
 
 
 def test_answers_of_other_models_have_no_seeds() -> None:

@@ -21,7 +21,8 @@ test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-exhaustive: $(INSTALLED)
-	$(BIN)/pytest -m exhaustive
+	$(BIN)/pytest -m exhaustive --numprocesses auto --dist worksteal --ignore tests/experiment
+	$(BIN)/pytest -m exhaustive tests/experiment
 
 test-gpu:
 	$(PYTHON) -m pytest -m gpu tests/attention tests/training tests/hf

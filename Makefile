@@ -5,6 +5,7 @@
 # make check            install, run the linters and the type checker
 # make figures          install, make the reports of runs/example and the generated pages of docs again
 # make notebooks        install, run the notebooks of docs again and store their outputs
+# make docs             install, build the site of the documentation into site/
 # PIP_ARGS              extra options for pip, such as an index that has a CPU build of PyTorch
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: quick test test-exhaustive test-gpu check figures notebooks clean
+.PHONY: quick test test-exhaustive test-gpu check figures notebooks docs clean
 
 quick: $(INSTALLED)
 	$(BIN)/nexus-bench train quick
@@ -42,6 +43,9 @@ figures: $(INSTALLED)
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks
 
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 $(INSTALLED): pyproject.toml requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --requirement requirements.txt
@@ -49,4 +53,4 @@ $(INSTALLED): pyproject.toml requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) site

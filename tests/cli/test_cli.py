@@ -44,6 +44,7 @@ def test_gen_writes_a_dataset_where_the_readme_says(command: Command) -> None:
     folder = Path("runs/data/pointer_chase-hops3-seed0")
     assert sorted(p.name for p in folder.iterdir()) == [
         "README.md",
+        "croissant.json",
         "manifest.json",
         "test.npz",
         "train.npz",

@@ -149,6 +149,8 @@ def test_the_citation_names_whom_the_licence_names() -> None:
     from nexus_bench import __version__
 
     assert cited["version"] == __version__ and f"version = {{{__version__}}}" in TEXTS["README.md"]
+    (newest, *_) = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert newest in (__version__, "Unreleased"), "raise the version, or add to what is not released"
 
 
 @pytest.mark.slow

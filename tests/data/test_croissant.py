@@ -57,7 +57,9 @@ def test_the_library_of_mlcommons_finds_no_fault(
 
 @pytest.mark.parametrize("file_format", ["jsonl", "csv", "parquet"])
 def test_records_are_the_examples(file_format: str, tmp_path: Path, small_spec: TaskSpec) -> None:
-    written(tmp_path / "d", small_spec, file_format)
+    told = written(tmp_path / "d", small_spec, file_format)
+    lists_of = {field["name"] for field in told["recordSet"][0]["field"] if field.get("repeated")}
+    assert lists_of == (set() if file_format == "csv" else {"facts", "query"})
     val = read_dataset(tmp_path / "d").splits["val"]
     records = list(mlcroissant.Dataset(str(tmp_path / "d" / CROISSANT)).records("val"))
     assert len(records) == val.answer.size

@@ -39,6 +39,7 @@ figures: $(INSTALLED)
 	for run in quick staircase matched rivals; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
 	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
 	$(BIN)/nexus-bench gallery --out docs/tasks.md
+	$(BIN)/python -m nexus_bench.inspection.task_pictures docs/pictures
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
 

@@ -5,7 +5,7 @@ exploration, families of their own.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -126,7 +126,7 @@ def tested_in_order(settings: Sequence[DeclaredPairs]) -> list[DeclaredPairs]:
     Source: Maurer, Hothorn and Lehmacher 1995, "Multiple comparisons in drug clinical trials and preclinical assays:
     a-priori ordered hypotheses", for the order within a setting.
     """
-    rows: dict[tuple[int, int], dict[str, Any]] = {}  # of a place and a setting
+    rows: dict[tuple[int, int], dict[Hashable, Any]] = {}  # of a place and a setting
     for number, found in enumerate(settings):
         if found.in_order:
             placed = found.pairs[found.pairs["place"].notna()]

@@ -1,4 +1,5 @@
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, sele
 from nexus_bench.generators.base import Generator
 from nexus_bench.io.bundled import bundled
 from nexus_bench.io.config import Config, to_yaml
+from nexus_bench.io.hops import format_hops
 from nexus_bench.io.read_results import read_results
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.matching import match
 from nexus_bench.model.spec import make_model
-from tests.paths import EXAMPLES
+from tests.paths import EXAMPLES, ROOT
 
 MINIMAL: Config = {
     "suite": "minimal",
@@ -358,6 +360,21 @@ def test_the_first_comparison_of_the_study_is_of_equal_parameters() -> None:
         costs = [cost_of(cell.model, cell.task) for cell in (ours, theirs)]
         assert costs[0].parameters == costs[1].parameters
         assert 1.9 < costs[1].counted / costs[0].counted < 2.25
+
+
+def test_the_page_of_the_study_says_hops_steps_and_operations_of_its_suite() -> None:
+    study = select("reference")
+    page = (ROOT / "docs" / "reference_study.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \|$", page, flags=re.MULTILINE)
+    cells = {cell.task.task: cell for cell in study.cells}
+    expected = [(task, format_hops(cell.task.hops), f"{cell.train.steps:,}") for task, cell in cells.items()]
+    assert [(task, hops, steps) for task, hops, steps, _ in table] == expected
+    told = {task: operations for task, _, _, operations in table}
+    for task in ("reachable", "spatial"):
+        models = {cell.label: cell for cell in study.cells if cell.task.task == task}.values()
+        of_a_graph = sum(cost_of(cell.model, cell.task).counted for cell in models)
+        recipe = cells[task].train
+        assert told[task] == f"{(8 + 12) * recipe.steps * recipe.batch_size * of_a_graph / 1e15:.1f}"
 
 
 def test_matched_declares_every_order_against_all_of_its_baselines() -> None:

@@ -1,5 +1,7 @@
 """A suite without a file: one that there is, with other tasks or other models."""
 
+from typing import Any
+
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.task import task_keys
 from nexus_bench.errors import UsageError
@@ -61,8 +63,12 @@ def refuse_name_of_something_else(suite: str) -> None:
 
 
 def _entries(suite: Config, kind: str, name: str) -> list[Config]:
-    """The entries of a suite for a task or an attention, or a new one."""
+    """The entries of a suite for a task or an attention, also where it is one of a list, or a new one."""
     entries = suite.get("tasks" if kind == "task" else "models")
     entries = entries if isinstance(entries, list) else []
-    found = [dict(entry) for entry in entries if isinstance(entry, dict) and entry.get(kind) == name]
-    return found or [{kind: name}]
+    of_name = [entry for entry in entries if isinstance(entry, dict) and name in _listed(entry.get(kind))]
+    return [entry | {kind: name} for entry in of_name] or [{kind: name}]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

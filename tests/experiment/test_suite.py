@@ -83,9 +83,10 @@ def test_a_setting_takes_the_place_of_what_a_task_has_of_its_own() -> None:
 
 
 def test_one_task_of_a_suite_keeps_its_settings_and_its_recipe() -> None:
-    whole, part = select("reference"), select("reference", task="kinship")
-    assert part.name == "reference-kinship"
-    assert part.cells == tuple(cell for cell in whole.cells if cell.task.task == "kinship")
+    for name in ("reference", "recipes"):  # alone in its entry, and one of a list
+        whole, part = select(name), select(name, task="kinship")
+        assert part.name == f"{name}-kinship"
+        assert part.cells == tuple(cell for cell in whole.cells if cell.task.task == "kinship")
     assert {cell.task.params["n_nodes"] for cell in select(task="pointer_chase").cells} == {16}, "quick has 12"
 
 

@@ -1,10 +1,11 @@
 """Which model reaches further: differences of hop reach, paired by seed, tested together.
 
-What a suite declares is one family of tests. All other pairs are exploration, families of their own.
+What a suite declares is one family of tests, or several, one for each place of a declared order. All other pairs are
+exploration, families of their own.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -16,6 +17,7 @@ from nexus_bench.analysis.summary import reaches_of
 CLOSE = 0.05  # sizes within 5% count as equal
 MOST_PAIRS = 25  # tests per table: 10 paired seeds are enough for so many
 BETTER, WORSE, NOT_SHOWN, TOO_FEW = "better", "worse", "no difference shown", "too few seeds"
+NOT_TESTED = "not tested"  # as a comparison before it in the declared order shows no difference
 _SIZES = {"parameters": "n_params", "compute": "flops_per_step"}
 
 
@@ -61,12 +63,20 @@ class DeclaredPairs(NamedTuple):
     """The declared comparisons of one setting and split.
 
     Attributes:
-        pairs: As of `matched_pairs`, without what is equal where nothing is. Empty if there are none.
+        pairs: As of `matched_pairs`, without what is equal where nothing is, with `place` in the declared order where
+            there is one. Empty if there are none.
         untested: Comparisons that do not select one model each among these rows, in words.
+        n_tests: Size of the family of tests.
     """
 
     pairs: pd.DataFrame
     untested: list[str]
+    n_tests: int
+
+    @property
+    def in_order(self) -> bool:
+        """Whether they are tested in a declared order."""
+        return bool(len(self.pairs) and self.pairs["place"].notna().any())
 
 
 def declared_pairs(
@@ -90,17 +100,54 @@ def declared_pairs(
             continue
         labels = list(dict.fromkeys(among.loc[among["cell_id"].isin(cell_ids), "model"]))
         here = set(own["model"])
-        for asked in declared.asked:
+        for place, asked in enumerate(declared.asked, start=1):
             named = [matching(name, labels) for name in asked]
             ours, theirs = ([label for label in found if label in here] for found in named)
             if len(ours) == len(theirs) == 1:
-                pairs.setdefault((ours[0], theirs[0]), _pair(ours[0], theirs[0], sizes))
+                pair = _pair(ours[0], theirs[0], sizes) | {"place": place if declared.in_order else None}
+                pairs.setdefault((ours[0], theirs[0]), pair)
             elif ours or theirs or not all(named):
                 untested.append(f"{asked.model} with {asked.baseline}")
         if declared.equal_size:
             for pair in _equal_sized(own):
-                pairs.setdefault((pair["model"], pair["baseline"]), pair)
-    return DeclaredPairs(_tested(list(pairs.values()), rows), list(dict.fromkeys(untested)))
+                pairs.setdefault((pair["model"], pair["baseline"]), pair | {"place": None})
+    return DeclaredPairs(_tested(list(pairs.values()), rows), list(dict.fromkeys(untested)), len(pairs))
+
+
+def tested_in_order(settings: Sequence[DeclaredPairs]) -> list[DeclaredPairs]:
+    """Correct what is declared in order, across settings; what is not stays as it is.
+
+    The comparisons at one place are one family over all settings, corrected by Holm. In each setting a comparison is
+    tested only if the one at the place before it is significant, so its p is at least that of the one before it.
+
+    Args:
+        settings: The declared comparisons of every setting of a report.
+
+    Source: Maurer, Hothorn and Lehmacher 1995, "Multiple comparisons in drug clinical trials and preclinical assays:
+    a-priori ordered hypotheses", for the order within a setting.
+    """
+    rows: dict[tuple[int, int], dict[Hashable, Any]] = {}  # of a place and a setting
+    for number, found in enumerate(settings):
+        if found.in_order:
+            placed = found.pairs[found.pairs["place"].notna()]
+            rows |= {(int(row["place"]), number): row for row in placed.to_dict("records")}
+    for place in sorted({place for place, _ in rows}):
+        family = {number: row for (at, number), row in rows.items() if at == place}
+        for (number, row), p in zip(family.items(), holm([row["p"] for row in family.values()]), strict=True):
+            before = rows.get((place - 1, number), {"verdict": NOT_TESTED, "p_holm": 1.0})
+            row |= {"n_tests": len(family), "verdict": _verdict(row["mean"], p, row["n_seeds"], len(family))}
+            row["p_holm"] = p if place == 1 else max(p, before["p_holm"])
+            if place > 1 and before["verdict"] not in (BETTER, WORSE):
+                row["verdict"] = NOT_TESTED
+    corrected = []
+    for number, found in enumerate(settings):
+        pairs = found.pairs.copy()
+        of_setting = {place: row for (place, at), row in rows.items() if at == number}
+        for place, row in of_setting.items():
+            pairs.loc[pairs["place"] == place, ["p_holm", "verdict"]] = row["p_holm"], row["verdict"]
+        n_tests = max((row["n_tests"] for row in of_setting.values()), default=found.n_tests)
+        corrected.append(found._replace(pairs=pairs, n_tests=n_tests))
+    return corrected
 
 
 def _equal_sized(rows: pd.DataFrame) -> list[dict[str, Any]]:

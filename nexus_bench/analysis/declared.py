@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from nexus_bench.errors import ConfigError
 
+IN_ORDER = "in_order"  # declares comparisons that are tested one after the other
 EQUAL_SIZE = "matched"  # declares every pair of `compare_models.matched_pairs`
 _SIDES = ("model", "baseline")
 
@@ -22,22 +23,28 @@ class Declared(NamedTuple):
     Attributes:
         asked: Its comparisons.
         equal_size: Whether every pair of equal size is declared.
+        in_order: Whether the comparisons are tested one after the other, each across all settings.
     """
 
     asked: tuple[Asked, ...]
     equal_size: bool
+    in_order: bool = False
 
 
 def read_declared(value: Any, *, where: str) -> Declared:
     """The value of `comparisons` of a suite; false or nothing declares none.
 
     Raises:
-        ConfigError: It is neither `matched` nor a list of `{model: ..., baseline: ...}`.
+        ConfigError: It is neither `matched`, nor a list of `{model: ..., baseline: ...}`, nor such a list under
+            `in_order`.
     """
     if value is None or value is False:
         return Declared((), equal_size=False)
     if value == EQUAL_SIZE:
         return Declared((), equal_size=True)
+    in_order = isinstance(value, dict) and list(value) == [IN_ORDER]
+    if in_order:
+        value = value[IN_ORDER]
     entries = value if isinstance(value, list) else [value]
     for entry in entries or [entries]:
         if (
@@ -47,15 +54,20 @@ def read_declared(value: Any, *, where: str) -> Declared:
         ):
             raise ConfigError(
                 f"{where}: comparisons must be `{EQUAL_SIZE}`, or a list of entries such as "
-                f'`{{model: "nexus, order 3", baseline: "standard"}}`, got {entry!r}'
+                f'`{{model: "nexus, order 3", baseline: "standard"}}`, perhaps under `{IN_ORDER}:`, got {entry!r}'
             )
-    return Declared(tuple(Asked(**entry) for entry in entries), equal_size=False)
+    return Declared(tuple(Asked(**entry) for entry in entries), equal_size=False, in_order=in_order)
 
 
 def matching(asked: str, labels: Sequence[str]) -> list[str]:
-    """The labels that a name selects: the label itself, or else all that have every part of it, divided by commas."""
+    """The labels that a name selects: the label itself, or else without its curriculum, or all that have every part.
+
+    The curriculum counts less because it is no part of the model: tasks of one suite may have others.
+    """
     if asked in labels:
         return [asked]
+    if models := [label for label in labels if label.partition(", curriculum ")[0] == asked]:
+        return models
     parts = {part.strip() for part in asked.split(",")}
     return [label for label in labels if parts <= set(label.split(", "))]
 

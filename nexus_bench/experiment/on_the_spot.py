@@ -1,5 +1,7 @@
 """A suite without a file: one that there is, with other tasks or other models."""
 
+from typing import Any
+
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.task import task_keys
 from nexus_bench.errors import UsageError
@@ -14,8 +16,8 @@ def changed(
 ) -> Config:
     """A suite with the tasks and the attentions of a command line in the place of its own.
 
-    An attention that the suite has keeps its settings there. Without an order to say otherwise, the baseline is trained
-    beside the attentions that are asked for.
+    A task or an attention that the suite has keeps its settings there; a task only if the suite was asked for. Without
+    an order to say otherwise, the baseline is trained beside the attentions that are asked for.
 
     Args:
         suite: The configuration of the suite.
@@ -35,11 +37,11 @@ def changed(
     name = "-".join([*parts, *tasks, *attentions]).replace("+", "-")  # of a hybrid
     suite = {key: value for key, value in suite.items() if key != "summary"} | {"suite": name[:LONGEST_NAME]}
     if tasks:
-        suite |= {"tasks": [{"task": name} for name in tasks]}
+        suite |= {"tasks": [one for name in tasks for one in _entries({} if is_default else suite, "task", name)]}
     if attentions:
         if not has_order and BASELINE not in attentions:
             attentions.insert(0, BASELINE)
-        models = [entry for name in attentions for entry in _models(suite, name)]
+        models = [entry for name in attentions for entry in _entries(suite, "attention", name)]
         suite = {key: value for key, value in suite.items() if key not in ("comparisons", "matched")}
         suite |= {"models": models}
     return suite
@@ -60,9 +62,13 @@ def refuse_name_of_something_else(suite: str) -> None:
         raise UsageError(f"'{suite}' is an attention; write `nexus-bench train --attention {suite}`")
 
 
-def _models(suite: Config, attention: str) -> list[Config]:
-    """The entries of a suite with an attention, or a new one."""
-    entries = suite.get("models")
+def _entries(suite: Config, kind: str, name: str) -> list[Config]:
+    """The entries of a suite for a task or an attention, also where it is one of a list, or a new one."""
+    entries = suite.get("tasks" if kind == "task" else "models")
     entries = entries if isinstance(entries, list) else []
-    found = [dict(entry) for entry in entries if isinstance(entry, dict) and entry.get("attention") == attention]
-    return found or [{"attention": attention}]
+    of_name = [entry for entry in entries if isinstance(entry, dict) and name in _listed(entry.get(kind))]
+    return [entry | {kind: name} for entry in of_name] or [{kind: name}]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,8 +1,8 @@
 """A suite: the grid of cells that a YAML file or a command line spans.
 
 A value written as a list is an axis of the grid. Cells come in a fixed order: tasks, then models, then training
-recipes, then seeds. A suite that is tuned begins with the cells of tuning; those of the best recipes follow once these
-are done (`tuning.py`).
+recipes, then seeds. A task can have values of the recipe of its own, under `train` in its entry. A suite that is tuned
+begins with the cells of tuning; those of the best recipes follow once these are done (`tuning.py`).
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_points, read_seeds
 from nexus_bench.experiment.on_the_spot import changed, refuse_name_of_something_else
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.experiment.tuning import Choice, chosen, read_tuning
+from nexus_bench.experiment.tuning import Choice, Tuning, chosen, read_tuning
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.columns import MEASURED, TUNING
 from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name, read_config
@@ -119,6 +119,9 @@ def apply_settings(config: Config, settings: Config, where: str = "suite") -> Co
     models = [dict(entry) for entry in _entries(config, "models", where)]
     config |= {"tasks": tasks, "models": models, "train": dict(_section(config, "train", where))}
     homes = [(config, _SETTABLE), (config["train"], set(TrainSpec.model_fields))]
+    for entry in (entry for entry in tasks if "train" in entry):
+        entry["train"] = dict(_section(entry, "train", where))
+        homes.append((entry["train"], set(entry["train"])))  # else its own value would stay
     homes += [(entry, _keys(entry, "task", task_keys)) for entry in tasks]
     homes += [(entry, _keys(entry, "attention", model_keys)) for entry in models]
     for key, value in settings.items():
@@ -147,7 +150,8 @@ def make_suite(config: Config, where: str) -> Suite:
     Args:
         config: `suite`, `tasks`, `models`, and optionally `summary`, `model` (values common to all models),
             `train`, `tune` (values of the recipe to choose from), `seeds` (a count, or a list), `matched` (true: add
-            the baselines of `matching.with_baselines`), `comparisons` (those that the suite is about).
+            the baselines of `matching.with_baselines`), `comparisons` (those that the suite is about). `train` in an
+            entry of `tasks` has the values of the recipe that are others for this task.
         where: Name of the configuration in error messages.
 
     Raises:
@@ -162,27 +166,26 @@ def make_suite(config: Config, where: str) -> Suite:
         raise ConfigError(f"{where}: summary must be one line of text, got {summary!r}")
     name = check_name(config["suite"], what=f"{where}: suite")
     common = _section(config, "model", where)
-    seeds, train = read_seeds(config, where=where), _section(config, "train", where)
-    tuning = read_tuning(config, seeds, train=train, where=where)
-    n_trials = len(seeds) + (len(tuning.values) * len(tuning.seeds) if tuning else 0)
+    seeds = read_seeds(config, where=where)
     entries = {key: _entries(config, key, where) for key in ("tasks", "models")}
-    n_tasks = sum(n_points(entry, whole=WHOLE) for entry in entries["tasks"])
+    trained = [_trained(config, entry, where) for entry in entries["tasks"]]
+    tuning = read_tuning(config, seeds, train={k: v for one in trained for k, v in one.train.items()}, where=where)
+    n_trials = len(seeds) + (len(tuning.values) * len(tuning.seeds) if tuning else 0)
+    n_tasks = sum(n_points(one.task, whole=WHOLE) * n_points(one.train) for one in trained)
     n_models = sum(n_points(common | entry) for entry in entries["models"])
-    check_size(n_tasks * n_models * n_points(train) * n_trials, where=where)  # before it is spanned
-    tasks = [
-        make_task(point, where=where) for entry in entries["tasks"] for point in grid_points(entry, where, whole=WHOLE)
-    ]
+    check_size(n_tasks * n_models * n_trials, where=where)  # before it is spanned
     models = [
         make_model(point, where=where) for entry in entries["models"] for point in grid_points(common | entry, where)
     ]
-    recipes = [
-        [validate(TrainSpec, point | value, where=f"{where}: train") for value in (tuning.values if tuning else [{}])]
-        for point in grid_points(train, where)
+    tasks = [
+        (make_task(point, where=where), _recipes(one, tuning))
+        for one in trained
+        for point in grid_points(one.task, where, whole=WHOLE)
     ]
     has_baselines = config.get("matched", False)
     if type(has_baselines) is not bool:
         raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
-    for task in tasks:
+    for task, _ in tasks:
         check_encodings(models, task, where=where)
     choices = tuple(
         Choice(
@@ -194,7 +197,7 @@ def make_suite(config: Config, where: str) -> Suite:
                 for recipe in to_try
             )
         )
-        for task in tasks
+        for task, recipes in tasks
         for model in (with_baselines(models, task) if has_baselines else models)
         for to_try in recipes
     )
@@ -205,7 +208,7 @@ def make_suite(config: Config, where: str) -> Suite:
             raise ConfigError(f"{where}: the grid holds the same cell twice: {cell.title}; remove one")
         seen.add(cell.cell_id)
     declared = read_declared(config.get("comparisons"), where=where)
-    for task in tasks if declared.asked else ():
+    for task, _ in tasks if declared.asked else ():
         check_declared(declared, list(dict.fromkeys(cell.label for cell in cells if cell.task == task)), where=where)
     return Suite(name, config, cells, tuple(seeds), choices if tuning else ())
 
@@ -252,6 +255,29 @@ def _on_dataset(config: Config, folder: Path) -> Config:
     suffix = f"-{NOT_IN_NAMES.sub('-', folder.resolve().name)}"
     name = str(config.get("suite")).removesuffix(suffix) + suffix
     return config | {"suite": name[:LONGEST_NAME], "tasks": [task | {"content_sha256": manifest["content_sha256"]}]}
+
+
+class _Trained(NamedTuple):
+    """An entry of `tasks` without its `train`, the recipe of the suite with that, and its name in error messages."""
+
+    task: Config
+    train: Config
+    where: str
+
+
+def _trained(config: Config, entry: Config, where: str) -> _Trained:
+    task, train = {key: value for key, value in entry.items() if key != "train"}, _section(config, "train", where)
+    if "train" not in entry:
+        return _Trained(task, train, f"{where}: train")
+    where = f"{where}: {entry.get('task')}"
+    return _Trained(task, train | _section(entry, "train", where), f"{where}: train")
+
+
+def _recipes(one: _Trained, tuning: Tuning | None) -> list[list[TrainSpec]]:
+    """The recipes of a task, and of each those to choose from."""
+    values = tuning.values if tuning else [{}]
+    points = grid_points(one.train, one.where)
+    return [[validate(TrainSpec, point | value, where=one.where) for value in values] for point in points]
 
 
 def _keys(entry: Config, kind: str, keys_of: Callable[[str], Keys]) -> set[str]:

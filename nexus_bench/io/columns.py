@@ -191,7 +191,7 @@ COMPARISON_COLUMNS = (
     Column("mean", "Float64", "difference of hop reach, mean over the paired seeds"),
     *_INTERVAL,
     *_P,
-    Column("verdict", "string", "`better`, `worse`, `no difference shown` or `too few seeds`"),
+    Column("verdict", "string", "`better`, `worse`, `no difference shown`, `too few seeds` or `not tested`"),
     Column("n_further", "Int64", "paired seeds on which the model reaches further than the baseline"),
     Column("n_behind", "Int64", "paired seeds on which it reaches less far"),
     *_SETTING_MORE,

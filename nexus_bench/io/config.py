@@ -155,7 +155,7 @@ def read_config(path: Path) -> Config:
 
 
 def parse_settings(settings: list[str]) -> Config:
-    """Read `key=value` settings; a value is YAML, and `1,2,3` is a list.
+    """Read `key=value` settings; a value is YAML, and `1,2,3` is a list. A single `{a: 1, b: 2}` is not.
 
     Raises:
         UsageError: A setting is malformed or given twice.
@@ -168,7 +168,9 @@ def parse_settings(settings: list[str]) -> Config:
         if key in config:
             raise UsageError(f"--set {key} is given twice; keep one")
         is_list = "," in text and not text.lstrip().startswith(("[", '"', "'"))
-        config[key] = parse_yaml(f"[{text}]" if is_list else text, where=f"--set {key}")
+        value = parse_yaml(f"[{text}]" if is_list else text, where=f"--set {key}")
+        is_mapping = is_list and len(value) == 1 and isinstance(value[0], dict)  # its commas are within
+        config[key] = value[0] if is_mapping else value
     return config
 
 

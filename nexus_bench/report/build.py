@@ -11,6 +11,7 @@ from nexus_bench.analysis.compare_models import (
     declared_pairs,
     matched_pairs,
     model_pairs,
+    tested_in_order,
 )
 from nexus_bench.analysis.reached import seeds_reached
 from nexus_bench.analysis.select_recipes import is_tuning, select_recipes, with_grids
@@ -114,6 +115,9 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     differ = that_differ(rows)
     parts = [part for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False)]
+    of_test = {i: _on_one_axis(part) for i, part in enumerate(parts) if (part["split"] == TEST).any()}
+    found = tested_in_order([declared_pairs(declarations, shared, among=rows) for shared in of_test.values()])
+    declared_of = dict(zip(of_test, found, strict=True))
     palette = palette_of(short for part in parts for short in tables.names_of(part).short.values())
     sections: list[Section] = []
     facts: list[Facts] = []
@@ -121,7 +125,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     compared: list[pd.DataFrame] = []
     reached: list[pd.DataFrame] = []
     suffixes: list[str] = []  # of the figures of each section
-    for part in parts:
+    for i, part in enumerate(parts):
         tested = part[part["split"] == TEST]
         reached.append(seeds_reached(part))
         if tested.empty:
@@ -131,12 +135,11 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
             )
         else:
             title = f"{named(part, differ)}, {asked(part, trained_size)}"
-            shared = _on_one_axis(part)
-            declared = declared_pairs(declarations, shared, among=rows)
+            shared, declared = of_test[i], declared_of[i]
             pairs = _Pairs(declared, matched_pairs(shared), model_pairs(shared))
             setting = {name: tested.iloc[0][name] for name in SETTING}
             kinds = {"declared": pairs.declared.pairs, "models": pairs.every, "matched": pairs.equal}
-            compared += [found.assign(kind=kind, **setting) for kind, found in kinds.items()]
+            compared += [of_kind.assign(kind=kind, **setting) for kind, of_kind in kinds.items()]
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
             section = _main(part, title, reached[-1], pairs, steps, of_these, palette)
@@ -194,7 +197,7 @@ def _main(
     names = tables.names_of(accuracy)
     made = [tables.reached(reached, accuracy, reach, names), tables.staircase(accuracy, reach, names)]
     if not pairs.declared.pairs.empty:
-        made.append(pair_tables.declared(pairs.declared.pairs, names))
+        made.append(pair_tables.declared(pairs.declared, names))
     if not pairs.equal.empty:
         made.append(pair_tables.matched(pairs.equal, names))
     if not pairs.every.empty:

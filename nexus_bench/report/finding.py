@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, TOO_FEW, DeclaredPairs
+from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE, DeclaredPairs
 from nexus_bench.analysis.intervals import seeds_needed
 from nexus_bench.analysis.summary import REACHED
 from nexus_bench.io.plurals import counted
@@ -78,7 +78,7 @@ def _in_one_line(facts: Facts) -> str:
     said = "; ".join(_outcome(facts))
     pairs = facts.declared.pairs
     if not pairs.empty:
-        n_shown = int((~pairs["verdict"].isin([NOT_SHOWN, TOO_FEW])).sum())
+        n_shown = int(pairs["verdict"].isin([BETTER, WORSE]).sum())
         said += f"; {n_shown} of {counted(len(pairs), 'declared comparison')} shown to differ"
     return f"{facts.setting}: {said}" if facts.setting else said
 
@@ -175,9 +175,12 @@ def _shown(facts: Facts) -> list[str]:
     few = pairs[pairs["verdict"] == TOO_FEW]
     better: list[str] = []
     not_shown: list[str] = []
+    not_tested: list[str] = []
     for ours, theirs, verdict in zip(pairs["model"], pairs["baseline"], pairs["verdict"], strict=True):
         if verdict == NOT_SHOWN:
             not_shown.append(f"{short[ours]} and {short[theirs]}")
+        elif verdict == NOT_TESTED:
+            not_tested.append(f"{short[ours]} and {short[theirs]}")
         elif verdict != TOO_FEW:
             ahead, behind = (ours, theirs) if verdict == BETTER else (theirs, ours)
             further = " than " if better else " reaches further than "
@@ -189,8 +192,11 @@ def _shown(facts: Facts) -> list[str]:
     if not_shown:
         equal = "which does not make them equal"
         clauses.append(f"declared, but no difference shown, {equal}, {len(not_shown)} of {n}: {_listed(not_shown)}")
+    if not_tested:
+        why = "as one before it in the declared order shows no difference"
+        clauses.append(f"not tested, {why}, {len(not_tested)} of {n}: {_listed(not_tested)}")
     if len(few):
-        paired, needed = int(few["n_seeds"].min()), seeds_needed(len(pairs))
+        paired, needed = int(few["n_seeds"].min()), seeds_needed(facts.declared.n_tests)
         clauses.append(
             f"not decided, {len(few)} of {n} declared before training: {counted(paired, 'paired seed')} "
             f"{'is' if paired == 1 else 'are'} too few to tell any outcome from chance ({needed} needed)"
@@ -258,6 +264,8 @@ def _open_of_several(facts: Sequence[Facts]) -> list[str]:
         found.append(f"{counted(n_few, 'declared comparison')} with too few seeds")
     if n_not_shown := verdicts.count(NOT_SHOWN):
         found.append(f"{counted(n_not_shown, 'declared comparison')} that showed no difference")
+    if n_not_tested := verdicts.count(NOT_TESTED):
+        found.append(f"{counted(n_not_tested, 'declared comparison')} behind one that showed no difference")
     if without := sum(one.declared.pairs.empty for one in facts):
         found.append(f"who reaches further in {without} of {n}, of which no comparison was declared before training")
     if at_limit := sum(bool(_beyond(one, _reaches(one))) for one in facts):

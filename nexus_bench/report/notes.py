@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from nexus_bench.analysis.compare_models import BETTER, TOO_FEW, WORSE, DeclaredPairs
+from nexus_bench.analysis.compare_models import BETTER, NOT_TESTED, TOO_FEW, WORSE, DeclaredPairs
 from nexus_bench.analysis.intervals import seeds_needed
 from nexus_bench.analysis.select_recipes import Grid
 from nexus_bench.io.options import only
@@ -104,19 +104,23 @@ def _verdicts(declared: DeclaredPairs, every: pd.DataFrame, names: Names) -> lis
     if not declared.pairs.empty:
         n = len(declared.pairs)
         tests = f"{n} declared comparisons of hop reach" if n > 1 else "the one declared comparison of hop reach"
-        notes += _outcome(declared.pairs, names, f"By {tests}", tests)
+        how = f"Holm over {counted(declared.n_tests, 'setting')}, in their order" if declared.in_order else "Holm"
+        notes += _outcome(declared.pairs, names, f"By {tests}", tests, n_tests=declared.n_tests, how=how)
     if declared.untested:
         notes.append(f"Declared, but not one model each in these results: {'; '.join(declared.untested)}.")
     if not every.empty:
         n = len(every)
         tests = f"{n} comparisons of hop reach" if n > 1 else "one comparison of hop reach"
-        notes += _outcome(every, names, f"Exploration, not declared before training, by {tests}", tests)
+        notes += _outcome(
+            every, names, f"Exploration, not declared before training, by {tests}", tests, n_tests=n, how="Holm"
+        )
     return notes
 
 
-def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str) -> list[str]:
+def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str, *, n_tests: int, how: str) -> list[str]:
     """What one family of tests shows. If seeds are too few: how many are needed."""
-    needed = seeds_needed(len(pairs))
+    needed = seeds_needed(n_tests)
+    pairs = pairs[pairs["verdict"] != NOT_TESTED]
     told = pairs[pairs["verdict"] != TOO_FEW]
     notes = []
     if len(told):
@@ -128,7 +132,7 @@ def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str) -> list[str
             )
         ]
         said = f"reaches further: {_listed(better)}" if better else "no model is shown to reach further"
-        notes.append(f"{by} (exact paired test, Holm): {said}.")
+        notes.append(f"{by} (exact paired test, {how}): {said}.")
     if len(told) < len(pairs):
         fewest = int(pairs["n_seeds"].min())
         notes.append(

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from nexus_bench.analysis.compare_models import DeclaredPairs
+from nexus_bench.io.plurals import counted
 from nexus_bench.report.tables import Names, Table, interval, number
 
 _DIFFERENCE = ("difference", "reach", "baseline's reach", "seeds", "further / behind", "p", "p (Holm)", "verdict")
@@ -11,15 +13,22 @@ _SIZES = ("parameters", "compute")
 _MULTIPLES = "The baseline's parameters and compute are in multiples of the model's."
 
 
-def declared(pairs: pd.DataFrame, names: Names) -> Table:
+def declared(found: DeclaredPairs, names: Names) -> Table:
     """The comparisons that the suite declares: one row per pair."""
+    tested, rows = "tested as one family", "for exactly these rows"
+    if found.in_order:
+        tested = (
+            "tested in this order: a row is tested if the one before it shows a difference, and rows at the same place "
+            "are one family over all settings of the report"
+        )
+        rows = f"for that family ({counted(found.n_tests, 'setting')}), and at least that of the row before"
     about = (
-        "Declared in the suite before training, and tested as one family. Hop reach over the seeds that both have, the "
+        f"Declared in the suite before training, and {tested}. Hop reach over the seeds that both have, the "
         "difference with its 95% t-interval, the seeds on which the model reaches further and less far, p of the exact "
-        "paired test (every sign flip), and p corrected by Holm for exactly these rows; the corrected p decides the "
+        f"paired test (every sign flip), and p corrected by Holm {rows}; the corrected p decides the "
         f"verdict. {_MULTIPLES}"
     )
-    return _sized("declared", "Declared comparisons", about, pairs, names)
+    return _sized("declared", "Declared comparisons", about, found.pairs, names)
 
 
 def matched(pairs: pd.DataFrame, names: Names) -> Table:

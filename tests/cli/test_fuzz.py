@@ -26,7 +26,7 @@ from nexus_bench.data.generate import generate
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.experiment.suite import make_suite, select_suite
-from nexus_bench.io.config import parse_yaml, to_yaml
+from nexus_bench.io.config import Config, parse_yaml, to_yaml
 from nexus_bench.io.files import to_json
 from nexus_bench.io.seal import write_sealed
 from nexus_bench.report import figures
@@ -114,13 +114,14 @@ def test_bytes_of_a_suite(work: Path, edit: Callable[[bytes], bytes], command: s
 
 
 @FUZZED
-@given(change=changes())
-def test_values_of_a_suite(work: Path, change: Callable[[Any], Any]) -> None:
+@given(change=changes(), settings=st.sampled_from([{}, {"steps": 1}]))
+def test_values_of_a_suite(work: Path, change: Callable[[Any], Any], settings: Config) -> None:
     base = parse_yaml(TINY, where="tiny") | {"tune": {"lr": [1e-3, 1e-2], "seeds": 1}, "summary": "S", "matched": False}
-    changed = change(base | {"comparisons": [{"model": "nexus", "baseline": "standard"}]})
+    base["tasks"] = [entry | {"train": {"steps": 2}} for entry in base["tasks"]]
+    changed = change(base | {"comparisons": {"in_order": [{"model": "nexus", "baseline": "standard"}]}})
     Path("s.yaml").write_text(json.dumps(changed).replace("NaN", ".nan").replace("Infinity", ".inf"))
     with contextlib.suppress(NexusBenchError):
-        suite = make_suite(*select_suite("s.yaml", task=None, attention=None, data=None, settings={}))
+        suite = make_suite(*select_suite("s.yaml", task=None, attention=None, data=None, settings=settings))
         assert parse_yaml(to_yaml(suite.config), where="again") == suite.config
 
 

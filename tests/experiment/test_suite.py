@@ -1,8 +1,10 @@
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
+from nexus_bench.analysis.declared import matching, read_declared
 from nexus_bench.analysis.intervals import seeds_needed
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.experiment.run_folder import open
@@ -10,10 +12,12 @@ from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, sele
 from nexus_bench.generators.base import Generator
 from nexus_bench.io.bundled import bundled
 from nexus_bench.io.config import Config, to_yaml
+from nexus_bench.io.hops import format_hops
 from nexus_bench.io.read_results import read_results
+from nexus_bench.model.costs import cost_of
 from nexus_bench.model.matching import match
 from nexus_bench.model.spec import make_model
-from tests.paths import EXAMPLES
+from tests.paths import EXAMPLES, ROOT
 
 MINIMAL: Config = {
     "suite": "minimal",
@@ -53,6 +57,37 @@ def test_lists_are_axes_and_the_last_varies_fastest() -> None:
     assert [(c.model.options["order"], c.train.lr, c.seed) for c in cells] == [
         (order, lr, seed) for order in (1, 2) for lr in (1e-3, 3e-3) for seed in (4, 2)
     ]
+
+
+def of_two_recipes() -> Config:
+    """Two tasks, of which the second is trained for longer, at several rates."""
+    own = {"steps": 9, "lr": [1e-3, 3e-3]}
+    tasks = [{"task": "pointer_chase", "hops": "1-2"}, {"task": "kinship", "hops": "1-2", "train": own}]
+    return MINIMAL | {"tasks": tasks, "train": {"steps": 5, "batch_size": 4}}
+
+
+def test_a_task_has_values_of_the_recipe_of_its_own() -> None:
+    cells = make_suite(of_two_recipes(), where="x").cells
+    assert [(c.task.task, c.train.steps, c.train.lr, c.train.batch_size) for c in cells] == [
+        ("pointer_chase", 5, 3e-3, 4),
+        ("kinship", 9, 1e-3, 4),
+        ("kinship", 9, 3e-3, 4),
+    ]
+
+
+def test_a_setting_takes_the_place_of_what_a_task_has_of_its_own() -> None:
+    config = of_two_recipes()
+    cells = make_suite(apply_settings(config, {"steps": 3, "batch_size": 2}), where="x").cells
+    assert {(c.train.steps, c.train.batch_size) for c in cells} == {(3, 2)}
+    assert config == of_two_recipes(), "the configuration itself is as it was"
+
+
+def test_one_task_of_a_suite_keeps_its_settings_and_its_recipe() -> None:
+    for name in ("reference", "recipes"):  # alone in its entry, and one of a list
+        whole, part = select(name), select(name, task="kinship")
+        assert part.name == f"{name}-kinship"
+        assert part.cells == tuple(cell for cell in whole.cells if cell.task.task == "kinship")
+    assert {cell.task.params["n_nodes"] for cell in select(task="pointer_chase").cells} == {16}, "quick has 12"
 
 
 def test_run_ids_name_cells_by_content() -> None:
@@ -158,6 +193,20 @@ def test_a_dataset_takes_the_place_of_the_tasks(dataset_folder: Path, small_task
         ({"train": {"lr": "fast"}}, "x: train: lr: input should be a valid number, got 'fast'"),
         ({"train": {"step": 5}}, "x: train: unknown key 'step'; did you mean 'steps'?"),
         ({"train": 5}, "x: train must hold `key: value` lines, got 5"),
+        ({"tasks": [{"task": "kinship", "train": 5}]}, "x: kinship: train must hold `key: value` lines, got 5"),
+        (
+            {"tasks": [{"task": "kinship", "train": {"step": 5}}]},
+            "x: kinship: train: unknown key 'step'; did you mean 'steps'?",
+        ),
+        ({"tasks": [{"task": "kinship", "train": {"lr": []}}]}, "x: kinship: train: lr is an empty list; give at"),
+        (
+            {"tune": {"lr": [1, 2]}, "tasks": [{"task": "kinship", "train": {"lr": 1}}]},
+            "x: lr is tuned, and given under train as well; omit it there",
+        ),
+        (
+            {"tasks": [{"task": "kinship", "train": {"steps": list(range(1, 20001))}}], "seeds": 6},
+            "x: a suite has at most 100,000 cells, got 120,000; divide it",
+        ),
         (
             {"seeds": 0},
             r"x: seeds must be a count from 1 to 100000, or a list of integers from 0 to 2\*\*63 - 1, got 0",
@@ -243,6 +292,26 @@ def test_a_comparison_names_models_by_whole_labels_or_by_parts_of_them() -> None
         declaring(("nexus", "standard"), ("standard", "nexus"))
 
 
+def test_comparisons_can_be_declared_in_order() -> None:
+    pair = {"model": "nexus, order 2", "baseline": "nexus, order 1"}
+    config = MINIMAL | {"models": [{"attention": "nexus", "order": [1, 2]}]}
+    assert make_suite(config | {"comparisons": {"in_order": [pair]}}, where="x").cells
+    assert read_declared({"in_order": [pair]}, where="x") == read_declared([pair], where="x")._replace(in_order=True)
+    for wrong in ({"in_order": []}, {"in_order": [pair], "more": 1}, {"in_ordre": [pair]}, {"in_order": "matched"}):
+        with pytest.raises(ConfigError, match="x: comparisons must be `matched`, or a list of entries such as"):
+            read_declared(wrong, where="x")
+
+
+def test_a_comparison_finds_its_models_whatever_their_curriculum() -> None:
+    models = {"models": [{"attention": "standard", "n_layers": [1, 2]}, {"attention": "nexus"}]}
+    tasks = [{"task": "pointer_chase"}, {"task": "kinship", "train": {"curriculum": "adaptive"}}]
+    declared = {"comparisons": [{"model": "nexus", "baseline": "standard"}]}
+    assert make_suite(MINIMAL | models | declared | {"tasks": tasks}, where="x").cells
+    with pytest.raises(ConfigError, match="'nexus' selects 2 models"):
+        two = [{"task": "kinship", "train": {"curriculum": ["staged", "adaptive"]}}]
+        make_suite(MINIMAL | models | declared | {"tasks": two}, where="x")
+
+
 def test_a_comparison_of_several_models_is_refused() -> None:
     config = MINIMAL | {"models": [{"attention": "standard"}, {"attention": "nexus", "order": [2, 3]}]}
     with pytest.raises(ConfigError, match=r"'nexus' selects 2 models \(nexus, order 2.*; nexus, order 3.*\); name"):
@@ -250,14 +319,63 @@ def test_a_comparison_of_several_models_is_refused() -> None:
 
 
 DECLARED = {"quick": 0, "staircase": 6, "matched": 11, "rivals": 11, "deep": 0}
+DECLARED |= {"reference": 6, "reference-small": 2, "recipes": 0}
 
 
 @pytest.mark.parametrize("name", bundled("suite"))
 def test_a_bundled_suite_has_the_seeds_that_its_comparisons_need(name: str) -> None:
     suite = select(name)
-    declared = suite.config.get("comparisons", [])
-    assert len(declared) == DECLARED[name]
-    assert not declared or len(suite.seeds) >= seeds_needed(len(declared))
+    declared = read_declared(suite.config.get("comparisons"), where=name)
+    n_tasks = len({cell.task.task for cell in suite.cells})
+    n_tests = n_tasks if declared.in_order else len(declared.asked)
+    assert len(declared.asked) == DECLARED[name]
+    assert not n_tests or len(suite.seeds) >= seeds_needed(n_tests)
+
+
+def recipes_of(suite: Suite) -> set[str]:
+    """Each task with its recipe, but for the rate, of which a suite tries several."""
+    return {repr((cell.task, cell.train.model_copy(update={"lr": 1.0}))) for cell in suite.cells}
+
+
+def test_the_control_of_the_study_is_trained_by_its_recipes_on_other_seeds() -> None:
+    study, control = select("reference"), select("recipes")
+    assert recipes_of(study) <= recipes_of(control)
+    assert {cell.train.lr for cell in study.cells} == {cell.train.lr for cell in control.cells}
+    of_study = {cell.seed for cell in study.cells} | set(study.seeds)
+    assert not of_study & set(control.seeds) and len(of_study) == 14
+
+
+def test_the_study_covers_every_family_with_one_recipe_for_all_of_its_models() -> None:
+    study = select("reference")
+    assert sorted({cell.task.task for cell in study.cells}) == sorted(bundled("task"))
+    assert len(recipes_of(study)) == len(bundled("task"))
+    assert len(study.cells) + study.n_later == 2340
+
+
+def test_the_first_comparison_of_the_study_is_of_equal_parameters() -> None:
+    study = select("reference")
+    first = read_declared(study.config["comparisons"], where="reference").asked[0]
+    for task in ("kinship", "ordering"):
+        cells = {cell.label: cell for cell in study.cells if cell.task.task == task}
+        ours, theirs = (cells[matching(name, list(cells))[0]] for name in first)
+        costs = [cost_of(cell.model, cell.task) for cell in (ours, theirs)]
+        assert costs[0].parameters == costs[1].parameters
+        assert 1.9 < costs[1].counted / costs[0].counted < 2.25
+
+
+def test_the_page_of_the_study_says_hops_steps_and_operations_of_its_suite() -> None:
+    study = select("reference")
+    page = (ROOT / "docs" / "reference_study.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \|$", page, flags=re.MULTILINE)
+    cells = {cell.task.task: cell for cell in study.cells}
+    expected = [(task, format_hops(cell.task.hops), f"{cell.train.steps:,}") for task, cell in cells.items()]
+    assert [(task, hops, steps) for task, hops, steps, _ in table] == expected
+    told = {task: operations for task, _, _, operations in table}
+    for task in ("reachable", "spatial"):
+        models = {cell.label: cell for cell in study.cells if cell.task.task == task}.values()
+        of_a_graph = sum(cost_of(cell.model, cell.task).counted for cell in models)
+        recipe = cells[task].train
+        assert told[task] == f"{(8 + 12) * recipe.steps * recipe.batch_size * of_a_graph / 1e15:.1f}"
 
 
 def test_matched_declares_every_order_against_all_of_its_baselines() -> None:

@@ -97,6 +97,11 @@ def test_written_hops_can_be_read_again(hops: tuple[int, ...]) -> None:
     assert parse_hops(format_hops(hops)) == hops
 
 
+def test_a_setting_in_braces_is_one_value_and_several_are_a_list() -> None:
+    assert parse_settings(["tune={lr: [1e-3, 3e-3], seeds: 2}"]) == {"tune": {"lr": [1e-3, 3e-3], "seeds": 2}}
+    assert parse_settings(["size_ood={n: 4, m: 1},{n: 5}"]) == {"size_ood": [{"n": 4, "m": 1}, {"n": 5}]}
+
+
 def test_settings_are_yaml_and_commas_make_lists() -> None:
     found = parse_settings(["lr=1e-3,3e-3", "order=2", "refine=q,qk", "vocab_size=null", "seeds=[4]"])
     assert found == {"lr": [1e-3, 3e-3], "order": 2, "refine": ["q", "qk"], "vocab_size": None, "seeds": [4]}

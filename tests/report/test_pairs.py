@@ -4,7 +4,7 @@ import pandas as pd
 
 from nexus_bench.analysis.compare_models import Declaration
 from nexus_bench.analysis.declared import Asked, Declared
-from nexus_bench.report.build import build_report
+from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.output import to_markdown
 from tests.made import cells_of, curve, report_of, table, tables_of
 
@@ -69,6 +69,69 @@ def test_declared_comparisons_are_a_family_of_their_own() -> None:
     ]
     kinds = report.comparisons.groupby("kind")["p_holm"].max().round(4).to_dict()
     assert kinds == {"declared": 0.0312, "matched": 0.0312, "models": 0.0469}
+
+
+ASKED = [("nexus, order 2", "standard"), ("nexus, order 3", "nexus, order 2"), ("nexus, order 3", "standard")]
+
+
+def in_order(*tasks: pd.DataFrame) -> tuple[Report, list[list[str]]]:
+    """A report of tasks that declare `ASKED` in order, each in a run of its own, and p and verdict of each row."""
+    runs = [declaring(results, *ASKED) for results in tasks]
+    runs = [run._replace(declared=run.declared._replace(in_order=True)) for run in runs]
+    results = pd.concat(tasks, ignore_index=True)
+    report = build_report(results, curve(results), runs)
+    tables = [tables_of(section)["declared"] for section in report.sections]
+    return report, [[" ".join(cells[9:11]) for cells in cells_of(table)] for table in tables]
+
+
+def other_task(results: pd.DataFrame) -> pd.DataFrame:
+    return results.assign(task="u", cell_id="u-" + results["cell_id"])
+
+
+def test_what_is_declared_in_order_is_corrected_over_settings_at_each_place() -> None:
+    report, told = in_order(orders(), other_task(orders()))
+    assert told == [["0.031 better"] * 3] * 2, "each place is a family of two tests; in one setting it would be three"
+    assert [section.notes[-2] for section in report.sections] == [
+        "By 3 declared comparisons of hop reach (exact paired test, Holm over 2 settings, in their order): reaches "
+        "further: nexus, order 2 than standard; nexus, order 3 than nexus, order 2; nexus, order 3 than standard."
+    ] * 2
+    assert "one family over all settings of the report" in tables_of(report.sections[0])["declared"].about
+
+
+def test_what_stands_behind_no_difference_is_not_tested() -> None:
+    alike = orders()
+    reached = (alike["model"] != "nexus, order 2") | (alike["seed"] > 0) | (alike["hop"] != 2)  # one seed stays at 1
+    alike["accuracy"] = alike["accuracy"].where(reached, 0.1)
+    report, told = in_order(orders(), other_task(alike))
+    assert told == [["0.031 better"] * 3] * 2, (
+        "6 of 7 seeds further: p is 0.031 there, and Holm multiplies the larger p by one"
+    )
+    alike["accuracy"] = alike["accuracy"].where((alike["seed"] > 2) | (alike["hop"] != 2), 0.1)
+    report, told = in_order(orders(), other_task(alike))
+    assert told[0] == ["0.031 better"] * 3, "the tests of the other task count, also if they are not made"
+    assert told[1] == ["0.12 no difference shown", "0.12 not tested", "0.12 not tested"]
+    assert report.sections[1].notes[-2].endswith("in their order): no model is shown to reach further.")
+    assert "Not decided: 2 declared comparisons behind one that showed no difference." in report.finding
+    assert in_order(alike)[0].finding[2] == (
+        "Not tested, as one before it in the declared order shows no difference, 2 of 3 comparisons: nexus, order 3 "
+        "and nexus, order 2; nexus, order 3 and standard."
+    )
+
+
+def test_a_model_that_is_missing_leaves_all_behind_it_untested() -> None:
+    without = orders()[lambda rows: rows["model"] != "standard"]
+    report, told = in_order(without)
+    assert told == [["1 not tested"]]
+    missing = "Declared, but not one model each in these results: nexus, order 2 with standard"
+    assert missing in report.sections[0].notes[-2]
+
+
+def test_so_many_settings_need_more_seeds() -> None:
+    few = orders()[lambda rows: rows["seed"] < 6]
+    assert in_order(few)[1] == [["0.031 better"] * 3]
+    report, told = in_order(few, other_task(few))
+    assert told == [["0.062 too few seeds", "0.062 not tested", "0.062 not tested"]] * 2
+    assert "fewer than 7 seeds are paired" in report.sections[0].notes[-2]
 
 
 def test_several_runs_declare_together() -> None:

@@ -156,7 +156,8 @@ def lm(
 
 def losses(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of `pretrain`, or folders of such folders.")
+        list[Path],
+        typer.Argument(readable=False, metavar="RUN...", help="Folders of `pretrain`, or folders of such folders."),
     ],
     as_json: AsJson = False,
 ) -> None:

@@ -118,7 +118,7 @@ def _asked(tasks: list[str], prompt: str) -> tuple[dict[Path, list[str]], list[A
     folders: dict[Path, list[str]] = {}
     made: list[Any] = []
     named: list[str] = []
-    for task in (part for given in tasks for part in given.split(",")):
+    for task in [part for given in tasks for part in given.split(",")] or [""]:
         path = Path(task)
         if not task.strip():
             raise UsageError("--tasks: a name is empty; give a folder, a .jsonl file or a task of lm-eval")

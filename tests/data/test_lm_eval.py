@@ -214,7 +214,7 @@ def test_an_export_holds_a_task_a_hop_and_kind_and_a_group_a_kind(asked: Dataset
     assert group["metadata"]["version"] == 2
     assert_fails(command("export", "--data", "d", "--out", "e"), 2, "e: holds something, which is kept")
     assert_fails(
-        command("export", "--data", "d", "--hops", "2", "--out", "f"), 2, "omit --hops and settings of the task"
+        command("export", "--data", "d", "--hops", "2", "--out", "f"), 2, "omit --task, --hops and settings of the task"
     )
     assert_fails(command("export", "--format", "helm", "--out", "f"), 2, "unknown format 'helm'")
 

@@ -54,6 +54,7 @@ def test_a_job_stops_when_nobody_reads_on(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_ctrl_c_stops_the_job_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # libraries of other tests leave handlers of their own
     played(monkeypatch, until_stopped)
     events = run_inline([JOB])
     next(events)

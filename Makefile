@@ -5,14 +5,17 @@
 # make check            install, run the linters and the type checker
 # make figures          install, make the reports of runs/example and the generated pages of docs again
 # make notebooks        install, run the notebooks of docs again and store their outputs
+# make docs             install, build the site of the documentation into site/
+# make release-check    install, build sdist and wheel, check both, try the wheel in a clean environment outside of here
 # PIP_ARGS              extra options for pip, such as an index that has a CPU build of PyTorch
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: quick test test-exhaustive test-gpu check figures notebooks clean
+.PHONY: quick test test-exhaustive test-gpu check figures notebooks docs release-check clean
 
 quick: $(INSTALLED)
 	$(BIN)/nexus-bench train quick
@@ -21,7 +24,8 @@ test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-exhaustive: $(INSTALLED)
-	$(BIN)/pytest -m exhaustive
+	$(BIN)/pytest -m exhaustive --numprocesses auto --dist worksteal --ignore tests/experiment
+	$(BIN)/pytest -m exhaustive tests/experiment
 
 test-gpu:
 	$(PYTHON) -m pytest -m gpu tests/attention tests/training tests/hf
@@ -36,17 +40,32 @@ figures: $(INSTALLED)
 	for run in quick staircase matched rivals; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
 	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
 	$(BIN)/nexus-bench gallery --out docs/tasks.md
+	$(BIN)/python -m nexus_bench.inspection.task_pictures docs/pictures
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks
 
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+release-check: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/hatchling build --target sdist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+	$(PYTHON) -m venv --clear $(VENV)/twine
+	$(VENV)/twine/bin/python $(PIP_INSTALL) twine
+	$(VENV)/twine/bin/twine check --strict dist/*
+	$(PYTHON) -m venv --clear $(VENV)/clean
+	$(VENV)/clean/bin/python $(PIP_INSTALL) dist/*.whl
+	$(VENV)/clean/bin/python tests/release.py dist/*.whl
+
 $(INSTALLED): pyproject.toml requirements.txt
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) --no-deps --editable .
+	$(BIN)/python $(PIP_INSTALL) --requirement requirements.txt
+	$(BIN)/python $(PIP_INSTALL) --no-deps --editable .
 	touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) dist site

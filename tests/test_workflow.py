@@ -23,6 +23,7 @@ from tests.paths import ROOT
 
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/nexus-bench.yml").read_text())
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["compare"]["steps"]
+RELEASE: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
 NEXUS = [step for step in STEPS if "nexus-bench" in step.get("run", "")]
 
 TINY = """
@@ -51,6 +52,20 @@ def test_the_workflow_can_only_read_and_pins_its_actions() -> None:
     assert len(actions) == 3 and all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in actions)
     triggers = WORKFLOW[True]  # YAML 1.1 reads `on` as true
     assert set(triggers) == {"push", "pull_request"}
+
+
+def test_a_release_is_checked_before_it_is_published_and_by_a_tag_alone() -> None:
+    assert RELEASE[True] == {"push": {"tags": ["v*"]}} and RELEASE["permissions"] == {"contents": "read"}
+    check, *others = RELEASE["jobs"].values()
+    assert {step["run"] for step in check["steps"] if step.get("run", "").startswith("make ")} == {
+        "make release-check",
+        "make docs",
+    }
+    assert "permissions" not in check and all(job["needs"] == "check" and job["environment"] for job in others)
+    writes = [{name for name, value in job["permissions"].items() if value == "write"} for job in others]
+    assert writes == [{"id-token"}, {"pages", "id-token"}]
+    rules = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {"release-check", "docs"} <= rules
 
 
 def test_the_baseline_is_a_run_of_the_suite() -> None:

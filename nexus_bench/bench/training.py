@@ -6,7 +6,6 @@ which nothing but steps is made. The sustained rate is that of a job as `train` 
 checkpoints, after the set-up, which is told apart.
 """
 
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from nexus_bench.experiment.execution import available_cores
 from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.sources import open_source
+from nexus_bench.io.processes import fork_server
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.spec import make_model
@@ -192,9 +192,7 @@ def _on_cpu(cell: CellSpec, seconds: float) -> Iterator[tuple[str, int, int, flo
 
 
 def _in_processes(cell: CellSpec, n_processes: int, seconds: float) -> float:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with context.Pool(n_processes, maxtasksperchild=1) as pool:
+    with fork_server(__name__).Pool(n_processes, maxtasksperchild=1) as pool:
         cells = [(cell.model_copy(update={"seed": seed}), seconds) for seed in range(n_processes)]
         return sum(pool.starmap(_in_process, cells, chunksize=1))
 

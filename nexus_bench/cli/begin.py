@@ -49,7 +49,7 @@ def init(
     models = [f"  - attention: {name}{_ORDER if name == 'nexus' else ''}" for name in others]
     suite = NOT_IN_NAMES.sub("-", file.stem).lstrip("-._")[:LONGEST_NAME] or "mine"
     values = {"suite": suite, "tasks": "\n".join(entries), "models": "\n".join(models), "file": file}
-    write_atomic(file, Template(_TEMPLATE.read_text()).substitute(values))
+    write_atomic(file, Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values))
     if as_json:
         print_document("init", file=file)
     else:

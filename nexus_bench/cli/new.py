@@ -81,7 +81,7 @@ def _write(
     files = []
     try:
         for template, place in places.items():
-            text = Template((_TEMPLATES / kind / f"{template}.txt").read_text()).substitute(values)
+            text = Template((_TEMPLATES / kind / f"{template}.txt").read_text(encoding="utf-8")).substitute(values)
             files.append(folder / place.format(name=name))
             files[-1].parent.mkdir(parents=True, exist_ok=True)
             write_atomic(files[-1], text)

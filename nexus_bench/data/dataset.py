@@ -23,6 +23,7 @@ from nexus_bench.text.render import TextOptions
 DATASET_FORMAT = 3  # raised by hand when the fields of the manifest or the files change
 MANIFEST = "manifest.json"
 CARD = "README.md"
+CROISSANT = "croissant.json"
 
 Manifest = dict[str, Any]
 
@@ -166,21 +167,21 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_folder(folder: Path, manifest: Manifest) -> None:
-    """Check the files of a dataset folder that hold no examples: its card, and that there are no others.
+    """Check the files of a dataset folder that hold no examples: card and metadata, and that there are no others.
 
     Args:
         folder: The folder.
-        manifest: Its manifest; one of an older version does not say how the card was written.
+        manifest: Its manifest; one of an older version does not say how they were written.
 
     Raises:
-        CorruptArtefactError: The card was edited or is missing, or there is a file that a library would read as data.
+        CorruptArtefactError: One of them was edited or is missing, or a library would read another file as data.
     """
-    wanted = manifest.get("card_sha256")
-    if wanted is not None and sha256_of_file(folder / CARD) != wanted:
-        raise CorruptArtefactError(
-            f"{folder / CARD}: was edited: its hash does not match; restore it, or run gen again"
-        )
-    known = {MANIFEST, CARD, *(about["file"] for about in manifest["splits"].values())}
+    for name, wanted in ((CARD, manifest.get("card_sha256")), (CROISSANT, manifest.get("croissant_sha256"))):
+        if wanted is not None and sha256_of_file(folder / name) != wanted:
+            raise CorruptArtefactError(
+                f"{folder / name}: was edited: its hash does not match; restore it, or run gen again"
+            )
+    known = {MANIFEST, CARD, CROISSANT, *(about["file"] for about in manifest["splits"].values())}
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         if str(place) not in known and not path.is_dir() and not any(part.startswith(".") for part in place.parts):

@@ -5,7 +5,6 @@ NumPy holds Python's lock while it draws random words, so a thread that draws st
 Axis letters: p graphs, n positions, s slots of a position, q queries of a graph, c p or 1: the same for all graphs.
 """
 
-import multiprocessing
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,7 +18,7 @@ from nexus_bench.data.encodings import ENCODINGS, smallest_integer
 from nexus_bench.data.law import Law
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.generators.base import Examples, Schema
-from nexus_bench.io.processes import start_apart
+from nexus_bench.io.processes import fork_server, start_apart
 
 _GRAPHS_AT_ONCE = 1024  # encoded together: small enough for a core's cache
 
@@ -110,7 +109,7 @@ class Drawers:
     """
 
     def __init__(self, sources: Sequence[Source], n: int) -> None:
-        context = multiprocessing.get_context("forkserver")
+        context = fork_server()
         self._ends: list[tuple[Connection, Lock, BaseProcess]] = []
         for _ in range(min(n, len(sources))):
             mine, theirs = context.Pipe()

@@ -18,7 +18,9 @@ _SHOWN_HOP = 2  # hop count of the example
 _HEAD = """# The tasks
 
 Every family that ships with nexus-bench, with one example of {hop} hops at the default sizes. This page is written
-by `nexus-bench gallery --out docs/tasks.md`, and a test compares it with the code.
+by `nexus-bench gallery --out docs/tasks.md`, and a test compares it with the code. The pictures draw the facts of the
+same examples (`python -m nexus_bench.inspection.task_pictures docs/pictures`): an arrow is a fact, blue is the
+derivation with its hops, a ring is the start.
 
 Chance is the accuracy of the best guess that follows no fact. The partial-input ceiling is the accuracy of the best
 solver that knows all facts of the derivation but one. Reasoning is `depth` if facts must be combined in order, and
@@ -34,10 +36,14 @@ def gallery_page() -> str:
     return "\n".join([_HEAD.format(hop=_SHOWN_HOP), *(_section(name) for name in names)])
 
 
-def _section(name: str) -> str:
+def gallery_example(name: str) -> tuple[Law, Examples]:
+    """The example of a family that the page shows and its picture draws: one graph with one query."""
     law = _law(name, _SHOWN_HOP)
-    examples = law.sample(1, stream("gallery", name))
-    one = examples.one_query_per_graph().take(slice(1))
+    return law, law.sample(1, stream("gallery", name)).one_query_per_graph().take(slice(1))
+
+
+def _section(name: str) -> str:
+    law, one = gallery_example(name)
     shown = show_example(law, one)
     told, worked = (_told(law, one, target) for target in ("answer", "steps"))
     facts, query = (", ".join(f"`{role.name}`" for role in roles) for roles in (law.schema.fact, law.schema.query))
@@ -62,6 +68,8 @@ def _section(name: str) -> str:
             f"- a fact: {facts}; a query: {query}; an answer: one of {law.schema.n_classes} (`{law.schema.answer}`)",
             f"- reasoning: {law.family.reasoning}; distractors: `{law.family.distractors}`",
             f"- {source}",
+            "",
+            f"![the facts of the example as a graph, its derivation in blue](pictures/{name}.svg)",
             "",
             "```text",
             as_text(shown),

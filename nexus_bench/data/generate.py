@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from nexus_bench.data.card import dataset_card
+from nexus_bench.data.croissant import croissant
 from nexus_bench.data.dataset import (
     CARD,
+    CROISSANT,
     DATASET_FORMAT,
     MANIFEST,
     ContentHash,
@@ -120,10 +122,12 @@ def generate(
             "nexus_bench": __version__,
             "origin": task_origin(spec.task),
         }
-        card = dataset_card(manifest)
+        card, metadata = dataset_card(manifest), to_json(croissant(manifest))
         manifest["card_sha256"] = sha256(card.encode())
+        manifest["croissant_sha256"] = sha256(metadata.encode())
         manifest["manifest_sha256"] = manifest_sha256(manifest)
         write_atomic(unfinished / CARD, card)
+        write_atomic(unfinished / CROISSANT, metadata)
         write_atomic(unfinished / MANIFEST, to_json(manifest))
     return manifest
 

@@ -1,6 +1,5 @@
 """What accuracies are compared with, chance, shortcuts and ceilings of every split: computed beside the training."""
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -10,7 +9,7 @@ import torch
 
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.columns import TEST, VAL, Row
-from nexus_bench.io.processes import start_apart
+from nexus_bench.io.processes import fork_server, start_apart
 from nexus_bench.shortcuts.references import reference_columns
 from nexus_bench.training.row import Source
 from nexus_bench.training.spec import CellSpec
@@ -38,8 +37,7 @@ class References:
     @contextmanager
     def ahead(self, cells: Sequence[CellSpec]) -> Iterator[None]:
         """Compute the references of cells in a process of their own, in their order, while the cells are trained."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context = fork_server(__name__)
         distinct = {_key(cell): cell for cell in cells}
         self._coming, sender = context.Pipe(duplex=False)
         process = context.Process(target=_compute, args=(distinct, self._data, sender), daemon=True)

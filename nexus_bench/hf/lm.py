@@ -247,7 +247,7 @@ def _hushed() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     with contextlib.ExitStack() as stack:
         if not sys.stderr.isatty():
-            sink = stack.enter_context(Path(os.devnull).open("w"))
+            sink = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stderr(sink))
         try:
             yield

@@ -62,7 +62,7 @@ def free_bytes(device: torch.device) -> int | None:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
     try:
-        told = Path("/proc/meminfo").read_text()
+        told = Path("/proc/meminfo").read_text(encoding="utf-8")
         (available,) = (line.split()[1] for line in told.splitlines() if line.startswith("MemAvailable:"))
         return int(available) * 1024
     except (OSError, ValueError):

@@ -164,7 +164,7 @@ def _train(
 
     def log(row: Row) -> None:
         try:
-            with (folder / LOG).open("a") as file:
+            with (folder / LOG).open("a", encoding="utf-8", newline="") as file:
                 file.write(csv_lines([row], LOG_COLUMNS))
         except OSError as error:
             raise StorageError(f"{folder / LOG}: cannot be written: {error.strerror}; free some space") from error

@@ -19,6 +19,7 @@ from nexus_bench.inspection.pointing import FACT, QUERY, Example, Walk
 from nexus_bench.inspection.recording import Place
 from nexus_bench.io.columns import Row
 from nexus_bench.report.plotting import Picture
+from nexus_bench.streams import Int
 
 _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])
@@ -63,6 +64,21 @@ def graph_picture(law: Law, example: Example, *, title: str) -> Picture:
             "What the query attends to, drawn over the facts. Blue: the true path, its hops numbered; a ring is its "
             "start. The redder and thicker an arrow, the more attention its fact gets.",
         )
+
+
+def example_picture(law: Law, facts: Int, query: Int, path: list[int], *, name: str) -> Picture:
+    """An example alone: its facts (n, roles) as arrows, and the facts of its path in their order."""
+    arrows = [arrow_of(law, fact) for fact in facts]
+    at, panel = _layout([(arrow.start, arrow.end) for arrow in arrows])
+    start = law.symbol(law.schema.query[0].vocabulary, int(query[0]))
+    with style():
+        wide, high = np.ptp(list(at.values()), axis=0) + 2 * _MARGIN
+        width = max(1.5 * panel, 0.1 * len(at))
+        figure = new_figure(width=width, height=width * high / wide)
+        axes = figure.subplots()
+        axes.set_axis_off()
+        _draw_graph(axes, arrows, at, np.zeros(len(arrows)), path, start=start, panel=panel)
+        return render(figure, name=name, caption="")
 
 
 def maps_picture(example: Example, *, title: str) -> Picture:

@@ -11,6 +11,7 @@ import pytest
 
 from nexus_bench import cli
 from nexus_bench.io.read_results import read_results
+from nexus_bench.version import __version__
 from tests.conftest import Command, assert_fails
 from tests.small import TINY
 
@@ -22,7 +23,7 @@ def tiny(tmp_path: Path) -> str:
 
 
 def test_version_and_help(shell: Command) -> None:
-    assert shell("--version").stdout == "nexus-bench 0.1.0\n"
+    assert shell("--version").stdout == f"nexus-bench {__version__}\n"
     for command in ("gen", "verify", "audit", "bench", "train", "report", "list", "show"):
         assert f"nexus-bench {command}" in shell(command, "-h").stdout
     assert "gen" in shell("bench").stdout
@@ -44,6 +45,7 @@ def test_gen_writes_a_dataset_where_the_readme_says(command: Command) -> None:
     folder = Path("runs/data/pointer_chase-hops3-seed0")
     assert sorted(p.name for p in folder.iterdir()) == [
         "README.md",
+        "croissant.json",
         "manifest.json",
         "test.npz",
         "train.npz",

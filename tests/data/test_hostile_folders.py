@@ -158,6 +158,7 @@ def test_two_gen_into_one_folder_do_not_mix(tmp_path: Path, small_spec: TaskSpec
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
     assert sorted(path.name for path in (tmp_path / "d").iterdir()) == [
         "README.md",
+        "croissant.json",
         "manifest.json",
         "test.npz",
         "train.npz",

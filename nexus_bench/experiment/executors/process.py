@@ -4,7 +4,6 @@ A process runs one job after the other, so that it starts, and imports the compi
 that has already imported PyTorch. If it dies, its job fails, and another process takes its place.
 """
 
-import multiprocessing
 import signal
 import time
 from collections.abc import Generator, Sequence
@@ -15,7 +14,7 @@ from nexus_bench.errors import FailedCellsError
 from nexus_bench.experiment.events import Event, Failure, JobDone, Progress
 from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
-from nexus_bench.io.processes import start_apart
+from nexus_bench.io.processes import fork_server, start_apart
 from nexus_bench.training.loop import StoppedError
 
 _GRACE_SECONDS = 60  # for stopped jobs to save their states; a second Ctrl-C ends them at once
@@ -25,8 +24,7 @@ class _Worker:
     """A process, and the job that it runs."""
 
     def __init__(self, device: str) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([run_job.__module__])
+        context = fork_server(run_job.__module__)
         self.device = device
         self.job: Job | None = None
         self.ended: set[str] = set()  # cells of the job that are finished

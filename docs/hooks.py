@@ -1,0 +1,100 @@
+"""What `make docs` does to the pages on the way to the site: hooks of MkDocs, named in mkdocs.yml.
+
+On the forge, pages link to files of the whole repository. On the site these are pages too, or files under `files/`.
+"""
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from pymdownx.slugs import slugify
+
+ROOT = Path(__file__).parent.parent
+ABOVE = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+_LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # its path; not of an address, nor of a place on the same page
+_SHOWN = ("text/html", "image/svg+xml", "text/plain")  # kinds of output, the best one first
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Headings get the anchors that the forge gives them."""
+    config.mdx_configs["toc"]["slugify"] = slugify(case="lower")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made, and every file outside of docs that a page links to."""
+    made = {to: (ROOT / name).read_text(encoding="utf-8") for name, to in ABOVE.items()}
+    made |= {f"{path.stem}.md": notebook_page(path) for path in sorted((ROOT / "docs").glob("*.ipynb"))}
+    for to, text in made.items():
+        files.append(File.generated(config, to, content=text))
+    for file in list(files.documentation_pages()):
+        for link in _LINK.findall(file.content_string):
+            target = _in_repository(file.src_uri, link)
+            to = site_path(target)
+            if (
+                to.startswith("files/")
+                and (source := _source(target)).is_file()
+                and files.get_file_from_path(to) is None
+            ):
+                files.append(File.generated(config, to, abs_src_path=str(source)))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn links between files of the repository into links between pages of the site."""
+    here = page.file.src_uri
+
+    def moved(match: "re.Match[str]") -> str:
+        return posixpath.relpath(site_path(_in_repository(here, match[1])), posixpath.dirname(here) or ".")
+
+    return _LINK.sub(moved, markdown)
+
+
+def site_path(target: str) -> str:
+    """Where the site has a file of the repository; both paths are from their top."""
+    if target in ABOVE:
+        return ABOVE[target]
+    folder, _, name = target.rpartition("/")
+    if folder == "docs":
+        return name.replace(".ipynb", ".md")
+    return f"files/{_source(target).relative_to(ROOT).as_posix().lstrip('.')}"
+
+
+def notebook_page(path: Path) -> str:
+    """A notebook with its stored outputs, in Markdown."""
+    parts = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            parts.append(cell.source)
+        elif cell.cell_type == "code":
+            parts.append(f"```python\n{cell.source}\n```")
+            parts += [_output(output) for output in cell.outputs]
+    parts.append(f'<a href="{path.name}" download>This page as a notebook</a>')
+    return "\n\n".join(parts) + "\n"
+
+
+def _output(output: Any) -> str:
+    if output.output_type == "stream":
+        return f"```text\n{output.text.rstrip()}\n```"
+    kind = next(kind for kind in _SHOWN if kind in output.data)
+    if kind == "text/plain":
+        return f"```text\n{output.data[kind].rstrip()}\n```"
+    inside = re.sub(r"\n\s*\n", "\n", re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>", "", output.data[kind], flags=re.DOTALL))
+    return f"<div>{inside.strip()}</div>"  # no empty line: Markdown would end the block there
+
+
+def _in_repository(page: str, link: str) -> str:
+    """The file that a link of a page names, from the top of the repository."""
+    own = {to: name for name, to in ABOVE.items()}.get(page, f"docs/{page}")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(own), link))
+
+
+def _source(target: str) -> Path:
+    """The file itself; of a report, the page with its charts."""
+    path = ROOT / target
+    page = path.with_suffix(".html")
+    return page if path.name == "report.md" and page.is_file() else path

@@ -1,0 +1,21 @@
+"""The pictures of docs/tasks.md: `python -m nexus_bench.inspection.task_pictures docs/pictures`."""
+
+import sys
+from pathlib import Path
+
+from nexus_bench.data.gallery import gallery_example
+from nexus_bench.generators.base import GENERATORS
+from nexus_bench.inspection.pictures import example_picture
+from nexus_bench.io.files import write_atomic
+
+
+def task_picture(name: str) -> str:
+    """The gallery's example of a family, drawn as SVG."""
+    law, one = gallery_example(name)
+    rows = law.solve(one.facts, one.query).rows[0, 0]
+    return example_picture(law, one.facts[0], one.query[0, 0], [int(row) for row in rows if row >= 0], name=name).svg
+
+
+if __name__ == "__main__":
+    for family in GENERATORS.own_names():
+        write_atomic(Path(sys.argv[1]) / f"{family}.svg", task_picture(family))

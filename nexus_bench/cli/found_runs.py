@@ -47,9 +47,10 @@ class FoundRun(NamedTuple):
 
 
 def find_runs(root: Path) -> list[FoundRun]:
-    """The run folders below a folder, the newest first."""
+    """The run folders below a folder, the newest first; not those of `pretrain`, which have no cells."""
     folders = {path.parent for name in (RESULTS, SPEC) for path in root.glob(f"**/{name}")}
-    return sorted(map(_read, folders), key=lambda run: (-run.changed, run.path))
+    found = [run for run in map(_read, folders) if run.suite is not None or run.problem is not None]
+    return sorted(found, key=lambda run: (-run.changed, run.path))
 
 
 def finding_of(run: Path) -> str | None:
@@ -113,16 +114,14 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
 
 
 def _n_planned(config: Config) -> int | None:
-    """The cells that a suite spans; None if more are added in planning or training."""
-    from nexus_bench.experiment.grid import WHOLE, n_points, read_seeds
+    """The cells that a suite spans; None if more are added in planning or training, or it is no grid."""
+    from nexus_bench.experiment.grid import n_cells, read_seeds, with_recipe
 
-    if config.get("matched") or config.get("tune"):
+    if "tasks" not in config or config.get("matched") or config.get("tune"):
         return None
-    tasks, models = config.get("tasks") or [], config.get("models") or []
-    common, train = config.get("model") or {}, config.get("train") or {}
-    n_models = sum(n_points(common | entry) for entry in models)
-    n_seeds = len(read_seeds(config, where=SPEC))
-    return sum(n_points(entry, whole=WHOLE) for entry in tasks) * n_models * n_points(train) * n_seeds
+    tasks = [with_recipe(entry, config.get("train", {})) for entry in config["tasks"]]
+    models = [config.get("model", {}) | entry for entry in config["models"]]
+    return n_cells(tasks, models, len(read_seeds(config, where=SPEC)))
 
 
 def _size(n_bytes: int) -> str:

@@ -8,7 +8,7 @@ import typer
 from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, Task, given, hops_of
-from nexus_bench.cli.words import Words, no_names, read_words, split_commas
+from nexus_bench.cli.words import Words, no_names, read_words
 from nexus_bench.errors import UsageError
 
 ARCHES = ("pythia-14m", "pythia-31m", "pythia-70m", "pythia-160m", "pythia-410m", "pythia-1b")
@@ -143,7 +143,7 @@ def lm(
     if out is not None:
         keep_others(out.parent, {out.name: "{"})
     asked: dict[str, Any] = {"prompt": prompt, "n_shots": shots, "limit": limit, "batch_size": batch, "dtype": dtype}
-    scores = evaluate(model, split_commas(tasks), device=device, **asked)
+    scores = evaluate(model, tasks, device=device, **asked)
     if out is not None:
         write_atomic(out, to_json({"model": model, "scores": [score._asdict() for score in scores]}))
     if as_json:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any
 
 from nexus_bench.errors import ConfigError
@@ -29,6 +29,23 @@ def grid_points(entry: Config, where: str, whole: Container[str] = ()) -> list[C
 def n_points(entry: Config, whole: Container[str] = ()) -> int:
     """The number of `grid_points`, without making them."""
     return math.prod(len(value) for key, value in entry.items() if isinstance(value, list) and key not in whole)
+
+
+def with_recipe(entry: Config, train: Config) -> tuple[Config, Config]:
+    """An entry of `tasks` without a recipe of its own, and the recipe of the suite with that."""
+    return {key: value for key, value in entry.items() if key != "train"}, train | entry.get("train", {})
+
+
+def n_cells(tasks: Iterable[tuple[Config, Config]], models: Iterable[Config], n_trials: int) -> int:
+    """The number of cells that a suite spans, without making them.
+
+    Args:
+        tasks: Entries of `tasks`, each as `with_recipe` divides it.
+        models: Entries of `models`, each with the values common to all models.
+        n_trials: How often each of their combinations is trained: once per seed, without tuning.
+    """
+    n_tasks = sum(n_points(task, whole=WHOLE) * n_points(train) for task, train in tasks)
+    return n_tasks * sum(n_points(model) for model in models) * n_trials
 
 
 def check_size(n_cells: int, *, where: str) -> None:

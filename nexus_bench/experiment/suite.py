@@ -14,7 +14,7 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
-from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_points, read_seeds
+from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_cells, read_seeds, with_recipe
 from nexus_bench.experiment.on_the_spot import changed, refuse_name_of_something_else
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.tuning import Choice, Tuning, chosen, read_tuning
@@ -171,12 +171,10 @@ def make_suite(config: Config, where: str) -> Suite:
     trained = [_trained(config, entry, where) for entry in entries["tasks"]]
     tuning = read_tuning(config, seeds, train={k: v for one in trained for k, v in one.train.items()}, where=where)
     n_trials = len(seeds) + (len(tuning.values) * len(tuning.seeds) if tuning else 0)
-    n_tasks = sum(n_points(one.task, whole=WHOLE) * n_points(one.train) for one in trained)
-    n_models = sum(n_points(common | entry) for entry in entries["models"])
-    check_size(n_tasks * n_models * n_trials, where=where)  # before it is spanned
-    models = [
-        make_model(point, where=where) for entry in entries["models"] for point in grid_points(common | entry, where)
-    ]
+    of_models = [common | entry for entry in entries["models"]]
+    size = n_cells([(one.task, one.train) for one in trained], of_models, n_trials)
+    check_size(size, where=where)  # before it is spanned
+    models = [make_model(point, where=where) for entry in of_models for point in grid_points(entry, where)]
     tasks = [
         (make_task(point, where=where), _recipes(one, tuning))
         for one in trained
@@ -266,11 +264,11 @@ class _Trained(NamedTuple):
 
 
 def _trained(config: Config, entry: Config, where: str) -> _Trained:
-    task, train = {key: value for key, value in entry.items() if key != "train"}, _section(config, "train", where)
-    if "train" not in entry:
-        return _Trained(task, train, f"{where}: train")
-    where = f"{where}: {entry.get('task')}"
-    return _Trained(task, train | _section(entry, "train", where), f"{where}: train")
+    train = _section(config, "train", where)
+    if "train" in entry:
+        where = f"{where}: {entry.get('task')}"
+        _section(entry, "train", where)
+    return _Trained(*with_recipe(entry, train), f"{where}: train")
 
 
 def _recipes(one: _Trained, tuning: Tuning | None) -> list[list[TrainSpec]]:

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import itertools
 import lzma
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from nexus_bench.data.law import tell
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError, UsageError
-from nexus_bench.hf.tokenizer import quiet
+from nexus_bench.hf.library import HUB_NAME, quiet
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.files import open_file, parse_json, sha256_of_file
 from nexus_bench.text.render import Teller, TextOptions
@@ -21,7 +20,6 @@ from nexus_bench.text.render import Teller, TextOptions
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _OF_DATASETS = ("dataset_info.json", "dataset_dict.json")
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _GRAPHS_AT_ONCE = 64
 
 
@@ -87,7 +85,7 @@ def find_text(names: list[str]) -> Text:
             if not found:
                 raise ConfigError(f"{name}: holds no text; a folder needs files in {', '.join(_SUFFIXES)}")
             files += found
-        elif path.exists() or not _HUB_NAME.fullmatch(name) or path.suffix in (*_SUFFIXES, *_OPENERS):
+        elif path.exists() or not HUB_NAME.fullmatch(name) or path.suffix in (*_SUFFIXES, *_OPENERS):
             if not path.exists():
                 raise StorageError(f"{name}: there is no such file")
             files.append(path)

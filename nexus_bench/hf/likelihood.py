@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from nexus_bench.hf.library import in_precision
 from nexus_bench.hf.tokens import Encoded
-from nexus_bench.hf.training import in_precision
 
 _TOKENS = 16_384  # of a batch that is scored
 

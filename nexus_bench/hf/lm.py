@@ -13,8 +13,9 @@ from transformers import AutoModelForCausalLM
 
 from nexus_bench.data.lm_eval import SCORED
 from nexus_bench.errors import ConfigError, StorageError, UsageError, unknown_name
+from nexus_bench.hf.library import first_line, quiet
 from nexus_bench.hf.processes import processes
-from nexus_bench.hf.tokenizer import load_tokenizer, quiet
+from nexus_bench.hf.tokenizer import load_tokenizer
 from nexus_bench.io.config import NOT_IN_NAMES
 from nexus_bench.io.files import parse_json, read_text
 
@@ -107,7 +108,7 @@ def evaluate(
             if not named or isinstance(error, torch.OutOfMemoryError | MemoryError):
                 raise
             raise StorageError(
-                f"{', '.join(named)}: cannot be run ({type(error).__name__}: {_first_line(error)}); without a network "
+                f"{', '.join(named)}: cannot be run ({type(error).__name__}: {first_line(error)}); without a network "
                 "give exported folders or .jsonl files"
             ) from error
     return _scores(found)
@@ -118,7 +119,7 @@ def _asked(tasks: list[str], prompt: str) -> tuple[dict[Path, list[str]], list[A
     folders: dict[Path, list[str]] = {}
     made: list[Any] = []
     named: list[str] = []
-    for task in [part for given in tasks for part in given.split(",")] or [""]:
+    for task in (part for given in tasks for part in given.split(",")):
         path = Path(task)
         if not task.strip():
             raise UsageError("--tasks: a name is empty; give a folder, a .jsonl file or a task of lm-eval")
@@ -156,7 +157,7 @@ def _of_file(path: Path, prompt: str) -> dict[str, Any]:
     try:
         table = datasets.DatasetDict(test=datasets.Dataset.from_list(rows))
     except (TypeError, ValueError) as error:  # of pyarrow
-        raise ConfigError(f"{path}: a key must have values of one kind in all lines ({_first_line(error)})") from error
+        raise ConfigError(f"{path}: a key must have values of one kind in all lines ({first_line(error)})") from error
     return {
         "task": NOT_IN_NAMES.sub("_", path.stem),
         "custom_dataset": lambda **metadata: table,
@@ -178,13 +179,9 @@ def _check_prompt(prompt: str, rows: list[dict[str, Any]], path: Path) -> None:
             told = apply_template(prompt, row)
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             told_of = f"question {n} of {path} has {', '.join(row)}"
-            raise ConfigError(f"--prompt: {_first_line(error)}; {told_of}") from error
+            raise ConfigError(f"--prompt: {first_line(error)}; {told_of}") from error
         if told.isdigit():  # the harness would take it for the number of a choice
             raise ConfigError(f"{path}: question {n} is asked as {told!r}, a number alone; add a word to --prompt")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _checked(line: str, where: str) -> dict[str, Any]:
@@ -218,7 +215,7 @@ def _loaded(name: str, dtype: torch.dtype, device: torch.device) -> tuple[Any, A
         try:
             model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, local_files_only=path.is_dir())
         except Exception as error:  # the library raises whatever its parts raise
-            raise ConfigError(f"{name}: transformers cannot load it: {_first_line(error)}") from error
+            raise ConfigError(f"{name}: transformers cannot load it: {first_line(error)}") from error
     return model.to(device).eval(), tokenizer
 
 

@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 
 from nexus_bench.errors import FailedCellsError
 from nexus_bench.hf.batches import IGNORED, Batches, Plan, cut_sequences, put
+from nexus_bench.hf.library import in_precision
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.processes import Processes
 from nexus_bench.hf.token_files import Tokens
@@ -223,9 +224,8 @@ class Trained:
         return Held(loss, loss / math.log(2) * len(tokens) / n_bytes)
 
     def precision(self) -> torch.autocast:
-        """Passes are in bfloat16 on a GPU, in float32 on a CPU."""
-        kind = self.here.device.type
-        return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda")
+        """The context of a pass."""
+        return in_precision(self.here.device.type)
 
     def _utilisation(self, tokens_per_second: float | None) -> float | None:
         if tokens_per_second is None or self.peak_tflops is None:

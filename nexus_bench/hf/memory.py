@@ -1,6 +1,8 @@
 """Whether a model can be trained in the memory of a device, told before it is tried."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -48,6 +50,22 @@ def check_memory(needed: int, device: torch.device, *, micro_batch: int) -> None
             f"training needs {needed / _GIB:.1f} GiB or more, {free / _GIB:.1f} GiB are free: "
             f"{(needed - free) / _GIB:.1f} GiB are missing; lower {lower(micro_batch)}"
         )
+
+
+@contextmanager
+def told_if_it_runs_out(advice: str) -> Iterator[None]:
+    """Memory that runs out within is one line.
+
+    Args:
+        advice: What to do.
+
+    Raises:
+        StorageError: It ran out.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise StorageError(f"the memory of the device did not suffice; {advice}") from error
 
 
 def lower(micro_batch: int) -> str:

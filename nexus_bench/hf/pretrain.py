@@ -3,8 +3,8 @@
 import json
 import pickle
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +15,13 @@ from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, 
 from nexus_bench.hf.apply import describe
 from nexus_bench.hf.batches import Plan
 from nexus_bench.hf.documents import check_apart
+from nexus_bench.hf.library import quiet
 from nexus_bench.hf.loop import Held, Trained
-from nexus_bench.hf.memory import bytes_needed, check_memory, lower
+from nexus_bench.hf.memory import bytes_needed, check_memory, lower, told_if_it_runs_out
 from nexus_bench.hf.pretrain_spec import Asked, PretrainSpec, Running
 from nexus_bench.hf.processes import Processes, processes
 from nexus_bench.hf.pythia import build, cost_of, make_config
 from nexus_bench.hf.token_files import TokenFiles, token_files
-from nexus_bench.hf.tokenizer import quiet
 from nexus_bench.io.columns import LOG_COLUMNS, Row
 from nexus_bench.io.config import read_config, to_yaml
 from nexus_bench.io.csv_files import csv_lines, to_csv
@@ -111,7 +111,7 @@ def pretrain(asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda 
             if (folder / SUMMARY).is_file():
                 here.wait()
                 return Summary(**read_json(folder / SUMMARY)) if here.is_first else None
-            with _told_if_out_of_memory(micro_batch):
+            with told_if_it_runs_out(f"lower {lower(micro_batch)}"):
                 return _train(asked, folder, files, here, micro_batch, on_row, begun)
 
 
@@ -277,14 +277,6 @@ def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
         raise CorruptArtefactError(f"{path}: is damaged; delete it to begin anew") from error
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-@contextmanager
-def _told_if_out_of_memory(micro_batch: int) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise StorageError(f"the memory of the device did not suffice; lower {lower(micro_batch)}") from error
 
 
 def _median(values: list[float | None]) -> float | None:

@@ -1,24 +1,19 @@
 """A pretrained model in a folder, or in the library's store of downloads: its configuration, tokenizer and weights."""
 
 import json
-import logging
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
 from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.hf.library import HUB_NAME, first_line, quiet
 from nexus_bench.hf.models import FAMILIES
 from nexus_bench.io.config import NOT_IN_NAMES
 from nexus_bench.io.files import parse_json, read_text, sha256, sha256_of_file
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _NEEDED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model")
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _OF_TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "chat_template*")
@@ -54,7 +49,7 @@ class Pretrained(NamedTuple):
                 )
             except (OSError, RuntimeError, ValueError, SafetensorError) as error:
                 raise ConfigError(
-                    f"{self.folder}: the weights cannot be loaded: {_first_line(error)}; get the model again"
+                    f"{self.folder}: the weights cannot be loaded: {first_line(error)}; get the model again"
                 ) from error
         if missing := sorted(told["missing_keys"]):
             raise ConfigError(f"{self.folder}: the weights lack {missing[0]}; give the folder of a whole model")
@@ -91,7 +86,7 @@ def open_pretrained(name: str) -> Pretrained:
         try:
             config = AutoConfig.from_pretrained(folder)
         except Exception as error:
-            raise ConfigError(f"{folder / 'config.json'}: {_first_line(error)}; get the model again") from error
+            raise ConfigError(f"{folder / 'config.json'}: {first_line(error)}; get the model again") from error
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder)
         except Exception as error:
@@ -102,22 +97,8 @@ def open_pretrained(name: str) -> Pretrained:
     return Pretrained(plain or "model", folder, config, tokenizer, _content(folder))
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no advice of the library within."""
-    level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity(logging.CRITICAL)
-    transformers.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(level)
-        if bars:
-            transformers.logging.enable_progress_bar()
-
-
 def _downloaded(name: str) -> Path:
-    if not _HUB_NAME.fullmatch(name):
+    if not HUB_NAME.fullmatch(name):
         raise StorageError(f"{name}: there is no such folder; give one that holds a model, or a name on the hub")
     from huggingface_hub import snapshot_download
 
@@ -134,8 +115,3 @@ def _content(folder: Path) -> str:
     patterns = ("config.json", *_WEIGHTS, *_OF_TOKENIZER)
     files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
     return sha256(json.dumps([[path.name, sha256_of_file(path)] for path in files]).encode())
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")

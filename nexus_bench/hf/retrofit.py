@@ -5,17 +5,16 @@ Of every method that is trained, the learning rate is chosen first: by validatio
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 import transformers
 
-from nexus_bench.errors import ConfigError, StorageError, UsageError
+from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.experiment.environment import machine_and_versions
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.hf.memory import told_if_it_runs_out
 from nexus_bench.hf.pretrained import Pretrained
 from nexus_bench.hf.questions import Material
 from nexus_bench.hf.retrofit_cells import Cell, Setting, run_cell, without_figures
@@ -124,7 +123,10 @@ def retrofit(
             states = folder.checkpoints(cell_id)
             if is_new:
                 keep = folder.path / _MODELS / cell_id if way.keep_models and purpose == MEASURED else None
-                with _told_if_out_of_memory(recipe.micro_batch):
+                with told_if_it_runs_out(
+                    f"lower micro_batch (now {recipe.micro_batch}) in another --out, or repeat this command on a "
+                    "larger or less busy device: finished cells are kept"
+                ):
                     result = run_cell(
                         cell, setting, states=states, save_every=way.save_every, environment=environment, keep=keep
                     )
@@ -142,17 +144,6 @@ def retrofit(
         folder.write_tables(name, purposes, failed)
     built, files = report([folder.path], folder.path)
     return Retrofitted(folder.path, warnings, len(failed), built, [folder.results_csv, *files])
-
-
-@contextmanager
-def _told_if_out_of_memory(micro_batch: int) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise StorageError(
-            f"the memory of the device did not suffice; lower micro_batch (now {micro_batch}) in another --out, or "
-            "repeat this command on a larger or less busy device: finished cells are kept"
-        ) from error
 
 
 def _cells(

@@ -16,8 +16,9 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from nexus_bench.experiment.environment import machine_and_versions
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.hf.apply import apply_nexus
+from nexus_bench.hf.library import quiet
 from nexus_bench.hf.likelihood import answer_loss, collate_answers, score
-from nexus_bench.hf.pretrained import Pretrained, quiet
+from nexus_bench.hf.pretrained import Pretrained
 from nexus_bench.hf.questions import Material, in_order
 from nexus_bench.hf.retrofit_spec import UNTOUCHED, Method, Recipe
 from nexus_bench.hf.tokens import Encoded

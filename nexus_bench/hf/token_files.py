@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, CorruptArtefactError
 from nexus_bench.hf.documents import Text, find_text, told_documents
+from nexus_bench.hf.library import quiet
 from nexus_bench.hf.pretrain_spec import PretrainSpec
-from nexus_bench.hf.tokenizer import load_tokenizer, quiet, train_tokenizer
+from nexus_bench.hf.tokenizer import load_tokenizer, train_tokenizer
 from nexus_bench.io.files import locked, read_json, sha256, sha256_of_file, to_json, unwritable, write_atomic
 
 _TRAIN, _HELD_OUT, _ABOUT, _TOKENIZER = "train.bin", "held_out.bin", "about.json", "tokenizer"

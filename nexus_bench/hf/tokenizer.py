@@ -1,16 +1,14 @@
 """Tokenizers: one that is given, or byte-level BPE trained on the text."""
 
-import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.hf.library import quiet
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 
 END_OF_TEXT = "<|endoftext|>"
@@ -71,21 +69,3 @@ def load_tokenizer(name: str) -> Any:
 def vocabulary_of(spec: PretrainSpec) -> int:
     """How many tokens a run's tokenizer knows; one that is still to be trained may know fewer."""
     return spec.vocab_size if spec.tokenizer is None else len(load_tokenizer(spec.tokenizer))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no advice of transformers within."""
-    hub = logging.getLogger("huggingface_hub")
-    level_of_hub = hub.level
-    hub.setLevel(logging.CRITICAL)
-    level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity(logging.CRITICAL)
-    transformers.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        hub.setLevel(level_of_hub)
-        transformers.logging.set_verbosity(level)
-        if bars:
-            transformers.logging.enable_progress_bar()

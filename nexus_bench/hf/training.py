@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from nexus_bench.hf.library import in_precision
 from nexus_bench.io.files import write_atomic
 
 _WHOLE = "whole"  # a file in a saved state, written last
@@ -43,7 +44,6 @@ def training_arguments(
     warmup_steps: int,
     clip_norm: float,
     seed: int,
-    **more: Any,
 ) -> TrainingArguments:
     """Arguments of a silent Trainer: bfloat16 on a GPU, float32 on a CPU; a cosine to 0 after a linear warm-up.
 
@@ -57,7 +57,6 @@ def training_arguments(
         warmup_steps: Steps of the warm-up.
         clip_norm: Largest gradient norm.
         seed: Of whatever is random in the model.
-        more: Further arguments of the library.
     """
     on_gpu = device == "cuda"
     given: dict[str, Any] = {
@@ -80,7 +79,7 @@ def training_arguments(
         "save_total_limit": _KEPT,
         "remove_unused_columns": False,
     }
-    arguments = TrainingArguments(**(given | more))
+    arguments = TrainingArguments(**given)
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # else the Trainer would spread each batch
     return arguments
@@ -122,11 +121,6 @@ def train_in_order(
     begun = time.perf_counter()
     trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
     return Pace(trainer.state.global_step - before, time.perf_counter() - begun)
-
-
-def in_precision(device: str) -> torch.autocast:
-    """The context in which models are called: bfloat16 on a GPU, float32 on a CPU."""
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
 
 
 class _InOrder(Trainer):

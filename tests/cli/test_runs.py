@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 import rich.console
+import yaml
 from rich.console import Console
 
-from nexus_bench.cli.found_runs import finding_of
+from nexus_bench.cli.found_runs import find_runs, finding_of
 from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.experiment.suite import make_suite
+from nexus_bench.io.config import Config
 from tests.conftest import Command, assert_fails
+from tests.paths import EXAMPLES
 from tests.small import TINY
 
 
@@ -67,6 +71,22 @@ def test_a_run_that_was_stopped_says_so(run: Path, command: Command) -> None:
     assert (found["state"], found["n_cells"], found["n_planned"]) == ("done", 3, 3)
     (run / "checkpoints").mkdir()
     assert command("runs").stdout.split()[5:10] == ["runs/tiny", "stopped", "3", "of", "3"]
+
+
+def test_cells_are_counted_with_the_recipes_that_tasks_have_of_their_own(tmp_path: Path) -> None:
+    own = {"task": "reachable", "hops": [1, 2], "train": {"lr": [0.1, 0.2]}}
+    suite: Config = {"suite": "own", "tasks": [own, {"task": "ancestor", "hops": "1-2", "train": {"steps": 7}}]}
+    suite |= {"models": [{"attention": "nexus", "order": [1, 2]}], "train": {"lr": 0.3}, "seeds": 3}
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "spec.yaml").write_text(yaml.safe_dump(suite))
+    (found,) = find_runs(tmp_path)
+    assert found.n_planned == len(make_suite(suite, where="test").cells) == (2 + 1) * 2 * 3
+
+
+def test_runs_without_a_grid_are_not_counted_as_one() -> None:
+    names = {Path(run.path).name: run for run in find_runs(EXAMPLES)}
+    assert (names["arc_easy"].state, names["arc_easy"].n_planned, names["quick"].n_planned) == ("done", None, 9)
+    assert not any(name.startswith("14m") for name in names), "these are of `pretrain`; `losses` compares them"
 
 
 def test_the_finding_of_a_run_is_the_first_sentence_of_its_report(tmp_path: Path) -> None:

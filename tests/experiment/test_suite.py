@@ -1,53 +1,21 @@
 import itertools
-import re
 from pathlib import Path
 
 import pytest
 
-from nexus_bench.analysis.declared import matching, read_declared
-from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.analysis.declared import read_declared
 from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.experiment.run_folder import open
-from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, select_suite, suite_of
+from nexus_bench.experiment.suite import Suite, apply_settings, make_suite, select_suite
 from nexus_bench.generators.base import Generator
-from nexus_bench.io.bundled import bundled
 from nexus_bench.io.config import Config, to_yaml
-from nexus_bench.io.hops import format_hops
-from nexus_bench.io.read_results import read_results
-from nexus_bench.model.costs import cost_of
-from nexus_bench.model.matching import match
 from nexus_bench.model.spec import make_model
-from tests.paths import EXAMPLES, ROOT
+from tests.suites import select
 
 MINIMAL: Config = {
     "suite": "minimal",
     "tasks": [{"task": "pointer_chase", "hops": "1-2"}],
     "models": [{"attention": "nexus"}],
 }
-
-
-def select(suite: str | None = None, **options: object) -> Suite:
-    given: Config = {"task": None, "attention": None, "data": None, "settings": {}} | options
-    config, where = select_suite(suite, **given)
-    return make_suite(config, where=where)
-
-
-def test_quick_is_three_models_of_three_seeds() -> None:
-    cells = select().cells
-    assert [(cell.model.label, cell.seed) for cell in cells] == [
-        (label, seed)
-        for label in ("standard", "nexus, order 2, refine qk", "nexus, order 3, refine qk")
-        for seed in (0, 1, 2)
-    ]
-    assert {cell.task.hops for cell in cells} == {(1, 2, 3)}
-
-
-def test_staircase_is_orders_1_to_4_refined_both_ways_over_10_seeds() -> None:
-    cells = select("staircase").cells
-    assert len(cells) == 7 * 10
-    assert {cell.model.options.get("order", 1) for cell in cells} == {1, 2, 3, 4}
-    assert {cell.model.options.get("refine") for cell in cells} == {None, "q", "qk"}
-    assert {cell.task.hops for cell in cells} == {(1, 2, 3, 4, 5)}
 
 
 def test_lists_are_axes_and_the_last_varies_fastest() -> None:
@@ -272,12 +240,6 @@ def test_models_that_differ_have_names_that_differ() -> None:
     assert len(labels) == len(points)
 
 
-@pytest.mark.parametrize("name", ["quick", "staircase", "matched"])
-def test_committed_runs_hold_the_cells_of_their_suites(name: str) -> None:
-    folder = open(EXAMPLES / name)
-    assert list(dict.fromkeys(read_results(folder.path)["cell_id"])) == [c.cell_id for c in suite_of(folder).cells]
-
-
 def declaring(*pairs: tuple[str, str]) -> Suite:
     config = MINIMAL | {"models": [{"attention": "standard", "n_layers": [1, 2]}, {"attention": "nexus"}]}
     comparisons = [{"model": model, "baseline": baseline} for model, baseline in pairs]
@@ -316,78 +278,6 @@ def test_a_comparison_of_several_models_is_refused() -> None:
     config = MINIMAL | {"models": [{"attention": "standard"}, {"attention": "nexus", "order": [2, 3]}]}
     with pytest.raises(ConfigError, match=r"'nexus' selects 2 models \(nexus, order 2.*; nexus, order 3.*\); name"):
         make_suite(config | {"comparisons": [{"model": "nexus", "baseline": "standard"}]}, where="x")
-
-
-DECLARED = {"quick": 0, "staircase": 6, "matched": 11, "rivals": 11, "deep": 0}
-DECLARED |= {"reference": 6, "reference-small": 2, "recipes": 0}
-
-
-@pytest.mark.parametrize("name", bundled("suite"))
-def test_a_bundled_suite_has_the_seeds_that_its_comparisons_need(name: str) -> None:
-    suite = select(name)
-    declared = read_declared(suite.config.get("comparisons"), where=name)
-    n_tasks = len({cell.task.task for cell in suite.cells})
-    n_tests = n_tasks if declared.in_order else len(declared.asked)
-    assert len(declared.asked) == DECLARED[name]
-    assert not n_tests or len(suite.seeds) >= seeds_needed(n_tests)
-
-
-def recipes_of(suite: Suite) -> set[str]:
-    """Each task with its recipe, but for the rate, of which a suite tries several."""
-    return {repr((cell.task, cell.train.model_copy(update={"lr": 1.0}))) for cell in suite.cells}
-
-
-def test_the_control_of_the_study_is_trained_by_its_recipes_on_other_seeds() -> None:
-    study, control = select("reference"), select("recipes")
-    assert recipes_of(study) <= recipes_of(control)
-    assert {cell.train.lr for cell in study.cells} == {cell.train.lr for cell in control.cells}
-    of_study = {cell.seed for cell in study.cells} | set(study.seeds)
-    assert not of_study & set(control.seeds) and len(of_study) == 14
-
-
-def test_the_study_covers_every_family_with_one_recipe_for_all_of_its_models() -> None:
-    study = select("reference")
-    assert sorted({cell.task.task for cell in study.cells}) == sorted(bundled("task"))
-    assert len(recipes_of(study)) == len(bundled("task"))
-    assert len(study.cells) + study.n_later == 2340
-
-
-def test_the_first_comparison_of_the_study_is_of_equal_parameters() -> None:
-    study = select("reference")
-    first = read_declared(study.config["comparisons"], where="reference").asked[0]
-    for task in ("kinship", "ordering"):
-        cells = {cell.label: cell for cell in study.cells if cell.task.task == task}
-        ours, theirs = (cells[matching(name, list(cells))[0]] for name in first)
-        costs = [cost_of(cell.model, cell.task) for cell in (ours, theirs)]
-        assert costs[0].parameters == costs[1].parameters
-        assert 1.9 < costs[1].counted / costs[0].counted < 2.25
-
-
-def test_the_page_of_the_study_says_hops_steps_and_operations_of_its_suite() -> None:
-    study = select("reference")
-    page = (ROOT / "docs" / "reference_study.md").read_text()
-    table = re.findall(r"^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \|$", page, flags=re.MULTILINE)
-    cells = {cell.task.task: cell for cell in study.cells}
-    expected = [(task, format_hops(cell.task.hops), f"{cell.train.steps:,}") for task, cell in cells.items()]
-    assert [(task, hops, steps) for task, hops, steps, _ in table] == expected
-    told = {task: operations for task, _, _, operations in table}
-    for task in ("reachable", "spatial"):
-        models = {cell.label: cell for cell in study.cells if cell.task.task == task}.values()
-        of_a_graph = sum(cost_of(cell.model, cell.task).counted for cell in models)
-        recipe = cells[task].train
-        assert told[task] == f"{(8 + 12) * recipe.steps * recipe.batch_size * of_a_graph / 1e15:.1f}"
-
-
-def test_matched_declares_every_order_against_all_of_its_baselines() -> None:
-    suite = select("matched")
-    declared = [(entry["model"], entry["baseline"]) for entry in suite.config["comparisons"]]
-    cells = {(cell.task.task, cell.label): (cell.task, cell.model) for cell in suite.cells}
-    expected = {
-        (one.model.label.removesuffix(", refine qk"), baseline.model.label)
-        for one in match(cells.values())
-        for baseline in one.baselines
-    }
-    assert set(declared) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A report as one page that needs no other file and no network."""
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -27,15 +28,12 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         report: The report.
         downloads: File name -> content of the tables that can be downloaded from it.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     rows = [row for section in report.sections for table in section.tables for row in table.rows]
     models = list(dict.fromkeys(model for row in rows for model in row.models))
     chips = {model: number for number, model in enumerate(models)}
     colours = _colours(models, palette_of(models))
     pictures = [picture for section in report.sections for picture in section.pictures]
-    return environment.get_template("page.html").render(
+    return _template().render(
         title=report.title,
         finding=report.finding,
         provenance=report.provenance,
@@ -55,6 +53,14 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         style=(_PARTS / "page.css").read_text(encoding="utf-8"),
         vega=(_PARTS / "vega.js").read_text(encoding="utf-8"),
         script=(_PARTS / "page.js").read_text(encoding="utf-8"),
+    )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(_PARTS)
+    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(
+        "page.html"
     )
 
 

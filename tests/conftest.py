@@ -33,16 +33,22 @@ def not_watched_by_github(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def every_figure_is_drawn_once() -> Iterator[None]:
-    """Half of the time of a report is drawing: what is drawn again from the same specification is kept."""
+def every_figure_is_drawn_once() -> Iterator[Callable[[], None]]:
+    """Half of the time of a report is drawing: what is drawn is kept. Gives what makes figures be drawn again."""
     import vl_convert
 
     draw, rasterise = vl_convert.vegalite_to_svg, vl_convert.svg_to_png
     drawn = functools.cache(lambda spec, version: draw(json.loads(spec), vl_version=version))
+    as_pixels = functools.cache(rasterise)
+
+    def forget() -> None:
+        drawn.cache_clear()
+        as_pixels.cache_clear()
+
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(vl_convert, "vegalite_to_svg", lambda spec, vl_version: drawn(json.dumps(spec), vl_version))
-        patched.setattr(vl_convert, "svg_to_png", functools.cache(rasterise))
-        yield
+        patched.setattr(vl_convert, "svg_to_png", as_pixels)
+        yield forget
 
 
 @pytest.fixture

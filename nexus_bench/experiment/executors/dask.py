@@ -92,8 +92,8 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
                 if future.status == "finished":
                     yield from future.result()
                 elif future.status == "cancelled":  # by nobody: a client does that when its scheduler is gone
-                    address = client.scheduler.address
-                    raise StorageError(f"{address}: the Dask scheduler is gone; start it again: the same command continues")
+                    gone = f"{client.scheduler.address}: the Dask scheduler is gone"
+                    raise StorageError(f"{gone}; start it again: the same command continues")
                 else:
                     yield from _lost(job, future)
                 yield JobDone(job.job_id)

@@ -12,9 +12,9 @@ from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError
 from nexus_bench.model.batch import Batch, to_batch
 from nexus_bench.model.build import build_model
+from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import losses_of
 from nexus_bench.model.spec import ModelSpec
-from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
 
 _META = torch.device("meta")
@@ -65,7 +65,7 @@ def _parameters(model_json: str, task_json: str) -> int:
     return n_parameters(_without_content(model_json, task_json)[0])
 
 
-def _without_content(model_json: str, task_json: str) -> tuple[Transformer, Batch]:
+def _without_content(model_json: str, task_json: str) -> tuple[Model, Batch]:
     """A model whose tensors have no content, and one graph to ask it."""
     model, task = ModelSpec.model_validate_json(model_json), TaskSpec.model_validate_json(task_json)
     law = task.law()

@@ -14,7 +14,7 @@ from nexus_bench.analysis.compare_models import (
     tested_in_order,
 )
 from nexus_bench.analysis.reached import seeds_reached
-from nexus_bench.analysis.select_recipes import is_tuning, select_recipes, with_grids
+from nexus_bench.analysis.select_recipes import select_recipes, with_grids
 from nexus_bench.analysis.summary import (
     REACHED,
     SETTING,
@@ -23,8 +23,7 @@ from nexus_bench.analysis.summary import (
     steps_to_reach,
     still_rising,
 )
-from nexus_bench.errors import ConfigError
-from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
+from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, pair_tables, tables
 from nexus_bench.report.finding import Facts, finding
@@ -32,11 +31,9 @@ from nexus_bench.report.notes import common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
 from nexus_bench.report.palette import Palette, palette_of
 from nexus_bench.report.plotting import Picture
-from nexus_bench.report.rows import beside_trained, once, with_variants
+from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
 from nexus_bench.report.section_titles import apart, asked, named, that_differ
 from nexus_bench.report.tables import Table
-
-_SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
 
 
 class Section(NamedTuple):
@@ -100,13 +97,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     Raises:
         ConfigError: No row is of the test split, or two runs disagree on a cell.
     """
-    results = once(results)
-    tuning = is_tuning(results)
-    if tuning.all():
-        raise ConfigError("these results are of tuning alone, which a report does not show; run `nexus-bench train` on")
-    if not (results["split"] == TEST).any():
-        raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
-    results = pd.concat([results[tuning], with_variants(results[~tuning])], ignore_index=True)
+    results = told_apart(results)
     rows = beside_trained(select_recipes(with_grids(results)))
     labels = results.drop_duplicates("cell_id").set_index("cell_id")["model"]
     curves = curves[curves["cell_id"].isin(rows["cell_id"])].drop_duplicates(subset=["cell_id", "step", "hop"])
@@ -115,7 +106,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     differ = that_differ(rows)
     parts = [part for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False)]
-    of_test = {i: _on_one_axis(part) for i, part in enumerate(parts) if (part["split"] == TEST).any()}
+    of_test = {i: on_one_axis(part) for i, part in enumerate(parts) if (part["split"] == TEST).any()}
     found = tested_in_order([declared_pairs(declarations, shared, among=rows) for shared in of_test.values()])
     declared_of = dict(zip(of_test, found, strict=True))
     palette = palette_of(short for part in parts for short in tables.names_of(part).short.values())
@@ -155,7 +146,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
         sections=sections,
         accuracy=accuracy_by_hop(rows),
-        reach=reach_by_model(_on_one_axis(rows)),
+        reach=reach_by_model(on_one_axis(rows)),
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
         finding=finding([one._replace(setting=where) for one, where in zip(facts, apart(firsts), strict=True)]),
@@ -165,15 +156,6 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
 def shown_cells(results: pd.DataFrame) -> set[str]:
     """The cells that a report of these results shows: those of the recipe that is best on validation."""
     return set(select_recipes(results)["cell_id"])
-
-
-def _on_one_axis(rows: pd.DataFrame) -> pd.DataFrame:
-    """The test split with the hops of `hop_ood`, for what is said of all hops of a cell.
-
-    Answers of other models have a cell for each split; theirs are those of the test split.
-    """
-    is_test = rows["split"] == TEST
-    return rows[is_test | (rows["split"].isin(_SAME_LAW) & (rows["status"] != SCORED))].assign(split=TEST)
 
 
 def _typed(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -193,7 +175,7 @@ def _main(
 ) -> Section:
     """The section of the trained setting."""
     tested = rows[rows["split"] == TEST]
-    accuracy, reach = accuracy_by_hop(rows), reach_by_model(_on_one_axis(rows))
+    accuracy, reach = accuracy_by_hop(rows), reach_by_model(on_one_axis(rows))
     names = tables.names_of(accuracy)
     made = [tables.reached(reached, accuracy, reach, names), tables.staircase(accuracy, reach, names)]
     if not pairs.declared.pairs.empty:
@@ -226,7 +208,7 @@ def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, cu
     """What the finding is made of, of the trained setting; what it is called is not known yet.
 
     Args:
-        rows: Those of `_on_one_axis`.
+        rows: Those of `on_one_axis`.
         counts: `reached.seeds_reached`.
         declared: `compare_models.declared_pairs`.
         curves: Rows of curve.csv of these cells.

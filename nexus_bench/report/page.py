@@ -14,7 +14,7 @@ from nexus_bench.report.palette import Palette, palette_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import COSTS
 
-_PARTS = Path(__file__).parent
+PARTS = Path(__file__).parent
 _HOP = re.compile(r"\d+ hops?")  # heading of a column
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+))?(?: \[|$)")
 _WIDE = ("accuracy_by_hop", "learning_curves")  # figures that take the whole width
@@ -27,34 +27,53 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         report: The report.
         downloads: File name -> content of the tables that can be downloaded from it.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    rows = [row for section in report.sections for table in section.tables for row in table.rows]
-    models = list(dict.fromkeys(model for row in rows for model in row.models))
-    chips = {model: number for number, model in enumerate(models)}
-    colours = _colours(models, palette_of(models))
-    pictures = [picture for section in report.sections for picture in section.pictures]
-    return environment.get_template("page.html").render(
+    return rendered(
+        "page.html",
         title=report.title,
         finding=report.finding,
         provenance=report.provenance,
         sections=report.sections,
-        tasks=list(dict.fromkeys(section.task for section in report.sections)),
-        models=models,
-        colours=colours,
-        orders=sorted({order for row in rows for order in row.orders}),
-        links=list(downloads),
-        downloads=_as_script(dict(downloads)),
-        figures=_as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
-        chips=chips,
-        numbers=lambda names: ",".join(str(chips[name]) for name in names),
+        downloads=downloads,
+        is_wide=lambda picture: picture.name.startswith(_WIDE),
         attributes=_attributes,
         as_cell=_as_cell,
-        is_wide=lambda picture: picture.name.startswith(_WIDE),
-        style=(_PARTS / "page.css").read_text(encoding="utf-8"),
-        vega=(_PARTS / "vega.js").read_text(encoding="utf-8"),
-        script=(_PARTS / "page.js").read_text(encoding="utf-8"),
+        of_row=lambda row: "",
+        is_legend_open=True,
+    )
+
+
+def rendered(template: str, *, sections: Sequence[Any], downloads: Mapping[str, str], **values: Any) -> str:
+    """A page of sections with tables and figures.
+
+    Args:
+        template: `page.html`, or one that extends it.
+        sections: As `build.Section`.
+        downloads: File name -> content of what can be downloaded from the page.
+        values: What else the template shows.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PARTS), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    rows = [row for section in sections for table in section.tables for row in table.rows]
+    models = list(dict.fromkeys(model for row in rows for model in row.models))
+    chips = {model: number for number, model in enumerate(models)}
+    pictures = [picture for section in sections for picture in section.pictures]
+    tasks = dict.fromkeys(task for section in sections for task in section.task.split(" "))
+    return environment.get_template(template).render(
+        sections=sections,
+        tasks=list(tasks),
+        models=models,
+        colours=_colours(models, palette_of(models)),
+        orders=sorted({order for row in rows for order in row.orders}),
+        links=list(downloads),
+        downloads=as_script(dict(downloads)),
+        figures=as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
+        chips=chips,
+        numbers=lambda names: ",".join(str(chips[name]) for name in names),
+        style=(PARTS / "page.css").read_text(encoding="utf-8"),
+        vega=(PARTS / "vega.js").read_text(encoding="utf-8"),
+        script=(PARTS / "page.js").read_text(encoding="utf-8"),
+        **values,
     )
 
 
@@ -106,7 +125,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"fields": fields, "words": words, "columns": packed}
 
 
-def _as_script(value: Any) -> str:
+def as_script(value: Any) -> str:
     """JSON that can stand in a script element, whatever the names in it hold."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

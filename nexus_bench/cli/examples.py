@@ -64,6 +64,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "report runs/quick runs/staircase -o runs/both",
         "report runs/quick --format md",
     ),
+    "leaderboard": (
+        "leaderboard runs/quick runs/staircase",
+        "leaderboard runs/example/quick runs/example/matched -o board",
+        "leaderboard runs/submissions/mine --check",
+    ),
     "open": (
         "open",
         "open runs/quick",

@@ -13,8 +13,9 @@ from nexus_bench.report.plotting import Picture, Spec, figure
 from nexus_bench.report.reach_charts import family_shapes, has_spread
 from nexus_bench.report.standings import Standing
 
+PER_PARAMETER = "reach_per_parameter"  # name of a figure
 _COSTS: dict[str, tuple[str, str, Callable[[Standing], float]]] = {
-    "reach_per_parameter": ("parameters", "thousand parameters", lambda one: _nan(one.n_params) / 1e3),
+    PER_PARAMETER: ("parameters", "thousand parameters", lambda one: _nan(one.n_params) / 1e3),
     "reach_per_flop": ("the operations of the whole training", "TFLOP of training", lambda one: one.train_flops / 1e12),
 }
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from nexus_bench.io.plurals import counted
-from nexus_bench.report.board_charts import cost_pictures, models_of
+from nexus_bench.report.board_charts import PER_PARAMETER, cost_pictures, models_of
 from nexus_bench.report.board_tables import BoardRow, BoardTable, Cell, mechanisms, names_on, origins
 from nexus_bench.report.boards import Board, boards_of, leaders
 from nexus_bench.report.page import PARTS, as_script, rendered
@@ -18,7 +18,7 @@ from nexus_bench.report.tables import COSTS
 
 _STEPS = (1, 2, 5)  # of the limits of parameters, times a power of ten
 _MOST_CHIPS = 24  # models in a legend that is open at first
-_AT_DESK = (*COSTS, "run", "of each seed", "PFLOP", "accuracy by hop")
+_AT_DESK = (*COSTS, "run", "of each seed", "TFLOP", "accuracy by hop")
 
 
 class BoardSection(NamedTuple):
@@ -59,6 +59,8 @@ def to_page(
         pictures = cost_pictures(board, own.short, palette, suffix=f"_{number}")
         families = " ".join(setting.task for setting in board.settings)
         told = _notes(board, own.common, gathered)
+        if not any(picture.name.startswith(PER_PARAMETER) for picture in pictures):
+            told.append("Parameters differ by less than 1%, so reach is not drawn against them.")
         sections.append(BoardSection(board.title, families, made, told, pictures, board.shape))
     sizes = [one.n_params for one in gathered.standings if one.n_params]
     return rendered(
@@ -72,6 +74,7 @@ def to_page(
         attributes=_attributes,
         as_cell=_as_cell,
         of_row=lambda row: _of_row(row, list(runs)),
+        are_tables_first=True,
         is_legend_open=len(models) <= _MOST_CHIPS,
         runs=list(runs),
         shapes=list(dict.fromkeys(board.shape for board in boards)),
@@ -86,7 +89,7 @@ def sentences(gathered: Gathered, boards: Sequence[Board], notes: Sequence[str])
     families = list(dict.fromkeys(setting.task for setting in gathered.settings))
     n_models = len({(one.model, one.run) for one in gathered.standings})
     n_runs = len({one.run for one in gathered.standings})
-    told = f"{counted(n_models, 'mechanism')} of {counted(n_runs, 'run')} on {_families(len(families))}"
+    told = f"{counted(n_models, 'model')} of {counted(n_runs, 'run')} on {_families(len(families))}"
     if len(gathered.settings) > len(families):
         told += f", in {counted(len(gathered.settings), 'setting')}"
     first = f"{told}. What was trained or asked differently is never ranked in one column."
@@ -101,15 +104,13 @@ def _families(n: int) -> str:
 def _notes(board: Board, common: Sequence[str], gathered: Gathered) -> list[str]:
     """What all models share, what each column asks, and where else its family is asked."""
     notes = [f"All of these models: {', '.join(common)}."] if common else []
-    if len(board.settings) > 1:
-        notes += [f"{setting.title}." for setting in board.settings]
+    notes += [f"{setting.title}." for setting in board.settings]
     for setting in board.settings:
         others = [one for one in gathered.settings if one.task == setting.task and one.number != setting.number]
         if others:
-            told = "; ".join(one.apart for one in others)
             notes.append(
-                f"{setting.task} is asked in {counted(len(others), 'other setting')} too, which cannot be compared "
-                f"with this one ({setting.apart}): {told}."
+                f"{setting.task} stands in {counted(len(others), 'other table')} too, which cannot be compared with "
+                f"this one ({setting.apart}): {'; '.join(one.apart for one in others)}."
             )
     return notes
 
@@ -147,6 +148,5 @@ def _as_cell(value: Cell | str) -> Markup:
     text = (
         Markup('<a href="{}">{}</a>').format(value.link, value.text) if value.link else Markup("{}").format(value.text)
     )
-    first, *more = value.small or ("",)
-    small = Markup(' <small class="kept">{}</small>').format(first) if first else Markup("")
-    return text + small + Markup("").join(Markup(" <small>{}</small>").format(one) for one in more)
+    small = Markup(' <small class="kept">{}</small>' if value.is_kept else " <small>{}</small>")
+    return text + Markup("").join(small.format(one) for one in value.small)

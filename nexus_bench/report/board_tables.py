@@ -22,9 +22,10 @@ ABOUT = (
     "sorted by hops, then by the share of seeds, then by accuracy. A place says nothing of chance: the reports of the "
     "runs have the tests. A dash: not asked, or nothing claimed."
 )
+_AGAIN = "Read as the first table."
 _ABOUT_ORIGIN = (
     "One row per model and run. Hop reach is the mean over seeds with its 95% t-interval (none where all seeds agree); "
-    "per million parameters, and per PFLOP of the training that was made, it is the same mean and interval divided by "
+    "per million parameters, and per TFLOP of the training that was made, it is the same mean and interval divided by "
     "the cost. Accuracy is given at each hop asked."
 )
 
@@ -35,6 +36,7 @@ class Cell(NamedTuple):
     Attributes:
         text: What is written large.
         small: What stands under it.
+        is_kept: Whether that is shown on a phone too.
         score: What the column is sorted by; None: by the text.
         share: Its tint, from 0 to 1; None: none.
         link: Where it leads to; empty: nowhere.
@@ -42,6 +44,7 @@ class Cell(NamedTuple):
 
     text: str
     small: tuple[str, ...] = ()
+    is_kept: bool = True
     score: float | None = None
     share: float | None = None
     link: str = ""
@@ -112,7 +115,7 @@ def mechanisms(board: Board, names: Names, *, where: int) -> BoardTable:
         least = sizes[0] if sizes else None
         rows.append(BoardRow(cells, (names.short[line.model],), orders, tuple(line.runs), least))
     columns = ["model", *(setting.task for setting in board.settings), "parameters", "run"]
-    return BoardTable("mechanisms", "Mechanisms by families", ABOUT, columns, rows)
+    return BoardTable("mechanisms", "Mechanisms by families", ABOUT if where == 1 else _AGAIN, columns, rows)
 
 
 def origins(board: Board, names: Names, runs: Mapping[str, Path], *, where: int, out: Path | None) -> BoardTable:
@@ -141,34 +144,35 @@ def origins(board: Board, names: Names, runs: Mapping[str, Path], *, where: int,
                 *([str(one.n_failed)] if _has_failed(board) else []),
                 f"{one.n_params:,}" if one.n_params else "-",
                 _bracketed(_per(reach, (one.n_params or math.nan) / 1e6)),
-                number(one.train_flops / 1e15, 3),
-                _bracketed(_per(reach, one.train_flops / 1e15)),
+                _three(one.train_flops / 1e12),
+                _bracketed(_per(reach, one.train_flops / 1e12)),
                 " ".join(number(value, 3) for value in one.accuracies) or "-",
             ]
             anchor = _anchor(where, setting, one, board)
             model, run = (names.short[line.model],), (one.run,)
             rows.append(BoardRow(cells, model, (one.order,), run, one.n_params, one.task, anchor))
-    columns = ["model", *([] if is_one else ["family"]), "run", "hop reach", "of each seed"]
-    columns += [*(["failed"] if _has_failed(board) else []), "parameters", "hops/Mparameter", "PFLOP", "hops/PFLOP"]
+    columns = ["model", *([] if is_one else ["family"]), "report", "hop reach", "of each seed"]
+    columns += [*(["failed"] if _has_failed(board) else []), "parameters", "hops/Mparameter", "TFLOP", "hops/TFLOP"]
     title = "Where each number comes from, and what it costs"
-    return BoardTable("origins", title, _ABOUT_ORIGIN, [*columns, "accuracy by hop"], rows)
+    return BoardTable("origins", title, _ABOUT_ORIGIN if where == 1 else _AGAIN, [*columns, "accuracy by hop"], rows)
 
 
 def _reached(standing: Standing, setting: Setting, score: int, link: str) -> Cell:
     accuracy = f"accuracy {number(standing.accuracy, 3)}"
     if standing.reach is None:
         told = "all failed" if not standing.n_seeds else "nothing claimed"
-        return Cell("-", (told, *((accuracy,) if standing.n_seeds else ())), score, None, link)
+        return Cell("-", (told, *((accuracy,) if standing.n_seeds else ())), score=score, link=link)
     if math.isnan(standing.low):
         seeds = "one set of answers"
     else:
         seeds = f"{standing.n_reached}/{standing.n_seeds} [{standing.low:.2f}, {standing.high:.2f}]"
-        seeds += f" reach {setting_first(standing)}" if standing.reach == 0 else ""
+        seeds += f" reach {_first_hop(standing)}" if standing.reach == 0 else ""
     small = (seeds, accuracy, *([f"{standing.n_failed} failed"] if standing.n_failed else []))
-    return Cell(counted(standing.reach, "hop"), small, score, standing.reach / setting.largest, link)
+    share = standing.reach / setting.largest
+    return Cell(counted(standing.reach, "hop"), small, score=score, share=share, link=link)
 
 
-def setting_first(standing: Standing) -> str:
+def _first_hop(standing: Standing) -> str:
     """The smallest hop asked, in words."""
     return counted(standing.hops[0], "hop")
 
@@ -209,14 +213,23 @@ def _per(reach: Mapping[str, float], cost: float) -> str:
     if not cost > 0 or math.isnan(reach["mean"]):
         return "-"
     found = {name: value / cost for name, value in reach.items()}
-    size = max(abs(found["mean"]), 1e-3)
-    return interval(found, digits=max(0, 2 - math.floor(math.log10(size))))
+    return interval(found, digits=_digits(found["mean"]) if found["mean"] else 1)
+
+
+def _three(value: float) -> str:
+    """A number of three significant digits; what was not measured is a dash."""
+    return "-" if math.isnan(value) else f"{value:,.{_digits(value)}f}"
+
+
+def _digits(value: float) -> int:
+    """The decimals that make three significant digits."""
+    return max(0, 2 - math.floor(math.log10(max(abs(value), 1e-6))))
 
 
 def _bracketed(told: str) -> Cell:
     """`2.5 [2.1, 2.9]` with its interval small."""
     value, bracket, rest = told.partition(" [")
-    return Cell(value, (f"[{rest}",) if bracket else ())
+    return Cell(value, (f"[{rest}",) if bracket else (), is_kept=False)
 
 
 def _report_of(run: Path, standing: Standing, out: Path) -> str:

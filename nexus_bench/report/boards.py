@@ -87,7 +87,7 @@ def _board(settings: list[Setting], standings: Sequence[Standing]) -> Board:
 
 def _title(settings: Sequence[Setting]) -> str:
     if len(settings) == 1:
-        return settings[0].title
+        return f"{settings[0].task}: {settings[0].apart}" if settings[0].apart else settings[0].task
     families = [setting.task for setting in settings]
     more = f" and {len(families) - _MOST_NAMED} more" if len(families) > _MOST_NAMED else ""
     return f"{counted(len(families), 'task')}, {settings[0].shape} encoding: {', '.join(families[:_MOST_NAMED])}{more}"

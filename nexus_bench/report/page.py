@@ -39,6 +39,7 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         as_cell=_as_cell,
         of_row=lambda row: "",
         is_legend_open=True,
+        are_tables_first=False,
     )
 
 

@@ -40,6 +40,7 @@ LINES = {
     "status": "status r --json",
     "match": "match --task pointer_chase --attention nexus --json",
     "report": "report r --json",
+    "leaderboard": "leaderboard r --out lb --json",
     "eval": "eval r --n-facts 9 --json --quiet",
     "predictions": "predictions r --json --quiet",
     "inspect": "inspect r --cell seed.0 --hops 2 --n 20 --json",

@@ -122,9 +122,9 @@ def _check_submissions(runs: list[Path], *, as_json: bool) -> None:
         failed = f", {one.n_failed} failed" if one.n_failed else ""
         told = f"{counted(one.n_models, 'model')} on {', '.join(one.tasks)}"
         typer.echo(f"{one.run}: accepted: {counted(one.n_cells, 'cell')}{failed}, {told}")
-    github_lines("error", [(run, str(error)) for run, error in refused])
-    for _, error in refused[1:]:
-        typer.echo(f"error: {visible(str(error))}", err=True)
+    github_lines("error", [(run, str(fault)) for run, fault in refused])
+    for _, fault in refused[1:]:
+        typer.echo(f"error: {visible(str(fault))}", err=True)
     if refused:
         raise refused[0][1]
 

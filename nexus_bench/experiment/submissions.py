@@ -107,10 +107,11 @@ def _check_rows(run: Path, cell: CellSpec, title: str, rows: pd.DataFrame) -> No
 def _compare(run: Path, where: str, row: Any, wanted: Row) -> None:
     for name, value in wanted.items():
         found = None if pd.isna(row[name]) else row[name]
-        is_number = isinstance(value, float) and found is not None
-        if not (
-            math.isclose(found, value, rel_tol=_ROUNDING) if is_number else found == (None if value == "" else value)
-        ):
+        if isinstance(value, float) and found is not None:
+            is_same = math.isclose(found, value, rel_tol=_ROUNDING)
+        else:
+            is_same = found == (None if value == "" else value)
+        if not is_same:
             raise CorruptArtefactError(
                 f"{run / RESULTS}: {where}: {name} is {found}, but the suite comes to {value}; {_ADVICE}"
             )

@@ -16,7 +16,7 @@ from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import HOP_OOD, TEST
 from nexus_bench.io.hops import format_hops
 from nexus_bench.io.plurals import counted
-from nexus_bench.io.read_results import SPEC, read_results
+from nexus_bench.io.read_results import RESULTS, SPEC, read_results
 from nexus_bench.report.build import shown_cells
 from nexus_bench.training.spec import CellSpec
 
@@ -60,8 +60,10 @@ def drawn_answers(runs: Mapping[str, Path], n: int) -> Drawn:
         streamed = [cell for cell in kept if cell.task.content_sha256 is None]
         if len(streamed) < len(kept):
             notes.append(f"{name} was trained on a dataset, so its models are asked no examples")
-        elif not kept:
+        elif not kept and (run / RESULTS).exists():
             without.append(name)
+        if not streamed:
+            continue
         data = RunData(RunFolder(run), None)
         for cell in _of_one_seed(streamed):
             key, title = RunData.key(cell), _title(cell, data.source(cell).law.family.n_facts)

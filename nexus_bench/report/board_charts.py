@@ -70,10 +70,10 @@ def _chart(
     costs = [row["cost"] for row in rows]
     scale = {"type": "log", "nice": False, "padding": 24} if max(costs) > 4 * min(costs) else {"zero": False}
     x: Spec = {"field": "cost", "type": "quantitative", "title": label, "scale": {"padding": 24} | scale}
-    x["axis"] = {"format": ",~r", "tickCount": 5, "labelOverlap": True, "grid": False}
-    top = math.ceil(max(row["high"] for row in rows)) + 0.4
+    x["axis"] = {"format": ",~r", "tickCount": 4, "labelOverlap": True, "grid": False}
+    top = max(1, math.ceil(max(row["high"] for row in rows)))
     y: Spec = {"field": "reach", "type": "quantitative", "title": "hop reach"}
-    y |= {"scale": {"domain": [0, top], "nice": False}, "axis": {"tickMinStep": 1, "format": "d"}}
+    y |= {"scale": {"domain": [0, top + 0.4], "nice": False}, "axis": {"values": list(range(top + 1)), "format": "d"}}
     colour = in_colour(rows, palette)
     line = {"type": "line", "color": SOFT, "interpolate": "step-after", "strokeWidth": 1, "clip": True}
     layers: list[Spec] = [

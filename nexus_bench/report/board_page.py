@@ -66,7 +66,7 @@ def to_page(
     return rendered(
         "leaderboard.html",
         title="nexus-bench: leaderboard",
-        finding=sentences(gathered, boards, notes),
+        finding=[sentence.replace("`", "") for sentence in sentences(gathered, boards, notes)],
         provenance=(),
         sections=sections,
         downloads={},
@@ -93,7 +93,7 @@ def sentences(gathered: Gathered, boards: Sequence[Board], notes: Sequence[str])
     if len(gathered.settings) > len(families):
         told += f", in {counted(len(gathered.settings), 'setting')}"
     first = f"{told}. What was trained or asked differently is never ranked in one column."
-    furthest = [f"{leaders(setting, board, names_on(board).short)}." for board in boards for setting in board.settings]
+    furthest = [f"{leaders(board, names_on(board).short)}." for board in boards]
     return [first, *furthest, *(f"{note}." for note in (*gathered.left_out, *notes))]
 
 

@@ -15,12 +15,14 @@ from nexus_bench.report.boards import Board, Line
 from nexus_bench.report.standings import Setting, Standing
 from nexus_bench.report.tables import Names, interval, names_of, number
 
+BREAK = "\u200b"  # where a heading may break; without width
 ABOUT = (
     "Each number is the largest hop that at least half of the seeds reach: their accuracy is 0.95 or more at every hop "
-    "asked up to it. Under it how many seeds reach it, with the 95% Clopper-Pearson interval of their share, then "
-    "accuracy as a mean over hops and seeds. It links to its row below, and that to the report of its run. Columns are "
-    "sorted by hops, then by the share of seeds, then by accuracy. A place says nothing of chance: the reports of the "
-    "runs have the tests. A dash: not asked, or nothing claimed."
+    "asked up to it. Under it: how many seeds reach it (of 0 hops: the smallest hop asked), the 95% Clopper-Pearson "
+    "interval of their share, and accuracy as a mean over hops and seeds. It links to its row below, and that to the "
+    "report of its run. Columns are sorted by hops, then by the share of seeds, then by accuracy. A place says nothing "
+    "of chance: the reports of the runs have the tests. A dash: not asked. No claim: the partial-input ceiling is "
+    "itself 0.95 or more, or not known."
 )
 _AGAIN = "Read as the first table."
 _ABOUT_ORIGIN = (
@@ -114,7 +116,7 @@ def mechanisms(board: Board, names: Names, *, where: int) -> BoardTable:
         orders = tuple(dict.fromkeys(one.order for one in line.standings.values()))
         least = sizes[0] if sizes else None
         rows.append(BoardRow(cells, (names.short[line.model],), orders, tuple(line.runs), least))
-    columns = ["model", *(setting.task for setting in board.settings), "parameters", "run"]
+    columns = ["model", *(setting.task.replace("_", f"_{BREAK}") for setting in board.settings), "parameters", "run"]
     return BoardTable("mechanisms", "Mechanisms by families", ABOUT if where == 1 else _AGAIN, columns, rows)
 
 
@@ -158,23 +160,16 @@ def origins(board: Board, names: Names, runs: Mapping[str, Path], *, where: int,
 
 
 def _reached(standing: Standing, setting: Setting, score: int, link: str) -> Cell:
-    accuracy = f"accuracy {number(standing.accuracy, 3)}"
+    accuracy = f"acc. {number(standing.accuracy, 3)}"
+    if not standing.n_seeds:
+        return Cell("failed", score=score, link=link)
     if standing.reach is None:
-        told = "all failed" if not standing.n_seeds else "nothing claimed"
-        return Cell("-", (told, *((accuracy,) if standing.n_seeds else ())), score=score, link=link)
-    if math.isnan(standing.low):
-        seeds = "one set of answers"
-    else:
-        seeds = f"{standing.n_reached}/{standing.n_seeds} [{standing.low:.2f}, {standing.high:.2f}]"
-        seeds += f" reach {_first_hop(standing)}" if standing.reach == 0 else ""
-    small = (seeds, accuracy, *([f"{standing.n_failed} failed"] if standing.n_failed else []))
+        return Cell("no claim", (accuracy,), score=score, link=link)
+    seeds = [f"{standing.n_reached}/{standing.n_seeds} seeds", f"[{standing.low:.2f}, {standing.high:.2f}]"]
+    small = [*(["one set"] if math.isnan(standing.low) else seeds), accuracy]
+    small += [f"{standing.n_failed} failed"] if standing.n_failed else []
     share = standing.reach / setting.largest
-    return Cell(counted(standing.reach, "hop"), small, score=score, share=share, link=link)
-
-
-def _first_hop(standing: Standing) -> str:
-    """The smallest hop asked, in words."""
-    return counted(standing.hops[0], "hop")
+    return Cell(counted(standing.reach, "hop"), tuple(small), score=score, share=share, link=link)
 
 
 def _places(setting: Setting, lines: Sequence[Line]) -> dict[tuple[float, float, float], int]:

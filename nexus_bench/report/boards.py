@@ -1,5 +1,6 @@
 """Which settings stand in one table: one column per task family, so that no column ranks what cannot be compared."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -87,21 +88,33 @@ def _board(settings: list[Setting], standings: Sequence[Standing]) -> Board:
 
 def _title(settings: Sequence[Setting]) -> str:
     if len(settings) == 1:
-        return f"{settings[0].task}: {settings[0].apart}" if settings[0].apart else settings[0].task
+        return f"{settings[0].task} ({settings[0].apart})" if settings[0].apart else settings[0].task
     families = [setting.task for setting in settings]
     more = f" and {len(families) - _MOST_NAMED} more" if len(families) > _MOST_NAMED else ""
     return f"{counted(len(families), 'task')}, {settings[0].shape} encoding: {', '.join(families[:_MOST_NAMED])}{more}"
 
 
-def leaders(setting: Setting, board: Board, short: Mapping[str, str]) -> str:
-    """Who came furthest in a setting of a board, in a sentence without a full stop; models by their short names."""
+def leaders(board: Board, short: Mapping[str, str]) -> str:
+    """Who came furthest on a board, in a sentence without a full stop; models by their short names."""
+    best = {setting: _furthest(setting, board) for setting in board.settings}
+    reached = {setting: found for setting, found in best.items() if found and found[0].reach}
+    if not reached:
+        return f"{board.title}: no model reaches a hop that can be claimed on half of its seeds"
+    if len(board.settings) > 1:
+        often = Counter(short[one.model] for found in reached.values() for one in {s.model: s for s in found}.values())
+        told = ", ".join(f"{model} ({n})" for model, n in often.most_common(_MOST_NAMED))
+        return f"{board.title}: came furthest (number of tasks, each of those level counted): {told}"
+    (first, *others) = reached[board.settings[0]]
+    names = [short[one.model] for one in (first, *others)]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    seeds = "" if first.low != first.low else f" on {first.n_reached} of {counted(first.n_seeds, 'seed')}"
+    each = " each" if others and seeds else ""
+    how_far = f"{counted(first.reach or 0, 'hop')}{seeds}{each}"
+    return f"{board.title}: furthest came {'; '.join(names[:_MOST_NAMED])}{more}: {how_far}"
+
+
+def _furthest(setting: Setting, board: Board) -> list[Standing]:
+    """The standings that no other of the setting is ahead of, in hops and in the share of seeds."""
     own = [line.standings[setting.number] for line in board.lines if setting.number in line.standings]
-    best = max(standing.place for standing in own)
-    where = f"{setting.task} ({setting.apart})" if setting.apart else setting.task
-    if best[0] < 0:
-        return f"{where}: nothing is claimed of any model"
-    first = [standing for standing in own if standing.place[:2] == best[:2]]
-    more = f" and {len(first) - _MOST_NAMED} more" if len(first) > _MOST_NAMED else ""
-    names = "; ".join(short[standing.model] for standing in first[:_MOST_NAMED]) + more
-    seeds = "" if first[0].low != first[0].low else f" on {first[0].n_reached} of {counted(first[0].n_seeds, 'seed')}"
-    return f"{where}: furthest, {counted(int(best[0]), 'hop')}{seeds}{' each' if len(first) > 1 else ''}: {names}"
+    best = max(standing.place[:2] for standing in own)
+    return [standing for standing in own if standing.place[:2] == best]

@@ -15,16 +15,17 @@ const distinct = (values) => [...new Set(values)];
 
 const answersOf = (example) => {
   const table = element("table", "");
-  const columns = ["model", "run", "seed", "answered", "rank", "probability"];
+  const columns = ["model", "answered", "rank", "run", "seed", "probability"];
+  const look = (place) => (place > 2 ? "at-desk" : "");
   const head = element("tr", "");
-  head.append(...columns.map((column) => element("th", column, { scope: "col" })));
+  head.append(...columns.map((column, place) => element("th", column, { scope: "col", className: look(place) })));
   const body = example.answers.map((answer) => {
     const row = element("tr", "");
     const isRight = answer.rank === 1;
-    const cells = [answer.run, answer.seed, `${answer.prediction} ${isRight ? "\u2713 right" : "\u2717 wrong"}`,
-      answer.rank, answer.probability.toFixed(2)];
-    row.append(element("th", answer.model, { scope: "row" }), ...cells.map((cell) => element("td", cell)));
-    row.className = isRight ? "right" : "wrong";
+    const cells = [`${answer.prediction} ${isRight ? "\u2713 right" : "\u2717 wrong"}`, answer.rank, answer.run, answer.seed,
+      answer.probability.toFixed(2)];
+    row.append(element("th", answer.model, { scope: "row" }),
+      ...cells.map((cell, place) => element("td", cell, { className: look(place + 1) })));
     return row;
   });
   table.append(element("thead", ""), element("tbody", ""));

@@ -32,7 +32,7 @@ const save = (name, url) => {
 const saveText = (name, text, type) => save(name, `data:${type};charset=utf-8,${encodeURIComponent(text)}`);
 
 const gridOf = (table) => [...table.rows].filter((row) => !row.hidden).map((row) => [...row.cells].map(
-  (cell) => cell.textContent.trim().replace(/\s+/g, " ")));
+  (cell) => cell.textContent.replace(/\u200b/g, "").trim().replace(/\s+/g, " ")));
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const asCsv = (grid) => grid.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
 const asLatex = (grid) => {

@@ -12,6 +12,7 @@ from nexus_bench.analysis.select_recipes import select_recipes
 from nexus_bench.analysis.summary import REACHED, SETTING, reaches_of
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.io.columns import SCORED, VAL
+from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import RESULTS, read_results
 from nexus_bench.report.reaches import Reach, reach_of
 from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
@@ -163,19 +164,21 @@ def gather(runs: Sequence[Path]) -> Gathered:
     rows = rows.assign(setting=rows.groupby(list(SETTING), sort=False, dropna=False).ngroup())
     standings: list[Standing] = []
     known: dict[tuple[int, str], list[set[tuple[Any, ...]]]] = {}
-    for (setting, run), of_run in rows.groupby(["setting", "run"], sort=False):
+    for _, of_run in rows.groupby(["setting", "run"], sort=False):
         short = names_of(of_run).short
         copied = 0
         for model, group in of_run.groupby("model", sort=False):
             measured = set(group[["cell_id", "hop", "n_correct"]].itertuples(index=False, name=None))
-            same = known.setdefault((int(setting), str(model)), [])
+            same = known.setdefault((int(group["setting"].iloc[0]), str(model)), [])
             if measured in same:
                 copied += 1
                 continue
             same.append(measured)
             standings.append(_standing(group, short[str(model)]))
         if copied:
-            left_out.append(f"{copied} models of {run} have the same cells as in a run before it, and count once")
+            name = of_run["run"].iloc[0]
+            told = f"{counted(copied, 'model')} of {name} {'has' if copied == 1 else 'have'}"
+            left_out.append(f"{told} the same cells as a run before it, and each counts once")
     return Gathered(_settings(rows), standings, left_out)
 
 

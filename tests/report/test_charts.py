@@ -60,7 +60,7 @@ def digest(pictures: dict[str, Picture]) -> str:
 
 
 def test_the_page_draws_with_the_library_that_draws_the_files() -> None:
-    script = (page._PARTS / "vega.js").read_text(encoding="utf-8")
+    script = (page.PARTS / "vega.js").read_text(encoding="utf-8")
     licences, _, bundle = script.partition("*/\n")
     assert bundle == vl_convert.javascript_bundle(vl_version=VERSION)
     assert licences.startswith("/*!") and "University of Washington" in licences and "Redistribution" in licences
@@ -115,7 +115,7 @@ def test_committed_pages_are_small_and_of_this_code() -> None:
         assert path.stat().st_size < 2_000_000, path
         html = path.read_text(encoding="utf-8")
         for name in ("vega.js", "page.js", "page.css"):
-            assert (page._PARTS / name).read_text(encoding="utf-8") in html, f"{path}: run make figures"
+            assert (page.PARTS / name).read_text(encoding="utf-8") in html, f"{path}: run make figures"
 
 
 def test_colours_are_those_of_the_report_in_every_chart() -> None:

@@ -2,9 +2,6 @@
 
 import base64
 import itertools
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -16,7 +13,6 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from nexus_bench.experiment.run_folder import RunFolder
@@ -24,33 +20,10 @@ from nexus_bench.io.read_results import read_curves, read_results
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import write_report
 from nexus_bench.report.palette import DARK, FAINT, PAPER, contrast_of
+from tests.browser import DESK, PHONE, SIZES, drawn, open_page, rows_shown
 from tests.paths import EXAMPLES
 
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
-DESK, TABLET, PHONE = (1440, 900), (768, 1024), (390, 844)
-SIZES = {"desk": DESK, "tablet": TABLET, "phone": PHONE}
-
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    service = shutil.which("chromedriver")
-    if browser is None or service is None:
-        assert "REQUIRE_BROWSER" not in os.environ, "chromium and chromedriver are to be installed"
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -78,27 +51,7 @@ def desk(driver: webdriver.Chrome, folder: Path) -> webdriver.Chrome:
 def opened(
     driver: webdriver.Chrome, folder: Path, width: int, height: int, *, theme: str = "light", chosen: str = ""
 ) -> webdriver.Chrome:
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    themed = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", themed)
-    driver.get("about:blank")  # else another part of the address alone would load nothing
-    driver.get((folder / "report.html").as_uri() + chosen)
-    drawn(driver)
-    return driver
-
-
-def drawn(driver: webdriver.Chrome) -> None:
-    """Wait until every figure is drawn."""
-    WebDriverWait(driver, 60).until(
-        lambda page: page.execute_script("return document.documentElement.dataset.drawn") == "all"
-    )
-
-
-def rows_shown(page: webdriver.Chrome) -> list[WebElement]:
-    rows = "[...document.querySelectorAll('tbody tr')]"
-    shown: list[WebElement] = page.execute_script(f"return {rows}.filter((row) => row.checkVisibility())")
-    return shown
+    return open_page(driver, folder / "report.html", width, height, theme=theme, chosen=chosen)
 
 
 def first_table(page: webdriver.Chrome) -> list[list[str]]:

@@ -41,27 +41,24 @@ class Board(NamedTuple):
 def boards_of(gathered: Gathered) -> list[Board]:
     """The boards, in the order of the runs.
 
-    Settings share a board if they are of the same shape, of different families, and some model stands in both; of
-    several boards that of the same run, then that with most models in common.
+    Settings share a board if they are of the same shape, of different families, and have in common at least half of the
+    models of the one that has fewer; of several boards that of the same run, then that with most models in common.
     """
     groups: list[list[Setting]] = []
     models = {s.number: {t.model for t in gathered.standings if t.setting == s.number} for s in gathered.settings}
     runs = {s.number: {t.run for t in gathered.standings if t.setting == s.number} for s in gathered.settings}
     for setting in gathered.settings:
-
-        def shared(group: list[Setting], of: dict[int, set[str]], *, number: int = setting.number) -> int:
-            return len(of[number] & set().union(*(of[other.number] for other in group)))
-
-        fitting = [
-            group
-            for group in groups
-            if group[0].shape == setting.shape
-            and setting.task not in [other.task for other in group]
-            and shared(group, models)
-        ]
-        if fitting:
-            best = max(fitting, key=lambda group: (bool(shared(group, runs)), shared(group, models)))
-            best.append(setting)
+        fits: list[tuple[bool, int, list[Setting]]] = []
+        for group in groups:
+            there = set().union(*(models[other.number] for other in group))
+            common = models[setting.number] & there
+            is_near = 2 * len(common) >= min(len(there), len(models[setting.number]))
+            is_other = setting.task not in [other.task for other in group] and group[0].shape == setting.shape
+            if is_near and is_other:
+                is_same_run = any(runs[setting.number] & runs[other.number] for other in group)
+                fits.append((is_same_run, len(common), group))
+        if fits:
+            max(fits, key=lambda fit: fit[:2])[2].append(setting)
         else:
             groups.append([setting])
     return [_board(group, gathered.standings) for group in groups]

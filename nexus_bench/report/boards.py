@@ -99,8 +99,8 @@ def leaders(board: Board, short: Mapping[str, str]) -> str:
         return f"{board.title}: no model reaches a hop that can be claimed on half of its seeds"
     if len(board.settings) > 1:
         often = Counter(short[one.model] for found in reached.values() for one in {s.model: s for s in found}.values())
-        told = ", ".join(f"{model} ({n})" for model, n in often.most_common(_MOST_NAMED))
-        return f"{board.title}: came furthest (number of tasks, each of those level counted): {told}"
+        told = "; ".join(f"{model} in {counted(n, 'task')}" for model, n in often.most_common(_MOST_NAMED))
+        return f"{board.title}: furthest, alone or level with others: {told}"
     (first, *others) = reached[board.settings[0]]
     names = [short[one.model] for one in (first, *others)]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""

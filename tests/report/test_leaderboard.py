@@ -109,6 +109,19 @@ def test_columns_are_sorted_by_hops_then_seeds_then_accuracy(tmp_path: Path) -> 
     assert [cell.score for cell in cells_of if isinstance(cell, Cell)] == [3, 2, 1, 0]
 
 
+def test_a_page_says_who_came_furthest(tmp_path: Path) -> None:
+    first = run_of(tmp_path / "first", {"standard": [NEAR], "linear": [FAR], "tree": [FAR]})
+    told = leaderboard([first]).finding
+    assert told[0].startswith("3 models of 1 run on 1 family. What was trained or asked differently")
+    assert told[1:] == ["t: furthest came linear; tree: 3 hops on 1 of 1 seed each."]
+    second = run_of(tmp_path / "second", {"standard": [NEAR], "linear": [FAR], "tree": [MIDDLE]}, task="u")
+    third = run_of(tmp_path / "third", {"standard": [by(0.5, 0.5, 0.5)]}, task="v", encoding="flat")
+    assert leaderboard([first, second, third]).finding[1:] == [
+        "2 tasks, fact encoding: t, u: furthest, alone or level with others: linear in 2 tasks; tree in 1 task.",
+        "v: no model reaches a hop that can be claimed on half of its seeds.",
+    ]
+
+
 def test_runs_are_named_by_as_little_as_tells_them_apart(tmp_path: Path) -> None:
     assert run_names([tmp_path / "a/quick", tmp_path / "b/quick", tmp_path / "c/x"]) == ["a/quick", "b/quick", "x"]
     with pytest.raises(UsageError, match="is given twice"):

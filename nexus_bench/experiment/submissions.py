@@ -13,8 +13,7 @@ from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.columns import FAILED, IID, TEST, VAL, Row
 from nexus_bench.io.plurals import counted
-from nexus_bench.io.read_results import ENVIRONMENT, RESULTS, SPEC, is_sealed, read_results
-from nexus_bench.io.seal import SEAL
+from nexus_bench.io.read_results import ENVIRONMENT, RESULTS, SPEC, read_results
 from nexus_bench.model.costs import cost_of
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import titles_of
@@ -57,8 +56,6 @@ def check_submission(run: Path) -> Submission:
         for name in (SPEC, RESULTS, ENVIRONMENT):
             if not (run / name).is_file():
                 raise CorruptArtefactError(f"{run / name}: is missing; {_ADVICE}")
-        if not is_sealed(run):
-            raise CorruptArtefactError(f"{run / SEAL}: is missing, so edited numbers cannot be found; {_ADVICE}")
     folder, results = open(run), read_results(run)
     suite = suite_of(folder)
     titles, there = titles_of(suite.cells), set(results["cell_id"])

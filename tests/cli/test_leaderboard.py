@@ -44,6 +44,10 @@ def test_an_edited_run_gets_no_page(command: Command) -> None:
     (run / "results.csv").write_text((run / "results.csv").read_text().replace(",3000,", ",2999,", 1))
     assert_fails(command("leaderboard", str(run)), 4, "results.csv: was edited or cut")
     assert not Path("runs/leaderboard").exists()
+    shutil.copytree(QUICK / "cells", submitted("other") / "cells")
+    (record,) = Path("runs/submissions/other/cells").glob("*/result.json")
+    record.write_text(record.read_text().replace('"seed": 0', '"seed": 1', 1))
+    assert_fails(command("leaderboard", "runs/submissions/other", "--examples", "0"), 4, "result.json: ")
 
 
 def test_submissions_are_checked_and_each_fault_has_the_code_of_its_kind(

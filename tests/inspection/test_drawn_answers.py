@@ -23,13 +23,13 @@ def trained(command: Command) -> Path:
 
 
 def test_every_model_is_asked_the_same_examples_and_answers_as_in_predictions(trained: Path) -> None:
-    drawn = drawn_answers({"tiny": trained}, 2)
-    assert [example["hop"] for example in drawn.examples] == [1, 1, 2, 2] and drawn.notes == []
+    drawn = drawn_answers({"tiny": trained}, 5)  # of more than one graph
+    assert [example["hop"] for example in drawn.examples] == [1] * 5 + [2] * 5 and drawn.notes == []
     folder = open(trained)
     file = predictions(folder, trained_cells(folder, "seed 0"), out=trained.parent / "out").file
     told = pd.read_csv(file)
     for hop in (1, 2):
-        expected = told[told["hop"] == hop].groupby("model", sort=False).head(2)
+        expected = told[told["hop"] == hop].groupby("model", sort=False).head(5)
         found = [
             (answer["model"], example["answer"], answer["prediction"], answer["rank"], answer["probability"])
             for example in drawn.examples
@@ -38,7 +38,7 @@ def test_every_model_is_asked_the_same_examples_and_answers_as_in_predictions(tr
         ]
         columns = ["model", "answer", "prediction", "rank", "probability"]
         rows = expected.assign(probability=expected["probability"].round(3))[columns]
-        assert sorted(found) == sorted(rows.itertuples(index=False, name=None)) and len(found) == 4
+        assert sorted(found) == sorted(rows.itertuples(index=False, name=None)) and len(found) == 10
     for example in drawn.examples:
         assert example["chain"].split(" -> ")[-1] == example["answer"]
         assert example["chain"].count(" -> ") == example["hop"] and len(example["facts"]) == 6

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus_bench.io.record_seals import seal_records
 from tests.boards import FAR, NEAR, run_of
 from tests.conftest import Command, assert_fails
 from tests.paths import EXAMPLES
@@ -45,9 +46,11 @@ def test_an_edited_run_gets_no_page(command: Command) -> None:
     assert_fails(command("leaderboard", str(run)), 4, "results.csv: was edited or cut")
     assert not Path("runs/leaderboard").exists()
     shutil.copytree(QUICK / "cells", submitted("other") / "cells")
-    (record,) = Path("runs/submissions/other/cells").glob("*/result.json")
+    other = Path("runs/submissions/other")
+    (record,) = other.glob("cells/*/result.json")
+    seal_records(other, [record.relative_to(other).as_posix()])
     record.write_text(record.read_text().replace('"seed": 0', '"seed": 1', 1))
-    assert_fails(command("leaderboard", "runs/submissions/other", "--examples", "0"), 4, "result.json: ")
+    assert_fails(command("leaderboard", str(other), "--examples", "0"), 4, "result.json: ")
 
 
 def test_submissions_are_checked_and_each_fault_has_the_code_of_its_kind(

@@ -56,6 +56,14 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
         StorageError: A folder is not a run folder, or `out` cannot be written.
         UsageError: There is no run.
     """
+    built = read_report(runs)
+    files = write_report(built, out) if out else []
+    github_summary(to_markdown(built, with_figures=False))
+    return Written(built, files)
+
+
+def read_report(runs: Sequence[Path]) -> Report:
+    """The report of one or several runs, of which nothing is written; see `report`."""
     if not runs:
         raise UsageError("a report needs at least one run folder")
     frames = [read_results(run) for run in runs]
@@ -64,10 +72,7 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
         _joined([read_curves(run) for run in runs]),
         [_declaration(run, of) for run, of in zip(runs, frames, strict=True)],
     )
-    built = built._replace(provenance=provenance(runs, frames))
-    files = write_report(built, out) if out else []
-    github_summary(to_markdown(built, with_figures=False))
-    return Written(built, files)
+    return built._replace(provenance=provenance(runs, frames))
 
 
 def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -146,7 +151,7 @@ def to_markdown(report: Report, *, with_figures: bool = True) -> str:
             if number == 0 and section.notes:
                 lines += [*(f"- {markdown(note)}" for note in section.notes), ""]
         for picture in section.pictures if with_figures else ():
-            lines += [f"![{markdown(picture.caption)}](figures/{picture.name}.png)", ""]
+            lines += [f"![{markdown(picture.caption)}](figures/{picture.name}.svg)", ""]
     if report.provenance:
         lines += ["## Provenance", "", *(f"- {markdown(sentence)}" for sentence in report.provenance), ""]
     return "\n".join(lines)

@@ -192,11 +192,3 @@ def test_a_report_says_where_its_results_come_from_and_how_to_make_them_again(tm
         (tmp_path / "quick" / name).unlink()
     alone = output.report([tmp_path / "quick"]).report.provenance
     assert alone == ["Suite quick: what it was trained in is not recorded."]
-
-
-@pytest.mark.parametrize("name", ["quick", "staircase", "matched"])
-def test_committed_examples_are_what_report_makes_of_their_results(name: str) -> None:
-    built = output.report([EXAMPLES / name]).report
-    assert (EXAMPLES / name / "report.md").read_text() == to_markdown(built)
-    for file, text in to_csvs(built).items():
-        assert (EXAMPLES / name / file).read_text() == text, file

@@ -95,8 +95,8 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     from nexus_bench.io.read_results import read_results
 
     run = RunFolder(folder)
-    is_there = is_there(folder / RESULTS)
-    rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if is_there else None
+    has_rows = is_there(folder / RESULTS)
+    rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if has_rows else None
     n_cells = 0 if rows is None else rows["cell_id"].nunique()
     n_failed = 0 if rows is None else int((rows["status"] == FAILED).sum())
     config = run.read_spec() if (folder / SPEC).is_file() else None

@@ -38,11 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for link in _LINK.findall(file.content_string):
             target = _in_repository(file.src_uri, link)
             to = site_path(target)
-            if (
-                to.startswith("files/")
-                and (source := ROOT / target).is_file()
-                and files.get_file_from_path(to) is None
-            ):
+            if to.startswith("files/") and (source := ROOT / target).is_file() and files.get_file_from_path(to) is None:
                 files.append(_report(config, to, source) if to.endswith("/report.html") else _copy(config, to, source))
     return files
 

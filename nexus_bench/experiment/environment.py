@@ -15,8 +15,8 @@ from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import Row, columns_of
 from nexus_bench.io.csv_files import read_csv, rows_of
-from nexus_bench.io.plurals import counted
 from nexus_bench.io.packed import is_there
+from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import TIMING
 from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec

@@ -35,6 +35,7 @@ from nexus_bench.report.plotting import Picture
 from nexus_bench.report.rows import beside_trained, once, with_variants
 from nexus_bench.report.section_titles import apart, asked, named, that_differ
 from nexus_bench.report.tables import Table
+from nexus_bench.report.task_drawing import task_pictures
 
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
 
@@ -68,6 +69,7 @@ class Report(NamedTuple):
         reached: `reached.seeds_reached` of every split but validation.
         comparisons: The pairs of `compare_models` of every setting, with their kind.
         finding: What all of this comes to, in sentences, the most important first.
+        examples: A drawn example of each task.
         provenance: Where the results come from and how to make them again, in sentences; empty if not known.
     """
 
@@ -78,6 +80,7 @@ class Report(NamedTuple):
     reached: pd.DataFrame
     comparisons: pd.DataFrame
     finding: list[str]
+    examples: list[Picture]
     provenance: Sequence[str] = ()
 
 
@@ -159,6 +162,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
         finding=finding([one._replace(setting=where) for one, where in zip(facts, apart(firsts), strict=True)]),
+        examples=task_pictures(rows),
     )
 
 

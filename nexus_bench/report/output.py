@@ -19,6 +19,7 @@ from nexus_bench.io.read_results import SPEC, read_curves, read_results
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
 from nexus_bench.report.page import to_html
+from nexus_bench.report.plotting import Picture
 from nexus_bench.report.reproduce import provenance
 from nexus_bench.report.tables import Table
 
@@ -105,10 +106,9 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     texts["report.html"] = to_html(report, downloads=to_csvs(report))
     for name, text in texts.items():
         write_atomic(folder / name, text)
-    for section in report.sections:
-        for picture in section.pictures:
-            write_atomic(folder / "figures" / f"{picture.name}.png", picture.png)
-            write_atomic(folder / "figures" / f"{picture.name}.svg", picture.svg)
+    for picture in [picture for section in report.sections for picture in section.pictures] + report.examples:
+        write_atomic(folder / "figures" / f"{picture.name}.png", picture.png)
+        write_atomic(folder / "figures" / f"{picture.name}.svg", picture.svg)
     return [*(folder / name for name in texts), folder / "figures"]
 
 
@@ -150,11 +150,18 @@ def to_markdown(report: Report, *, with_figures: bool = True) -> str:
             lines += [f"### {table.title}", "", table_as_markdown(table), "", table.about, ""]
             if number == 0 and section.notes:
                 lines += [*(f"- {markdown(note)}" for note in section.notes), ""]
-        for picture in section.pictures if with_figures else ():
-            lines += [f"![{markdown(picture.caption)}](figures/{picture.name}.svg)", ""]
+        lines += _figures(section.pictures if with_figures else ())
     if report.provenance:
         lines += ["## Provenance", "", *(f"- {markdown(sentence)}" for sentence in report.provenance), ""]
+    if report.examples and with_figures:
+        lines += ["## The tasks" if len(report.examples) > 1 else "## The task", "", *_figures(report.examples)]
     return "\n".join(lines)
+
+
+def _figures(pictures: Sequence[Picture]) -> list[str]:
+    return [
+        line for picture in pictures for line in (f"![{markdown(picture.caption)}](figures/{picture.name}.svg)", "")
+    ]
 
 
 def table_as_markdown(table: Table) -> str:

@@ -10,9 +10,10 @@ import jinja2
 from markupsafe import Markup
 
 from nexus_bench.report.build import Report
-from nexus_bench.report.palette import Palette, palette_of
+from nexus_bench.report.palette import INK, PAPER, SOFT, Palette, palette_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import COSTS
+from nexus_bench.report.task_drawing import PATH
 
 _PARTS = Path(__file__).parent
 _HOP = re.compile(r"\d+ hops?")  # heading of a column
@@ -39,6 +40,8 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         title=report.title,
         finding=report.finding,
         provenance=report.provenance,
+        examples=report.examples,
+        inline=_inline,
         sections=report.sections,
         tasks=list(dict.fromkeys(section.task for section in report.sections)),
         models=models,
@@ -84,6 +87,13 @@ def _as_cell(value: str) -> Markup:
     shown, bracket, interval = value.partition(" [")
     small = Markup(" <small>[{}</small>").format(interval) if bracket else Markup("")
     return Markup("{}{}").format(shown, small)
+
+
+def _inline(svg: str) -> Markup:
+    """A drawing of ours in the colours of the theme; what names it holds is escaped in it."""
+    for colour, name in ((PAPER, "page"), (INK, "ink"), (SOFT, "soft"), (PATH, "link")):
+        svg = svg.replace(f'"{colour}"', f'"var(--{name})"')
+    return Markup(svg)
 
 
 def _packed(picture: Picture) -> dict[str, Any]:

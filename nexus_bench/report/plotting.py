@@ -15,11 +15,11 @@ from nexus_bench.report.palette import DARK, FAINT, INK, PAPER, SOFT
 Spec = dict[str, Any]  # of Vega-Lite
 
 VERSION = "6.4"  # of Vega-Lite, as in `vega.js`
-_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"  # the first comes with vl-convert: the same on every machine
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"  # the first comes with vl-convert: the same on every machine
 _TITLE = 92  # characters in a line
 _SCALE = 2.0  # pixels of a PNG per pixel of the figure
 _CONFIG: Spec = {
-    "font": _FONT,
+    "font": FONT,
     "view": {"stroke": None},
     "aria": False,  # the figure as a whole has a description
     "axis": {
@@ -109,7 +109,13 @@ def render(spec: Spec, *, name: str, caption: str) -> Picture:
 def _drawn(spec: Spec) -> Drawn:
     import vl_convert  # 0.3 s to start, which only files need
 
-    svg = _renumbered(vl_convert.vegalite_to_svg(spec, vl_version=VERSION))
+    return drawing(_renumbered(vl_convert.vegalite_to_svg(spec, vl_version=VERSION)))
+
+
+def drawing(svg: str) -> Drawn:
+    """Both files of what is drawn as SVG."""
+    import vl_convert
+
     return Drawn(vl_convert.svg_to_png(svg, scale=_SCALE), svg)
 
 

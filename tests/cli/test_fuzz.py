@@ -60,7 +60,9 @@ def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, and figures that are not drawn to the last pixel."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr(figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"", "<svg></svg>")))
+    monkeypatch.setattr(
+        figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"", "<svg></svg>"))
+    )
     return made
 
 

@@ -25,7 +25,9 @@ LINE = ["train", "suite.yaml", "--executor", "inline", "--seeds", "1", "--out"]
 @pytest.fixture
 def train(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[int, list[str]]]:
     """Train a small suite into a folder: the exit code, and the lines on stderr."""
-    monkeypatch.setattr(figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"p", "<svg></svg>")))
+    monkeypatch.setattr(
+        figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"p", "<svg></svg>"))
+    )
     (tmp_path / "suite.yaml").write_text(TINY)
 
     def call(out: str) -> tuple[int, list[str]]:

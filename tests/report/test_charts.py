@@ -15,7 +15,6 @@ from nexus_bench.report.palette import palette_of
 from nexus_bench.report.plotting import VERSION, Picture, Spec
 from nexus_bench.report.reach_charts import pareto_front
 from tests.made import curve, report_of, table
-from tests.paths import EXAMPLES
 
 
 def pictures_of(results: pd.DataFrame) -> dict[str, Picture]:

@@ -42,7 +42,7 @@ class Written(NamedTuple):
     files: list[Path]
 
 
-def report(runs: Sequence[Path], out: Path | None = None) -> Written:
+def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> Written:
     """The report of one or several runs, from their results.csv, curve.csv, and what their spec.yaml declares.
 
     Inside GitHub Actions it is also appended to the summary of the step.
@@ -50,20 +50,21 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
     Args:
         runs: Run folders; a cell that they share is counted once.
         out: Folder of the files; without it nothing is written.
+        by: Parameters to show accuracy against; without them, every parameter of a task that varies.
 
     Raises:
         ConfigError: A run is of an older format, no row is of the test split, or two runs disagree on a cell.
         CorruptArtefactError: A file of a run is missing, truncated or edited.
         StorageError: A folder is not a run folder, or `out` cannot be written.
-        UsageError: There is no run.
+        UsageError: There is no run, or a parameter of `by` does not vary.
     """
-    built = read_report(runs)
+    built = read_report(runs, by=by)
     files = write_report(built, out) if out else []
     github_summary(to_markdown(built, with_figures=False))
     return Written(built, files)
 
 
-def read_report(runs: Sequence[Path]) -> Report:
+def read_report(runs: Sequence[Path], *, by: Sequence[str] = ()) -> Report:
     """The report of one or several runs, of which nothing is written; see `report`."""
     if not runs:
         raise UsageError("a report needs at least one run folder")
@@ -72,6 +73,7 @@ def read_report(runs: Sequence[Path]) -> Report:
         _joined(frames),
         _joined([read_curves(run) for run in runs]),
         [_declaration(run, of) for run, of in zip(runs, frames, strict=True)],
+        by=by,
     )
     return built._replace(provenance=provenance(runs, frames))
 

@@ -49,7 +49,8 @@ def parameter_sections(rows: pd.DataFrame, by: Sequence[str] = ()) -> list[Secti
 
     Args:
         rows: Rows of the test split and of further hops, one recipe per model.
-        by: The parameters to show, also some of training; without them, all parameters of tasks.
+        by: The parameters to show, also some of training; without them, all parameters of tasks but for those that
+            training changes with.
 
     Raises:
         UsageError: One of `by` varies in no task.
@@ -62,7 +63,8 @@ def parameter_sections(rows: pd.DataFrame, by: Sequence[str] = ()) -> list[Secti
         axes = _axes(settings, by)
         varying |= {name for axis in axes for name in axis}
         for axis in axes:
-            if set(axis) & set(by) if by else axis[0] not in _SHOWN_IF_ASKED:
+            is_of_task = axis[0] not in _SHOWN_IF_ASKED and not set(axis) & set(_TRAINING)
+            if set(axis) & set(by) if by else is_of_task:
                 others = [other[0] for other in axes if other != axis]
                 sections += [_section(sweep) for sweep in _sweeps(axis, settings, others)]
     for name in by:

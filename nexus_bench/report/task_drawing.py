@@ -17,6 +17,7 @@ from nexus_bench.data.show import Arrow, arrow_of, show_example
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.io.options import option_values
+from nexus_bench.io.plurals import counted
 from nexus_bench.report.graph_layout import Point, layout, walks_of
 from nexus_bench.report.palette import INK, PAPER, SOFT
 from nexus_bench.report.plotting import FONT, Picture, drawing
@@ -98,8 +99,8 @@ def _picture(name: str, law: Law) -> Picture:
     one = example_of_hop(law, min(hops, key=lambda hop: (abs(hop - _SHOWN_HOP), hop)), of="report")
     shown = show_example(law, one)
     caption = (
-        f"{name}, one example: {len(shown.facts)} facts as arrows. Asked: {shown.query}; answer: {shown.answer}. Blue: "
-        f"the {shown.hop} facts that derive it, numbered; a ring is the start."
+        f"{name}, one example: {counted(len(shown.facts), 'fact')} as arrows. Asked: {shown.query}; answer: "
+        f"{shown.answer}. Blue: the derivation, its hops numbered; a ring is the start."
     )
     return Picture(
         f"task_{name}", caption, functools.cache(lambda: drawing(example_svg(law, one.facts[0], one.query[0, 0])))

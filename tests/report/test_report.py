@@ -149,7 +149,7 @@ def test_a_narrow_terminal_gets_intervals_below_their_values_and_a_narrower_one_
     results: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = {}
-    for width in (200, 90, 64, 45, 30):
+    for width in (200, 90, 64, 50, 30):
         console = Console(width=width, file=io.StringIO(), highlight=False)
         monkeypatch.setattr(printed, "output", lambda console=console: console)
         printed.print_report(report_of(results), [])
@@ -161,8 +161,8 @@ def test_a_narrow_terminal_gets_intervals_below_their_values_and_a_narrower_one_
     told = {width: " ".join(" ".join(lines[width]).split()) for width in lines}
     assert "This terminal is too narrow for the sizes; report.md has all." in told[64]
     assert any("[0.000, 0.935]" in line for line in lines[64])
-    assert not any("[0.000, 0.935]" in line for line in lines[45])
-    assert any(re.match(r"standard +1\.0 +2/2 +0/2 +0$", line) for line in lines[45])
+    assert not any("[0.000, 0.935]" in line for line in lines[50])
+    assert any(re.match(r"standard +1\.0 +2/2 +0/2 +0$", line) for line in lines[50])
     assert "standard; hop reach 1.0; 1 hop 2/2; 2 hops 0/2; failed 0; parameters 1,000; MFLOP/step 2" in told[30]
     assert "standard; hop reach 1.0; 1 hop 1.000; 2 hops 0.300; seeds 2; parameters 1,000; MFLOP/step 2" in told[30]
     assert told[64].split()[-40:] == told[200].split()[-40:], "no word is broken"

@@ -57,7 +57,11 @@ def test_the_picture_is_of_the_setting_of_the_run(quick: pd.DataFrame) -> None:
     (picture,) = task_pictures(quick)
     assert picture.name == "task_pointer_chase"
     assert picture.caption.startswith("pointer_chase, one example: 12 facts as arrows. Asked: start=node")
-    assert " hop=2; answer: node" in picture.caption and "the 2 facts that derive it" in picture.caption
+    assert (
+        " hop=2; answer: node" in picture.caption
+        and picture.svg.count('font-weight="700"') == 2
+        and "Blue: the derivation" in picture.caption
+    )
     larger = quick.assign(task_options=quick["task_options"].str.replace("n_nodes=12", "n_nodes=17"))
     assert "17 facts as arrows" in task_pictures(larger)[0].caption
 

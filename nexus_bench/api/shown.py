@@ -11,7 +11,7 @@ import pandas as pd
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.io.files import write_atomic
 from nexus_bench.report.build import Report
-from nexus_bench.report.output import report, to_csvs, to_markdown
+from nexus_bench.report.output import read_report, to_csvs, to_markdown
 from nexus_bench.report.page import to_html
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import Table
@@ -177,7 +177,7 @@ def build(run: Path) -> Report:
         ConfigError: The run is of an older format, or has no row of the test split.
         CorruptArtefactError: A file of it is missing, truncated or edited.
     """
-    return report([run]).report
+    return read_report([run])
 
 
 def figures_of(built: Report) -> Figures:

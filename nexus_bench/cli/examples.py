@@ -62,7 +62,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "report": (
         "report runs/quick",
         "report runs/quick runs/staircase -o runs/both",
-        "report runs/quick --format md",
+        "report runs/sizes --by n_nodes",
     ),
     "leaderboard": (
         "leaderboard runs/quick runs/staircase",

@@ -23,6 +23,10 @@ def report(
         typer.Argument(readable=False, metavar="RUN...", help="Run folders.", autocompletion=run_folders),
     ],
     out: Out = None,
+    by: Annotated[
+        Optional[str],
+        typer.Option("--by", metavar="NAMES", help="Show accuracy against these parameters, as n_nodes,degree."),
+    ] = None,
     file_format: Annotated[Optional[str], one_of(_FORMATS, "--format", help="Print it; write no files.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +51,7 @@ def report(
         raise UsageError("a report of several runs needs a folder of its own; give --out")
     for run in runs:
         check_records(run)
-    built, files = make_report(runs, folder if file_format is None else None)
+    built, files = make_report(runs, folder if file_format is None else None, by=by.split(",") if by else ())
     tell_unsealed(runs)
     if as_json:
         print_document("report", files=files, report=to_document(built))

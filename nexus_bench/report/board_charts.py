@@ -9,7 +9,7 @@ import pandas as pd
 from nexus_bench.report.boards import Board
 from nexus_bench.report.chart_parts import in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.palette import SOFT, Palette, kind_of
-from nexus_bench.report.plotting import Picture, Spec, figure
+from nexus_bench.report.plotting import Picture, Spec, figure, render
 from nexus_bench.report.reach_charts import family_shapes, has_spread
 from nexus_bench.report.standings import Standing
 
@@ -37,7 +37,7 @@ def cost_pictures(board: Board, short: Mapping[str, str], palette: Palette, *, s
             "Joined by a line: models that no other model beats in both."
         )
         if spec is not None:
-            drawn.append(Picture(name + suffix, caption, b"", "", spec))
+            drawn.append(render(spec, name=name + suffix, caption=caption))
     return drawn
 
 

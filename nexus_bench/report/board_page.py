@@ -79,7 +79,8 @@ def to_page(
         runs=list(runs),
         shapes=list(dict.fromkeys(board.shape for board in boards)),
         limits=_limits(sizes),
-        examples=as_script(list(examples)) if examples else "",
+        examples=(),
+        answers=as_script(list(examples)) if examples else "",
         board_script=(PARTS / "leaderboard.js").read_text(encoding="utf-8"),
     )
 
@@ -132,9 +133,11 @@ def _of_row(row: BoardRow, runs: Sequence[str]) -> Markup:
     return Markup("").join(parts)
 
 
-def _attributes(column: str, value: Cell | str) -> Markup:
-    if column in _AT_DESK:
+def _attributes(table: BoardTable, column: int, cells: Sequence[Cell | str] = ()) -> Markup:
+    """What is not shown on a phone, what a column is sorted by, and its tint; as `page._attributes`."""
+    if table.columns[column] in _AT_DESK:
         return Markup(' class="at-desk"')
+    value = cells[column] if cells else ""
     if not isinstance(value, Cell):
         return Markup("")
     score = Markup("") if value.score is None else Markup(' data-score="{}"').format(value.score)

@@ -23,35 +23,19 @@ from nexus_bench.analysis.summary import (
     steps_to_reach,
     still_rising,
 )
-from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, TEST, VAL
+from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, pair_tables, tables
 from nexus_bench.report.finding import Facts, finding
 from nexus_bench.report.notes import common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
 from nexus_bench.report.palette import Palette, palette_of
+from nexus_bench.report.parameters import parameter_sections
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
+from nexus_bench.report.section import Section as Section
 from nexus_bench.report.section_titles import apart, asked, named, that_differ
-from nexus_bench.report.tables import Table
-
-
-class Section(NamedTuple):
-    """Tables, notes and figures of one setting and split.
-
-    Attributes:
-        title: The task, its size and how models were trained.
-        task: The task family.
-        tables: The first is how many seeds reach each hop.
-        notes: What a reader must know to read the tables.
-        pictures: The figures.
-    """
-
-    title: str
-    task: str
-    tables: list[Table]
-    notes: list[str]
-    pictures: list[Picture]
+from nexus_bench.report.task_drawing import task_pictures
 
 
 class Report(NamedTuple):
@@ -59,12 +43,13 @@ class Report(NamedTuple):
 
     Attributes:
         title: Names the suites.
-        sections: One per setting, and one per further split of it.
+        sections: One per setting, one per further split of it, and one per parameter that varies between settings.
         accuracy: `summary.accuracy_by_hop` of every split but validation.
         reach: `summary.reach_by_model` of the test split, with the hops of `hop_ood` where there are some.
         reached: `reached.seeds_reached` of every split but validation.
         comparisons: The pairs of `compare_models` of every setting, with their kind.
         finding: What all of this comes to, in sentences, the most important first.
+        examples: A drawn example of each task.
         provenance: Where the results come from and how to make them again, in sentences; empty if not known.
     """
 
@@ -75,6 +60,7 @@ class Report(NamedTuple):
     reached: pd.DataFrame
     comparisons: pd.DataFrame
     finding: list[str]
+    examples: list[Picture]
     provenance: Sequence[str] = ()
 
 
@@ -86,16 +72,20 @@ class _Pairs(NamedTuple):
     every: pd.DataFrame
 
 
-def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequence[Declaration] = ()) -> Report:
+def build_report(
+    results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequence[Declaration] = (), *, by: Sequence[str] = ()
+) -> Report:
     """Summarise the rows of one or several results.csv.
 
     Args:
         results: Rows with every column of `columns.COLUMNS`; rows of the same cell are counted once.
         curves: As `read_curves` gives them; may be empty.
         declarations: What the runs declare to compare.
+        by: Parameters to show accuracy against; without them, every parameter of a task that varies.
 
     Raises:
         ConfigError: No row is of the test split, or two runs disagree on a cell.
+        UsageError: A parameter of `by` does not vary.
     """
     results = told_apart(results)
     rows = beside_trained(select_recipes(with_grids(results)))
@@ -142,6 +132,8 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         suffix = split + (f"_{n_alike + 1}" if n_alike else "")
         pictures = [picture._replace(name=picture.name + suffix) for picture in section.pictures]
         sections.append(section._replace(pictures=pictures))
+    tested = rows[rows["group"] == TEST]
+    sections += parameter_sections(tested[tested["status"] != SCORED], by)
     return Report(
         title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
         sections=sections,
@@ -150,6 +142,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
         finding=finding([one._replace(setting=where) for one, where in zip(facts, apart(firsts), strict=True)]),
+        examples=task_pictures(rows),
     )
 
 

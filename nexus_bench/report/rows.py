@@ -10,7 +10,8 @@ from nexus_bench.io.options import without
 
 VARIANT = ", variant "  # in the label of a model
 _SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
-_DATA = ("n_val", "n_test", "hop_query", "size_ood", "content_sha256")  # options of how a task is presented and split
+# Options of how a task is presented and split
+PRESENTED = ("n_val", "n_test", "hop_query", "size_ood", "content_sha256")
 
 
 def told_apart(results: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +77,7 @@ def beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     is_external = results["status"] == SCORED
     own = ["encoding", "task_options", *LENGTH]
     same = [*(name for name in SETTING if name not in own), "task_itself"]
-    itself = {text: without(text, _DATA) for text in results["task_options"].unique()}
+    itself = {text: without(text, PRESENTED) for text in results["task_options"].unique()}
     results = results.assign(task_itself=results["task_options"].map(itself))
     settings = results.loc[~is_external, [*SETTING, "task_itself"]].drop_duplicates()
     external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))

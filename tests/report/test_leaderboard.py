@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,6 +12,7 @@ from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.report.board_tables import Cell, mechanisms, names_on
 from nexus_bench.report.boards import Board, boards_of
 from nexus_bench.report.leaderboard import leaderboard
+from nexus_bench.report.output import report
 from nexus_bench.report.standings import Standing, gather, run_names
 from tests.boards import FAR, MIDDLE, NEAR, by, run_of
 from tests.paths import EXAMPLES
@@ -154,17 +156,22 @@ def test_the_page_is_the_same_bytes_small_and_holds_the_library_once(tmp_path: P
 
 
 def test_every_number_links_to_its_row_and_that_to_the_report_of_its_run(tmp_path: Path) -> None:
-    leaderboard([EXAMPLES / "quick", EXAMPLES / "staircase"], tmp_path / "board")
+    run = tmp_path / "quick"
+    run.mkdir()
+    for name in ("results.csv", "seal.json"):
+        shutil.copy(EXAMPLES / "quick" / name, run)
+    report([run], run)
+    leaderboard([run, EXAMPLES / "staircase"], tmp_path / "board")
     page = (tmp_path / "board/index.html").read_text()
     links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', page)
     numbers = {link.removeprefix("#") for link, text in links if "hop" in text}
     reports = [link.partition("#") for link, text in links if text in ("quick", "staircase")]
     assert len(numbers) == 10 and numbers == set(re.findall(r'<tr [^>]*id="([^"]+)"', page))
     assert len(reports) == 10 and all((tmp_path / "board" / unquote(path)).is_file() for path, _, _ in reports)
-    chosen = {unquote(choice.replace("&amp;", "&")) for path, _, choice in reports if "staircase" in path}
-    assert "task=pointer_chase&model=nexus, order 4, refine q" in chosen
-    shown = (EXAMPLES / "staircase/report.html").read_text()
-    assert all(f"<option>{choice.rpartition('=')[2]}</option>" in shown for choice in chosen)
+    chosen = {unquote(choice.replace("&amp;", "&")) for path, _, choice in reports if path == "../quick/report.html"}
+    assert "task=pointer_chase&model=nexus, order 3" in {choice.removesuffix(", refine qk") for choice in chosen}
+    shown = (run / "report.html").read_text()
+    assert len(chosen) == 3 and all(f"<option>{choice.rpartition('=')[2]}</option>" in shown for choice in chosen)
 
 
 def test_names_of_a_run_do_nothing_on_the_page(tmp_path: Path) -> None:

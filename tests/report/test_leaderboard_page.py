@@ -11,8 +11,8 @@ from selenium.webdriver.support.ui import Select
 
 from nexus_bench.report.leaderboard import leaderboard
 from tests.boards import FAR, MIDDLE, NEAR, by, run_of
-from tests.browser import DESK, PHONE, drawn, open_page, rows_shown
 from tests.paths import EXAMPLES
+from tests.report.browser import DESK, PHONE, drawn, opened, rows_shown
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_is_drawn_whole_fits_and_can_be_used_by_all(
     size: tuple[int, int], theme: str, driver: webdriver.Chrome, page: Path
 ) -> None:
-    open_page(driver, page, *size, theme=theme)
+    opened(driver, page.parent, *size, theme=theme, name=page.name)
     assert driver.get_log("browser") == []
     assert driver.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)") == []
     driver.execute_script("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
@@ -91,7 +91,7 @@ def first_column(driver: webdriver.Chrome, table: str) -> list[str]:
 
 
 def test_the_best_come_first_and_what_was_not_asked_last_either_way(driver: webdriver.Chrome, page: Path) -> None:
-    open_page(driver, page, *DESK)
+    opened(driver, page.parent, *DESK, name=page.name)
     heading = driver.find_elements(By.CSS_SELECTOR, "#table-1-mechanisms thead th")[4]
     assert heading.text.replace("\u200b", "").startswith("shortest_\npath") or "shortest" in heading.text
     heading.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
@@ -113,7 +113,7 @@ def test_filters_by_shape_parameters_run_and_task(driver: webdriver.Chrome, page
             if one.text
         ]
 
-    open_page(driver, page, *DESK)
+    opened(driver, page.parent, *DESK, name=page.name)
     everything = titles()
     assert len(everything) == 3 and everything[1:] == ["kinship", "pointer_chase"]
     choose("shape", "flat")
@@ -134,7 +134,7 @@ def test_filters_by_shape_parameters_run_and_task(driver: webdriver.Chrome, page
 
 
 def test_a_number_leads_to_its_row(driver: webdriver.Chrome, page: Path) -> None:
-    open_page(driver, page, *DESK)
+    opened(driver, page.parent, *DESK, name=page.name)
     link = driver.find_elements(By.CSS_SELECTOR, "#table-1-mechanisms tbody a")[0]
     link.send_keys(Keys.ENTER)
     row = driver.find_element(By.CSS_SELECTOR, "tr:target")
@@ -142,7 +142,7 @@ def test_a_number_leads_to_its_row(driver: webdriver.Chrome, page: Path) -> None
 
 
 def test_examples_can_be_browsed_with_what_each_model_answered(driver: webdriver.Chrome, page: Path) -> None:
-    open_page(driver, page, *DESK)
+    opened(driver, page.parent, *DESK, name=page.name)
     shown = driver.find_element(By.ID, "example")
     assert "kinship 1.0" in shown.text and "b \u2713 right" in shown.text and "c \u2717 wrong" in shown.text
     Select(driver.find_element(By.ID, "example-hop")).select_by_visible_text("2")

@@ -189,7 +189,7 @@ class HopK(SequenceFamily[HopKParams]):
     def partial_input(self, hop: int) -> float:
         """Measured, with a margin: chains of another symbol in the place of the hidden one meet the right chain again.
 
-        Of the tokens of a derivation the first one leaves most time to meet, and the last one is the answer.
+        Tokens at both ends and in the middle of the derivation are hidden, one at a time; the easiest one counts.
         """
         p = self.params
         return max(self.chance(hop), _measured(p.n_tokens, p.min_tokens, p.n_symbols, p.ended, hop))
@@ -201,7 +201,8 @@ def _measured(n_tokens: int, min_tokens: int | None, n_symbols: int, ended: str,
         {"n_tokens": n_tokens, "min_tokens": min_tokens, "n_symbols": n_symbols, "ended": ended}
     )
     family = HopK(params, (hop,))
-    guesses = [guess_of_one(family, hop, step, _N_MEASURED, stream("hop_k", "hidden")) for step in {0, hop - 1}]
+    steps = sorted({0, min(1, hop - 1), hop // 2, max(0, hop - 2), hop - 1} & set(range(hop)))
+    guesses = [guess_of_one(family, hop, step, _N_MEASURED, stream("hop_k", "hidden", step)) for step in steps]
     return min(1.0, max(float(g.mean() + _SIGMAS * g.std() / max(1, len(g)) ** 0.5) for g in guesses if len(g)))
 
 

@@ -174,7 +174,7 @@ def make_suite(config: Config, where: str) -> Suite:
     of_models = [common | entry for entry in entries["models"]]
     size = n_cells([(one.task, one.train) for one in trained], of_models, n_trials)
     check_size(size, where=where)  # before it is spanned
-    models = [make_model(point, where=where) for entry in of_models for point in grid_points(entry, where)]
+    points = [point for entry in of_models for point in grid_points(entry, where)]
     tasks = [
         (make_task(point, where=where), _recipes(one, tuning))
         for one in trained
@@ -183,8 +183,13 @@ def make_suite(config: Config, where: str) -> Suite:
     has_baselines = config.get("matched", False)
     if type(has_baselines) is not bool:
         raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
+    models_of: dict[bool, list[ModelSpec]] = {}  # of graphs, and of sequences, which have an encoding of their own
     for task, _ in tasks:
-        check_encodings(models, task, where=where)
+        is_sequence = task.law().schema.is_sequence
+        if is_sequence not in models_of:
+            usual = {"encoding": "sequence"} if is_sequence else {}
+            models_of[is_sequence] = [make_model(usual | point, where=where) for point in points]
+        check_encodings(models_of[is_sequence], task, where=where)
     choices = tuple(
         Choice(
             tuple(
@@ -196,6 +201,7 @@ def make_suite(config: Config, where: str) -> Suite:
             )
         )
         for task, recipes in tasks
+        for models in (models_of[task.law().schema.is_sequence],)
         for model in (with_baselines(models, task) if has_baselines else models)
         for to_try in recipes
     )

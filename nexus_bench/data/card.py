@@ -17,8 +17,9 @@ _OF_GRAPHS = (
     f"answer. {_CHECKED}",
 )
 _OF_SEQUENCES = (
-    "A graph is a sequence: its facts are the tokens in their order, -1 after the end. Each place has an answer, -1 for",
-    f"none, and `hop`, the true number of hops that derive it, 0 for none. An example is a label. {_CHECKED}",
+    "A graph is a sequence: its facts are the tokens in their order, -1 after the end. Each place has an answer, -1",
+    "for none, and `hop`, the true number of hops that derive it, 0 for none. An example is a label.",
+    _CHECKED,
 )
 _LIBRARY_SPLITS = {"val": "validation"}  # names that the `datasets` library expects; other names are kept
 

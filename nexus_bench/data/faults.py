@@ -77,7 +77,10 @@ def _find_hole(examples: Examples) -> Fault | None:
     """Look for a sequence that goes on after its end, or has a label there."""
     is_there = examples.facts[:, :, 0] != NOTHING
     after_end = is_there[:, 1:] & ~is_there[:, :-1]
-    for bad, what in ((after_end, "a token follows the end of the sequence"), ((examples.hop > 0) & ~is_there, "a label stands after the end of the sequence")):
+    for bad, what in (
+        (after_end, "a token follows the end of the sequence"),
+        ((examples.hop > 0) & ~is_there, "a label stands after the end of the sequence"),
+    ):
         if bad.any():
             return Fault(int(bad.any(axis=1).argmax()), None, what)
     return None

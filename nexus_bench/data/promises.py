@@ -11,8 +11,8 @@ import numpy as np
 
 from nexus_bench.data.encodings import ENCODINGS, encodings_of, table_offsets
 from nexus_bench.data.faults import Fault, find_denied, find_misfit, find_twins, find_uneven
-from nexus_bench.data.lm_eval import Choices
 from nexus_bench.data.law import Law
+from nexus_bench.data.lm_eval import Choices
 from nexus_bench.data.show import as_text, show_example, show_sequence
 from nexus_bench.data.splits import Splits, among, worlds_of
 from nexus_bench.data.task import TaskSpec, law_of

@@ -91,13 +91,15 @@ class _Check:
         self._path, self._n_queries, self._is_edited = path, n_queries, is_edited
 
     def no(self, fault: Fault | None, *, first_graph: int = 0) -> None:
-        """Fail if there is a fault, in examples that begin with this graph; a sequence is one row, whatever the query."""
+        """Fail if there is a fault, in examples that begin with this graph; a sequence is one row."""
         if fault is None:
             return
         if fault.graph is None:
             self.fail(fault.what)
         graph, query = first_graph + fault.graph, "" if fault.query is None else f", query {fault.query}"
-        row = graph * self._n_queries + min(fault.query or 0, self._n_queries - 1) + 1  # where a file of rows has it; a CSV's head not counted
+        row = (
+            graph * self._n_queries + min(fault.query or 0, self._n_queries - 1) + 1
+        )  # where a file of rows has it; a CSV's head not counted
         self.fail(f"row {row} (graph {graph}{query}): {fault.what}")
 
     def fail(self, what: str) -> NoReturn:

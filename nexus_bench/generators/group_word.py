@@ -11,7 +11,7 @@ from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solu
 from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts import patterns
 from nexus_bench.generators.parts.facts import look_up, shuffled, walk
-from nexus_bench.generators.parts.groups import Group
+from nexus_bench.generators.parts.groups import LARGEST_SYMMETRIC, Group
 from nexus_bench.generators.parts.groups import named_group as named_group
 from nexus_bench.streams import Int, integers, permutations
 
@@ -220,7 +220,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
             row = rows[:, :, step]
             element = np.where(row >= 0, look_up(facts[:, :, 2], row), 0)  # the identity beyond the path
             carried = points[element[:, :, None], carried]
-        places = self._group.points.shape[1] ** np.arange(min(points.shape[1], _LARGEST_SYMMETRIC), dtype=np.int64)
+        places = self._group.points.shape[1] ** np.arange(min(points.shape[1], LARGEST_SYMMETRIC), dtype=np.int64)
         codes = points[:, : len(places)] @ places
         order = codes.argsort(kind="stable")
         product = order[np.searchsorted(codes[order], carried[:, :, : len(places)] @ places)]

@@ -30,24 +30,25 @@ class HopKParams(SequenceParams):
 
 @GENERATORS.register
 class HopK(SequenceFamily[HopKParams]):
-    """Find the latest earlier occurrence of the symbol here, go to the place after it, k times; the answer stands there.
+    """Find the latest earlier occurrence of the symbol here, go to the place after it, k times; the answer is there.
 
-    The first token says k, and the others are random symbols of which no two neighbours are the same. The chain of every
-    place goes back through the sequence; if a look-up finds no earlier occurrence, there is `nothing`. With k look-ups
-    every place that they visit lies before the last one, so a chain of k finds k different places. A place has a label
-    if its answer takes exactly k look-ups: the last one may find nothing. A place whose chain ends before that has no
-    label, since fewer than k look-ups would say so; with `ended: nothing` it has one, as in the source, and the hop
-    count of such a place is more than it needs.
+    The first token says k, and the others are random symbols of which no two neighbours are the same. The chain of
+    every place goes back through the sequence; if a look-up finds no earlier occurrence, there is `nothing`. With k
+    look-ups every place that they visit lies before the last one, so a chain of k finds k different places. A place has
+    a label if its answer takes exactly k look-ups: the last one may find nothing. A place whose chain ends before that
+    has no label, since fewer than k look-ups would say so; with `ended: nothing` it has one, as in the source, and the
+    hop count of such a place is more than it needs.
 
-    Source: hop_k of Sanford, Hsu and Telgarsky 2024 ("Transformers, parallel computation, and logarithmic depth",
-    arXiv 2402.09268), section 4 and its experiments: 4 symbols, 98 of them, k of 0 to 16 said by the first token, every
-    place labelled. Here k begins at 1, since 0 copies. `k_hop_induction` asks the same of facts, in sequences made so
-    that every look-up finds something.
+    Source: hop_k of Sanford, Hsu and Telgarsky 2024 ("Transformers, parallel computation, and logarithmic depth", arXiv
+    2402.09268), and the public code of its experiments: 4 symbols, 98 of them, k of 0 to 16 said by the first token,
+    every place labelled. Here k begins at 1, since 0 copies. `k_hop_induction` asks the same of facts, in sequences
+    made so that every look-up finds something.
 
     >>> from nexus_bench.streams import stream
     >>> params = HopKParams(n_tokens=12, min_tokens=None, n_symbols=3, ended="unlabelled")
     >>> drawn = HopK(params, hops=(1, 2)).draw(1, stream("doctest"))
     >>> drawn.tokens[0].tolist(), drawn.label[0].tolist(), drawn.hop[0].tolist()
+    ([3, 2, 0, 1, 0, 1, 0, 2, 0, 1, 2, 1], [-1, 3, 3, 3, 1, 0, 1, 0, 2, 0, 0, 2], [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     """
 
     name = "hop_k"
@@ -79,7 +80,8 @@ class HopK(SequenceFamily[HopKParams]):
     def n_worlds(self) -> int:
         """Hop counts, and the shortest sequences of symbols."""
         n = self.params.n_symbols
-        return len(self.hops) * n * int(n - 1) ** (self.min_length - 2)
+        n_sequences: int = n * int(n - 1) ** (self.min_length - 2)
+        return len(self.hops) * n_sequences
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """Symbols are numbered, `k=3` says the hop count."""
@@ -114,7 +116,7 @@ class HopK(SequenceFamily[HopKParams]):
         return Drawn(tokens, labels, (labels != NOTHING) * hop[:, None], length)
 
     def _after_the_latest(self, symbols: Int, row: NDArray[np.int64]) -> Int:
-        """The place after the latest earlier one of the same symbol: array (g, n); 0 is nothing, and leads to itself."""
+        """The place after the latest earlier one of the same symbol: array (g, n); 0 is nothing and leads to itself."""
         bits = np.int32((symbols.shape[1] - 1).bit_length())
         keys = symbols << bits | np.arange(symbols.shape[1], dtype=np.int32)
         keys.sort(axis=1)  # all are different
@@ -151,7 +153,7 @@ class HopK(SequenceFamily[HopKParams]):
         return np.where((said >= 1) & (said <= self.largest_hop), said, 0).astype(np.int32)
 
     def _visited(self, tokens: Int, at: Int) -> Int:
-        """Where as many look-ups lead as are asked for, from places (g, q): array (g, q, largest_hop), -1 from the end."""
+        """Where as many look-ups as asked for lead, from places (g, q): array (g, q, largest_hop), -1 from the end."""
         g = np.arange(len(tokens))
         latest = np.full((len(tokens), self.n_words + 1), -1, dtype=np.int32)  # the last column is of no token
         goes_to = np.full(tokens.shape, -1, dtype=np.int32)

@@ -48,6 +48,7 @@ class Mqar(SequenceFamily[MqarParams]):
     >>> params = MqarParams(n_tokens=12, min_tokens=None, n_pairs=2, vocab_size=12, power=1.0, filler="blank")
     >>> drawn = Mqar(params, hops=(1,)).draw(1, stream("doctest"))
     >>> drawn.tokens[0].tolist(), drawn.label[0].tolist()
+    ([0, 6, 3, 7, 12, 12, 12, 12, 0, 12, 3, 12], [-1, -1, -1, -1, -1, -1, -1, -1, 0, -1, 1, -1])
     """
 
     name = "mqar"
@@ -197,7 +198,7 @@ class Mqar(SequenceFamily[MqarParams]):
 
 
 def _distinct(rng: np.random.Generator, n_rows: int, n: int, k: int) -> Int:
-    """k different things of n in every row; where few rows would be lost, rows with a repeat are drawn again."""
+    """Different things in every row, k of n; where few rows would be lost, rows with a repeat are drawn again."""
     if k * k > n:
         return permutations(rng, n_rows, n, k=k)
     drawn = integers(rng, n_rows, k, high=n)

@@ -1,6 +1,7 @@
 """Word problems of groups: the product of all elements read so far, at every place."""
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from nexus_bench.generators.base import GENERATORS
@@ -24,9 +25,9 @@ class WordProblemParams(SequenceParams):
 class WordProblem(SequenceFamily[WordProblemParams]):
     """Random elements of a group, one a token; the answer at the k-th place is the product of the first k, in order.
 
-    The elements are uniform and independent. So if any one of the k is hidden, all products are equally likely. A hop is
-    one element: at the first place the answer is the element itself. A recurrent model needs one step a token and the
-    state of one element. The product of Z_n is a sum, which needs no order: aggregation rather than depth.
+    The elements are uniform and independent. So if any one of the k is hidden, all products are equally likely. A hop
+    is one element: at the first place the answer is the element itself. A recurrent model needs one step a token and
+    the state of one element. The product of Z_n is a sum, which needs no order: aggregation rather than depth.
 
     Source: Merrill, Petty and Sabharwal 2024 ("The illusion of state in state-space models", arXiv 2404.08819); Siems
     et al. 2025 ("DeltaProduct", arXiv 2502.10297) for S_3, S_5 and A_5 with a label at every place. `group_word` asks
@@ -36,6 +37,7 @@ class WordProblem(SequenceFamily[WordProblemParams]):
     >>> params = WordProblemParams(n_tokens=5, min_tokens=None, group="Z_5")
     >>> drawn = WordProblem(params, hops=(1, 2, 3, 4, 5)).draw(1, stream("doctest"))
     >>> drawn.tokens[0].tolist(), drawn.label[0].tolist(), drawn.hop[0].tolist()
+    ([0, 0, 3, 0, 0], [0, 0, 3, 3, 3], [1, 2, 3, 4, 5])
     """
 
     name = "word_problem"
@@ -73,7 +75,8 @@ class WordProblem(SequenceFamily[WordProblemParams]):
     @property
     def n_worlds(self) -> int:
         """The shortest words."""
-        return int(self.n_words) ** self.min_length
+        n_worlds: int = int(self.n_words) ** self.min_length
+        return n_worlds
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """An element as the list of where each point goes; that of a cyclic group as a number."""
@@ -128,8 +131,8 @@ class WordProblem(SequenceFamily[WordProblemParams]):
         return 1 / self.n_labels
 
 
-def _base(points: Int) -> Int:
+def _base(points: NDArray[np.int64]) -> NDArray[np.int64]:
     """Weights that give every arrangement of points a number of its own."""
     n = points.shape[1]
-    weights: Int = n ** np.arange(n)
+    weights: NDArray[np.int64] = n ** np.arange(n)
     return weights

@@ -48,10 +48,11 @@ def needs_every_fact(spec: TaskSpec) -> None:
     if not asked:
         raise NotAsked("partial_input is 1")
     for split, hop in asked:
-        if isinstance(laws[split], SequenceFamily):
-            needs_each_token(laws[split], hop)
+        family = laws[split]
+        if isinstance(family, SequenceFamily):
+            needs_each_token(family, hop)
             continue
-        if laws[split].schema.is_sequence:
+        if family.schema.is_sequence:
             raise NotAsked("a sequence that is no SequenceFamily")
         needs_each_fact(laws[split], hop, level=_FALSE_ALARM / sum(hop for _, hop in asked))
 

@@ -23,7 +23,7 @@ class Shortcut(NamedTuple):
 
     Attributes:
         name: The name of the rule.
-        n_facts: How many facts it looks up; it is scored only at larger hop counts.
+        n_facts: How many facts, or tokens of a sequence, it looks at; it is scored only at larger hop counts.
         needs: Whether a task has the roles that the rule needs; for other tasks it is not scored.
         guess: Takes examples to fit to, examples to answer and their schema; returns class ids (g, q).
     """
@@ -152,7 +152,7 @@ SHORTCUTS = (
     Shortcut("symbol_counts", 1, _has_queries, symbol_counts),
     Shortcut("successor", 1, _facts_lead_from_start_to_answers, _successor),
     Shortcut("given_place", 0, _is_sequence, local.guess_given(local.given_place)),
-    Shortcut("given_token", 0, _is_sequence, local.guess_given(local.given_token)),
-    Shortcut("given_two_tokens", 0, _is_sequence, local.guess_given(local.given_two_tokens)),
+    Shortcut("given_token", 1, _is_sequence, local.guess_given(local.given_token)),
+    Shortcut("given_two_tokens", 2, _is_sequence, local.guess_given(local.given_two_tokens)),
     Shortcut("given_successor", 1, _is_sequence, local.guess_given(local.given_successor)),
 )

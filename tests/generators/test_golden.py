@@ -25,6 +25,9 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
         "n_constants": 12,
         "n_queries": 4,
     },
+    "hop_k": {"size_ood": {"n_tokens": 60, "min_tokens": 50}, "n_tokens": 40, "min_tokens": 20},
+    "mqar": {"hops": [1], "size_ood": {"n_tokens": 90}},
+    "word_problem": {"hop_ood": [4], "size_ood": {"n_tokens": 20}, "n_tokens": 16, "min_tokens": 5},
     "shortest_path": {"hop_ood": [4], "size_ood": {"n_nodes": 32}, "vocab_size": 100},
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nexus_bench.streams import Int
 
-_LARGEST_CYCLIC, _LARGEST_SYMMETRIC = 100, 5
+_LARGEST_CYCLIC, LARGEST_SYMMETRIC = 100, 5
 
 
 class Group(NamedTuple):
@@ -39,7 +39,7 @@ def named_group(name: str) -> Group:
     kind, n = (match[1], int(match[2])) if match else ("", 0)
     if kind == "Z" and 2 <= n <= _LARGEST_CYCLIC:
         points = (np.arange(n)[:, None] + np.arange(n)) % n
-    elif (kind == "S" and 3 <= n <= _LARGEST_SYMMETRIC) or (kind == "A" and 4 <= n <= _LARGEST_SYMMETRIC):
+    elif (kind == "S" and 3 <= n <= LARGEST_SYMMETRIC) or (kind == "A" and 4 <= n <= LARGEST_SYMMETRIC):
         points = np.array(list(itertools.permutations(range(n))))
         i, j = np.triu_indices(n, 1)
         n_inversions = (points[:, i] > points[:, j]).sum(axis=1)

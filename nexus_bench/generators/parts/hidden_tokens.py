@@ -59,4 +59,5 @@ def guess_of_one(
     for column in range(labels.shape[1]):
         same = ((labels == labels[:, column : column + 1]) & (labels[:, column : column + 1] != NOTHING)).sum(axis=1)
         commonest = np.maximum(commonest, same)
-    return commonest / np.maximum(n_possible, 1)
+    shares: NDArray[np.float64] = commonest / np.maximum(n_possible, 1)
+    return shares

@@ -13,7 +13,6 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import ConfigError, CorruptArtefactError, NexusBenchError, StorageError, blame
 from nexus_bench.generators.base import GENERATORS, Examples
-from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.io.columns import IID, TEST, TRAIN, VAL
 from nexus_bench.io.entries import Spec, validate
 from nexus_bench.io.files import read_bytes, read_json, sha256, sha256_of_file, to_json
@@ -269,13 +268,12 @@ def fault_of(examples: Examples, law: Law, trained: Law, n_graphs: int) -> str:
     for name, array, expected in zip(Examples._fields, examples, wanted, strict=True):
         if array.shape != expected or array.dtype != np.int32:
             return f"{name} must be int32 of the shape {expected}, got {array.dtype} of {array.shape}"
-    least = NOTHING if schema.is_sequence else 0
     facts, query = ([schema.vocabularies[role.vocabulary] for role in roles] for roles in (schema.fact, schema.query))
     sizes = (facts, query, schema.n_classes, max(law.family.hops) + 1)
     for name, array, size in zip(Examples._fields, examples, sizes, strict=True):
-        if ((array < least) | (array >= np.array(size))).any():
+        if ((array < -int(schema.is_sequence)) | (array >= np.array(size))).any():
             return f"{name} holds a number outside its vocabulary; `nexus-bench verify` names the row"
-    if not (np.isin(examples.hop, law.family.hops) | (examples.answer == NOTHING)).all():
+    if not (np.isin(examples.hop, law.family.hops) | (examples.answer < 0)).all():
         return f"hop holds one that is not among those asked for, {list(law.family.hops)}"
     return ""
 

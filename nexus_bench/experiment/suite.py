@@ -22,9 +22,9 @@ from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.columns import MEASURED, TUNING
 from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name, read_config
 from nexus_bench.io.entries import Keys, validate
-from nexus_bench.model.build import check_encodings
+from nexus_bench.model.build import models_by_shape
 from nexus_bench.model.matching import with_baselines
-from nexus_bench.model.spec import ModelSpec, make_model, model_keys
+from nexus_bench.model.spec import ModelSpec, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
@@ -183,13 +183,7 @@ def make_suite(config: Config, where: str) -> Suite:
     has_baselines = config.get("matched", False)
     if type(has_baselines) is not bool:
         raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
-    models_of: dict[bool, list[ModelSpec]] = {}  # of graphs, and of sequences, which have an encoding of their own
-    for task, _ in tasks:
-        is_sequence = task.law().schema.is_sequence
-        if is_sequence not in models_of:
-            usual = {"encoding": "sequence"} if is_sequence else {}
-            models_of[is_sequence] = [make_model(usual | point, where=where) for point in points]
-        check_encodings(models_of[is_sequence], task, where=where)
+    models_of = models_by_shape(points, [task for task, _ in tasks], where=where)
     choices = tuple(
         Choice(
             tuple(

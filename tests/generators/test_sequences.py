@@ -158,7 +158,7 @@ def test_shortcuts_of_sequences_know_little_and_are_right_where_that_is_all() ->
     chain = family({"task": "hop_k", "hops": "1-2", "n_tokens": 40})
     fit, score = (chain.sample(300, stream(use)) for use in ("fit", "score"))
     scores = score_shortcuts(fit, score, chain.schema)
-    assert scores["given_token"][2] == pytest.approx(chain.chance(2), abs=0.03), "its own symbol, as in a b a b"
+    assert 0.4 < scores["given_token"][2] < chain.chance(2), "its own symbol, as in a b a b"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def check_encodings(models: Iterable[ModelSpec], task: TaskSpec, *, where: str) 
 
 
 def models_by_shape(points: Sequence[Config], tasks: Sequence[TaskSpec], *, where: str) -> dict[bool, list[ModelSpec]]:
-    """The models of a suite: those for tasks of graphs (False), and of sequences (True), as far as there are such tasks.
+    """The models of a suite: those for tasks of graphs (False) and of sequences (True), as far as there are such.
 
     Args:
         points: Entries of models; one without an encoding has that of sequences where these are asked.

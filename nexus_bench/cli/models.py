@@ -58,7 +58,7 @@ def pretrain(
     from nexus_bench.data.task import make_task
     from nexus_bench.hf.pretrain import default_folder
     from nexus_bench.hf.pretrain import pretrain as train
-    from nexus_bench.hf.pretrain_spec import make_asked
+    from nexus_bench.hf.pretrain_spec import make_asked, task_settings
     from nexus_bench.hf.pythia import arch_of, equal_in_compute
     from nexus_bench.hf.tokenizer import vocabulary_of
     from nexus_bench.io.columns import Row
@@ -74,10 +74,12 @@ def pretrain(
         raise UsageError("--compute-of: names no nest; write order=2, or such as 'order=2 compare=mirrored'")
     if compute_of is not None and attention != "standard":
         raise UsageError("--compute-of finds a standard model; omit --attention")
-    told = given(task=task, hops=hops_of(hops))
     entry |= given(text=text, held_out=held_out, tokenizer=tokenizer, order=order, tokens=tokens, task_share=task_share)
     entry |= {"arch": arch, "attention": attention, "seed": seed}
     if task is not None:
+        told = task_settings(entry)
+        entry = {key: value for key, value in entry.items() if key not in told}
+        told |= given(task=task, hops=hops_of(hops))
         entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
     if compute_of is not None:
         nest = {"attention": "nexus", **parse_settings(compute_of.split())}

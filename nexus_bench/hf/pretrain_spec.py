@@ -11,6 +11,7 @@ from nexus_bench.io.entries import Spec, validate
 
 WHERE = "pretrain"
 SHAPE = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")
+_MADE = ("nexus", "shape", "content_sha256")  # of the values below, not given
 _LARGEST = {"num_hidden_layers": 1_000}
 
 
@@ -78,6 +79,12 @@ class Asked(NamedTuple):
     running: Running
 
 
+def task_settings(entry: Config) -> Config:
+    """Those of the settings that `pretrain` does not have itself, so that they are of its task."""
+    own = {name for kind in _kinds() for name in kind}
+    return {key: value for key, value in entry.items() if key not in own}
+
+
 def make_asked(entry: Config, *, lr_of_arch: float) -> Asked:
     """Validate the values of a run: sizes of the model, options of the nest, the recipe, how it is carried out.
 
@@ -107,11 +114,15 @@ def make_asked(entry: Config, *, lr_of_arch: float) -> Asked:
 
 
 def _divided(entry: Config) -> tuple[Config, Config, Config, Config]:
-    own = ("nexus", "shape", "content_sha256")
-    known = [key for key in PretrainSpec.model_fields if key not in own]
-    kinds = (tuple(NexusOptions.model_fields), SHAPE, tuple(Running.model_fields), tuple(known))
+    kinds = _kinds()
     for key in entry:
         if not any(key in kind for kind in kinds):
             raise ConfigError(f"{WHERE}: {unknown_name('key', key, [name for kind in kinds for name in kind])}")
     options, shape, running, rest = ({k: v for k, v in entry.items() if k in kind} for kind in kinds)
     return options, shape, running, rest
+
+
+def _kinds() -> tuple[tuple[str, ...], ...]:
+    """Names of settings: of the nest, of the shape, of how it is carried out, of the rest."""
+    rest = tuple(key for key in PretrainSpec.model_fields if key not in _MADE)
+    return tuple(NexusOptions.model_fields), SHAPE, tuple(Running.model_fields), rest

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from nexus_bench.data.gallery import gallery_example
+from nexus_bench.data.gallery import gallery_example, is_of_sequences
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.files import write_atomic
 from nexus_bench.report.task_drawing import example_svg
@@ -17,4 +17,6 @@ def task_picture(name: str) -> str:
 
 if __name__ == "__main__":
     for family in GENERATORS.own_names():
+        if is_of_sequences(family):
+            continue
         write_atomic(Path(sys.argv[1]) / f"{family}.svg", task_picture(family))

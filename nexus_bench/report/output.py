@@ -104,8 +104,8 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     Raises:
         StorageError: The folder cannot be written.
     """
-    texts = to_csvs(report) | {"report.md": to_markdown(report)}
-    texts["report.html"] = to_html(report, downloads=to_csvs(report))
+    downloads = to_csvs(report)
+    texts = downloads | {"report.md": to_markdown(report), "report.html": to_html(report, downloads=downloads)}
     for name, text in texts.items():
         write_atomic(folder / name, text)
     for picture in [picture for section in report.sections for picture in section.pictures] + report.examples:

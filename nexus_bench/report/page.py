@@ -1,5 +1,6 @@
 """A report as one page that needs no other file and no network."""
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -55,15 +56,12 @@ def rendered(template: str, *, sections: Sequence[Any], downloads: Mapping[str, 
         downloads: File name -> content of what can be downloaded from the page.
         values: What else the template shows.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PARTS), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     rows = [row for section in sections for table in section.tables for row in table.rows]
     models = list(dict.fromkeys(model for row in rows for model in row.models))
     chips = {model: number for number, model in enumerate(models)}
     pictures = [picture for section in sections for picture in section.pictures]
     tasks = dict.fromkeys(task for section in sections for task in section.task.split(" "))
-    return environment.get_template(template).render(
+    return _environment().get_template(template).render(
         sections=sections,
         tasks=list(tasks),
         models=models,
@@ -79,6 +77,13 @@ def rendered(template: str, *, sections: Sequence[Any], downloads: Mapping[str, 
         script=(PARTS / "page.js").read_text(encoding="utf-8"),
         **values,
     )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """Reads a template once."""
+    loader = jinja2.FileSystemLoader(PARTS)
+    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
 def _colours(models: Sequence[str], palette: Palette) -> dict[str, tuple[str, str]]:

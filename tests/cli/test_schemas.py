@@ -26,7 +26,7 @@ TINY = f"--hops 1-2 --set n_nodes=7 {SMALL} --set d_model=8 --set steps=3 --seed
 LINES = {
     "gen": f"gen --hops 1-2 --n 9 {SMALL} --out d --json",
     "verify": "verify d --json",
-    "check": "check standard pointer_chase --json",
+    "check": "check standard pointer_chase --set hops=1 --json",
     "new attention": "new attention own --json",
     "new task": "new task own_task --json",
     "audit": "audit pointer_chase --hops 1 --n 1000 --json",

@@ -23,7 +23,9 @@ LINE = ["train", "suite.yaml", "--executor", "inline", "--seeds", "1", "--out"]
 
 
 @pytest.fixture
-def train(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[int, list[str]]]:
+def train(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reports_made_once: None
+) -> Callable[[str], tuple[int, list[str]]]:
     """Train a small suite into a folder: the exit code, and the lines on stderr."""
     monkeypatch.setattr(
         figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"p", "<svg></svg>"))

@@ -14,6 +14,7 @@ from tests.small import TINY
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("reports_made_once")
 @pytest.mark.parametrize(
     "reader",
     [

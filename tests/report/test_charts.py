@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pandas as pd
 import vl_convert
@@ -42,9 +43,12 @@ def orders(reaches: dict[int, list[int]], **columns: object) -> pd.DataFrame:
 THREE = {1: [1, 1], 2: [2, 3], 3: [3, 3]}
 
 
-def test_the_same_results_give_the_same_bytes_in_two_processes() -> None:
+def test_the_same_results_give_the_same_bytes_in_two_processes(
+    every_figure_is_drawn_once: Callable[[], None],
+) -> None:
     """In a process of its own, in which everything is compiled and laid out anew."""
     here = digest(pictures_of(orders(THREE)))
+    every_figure_is_drawn_once()
     assert digest(pictures_of(orders(THREE))) == here, "drawn again"
     code = "from tests.report.test_charts import *; print(digest(pictures_of(orders(THREE))))"
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

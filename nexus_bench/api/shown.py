@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from nexus_bench.api import values
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.io.files import write_atomic
 from nexus_bench.report.build import Report
@@ -56,7 +57,7 @@ class Figure:
             StorageError: The file cannot be written.
             UsageError: It ends otherwise.
         """
-        path = Path(path)
+        path = values.path("path", path)
         contents: dict[str, bytes | str] = {".png": self.png, ".svg": self.svg}
         if path.suffix not in contents:
             raise UsageError(f"{path}: a figure is saved as .png or .svg; choose one of both")
@@ -117,7 +118,7 @@ class ReportView:
             StorageError: The file cannot be written.
             UsageError: It ends otherwise.
         """
-        path = Path(path)
+        path = values.path("path", path)
         if path.suffix not in (".html", ".md"):
             raise UsageError(f"{path}: a report is saved as .html or .md; choose one of both")
         write_atomic(path, self.html if path.suffix == ".html" else self.markdown)

@@ -57,7 +57,10 @@ class Run:
 
     @property
     def cells(self) -> pd.DataFrame:
-        """One row per cell: its cell_id, title, state (`done`, `running`, `failed` or `to do`) and steps."""
+        """One row per cell: cell_id, title, steps, and state: `done`, `recorded`, `running`, `failed` or `to do`.
+
+        A cell is recorded if its results are here, without its weights.
+        """
         from nexus_bench.experiment.status import read_status
 
         texts = dict.fromkeys(("cell_id", "title", "state", "reason", "trained"), "string")

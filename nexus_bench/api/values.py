@@ -11,6 +11,7 @@ import numpy as np
 
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.io.config import LARGEST
+from nexus_bench.io.renames import KEY, PYTHON, present_name
 
 Hops = int | str | Sequence[int]
 LARGEST_SEED = LARGEST
@@ -20,14 +21,19 @@ _OPTION = re.compile(r"(?<![\w/.-])--(?:set (?=\w+=))?([a-z][a-z-]*)")
 
 
 def plain(value: Any) -> Any:
-    """Tuples, ranges and arrays as lists, numbers of NumPy as Python's; everything else stays."""
+    """Tuples, ranges and arrays as lists, numbers of NumPy as Python's, keys by their present names; all else stays."""
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {present_name(KEY, key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple | range):
         return [plain(item) for item in value]
     return value
+
+
+def present_attribute(name: str) -> str:
+    """The name that an attribute of the package has today; an old one is told by a `DeprecationWarning`."""
+    return present_name(PYTHON, name)
 
 
 def without_none(**values: Any) -> dict[str, Any]:

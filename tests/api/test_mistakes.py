@@ -11,7 +11,9 @@ import nexus_bench as nb
 from nexus_bench.api import training, values
 from nexus_bench.cli import options
 from nexus_bench.errors import ConfigError, UsageError
-from tests.api.test_run import TINY
+
+TINY: dict[str, Any] = {"n_nodes": 6, "n_val": 8, "n_test": 16, "d_model": 16, "steps": 20, "batch_size": 4}
+TINY |= {"eval_every": 10, "quiet": True}
 
 
 @pytest.fixture(scope="module")

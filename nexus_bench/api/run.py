@@ -84,7 +84,7 @@ class Run:
 
     def report(self) -> ReportView:
         """The report: a notebook shows its main tables, `open` and `save` give the whole page."""
-        return ReportView(self._report())
+        return ReportView(self._report(), self.path)
 
     @in_python()
     def model(self, cell: str | None = None, *, seed: int | None = None) -> "nn.Module":
@@ -208,7 +208,7 @@ class Run:
         """The report, built again when a table has changed."""
         made_from = [path.stat().st_mtime_ns for name in (RESULTS, CURVES) if (path := self.path / name).exists()]
         if self._built is None or self._built[0] != made_from:
-            self._built = made_from, build(self.path)
+            self._built = made_from, build([self.path]).report
         return self._built[1]
 
 

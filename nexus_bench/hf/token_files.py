@@ -57,7 +57,6 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
         ConfigError: There is no text, too little of it, or a file is not text; or the tokenizer is none.
         CorruptArtefactError: The tokens were edited since.
         StorageError: A file cannot be read or written.
-        UsageError: Another process makes the same files.
     """
     if not spec.text and spec.task is None:
         raise ConfigError("pretrain: there is nothing to train on; give --text, --task or both")
@@ -77,7 +76,7 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
     key = sha256(json.dumps(about, sort_keys=True).encode())
     folder = place / key[:16]
     if not (folder / _ABOUT).is_file():
-        with locked(place / f".{key[:16]}.lock", guards=folder, advice="choose another --out"):
+        with locked(place / f".{key[:16]}.lock", guards=folder, advice="choose another --out", wait=True):
             if not (folder / _ABOUT).is_file():
                 _write(folder, spec, text, held_out, given, key)
     told = read_json(folder / _ABOUT)

@@ -33,19 +33,20 @@ def drop_begun(folder: Path, *, below: bool = False) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, guards: Path, advice: str) -> Iterator[None]:
+def locked(path: Path, *, guards: Path, advice: str, wait: bool = False) -> Iterator[None]:
     """Hold the lock that a file stands for; the file stays, unless the holder deletes it before the end.
 
     Args:
         path: The lock file.
         guards: What only the holder writes to, for messages.
         advice: What to do where the lock file cannot be written.
+        wait: Whether to wait while another process holds it.
 
     Raises:
         StorageError: The lock file cannot be written.
         UsageError: Another process holds the lock.
     """
-    lock = filelock.FileLock(path, timeout=0)
+    lock = filelock.FileLock(path, timeout=-1 if wait else 0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()

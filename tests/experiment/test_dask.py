@@ -12,9 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nexus_bench.experiment.events import Begun, Event, Progress
+from nexus_bench.errors import StorageError
+from nexus_bench.experiment.events import Begun, Event, Failure, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import make_plan
+from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
@@ -43,6 +45,7 @@ def said(process: "subprocess.Popen[str]", pattern: str) -> str:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[str]"]]]:
+    """The address of the scheduler; the two workers and the scheduler."""
     scheduler = launch("distributed.cli.dask_scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0")
     workers = []
     try:
@@ -51,7 +54,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[str]"]
         workers = [launch("distributed.cli.dask_worker", address, *quiet) for _ in range(2)]
         for worker in workers:
             said(worker, r"Registered to:\s+(tcp\S+)")
-        yield address, workers
+        yield address, [*workers, scheduler]
     finally:
         for process in [*workers, scheduler]:
             process.kill()
@@ -67,10 +70,16 @@ def run(folder: Path, execution: Execution, tell: Callable[[Event], None] = lamb
     return target
 
 
+@pytest.fixture(scope="module")
+def in_one(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The run without a cluster."""
+    return run(tmp_path_factory.mktemp("in_one"), Execution(executor="inline"))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_worker_killed_in_mid_cell_changes_no_byte(
-    cluster: tuple[str, list["subprocess.Popen[str]"]], tmp_path: Path
+    cluster: tuple[str, list["subprocess.Popen[str]"]], in_one: RunFolder, tmp_path: Path
 ) -> None:
     address, workers = cluster
     begun: list[str] = []
@@ -87,12 +96,35 @@ def test_a_worker_killed_in_mid_cell_changes_no_byte(
         tmp_path / "dask", Execution(executor="dask", scheduler=address, n_workers=2), tell=kill_one_in_mid_cell
     )
     assert killed and len(begun) == 5, "one of the four cells was begun twice"
-    in_processes = run(tmp_path / "process", Execution(n_workers=2))
     for name in ("results.csv", "curve.csv"):
-        assert (on_dask.path / name).read_bytes() == (in_processes.path / name).read_bytes(), name
-    for path in in_processes.path.rglob("model.safetensors"):
-        assert (on_dask.path / path.relative_to(in_processes.path)).read_bytes() == path.read_bytes()
+        assert (on_dask.path / name).read_bytes() == (in_one.path / name).read_bytes(), name
+    for path in in_one.path.rglob("model.safetensors"):
+        assert (on_dask.path / path.relative_to(in_one.path)).read_bytes() == path.read_bytes()
     assert not list(on_dask.path.rglob("newest")), "workers write nothing in the run folder"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_scheduler_that_is_killed_loses_no_finished_cell(
+    cluster: tuple[str, list["subprocess.Popen[str]"]], in_one: RunFolder, tmp_path: Path
+) -> None:
+    address, (*_, scheduler) = cluster
+    told: list[Event] = []
+
+    def kill_when_a_cell_is_done(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, CellResult):
+            scheduler.kill()
+
+    execution = Execution(executor="dask", scheduler=address, n_workers=2)
+    with pytest.raises(StorageError, match=f"{address}: the Dask scheduler is gone; start it again: the same command"):
+        run(tmp_path / "dask", execution, tell=kill_when_a_cell_is_done)
+    done = [event.cell_id for event in told if isinstance(event, CellResult)]
+    assert done and not [event for event in told if isinstance(event, Failure)]
+    told.clear()
+    again = run(tmp_path / "dask", Execution(executor="inline"), tell=told.append)
+    assert not {event.cell_id for event in told if isinstance(event, Begun)} & set(done)
+    assert (again.path / "results.csv").read_bytes() == (in_one.path / "results.csv").read_bytes()
 
 
 @pytest.mark.slow

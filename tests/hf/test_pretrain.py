@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXForCausalLM
 
 from nexus_bench.hf import describe
@@ -64,6 +65,14 @@ def test_the_standard_model_is_a_stock_gpt_neox_on_disk(call: Command) -> None:
     assert call(*LINE, "--tokens", "64", "--out", "r").returncode == 0
     assert json.loads(Path("r/config.json").read_text())["model_type"] == "gpt_neox"
     assert type(AutoModelForCausalLM.from_pretrained("r")) is GPTNeoXForCausalLM
+
+
+def test_settings_that_are_not_of_the_run_are_of_its_task(call: Command) -> None:
+    line = [*LINE, "--task", "pointer_chase", "--hops", "1", "n_nodes=7", "n_val=5", "n_test=5", "--tokens", "64"]
+    done = call(*line, "--out", "r")
+    assert done.returncode == 0, done.stderr
+    task = yaml.safe_load(Path("r/spec.yaml").read_text())["task"]
+    assert (task["params"]["n_nodes"], task["hops"]) == (7, [1])
 
 
 def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(call: Command) -> None:
@@ -169,6 +178,7 @@ WRONG = [
     ("--set documents=file", 3, "the text is a single document, so none can be held out; give --held-out"),
     ("--tokens 63", 3, "63 tokens are fewer than the 64 of one step; raise --tokens or lower batch_size"),
     ("--hops 1-3", 2, "--hops and --task-share are of a task; add --task"),
+    ("--task kinship --set n_nodes=7", 3, "kinship: unknown key 'n_nodes'"),
     ("--task pointer_chaise", 3, "unknown task 'pointer_chaise'"),
     ("--compute-of order=2 --attention nexus", 2, "--compute-of finds a standard model; omit --attention"),
     ("--set lr=1e30", 7, "the loss is not a number at step"),

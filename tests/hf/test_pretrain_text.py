@@ -3,10 +3,11 @@
 import gzip
 import json
 import lzma
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Event
 from typing import Any
 
-import datasets
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from nexus_bench.errors import ConfigError, StorageError
 from nexus_bench.hf.batches import Batches, Plan
 from nexus_bench.hf.documents import find_text, told_documents
 from nexus_bench.hf.processes import Processes
-from nexus_bench.hf.token_files import TokenFiles, token_files
+from nexus_bench.hf.token_files import TokenFiles, _write, token_files
 from nexus_bench.hf.tokenizer import load_tokenizer, train_tokenizer
 from tests.hf.pretraining import spec_of, write_text
 
@@ -45,6 +46,7 @@ def test_files_folders_lines_and_compressed_files_are_read(tmp_path: Path) -> No
 
 
 def test_datasets_on_disk_are_read(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
     datasets.Dataset.from_list([{"text": "one"}, {"text": ""}, {"text": "two"}]).save_to_disk(tmp_path / "d")
     train = datasets.Dataset.from_list([{"text": "three"}])
     datasets.DatasetDict(test=train.map(lambda row: {"text": "no"}), train=train).save_to_disk(tmp_path / "dict")
@@ -165,6 +167,29 @@ def test_a_task_alone_is_drawn_until_there_are_enough_tokens(tmp_path: Path, mon
     assert 3000 < len(files.train) < 3300 and len(files.held_out) > 16
     with pytest.raises(ConfigError, match="a task alone has no end; say how many --tokens"):
         token_files(spec_of(**told), tmp_path)
+
+
+def test_runs_that_begin_together_wait_for_the_tokens_that_one_of_them_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(text=[str(write_text(tmp_path / "t.txt"))], vocab_size=300, seq_len=16, documents="line")
+    begun, go_on, made = Event(), Event(), []
+
+    def slowly(*given: Any) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        made.append(given[0])
+        write(*given)
+
+    write = _write
+    monkeypatch.setattr("nexus_bench.hf.token_files._write", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(token_files, spec, tmp_path / "tokens")
+        assert begun.wait(20)
+        second = pool.submit(token_files, spec, tmp_path / "tokens")
+        assert not wait([second], timeout=0.3).done
+        go_on.set()
+        assert (first.result(20).train == second.result(20).train).all() and len(made) == 1
 
 
 def test_each_epoch_has_every_sequence_once_whatever_the_number_of_processes(tmp_path: Path) -> None:

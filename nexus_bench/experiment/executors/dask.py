@@ -11,8 +11,8 @@ import logging
 import pickle
 import queue
 import uuid
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ def run_dask(jobs: Sequence[Job], *, scheduler: str | None, n_workers: int) -> G
         n_workers: Workers of the local cluster.
 
     Raises:
-        StorageError: No scheduler answers.
+        StorageError: No scheduler answers, or it does not any more.
         UsageError: The extra `dask` is not installed.
     """
     try:
@@ -52,7 +52,20 @@ def run_dask(jobs: Sequence[Job], *, scheduler: str | None, n_workers: int) -> G
                 client = stack.enter_context(distributed.Client(scheduler, timeout=_CONNECT_SECONDS))
             except (OSError, ValueError) as error:
                 raise StorageError(f"{scheduler}: no Dask scheduler answers there; check --scheduler") from error
+            stack.enter_context(_silent())
         yield from _run(client, jobs)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the tracebacks that a client writes while it looks for a scheduler that is gone."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
@@ -78,13 +91,17 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
                 open_cells -= job.wanted  # ignore its late progress events
                 if future.status == "finished":
                     yield from future.result()
+                elif future.status == "cancelled":  # by nobody: a client does that when its scheduler is gone
+                    gone = f"{client.scheduler.address}: the Dask scheduler is gone"
+                    raise StorageError(f"{gone}; start it again: the same command continues")
                 else:
                     yield from _lost(job, future)
                 yield JobDone(job.job_id)
     finally:
-        if by_key:
+        if by_key and client.status == "running":
             client.cancel([future for _, future in by_key.values()], force=True)
-        client.unsubscribe_topic(topic)
+        with suppress(OSError):
+            client.unsubscribe_topic(topic)
 
 
 def work(job: Job, topic: str) -> list[Event]:

@@ -48,9 +48,11 @@ def main() -> None:
     parser.add_argument("--walltime", default="04:00:00", help="time limit per job")
     parser.add_argument("--memory", default="8GB", help="memory per job")
     parser.add_argument("--gpus", type=int, default=0, choices=(0, 1), help="GPUs per job")
-    asked = parser.parse_args()
-    with slurm_cluster(queue=asked.queue, walltime=asked.walltime, memory=asked.memory, gpus=asked.gpus) as cluster:
-        cluster.scale(jobs=asked.jobs)
+    parser.add_argument("--interface", help="network interface of scheduler and workers, such as ib0")
+    asked = vars(parser.parse_args())
+    jobs = asked.pop("jobs")
+    with slurm_cluster(**asked) as cluster:
+        cluster.scale(jobs=jobs)
         print(f"nexus-bench train SUITE --executor dask --scheduler {cluster.scheduler_address}", flush=True)
         signal.pause()
 

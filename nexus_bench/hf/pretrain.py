@@ -79,7 +79,8 @@ def pretrain(asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda 
                 files = token_files(asked.spec, folder.parent / _TOKENS)
             if (folder / SUMMARY).is_file():
                 here.wait()
-                return Summary(**read_summary(folder)) if here.is_first else None
+                told = read_summary(folder) if here.is_first else None
+                return None if told is None else Summary(*(told[name] for name in Summary._fields))
             with told_if_it_runs_out(f"lower {lower(micro_batch)}"):
                 return _train(asked, folder, files, here, micro_batch, on_row, begun)
 

@@ -34,9 +34,8 @@ def report(
 
     Tables, figures and a page, from results.csv and curve.csv alone.
     """
+    from nexus_bench.api.shown import build
     from nexus_bench.cli.printing import tell_unsealed
-    from nexus_bench.io.record_seals import check_records
-    from nexus_bench.report.output import report as make_report
     from nexus_bench.report.output import report_folder, to_csvs, to_document, to_markdown
     from nexus_bench.report.terminal import print_report
 
@@ -49,9 +48,7 @@ def report(
     folder = report_folder(runs, out)
     if folder is None and file_format is None and not as_json:
         raise UsageError("a report of several runs needs a folder of its own; give --out")
-    for run in runs:
-        check_records(run)
-    built, files = make_report(runs, folder if file_format is None else None, by=by.split(",") if by else ())
+    built, files = build(runs, folder if file_format is None else None, by=by.split(",") if by else ())
     tell_unsealed(runs)
     if as_json:
         print_document("report", files=files, report=to_document(built))

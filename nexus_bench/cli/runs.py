@@ -28,7 +28,7 @@ def status(
 ) -> None:
     """Show which cells of a run are done.
 
-    And which are running (at which step), failed (and why) or still to do.
+    And which are recorded without weights, running (at which step), failed (and why) or still to do.
     """
     from nexus_bench.cli.printing import print_table, status_table
     from nexus_bench.experiment.run_folder import open
@@ -53,11 +53,13 @@ def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellSt
 
     from nexus_bench.cli.printing import status_table
     from nexus_bench.experiment.run_folder import RunFolder
-    from nexus_bench.experiment.status import read_status
+    from nexus_bench.experiment.status import DONE, RECORDED, read_status
 
     folder = RunFolder(run)
     if not folder.is_written_to():
-        typer.echo(f"no process is training in {run}; `nexus-bench train {run}/spec.yaml -o {run}` goes on", err=True)
+        is_open = any(cell.state not in (DONE, RECORDED) for cell in states)
+        goes_on = f"`nexus-bench train {run}/spec.yaml -o {run}` goes on"
+        typer.echo(f"no process is training in {run}; {goes_on if is_open else 'all of its cells are done'}", err=True)
         return states
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with Live(console=console, auto_refresh=False, transient=True) as live:

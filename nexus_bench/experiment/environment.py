@@ -18,6 +18,7 @@ from nexus_bench.io.csv_files import read_csv, rows_of
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import TIMING
+from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
@@ -75,6 +76,16 @@ def trained_in(folder: RunFolder, cell_ids: Iterable[str]) -> dict[str, str]:
         else:
             words[cell_id] = f"in mode {mode}"
     return words
+
+
+def recorded_in(folder: RunFolder) -> set[str]:
+    """The cells that the tables of a run hold; not those whose record was given up, to train them again.
+
+    Raises:
+        CorruptArtefactError: seal.json was edited.
+    """
+    timed, kept = set(_timed(folder.path / TIMING)), cells_of_tables(folder.path)
+    return timed & kept if kept else timed  # the seal of an older version, or of a huge run, knows no records
 
 
 def _timed(timing_csv: Path) -> dict[str, tuple[str, int | None]]:

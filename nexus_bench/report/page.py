@@ -61,21 +61,25 @@ def rendered(template: str, *, sections: Sequence[Any], downloads: Mapping[str, 
     chips = {model: number for number, model in enumerate(models)}
     pictures = [picture for section in sections for picture in section.pictures]
     tasks = dict.fromkeys(task for section in sections for task in section.task.split(" "))
-    return _environment().get_template(template).render(
-        sections=sections,
-        tasks=list(tasks),
-        models=models,
-        colours=_colours(models, palette_of(models)),
-        orders=sorted({order for row in rows for order in row.orders}),
-        links=list(downloads),
-        downloads=as_script(dict(downloads)),
-        figures=as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
-        chips=chips,
-        numbers=lambda names: ",".join(str(chips[name]) for name in names),
-        style=(PARTS / "page.css").read_text(encoding="utf-8"),
-        vega=(PARTS / "vega.js").read_text(encoding="utf-8"),
-        script=(PARTS / "page.js").read_text(encoding="utf-8"),
-        **values,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            sections=sections,
+            tasks=list(tasks),
+            models=models,
+            colours=_colours(models, palette_of(models)),
+            orders=sorted({order for row in rows for order in row.orders}),
+            links=list(downloads),
+            downloads=as_script(dict(downloads)),
+            figures=as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
+            chips=chips,
+            numbers=lambda names: ",".join(str(chips[name]) for name in names),
+            style=(PARTS / "page.css").read_text(encoding="utf-8"),
+            vega=(PARTS / "vega.js").read_text(encoding="utf-8"),
+            script=(PARTS / "page.js").read_text(encoding="utf-8"),
+            **values,
+        )
     )
 
 

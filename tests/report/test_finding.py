@@ -151,6 +151,20 @@ def test_nothing_is_claimed_from_the_hop_on_at_which_the_ceiling_allows_it() -> 
     assert "the ceilings allow no claim" in finding_of(results)[0] and "3 of 3" not in " ".join(finding_of(results))
 
 
+def test_what_is_open_beyond_the_furthest_hop_is_said_for_the_right_reason() -> None:
+    capped = reaching(staircase())  # trained on 4 hops
+    capped["partial_input"] = capped["partial_input"].mask(capped["hop"] >= 3, 0.95)
+    who = "Not decided: how far nexus, order 2 and nexus, order 3 can go beyond 2 hops"
+    assert finding_of(capped)[-1] == f"{who}: of more nothing can be claimed."
+    beyond = finding_of(reaching(staircase(order_4=[3] * 3) | {"nexus, order 3": [4] * 3}, trained="1-3"))
+    assert beyond[-2:] == [
+        "Not decided: how far nexus, order 4 can go beyond 3 hops: more were asked, but not trained.",
+        "Not decided: how far nexus, order 3 can go beyond 4 hops: more were not asked.",
+    ]
+    single = finding_of(reaching({"nexus, order 2": [1], "nexus, order 3": [1]}))
+    assert single[0] == "With nexus, orders 2 and 3 reached 1 hop (1 of 1 seed each)."
+
+
 def test_where_no_hop_allows_a_claim_none_is_made() -> None:
     results = reaching(staircase()).assign(partial_input=pd.NA)
     assert finding_of(results)[0] == (

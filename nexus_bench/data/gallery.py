@@ -4,6 +4,8 @@ import inspect
 import re
 from typing import Any
 
+import numpy as np
+
 from nexus_bench.data.law import Law, tell
 from nexus_bench.data.show import as_text, show_example, show_sequence
 from nexus_bench.data.task import make_task
@@ -60,6 +62,18 @@ def gallery_example(name: str) -> tuple[Law, Examples]:
     """The example of a family that the page shows and its picture draws: one graph with one query."""
     law = _law(name, _SHOWN_HOP)
     return law, law.sample(1, stream("gallery", name)).one_query_per_graph().take(slice(1))
+
+
+def example_of_hop(law: Law, hop: int, *, of: str) -> Examples:
+    """One graph with one query, which has this hop count if one of a few draws has it.
+
+    Args:
+        law: The task at one setting.
+        hop: The hop count.
+        of: Names the stream of random numbers.
+    """
+    drawn = law.sample(8, stream(of, law.family.name)).one_query_per_graph()
+    return drawn.take(slice(at := int(np.argmax(drawn.hop[:, 0] == hop)), at + 1))
 
 
 def _section(name: str) -> str:

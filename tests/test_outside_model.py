@@ -104,7 +104,13 @@ def test_it_is_trained_costed_stored_reported_and_asked_again(site: Path) -> Non
     assert done.returncode == 0, done.stderr
     rows = pd.read_csv(top / "run" / "results.csv")
     assert set(rows["hop"]) == {1, 2, 3} and rows["flops_per_step"].notna().all() and (rows["n_params"] > 0).all()
-    assert set(rows["shortcut_name"]) <= {"majority_class", "given_place", "given_token", "given_two_tokens"}
+    assert set(rows["shortcut_name"]) <= {
+        "majority_class",
+        "given_place",
+        "given_token",
+        "given_two_tokens",
+        "given_successor",
+    }
     assert set(rows["chance"]) == {0.2}
     assert rows.groupby(["cell_id", "split"])["n_examples"].sum().isin([60, 90]).all(), "one label a hop and sequence"
     best = rows[(rows["attention"] == "nexus") & (rows["hop"] == 1) & (rows["split"] == "test")]["accuracy"].max()

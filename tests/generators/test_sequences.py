@@ -10,12 +10,13 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.hop_k import HopK
 from nexus_bench.generators.parts.groups import named_group
 from nexus_bench.generators.parts.hidden_tokens import guess_of_one
-from nexus_bench.generators.sequences import NOTHING, SequenceFamily
+from nexus_bench.generators.promises import sees_no_later_token
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceFamily
 from nexus_bench.generators.word_problem import WordProblem
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.shortcuts.promises import Broken, needs_each_token
 from nexus_bench.shortcuts.rules import score_shortcuts
-from nexus_bench.streams import stream
+from nexus_bench.streams import Int, stream
 from tests.families import SEQUENCES
 
 SETTINGS: list[dict[str, Any]] = [
@@ -140,6 +141,17 @@ def test_a_ceiling_that_is_too_low_is_broken() -> None:
     task = family({"task": "hop_k", "hops": "1-2"})
     with pytest.raises(Broken, match=r"token 1 of 2 hidden, the commonest label is right in \d+\.\d%; .* says 40\.0%"):
         needs_each_token(Low(task.params, task.hops), 2)
+
+
+def test_a_label_that_a_later_token_changes_is_broken() -> None:
+    class Peeking(WordProblem):
+        def derive(self, tokens: Int, length: Int) -> Labels:
+            return super().derive(tokens[:, ::-1].copy(), length)
+
+    task = family({"task": "word_problem", "hops": "1-6", "n_tokens": 6})
+    sees_no_later_token(task)
+    with pytest.raises(Broken, match="other tokens after place 3 change a label before"):
+        sees_no_later_token(Peeking(task.params, task.hops))
 
 
 def test_shortcuts_of_sequences_know_little_and_are_right_where_that_is_all() -> None:

@@ -11,7 +11,6 @@ import pytest
 from nexus_bench.data.gallery import gallery_example
 from nexus_bench.data.show import arrow_of
 from nexus_bench.data.task import make_task
-from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report.build import build_report
 from nexus_bench.report.graph_layout import layout
@@ -19,6 +18,7 @@ from nexus_bench.report.output import to_markdown, write_report
 from nexus_bench.report.page import to_html
 from nexus_bench.report.task_drawing import example_svg, task_pictures
 from nexus_bench.shortcuts.references import task_columns
+from tests.families import GRAPHS
 from tests.made import curve, report_of
 from tests.paths import EXAMPLES
 
@@ -30,7 +30,7 @@ def quick() -> pd.DataFrame:
     return read_results(EXAMPLES / "quick")
 
 
-@pytest.mark.parametrize("name", GENERATORS.own_names())
+@pytest.mark.parametrize("name", GRAPHS)
 def test_every_symbol_and_fact_is_drawn_apart_from_others(name: str) -> None:
     law, one = gallery_example(name)
     drawn = example_svg(law, one.facts[0], one.query[0, 0])
@@ -66,7 +66,7 @@ def test_the_picture_is_of_the_setting_of_the_run(quick: pd.DataFrame) -> None:
     assert "17 facts as arrows" in task_pictures(larger)[0].caption
 
 
-@pytest.mark.parametrize("name", GENERATORS.own_names())
+@pytest.mark.parametrize("name", GRAPHS)
 def test_a_task_is_made_again_from_its_columns(name: str) -> None:
     task = make_task({"task": name, "hops": "1-2"}, where="test")
     (picture,) = task_pictures(pd.DataFrame([task_columns(task)]))

@@ -66,7 +66,11 @@ if not TYPE_CHECKING:  # or else a misspelt name would have every type
         elif name == "train":
             from nexus_bench.api import training as home
         else:
-            raise AttributeError(f"module 'nexus_bench' has no attribute {name!r}")
+            from nexus_bench.api.values import present_attribute
+
+            if (present := present_attribute(name)) == name:
+                raise AttributeError(f"module 'nexus_bench' has no attribute {name!r}")
+            return __getattr__(present)
         return getattr(home, name)
 
 

@@ -10,8 +10,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,10 +60,10 @@ def reports_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made: dict[bytes, Report] = {}
 
-    def remembered(*rows: object) -> Report:
-        key = pickle.dumps(rows)
+    def remembered(*rows: Any, by: Sequence[str] = ()) -> Report:
+        key = pickle.dumps((rows, by))
         if key not in made:
-            made[key] = build_report(*rows)  # type: ignore[arg-type]
+            made[key] = build_report(*rows, by=by)
         return made[key]
 
     monkeypatch.setattr(output, "build_report", remembered)

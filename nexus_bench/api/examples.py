@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nexus_bench.api.values import Hops, plain, without_none
+from nexus_bench.api import values
+from nexus_bench.api.values import LARGEST_SEED, MOST_GRAPHS, Hops, in_python, plain, without_none
 from nexus_bench.data import generate as writing
 from nexus_bench.data.dataset import Manifest
 from nexus_bench.data.formats import FORMATS
@@ -25,22 +26,54 @@ if TYPE_CHECKING:
 _IN_ENGLISH = ("text", "chat")  # formats
 
 
-class Written(NamedTuple):
-    """A dataset folder that was written, or was there already.
+class Planned(NamedTuple):
+    """A dataset folder that can be written.
 
     Attributes:
         folder: Its path.
         spec: The task.
-        manifest: The content of its `manifest.json`.
+        seed: Names the dataset.
+        n: Training graphs.
+        format: Of its files.
         text: How it is told in English; None for formats of arrays.
     """
 
     folder: Path
     spec: TaskSpec
-    manifest: Manifest
+    seed: int
+    n: int
+    format: str
     text: TextOptions | None
 
+    @property
+    def n_graphs(self) -> int:
+        """Graphs of all splits."""
+        return self.n + self.spec.n_val + self.spec.n_test * len(self.spec.laws())
 
+    def write(self, on_graphs: Callable[[int], None] = lambda n_graphs: None) -> Manifest:
+        """Write the folder, or check it if it is there already; the content of its `manifest.json`.
+
+        Args:
+            on_graphs: Told the number of graphs since its last call.
+
+        Raises:
+            CheckFailedError: The family draws a label that its solver denies.
+            ConfigError: There are too few distinct graphs.
+            StorageError: The folder cannot be written.
+            UsageError: The folder holds something else.
+        """
+        return writing.generate(
+            self.folder,
+            self.spec,
+            seed=self.seed,
+            n_train=self.n,
+            file_format=self.format,
+            text=self.text,
+            on_graphs=on_graphs,
+        )
+
+
+@in_python()
 def generate(
     task: str = "pointer_chase",
     *,
@@ -72,11 +105,12 @@ def generate(
         StorageError: The folder cannot be written.
         UsageError: The folder holds something else, or there is no such format.
     """
-    written = write(task, hops=hops, n=n, seed=seed, out=out, format=format, settings=settings)
-    return load(written.folder)
+    planned = plan(task, hops=hops, n=n, seed=seed, out=out, format=format, settings=settings, where="generate")
+    planned.write()
+    return load(planned.folder)
 
 
-def write(
+def plan(
     task: str,
     *,
     hops: Hops | None,
@@ -85,19 +119,21 @@ def write(
     out: str | Path | None,
     format: str,
     settings: Mapping[str, Any],
-    on_graphs: Callable[[int], None] = lambda n_graphs: None,
-) -> Written:
-    """As `generate`, without reading the folder; `on_graphs` is told the number of graphs since its last call."""
-    if format not in FORMATS:
+    where: str,
+) -> Planned:
+    """What `generate` and `nexus-bench gen` write, checked; `where` is the name of the caller in messages."""
+    if values.text("format", format) not in FORMATS:
         raise UsageError(unknown_name("format", format, FORMATS))
+    n = values.whole("n", n, least=1, most=MOST_GRAPHS)
+    seed = _seed(seed)
     own, told = _divided(settings) if format in _IN_ENGLISH else (dict(settings), {})
-    text = validate(TextOptions, told, where="generate: text") if format in _IN_ENGLISH else None
-    spec = _task(task, hops, own, where="generate")
-    folder = writing.default_folder(spec, seed=seed) if out is None else Path(out)
-    manifest = writing.generate(folder, spec, seed=seed, n_train=n, file_format=format, text=text, on_graphs=on_graphs)
-    return Written(folder, spec, manifest, text)
+    text = validate(TextOptions, told, where=f"{where}: text") if format in _IN_ENGLISH else None
+    spec = _task(task, hops, own, where=where)
+    folder = writing.default_folder(spec, seed=seed) if out is None else values.path("out", out)
+    return Planned(folder, spec, seed, n, format, text)
 
 
+@in_python()
 def show(task: str, *, hops: Hops | None = None, seed: int = 0, **settings: Any) -> Shown:
     """One drawn example: facts, the chain that derives the answer, tokens, English; `print` shows it in a few lines.
 
@@ -110,9 +146,10 @@ def show(task: str, *, hops: Hops | None = None, seed: int = 0, **settings: Any)
     Raises:
         ConfigError: A name or a value is not allowed.
     """
-    return show_drawn(_task(task, hops, settings, where="show").law(), seed=seed)
+    return show_drawn(_task(task, hops, settings, where="show").law(), seed=_seed(seed))
 
 
+@in_python()
 def dataset(task: str, *, hops: Hops | None = None, seed: int = 0, **settings: Any) -> "ItemStream":
     """The questions of a task without end, in English and as arrays; also a PyTorch dataset.
 
@@ -136,7 +173,7 @@ def dataset(task: str, *, hops: Hops | None = None, seed: int = 0, **settings: A
 
     own, told = _divided(settings)
     text = validate(TextOptions, told, where="dataset: text")
-    return ItemStream(_task(task, hops, own, where="dataset"), seed=seed, text=text)
+    return ItemStream(_task(task, hops, own, where="dataset"), seed=_seed(seed), text=text)
 
 
 def score_answer(item: "Item | Mapping[str, Any] | str", text: str) -> float:
@@ -147,12 +184,21 @@ def score_answer(item: "Item | Mapping[str, Any] | str", text: str) -> float:
     Args:
         item: What was asked: an `Item`, a mapping with a key `answer`, or the answer itself.
         text: What the model wrote.
+
+    Raises:
+        UsageError: The item has no answer, or the text is none.
     """
-    if isinstance(item, str):
-        answer = item
-    else:
-        answer = item["answer"] if isinstance(item, Mapping) else item.answer
-    return float(plain_answer(text) == plain_answer(answer))
+    answer = item.get("answer") if isinstance(item, Mapping) else getattr(item, "answer", item)
+    if not isinstance(answer, str) or not answer.strip():
+        raise UsageError(
+            f"score_answer takes an item, a mapping with the text of its answer, or that text, got {item!r}"
+        )
+    return float(plain_answer(values.text("text", text)) == plain_answer(answer))
+
+
+def _seed(seed: Any) -> int:
+    """A seed as Python's number: one of NumPy would name another stream."""
+    return values.whole("seed", seed, least=0, most=LARGEST_SEED)
 
 
 def _task(task: str, hops: Hops | None, settings: Mapping[str, Any], *, where: str) -> TaskSpec:

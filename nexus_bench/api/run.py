@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from nexus_bench.api import values
 from nexus_bench.api.shown import Figure, Figures, ReportView, build, figures_of
-from nexus_bench.api.values import Hops, plain
+from nexus_bench.api.values import LARGEST_SEED, Hops, in_python, plain
 from nexus_bench.errors import UsageError
 from nexus_bench.experiment import run_folder
 from nexus_bench.experiment.run_folder import RunFolder
@@ -14,6 +15,7 @@ from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.columns import DTYPES as DTYPES
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.hops import parse_hops
+from nexus_bench.io.packed import is_there, packed
 from nexus_bench.io.read_results import CURVES, RESULTS, SPEC, read_curves, read_results
 
 if TYPE_CHECKING:
@@ -36,10 +38,10 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = values.path("path", path)
         self._folder = RunFolder(self.path)
         self._built: tuple[Any, Report] | None = None  # what the report was made from, and the report
-        if (self.path / SPEC).exists() or not (self.path / RESULTS).exists():
+        if (self.path / SPEC).exists() or not is_there(self.path / RESULTS):
             run_folder.open(self.path)
         else:
             read_results(self.path)  # answers of another model, or a copy of the results alone
@@ -56,7 +58,10 @@ class Run:
 
     @property
     def cells(self) -> pd.DataFrame:
-        """One row per cell: its cell_id, title, state (`done`, `running`, `failed` or `to do`) and steps."""
+        """One row per cell: cell_id, title, steps, and state: `done`, `recorded`, `running`, `failed` or `to do`.
+
+        A cell is recorded if its results are here, without its weights.
+        """
         from nexus_bench.experiment.status import read_status
 
         texts = dict.fromkeys(("cell_id", "title", "state", "reason", "trained"), "string")
@@ -76,12 +81,13 @@ class Run:
         Raises:
             UsageError: There is no such figure.
         """
-        return figures_of(self._report()).get(name)
+        return figures_of(self._report()).get(values.text("name", name))
 
     def report(self) -> ReportView:
         """The report: a notebook shows its main tables, `open` and `save` give the whole page."""
-        return ReportView(self._report())
+        return ReportView(self._report(), self.path)
 
+    @in_python()
     def model(self, cell: str | None = None, *, seed: int | None = None) -> "nn.Module":
         """A trained model, a PyTorch module with its weights, on the CPU, in evaluation mode.
 
@@ -98,6 +104,7 @@ class Run:
 
         return load_model(self._folder, trained_cell(self._folder, _asked(cell, seed)))
 
+    @in_python()
     def inspect(
         self,
         cell: str | None = None,
@@ -130,14 +137,15 @@ class Run:
             inspect(
                 self.path,
                 _asked(cell, seed),
-                hops=hops,
-                n_examples=n,
-                example=example,
-                data=_path(data),
-                out=_path(out),
+                hops=values.whole_or_none("hops", hops, least=1),
+                n_examples=values.whole("n", n, least=1),
+                example=values.whole("example", example, least=0),
+                data=values.path_or_none("data", data),
+                out=values.path_or_none("out", out),
             )
         )
 
+    @in_python()
     def evaluate(
         self,
         cell: str | None = None,
@@ -177,11 +185,20 @@ class Run:
         from nexus_bench.inspection.question import PREFIX, Question
 
         wanted = None if hops is None else parse_hops(plain(hops))
+        numbers = {"n_facts": n_facts, "n": n, "loops": loops}
+        n_facts, n, loops = (values.whole_or_none(name, number, least=1) for name, number in numbers.items())
         question = Question(wanted, n_facts, plain(settings), n, loops)
         if question.split == PREFIX:
             raise UsageError("say what to evaluate on that differs from training: hops, n_facts, loops or a setting")
         chosen = trained_cells(self._folder, _asked(cell, seed))
-        ask(self._folder, chosen, question, data=_path(data), device=choose_device(device), on_cell=lambda: None)
+        ask(
+            self._folder,
+            chosen,
+            question,
+            data=values.path_or_none("data", data),
+            device=choose_device(values.text("device", device)),
+            on_cell=lambda: None,
+        )
         rows, ids = self.results, [cell.cell_id for cell in chosen]
         return rows[(rows["split"] == question.split) & rows["cell_id"].isin(ids)].reset_index(drop=True)
 
@@ -190,9 +207,10 @@ class Run:
 
     def _report(self) -> "Report":
         """The report, built again when a table has changed."""
-        made_from = [path.stat().st_mtime_ns for name in (RESULTS, CURVES) if (path := self.path / name).exists()]
+        tables = (path for name in (RESULTS, CURVES) for path in (self.path / name, packed(self.path / name)))
+        made_from = [path.stat().st_mtime_ns for path in tables if path.exists()]
         if self._built is None or self._built[0] != made_from:
-            self._built = made_from, build(self.path)
+            self._built = made_from, build([self.path]).report
         return self._built[1]
 
 
@@ -252,7 +270,7 @@ class Inspection:
         Raises:
             UsageError: There is no such figure.
         """
-        return self._figures.get(name)
+        return self._figures.get(values.text("name", name))
 
     def __repr__(self) -> str:
         return f"<inspection of {self.title}; {self.example}; accuracy {self.accuracy:.2f}>"
@@ -276,9 +294,7 @@ def open(path: str | Path) -> Run:
 
 
 def _asked(cell: str | None, seed: int | None) -> str | None:
-    parts = [part for part in (cell, None if seed is None else f"seed {seed}") if part is not None]
+    named = None if cell is None else values.text("cell", cell)
+    of_seed = None if seed is None else f"seed {values.whole('seed', seed, least=0, most=LARGEST_SEED)}"
+    parts = [part for part in (named, of_seed) if part is not None]
     return " | ".join(parts) if parts else None
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)

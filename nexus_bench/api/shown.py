@@ -3,15 +3,17 @@
 import base64
 import html
 import webbrowser
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from nexus_bench.api import values
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.io.files import write_atomic
+from nexus_bench.io.record_seals import check_records
 from nexus_bench.report.build import Report
-from nexus_bench.report.output import report, to_csvs, to_markdown
+from nexus_bench.report.output import Written, report, to_csvs, to_markdown
 from nexus_bench.report.page import to_html
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import Table
@@ -56,7 +58,7 @@ class Figure:
             StorageError: The file cannot be written.
             UsageError: It ends otherwise.
         """
-        path = Path(path)
+        path = values.path("path", path)
         contents: dict[str, bytes | str] = {".png": self.png, ".svg": self.svg}
         if path.suffix not in contents:
             raise UsageError(f"{path}: a figure is saved as .png or .svg; choose one of both")
@@ -75,10 +77,12 @@ class ReportView:
 
     Args:
         built: The report.
+        home: The run folder.
     """
 
-    def __init__(self, built: Report) -> None:
+    def __init__(self, built: Report, home: Path) -> None:
         self._built = built
+        self._home = home
 
     @property
     def accuracy(self) -> pd.DataFrame:
@@ -117,17 +121,24 @@ class ReportView:
             StorageError: The file cannot be written.
             UsageError: It ends otherwise.
         """
-        path = Path(path)
+        path = values.path("path", path)
         if path.suffix not in (".html", ".md"):
             raise UsageError(f"{path}: a report is saved as .html or .md; choose one of both")
         write_atomic(path, self.html if path.suffix == ".html" else self.markdown)
         return path
 
-    def open(self, path: str | Path = "report.html") -> Path:
-        """Write the page and show it in a browser."""
-        path = self.save(path)
-        webbrowser.open(path.resolve().as_uri())
-        return path
+    def open(self, path: str | Path | None = None) -> Path:
+        """Write the page and show it in a browser.
+
+        Args:
+            path: Where; None takes `report.html` of the run folder.
+
+        Raises:
+            StorageError: The file cannot be written.
+        """
+        page = self.save(self._home / "report.html" if path is None else path)
+        show_page(page)
+        return page
 
     def _repr_html_(self) -> str:
         parts = [f"<h2>{html.escape(self._built.title)}</h2>"]
@@ -170,14 +181,23 @@ class Figures:
         return self._by_name[name]
 
 
-def build(run: Path) -> Report:
-    """The report of a run folder; nothing is written.
+def build(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> Written:
+    """The report of run folders, once their records are checked; written if there is a folder to write it to.
 
     Raises:
-        ConfigError: The run is of an older format, or has no row of the test split.
-        CorruptArtefactError: A file of it is missing, truncated or edited.
+        ConfigError: A run is of an older format, or has no row of the test split.
+        CorruptArtefactError: A file of a run is missing, truncated or edited.
+        StorageError: A file cannot be written.
+        UsageError: No cell is finished yet, the folder holds other files, or a parameter of `by` does not vary.
     """
-    return report([run]).report
+    for run in runs:
+        check_records(run)
+    return report(runs, out, by=by)
+
+
+def show_page(page: Path) -> bool:
+    """Show a page in a browser; False if there is none."""
+    return webbrowser.open(page.absolute().as_uri())
 
 
 def figures_of(built: Report) -> Figures:

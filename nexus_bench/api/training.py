@@ -2,16 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nexus_bench.api import values
 from nexus_bench.api.run import Run
-from nexus_bench.api.values import Hops, plain, without_none
+from nexus_bench.api.values import Hops, in_python, plain, without_none
 from nexus_bench.errors import FailedCellsError, UsageError
 
 if TYPE_CHECKING:
+    from nexus_bench.experiment.execution import Execution
+    from nexus_bench.experiment.plan import Plan
+    from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.suite import Suite
+    from nexus_bench.experiment.train import Trained
 
 
+@in_python()
 def train(
     suite: str | Path | Mapping[str, Any] | None = None,
     *,
@@ -61,57 +67,117 @@ def train(
         StorageError: The folder cannot be written.
         UsageError: Arguments contradict each other, or the folder holds something else.
     """
+    given = without_none(order=order, hops=hops, seeds=seeds)
+    if "suite" in settings:
+        raise UsageError("suite names the run; give a mapping or a file with another name")
+    data = values.path_or_none("data", data)
+    grid = select(suite, task=task, attention=attention, data=data, settings=settings | given)
+    prepared = prepare(grid, data=data, out=out, device=device, mode=mode, executor=executor, workers=workers)
+    trained = prepared.train(quiet=quiet)
+    if trained.failures:
+        n = f"{len(trained.failures)} of {len(trained.titles)} cells failed; the first: {trained.failures[0].reason}"
+        raise FailedCellsError(
+            f"{n}; nexus_bench.open({str(trained.folder.path)!r}) has the others, the same call tries again"
+        )
+    return Run(trained.folder.path)
+
+
+class Prepared(NamedTuple):
+    """A training that can begin: nothing is written yet.
+
+    Attributes:
+        plan: What is done, and what is to do.
+        folder: The run folder.
+        execution: Mode, device and executor.
+        data: The dataset folder that it is trained on, if any.
+    """
+
+    plan: "Plan"
+    folder: "RunFolder"
+    execution: "Execution"
+    data: Path | None
+
+    def train(self, *, quiet: bool, log_every: int | None = None, loggers: Sequence[str] = ()) -> "Trained":
+        """As `experiment.train.train`."""
+        from nexus_bench.experiment.train import train
+
+        return train(
+            self.plan,
+            self.folder,
+            self.execution,
+            data=self.data,
+            quiet=quiet,
+            log_every=log_every,
+            loggers=loggers,
+        )
+
+
+def select(
+    suite: str | Path | Mapping[str, Any] | None,
+    *,
+    task: str | Sequence[str] | None,
+    attention: str | Sequence[str] | None,
+    data: Path | None,
+    settings: Mapping[str, Any],
+) -> "Suite":
+    """The grid that a call of `train` or a command line asks for; the arguments are those of `train`.
+
+    Raises:
+        ConfigError: A name or a value is not allowed.
+        UsageError: Arguments contradict each other.
+    """
+    from nexus_bench.experiment.suite import apply_settings, make_suite, select_suite
+
+    tasks, attentions = values.names("task", task), values.names("attention", attention)
+    changed: dict[str, Any] = plain(settings)
+    if isinstance(suite, Mapping):
+        if tasks or attentions or data:
+            raise UsageError("a suite that is a mapping holds its tasks and models; omit task, attention and data")
+        where = "suite"
+        return make_suite(apply_settings(plain(suite), changed, where), where)
+    named = None if suite is None else str(values.path("suite", suite))
+    return make_suite(*select_suite(named, task=tasks, attention=attentions, data=data, settings=changed))
+
+
+def prepare(
+    grid: "Suite",
+    *,
+    data: Path | None,
+    out: str | Path | None,
+    device: str,
+    mode: str,
+    executor: str,
+    workers: int | None,
+    stack: int | None = None,
+    scheduler: str | None = None,
+) -> Prepared:
+    """Plan the training of a grid in its folder; the arguments are those of `train` and `nexus-bench train`.
+
+    Raises:
+        ConfigError: The folder holds a run of an older format.
+        CorruptArtefactError: A file in the folder was edited.
+        UsageError: A name is unknown, arguments contradict each other, or the folder holds something else.
+    """
     from nexus_bench.experiment.environment import known_here_alone
     from nexus_bench.experiment.execution import choose_execution
     from nexus_bench.experiment.plan import make_plan
     from nexus_bench.experiment.run_folder import RunFolder
-    from nexus_bench.experiment.train import train as train_plan
 
-    given = without_none(order=order, hops=hops, seeds=seeds)
-    if repeated := sorted(set(settings) & {"suite"}):
-        raise UsageError(f"{repeated[0]} names the run; give a mapping or a file with another name")
-    data_folder = None if data is None else Path(data)
-    grid = _suite(suite, task=_names(task), attention=_names(attention), data=data_folder, settings=settings | given)
-    folder = RunFolder(Path("runs") / grid.name if out is None else Path(out))
+    names = {"device": device, "mode": mode, "executor": executor}
+    for name, value in names.items():
+        values.text(name, value)
+    n_workers = values.whole_or_none("workers", workers, least=1, most=1_000)
+    folder = RunFolder(Path("runs") / grid.name if out is None else values.path("out", out))
     plan = make_plan(grid, folder)
     is_here_alone = known_here_alone(plan.to_do)
     if executor == "auto":
-        executor = "inline" if workers == 1 or is_here_alone else "process"
+        executor = "inline" if n_workers == 1 or is_here_alone else "process"
     if executor != "inline" and is_here_alone:
         raise UsageError(
             "other processes cannot import a task or an attention that only this program defines; omit executor, or "
             "put it into a package (`nexus-bench new`)"
         )
     execution = choose_execution(
-        mode=mode, device=device, executor=executor, n_workers=workers, stack=None, scheduler=None
+        mode=mode, device=device, executor=executor, n_workers=n_workers, stack=stack, scheduler=scheduler
     )
-    trained = train_plan(plan, folder, execution, data=data_folder, quiet=quiet)
-    if trained.failures:
-        n = f"{len(trained.failures)} of {len(trained.titles)} cells failed; the first: {trained.failures[0].reason}"
-        raise FailedCellsError(f"{n}; nexus_bench.open({str(folder.path)!r}) has the others, the same call tries again")
-    return Run(folder.path)
-
-
-def _suite(
-    suite: str | Path | Mapping[str, Any] | None,
-    *,
-    task: str | None,
-    attention: str | None,
-    data: Path | None,
-    settings: Mapping[str, Any],
-) -> "Suite":
-    from nexus_bench.experiment.suite import apply_settings, make_suite, select_suite
-
-    changed: dict[str, Any] = plain(settings)
-    if isinstance(suite, Mapping):
-        if task or attention or data:
-            raise UsageError("a suite that is a mapping holds its tasks and models; omit task, attention and data")
-        where = "suite"
-        return make_suite(apply_settings(plain(suite), changed, where), where)
-    named = None if suite is None else str(suite)
-    return make_suite(*select_suite(named, task=task, attention=attention, data=data, settings=changed))
-
-
-def _names(names: str | Sequence[str] | None) -> str | None:
-    """Names as a command line writes them."""
-    return names if names is None or isinstance(names, str) else ",".join(names)
+    return Prepared(plan, folder, execution, data)

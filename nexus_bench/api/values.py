@@ -1,17 +1,29 @@
-"""Values as Python gives them, turned into what YAML holds."""
+"""Values as Python gives them: checked, and turned into what YAML holds; messages as Python writes them."""
 
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nexus_bench.errors import NexusBenchError, UsageError
+from nexus_bench.io.config import LARGEST
+from nexus_bench.io.renames import KEY, PYTHON, present_name
+
 Hops = int | str | Sequence[int]
+LARGEST_SEED = LARGEST
+MOST_GRAPHS = 1_000_000_000
+_COMMAND = re.compile(r"(`nexus-bench [^`]*`)")
+_OPTION = re.compile(r"(?<![\w/.-])--(?:set (?=\w+=))?([a-z][a-z-]*)")
 
 
 def plain(value: Any) -> Any:
-    """Tuples, ranges and arrays as lists, numbers of NumPy as Python's; everything else stays."""
+    """Tuples, ranges and arrays as lists, numbers of NumPy as Python's, keys by their present names; all else stays."""
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {present_name(KEY, key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple | range):
@@ -19,6 +31,86 @@ def plain(value: Any) -> Any:
     return value
 
 
+def present_attribute(name: str) -> str:
+    """The name that an attribute of the package has today; an old one is told by a `DeprecationWarning`."""
+    return present_name(PYTHON, name)
+
+
 def without_none(**values: Any) -> dict[str, Any]:
     """Only the values that were given."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def whole(name: str, value: Any, *, least: int, most: int = MOST_GRAPHS) -> int:
+    """A whole number, also one of NumPy, as Python's.
+
+    Raises:
+        UsageError: It is not one, or out of range.
+    """
+    number = plain(value)
+    if type(number) is not int or not least <= number <= most:
+        raise UsageError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+    return number
+
+
+def whole_or_none(name: str, value: Any, *, least: int, most: int = MOST_GRAPHS) -> int | None:
+    """As `whole`; None stays."""
+    return None if value is None else whole(name, value, least=least, most=most)
+
+
+def text(name: str, value: Any) -> str:
+    """A text.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if not isinstance(value, str):
+        raise UsageError(f"{name} must be a text, got {value!r}")
+    return value
+
+
+def path(name: str, value: Any) -> Path:
+    """A path.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"{name} must be a path, got {value!r}")
+    return Path(value)
+
+
+def path_or_none(name: str, value: Any) -> Path | None:
+    """As `path`; None stays."""
+    return None if value is None else path(name, value)
+
+
+def names(name: str, value: Any) -> str | None:
+    """A name, or a sequence of names, as a command line writes them; None stays.
+
+    Raises:
+        UsageError: It is something else, or empty.
+    """
+    if value is None:
+        return None
+    listed = value.split(",") if isinstance(value, str) else value
+    if not isinstance(listed, Sequence) or not all(isinstance(one, str) for one in listed):
+        raise UsageError(f"{name} must be a name or a list of names, got {value!r}")
+    if not any(one.strip() for one in listed):
+        raise UsageError(f"{name} is empty; give a name, or omit it")
+    return ",".join(listed)
+
+
+@contextmanager
+def in_python() -> Iterator[None]:
+    """Let errors name arguments as a call has them, `n_facts` in the place of `--n-facts`; commands stay.
+
+    As a decorator, of all that a function raises.
+    """
+    try:
+        yield
+    except NexusBenchError as error:
+        parts = _COMMAND.split(str(error))
+        parts[::2] = (_OPTION.sub(lambda found: found[1].replace("-", "_"), part) for part in parts[::2])
+        error.args = ("".join(parts),)
+        raise

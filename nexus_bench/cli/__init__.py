@@ -4,7 +4,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -31,6 +33,7 @@ from nexus_bench.cli.mistakes import mistake
 from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import visible
 from nexus_bench.io.files import unwritable
+from nexus_bench.io.renames import RenamedWarning, with_present_words
 from nexus_bench.version import __version__
 
 app = typer.Typer(
@@ -62,7 +65,8 @@ def run(arguments: list[str]) -> int:
         The exit code; errors are printed as one line on stderr.
     """
     try:
-        code = app(arguments, prog_name="nexus-bench", standalone_mode=False)
+        with _renames_told():
+            code = app(with_present_words(arguments), prog_name="nexus-bench", standalone_mode=False)
     except NexusBenchError as error:
         return _fail(str(error), error.exit_code)
     except typer.TyperException as error:
@@ -81,6 +85,23 @@ def run(arguments: list[str]) -> int:
             return _fail(named if error.filename else _lost(error), StorageError.exit_code)
         raise
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _renames_told() -> Iterator[None]:
+    """Old names are told in one line on stderr."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RenamedWarning)
+        show = warnings.showwarning
+
+        def tell(message: Warning | str, *details: Any, **more: Any) -> None:
+            if isinstance(message, RenamedWarning):
+                typer.echo(f"warning: {visible(str(message))}", err=True)
+            else:
+                show(message, *details, **more)
+
+        warnings.showwarning = tell
+        yield
 
 
 @app.callback(invoke_without_command=True)
@@ -107,6 +128,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "status": runs.status,
         "open": runs.open_,
         "report": reports.report,
+        "leaderboard": reports.leaderboard,
         "eval": inspection.evaluate,
         "inspect": inspection.inspect,
         "predictions": inspection.predictions,

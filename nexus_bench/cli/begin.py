@@ -1,5 +1,6 @@
 """`nexus-bench init`: a suite of one's own, with a comment on everything that can be changed."""
 
+import shlex
 from pathlib import Path
 from string import Template
 from typing import Annotated
@@ -15,6 +16,8 @@ from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES
 from nexus_bench.io.files import write_atomic
 
 _ORDER = "\n    order: [2, 3]                # each value is a model; order 1 is standard attention"
+_FACT = "  # encoding: fact               # or flat: a causal sequence of tokens"
+_FLAT = "  encoding: flat                 # a causal sequence of tokens: an attention below needs an order"
 _TEMPLATE = Path(__file__).parent / "templates" / "suite.yaml.txt"
 
 
@@ -35,25 +38,41 @@ def init(
 
     A YAML file with a comment on every value that is often changed.
     """
+    from nexus_bench.attention.base import ATTENTIONS
+    from nexus_bench.experiment.suite import make_suite
     from nexus_bench.generators.base import GENERATORS
+    from nexus_bench.io.config import parse_yaml
 
     if file.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"{file}: a suite is a .yaml file; write `nexus-bench init {file}.yaml`")
+        raise UsageError(f"{file}: a suite is a .yaml file; write `nexus-bench init {shlex.quote(f'{file}.yaml')}`")
     if file.exists():
         raise UsageError(f"{file}: exists already, and is kept; choose another name")
     for name in (names := split_commas([task])):
         if name not in GENERATORS.names():
             raise ConfigError(unknown_name("task", name, GENERATORS.names()))
-    entries = [_entry(name, hops) for name in names]
+    if not names:
+        raise UsageError("--task is empty; give a name, or omit it")
     others = [name for name in split_commas([attention]) if name != "standard"]
+    for name in others:
+        if name not in ATTENTIONS.names():
+            raise ConfigError(unknown_name("attention", name, ATTENTIONS.names()))
     models = [f"  - attention: {name}{_ORDER if name == 'nexus' else ''}" for name in others]
     suite = NOT_IN_NAMES.sub("-", file.stem).lstrip("-._")[:LONGEST_NAME] or "mine"
-    values = {"suite": suite, "tasks": "\n".join(entries), "models": "\n".join(models), "file": file}
-    write_atomic(file, Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values))
+    needs_order = not all(ATTENTIONS.get(name).takes_sets for name in others)
+    values = {
+        "suite": suite,
+        "tasks": "\n".join(_entry(name, hops) for name in names),
+        "encoding": _FLAT if needs_order else _FACT,
+        "models": "\n".join(models),
+        "file": file,
+    }
+    text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+    make_suite(parse_yaml(text, where=str(file)), str(file))  # what cannot be trained is not written
+    write_atomic(file, text)
     if as_json:
         print_document("init", file=file)
     else:
-        typer.echo(f"{file}\nnext: nexus-bench train {file} --dry-run")
+        typer.echo(f"{file}\nnext: nexus-bench train {shlex.quote(str(file))} --dry-run")
 
 
 def _entry(task: str, hops: str) -> str:

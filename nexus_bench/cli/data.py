@@ -18,7 +18,6 @@ from nexus_bench.cli.options import (
     Task,
     given,
     hops_of,
-    take_text_settings,
 )
 from nexus_bench.cli.words import TaskWords, one_task, read_words
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
@@ -42,30 +41,20 @@ def gen(
 
     One file per split, a card, and a manifest with the hashes of the files. The task is pointer_chase unless named.
     """
+    from nexus_bench.api.examples import plan
     from nexus_bench.cli.progress import progress
-    from nexus_bench.data.formats import FORMATS
-    from nexus_bench.data.generate import default_folder, generate
     from nexus_bench.data.show import as_text, show
-    from nexus_bench.data.task import make_task
     from nexus_bench.io.config import parse_settings
-    from nexus_bench.io.entries import validate
     from nexus_bench.io.hops import format_hops
-    from nexus_bench.text.render import TextOptions, order_warning
+    from nexus_bench.text.render import order_warning
 
-    if file_format not in FORMATS:
-        raise UsageError(unknown_name("format", file_format, FORMATS))
     told = read_words(words, settings)
     task = one_task(told.names, task, command="gen", default="pointer_chase")
-    overrides = parse_settings(told.settings)
-    text = None
-    if file_format in ("text", "chat"):
-        text = validate(TextOptions, take_text_settings(overrides), where="gen: text")
-    asked = given(hops=hops_of(hops), n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
-    spec = make_task({"task": task} | overrides | asked, where="gen")
-    folder = out or default_folder(spec, seed=seed)
-    n_graphs = n + spec.n_val + spec.n_test * len(spec.laws())
-    with progress(f"{folder}", n_graphs, quiet=quiet) as advance:
-        manifest = generate(folder, spec, seed=seed, n_train=n, file_format=file_format, text=text, on_graphs=advance)
+    asked = parse_settings(told.settings) | given(n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
+    planned = plan(task, hops=hops_of(hops), n=n, seed=seed, out=out, format=file_format, settings=asked, where="gen")
+    folder, spec, text = planned.folder, planned.spec, planned.text
+    with progress(f"{folder}", planned.n_graphs, quiet=quiet) as advance:
+        manifest = planned.write(on_graphs=advance)
     if as_json:
         print_document("gen", folder=folder, manifest=manifest)
         return

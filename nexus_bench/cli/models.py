@@ -169,8 +169,15 @@ def losses(
     """
     from nexus_bench.cli.printing import losses_table, print_table
     from nexus_bench.hf.losses import losses as compare
+    from nexus_bench.hf.losses import unsealed
 
     found = compare(runs)
+    if without := unsealed(runs):
+        more = f" and of {len(without) - 1} more" if len(without) > 1 else ""
+        typer.echo(
+            f"note: summary.json of {without[0]}{more} is unsealed, of an older version: edits of it cannot be found",
+            err=True,
+        )
     if as_json:
         print_document("losses", losses=found)
         return

@@ -184,10 +184,14 @@ def status_table(states: "list[CellState]") -> Table:
 
     Of a run of more than 1,000 cells the first ones are shown, those that are running or failed before the others.
     """
-    from nexus_bench.experiment.status import STATES
+    from nexus_bench.experiment.status import RECORDED, STATES
+    from nexus_bench.io.plurals import counted
 
     counts = Counter(cell.state for cell in states)
-    title = f"{len(states)} cells: " + ", ".join(f"{counts[state]} {state}" for state in STATES)
+    shown = [state for state in STATES if state != RECORDED or counts[state]]
+    title = f"{counted(len(states), 'cell')}: " + ", ".join(f"{counts[state]:,} {state}" for state in shown)
+    if counts[RECORDED]:
+        title += "\nrecorded: the results are in the tables; the weights are not kept here"
     is_mixed = len({cell.trained for cell in states if cell.trained}) > 1
     more = ["trained"] if is_mixed else []
     table = Table("cell_id", "cell", "state", "step", *more, box=None, title=title, title_justify="left")

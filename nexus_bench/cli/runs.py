@@ -28,7 +28,7 @@ def status(
 ) -> None:
     """Show which cells of a run are done.
 
-    And which are running (at which step), failed (and why) or still to do.
+    And which are recorded without weights, running (at which step), failed (and why) or still to do.
     """
     from nexus_bench.cli.printing import print_table, status_table
     from nexus_bench.experiment.run_folder import open
@@ -53,11 +53,13 @@ def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellSt
 
     from nexus_bench.cli.printing import status_table
     from nexus_bench.experiment.run_folder import RunFolder
-    from nexus_bench.experiment.status import read_status
+    from nexus_bench.experiment.status import DONE, RECORDED, read_status
 
     folder = RunFolder(run)
     if not folder.is_written_to():
-        typer.echo(f"no process is training in {run}; `nexus-bench train {run}/spec.yaml -o {run}` goes on", err=True)
+        is_open = any(cell.state not in (DONE, RECORDED) for cell in states)
+        goes_on = f"`nexus-bench train {run}/spec.yaml -o {run}` goes on"
+        typer.echo(f"no process is training in {run}; {goes_on if is_open else 'all of its cells are done'}", err=True)
         return states
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -105,9 +107,10 @@ def open_(
 ) -> None:
     """Show the report of a run in the browser.
 
-    Where there is no browser, its path is printed alone.
+    Where there is no browser, its path is printed alone. A run without a page gets its report first.
     """
     from nexus_bench.cli.found_runs import find_runs
+    from nexus_bench.io.packed import is_there
 
     if run is None:
         found = find_runs(Path("runs"))
@@ -116,9 +119,11 @@ def open_(
         run = Path(found[0].path)
     page = run if run.suffix == ".html" else run / "report.html"
     if not page.is_file():
-        if not (run / "results.csv").is_file():
+        if page == run or not is_there(run / "results.csv"):
             raise CorruptArtefactError(f"{run}: has no results; `nexus-bench runs` lists the runs that have")
-        raise UsageError(f"{page}: is not there; `nexus-bench report {run}` writes it")
+        from nexus_bench.report.output import report
+
+        report([run], run)
     is_shown = webbrowser.open(page.absolute().as_uri())
     if as_json:
         print_document("open", file=page, is_shown=is_shown)

@@ -130,32 +130,29 @@ def train(
     asked, task = _suite_or_tasks(asked, task)
     named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
     with starting(f"train: {named}", "starting PyTorch", quiet=quiet or print_config or (dry_run and as_json)):
+        from nexus_bench.api.training import prepare, select
         from nexus_bench.experiment.display import print_plan
         from nexus_bench.experiment.estimate import estimate
-        from nexus_bench.experiment.execution import choose_execution
-        from nexus_bench.experiment.plan import make_plan
-        from nexus_bench.experiment.run_folder import RunFolder
         from nexus_bench.experiment.status import read_status
-        from nexus_bench.experiment.suite import make_suite, select_suite
-        from nexus_bench.experiment.train import train as train_plan
         from nexus_bench.io.config import parse_settings, to_yaml
         from nexus_bench.report.ci import github_lines
         from nexus_bench.report.output import to_document
         from nexus_bench.report.terminal import print_report
 
         overrides = parse_settings(said.settings) | given(hops=hops_of(hops))
-        grid = make_suite(*select_suite(asked, task=task, attention=attention, data=data, settings=overrides))
+        grid = select(asked, task=task, attention=attention, data=data, settings=overrides)
         if print_config:
             if as_json:
                 print_document("train --print-config", suite=grid.name, n_cells=len(grid.cells), config=grid.config)
             else:
                 typer.echo(to_yaml(grid.config), nl=False)
             return
-        folder = RunFolder(out or Path("runs") / grid.name)
-        plan = make_plan(grid, folder)
-        execution = choose_execution(
-            mode=mode, device=device, executor=executor, n_workers=workers, stack=stack, scheduler=scheduler
-        )._replace(curve_points=curve_points)
+        prepared = prepare(
+            grid, data=data, out=out, device=device, mode=mode, executor=executor, workers=workers, stack=stack,
+            scheduler=scheduler,
+        )  # fmt: skip
+        prepared = prepared._replace(execution=prepared.execution._replace(curve_points=curve_points))
+    plan, execution = prepared.plan, prepared.execution
     if dry_run:
         titles = plan.titles
         told = estimate(plan, execution, data)
@@ -171,7 +168,8 @@ def train(
             print_plan(plan, told, execution)
         return
     where = [*split_commas([logger]), *(["tensorboard"] if tensorboard else [])]
-    trained = train_plan(plan, folder, execution, data=data, quiet=quiet, log_every=log_every, loggers=where)
+    trained = prepared.train(quiet=quiet, log_every=log_every, loggers=where)
+    folder = trained.folder
     if trained.report is not None and as_json:
         states, document = read_status(folder), to_document(trained.report)
         print_document("train", folder=folder.path, files=trained.files, cells=states, report=document)
@@ -199,15 +197,15 @@ def match(
 
     Standard and looped models with as many parameters, or as much compute, as each model; trains nothing.
     """
+    from nexus_bench.api.training import select
     from nexus_bench.cli.printing import matches_table, print_table
-    from nexus_bench.experiment.suite import make_suite, select_suite
     from nexus_bench.io.config import parse_settings
     from nexus_bench.model.matching import match as match_models
 
     said = read_words(words, settings, order=order)
     asked, task = _suite_or_tasks(one_name(said.names, suite, what="suite", command="match"), task)
     overrides = parse_settings(said.settings) | given(hops=hops_of(hops), matched=False, tune=False, comparisons=False)
-    cells = make_suite(*select_suite(asked, task=task, attention=attention, data=None, settings=overrides)).cells
+    cells = select(asked, task=task, attention=attention, data=None, settings=overrides).cells
     found = match_models((cell.task, cell.model) for cell in cells)
     if not found:
         raise UsageError("standard attention is the baseline itself; give another attention, such as nexus")

@@ -15,8 +15,10 @@ from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import Row, columns_of
 from nexus_bench.io.csv_files import read_csv, rows_of
+from nexus_bench.io.packed import is_there
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import TIMING
+from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
@@ -76,9 +78,19 @@ def trained_in(folder: RunFolder, cell_ids: Iterable[str]) -> dict[str, str]:
     return words
 
 
+def recorded_in(folder: RunFolder) -> set[str]:
+    """The cells that the tables of a run hold; not those whose record was given up, to train them again.
+
+    Raises:
+        CorruptArtefactError: seal.json was edited.
+    """
+    timed, kept = set(_timed(folder.path / TIMING)), cells_of_tables(folder.path)
+    return timed & kept if kept else timed  # the seal of an older version, or of a huge run, knows no records
+
+
 def _timed(timing_csv: Path) -> dict[str, tuple[str, int | None]]:
     """Cell id -> mode and number of the environment, of the cells that timing.csv has."""
-    if not timing_csv.exists():
+    if not is_there(timing_csv):
         return {}
     rows = rows_of(read_csv(timing_csv, columns_of("cell_id", "mode", "environment"), others=False))
     return {row["cell_id"]: (row["mode"], row["environment"]) for row in rows}

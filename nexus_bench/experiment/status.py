@@ -1,15 +1,16 @@
-"""The progress of a run: which cells are done, running, failed or to do."""
+"""The progress of a run: which cells are done, recorded, running, failed or to do."""
 
 from typing import NamedTuple
 
-from nexus_bench.experiment.environment import trained_in
+from nexus_bench.experiment.environment import recorded_in, trained_in
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.columns import FAILED
 from nexus_bench.training.titles import titles_of
 
 DONE, RUNNING, TO_DO = "done", "running", "to do"  # and FAILED, as in the column `status`
-STATES = (DONE, RUNNING, FAILED, TO_DO)
+RECORDED = "recorded"  # in the tables, but its folder with the weights is not here, as in a copy without weights
+STATES = (DONE, RECORDED, RUNNING, FAILED, TO_DO)
 
 
 class CellState(NamedTuple):
@@ -22,7 +23,7 @@ class CellState(NamedTuple):
         step: Optimiser steps made, of a cell that is running.
         steps: Steps allowed.
         reason: Why it failed.
-        trained: Mode, device and PyTorch version of a cell that is done, in words; None if they are not known.
+        trained: Mode, device and PyTorch version of a cell that is done or recorded, in words; None if not known.
     """
 
     cell_id: str
@@ -44,19 +45,22 @@ def read_status(folder: RunFolder) -> list[CellState]:
     suite = suite_of(folder)
     titles = titles_of(suite.cells)
     finished = [cell.cell_id for cell in suite.cells if folder.cells.finished(cell.cell_id)]
-    trained = trained_in(folder, finished)
+    recorded = recorded_in(folder).intersection(cell.cell_id for cell in suite.cells).difference(finished)
+    trained = trained_in(folder, [*finished, *recorded])
     running = folder.read_progress() if folder.is_written_to() else {}
     states = []
     for cell in suite.cells:
         reason = folder.cells.failure(cell.cell_id)
         step = running.get(cell.cell_id)
-        if cell.cell_id in trained:
+        if cell.cell_id in trained and cell.cell_id not in recorded:
             state = DONE
         elif step is not None:
             state = RUNNING
+        elif reason is not None:
+            state = FAILED
         else:
-            state = TO_DO if reason is None else FAILED
+            state = RECORDED if cell.cell_id in recorded else TO_DO
         kept = (step, reason if state == FAILED else None)
-        where = trained.get(cell.cell_id)
+        where = trained.get(cell.cell_id) if state in (DONE, RECORDED) else None
         states.append(CellState(cell.cell_id, titles[cell.cell_id], state, kept[0], cell.train.steps, kept[1], where))
     return states

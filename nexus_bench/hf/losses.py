@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nexus_bench.analysis.intervals import t_interval
-from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
-from nexus_bench.hf.pretrain import SPEC, SUMMARY
+from nexus_bench.errors import ConfigError, StorageError, UsageError
+from nexus_bench.hf.pretrain import SPEC
 from nexus_bench.hf.pretrain_spec import PretrainSpec
+from nexus_bench.hf.summary import SUMMARY, is_sealed, read_summary
 from nexus_bench.io.config import read_config
-from nexus_bench.io.files import read_json
 
 _OF_A_MODEL = {"attention", "nexus", "layers", "shape", "seed"}  # of a spec; all else is equal in a comparison
 _PLACES = {"text", "held_out", "tokenizer"}  # wherever these are: `content_sha256` tells what they hold
@@ -86,6 +86,16 @@ def losses(runs: Sequence[Path]) -> list[Loss]:
     return [_loss(arch, model, seeds, found) for (arch, model), seeds in found.items()]
 
 
+def unsealed(runs: Sequence[Path]) -> list[Path]:
+    """The finished runs among these whose summary has no seal, since an older version wrote it.
+
+    Raises:
+        StorageError: There is no such folder.
+        UsageError: There is no finished run.
+    """
+    return [folder for folder in _finished(runs) if not is_sealed(folder)]
+
+
 def _finished(runs: Sequence[Path]) -> list[Path]:
     for run in runs:
         if not run.is_dir():
@@ -103,11 +113,8 @@ def _read(folder: Path) -> tuple[PretrainSpec, str, dict[str, Any]]:
         spec = PretrainSpec.model_validate(told)
     except ValueError as error:
         raise ConfigError(f"{folder / SPEC}: is no spec of `nexus-bench pretrain`") from error
-    summary = read_json(folder / SUMMARY)
     needed = ("model", _HELD_OUT, _BITS, "parameters", "flops_per_token", "tokens")
-    if not isinstance(summary, dict) or any(key not in summary for key in needed):
-        raise CorruptArtefactError(f"{folder / SUMMARY}: is damaged; delete it and repeat the command that wrote it")
-    return spec, content, summary
+    return spec, content, read_summary(folder, needed=needed)
 
 
 def _words(spec: PretrainSpec, summary: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -21,52 +21,21 @@ from nexus_bench.hf.memory import bytes_needed, check_memory, lower, told_if_it_
 from nexus_bench.hf.pretrain_spec import Asked, PretrainSpec, Running
 from nexus_bench.hf.processes import Processes, processes
 from nexus_bench.hf.pythia import build, cost_of, make_config
+from nexus_bench.hf.summary import SUMMARY, Summary, read_summary, write_summary
 from nexus_bench.hf.token_files import TokenFiles, token_files
 from nexus_bench.io.columns import LOG_COLUMNS, Row
 from nexus_bench.io.config import read_config, to_yaml
 from nexus_bench.io.csv_files import csv_lines, to_csv
-from nexus_bench.io.files import drop_begun, keep_others, locked, read_json, to_json, write_atomic, writing_atomic
+from nexus_bench.io.files import drop_begun, keep_others, locked, write_atomic, writing_atomic
 from nexus_bench.training.peaks import peak_here
 
-SPEC, LOG, SAMPLES, SUMMARY, CHECKPOINT = "spec.yaml", "log.csv", "samples.jsonl", "summary.json", "checkpoint.pt"
+SPEC, LOG, SAMPLES, CHECKPOINT = "spec.yaml", "log.csv", "samples.jsonl", "checkpoint.pt"
 _LOCK = ".lock"
 _TOKENS = ".tokens"  # beside the run folders, which share them
 _LARGEST_PASS = 16  # sequences, if nobody says how many
 _PROMPT, _WRITTEN = 16, 48  # tokens of a sample
 
 OnRow = Callable[[Row, int], None]
-
-
-class Summary(NamedTuple):
-    """A finished run.
-
-    Attributes:
-        model: The method in words.
-        parameters: Trained numbers.
-        flops_per_token: Operations of a pass there and back, for each token.
-        steps: Optimiser steps.
-        tokens: Tokens trained on.
-        loss: Of the last steps, in nats for each token.
-        held_out_loss: Of held-out text at the end.
-        bits_per_byte: The same in bits for each byte.
-        tokens_per_second: Median over the rows of log.csv.
-        mfu: Likewise.
-        device: The device, and how many of them.
-        seconds: Of the last process that trained.
-    """
-
-    model: str
-    parameters: int
-    flops_per_token: float
-    steps: int
-    tokens: int
-    loss: float
-    held_out_loss: float
-    bits_per_byte: float
-    tokens_per_second: float | None
-    mfu: float | None
-    device: str
-    seconds: float
 
 
 def default_folder(spec: PretrainSpec) -> Path:
@@ -110,7 +79,8 @@ def pretrain(asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda 
                 files = token_files(asked.spec, folder.parent / _TOKENS)
             if (folder / SUMMARY).is_file():
                 here.wait()
-                return Summary(**read_json(folder / SUMMARY)) if here.is_first else None
+                told = read_summary(folder) if here.is_first else None
+                return None if told is None else Summary(*(told[name] for name in Summary._fields))
             with told_if_it_runs_out(f"lower {lower(micro_batch)}"):
                 return _train(asked, folder, files, here, micro_batch, on_row, begun)
 
@@ -197,7 +167,7 @@ def _train(
             device=f"{here.n} x {devices}",
             seconds=time.monotonic() - begun,
         )
-        write_atomic(folder / SUMMARY, to_json(summary._asdict()))
+        write_summary(folder, summary)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     here.wait()
     return summary

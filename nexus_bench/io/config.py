@@ -15,6 +15,7 @@ import yaml
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.io.escapes import CONTROL
 from nexus_bench.io.files import read_text
+from nexus_bench.io.renames import KEY, present_name, with_present_keys
 
 Config = dict[str, Any]
 
@@ -151,7 +152,8 @@ def read_config(path: Path) -> Config:
     config = parse_yaml(read_text(path), where=str(path))
     if not isinstance(config, dict):
         raise ConfigError(f"{path}: must hold `key: value` lines, got {type(config).__name__}")
-    return config
+    present: Config = with_present_keys(config)
+    return present
 
 
 def parse_settings(settings: list[str]) -> Config:
@@ -165,6 +167,7 @@ def parse_settings(settings: list[str]) -> Config:
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
             raise UsageError(f"--set must be key=value, got '{setting}'")
+        key = present_name(KEY, key)
         if key in config:
             raise UsageError(f"--set {key} is given twice; keep one")
         is_list = "," in text and not text.lstrip().startswith(("[", '"', "'"))

@@ -228,12 +228,14 @@ def _beyond(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
     found = []
     if without := [str(hop) for hop in hops if hop not in claimed]:
         found.append(f"hops {', '.join(without)}: the partial-input ceiling is 0.95 or more there, or not known")
-    trained = [hop for hop in facts.trained if hop in claimed]
-    limit = max(trained or claimed, default=0)
-    at_limit = [name for name, reach in reaches.items() if limit and reach.furthest == limit]
-    if at_limit:
-        why = "more were not asked" if limit == max(hops) else "more were asked, but not trained"
-        found.append(f"how far {_who(at_limit)} can go beyond {counted(limit, 'hop')}: {why}")
+    trained = max(facts.trained, default=0)
+    for limit in sorted({trained, max(claimed, default=0)} & set(claimed)):
+        at_limit = [name for name, reach in reaches.items() if reach.furthest == limit]
+        why = "more were not asked"
+        if limit < max(hops):
+            why = "more were asked, but not trained" if limit == trained else "of more nothing can be claimed"
+        if at_limit:
+            found.append(f"how far {_who(at_limit)} can go beyond {counted(limit, 'hop')}: {why}")
     return found
 
 

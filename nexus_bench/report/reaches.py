@@ -1,5 +1,6 @@
 """How far the seeds of one model came, in words."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -96,7 +97,7 @@ def grouped(reaches: Mapping[int, Reach]) -> list[tuple[list[int], str]]:
     for order, reach in reaches.items():
         found.setdefault(reach, []).append(order)
     return [
-        (orders, how_far(reach).replace(" seeds)", " seeds each)") if len(orders) > 1 else how_far(reach))
+        (orders, re.sub(r"(seeds?)\)$", r"\1 each)", how_far(reach)) if len(orders) > 1 else how_far(reach))
         for reach, orders in found.items()
     ]
 

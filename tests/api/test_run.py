@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,14 @@ def test_a_script_needs_no_guard_of_its_main_part(tmp_path: Path) -> None:
     line = [sys.executable, "script.py"]
     ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert (ended.returncode, ended.stdout) == (0, "once\n1\n"), ended.stderr
+
+
+def test_a_report_opens_in_its_run_folder_and_leaves_other_pages_alone(
+    run: nb.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("report.html").write_text("mine")
+    shown: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", shown.append)
+    assert run.report().open() == run.path / "report.html"
+    assert shown == [(run.path / "report.html").absolute().as_uri()] and Path("report.html").read_text() == "mine"

@@ -14,6 +14,8 @@ import yaml
 from rich.console import Console
 
 from nexus_bench.cli.found_runs import find_runs, finding_of
+from nexus_bench.experiment import environment
+from nexus_bench.experiment.records import CellRecords
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import Config
@@ -39,13 +41,19 @@ def test_open_shows_the_report(run: Path, command: Command, monkeypatch: pytest.
     alone = command("open", str(run))
     assert alone.stdout == "runs/tiny/report.html: no browser here; copy it to where there is one\n"
     (run / "report.html").unlink()
-    assert_fails(command("open", str(run)), 2, "`nexus-bench report runs/tiny` writes it")
+    assert command("open", str(run)).stdout == alone.stdout and (run / "report.html").is_file(), "it is made"
+    assert_fails(command("open", str(run / "other.html")), 4, "other.html: has no results; `nexus-bench runs` lists")
 
 
 def test_watch_shows_a_run_until_nothing_trains_there(
     run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     idle = command("status", str(run), "--watch")
+    assert idle.stderr == "no process is training in runs/tiny; all of its cells are done\n"
+    with monkeypatch.context() as patched:
+        patched.setattr(CellRecords, "finished", lambda self, cell_id: False)
+        patched.setattr(environment, "cells_of_tables", lambda run: {"another"})
+        idle = command("status", str(run), "--watch")
     assert idle.stderr == (
         "no process is training in runs/tiny; `nexus-bench train runs/tiny/spec.yaml -o runs/tiny` goes on\n"
     )
@@ -57,7 +65,7 @@ def test_watch_shows_a_run_until_nothing_trains_there(
     monkeypatch.setattr(rich.console, "Console", lambda **given: shown)
     watched = command("status", str(run), "--watch", "--every", "7")
     assert watched.returncode == 0 and slept.count(7.0) == 2
-    assert "1 cells: 1 done" in watched.stdout
+    assert "1 cell: 1 done" in watched.stdout
     assert_fails(command("status", str(run), "--watch", "--json"), 2, "write `nexus-bench status runs/tiny --json`")
 
 

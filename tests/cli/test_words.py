@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.cli.words import read_words
-from tests.conftest import Command
+from tests.conftest import Command, assert_fails
 from tests.small import TINY
 
 
@@ -85,6 +85,28 @@ def test_init_writes_a_suite_that_trains_and_whose_comments_are_defaults(command
     again = command("init", "own.yaml")
     assert again.returncode == 2 and "own.yaml: exists already, and is kept" in again.stderr
     assert Path("own.yaml").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("--hops 3-1", 3, "a b.yaml: pointer_chase: hops '3-1' run backwards"),
+        ("--hops 1-99", 3, "hops must be in"),
+        ("--attention nexuss", 3, "unknown attention 'nexuss'; did you mean 'nexus'?"),
+        ("--task ,", 2, "--task is empty"),
+        ("--task reachable,reachable", 3, "the grid holds the same cell twice"),
+    ],
+)
+def test_init_writes_no_suite_that_cannot_be_trained(command: Command, words: str, code: int, message: str) -> None:
+    assert_fails(command("init", "a b.yaml", *words.split()), code, message)
+    assert not Path("a b.yaml").exists()
+
+
+def test_init_writes_the_encoding_that_an_attention_needs_and_a_command_that_can_be_pasted(command: Command) -> None:
+    made = command("init", "a b.yaml", "--attention", "mamba2")
+    assert made.stdout.splitlines()[1] == "next: nexus-bench train 'a b.yaml' --dry-run"
+    planned = json.loads(command("train", "a b.yaml", "--print-config", "--json").stdout)
+    assert planned["config"]["model"]["encoding"] == "flat"
 
 
 def test_runs_lists_what_is_there_and_how_far_it_is(command: Command) -> None:

@@ -97,6 +97,6 @@ def test_status_shows_the_first_thousand_cells_and_says_so(command: Command, tmp
     make_run(tmp_path / "run", 1_200)
     told = command("status", "run").stdout.rstrip().splitlines()
     n_cells = len(many_suite(1_200).cells)
-    assert told[0].strip() == f"{n_cells} cells: {n_cells} done, 0 running, 0 failed, 0 to do"
+    assert told[0].strip() == f"{n_cells:,} cells: {n_cells:,} done, 0 running, 0 failed, 0 to do"
     assert told[-1].strip() == f"and {n_cells - 1_000} more cells; --json lists all"
     assert len(told) == 1_003

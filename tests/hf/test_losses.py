@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.hf.losses import losses
 from nexus_bench.hf.pretrain_spec import make_asked
+from tests.conftest import Command, assert_fails
 from tests.paths import EXAMPLES, ROOT
 
 NEST = {"attention": "nexus", "order": 2}
@@ -90,3 +92,16 @@ def test_the_page_tells_what_the_committed_runs_say() -> None:
             f"| {len(one.seeds)} | {held} |{apart} | {one.parameters / 1e6:.2f} M | {one.flops_per_token / 1e6:.1f} |"
         )
         assert any(row.endswith(wanted) for row in rows), wanted
+
+
+def test_an_edited_number_of_a_summary_is_found_and_an_unsealed_one_is_said(tmp_path: Path, command: Command) -> None:
+    spec = write_run(tmp_path / "a", 5.0) / "spec.yaml"
+    assert "note: summary.json of a is unsealed, of an older version" in command("losses", "a").stderr
+    (tmp_path / "b").mkdir()
+    shutil.copy(spec, tmp_path / "b")
+    sealed = (EXAMPLES / "pretrain" / "14m-order2-seed0" / "summary.json").read_text()
+    (tmp_path / "b" / "summary.json").write_text(sealed)
+    assert (whole := command("losses", "b")).returncode == 0 and not whole.stderr
+    number = json.loads(sealed)["held_out_loss"]
+    (tmp_path / "b" / "summary.json").write_text(sealed.replace(str(number), str(number - 0.01)))
+    assert_fails(command("losses", "b"), 4, "summary.json: was edited or cut")

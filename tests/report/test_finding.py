@@ -16,7 +16,7 @@ from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.output import to_document, to_markdown
 from nexus_bench.report.page import to_html
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.plotting import Drawn, Picture
 from tests.made import curve, table
 from tests.paths import EXAMPLES
 
@@ -27,7 +27,7 @@ Reaches = dict[str, list[int | None]]  # model -> how far each seed comes; None 
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A finding is made of tables alone."""
     for name in ("accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"):
-        monkeypatch.setattr(figures, name, lambda *_, **__: Picture("drawn", "", b"", "<svg></svg>"))
+        monkeypatch.setattr(figures, name, lambda *_, **__: Picture("drawn", "", lambda: Drawn(b"", "<svg></svg>")))
 
 
 def reaching(models: Reaches, *, hops: tuple[int, ...] = (1, 2, 3, 4), trained: str = "1-4") -> pd.DataFrame:
@@ -149,6 +149,20 @@ def test_nothing_is_claimed_from_the_hop_on_at_which_the_ceiling_allows_it() -> 
     assert "4 hops" not in " ".join(finding_of(gap)), "beyond a hop without a claim there is none"
     results["partial_input"] = 0.95
     assert "the ceilings allow no claim" in finding_of(results)[0] and "3 of 3" not in " ".join(finding_of(results))
+
+
+def test_what_is_open_beyond_the_furthest_hop_is_said_for_the_right_reason() -> None:
+    capped = reaching(staircase())  # trained on 4 hops
+    capped["partial_input"] = capped["partial_input"].mask(capped["hop"] >= 3, 0.95)
+    who = "Not decided: how far nexus, order 2 and nexus, order 3 can go beyond 2 hops"
+    assert finding_of(capped)[-1] == f"{who}: of more nothing can be claimed."
+    beyond = finding_of(reaching(staircase(order_4=[3] * 3) | {"nexus, order 3": [4] * 3}, trained="1-3"))
+    assert beyond[-2:] == [
+        "Not decided: how far nexus, order 4 can go beyond 3 hops: more were asked, but not trained.",
+        "Not decided: how far nexus, order 3 can go beyond 4 hops: more were not asked.",
+    ]
+    single = finding_of(reaching({"nexus, order 2": [1], "nexus, order 3": [1]}))
+    assert single[0] == "With nexus, orders 2 and 3 reached 1 hop (1 of 1 seed each)."
 
 
 def test_where_no_hop_allows_a_claim_none_is_made() -> None:

@@ -1,0 +1,128 @@
+"""Mistakes in calls: one line that names the argument, before anything is written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nexus_bench as nb
+from nexus_bench.api import training, values
+from nexus_bench.cli import options
+from nexus_bench.errors import ConfigError, UsageError
+
+TINY: dict[str, Any] = {"n_nodes": 6, "n_val": 8, "n_test": 16, "d_model": 16, "steps": 20, "batch_size": 4}
+TINY |= {"eval_every": 10, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> nb.Run:
+    out = tmp_path_factory.mktemp("mistakes") / "run"
+    return nb.train(task="pointer_chase", attention="standard", hops="1-2", seeds=1, out=out, executor="inline", **TINY)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"task": 3}, "^task must be a name or a list of names, got 3$"),
+        ({"task": [3]}, r"^task must be a name or a list of names, got \[3\]$"),
+        ({"task": []}, "^task is empty; give a name, or omit it$"),
+        ({"attention": [None]}, "^attention must be a name"),
+        ({"attention": ""}, "^attention is empty"),
+        ({"suite": 3}, "^suite must be a path, got 3$"),
+        ({"out": 3}, "^out must be a path, got 3$"),
+        ({"data": 3}, "^data must be a path, got 3$"),
+        ({"data": "d", "task": "ancestor", "out": "nowhere"}, "^data determines task and hops; omit task and hops$"),
+        ({"workers": 0}, "^workers must be a whole number from 1 to 1000, got 0$"),
+        ({"workers": 1.5}, "^workers must be"),
+        ({"executor": None}, "^executor must be a text, got None$"),
+        ({"hops": "3-1"}, "hops '3-1' run backwards"),
+        ({"order": 0, "attention": "nexus"}, "order: input should be greater than or equal to 1, got 0"),
+        ({"seeds": -1}, "seeds must be a count from 1"),
+    ],
+)
+def test_a_wrong_argument_of_train_is_one_line(tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(nb.NexusBenchError, match=message):
+        nb.train(**TINY | {"task": "pointer_chase", "hops": "1-2", "out": tmp_path / "run"} | given)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda out: nb.generate("ancestor", n=0, out=out), "^n must be a whole number from 1 to 1000000000, got 0$"),
+        (lambda out: nb.generate("ancestor", n="5", out=out), "^n must be"),  # type: ignore[arg-type]
+        (lambda out: nb.generate("ancestor", n=5, seed=-1, out=out), "^seed must be a whole number from 0 to"),
+        (lambda out: nb.generate("ancestor", n=5, seed=True, out=out), "^seed must be"),
+        (lambda out: nb.generate("ancestor", format=None, out=out), "^format must be a text"),  # type: ignore[arg-type]
+        (lambda out: nb.generate("ancestor", n=5, out=5), "^out must be a path, got 5$"),  # type: ignore[arg-type]
+        (lambda out: nb.show("ancestor", seed=-1), "^seed must be"),
+        (lambda out: nb.dataset("kinship", seed="3"), "^seed must be a whole number from 0 to .* got '3'"),  # type: ignore[arg-type]
+        (lambda out: nb.score_answer("aunt", None), "^text must be a text, got None$"),  # type: ignore[arg-type]
+        (lambda out: nb.score_answer({}, "aunt"), "^score_answer takes an item, a mapping with"),
+        (lambda out: nb.score_answer({"answer": 3}, "3"), "^score_answer takes"),
+        (lambda out: nb.score_answer(" ", ""), "^score_answer takes"),
+        (lambda out: nb.open(3), "^path must be a path, got 3$"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_wrong_argument_of_examples_is_one_line(tmp_path: Path, call: Callable[[Path], Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        call(tmp_path / "data")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda run: run.model(3), "^cell must be a text, got 3$"),
+        (lambda run: run.model(""), "^cell is empty; give a cell_id"),
+        (lambda run: run.model(seed="0"), "^seed must be"),
+        (lambda run: run.plot(3), "^name must be a text"),
+        (lambda run: run.inspect(hops=0), "^hops must be a whole number from 1"),
+        (lambda run: run.inspect(n=-1), "^n must be"),
+        (lambda run: run.inspect(example=1.5), "^example must be a whole number from 0"),
+        (lambda run: run.evaluate(hops=1, n=0), "^n must be"),
+        (lambda run: run.evaluate(n_facts="9"), "^n_facts must be"),
+        (lambda run: run.evaluate(loops=0), "^loops must be"),
+        (lambda run: run.evaluate(hops=1, device=None), "^device must be a text"),
+    ],
+)
+def test_a_wrong_argument_of_a_run_is_one_line_and_its_results_stay(
+    run: nb.Run, call: Callable[[nb.Run], Any], message: str
+) -> None:
+    before = (run.path / "results.csv").read_bytes()
+    with pytest.raises(UsageError, match=message):
+        call(run)
+    assert (run.path / "results.csv").read_bytes() == before
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert nb.show("ancestor", seed=np.int64(3)) == nb.show("ancestor", seed=3)
+    (one, other) = (next(iter(nb.dataset("kinship", seed=seed))).prompt for seed in (3, np.int64(3)))
+    assert one == other
+
+
+def test_errors_name_arguments_as_a_call_has_them_and_commands_stay(run: nb.Run) -> None:
+    with pytest.raises(ConfigError, match=r"^pointer_chase: .*train with `hop_ood=3` on graphs"):
+        run.evaluate(hops=3)
+    said = "/a/--b: use --n-facts, a--b or `nexus-bench gen --out x`, or choose another --out"
+    with pytest.raises(
+        UsageError, match=r"^/a/--b: use n_facts, a--b or `nexus-bench gen --out x`, or choose another out$"
+    ):
+        with values.in_python():
+            raise UsageError(said)
+
+
+def test_the_command_line_trains_by_the_functions_of_the_api(
+    tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("select", "prepare"):
+        original = getattr(training, name)
+        monkeypatch.setattr(
+            training, name, lambda *a, name=name, original=original, **k: asked.append(name) or original(*a, **k)
+        )
+    assert command("train", "quick", "--dry-run", "--out", str(tmp_path / "run")).returncode == 0
+    assert asked == ["select", "prepare"]
+    assert (options.LARGEST_SEED, options.MOST_GRAPHS) == (values.LARGEST_SEED, values.MOST_GRAPHS)

@@ -116,6 +116,11 @@ def test_settings_that_differ_in_training_are_not_one_sweep_unless_asked_for() -
     ]
 
 
+def test_of_two_settings_at_one_value_none_is_chosen() -> None:
+    results = sweep({"n": 8}, {"n": 16}, {"n": 16, "task_version": 2})
+    assert by_sections(made(results.assign(task_version=results["task_version"].fillna(1)))) == []
+
+
 def test_one_setting_or_other_tasks_have_no_such_section() -> None:
     assert by_sections(made(sweep({"n": 8}))) == []
     other = sweep({"n": 16}).assign(task="u")

@@ -37,7 +37,7 @@ def test_every_symbol_and_fact_is_drawn_apart_from_others(name: str) -> None:
     arrows = [arrow_of(law, fact) for fact in one.facts[0]]
     texts = [(float(x), float(y)) for x, y, look, _ in TEXT.findall(drawn) if "700" not in look]
     assert len(texts) == len({symbol for arrow in arrows for symbol in arrow[:2]})
-    assert min(math.dist(a, b) for a, b in itertools.combinations(texts, 2)) > 20
+    assert min(math.dist(a, b) for a, b in itertools.combinations(texts, 2)) > 35
     plain, marked = re.findall(r'<path d="([^"]*)"', drawn)
     n_loops = sum(arrow.start == arrow.end for arrow in arrows)
     assert (plain + marked).count("M") == 2 * len(arrows) - n_loops, "a line and a head for each"

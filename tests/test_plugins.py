@@ -98,7 +98,7 @@ def fail_in(monkeypatch: pytest.MonkeyPatch, method: str, error: BaseException) 
         ("gen --task theirs --hops 1 --n 9 --n-test 9 --out d", "solve"),
         ("show theirs", "symbol"),
         ("audit theirs --hops 1 --n 200", "chance"),
-        ("train --task theirs --attention standard --seeds 1 --set steps=1", "sample"),
+        ("train --task theirs --attention standard --seeds 1 --set steps=1 --executor inline", "sample"),
     ],
 )
 def test_a_task_that_fails_is_named_with_its_method_and_the_error(

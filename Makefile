@@ -37,7 +37,7 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 figures: $(INSTALLED)
-	for run in quick staircase matched rivals; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
+	for run in quick staircase matched rivals retrofit/kinship retrofit/arc_easy; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
 	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
 	$(BIN)/nexus-bench gallery --out docs/tasks.md
 	$(BIN)/python -m nexus_bench.inspection.task_pictures docs/pictures

@@ -14,6 +14,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from pymdownx.slugs import slugify
 
+from nexus_bench.report import output
+from nexus_bench.report.page import to_html
+
 ROOT = Path(__file__).parent.parent
 ABOVE = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # its path; not of an address, nor of a place on the same page
@@ -35,12 +38,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for link in _LINK.findall(file.content_string):
             target = _in_repository(file.src_uri, link)
             to = site_path(target)
-            if (
-                to.startswith("files/")
-                and (source := _source(target)).is_file()
-                and files.get_file_from_path(to) is None
-            ):
-                files.append(File.generated(config, to, abs_src_path=str(source)))
+            if to.startswith("files/") and (source := ROOT / target).is_file() and files.get_file_from_path(to) is None:
+                files.append(_report(config, to, source) if to.endswith("/report.html") else _copy(config, to, source))
     return files
 
 
@@ -61,7 +60,9 @@ def site_path(target: str) -> str:
     folder, _, name = target.rpartition("/")
     if folder == "docs":
         return name.replace(".ipynb", ".md")
-    return f"files/{_source(target).relative_to(ROOT).as_posix().lstrip('.')}"
+    if name == "report.md":
+        target = f"{folder}/report.html"  # with charts
+    return f"files/{target.lstrip('.')}"
 
 
 def notebook_page(path: Path) -> str:
@@ -93,8 +94,11 @@ def _in_repository(page: str, link: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(own), link))
 
 
-def _source(target: str) -> Path:
-    """The file itself; of a report, the page with its charts."""
-    path = ROOT / target
-    page = path.with_suffix(".html")
-    return page if path.name == "report.md" and page.is_file() else path
+def _copy(config: MkDocsConfig, to: str, source: Path) -> File:
+    return File.generated(config, to, abs_src_path=str(source))
+
+
+def _report(config: MkDocsConfig, to: str, source: Path) -> File:
+    """The page of the report of a run, with its charts, which no run of the repository holds."""
+    built = output.read_report([source.parent])
+    return File.generated(config, to, content=to_html(built, downloads=output.to_csvs(built)))

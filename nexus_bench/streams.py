@@ -62,7 +62,11 @@ def integers(rng: np.random.Generator, n_rows: int, n_columns: int, *, high: int
     Returns:
         Array (n_rows, n_columns).
     """
-    return ((_words(rng, n_rows, n_columns) >> np.uint64(32)) * np.uint64(high) >> np.uint64(32)).astype(np.int32)
+    words = _words(rng, n_rows, n_columns)
+    words >>= np.uint64(32)
+    words *= np.uint64(high)
+    words >>= np.uint64(32)
+    return words.astype(np.int32)
 
 
 def pick(rng: np.random.Generator, allowed: Mask) -> Int:

@@ -1,14 +1,18 @@
 """Shared fixtures: one task at a small size, one dataset folder, one way to call the command line."""
 
+import functools
+import json
 import os
 
 # Tests run side by side, one a core: with more threads each they would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +31,42 @@ def not_watched_by_github(monkeypatch: pytest.MonkeyPatch) -> None:
     """What tests do belongs in no summary."""
     for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_figure_is_drawn_once() -> Iterator[Callable[[], None]]:
+    """Half of the time of a report is drawing: what is drawn is kept. Gives what makes figures be drawn again."""
+    import vl_convert
+
+    draw, rasterise = vl_convert.vegalite_to_svg, vl_convert.svg_to_png
+    drawn = functools.cache(lambda spec, version: draw(json.loads(spec), vl_version=version))
+    as_pixels = functools.cache(rasterise)
+
+    def forget() -> None:
+        drawn.cache_clear()
+        as_pixels.cache_clear()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(vl_convert, "vegalite_to_svg", lambda spec, vl_version: drawn(json.dumps(spec), vl_version))
+        patched.setattr(vl_convert, "svg_to_png", as_pixels)
+        yield forget
+
+
+@pytest.fixture
+def reports_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a report says of the same rows is made once in a test that gives commands many times."""
+    from nexus_bench.report import output
+    from nexus_bench.report.build import Report, build_report
+
+    made: dict[bytes, Report] = {}
+
+    def remembered(*rows: Any, by: Sequence[str] = ()) -> Report:
+        key = pickle.dumps((rows, by))
+        if key not in made:
+            made[key] = build_report(*rows, by=by)
+        return made[key]
+
+    monkeypatch.setattr(output, "build_report", remembered)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from tests.paths import ROOT
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/nexus-bench.yml").read_text())
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["compare"]["steps"]
 RELEASE: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+BOARD: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/leaderboard.yml").read_text())
 NEXUS = [step for step in STEPS if "nexus-bench" in step.get("run", "")]
 
 TINY = """
@@ -52,6 +53,24 @@ def test_the_workflow_can_only_read_and_pins_its_actions() -> None:
     assert len(actions) == 3 and all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in actions)
     triggers = WORKFLOW[True]  # YAML 1.1 reads `on` as true
     assert set(triggers) == {"push", "pull_request"}
+
+
+def test_submissions_are_checked_before_a_page_is_made_of_them_by_a_job_that_can_only_read() -> None:
+    assert BOARD[True] == {"pull_request": {"paths": ["runs/submissions/**"]}}
+    assert BOARD["permissions"] == {"contents": "read"} and list(BOARD["jobs"]) == ["check"]
+    steps: list[dict[str, Any]] = BOARD["jobs"]["check"]["steps"]
+    assert "permissions" not in BOARD["jobs"]["check"] and not any("if" in step for step in steps)
+    same = {step["uses"] for step in STEPS if "uses" in step}
+    assert {step["uses"] for step in steps if "uses" in step} == same, "the actions that the other workflow pins"
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    parsed = [shlex.split(step["run"]) for step in steps if "nexus-bench" in step.get("run", "")]
+    assert [words[:2] for words in parsed] == [["nexus-bench", "leaderboard"]] * 2
+    assert [("--check" in words) for words in parsed] == [True, False]
+    for words in parsed:
+        assert "runs/submissions/*/" in words
+        commands["leaderboard"].make_context("leaderboard", words[2:])
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {"!/runs/submissions/", "/runs/submissions/*/cells/"} <= set(ignored)
 
 
 def test_a_release_is_checked_before_it_is_published_and_by_a_tag_alone() -> None:

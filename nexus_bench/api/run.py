@@ -15,6 +15,7 @@ from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.columns import DTYPES as DTYPES
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.hops import parse_hops
+from nexus_bench.io.packed import is_there, packed
 from nexus_bench.io.read_results import CURVES, RESULTS, SPEC, read_curves, read_results
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Run:
         self.path = values.path("path", path)
         self._folder = RunFolder(self.path)
         self._built: tuple[Any, Report] | None = None  # what the report was made from, and the report
-        if (self.path / SPEC).exists() or not (self.path / RESULTS).exists():
+        if (self.path / SPEC).exists() or not is_there(self.path / RESULTS):
             run_folder.open(self.path)
         else:
             read_results(self.path)  # answers of another model, or a copy of the results alone
@@ -206,7 +207,8 @@ class Run:
 
     def _report(self) -> "Report":
         """The report, built again when a table has changed."""
-        made_from = [path.stat().st_mtime_ns for name in (RESULTS, CURVES) if (path := self.path / name).exists()]
+        tables = (path for name in (RESULTS, CURVES) for path in (self.path / name, packed(self.path / name)))
+        made_from = [path.stat().st_mtime_ns for path in tables if path.exists()]
         if self._built is None or self._built[0] != made_from:
             self._built = made_from, build([self.path]).report
         return self._built[1]

@@ -181,18 +181,18 @@ class Figures:
         return self._by_name[name]
 
 
-def build(runs: Sequence[Path], out: Path | None = None) -> Written:
+def build(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> Written:
     """The report of run folders, once their records are checked; written if there is a folder to write it to.
 
     Raises:
         ConfigError: A run is of an older format, or has no row of the test split.
         CorruptArtefactError: A file of a run is missing, truncated or edited.
         StorageError: A file cannot be written.
-        UsageError: No cell is finished yet, or the folder holds other files.
+        UsageError: No cell is finished yet, the folder holds other files, or a parameter of `by` does not vary.
     """
     for run in runs:
         check_records(run)
-    return report(runs, out)
+    return report(runs, out, by=by)
 
 
 def show_page(page: Path) -> bool:

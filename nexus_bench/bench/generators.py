@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
-from nexus_bench.data.task import make_task
+from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
-from nexus_bench.generators.parts.sequences import refuse_sequences
 from nexus_bench.streams import stream
 from nexus_bench.text.lines import told_as_text
 from nexus_bench.text.render import Teller, TextOptions
@@ -28,10 +27,12 @@ class Rate(NamedTuple):
         task: The family.
         hop: Hop count of every example.
         n_facts: Facts per graph.
-        graphs_per_second: Graphs per second with one query per graph; these are also examples per second.
-        n_queries: Queries per graph by default.
-        examples_per_second: Examples per second with that many queries per graph.
-        texts_per_second: Lines of `--format text` per second, from drawn examples with one query per graph.
+        graphs_per_second: Graphs per second with one query per graph; these are also examples per second. Of sequences:
+            sequences per second.
+        n_queries: Queries per graph by default; of sequences the places.
+        examples_per_second: Examples per second with that many queries per graph; of sequences the labels per second.
+        texts_per_second: Lines of `--format text` per second, from drawn examples with one query per graph; 0 of
+            sequences, which have none.
     """
 
     task: str
@@ -51,14 +52,13 @@ def hops_to_time(tasks: tuple[str, ...], hops: tuple[int, ...] | None) -> dict[s
         hops: Hop counts; None for DEFAULT_HOPS.
 
     Raises:
-        ConfigError: A name is unknown, it is a task of sequences, or no family can have a hop that is asked for.
+        ConfigError: A name is unknown, or no family can have a hop that is asked for.
     """
     asked = hops or DEFAULT_HOPS
     refused: dict[int, list[ConfigError]] = {hop: [] for hop in asked}
     timed = {}
     for name in tasks:
         defaults = make_task({"task": name}, where="bench")
-        refuse_sequences(defaults.generator(), "timings")
         able = []
         for hop in asked:
             try:
@@ -94,6 +94,9 @@ def bench_generators(
 
 def _rate(name: str, hop: int, seconds: float) -> Rate:
     sizes = entry_for_hops(name, (hop,))
+    usual = make_task(sizes, where="bench")
+    if usual.law().schema.is_sequence:
+        return _rate_of_sequences(name, hop, usual, seconds)
     single, several = (make_task(sizes | extra, where="bench") for extra in ({"n_queries": 1}, {}))
     speeds = []
     for spec in (single, several):
@@ -104,6 +107,14 @@ def _rate(name: str, hop: int, seconds: float) -> Rate:
     generator = several.generator()
     texts = max(_texts_per_second(single.generator(), seconds / _WINDOWS) for _ in range(_WINDOWS))
     return Rate(name, hop, generator.n_facts, speeds[0], generator.n_queries, speeds[1] * generator.n_queries, texts)
+
+
+def _rate_of_sequences(name: str, hop: int, spec: TaskSpec, seconds: float) -> Rate:
+    splits = Splits(spec.laws(), seed=_SEED, n_val=spec.n_val, n_test=spec.n_test)
+    first, n_places = splits.train(0, BLOCK_GRAPHS), spec.generator().n_queries
+    blocks = itertools.count(1)
+    speed = max(_graphs_per_second(splits, blocks, seconds / _WINDOWS) for _ in range(_WINDOWS))
+    return Rate(name, hop, n_places, speed, n_places, speed * float((first.hop > 0).mean()) * n_places, 0.0)
 
 
 def _texts_per_second(law: Generator[Any], seconds: float) -> float:

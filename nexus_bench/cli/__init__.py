@@ -128,6 +128,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "status": runs.status,
         "open": runs.open_,
         "report": reports.report,
+        "leaderboard": reports.leaderboard,
         "eval": inspection.evaluate,
         "inspect": inspection.inspect,
         "predictions": inspection.predictions,

@@ -59,7 +59,8 @@ def suites(incomplete: str) -> list[str]:
 
 def runs(incomplete: str) -> list[str]:
     """The run folders below runs/."""
-    found = sorted(path.parent.as_posix() for path in Path("runs").glob("**/results.csv"))
+    tables = [*Path("runs").glob("**/results.csv"), *Path("runs").glob("**/results.csv.gz")]
+    found = sorted({path.parent.as_posix() for path in tables})
     return [name for name in found if name.startswith(incomplete)]
 
 

@@ -62,7 +62,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "report": (
         "report runs/quick",
         "report runs/quick runs/staircase -o runs/both",
-        "report runs/quick --format md",
+        "report runs/sizes --by n_nodes",
+    ),
+    "leaderboard": (
+        "leaderboard runs/quick runs/staircase",
+        "leaderboard runs/example/quick runs/example/matched -o board",
+        "leaderboard runs/submissions/mine --check",
     ),
     "open": (
         "open",

@@ -12,6 +12,7 @@ from rich.table import Table
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.io.columns import FAILED
 from nexus_bench.io.config import Config
+from nexus_bench.io.packed import is_there, packed
 from nexus_bench.io.read_results import RESULTS, SPEC
 
 DONE, TRAINING, STOPPED, FAILED_CELLS, UNREADABLE = "done", "training", "stopped", "failed cells", "unreadable"
@@ -48,7 +49,7 @@ class FoundRun(NamedTuple):
 
 def find_runs(root: Path) -> list[FoundRun]:
     """The run folders below a folder, the newest first; not those of `pretrain`, which have no cells."""
-    folders = {path.parent for name in (RESULTS, SPEC) for path in root.glob(f"**/{name}")}
+    folders = {path.parent for name in (RESULTS, packed(Path(RESULTS)), SPEC) for path in root.glob(f"**/{name}")}
     found = [run for run in map(_read, folders) if run.suite is not None or run.problem is not None]
     return sorted(found, key=lambda run: (-run.changed, run.path))
 
@@ -94,8 +95,8 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     from nexus_bench.io.read_results import read_results
 
     run = RunFolder(folder)
-    is_there = (folder / RESULTS).is_file()
-    rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if is_there else None
+    has_rows = is_there(folder / RESULTS)
+    rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if has_rows else None
     n_cells = 0 if rows is None else rows["cell_id"].nunique()
     n_failed = 0 if rows is None else int((rows["status"] == FAILED).sum())
     config = run.read_spec() if (folder / SPEC).is_file() else None

@@ -1,4 +1,4 @@
-"""Commands that report results; none of them needs PyTorch."""
+"""Commands that report results; PyTorch is needed only to ask models examples, and to check submissions."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,9 @@ from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.choices import runs as run_folders
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Out
-from nexus_bench.errors import UsageError, unknown_name
+from nexus_bench.errors import NexusBenchError, UsageError, unknown_name
+from nexus_bench.io.plurals import counted
+from nexus_bench.io.read_results import RESULTS
 
 _FORMATS = ("csv", "md")
 
@@ -21,6 +23,10 @@ def report(
         typer.Argument(readable=False, metavar="RUN...", help="Run folders.", autocompletion=run_folders),
     ],
     out: Out = None,
+    by: Annotated[
+        Optional[str],
+        typer.Option("--by", metavar="NAMES", help="Show accuracy against these parameters, as n_nodes,degree."),
+    ] = None,
     file_format: Annotated[Optional[str], one_of(_FORMATS, "--format", help="Print it; write no files.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +48,7 @@ def report(
     folder = report_folder(runs, out)
     if folder is None and file_format is None and not as_json:
         raise UsageError("a report of several runs needs a folder of its own; give --out")
-    built, files = build(runs, folder if file_format is None else None)
+    built, files = build(runs, folder if file_format is None else None, by=by.split(",") if by else ())
     tell_unsealed(runs)
     if as_json:
         print_document("report", files=files, report=to_document(built))
@@ -52,6 +58,76 @@ def report(
         typer.echo(to_markdown(built), nl=False)
     else:
         print_report(built, files)
+
+
+def leaderboard(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(readable=False, metavar="RUN...", help="Run folders.", autocompletion=run_folders),
+    ],
+    out: Annotated[
+        Optional[Path],
+        typer.Option("--out", "-o", readable=False, metavar="FOLDER", help="Of the page; default runs/leaderboard."),
+    ] = None,
+    examples: Annotated[int, typer.Option(min=0, max=100, help="Examples of each hop that models are asked.")] = 3,
+    check: Annotated[bool, typer.Option("--check", help="Check submissions; write no page.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put many runs on one page, mechanisms by families.
+
+    Reach with its seeds and intervals, reach per parameter and per operation, and what models answered. With --check:
+    refuse runs that are edited, lack cells, or name what is not known.
+    """
+    if check:
+        if out is not None:
+            raise UsageError("--check writes no page; omit --out")
+        _check_submissions(runs, as_json=as_json)
+        return
+    from nexus_bench.cli.printing import tell_unsealed
+    from nexus_bench.inspection.drawn_answers import drawn_answers
+    from nexus_bench.io.record_seals import check_records
+    from nexus_bench.report.leaderboard import leaderboard as make_leaderboard
+    from nexus_bench.report.standings import run_names
+
+    named = dict(zip(run_names(runs), runs, strict=True))
+    for run in runs:
+        check_records(run)
+    drawn = drawn_answers(named, examples)
+    folder = out or (None if as_json else Path("runs/leaderboard"))
+    made = make_leaderboard(runs, folder, examples=drawn.examples, notes=drawn.notes)
+    tell_unsealed([run for run in runs if (run / RESULTS).exists()])
+    if as_json:
+        content = {"settings": made.settings, "standings": made.standings}
+        print_document("leaderboard", files=made.files, finding=made.finding, **content, accepted=[])
+        return
+    for line in [*made.finding, *map(str, made.files), f"{made.n_bytes / 1e6:.1f} MB"]:
+        typer.echo(line)
+
+
+def _check_submissions(runs: list[Path], *, as_json: bool) -> None:
+    """Check all of them, say which are accepted, and fail with the first fault."""
+    from nexus_bench.experiment.submissions import Submission, check_submission
+    from nexus_bench.io.escapes import visible
+    from nexus_bench.report.ci import github_lines
+
+    accepted: list[Submission] = []
+    refused: list[tuple[str, NexusBenchError]] = []
+    for run in runs:
+        try:
+            accepted.append(check_submission(run))
+        except NexusBenchError as error:
+            refused.append((str(run), error))
+    if as_json and not refused:
+        print_document("leaderboard", files=[], finding=[], settings=[], standings=[], accepted=accepted)
+    for one in accepted if not as_json else ():
+        failed = f", {one.n_failed} failed" if one.n_failed else ""
+        told = f"{counted(one.n_models, 'model')} on {', '.join(one.tasks)}"
+        typer.echo(f"{one.run}: accepted: {counted(one.n_cells, 'cell')}{failed}, {told}")
+    github_lines("error", [(run, str(fault)) for run, fault in refused])
+    for _, fault in refused[1:]:
+        typer.echo(f"error: {visible(str(fault))}", err=True)
+    if refused:
+        raise refused[0][1]
 
 
 def schema(

@@ -107,9 +107,10 @@ def open_(
 ) -> None:
     """Show the report of a run in the browser.
 
-    Where there is no browser, its path is printed alone.
+    Where there is no browser, its path is printed alone. A run without a page gets its report first.
     """
     from nexus_bench.cli.found_runs import find_runs
+    from nexus_bench.io.packed import is_there
 
     if run is None:
         found = find_runs(Path("runs"))
@@ -118,9 +119,11 @@ def open_(
         run = Path(found[0].path)
     page = run if run.suffix == ".html" else run / "report.html"
     if not page.is_file():
-        if not (run / "results.csv").is_file():
+        if page == run or not is_there(run / "results.csv"):
             raise CorruptArtefactError(f"{run}: has no results; `nexus-bench runs` lists the runs that have")
-        raise UsageError(f"{page}: is not there; `nexus-bench report {run}` writes it")
+        from nexus_bench.report.output import report
+
+        report([run], run)
     is_shown = webbrowser.open(page.absolute().as_uri())
     if as_json:
         print_document("open", file=page, is_shown=is_shown)

@@ -11,6 +11,16 @@ from nexus_bench.io.columns import Row
 from nexus_bench.io.hops import format_hops
 from nexus_bench.text.render import TextOptions, order_warning
 
+_CHECKED = "`nexus-bench verify` checks every file, label and split of this folder."
+_OF_GRAPHS = (
+    "An example is one query with the facts of its graph; `hop` is the true number of facts that derive the",
+    f"answer. {_CHECKED}",
+)
+_OF_SEQUENCES = (
+    "A graph is a sequence: its facts are the tokens in their order, -1 after the end. Each place has an answer, -1",
+    "for none, and `hop`, the true number of hops that derive it, 0 for none. An example is a label.",
+    _CHECKED,
+)
 _LIBRARY_SPLITS = {"val": "validation"}  # names that the `datasets` library expects; other names are kept
 
 
@@ -51,16 +61,14 @@ def dataset_card(manifest: dict[str, Any]) -> str:
             "",
             str(task_defaults(manifest["task"]).get("summary", "")),
             "",
-            f"- a fact: {facts}",
-            f"- a query: {query}",
+            *([f"- a fact: {facts}", f"- a query: {query}"] if query else [f"- a place of a sequence: {facts}"]),
             f"- the answer: {schema['answer']}, one of {schema['vocabularies'][schema['answer']]}",
             f"- reasoning: {manifest['reasoning']}",
             f"- parameters: {params}; seed {manifest['seed']}",
             f"- content SHA-256: `{manifest['content_sha256']}`",
             *([] if warning is None else [f"- {warning}"]),
             "",
-            "An example is one query with the facts of its graph; `hop` is the true number of facts that derive the",
-            "answer. `nexus-bench verify` checks every file, label and split of this folder.",
+            *(_OF_GRAPHS if query else _OF_SEQUENCES),
             "",
             "| split | graphs | examples |",
             "|---|---|---|",

@@ -108,6 +108,8 @@ def _fields(manifest: dict[str, Any]) -> list[tuple[str, str, str]]:
         asked = ("query", _INT, "the number of the query on its graph")
         return [graph, asked, *_TOLD[file_format], ("answer", _TEXT, "the word of the answer"), ("hop", _INT, of_hop)]
     lists, number = _TEXT if file_format == "csv" else _INTS, _INTS if file_format == "npz" else _INT
+    if not schema["query"]:  # a sequence is one record
+        number = lists
     arrays = [
         ("facts", lists, f"the facts of the graph, each a list of: {fact}"),
         ("query", lists, f"the query, a list of: {query}"),

@@ -52,6 +52,8 @@ def find_misfit(family: Generator[Any], schema: Schema, examples: Examples, *, n
                 None, None, f"{name} must be int32 of the shape {expected}, got {array.dtype} of {array.shape}"
             )
     least = NOTHING if schema.is_sequence else 0
+    if schema.is_sequence and (fault := _find_hole(examples)):
+        return fault
     for name, array, roles in (("facts", examples.facts, schema.fact), ("query", examples.query, schema.query)):
         for column, role in enumerate(roles):
             size = schema.vocabularies[role.vocabulary]
@@ -71,6 +73,19 @@ def find_misfit(family: Generator[Any], schema: Schema, examples: Examples, *, n
     return None
 
 
+def _find_hole(examples: Examples) -> Fault | None:
+    """Look for a sequence that goes on after its end, or has a label there."""
+    is_there = examples.facts[:, :, 0] != NOTHING
+    after_end = is_there[:, 1:] & ~is_there[:, :-1]
+    for bad, what in (
+        (after_end, "a token follows the end of the sequence"),
+        ((examples.hop > 0) & ~is_there, "a label stands after the end of the sequence"),
+    ):
+        if bad.any():
+            return Fault(int(bad.any(axis=1).argmax()), None, what)
+    return None
+
+
 def find_twins(examples: Examples) -> Fault | None:
     """Look for a graph that has a fact or a query twice."""
     for array, what in (
@@ -85,8 +100,8 @@ def find_twins(examples: Examples) -> Fault | None:
 
 def find_denied(law: Law, examples: Examples) -> Fault | None:
     """Look for an answer, or else a hop count, that the solver, which knows only the facts, does not derive."""
-    solution = law.solve(examples.facts, examples.query)
-    for name, given, derived in (("answer", examples.answer, solution.answer), ("hop", examples.hop, solution.hop)):
+    answer, hop = law.labels(examples.facts, examples.query)
+    for name, given, derived in (("answer", examples.answer, answer), ("hop", examples.hop, hop)):
         bad = given != derived
         if bad.any():
             graph, query = _first(bad)
@@ -105,8 +120,10 @@ def find_uneven(law: Law, examples: Examples) -> Fault | None:
             return Fault(None, None, f"hop {hop} is in {share:.1%} of the examples, expected {expected:.1%}")
         if not found.n_examples:
             continue  # a small split may lack a hop
-        chance = family.chance(hop)
-        if found.share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / found.n_examples):
+        chance, n_apart = family.chance(hop), found.n_examples
+        if law.schema.is_sequence:  # the labels of one are alike
+            n_apart = int((examples.hop == hop).any(axis=1).sum())
+        if found.share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / n_apart):
             name = law.symbol(law.schema.answer, found.answer)
             what = f"at {hop} hops {found.share:.1%} of the answers are {name}; chance allows at most {chance:.1%}"
             return Fault(None, None, what)

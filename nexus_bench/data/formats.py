@@ -134,17 +134,23 @@ class _ParquetWriter:
     def __init__(self, path: Path, n_graphs: int, view: View) -> None:
         self._arrow, parquet = pyarrow_and_parquet()
         int32 = self._arrow.int32()
-        types = (self._arrow.int64(), self._arrow.list_(self._arrow.list_(int32)), self._arrow.list_(int32), int32)
-        self._schema = self._arrow.schema(list(zip(COLUMNS, (*types, int32), strict=True)))
+        numbers = self._arrow.list_(int32)
+        answer = numbers if view.law.schema.is_sequence else int32
+        types = (self._arrow.int64(), self._arrow.list_(numbers), numbers, answer, answer)
+        self._schema = self._arrow.schema(list(zip(COLUMNS, types, strict=True)))
+        self._is_sequence = view.law.schema.is_sequence
         self._file = parquet.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
         self._n_written = 0
 
     def write(self, examples: Examples) -> None:
         n_graphs, n_queries = examples.answer.shape
-        graph = np.repeat(np.arange(self._n_written, self._n_written + n_graphs), n_queries)
-        facts = self._lists(np.repeat(examples.facts, n_queries, axis=0))
-        query = self._lists(examples.query.reshape(n_graphs * n_queries, -1))
-        columns = [graph, facts, query, examples.answer.ravel(), examples.hop.ravel()]
+        graph = np.arange(self._n_written, self._n_written + n_graphs)
+        if self._is_sequence:
+            columns = self._sequences(examples, graph)
+        else:
+            facts = self._lists(np.repeat(examples.facts, n_queries, axis=0))
+            query = self._lists(examples.query.reshape(n_graphs * n_queries, -1))
+            columns = [np.repeat(graph, n_queries), facts, query, examples.answer.ravel(), examples.hop.ravel()]
         self._file.write_table(self._arrow.table(columns, schema=self._schema))
         self._n_written += n_graphs
 
@@ -158,6 +164,11 @@ class _ParquetWriter:
             offsets = np.arange(0, len(values) + 1, size, dtype=np.int32)
             values = self._arrow.ListArray.from_arrays(offsets, values)
         return values
+
+    def _sequences(self, examples: Examples, graph: np.ndarray) -> list[Any]:
+        """One row a sequence: its answers and hops are lists."""
+        nothing = self._arrow.array([[]] * len(graph), self._schema.field("query").type)
+        return [graph, self._lists(examples.facts), nothing, self._lists(examples.answer), self._lists(examples.hop)]
 
 
 def pyarrow_and_parquet() -> tuple[Any, Any]:
@@ -204,11 +215,12 @@ def _read_parquet(path: Path, view: View) -> Examples:
     facts = _flat(table["facts"].combine_chunks())
     n_rows, n_facts = len(table), len(table["facts"][0])
     every = n_rows // n_graphs
+    answer = flat["answer"].reshape(n_graphs, -1)
     return Examples(
         facts=np.ascontiguousarray(facts.reshape(n_rows, n_facts, -1)[::every]),
-        query=flat["query"].reshape(n_graphs, every, -1),
-        answer=flat["answer"].reshape(n_graphs, every),
-        hop=flat["hop"].reshape(n_graphs, every),
+        query=flat["query"].reshape(*answer.shape, flat["query"].size // answer.size),
+        answer=answer,
+        hop=flat["hop"].reshape(answer.shape),
     )
 
 
@@ -241,10 +253,17 @@ def _to_csv(rows: Iterator[tuple[str, ...]]) -> str:
 
 
 def _rows(examples: Examples, *, first_graph: int) -> Iterator[tuple[str, ...]]:
-    """One row per example, each value as JSON; the facts of a graph are written once and used for all its rows."""
+    """One row per example, each value as JSON; the facts of a graph are written once and used for all its rows.
+
+    A sequence is one row, with a list of answers and one of hops.
+    """
+    is_sequence = not examples.query.shape[2]
     for graph in range(examples.n_graphs):
         facts, queries, answers, hops = (array[graph].tolist() for array in examples)
         facts_text = _compact(facts)
+        if is_sequence:
+            yield str(first_graph + graph), facts_text, "[]", _compact(answers), _compact(hops)
+            continue
         for query, answer, hop in zip(queries, answers, hops, strict=True):
             yield str(first_graph + graph), facts_text, _compact(query), str(answer), str(hop)
 
@@ -265,7 +284,10 @@ def _from_rows(rows: Iterable[tuple[str, ...]]) -> Examples:
     graphs = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row[0])]
     facts = [parse_json(group[0][1]) for group in graphs]
     query, answer, hop = ([parse_json(f"[{','.join(row[i] for row in group)}]") for group in graphs] for i in (2, 3, 4))
-    return Examples(*(np.array(values, dtype=np.int32) for values in (facts, query, answer, hop)))
+    arrays = [np.array(values, dtype=np.int32) for values in (facts, query, answer, hop)]
+    if arrays[2].ndim == 3:  # sequences
+        arrays[1:] = [np.empty((*arrays[2].shape[::2], 0), dtype=np.int32), arrays[2][:, 0], arrays[3][:, 0]]
+    return Examples(*arrays)
 
 
 def _flat(column: Any) -> np.ndarray:

@@ -4,11 +4,14 @@ import inspect
 import re
 from typing import Any
 
+import numpy as np
+
 from nexus_bench.data.law import Law, tell
-from nexus_bench.data.show import as_text, show_example
+from nexus_bench.data.show import as_text, show_example, show_sequence
 from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.generators.defaults import task_defaults
+from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.streams import stream
 from nexus_bench.text.render import Teller, TextOptions, Told
 
@@ -30,16 +33,47 @@ hop count alone.
 """
 
 
+_SEQUENCES = """# Tasks of sequences
+
+Here a problem is one stream of tokens, and any place may have a label ([add a
+task](add_a_task.md#sequences-with-a-label-at-every-token)). The examples are shorter than the defaults. Below
+each stand what derives one of its labels, and chance and ceiling of the first hop counts at the defaults.
+"""
+_SHORT: dict[str, dict[str, Any]] = {
+    "hop_k": {"n_tokens": 24},
+    "mqar": {"n_tokens": 24, "n_pairs": 4, "vocab_size": 64},
+}
+
+
 def gallery_page() -> str:
     """The page, in Markdown."""
     names = GENERATORS.own_names()
-    return "\n".join([_HEAD.format(hop=_SHOWN_HOP), *(_section(name) for name in names)])
+    sequences = [name for name in names if is_of_sequences(name)]
+    graphs = [_section(name) for name in names if name not in sequences]
+    return "\n".join([_HEAD.format(hop=_SHOWN_HOP), *graphs, _SEQUENCES, *map(_section_of_sequences, sequences)])
+
+
+def is_of_sequences(name: str) -> bool:
+    """Whether a family draws sequences, which have neither a picture nor English."""
+    return issubclass(GENERATORS.get(name), SequenceFamily)
 
 
 def gallery_example(name: str) -> tuple[Law, Examples]:
     """The example of a family that the page shows and its picture draws: one graph with one query."""
     law = _law(name, _SHOWN_HOP)
     return law, law.sample(1, stream("gallery", name)).one_query_per_graph().take(slice(1))
+
+
+def example_of_hop(law: Law, hop: int, *, of: str) -> Examples:
+    """One graph with one query, which has this hop count if one of a few draws has it.
+
+    Args:
+        law: The task at one setting.
+        hop: The hop count.
+        of: Names the stream of random numbers.
+    """
+    drawn = law.sample(8, stream(of, law.family.name)).one_query_per_graph()
+    return drawn.take(slice(at := int(np.argmax(drawn.hop[:, 0] == hop)), at + 1))
 
 
 def _section(name: str) -> str:
@@ -83,6 +117,36 @@ def _section(name: str) -> str:
             f"Worked: {worked.completion}",
             "",
             *ceilings,
+            "",
+        ]
+    )
+
+
+def _section_of_sequences(name: str) -> str:
+    law = make_task({"task": name, **_SHORT.get(name, {})}, where="gallery").law()
+    usual = make_task({"task": name}, where="gallery").law()
+    paragraphs, source = _documented(GENERATORS.get(name))
+    hops = usual.family.hops[: len(_HOPS)]
+    return "\n".join(
+        [
+            f"## {name}",
+            "",
+            str(task_defaults(name)["summary"]),
+            "",
+            *paragraphs,
+            f"- a token: one of {usual.schema.vocabularies['word']}; a label: one of {usual.schema.n_classes}; "
+            f"{usual.family.n_facts} tokens",
+            f"- reasoning: {usual.family.reasoning}",
+            f"- {source}",
+            "",
+            "```text",
+            as_text(show_sequence(law, law.sample(1, stream("gallery", name)))),
+            "```",
+            "",
+            "| hops | " + " | ".join(map(str, hops)) + " |",
+            "|---|" + "---|" * len(hops),
+            "| chance | " + " | ".join(f"{usual.family.chance(hop):.3f}" for hop in hops) + " |",
+            "| partial-input ceiling | " + " | ".join(f"{usual.family.partial_input(hop):.3f}" for hop in hops) + " |",
             "",
         ]
     )

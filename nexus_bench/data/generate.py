@@ -26,7 +26,7 @@ from nexus_bench.data.faults import find_denied
 from nexus_bench.data.formats import FORMATS, View, Writer
 from nexus_bench.data.law import Law
 from nexus_bench.data.provenance import task_origin
-from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids
+from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, worlds_of
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import CheckFailedError, StorageError, UsageError
 from nexus_bench.generators.base import Examples
@@ -85,7 +85,8 @@ def generate(
         StorageError: The disk is full or the folder cannot be written.
         UsageError: The folder holds something else, or another process is writing it.
     """
-    refuse_sequences(spec.generator(), "datasets")
+    if text is not None:
+        refuse_sequences(spec.generator(), "English texts")
     laws = spec.laws()
     n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
     n_graphs |= {name: spec.n_test for name in laws if name != IID}
@@ -113,7 +114,7 @@ def generate(
             law = law_of(split, laws)
             writer = form.writer(path, count, View(law, text or TextOptions()))
             chunks = _checked(_chunks(splits, split, count, chunk_graphs), law, split, count)
-            files[split] = _write_split(path, writer, split, chunks, count, content, on_graphs)
+            files[split] = _write_split(path, writer, split, law, chunks, count, content, on_graphs)
         manifest = request | {
             "schema": _schema_as_json(laws[IID]),
             "reasoning": laws[IID].family.reasoning,
@@ -166,7 +167,6 @@ def draw_dataset(spec: TaskSpec, *, seed: int, n_train: int = 0) -> Dataset:
     Raises:
         ConfigError: The task has too few distinct graphs.
     """
-    refuse_sequences(spec.generator(), "datasets")
     splits = Splits(spec.laws(), seed=seed, n_val=spec.n_val, n_test=spec.n_test)
     drawn = {split: held.examples for split, held in splits.held_out.items()}
     drawn |= {TRAIN: splits.train(0, n_train)} if n_train else {}
@@ -217,6 +217,7 @@ def _write_split(
     path: Path,
     writer: Writer,
     split: str,
+    law: Law,
     chunks: Iterator[Examples],
     n_graphs: int,
     content: ContentHash,
@@ -227,8 +228,8 @@ def _write_split(
         for examples in chunks:
             writer.write(examples)
             content.add(split, examples)
-            ids.append(world_ids(examples.facts))
-            n_examples += examples.answer.size
+            ids.append(worlds_of(law, examples))
+            n_examples += int((examples.hop > 0).sum())
             on_graphs(examples.n_graphs)
     except CheckFailedError:
         writer.close()  # its files are dropped next

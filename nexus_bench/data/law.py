@@ -50,6 +50,10 @@ class Law:
         """The family's solution of shown queries (g, q, r)."""
         return self.family.solve(facts, self._numbers(query))
 
+    def labels(self, facts: Int, query: Int) -> tuple[Int, Int]:
+        """The family's answers and hops of shown queries (g, q, r)."""
+        return self.family.labels(facts, self._numbers(query))
+
     def symbol(self, vocabulary: str, index: int) -> str:
         """How a symbol is written for people; a mark is a stroke, its absence a dot."""
         return ".|"[index] if vocabulary == MARK else self.family.symbol(vocabulary, index)

@@ -11,8 +11,9 @@ import numpy as np
 
 from nexus_bench.data.encodings import ENCODINGS, encodings_of, table_offsets
 from nexus_bench.data.faults import Fault, find_denied, find_misfit, find_twins, find_uneven
+from nexus_bench.data.law import Law
 from nexus_bench.data.lm_eval import Choices
-from nexus_bench.data.show import as_text, show_example
+from nexus_bench.data.show import as_text, show_example, show_sequence
 from nexus_bench.data.splits import Splits, among, worlds_of
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.generators.base import Examples
@@ -29,6 +30,7 @@ from nexus_bench.text.parse import Reader
 from nexus_bench.text.render import Teller, TextOptions
 
 _N_GRAPHS, _N_EVEN, _N_COUNTED, _N_TRAINED = 50, 500, 20_000, 2_048
+_N_SOLVED = 50  # sequences, of which every place may have a label
 _N_TOLD = 3  # graphs told in English
 _FEWEST_REPEATS, _FACTOR = 30, 2  # for an estimate of the number of worlds, and how far off it may be
 _TEXTS = [
@@ -85,7 +87,8 @@ def is_even(spec: TaskSpec) -> None:
 def is_solved(spec: TaskSpec) -> None:
     """`solve` derives labels and hops from the facts, at most that many, and as many at some query of each hop."""
     for split, law in spec.laws().items():
-        examples = law.sample(_N_EVEN, stream("derivation"))
+        is_sequence = law.schema.is_sequence
+        examples = law.sample(_N_SOLVED if is_sequence else _N_EVEN, stream("derivation"))
         _no(find_denied(law, examples), split)
         rows = np.sort(law.solve(examples.facts, examples.query).rows, axis=2)
         is_twice = ((rows[:, :, 1:] == rows[:, :, :-1]) & (rows[:, :, 1:] >= 0)).any(axis=2)
@@ -93,7 +96,7 @@ def is_solved(spec: TaskSpec) -> None:
         for bad, what in (
             (is_twice, "`solve` uses a fact twice; a hop is one more fact"),
             (n_used > examples.hop, "`solve` uses more facts than the hop count says"),
-            ((n_used == 0) & (examples.hop > 0), "`solve` names no fact that it used"),
+            ((n_used == 0) & (examples.hop > 0) & (not is_sequence), "`solve` names no fact that it used"),
         ):
             if bad.any():
                 graph, query = (int(at) for at in np.unravel_index(int(bad.argmax()), bad.shape))
@@ -174,13 +177,15 @@ def is_encoded(spec: TaskSpec) -> None:
 
 def can_be_shown(spec: TaskSpec) -> None:
     """Every symbol is written in its own way, and the derivation is drawn fact by fact."""
-    _refuse_sequences(spec)
     for split, law in spec.laws().items():
         for vocabulary, size in law.schema.vocabularies.items():
             names = {law.symbol(vocabulary, index) for index in range(size)}
             if len(names) < size:
                 raise Broken(f"{split}: {size} symbols of vocabulary '{vocabulary}' are written in {len(names)} ways")
         examples = law.sample(9, stream("chain"))
+        if law.schema.is_sequence:
+            _is_shown(law, examples, split)
+            continue
         rows = law.solve(examples.facts, examples.query).rows[:, 0]
         for graph in range(9):
             shown = show_example(law, examples, graph=graph)
@@ -191,6 +196,16 @@ def can_be_shown(spec: TaskSpec) -> None:
                 raise Broken(f"{split}: a fact of the derivation does not end in the chain {shown.chain}")
             if len(shown.tokens) != len(shown.flat.split()) or shown.chain not in as_text(shown):
                 raise Broken(f"{split}: a symbol is written as two words, or as none: {shown.flat}")
+
+
+def _is_shown(law: Law, examples: Examples, split: str) -> None:
+    """A sequence is shown word by word, with what its derivation reads."""
+    for graph in range(examples.n_graphs):
+        shown = show_sequence(law, examples, graph=graph)
+        if not len(shown.tokens) == len(shown.labels) == len(shown.flat.split()):
+            raise Broken(f"{split}: a symbol is written as two words, or as none: {shown.flat}")
+        if any(label not in as_text(shown) for label in (*shown.labels, shown.answer)):
+            raise Broken(f"{split}: a label is not shown")
 
 
 def is_read_back(spec: TaskSpec) -> None:

@@ -24,6 +24,7 @@ class Shown(NamedTuple):
         prompt: The example in English, if it was rendered.
         completion: The completion expected from a language model: the derivation, then the answer.
         denied: How the facts deny the label; empty if `solve` derives it.
+        labels: Of a sequence, whose facts are its tokens: the label of every place, `-` for none. Empty of a graph.
     """
 
     facts: list[str]
@@ -36,11 +37,14 @@ class Shown(NamedTuple):
     prompt: str = ""
     completion: str = ""
     denied: str = ""
+    labels: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The facts, the derivation, the tokens and the English, in a few lines."""
         tokens = " ".join(str(token) for token in self.tokens)
         english = f"\nenglish {self.prompt}\n        {self.completion}" if self.prompt else ""
+        if self.labels:
+            return f"{as_text(self)}\ntokens  {tokens}"
         return f"{as_text(self)}\nflat    {self.flat}\ntokens  {tokens}{english}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -56,6 +60,9 @@ def show(law: Law, *, seed: int = 0) -> Shown:
         seed: Another seed shows another example.
     """
     examples = law.sample(1, stream("show", law.family.name, seed))
+    if law.schema.is_sequence:
+        fault = find_denied(law, examples)
+        return show_sequence(law, examples)._replace(denied=fault.what if fault else "")
     told = next(tell(Teller(law.family, TextOptions(target="steps")), law, examples))
     denied = find_denied(law, _one_of(examples, 0, 0))
     shown = show_example(law, examples)
@@ -84,6 +91,26 @@ def show_example(law: Law, examples: Examples, *, graph: int = 0, query: int = 0
     )
 
 
+def show_sequence(law: Law, examples: Examples, *, graph: int = 0) -> Shown:
+    """Describe one sequence: its tokens, its labels, and the derivation of the last one with the most hops."""
+    schema = law.schema
+    facts, query, answer, hop = (array[graph] for array in examples)
+    tokens = facts[facts[:, 0] >= 0, 0]
+    words = [law.symbol(schema.fact[0].vocabulary, int(word)) for word in tokens]
+    at = len(hop) - 1 - int(hop[::-1].argmax())
+    rows = [int(row) for row in law.solve(facts[None], query[None]).rows[0, at] if row >= 0]
+    return Shown(
+        facts=words,
+        query=f"place {at + 1}",
+        answer=law.symbol(schema.answer, int(answer[at])) if hop[at] else "-",
+        hop=int(hop[at]),
+        chain="; ".join(f"place {row + 1} {words[row]}" for row in rows),
+        flat=" ".join(words),
+        tokens=(tokens + table_offsets(schema)[schema.fact[0].vocabulary]).tolist(),
+        labels=tuple(law.symbol(schema.answer, int(label)) if label >= 0 else "-" for label in answer[: len(words)]),
+    )
+
+
 def _one_of(examples: Examples, graph: int, query: int) -> Examples:
     """One query of one graph, with its facts."""
     one = examples.take(slice(graph, graph + 1))
@@ -93,6 +120,8 @@ def _one_of(examples: Examples, graph: int, query: int) -> Examples:
 
 def as_text(shown: Shown) -> str:
     """The example in a few lines; facts of the chain are not marked, since finding them is the task."""
+    if shown.labels:
+        return _sequence_as_text(shown)
     width = max(len(fact) for fact in shown.facts)
     columns = max(1, 78 // (width + 3))
     rows = [shown.facts[i : i + columns] for i in range(0, len(shown.facts), columns)]
@@ -100,6 +129,18 @@ def as_text(shown: Shown) -> str:
     lines += ["  " + "   ".join(fact.ljust(width) for fact in row).rstrip() for row in rows]
     lines += [f"query   {shown.query}", f"answer  {shown.answer}", f"chain   {shown.chain}"]
     return "\n".join(lines)
+
+
+def _sequence_as_text(shown: Shown) -> str:
+    """Tokens above their labels, a few columns to a line, each line with the place that it begins at."""
+    width = max(len(word) for word in (*shown.facts, *shown.labels)) + 1
+    columns = max(1, 68 // width)
+    lines = []
+    for start in range(0, len(shown.facts), columns):
+        for name, row in ((f"token {start + 1}", shown.facts), ("label", shown.labels)):
+            lines.append(f"{name:<11}" + "".join(word.rjust(width) for word in row[start : start + columns]))
+    asked = f"{shown.query}, {shown.hop} hop{'s' if shown.hop != 1 else ''}"
+    return "\n".join([*lines, f"asked   {asked}", f"answer  {shown.answer}", f"read    {shown.chain or 'nothing'}"])
 
 
 def query_as_text(law: Law, query: Int) -> str:

@@ -72,6 +72,11 @@ class TaskSpec(Spec):
         made = {IID: self.law_at(self.params, self.hops, largest, trained)}
         if self.hop_ood is not None:
             made[HOP_OOD] = self.law_at(self.params, self.hop_ood, largest, trained)
+            if made[IID].family.says_hop:
+                raise ConfigError(
+                    f"{self.task}: a token says the hop count, and one that was never trained says nothing; omit "
+                    "hop_ood, or train its hops too"
+                )
         if self.size_ood is not None:
             params = validate(GENERATORS.get(self.task).Params, self.params | self.size_ood, where=SIZE_OOD)
             made[SIZE_OOD] = self.law_at(params.model_dump(), self.hops, largest, trained)
@@ -160,7 +165,8 @@ def _check_sizes(trained: Law, other: Law) -> None:
     """Larger graphs have as many queries, and symbols that training shows."""
     check_symbols(trained, other, what=SIZE_OOD)
     ours, larger = trained.family, other.family
-    if ours.n_queries != larger.n_queries or len(trained.schema.query) != len(other.schema.query):
+    same_queries = trained.schema.is_sequence or ours.n_queries == larger.n_queries
+    if not same_queries or len(trained.schema.query) != len(other.schema.query):
         raise ConfigError(f"{ours.name}: size_ood must keep the queries of a graph; fix n_queries for both")
     if ours.n_facts >= larger.n_facts:
         raise ConfigError(

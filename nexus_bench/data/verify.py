@@ -7,7 +7,7 @@ import numpy as np
 
 from nexus_bench.data.dataset import ContentHash, Manifest, check_folder, read_examples, read_manifest, spec_of
 from nexus_bench.data.faults import Fault, find_denied, find_misfit, find_twins, find_uneven, majority
-from nexus_bench.data.splits import WorldIds, among, world_ids
+from nexus_bench.data.splits import WorldIds, among, worlds_of
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.columns import IID, TRAIN
@@ -56,23 +56,24 @@ def verify(folder: Path) -> list[Verified]:
         is_edited = sha256_of_file(path) != about["sha256"]
         examples = read_examples(path, manifest, law_of(split, laws), is_edited=is_edited)
         law = law_of(split, laws)
-        check = _Check(path, law.family.n_queries, is_edited=is_edited)
+        is_sequence = law.schema.is_sequence
+        check = _Check(path, 1 if is_sequence else law.family.n_queries, is_edited=is_edited)
         # a larger graph must do with the symbols of training
         check.no(find_misfit(law.family, laws[IID].schema, examples, n_graphs=manifest["n_graphs"][split]))
-        check.no(find_twins(examples))
+        check.no(None if is_sequence else find_twins(examples))
         for start in range(0, examples.n_graphs, _CHUNK_GRAPHS):
             check.no(find_denied(law, examples.take(slice(start, start + _CHUNK_GRAPHS))), first_graph=start)
         if is_edited:
             edited.append(path)
             continue
         content.add(split, examples)
-        worlds[split] = world_ids(examples.facts)
+        worlds[split] = worlds_of(law, examples)
         n_repeated = examples.n_graphs - len(np.unique(worlds[split]))
         if n_repeated != about["n_repeated_graphs"]:
             check.fail(f"{n_repeated} graphs repeat, the manifest says {about['n_repeated_graphs']}")
         check.no(find_uneven(law, examples))
         common = max(majority(examples, hop).share for hop in law.family.hops)
-        rows.append(Verified(split, examples.n_graphs, examples.answer.size, n_repeated, common))
+        rows.append(Verified(split, examples.n_graphs, int((examples.hop > 0).sum()), n_repeated, common))
     if edited:
         raise CorruptArtefactError(
             f"{edited[0]}: was edited: its hash does not match, though every row in it is right; run gen again"
@@ -90,13 +91,15 @@ class _Check:
         self._path, self._n_queries, self._is_edited = path, n_queries, is_edited
 
     def no(self, fault: Fault | None, *, first_graph: int = 0) -> None:
-        """Fail if there is a fault, in examples that begin with this graph."""
+        """Fail if there is a fault, in examples that begin with this graph; a sequence is one row."""
         if fault is None:
             return
         if fault.graph is None:
             self.fail(fault.what)
         graph, query = first_graph + fault.graph, "" if fault.query is None else f", query {fault.query}"
-        row = graph * self._n_queries + (fault.query or 0) + 1  # where a file of rows has it; a CSV's head not counted
+        row = (
+            graph * self._n_queries + min(fault.query or 0, self._n_queries - 1) + 1
+        )  # where a file of rows has it; a CSV's head not counted
         self.fail(f"row {row} (graph {graph}{query}): {fault.what}")
 
     def fail(self, what: str) -> NoReturn:

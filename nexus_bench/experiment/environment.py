@@ -15,6 +15,7 @@ from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import Row, columns_of
 from nexus_bench.io.csv_files import read_csv, rows_of
+from nexus_bench.io.packed import is_there
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import TIMING
 from nexus_bench.io.record_seals import cells_of_tables
@@ -89,7 +90,7 @@ def recorded_in(folder: RunFolder) -> set[str]:
 
 def _timed(timing_csv: Path) -> dict[str, tuple[str, int | None]]:
     """Cell id -> mode and number of the environment, of the cells that timing.csv has."""
-    if not timing_csv.exists():
+    if not is_there(timing_csv):
         return {}
     rows = rows_of(read_csv(timing_csv, columns_of("cell_id", "mode", "environment"), others=False))
     return {row["cell_id"]: (row["mode"], row["environment"]) for row in rows}

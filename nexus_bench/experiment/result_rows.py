@@ -25,7 +25,7 @@ def failed_result(cell: CellSpec, mode: str) -> CellResult:
     """A cell without figures: its rows say `failed`, and measure nothing."""
     laws = cell.task.laws()
     rows = [
-        _describe(cell, mode) | {"split": split, "hop": hop, "n_facts": law.family.n_facts, "status": FAILED}
+        describe(cell, mode) | {"split": split, "hop": hop, "n_facts": law.family.n_facts, "status": FAILED}
         for split, law in ((split, law_of(split, laws)) for split in _ORDER if split in (VAL, TEST, *laws))
         for hop in law.family.hops
     ]
@@ -34,7 +34,7 @@ def failed_result(cell: CellSpec, mode: str) -> CellResult:
 
 def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending, cost: Cost) -> list[Row]:
     """The rows of a trained cell without references: every split by hop, validation first."""
-    common = _describe(cell, mode) | {
+    common = describe(cell, mode) | {
         "n_params": sum(p.numel() for p in ending.model.parameters()),
         "flops_per_step": None if cost.compute is None else cost.compute * cell.train.batch_size,
         "status": ending.status,
@@ -70,7 +70,7 @@ def further_rows(
     return [same | {"hop": hop} | _measured(at) | references[hop] for hop, at in scores.items()]
 
 
-def _describe(cell: CellSpec, mode: str) -> Row:
+def describe(cell: CellSpec, mode: str) -> Row:
     """The columns of a cell that are known before it is trained."""
     task, model, recipe = cell.task, cell.model, cell.train
     return {

@@ -28,6 +28,7 @@ from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMIN
 from nexus_bench.io.config import Config, read_config, to_yaml
 from nexus_bench.io.csv_files import csv_header, csv_lines, read_csv, rows_of, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
+from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
 from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records, seal_records
 from nexus_bench.io.seal import SEAL, replace_sealed, replacing_sealed
@@ -212,7 +213,7 @@ class RunFolder:
         """
         check_records(self.path)
         self.cells.check(cell_ids)
-        if not self.results_csv.exists():
+        if not is_there(self.results_csv):
             return
         told = read_csv(self.results_csv, columns_of("cell_id", "split"), others=False).drop_duplicates()
         kept = cells_of_tables(self.path)  # others were trained again since
@@ -291,7 +292,7 @@ class RunFolder:
         rows = [row | {"suite": name} for row in rows]
         same = ["suite", "task", "train_hops", "n_facts", "vocab_size", "task_options", "seed", "split"]
         is_other = (self.path / SPEC).exists()
-        if self.results_csv.exists():
+        if is_there(self.results_csv):
             before = set(read_results(self.path)[same].itertuples(index=False, name=None))
             is_other = is_other or before != {tuple(row[name] for name in same) for row in rows}
         if is_other:

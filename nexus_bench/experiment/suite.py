@@ -22,9 +22,9 @@ from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.columns import MEASURED, TUNING
 from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name, read_config
 from nexus_bench.io.entries import Keys, validate
-from nexus_bench.model.build import check_encodings
+from nexus_bench.model.build import models_by_shape
 from nexus_bench.model.matching import with_baselines
-from nexus_bench.model.spec import ModelSpec, make_model, model_keys
+from nexus_bench.model.spec import ModelSpec, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
@@ -174,7 +174,7 @@ def make_suite(config: Config, where: str) -> Suite:
     of_models = [common | entry for entry in entries["models"]]
     size = n_cells([(one.task, one.train) for one in trained], of_models, n_trials)
     check_size(size, where=where)  # before it is spanned
-    models = [make_model(point, where=where) for entry in of_models for point in grid_points(entry, where)]
+    points = [point for entry in of_models for point in grid_points(entry, where)]
     tasks = [
         (make_task(point, where=where), _recipes(one, tuning))
         for one in trained
@@ -183,8 +183,7 @@ def make_suite(config: Config, where: str) -> Suite:
     has_baselines = config.get("matched", False)
     if type(has_baselines) is not bool:
         raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
-    for task, _ in tasks:
-        check_encodings(models, task, where=where)
+    models_of = models_by_shape(points, [task for task, _ in tasks], where=where)
     choices = tuple(
         Choice(
             tuple(
@@ -196,6 +195,7 @@ def make_suite(config: Config, where: str) -> Suite:
             )
         )
         for task, recipes in tasks
+        for models in (models_of[task.law().schema.is_sequence],)
         for model in (with_baselines(models, task) if has_baselines else models)
         for to_try in recipes
     )

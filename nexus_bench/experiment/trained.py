@@ -10,6 +10,7 @@ from nexus_bench.errors import CorruptArtefactError, UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.options import value_text
+from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import read_results
 from nexus_bench.model import build
 from nexus_bench.model.contract import Model
@@ -108,7 +109,7 @@ def load_model(folder: RunFolder, cell: CellSpec) -> Model:
 def _of_chosen_recipe(folder: RunFolder, cells: Sequence[CellSpec]) -> CellSpec | None:
     """The cell with the recipe that is best on validation, if the cells differ in nothing else."""
     is_one_model = all((c.task, c.model, c.seed) == (cells[0].task, cells[0].model, cells[0].seed) for c in cells)
-    if not is_one_model or not folder.results_csv.exists():
+    if not is_one_model or not is_there(folder.results_csv):
         return None
     kept = shown_cells(read_results(folder.path))
     found = [cell for cell in cells if cell.cell_id in kept]

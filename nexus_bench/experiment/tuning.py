@@ -14,6 +14,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import COLUMNS, FAILED, VAL, Row
 from nexus_bench.io.config import LARGEST, Config
 from nexus_bench.io.csv_files import read_csv, rows_of
+from nexus_bench.io.packed import is_there
 from nexus_bench.training.spec import CellSpec
 
 TUNABLE = ("lr", "warmup_steps", "weight_decay", "clip_norm")  # what neither makes another model nor another setting
@@ -109,7 +110,7 @@ def _validated(folder: RunFolder, cell_ids: Sequence[str]) -> dict[str, list[flo
 
     A copy of a run without the records of its cells has the same in results.csv.
     """
-    if not folder.cells.path.exists() and folder.results_csv.exists():
+    if not folder.cells.path.exists() and is_there(folder.results_csv):
         results = read_csv(folder.results_csv, COLUMNS)  # perhaps without rows
         known = results[results["cell_id"].isin(cell_ids)]
         return {str(cell_id): _accuracies(rows_of(rows)) for cell_id, rows in known.groupby("cell_id", sort=False)}

@@ -4,13 +4,16 @@ Axis letters: g graphs, f facts, a roles of a fact, q queries of a graph, r role
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from nexus_bench.errors import ConfigError
+from nexus_bench.generators.parts.examples import Examples as Examples
+from nexus_bench.generators.parts.examples import Role as Role
+from nexus_bench.generators.parts.examples import Schema as Schema
+from nexus_bench.generators.parts.examples import Solution as Solution
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.io.entries import STRICT
@@ -18,106 +21,19 @@ from nexus_bench.registry.table import Registry
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 
-class Role(NamedTuple):
-    """One column of a fact or of a query, and the vocabulary its ids belong to."""
-
-    name: str
-    vocabulary: str
-
-
-class Schema(NamedTuple):
-    """The meaning of the columns of a task.
-
-    Attributes:
-        fact: The roles of a fact, one per column.
-        query: The roles of a query, one per column; a sequence has no queries, and every token may have an answer.
-        answer: The vocabulary of the answers; its size is the number of classes.
-        vocabularies: Size of each vocabulary; ids run from 0 to size - 1.
-    """
-
-    fact: tuple[Role, ...]
-    query: tuple[Role, ...]
-    answer: str
-    vocabularies: dict[str, int]
-
-    @property
-    def n_classes(self) -> int:
-        """Number of possible answers."""
-        return self.vocabularies[self.answer]
-
-    @property
-    def is_sequence(self) -> bool:
-        """Whether the facts of a graph are the tokens of a sequence, in their order."""
-        return not self.query
-
-
-class Examples(NamedTuple):
-    """A batch of graphs, each with its facts and labelled queries.
-
-    Of a sequence the facts are the tokens, one role each, in their order. Shorter sequences end with tokens NOTHING.
-    There is a query without roles for every token, and its answer is NOTHING and its hop 0 where there is no label.
-
-    Attributes:
-        facts: Array (g, f, a) of symbol ids, the facts of a graph in random order.
-        query: Array (g, q, r) of symbol ids; the queries of a graph are distinct.
-        answer: Array (g, q) of class ids.
-        hop: Array (g, q), the true number of facts that derive the answer.
-    """
-
-    facts: Int
-    query: Int
-    answer: Int
-    hop: Int
-
-    @property
-    def n_graphs(self) -> int:
-        """Number of graphs in the batch."""
-        return len(self.facts)
-
-    def take(self, index: slice | np.ndarray) -> "Examples":
-        """The selected graphs."""
-        return Examples(*(array[index] for array in self))
-
-    def one_query_per_graph(self) -> "Examples":
-        """The same examples, the facts repeated for each query."""
-        n_graphs, n_queries = self.answer.shape
-        return Examples(
-            facts=np.repeat(self.facts, n_queries, axis=0),
-            query=self.query.reshape(n_graphs * n_queries, 1, -1),
-            answer=self.answer.reshape(-1, 1),
-            hop=self.hop.reshape(-1, 1),
-        )
-
-    @staticmethod
-    def concatenate(parts: Sequence["Examples"]) -> "Examples":
-        """Several batches as one."""
-        return Examples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
-class Solution(NamedTuple):
-    """The solution of each query, derived from the facts alone.
-
-    Attributes:
-        answer: Array (g, q) of class ids.
-        hop: Array (g, q), the number of look-ups that derive the answer.
-        rows: Array (g, q, h) of the facts that derive it, in the order of the reasoning, as row numbers of
-            `facts`; -1 after the last. A look-up that finds nothing counts as a hop and has no row.
-    """
-
-    answer: Int
-    hop: Int
-    rows: Int
-
-
-class TaskParams(BaseModel):
-    """Parameters that every family has; a family adds its own. Defaults live in `tasks/<name>.yaml`."""
+class FamilyParams(BaseModel):
+    """The parameters of a family. Defaults live in `tasks/<name>.yaml`."""
 
     model_config = STRICT
+
+
+class TaskParams(FamilyParams):
+    """Parameters that every family of graphs has; a family adds its own."""
 
     n_queries: int = Field(ge=1, description="Labelled queries per graph.")
 
 
-ParamsT = TypeVar("ParamsT", bound=TaskParams)
+ParamsT = TypeVar("ParamsT", bound=FamilyParams)
 
 
 class Generator(ABC, Generic[ParamsT]):
@@ -137,8 +53,9 @@ class Generator(ABC, Generic[ParamsT]):
 
     name: ClassVar[str]
     version: ClassVar[int]  # raised by hand when the same parameters give different data
-    Params: ClassVar[type[TaskParams]]
+    Params: ClassVar[type[FamilyParams]]
     sized_by: ClassVar[str | None] = None  # the parameter that makes graphs larger and changes nothing else
+    says_hop: ClassVar[bool] = False  # of a sequence: whether a token says the hop count, so that it must be trained
     has_patterns: ClassVar[bool] = False  # whether paths are patterns of words that can be held out
 
     def __init__(
@@ -165,8 +82,8 @@ class Generator(ABC, Generic[ParamsT]):
 
     @property
     def n_queries(self) -> int:
-        """Labelled queries per graph."""
-        return self.params.n_queries
+        """Labelled queries per graph; a sequence has one for every token."""
+        return self.params.n_queries if isinstance(self.params, TaskParams) else self.n_facts
 
     @property
     def distractors(self) -> str:
@@ -218,6 +135,10 @@ class Generator(ABC, Generic[ParamsT]):
         Returns:
             Answers, hops and derivations; an answer that cannot be derived is -1.
         """
+
+    def labels(self, facts: Int, query: Int) -> tuple[Int, Int]:
+        """Answers and hops as `solve` derives them: two arrays (g, q)."""
+        return self.solve(facts, query)[:2]
 
     @abstractmethod
     def chance(self, hop: int) -> float:

@@ -1,9 +1,7 @@
 """Group words: multiply the elements along a path, in order."""
 
 import functools
-import itertools
 import math
-import re
 from typing import NamedTuple
 
 import numpy as np
@@ -13,51 +11,13 @@ from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solu
 from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts import patterns
 from nexus_bench.generators.parts.facts import look_up, shuffled, walk
+from nexus_bench.generators.parts.groups import LARGEST_SYMMETRIC, Group
+from nexus_bench.generators.parts.groups import named_group as named_group
 from nexus_bench.streams import Int, integers, permutations
 
 _LONGEST, _MOST_FACTS = 50, 10_000
-_LARGEST_CYCLIC, _LARGEST_SYMMETRIC = 100, 5
 _MOST_ENUMERATED = 1_000_000  # words
 _DEVIATIONS = 6  # standard deviations that a bound is from the mean
-
-
-class Group(NamedTuple):
-    """A finite group of permutations.
-
-    Attributes:
-        name: The name, such as `S_3`.
-        points: Array (elements, points): where each element moves each point; the identity comes first.
-        table: Array (elements, elements): the product of a row and a column, the row applied first.
-        is_abelian: Whether the order of a product does not matter.
-    """
-
-    name: str
-    points: Int
-    table: Int
-    is_abelian: bool
-
-
-@functools.cache
-def named_group(name: str) -> Group:
-    """A group by name: Z_2 to Z_100, S_3 to S_5, A_4 and A_5.
-
-    Raises:
-        ValueError: There is no group of that name.
-    """
-    match = re.fullmatch(r"([ZSA])_([1-9]\d*)", name)
-    kind, n = (match[1], int(match[2])) if match else ("", 0)
-    if kind == "Z" and 2 <= n <= _LARGEST_CYCLIC:
-        points = (np.arange(n)[:, None] + np.arange(n)) % n
-    elif (kind == "S" and 3 <= n <= _LARGEST_SYMMETRIC) or (kind == "A" and 4 <= n <= _LARGEST_SYMMETRIC):
-        points = np.array(list(itertools.permutations(range(n))))
-        i, j = np.triu_indices(n, 1)
-        n_inversions = (points[:, i] > points[:, j]).sum(axis=1)
-        points = points[n_inversions % 2 == 0] if kind == "A" else points
-    else:
-        raise ValueError(f"group must be Z_2 to Z_{_LARGEST_CYCLIC}, S_3, S_4, S_5, A_4 or A_5, got {name!r}")
-    index = {tuple(element): i for i, element in enumerate(points.tolist())}
-    table = np.array([[index[tuple(second[first])] for second in points] for first in points], dtype=np.int32)
-    return Group(name, points.astype(np.int32), table, bool((table == table.T).all()))
 
 
 class _Guess(NamedTuple):
@@ -260,7 +220,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
             row = rows[:, :, step]
             element = np.where(row >= 0, look_up(facts[:, :, 2], row), 0)  # the identity beyond the path
             carried = points[element[:, :, None], carried]
-        places = self._group.points.shape[1] ** np.arange(min(points.shape[1], _LARGEST_SYMMETRIC), dtype=np.int64)
+        places = self._group.points.shape[1] ** np.arange(min(points.shape[1], LARGEST_SYMMETRIC), dtype=np.int64)
         codes = points[:, : len(places)] @ places
         order = codes.argsort(kind="stable")
         product = order[np.searchsorted(codes[order], carried[:, :, : len(places)] @ places)]

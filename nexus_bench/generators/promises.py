@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Solution
+from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
 from nexus_bench.registry.promises import Told as Told
@@ -76,10 +77,22 @@ def solves_in_any_order(family: Family) -> None:
         raise Broken("`solve` uses other facts when the same facts stand in another order")
 
 
+def sees_no_later_token(family: Family) -> None:
+    """The labels of a sequence up to a place do not depend on the tokens that follow."""
+    if not family.schema.is_sequence:
+        raise NotAsked("no sequence")
+    examples, cut = family.sample(_N_GRAPHS, stream("later")), family.n_facts // 2
+    changed = examples.facts.copy()
+    changed[:, cut:] = family.sample(_N_GRAPHS, stream("other ends")).facts[:, cut:]
+    changed[:, cut:][examples.facts[:, cut:] == NOTHING] = NOTHING  # the length remains
+    changed[:, cut:] = np.where((changed == NOTHING) & (examples.facts != NOTHING), examples.facts, changed)[:, cut:]
+    before, after = (family.labels(facts, examples.query) for facts in (examples.facts, changed))
+    if not all(np.array_equal(one[:, :cut], other[:, :cut]) for one, other in zip(before, after, strict=True)):
+        raise Broken(f"other tokens after place {cut} change a label before; a causal model cannot know them")
+
+
 def solves_facts_that_are_never_drawn(family: Family) -> None:
     """`solve` takes any ids in range, gives -1 where nothing can be derived, and its shapes and types are right."""
-    if family.schema.is_sequence:
-        raise NotAsked("a sequence")
     examples = family.sample(_N_GRAPHS, stream("off the law"))
     order = permutations(stream("ends"), _N_GRAPHS, family.n_facts)
     facts = examples.facts.copy()
@@ -131,6 +144,7 @@ PROMISES: dict[str, Callable[[Family], None]] = {
     "graphs are sized for the largest hop": is_sized_for_its_largest_hop,
     "the order of the facts does not matter to solve": solves_in_any_order,
     "solve takes facts that are never drawn": solves_facts_that_are_never_drawn,
+    "later tokens change no label": sees_no_later_token,
     "ceilings are probabilities": declares_ceilings,
     "sized_by makes graphs larger": grows_by_what_it_names,
 }

@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -18,20 +17,16 @@ from nexus_bench.inspection.plotting import INK, PAPER, SOFT, new_figure, render
 from nexus_bench.inspection.pointing import FACT, QUERY, Example, Walk
 from nexus_bench.inspection.recording import Place
 from nexus_bench.io.columns import Row
+from nexus_bench.report.graph_layout import Point, layout
 from nexus_bench.report.plotting import Picture
-from nexus_bench.streams import Int
 
 _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])
 _PANEL = 2.1  # inches
-_MOST_AROUND = 60  # names on a circle of radius 1; with more, circle and panel grow
 _WIDE_PANEL = 3.4  # inches, for graphs that branch
 _MARGIN = 0.3  # around a graph whose circle has radius 1
-_GAP = 0.6  # between unconnected parts of a graph
 _ASIDE = 0.14  # inches between an arrow and its number
 _PREFIX = re.compile(r"[a-z_]{2,}(?=\d+$)")  # prefix that all symbols of a vocabulary share
-
-Point = tuple[float, float]
 
 
 def graph_picture(law: Law, example: Example, *, title: str) -> Picture:
@@ -64,21 +59,6 @@ def graph_picture(law: Law, example: Example, *, title: str) -> Picture:
             "What the query attends to, drawn over the facts. Blue: the true path, its hops numbered; a ring is its "
             "start. The redder and thicker an arrow, the more attention its fact gets.",
         )
-
-
-def example_picture(law: Law, facts: Int, query: Int, path: list[int], *, name: str) -> Picture:
-    """An example alone: its facts (n, roles) as arrows, and the facts of its path in their order."""
-    arrows = [arrow_of(law, fact) for fact in facts]
-    at, panel = _layout([(arrow.start, arrow.end) for arrow in arrows])
-    start = law.symbol(law.schema.query[0].vocabulary, int(query[0]))
-    with style():
-        wide, high = np.ptp(list(at.values()), axis=0) + 2 * _MARGIN
-        width = max(1.5 * panel, 0.1 * len(at))
-        figure = new_figure(width=width, height=width * high / wide)
-        axes = figure.subplots()
-        axes.set_axis_off()
-        _draw_graph(axes, arrows, at, np.zeros(len(arrows)), path, start=start, panel=panel)
-        return render(figure, name=name, caption="")
 
 
 def maps_picture(example: Example, *, title: str) -> Picture:
@@ -220,42 +200,9 @@ def _loop(at: Point, centre: np.ndarray, beside: int) -> tuple[Point, float]:
 
 
 def _layout(ends: Sequence[tuple[str, str]]) -> tuple[dict[str, Point], float]:
-    """The position of each symbol, and the size of a panel.
-
-    Cycles and chains are placed on one circle, one after another; parts that branch are drawn by distances, in a row.
-    """
-    graph = nx.DiGraph(ends)
-    parts = sorted(nx.weakly_connected_components(graph), key=lambda part: (-len(part), min(part)))
-    walks = [_walk_through(graph.subgraph(part)) for part in parts]
-    if all(walks):
-        is_cycle = len(walks) == 1 and graph.has_edge(walks[0][-1], walks[0][0])
-        ring = [name for walk in walks for name in (*walk, *([] if is_cycle else [None]))]
-        turns = -2 * np.pi * np.arange(len(ring)) / len(ring) + np.pi / 2
-        radius = max(1.0, len(ring) / _MOST_AROUND)
-        at = zip(ring, radius * np.cos(turns), radius * np.sin(turns), strict=True)
-        return {name: (float(x), float(y)) for name, x, y in at if name}, radius * _PANEL
-    placed: dict[str, Point] = {}
-    per_row = int(np.ceil(np.sqrt(len(parts))))
-    for index, part in enumerate(parts):
-        spread: dict[str, Any] = nx.kamada_kawai_layout(nx.Graph(sorted(graph.subgraph(part).edges)))
-        right, down = (2 + _GAP) * (index % per_row), (2 + _GAP) * (index // per_row)
-        placed |= {str(name): (float(x) + right, float(y) - down) for name, (x, y) in spread.items()}
-    return placed, _WIDE_PANEL
-
-
-def _walk_through(part: "nx.DiGraph[str]") -> list[str]:
-    """The symbols of a cycle or a chain in order, whatever the direction of its arrows; empty if it branches."""
-    joined = part.to_undirected()
-    if any(len(set(joined[name]) - {name}) > 2 for name in joined):
-        return []
-    tips = [name for name in sorted(joined) if len(set(joined[name]) - {name}) < 2]
-    sources = [name for name in tips if part.out_degree(name)]
-    at = (sources or tips or sorted(joined))[0]
-    walk = [at]
-    while beside := [*(n for n in part[at] if n not in walk), *sorted(n for n in joined[at] if n not in walk)]:
-        at = beside[0]
-        walk.append(at)
-    return walk
+    """The position of each symbol, and the size of a panel."""
+    at, radius = layout(ends)
+    return at, _WIDE_PANEL if radius is None else radius * _PANEL
 
 
 def _head_name(row: Row) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.plotting import Drawn, Picture
 
 INK = "#1b1f24"  # text and axes
 PAPER = "#ffffff"  # background
@@ -52,4 +52,5 @@ def render(figure: Figure, *, name: str, caption: str) -> Picture:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=file_format, dpi=150, metadata=metadata)
         files[file_format] = buffer.getvalue()
-    return Picture(name, caption, files["png"], files["svg"].decode())
+    drawn = Drawn(files["png"], files["svg"].decode())
+    return Picture(name, caption, lambda: drawn)

@@ -80,6 +80,8 @@ def _check_hops(task: TaskSpec, trained: Law, hops: tuple[int, ...]) -> None:
     """A hop count that training never said, or has no room for, means nothing to the weights."""
     words = {role.vocabulary for role in trained.schema.query}
     unsaid = tuple(hop for hop in hops if hop not in task.hops)
+    if trained.family.says_hop and unsaid:
+        raise ConfigError(f"{task.task}: a token says the hop count, and {format_hops(unsaid)} was never trained")
     if "hop" in words and unsaid:
         raise ConfigError(
             f"{task.task}: a query writes its hop count as a number, and {format_hops(unsaid)} was never trained; "

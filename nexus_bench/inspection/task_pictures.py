@@ -3,19 +3,20 @@
 import sys
 from pathlib import Path
 
-from nexus_bench.data.gallery import gallery_example
+from nexus_bench.data.gallery import gallery_example, is_of_sequences
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.inspection.pictures import example_picture
 from nexus_bench.io.files import write_atomic
+from nexus_bench.report.task_drawing import example_svg
 
 
 def task_picture(name: str) -> str:
     """The gallery's example of a family, drawn as SVG."""
     law, one = gallery_example(name)
-    rows = law.solve(one.facts, one.query).rows[0, 0]
-    return example_picture(law, one.facts[0], one.query[0, 0], [int(row) for row in rows if row >= 0], name=name).svg
+    return example_svg(law, one.facts[0], one.query[0, 0])
 
 
 if __name__ == "__main__":
     for family in GENERATORS.own_names():
+        if is_of_sequences(family):
+            continue
         write_atomic(Path(sys.argv[1]) / f"{family}.svg", task_picture(family))

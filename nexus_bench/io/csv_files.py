@@ -12,7 +12,7 @@ import pandas as pd
 from nexus_bench.errors import CorruptArtefactError, StorageError
 from nexus_bench.io.columns import DTYPES, Column
 from nexus_bench.io.escapes import spreadsheet_cell
-from nexus_bench.io.files import open_file
+from nexus_bench.io.packed import open_table
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
@@ -65,7 +65,7 @@ def read_csv(path: Path, columns: Sequence[Column], *, others: bool = True) -> p
     names = [column.name for column in columns]
     kept = None if others else lambda name: name in names
     try:
-        with open_file(path) as file, np.errstate(invalid="ignore"):  # numbers beyond 64 bits: below
+        with open_table(path) as file, np.errstate(invalid="ignore"):  # numbers beyond 64 bits: below
             frame = pd.read_csv(file, dtype=DTYPES, keep_default_na=False, na_values=[""], usecols=kept)
             file.seek(-1, io.SEEK_END)
             is_whole = file.read() == b"\n"

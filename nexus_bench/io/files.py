@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -186,16 +186,20 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sha256_of_file(path: Path) -> str:
+def sha256_of_file(path: Path, opened: Callable[[Path], IO[bytes]] | None = None) -> str:
     """The SHA-256 of a file, read piece by piece.
+
+    Args:
+        path: The file.
+        opened: Opens it; default `open_file`.
 
     Raises:
         CorruptArtefactError: The file is missing.
         StorageError: It cannot be read.
     """
     try:
-        with open_file(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with (opened or open_file)(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: is missing; make it again") from error
     except OSError as error:

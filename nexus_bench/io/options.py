@@ -44,6 +44,17 @@ def parse_options(text: object) -> dict[str, str]:
     return {key: value for key, _, value in (part.partition("=") for part in parts)}
 
 
+def option_values(text: object) -> dict[str, Any]:
+    """The options of a text: key -> value."""
+    values: dict[str, Any] = {}
+    for key, value in parse_options(text).items():
+        try:
+            values[key] = json.loads(value)
+        except ValueError:  # a word
+            values[key] = value
+    return values
+
+
 def without(text: object, keys: Iterable[str]) -> str | None:
     """The text without some options."""
     dropped = set(keys)

@@ -12,8 +12,9 @@ from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, 
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL, columns_of
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.escapes import CONTROL
-from nexus_bench.io.files import open_file, read_bytes, read_json
+from nexus_bench.io.files import read_bytes, read_json
 from nexus_bench.io.hops import parse_hops
+from nexus_bench.io.packed import is_there, open_table
 from nexus_bench.io.seal import SEAL, check_sealed
 
 RESULTS, CURVES, TIMING = "results.csv", "curve.csv", "timing.csv"  # files of a run folder
@@ -52,7 +53,7 @@ def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
     """
     if is_sealed(run):
         names = (*MADE_AGAIN, SPEC, ENVIRONMENT)
-        is_alone = [name for name in names if (run / name).exists()] == [RESULTS]
+        is_alone = [name for name in names if is_there(run / name)] == [RESULTS]
         check_sealed(run, (RESULTS,) if is_alone else names, may_lack=may_lack)
         check_format(run)
         return
@@ -84,8 +85,8 @@ def check_format(run: Path) -> None:
 def _format_of(run: Path) -> Any:
     """As env.json says; where it is missing or tables contradict it, as the tables and the records of cells show."""
     for table in (run / RESULTS, run / CURVES):
-        if table.is_file():
-            with open_file(table) as file:
+        if is_there(table):
+            with open_table(table) as file:
                 head = file.readline().decode("utf-8-sig", "replace")
             names = {name.strip().strip('"') for name in head.split(",")}
             if "run_id" in names and "cell_id" not in names:
@@ -110,10 +111,10 @@ def read_results(run: Path) -> pd.DataFrame:
     """
     path = run / RESULTS
     check_run(run)
-    if not path.exists() and not (run / SPEC).exists():
+    if not is_there(path) and not (run / SPEC).exists():
         raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
     unfinished = UsageError(f"{run}: no cell is finished yet; {_AGAIN}")
-    if not path.exists():  # nor was it ever: the seal knows what was written
+    if not is_there(path):  # nor was it ever: the seal knows what was written
         raise unfinished
     frame = read_csv(path, COLUMNS)
     if frame.empty and is_sealed(run):
@@ -140,7 +141,7 @@ def read_curves(run: Path, *, whole: bool = False) -> pd.DataFrame:
     """
     check_run(run)
     columns = CURVE_COLUMNS if whole else columns_of("cell_id", "step", "hop", "accuracy")
-    if not (run / CURVES).exists():
+    if not is_there(run / CURVES):
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in columns})
     return read_csv(run / CURVES, columns, others=False)
 

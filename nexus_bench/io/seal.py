@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.files import parse_json, read_bytes, sha256, sha256_of_file, to_json, write_atomic, writing_atomic
+from nexus_bench.io.packed import is_there, open_table, packed
 
 SEAL = "seal.json"
 
@@ -152,7 +153,7 @@ def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = 
     hashes: dict[str, str | None] = {}
     for name in names:
         while True:
-            found = sha256_of_file(run / name) if (run / name).exists() else None
+            found = sha256_of_file(run / name, open_table) if is_there(run / name) else None
             if seal is not None and (seal.allows(name, found) or (found is None and name in may_lack)):
                 hashes[name] = found
                 break
@@ -223,7 +224,7 @@ def replacing_sealed(run: Path, names: Iterable[str]) -> Iterator[dict[str, Seal
         yield new
         files = {} if seal is None else {name: known for name, known in seal.files.items() if name not in names}
         for name in names:
-            if seal is None and (run / name).exists():
+            if seal is None and is_there(run / name):
                 files[name] = _digest(run / name)
             elif seal is not None and (found := hashes[name]) is not None:
                 known = (digests[name] for digests in (seal.files, seal.begun) if name in digests)
@@ -232,6 +233,8 @@ def replacing_sealed(run: Path, names: Iterable[str]) -> Iterator[dict[str, Seal
         records = {} if seal is None else seal.records
         digests = {name: new[name].digest() for name in names}
         write_seal(run, Seal(files, others | digests, records))
+    for name in names:
+        packed(run / name).unlink(missing_ok=True)  # of before
     write_seal(run, Seal(files | digests, others, records))
 
 
@@ -249,7 +252,7 @@ def write_seal(run: Path, seal: Seal) -> None:
 def _digest(path: Path) -> Digest:
     """The digest of a file, read line by line."""
     content = SealedFile(path.name)
-    with path.open("rb") as file:
+    with open_table(path) as file:
         for line in file:
             content.write(line)
     return content.digest()

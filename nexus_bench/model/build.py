@@ -1,6 +1,6 @@
 """Models made, loaded and stored: the one place that knows which class a shape has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,8 +10,9 @@ from nexus_bench.data.encodings import encodings_of
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Schema
+from nexus_bench.io.config import Config
 from nexus_bench.model.contract import Model
-from nexus_bench.model.spec import ModelSpec
+from nexus_bench.model.spec import ModelSpec, make_model
 from nexus_bench.model.transformer import Transformer
 
 
@@ -38,6 +39,27 @@ def check_encodings(models: Iterable[ModelSpec], task: TaskSpec, *, where: str) 
             raise ConfigError(
                 f"{where}: {task.task}: encoding must be {' or '.join(allowed)}, got {model.encoding} ({model.label})"
             )
+
+
+def models_by_shape(points: Sequence[Config], tasks: Sequence[TaskSpec], *, where: str) -> dict[bool, list[ModelSpec]]:
+    """The models of a suite: those for tasks of graphs (False) and of sequences (True), as far as there are such.
+
+    Args:
+        points: Entries of models; one without an encoding has that of sequences where these are asked.
+        tasks: The tasks that all of them are trained on.
+        where: Name of the suite in error messages.
+
+    Raises:
+        ConfigError: A model is not allowed, or has an encoding that is not one of a task.
+    """
+    made: dict[bool, list[ModelSpec]] = {}
+    for task in tasks:
+        is_sequence = task.law().schema.is_sequence
+        if is_sequence not in made:
+            usual: Config = {"encoding": "sequence"} if is_sequence else {}
+            made[is_sequence] = [make_model(usual | point, where=where) for point in points]
+        check_encodings(made[is_sequence], task, where=where)
+    return made
 
 
 def build_model(spec: ModelSpec, schema: Schema, *, seq_len: int, seed: int) -> Model:

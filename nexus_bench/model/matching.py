@@ -1,12 +1,13 @@
 """Baselines of the same size: standard and looped models with the parameters, or the compute, of a nested one."""
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.encodings import n_slots
 from nexus_bench.data.task import TaskSpec
-from nexus_bench.model.costs import Cost, cost_of
+from nexus_bench.model.costs import Cost, cost_of, parameters_of
 from nexus_bench.model.spec import ModelSpec
 
 
@@ -88,20 +89,23 @@ def with_baselines(models: list[ModelSpec], task: TaskSpec) -> list[ModelSpec]:
 
 
 def _fit_width(model: ModelSpec, task: TaskSpec, by: str, target: int) -> ModelSpec:
-    """The width whose cost is nearest to the target, by bisection, since costs grow with the width."""
+    """The width whose cost is nearest to the target, which is sought as if costs grew with its square."""
 
     def of_width(n: int) -> ModelSpec:
         return model.model_copy(update={"d_model": n * model.n_heads})
 
     def cost(n: int) -> int:
-        return _amount(cost_of(of_width(n), task), by)
+        asked = of_width(n)
+        return parameters_of(asked, task) if by == "parameters" else cost_of(asked, task).counted
 
-    low, high = _least_width(model, task), 1
-    while cost(max(high, low)) < target:
-        high *= 2
-    high = max(high, low)
+    low = _least_width(model, task)
+    high = max(low, model.d_model // model.n_heads)
+    while cost(high) < target:
+        low, high = high, 2 * high
     while high - low > 1:
-        middle = (low + high) // 2
+        least, wanted, most = (math.sqrt(amount) for amount in (cost(low), target, cost(high)))
+        middle = low + round((high - low) * (wanted - least) / (most - least))
+        middle = min(max(middle, low + 1), high - 1)
         low, high = (middle, high) if cost(middle) < target else (low, middle)
     return of_width(min((low, high), key=lambda n: abs(cost(n) / target - 1)))
 

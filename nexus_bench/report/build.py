@@ -14,7 +14,7 @@ from nexus_bench.analysis.compare_models import (
     tested_in_order,
 )
 from nexus_bench.analysis.reached import seeds_reached
-from nexus_bench.analysis.select_recipes import is_tuning, select_recipes, with_grids
+from nexus_bench.analysis.select_recipes import select_recipes, with_grids
 from nexus_bench.analysis.summary import (
     REACHED,
     SETTING,
@@ -23,7 +23,6 @@ from nexus_bench.analysis.summary import (
     steps_to_reach,
     still_rising,
 )
-from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, pair_tables, tables
@@ -31,30 +30,12 @@ from nexus_bench.report.finding import Facts, finding
 from nexus_bench.report.notes import common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
 from nexus_bench.report.palette import Palette, palette_of
+from nexus_bench.report.parameters import parameter_sections
 from nexus_bench.report.plotting import Picture
-from nexus_bench.report.rows import beside_trained, once, with_variants
+from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
+from nexus_bench.report.section import Section as Section
 from nexus_bench.report.section_titles import apart, asked, named, that_differ
-from nexus_bench.report.tables import Table
-
-_SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
-
-
-class Section(NamedTuple):
-    """Tables, notes and figures of one setting and split.
-
-    Attributes:
-        title: The task, its size and how models were trained.
-        task: The task family.
-        tables: The first is how many seeds reach each hop.
-        notes: What a reader must know to read the tables.
-        pictures: The figures.
-    """
-
-    title: str
-    task: str
-    tables: list[Table]
-    notes: list[str]
-    pictures: list[Picture]
+from nexus_bench.report.task_drawing import task_pictures
 
 
 class Report(NamedTuple):
@@ -62,12 +43,13 @@ class Report(NamedTuple):
 
     Attributes:
         title: Names the suites.
-        sections: One per setting, and one per further split of it.
+        sections: One per setting, one per further split of it, and one per parameter that varies between settings.
         accuracy: `summary.accuracy_by_hop` of every split but validation.
         reach: `summary.reach_by_model` of the test split, with the hops of `hop_ood` where there are some.
         reached: `reached.seeds_reached` of every split but validation.
         comparisons: The pairs of `compare_models` of every setting, with their kind.
         finding: What all of this comes to, in sentences, the most important first.
+        examples: A drawn example of each task.
         provenance: Where the results come from and how to make them again, in sentences; empty if not known.
     """
 
@@ -78,6 +60,7 @@ class Report(NamedTuple):
     reached: pd.DataFrame
     comparisons: pd.DataFrame
     finding: list[str]
+    examples: list[Picture]
     provenance: Sequence[str] = ()
 
 
@@ -89,24 +72,22 @@ class _Pairs(NamedTuple):
     every: pd.DataFrame
 
 
-def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequence[Declaration] = ()) -> Report:
+def build_report(
+    results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequence[Declaration] = (), *, by: Sequence[str] = ()
+) -> Report:
     """Summarise the rows of one or several results.csv.
 
     Args:
         results: Rows with every column of `columns.COLUMNS`; rows of the same cell are counted once.
         curves: As `read_curves` gives them; may be empty.
         declarations: What the runs declare to compare.
+        by: Parameters to show accuracy against; without them, every parameter of a task that varies.
 
     Raises:
         ConfigError: No row is of the test split, or two runs disagree on a cell.
+        UsageError: A parameter of `by` does not vary.
     """
-    results = once(results)
-    tuning = is_tuning(results)
-    if tuning.all():
-        raise ConfigError("these results are of tuning alone, which a report does not show; run `nexus-bench train` on")
-    if not (results["split"] == TEST).any():
-        raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
-    results = pd.concat([results[tuning], with_variants(results[~tuning])], ignore_index=True)
+    results = told_apart(results)
     rows = beside_trained(select_recipes(with_grids(results)))
     labels = results.drop_duplicates("cell_id").set_index("cell_id")["model"]
     curves = curves[curves["cell_id"].isin(rows["cell_id"])].drop_duplicates(subset=["cell_id", "step", "hop"])
@@ -115,7 +96,7 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
     trained_size = results[results["split"] == VAL].drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
     differ = that_differ(rows)
     parts = [part for _, part in rows.groupby([*SETTING, "group"], sort=False, dropna=False)]
-    of_test = {i: _on_one_axis(part) for i, part in enumerate(parts) if (part["split"] == TEST).any()}
+    of_test = {i: on_one_axis(part) for i, part in enumerate(parts) if (part["split"] == TEST).any()}
     found = tested_in_order([declared_pairs(declarations, shared, among=rows) for shared in of_test.values()])
     declared_of = dict(zip(of_test, found, strict=True))
     palette = palette_of(short for part in parts for short in tables.names_of(part).short.values())
@@ -151,29 +132,23 @@ def build_report(results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequ
         suffix = split + (f"_{n_alike + 1}" if n_alike else "")
         pictures = [picture._replace(name=picture.name + suffix) for picture in section.pictures]
         sections.append(section._replace(pictures=pictures))
+    tested = rows[rows["group"] == TEST]
+    sections += parameter_sections(tested[tested["status"] != SCORED], by)
     return Report(
         title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
         sections=sections,
         accuracy=accuracy_by_hop(rows),
-        reach=reach_by_model(_on_one_axis(rows)),
+        reach=reach_by_model(on_one_axis(rows)),
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
         finding=finding([one._replace(setting=where) for one, where in zip(facts, apart(firsts), strict=True)]),
+        examples=task_pictures(rows),
     )
 
 
 def shown_cells(results: pd.DataFrame) -> set[str]:
     """The cells that a report of these results shows: those of the recipe that is best on validation."""
     return set(select_recipes(results)["cell_id"])
-
-
-def _on_one_axis(rows: pd.DataFrame) -> pd.DataFrame:
-    """The test split with the hops of `hop_ood`, for what is said of all hops of a cell.
-
-    Answers of other models have a cell for each split; theirs are those of the test split.
-    """
-    is_test = rows["split"] == TEST
-    return rows[is_test | (rows["split"].isin(_SAME_LAW) & (rows["status"] != SCORED))].assign(split=TEST)
 
 
 def _typed(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -193,7 +168,7 @@ def _main(
 ) -> Section:
     """The section of the trained setting."""
     tested = rows[rows["split"] == TEST]
-    accuracy, reach = accuracy_by_hop(rows), reach_by_model(_on_one_axis(rows))
+    accuracy, reach = accuracy_by_hop(rows), reach_by_model(on_one_axis(rows))
     names = tables.names_of(accuracy)
     made = [tables.reached(reached, accuracy, reach, names), tables.staircase(accuracy, reach, names)]
     if not pairs.declared.pairs.empty:
@@ -226,7 +201,7 @@ def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, cu
     """What the finding is made of, of the trained setting; what it is called is not known yet.
 
     Args:
-        rows: Those of `_on_one_axis`.
+        rows: Those of `on_one_axis`.
         counts: `reached.seeds_reached`.
         declared: `compare_models.declared_pairs`.
         curves: Rows of curve.csv of these cells.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from nexus_bench.report import curve_charts, hop_charts, reach_charts
+from nexus_bench.report import curve_charts, hop_charts, parameter_charts, reach_charts
 from nexus_bench.report.orders import Series
 from nexus_bench.report.palette import Palette
 from nexus_bench.report.plotting import Picture, Spec, render
@@ -43,6 +43,16 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         caption="Accuracy by hop, a panel per family of models; the lines of other families are grey. A line per model "
         "joins the means, a tick is a seed, a model is named at the largest hop up to which its mean is 0.95 or more. "
         "The shaded hops were trained.",
+    )
+
+
+def accuracy_by_parameter(accuracy: pd.DataFrame, parameter: str, *, title: str) -> Picture:
+    """Accuracy against a parameter of the task: `parameter_charts.accuracy_by_parameter`."""
+    return render(
+        parameter_charts.accuracy_by_parameter(accuracy, parameter, title=title),
+        name=f"accuracy_by_{parameter}",
+        caption=f"Accuracy by {parameter}, a panel per model, a colour per hop. A line joins the means of models that "
+        "were trained and tested at each value, a tick is a seed; dotted: chance.",
     )
 
 

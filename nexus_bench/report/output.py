@@ -19,6 +19,7 @@ from nexus_bench.io.read_results import SPEC, read_curves, read_results
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
 from nexus_bench.report.page import to_html
+from nexus_bench.report.plotting import Picture
 from nexus_bench.report.reproduce import provenance
 from nexus_bench.report.tables import Table
 
@@ -41,7 +42,7 @@ class Written(NamedTuple):
     files: list[Path]
 
 
-def report(runs: Sequence[Path], out: Path | None = None) -> Written:
+def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> Written:
     """The report of one or several runs, from their results.csv, curve.csv, and what their spec.yaml declares.
 
     Inside GitHub Actions it is also appended to the summary of the step.
@@ -49,13 +50,22 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
     Args:
         runs: Run folders; a cell that they share is counted once.
         out: Folder of the files; without it nothing is written.
+        by: Parameters to show accuracy against; without them, every parameter of a task that varies.
 
     Raises:
         ConfigError: A run is of an older format, no row is of the test split, or two runs disagree on a cell.
         CorruptArtefactError: A file of a run is missing, truncated or edited.
         StorageError: A folder is not a run folder, or `out` cannot be written.
-        UsageError: There is no run.
+        UsageError: There is no run, or a parameter of `by` does not vary.
     """
+    built = read_report(runs, by=by)
+    files = write_report(built, out) if out else []
+    github_summary(to_markdown(built, with_figures=False))
+    return Written(built, files)
+
+
+def read_report(runs: Sequence[Path], *, by: Sequence[str] = ()) -> Report:
+    """The report of one or several runs, of which nothing is written; see `report`."""
     if not runs:
         raise UsageError("a report needs at least one run folder")
     frames = [read_results(run) for run in runs]
@@ -63,11 +73,9 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Written:
         _joined(frames),
         _joined([read_curves(run) for run in runs]),
         [_declaration(run, of) for run, of in zip(runs, frames, strict=True)],
+        by=by,
     )
-    built = built._replace(provenance=provenance(runs, frames))
-    files = write_report(built, out) if out else []
-    github_summary(to_markdown(built, with_figures=False))
-    return Written(built, files)
+    return built._replace(provenance=provenance(runs, frames))
 
 
 def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -96,14 +104,13 @@ def write_report(report: Report, folder: Path) -> list[Path]:
     Raises:
         StorageError: The folder cannot be written.
     """
-    texts = to_csvs(report) | {"report.md": to_markdown(report)}
-    texts["report.html"] = to_html(report, downloads=to_csvs(report))
+    downloads = to_csvs(report)
+    texts = downloads | {"report.md": to_markdown(report), "report.html": to_html(report, downloads=downloads)}
     for name, text in texts.items():
         write_atomic(folder / name, text)
-    for section in report.sections:
-        for picture in section.pictures:
-            write_atomic(folder / "figures" / f"{picture.name}.png", picture.png)
-            write_atomic(folder / "figures" / f"{picture.name}.svg", picture.svg)
+    for picture in [picture for section in report.sections for picture in section.pictures] + report.examples:
+        write_atomic(folder / "figures" / f"{picture.name}.png", picture.png)
+        write_atomic(folder / "figures" / f"{picture.name}.svg", picture.svg)
     return [*(folder / name for name in texts), folder / "figures"]
 
 
@@ -145,11 +152,18 @@ def to_markdown(report: Report, *, with_figures: bool = True) -> str:
             lines += [f"### {table.title}", "", table_as_markdown(table), "", table.about, ""]
             if number == 0 and section.notes:
                 lines += [*(f"- {markdown(note)}" for note in section.notes), ""]
-        for picture in section.pictures if with_figures else ():
-            lines += [f"![{markdown(picture.caption)}](figures/{picture.name}.png)", ""]
+        lines += _figures(section.pictures if with_figures else ())
     if report.provenance:
         lines += ["## Provenance", "", *(f"- {markdown(sentence)}" for sentence in report.provenance), ""]
+    if report.examples and with_figures:
+        lines += ["## The tasks" if len(report.examples) > 1 else "## The task", "", *_figures(report.examples)]
     return "\n".join(lines)
+
+
+def _figures(pictures: Sequence[Picture]) -> list[str]:
+    return [
+        line for picture in pictures for line in (f"![{markdown(picture.caption)}](figures/{picture.name}.svg)", "")
+    ]
 
 
 def table_as_markdown(table: Table) -> str:

@@ -4,15 +4,15 @@
 
 // --- tables ---
 const valueOf = (row, column) => {
+  if ("score" in row.cells[column].dataset) return Number(row.cells[column].dataset.score);
   const text = row.cells[column].textContent.trim();
   const number = parseFloat(text.replace(/,/g, "").replace(/^x /, ""));
   return Number.isNaN(number) ? text : number;
 };
 
-const compare = (a, b) => {
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1; // what is no figure comes last
-  return a.localeCompare(b, "en", { numeric: true });
+const compare = (a, b, sign) => {
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1; // what is no figure comes last, either way
+  return sign * (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));
 };
 
 const sortBy = (table, column, isAscending) => {
@@ -20,8 +20,8 @@ const sortBy = (table, column, isAscending) => {
   headings.forEach((heading) => heading.removeAttribute("aria-sort"));
   headings[column].setAttribute("aria-sort", isAscending ? "ascending" : "descending");
   const body = table.tBodies[0];
-  const rows = [...body.rows].sort((a, b) => compare(valueOf(a, column), valueOf(b, column)));
-  body.append(...(isAscending ? rows : rows.reverse()));
+  const sign = isAscending ? 1 : -1;
+  body.append(...[...body.rows].sort((a, b) => compare(valueOf(a, column), valueOf(b, column), sign)));
   state.set(table.id, `${column}${isAscending ? "up" : "down"}`);
 };
 
@@ -32,7 +32,7 @@ const save = (name, url) => {
 const saveText = (name, text, type) => save(name, `data:${type};charset=utf-8,${encodeURIComponent(text)}`);
 
 const gridOf = (table) => [...table.rows].filter((row) => !row.hidden).map((row) => [...row.cells].map(
-  (cell) => cell.textContent.trim().replace(/\s+/g, " ")));
+  (cell) => cell.textContent.replace(/\u200b/g, "").trim().replace(/\s+/g, " ")));
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const asCsv = (grid) => grid.map((row) => row.map(quoted).join(",")).join("\n") + "\n";
 const asLatex = (grid) => {
@@ -51,8 +51,8 @@ const offer = (place, label, what, action) => {
 
 // --- what is chosen, and its place in the address ---
 const form = document.getElementById("filters");
+const selects = [...form.querySelectorAll("select")];
 const state = new Map(new URLSearchParams(location.hash.slice(1)));
-const chosen = (name) => form.elements[name].value;
 const remember = () => {
   const kept = new URLSearchParams([...state].filter(([, value]) => value));
   history.replaceState(null, "", `#${kept}`);
@@ -75,9 +75,8 @@ for (const figure of Object.values(figures)) {
   figure.rows = Object.fromEntries(Object.entries(figure.data).map(([name, packed]) => [name, unpack(packed)]));
 }
 
-const isShown = (row) => !("order" in row && "model" in row) || (
-  (chosen("order") === "" || row.order === Number(chosen("order"))) &&
-  (chosen("model") === "" || row.model === chosen("model")));
+const isShown = (row) => !("model" in row) || selects.every(({ name, value }) => value === "" || !(name in row) ||
+  (name === "parameters" ? row.parameters <= Number(value) : String(row[name]) === value));
 
 const fit = (spec, width) => {
   if (width < 600 && spec.config.legend) spec.config.legend.columns = 1;
@@ -134,24 +133,33 @@ const drawAll = async () => {
 };
 
 // --- filters ---
+const listed = (text, value) => text.split(/[ ,]/).includes(String(value));
+const suits = { // filter -> whether what an element says of itself is what is chosen; rows name models and runs by number
+  task: ({ task }, { value }) => listed(task, value),
+  shape: ({ shape }, { value }) => shape === value,
+  order: ({ orders }, { value }) => listed(orders, value),
+  model: ({ models }, { selectedIndex }) => listed(models, selectedIndex - 1), // the first option is `all`
+  run: ({ runs }, { selectedIndex }) => listed(runs, selectedIndex - 1),
+  parameters: ({ parameters }, { value }) => Number(parameters) <= Number(value),
+};
+const saysOf = { order: "orders", model: "models", run: "runs" };
+const isChosen = ({ dataset }) => selects.every((select) => select.value === "" ||
+  !((saysOf[select.name] ?? select.name) in dataset) || suits[select.name](dataset, select));
+
 const filter = () => {
-  const [task, order, model] = ["task", "order", "model"].map(chosen);
-  const number = form.elements.model.selectedIndex - 1; // rows name their models by number; the first option is `all`
-  for (const name of ["task", "order", "model"]) state.set(name, chosen(name));
+  for (const { name, value } of selects) state.set(name, value);
   remember();
-  for (const section of document.querySelectorAll("section")) {
-    section.hidden = task !== "" && section.dataset.task !== task;
-  }
   let shown = 0;
-  for (const row of document.querySelectorAll("tbody tr")) {
-    const hasOrder = order === "" || row.dataset.orders.split(",").includes(order);
-    const hasModel = model === "" || row.dataset.models.split(",").includes(String(number));
-    row.hidden = !(hasOrder && hasModel);
-    shown += row.hidden || row.closest("section").hidden ? 0 : 1;
+  for (const section of document.querySelectorAll("section[data-task]")) {
+    const rows = [...section.querySelectorAll("tr[data-models]")];
+    for (const row of rows) row.hidden = !isChosen(row);
+    const n = rows.filter((row) => !row.hidden).length;
+    section.hidden = !isChosen(section) || n === 0;
+    shown += section.hidden ? 0 : n;
   }
   document.getElementById("shown").textContent = `${shown} rows shown`;
   for (const button of document.querySelectorAll("#legend button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.model === model));
+    button.setAttribute("aria-pressed", String(button.dataset.model === form.elements.model.value));
   }
   return drawAll();
 };
@@ -168,7 +176,9 @@ for (const table of document.querySelectorAll("table")) {
     button.type = "button";
     button.textContent = heading.textContent;
     button.addEventListener("click", () => {
-      sortBy(table, column, heading.getAttribute("aria-sort") !== "ascending");
+      const isScored = [...table.tBodies[0].rows].some((row) => "score" in row.cells[column].dataset); // the best first
+      const before = heading.getAttribute("aria-sort") ?? (isScored ? "ascending" : "descending");
+      sortBy(table, column, before !== "ascending");
       remember();
     });
     heading.replaceChildren(button);
@@ -199,9 +209,9 @@ for (const place of document.querySelectorAll(".save")) {
     });
   }
 }
-for (const name of ["task", "order", "model"]) {
-  const select = form.elements[name];
-  if ([...select.options].some((option) => option.value === state.get(name))) select.value = state.get(name);
+for (const select of selects) {
+  const value = state.get(select.name);
+  if ([...select.options].some((option) => option.value === value)) select.value = value;
 }
 setTheme(["light", "dark"].includes(state.get("theme")) ? state.get("theme") : undefined);
 form.hidden = false;

@@ -1,5 +1,6 @@
 """A report as one page that needs no other file and no network."""
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -10,14 +11,15 @@ import jinja2
 from markupsafe import Markup
 
 from nexus_bench.report.build import Report
-from nexus_bench.report.palette import Palette, palette_of
+from nexus_bench.report.palette import INK, PAPER, SOFT, Palette, palette_of
 from nexus_bench.report.plotting import Picture
-from nexus_bench.report.tables import COSTS
+from nexus_bench.report.tables import COSTS, HOP_REACH, Table
+from nexus_bench.report.task_drawing import PATH
 
-_PARTS = Path(__file__).parent
+PARTS = Path(__file__).parent
 _HOP = re.compile(r"\d+ hops?")  # heading of a column
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+))?(?: \[|$)")
-_WIDE = ("accuracy_by_hop", "learning_curves")  # figures that take the whole width
+_WIDE = ("accuracy_by", "learning_curves")  # figures that take the whole width
 
 
 def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
@@ -27,35 +29,65 @@ def to_html(report: Report, *, downloads: Mapping[str, str]) -> str:
         report: The report.
         downloads: File name -> content of the tables that can be downloaded from it.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_PARTS), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    rows = [row for section in report.sections for table in section.tables for row in table.rows]
-    models = list(dict.fromkeys(model for row in rows for model in row.models))
-    chips = {model: number for number, model in enumerate(models)}
-    colours = _colours(models, palette_of(models))
-    pictures = [picture for section in report.sections for picture in section.pictures]
-    return environment.get_template("page.html").render(
+    return rendered(
+        "page.html",
         title=report.title,
         finding=report.finding,
         provenance=report.provenance,
+        examples=report.examples,
+        inline=_inline,
         sections=report.sections,
-        tasks=list(dict.fromkeys(section.task for section in report.sections)),
-        models=models,
-        colours=colours,
-        orders=sorted({order for row in rows for order in row.orders}),
-        links=list(downloads),
-        downloads=_as_script(dict(downloads)),
-        figures=_as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
-        chips=chips,
-        numbers=lambda names: ",".join(str(chips[name]) for name in names),
+        downloads=downloads,
+        is_wide=lambda picture: picture.name.startswith(_WIDE),
         attributes=_attributes,
         as_cell=_as_cell,
-        is_wide=lambda picture: picture.name.startswith(_WIDE),
-        style=(_PARTS / "page.css").read_text(encoding="utf-8"),
-        vega=(_PARTS / "vega.js").read_text(encoding="utf-8"),
-        script=(_PARTS / "page.js").read_text(encoding="utf-8"),
+        of_row=lambda row: "",
+        is_legend_open=True,
+        are_tables_first=False,
     )
+
+
+def rendered(template: str, *, sections: Sequence[Any], downloads: Mapping[str, str], **values: Any) -> str:
+    """A page of sections with tables and figures.
+
+    Args:
+        template: `page.html`, or one that extends it.
+        sections: As `build.Section`.
+        downloads: File name -> content of what can be downloaded from the page.
+        values: What else the template shows.
+    """
+    rows = [row for section in sections for table in section.tables for row in table.rows]
+    models = list(dict.fromkeys(model for row in rows for model in row.models))
+    chips = {model: number for number, model in enumerate(models)}
+    pictures = [picture for section in sections for picture in section.pictures]
+    tasks = dict.fromkeys(task for section in sections for task in section.task.split(" "))
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            sections=sections,
+            tasks=list(tasks),
+            models=models,
+            colours=_colours(models, palette_of(models)),
+            orders=sorted({order for row in rows for order in row.orders}),
+            links=list(downloads),
+            downloads=as_script(dict(downloads)),
+            figures=as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
+            chips=chips,
+            numbers=lambda names: ",".join(str(chips[name]) for name in names),
+            style=(PARTS / "page.css").read_text(encoding="utf-8"),
+            vega=(PARTS / "vega.js").read_text(encoding="utf-8"),
+            script=(PARTS / "page.js").read_text(encoding="utf-8"),
+            **values,
+        )
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """Reads a template once."""
+    loader = jinja2.FileSystemLoader(PARTS)
+    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
 def _colours(models: Sequence[str], palette: Palette) -> dict[str, tuple[str, str]]:
@@ -63,16 +95,33 @@ def _colours(models: Sequence[str], palette: Palette) -> dict[str, tuple[str, st
     return {model: (palette.of(model), palette.dark[palette.of(model)]) for model in models}
 
 
-def _attributes(column: str, value: str) -> Markup:
-    """Costs and numbers of seeds are not shown on a phone; shares of seeds and accuracies by hop have a tint."""
-    if column in (*COSTS, "seeds"):
+def _attributes(table: Table, column: int, cells: Sequence[str] = ()) -> Markup:
+    """Costs and numbers of seeds are not shown on a phone; hop reach, shares of seeds and accuracies have a tint.
+
+    Args:
+        table: The table.
+        column: Number of the column.
+        cells: The row; empty for the headings.
+    """
+    name = table.columns[column]
+    if name in (*COSTS, "seeds"):
         return Markup(' class="at-desk"')
-    share = _share(value) if _HOP.fullmatch(column) else None
-    return Markup("") if share is None else Markup(' style="--share: {}"').format(f"{share:.2f}")
+    is_shaded = _HOP.fullmatch(name) or name == HOP_REACH or (table.name == "by_parameter" and column > 1)
+    share = _number(cells[column]) if is_shaded and cells else None
+    if share is not None and (name == HOP_REACH or "reach" in cells[1:2]):
+        share /= _largest_hop(table)
+    return Markup("") if share is None else Markup(' style="--share: {}"').format(f"{min(share, 1):.2f}")
 
 
-def _share(value: str) -> float | None:
-    """The share that a cell tells, as `8/10 [0.44, 0.97]` or `0.998 [0.995, 1.000]`."""
+def _largest_hop(table: Table) -> float:
+    """The largest hop of a table, in its headings or in its rows; where neither names hops, the largest reach."""
+    told = [name.split(" ")[0] for name in table.columns if _HOP.fullmatch(name)]
+    found = map(_number, told or [row.cells[1] for row in table.rows])
+    return max((hop for hop in found if hop is not None), default=1.0) or 1.0
+
+
+def _number(value: str) -> float | None:
+    """What a cell tells, as `8/10 [0.44, 0.97]`, `0.998 [0.995, 1.000]` or `2.0`."""
     found = _SHARE.match(value)
     if found is None:
         return None
@@ -84,6 +133,13 @@ def _as_cell(value: str) -> Markup:
     shown, bracket, interval = value.partition(" [")
     small = Markup(" <small>[{}</small>").format(interval) if bracket else Markup("")
     return Markup("{}{}").format(shown, small)
+
+
+def _inline(svg: str) -> Markup:
+    """A drawing of ours in the colours of the theme; what names it holds is escaped in it."""
+    for colour, name in ((PAPER, "page"), (INK, "ink"), (SOFT, "soft"), (PATH, "link")):
+        svg = svg.replace(f'"{colour}"', f'"var(--{name})"')
+    return Markup(svg)
 
 
 def _packed(picture: Picture) -> dict[str, Any]:
@@ -106,7 +162,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"fields": fields, "words": words, "columns": packed}
 
 
-def _as_script(value: Any) -> str:
+def as_script(value: Any) -> str:
     """JSON that can stand in a script element, whatever the names in it hold."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -4,9 +4,10 @@ The same specification is drawn by the page, so that there is one definition of 
 https://vega.github.io/vega-lite/.
 """
 
+import functools
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nexus_bench.report.palette import DARK, FAINT, INK, PAPER, SOFT
@@ -14,11 +15,11 @@ from nexus_bench.report.palette import DARK, FAINT, INK, PAPER, SOFT
 Spec = dict[str, Any]  # of Vega-Lite
 
 VERSION = "6.4"  # of Vega-Lite, as in `vega.js`
-_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"  # the first comes with vl-convert: the same on every machine
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"  # the first comes with vl-convert: the same on every machine
 _TITLE = 92  # characters in a line
 _SCALE = 2.0  # pixels of a PNG per pixel of the figure
 _CONFIG: Spec = {
-    "font": _FONT,
+    "font": FONT,
     "view": {"stroke": None},
     "aria": False,  # the figure as a whole has a description
     "axis": {
@@ -45,22 +46,37 @@ _CONFIG: Spec = {
 }
 
 
+class Drawn(NamedTuple):
+    """A figure as files: pixels, for documents that cannot hold vectors, and vectors."""
+
+    png: bytes
+    svg: str
+
+
 class Picture(NamedTuple):
-    """A figure as files.
+    """A figure, drawn once a file of it is asked for: a page needs none.
 
     Attributes:
         name: Name of the files, without suffix.
         caption: What it shows, and how to read it.
-        png: For documents that cannot hold SVG, two pixels per pixel of the figure.
-        svg: The same as vectors.
+        draw: Gives both files.
         spec: The specification that the page draws; None where a figure has none.
     """
 
     name: str
     caption: str
-    png: bytes
-    svg: str
+    draw: Callable[[], Drawn]
     spec: Spec | None = None
+
+    @property
+    def png(self) -> bytes:
+        """The figure in pixels, two per pixel of its specification."""
+        return self.draw().png
+
+    @property
+    def svg(self) -> str:
+        """The figure in vectors."""
+        return self.draw().svg
 
 
 def figure(
@@ -86,12 +102,21 @@ def figure(
 
 
 def render(spec: Spec, *, name: str, caption: str) -> Picture:
-    """Both files of a figure."""
-    import vl_convert  # 0.3 s to start, which only figures need
+    """A figure of a specification."""
+    return Picture(name, caption, functools.cache(lambda: _drawn(spec)), spec)
 
-    svg = _renumbered(vl_convert.vegalite_to_svg(spec, vl_version=VERSION))
-    png = vl_convert.svg_to_png(svg, scale=_SCALE)
-    return Picture(name, caption, png, svg, spec)
+
+def _drawn(spec: Spec) -> Drawn:
+    import vl_convert  # 0.3 s to start, which only files need
+
+    return drawing(_renumbered(vl_convert.vegalite_to_svg(spec, vl_version=VERSION)))
+
+
+def drawing(svg: str) -> Drawn:
+    """Both files of what is drawn as SVG."""
+    import vl_convert
+
+    return Drawn(vl_convert.svg_to_png(svg, scale=_SCALE), svg)
 
 
 def _renumbered(svg: str) -> str:

@@ -107,7 +107,7 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
     side_by_side: list[Spec] = []
     for column, unit, label in (("n_params", 1e3, "thousand parameters"), ("flops_per_step", 1e6, "MFLOP per step")):
         cost = sized[column].astype(float) / unit
-        if cost.max() < (1 + _SMALL_SPREAD) * cost.min():
+        if not has_spread(list(cost)):
             continue
         front = pareto_front(list(zip(cost, sized["mean"], strict=True)))
         rows = [
@@ -156,7 +156,7 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
     if not side_by_side:
         return None
     families = list(dict.fromkeys(kind_of(str(model)).family for model in sized["model"]))
-    key = _key(families)
+    key = family_shapes(families)
     body: Spec = {"concat": side_by_side, "columns": 2}
     for panel in side_by_side:
         panel["layer"][1]["encoding"]["shape"] = key
@@ -172,8 +172,13 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, flo
     return front
 
 
-def _key(families: Sequence[str]) -> Spec:
-    """Shapes of families."""
+def has_spread(costs: Sequence[float]) -> bool:
+    """Whether costs differ by 1% or more."""
+    return max(costs) >= (1 + _SMALL_SPREAD) * min(costs)
+
+
+def family_shapes(families: Sequence[str]) -> Spec:
+    """A shape for each family of models, with a legend."""
     shapes = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
     return {
         "field": "family",

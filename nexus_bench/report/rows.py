@@ -5,11 +5,37 @@ import pandas as pd
 from nexus_bench.analysis.select_recipes import is_tuning
 from nexus_bench.analysis.summary import LENGTH, MODEL, RECIPE, SETTING
 from nexus_bench.errors import ConfigError
-from nexus_bench.io.columns import SCORED
+from nexus_bench.io.columns import HOP_OOD, SCORED, TEST
 from nexus_bench.io.options import without
 
 VARIANT = ", variant "  # in the label of a model
-_DATA = ("n_val", "n_test", "hop_query", "size_ood", "content_sha256")  # options of how a task is presented and split
+_SAME_LAW = (TEST, HOP_OOD)  # splits of the trained size: their hops share one axis
+# Options of how a task is presented and split
+PRESENTED = ("n_val", "n_test", "hop_query", "size_ood", "content_sha256")
+
+
+def told_apart(results: pd.DataFrame) -> pd.DataFrame:
+    """Each cell once, and models of one name that are not the same as variants of it.
+
+    Raises:
+        ConfigError: No row is of the test split, all are of tuning, or two runs disagree on a cell.
+    """
+    results = once(results)
+    tuning = is_tuning(results)
+    if tuning.all():
+        raise ConfigError("these results are of tuning alone, which a report does not show; run `nexus-bench train` on")
+    if not (results["split"] == TEST).any():
+        raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
+    return pd.concat([results[tuning], with_variants(results[~tuning])], ignore_index=True)
+
+
+def on_one_axis(rows: pd.DataFrame) -> pd.DataFrame:
+    """The test split with the hops of `hop_ood`, for what is said of all hops of a cell.
+
+    Answers of other models have a cell for each split; theirs are those of the test split.
+    """
+    is_test = rows["split"] == TEST
+    return rows[is_test | (rows["split"].isin(_SAME_LAW) & (rows["status"] != SCORED))].assign(split=TEST)
 
 
 def once(results: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +77,7 @@ def beside_trained(results: pd.DataFrame) -> pd.DataFrame:
     is_external = results["status"] == SCORED
     own = ["encoding", "task_options", *LENGTH]
     same = [*(name for name in SETTING if name not in own), "task_itself"]
-    itself = {text: without(text, _DATA) for text in results["task_options"].unique()}
+    itself = {text: without(text, PRESENTED) for text in results["task_options"].unique()}
     results = results.assign(task_itself=results["task_options"].map(itself))
     settings = results.loc[~is_external, [*SETTING, "task_itself"]].drop_duplicates()
     external = results[is_external].merge(settings, on=same, how="left", suffixes=("", "_trained"))

@@ -7,18 +7,20 @@ import pandas as pd
 
 from nexus_bench.io.options import only, varying
 
-_APART: tuple[Callable[[Any, list[str]], str], ...] = (  # row, options that vary -> what it is called in a finding
-    lambda row, keys: f"{row['encoding']} encoding",
-    lambda row, keys: f"{row['n_facts']} facts",
-    lambda row, keys: f"trained on hops {row['train_hops']}",
-    lambda row, keys: only(row["task_options"], keys),
-    lambda row, keys: f"distractors {row['distractors']}",
-    lambda row, keys: f"{row['n_queries']} queries",
-    lambda row, keys: f"vocabulary of {row['vocab_size']}",
-    lambda row, keys: f"{row['steps']} steps",
-    lambda row, keys: f"batches of {row['batch_size']}",
-    lambda row, keys: f"graphs used {row['reuse']} times",
-    lambda row, keys: f"version {row['task_version']}",
+_Say = Callable[[Any], str]  # row -> what it is called in a finding
+_OF_TASK: tuple[_Say, ...] = (
+    lambda row: f"{row['encoding']} encoding",
+    lambda row: f"{row['n_facts']} facts",
+    lambda row: f"trained on hops {row['train_hops']}",
+)
+_OF_TRAINING: tuple[_Say, ...] = (
+    lambda row: f"distractors {row['distractors']}",
+    lambda row: f"{row['n_queries']} queries",
+    lambda row: f"vocabulary of {row['vocab_size']}",
+    lambda row: f"{row['steps']} steps",
+    lambda row: f"batches of {row['batch_size']}",
+    lambda row: f"graphs used {row['reuse']} times",
+    lambda row: f"version {row['task_version']}",
 )
 
 
@@ -50,13 +52,17 @@ def apart(firsts: Sequence[pd.Series]) -> list[str]:
         places = [place for place, first in enumerate(firsts) if first["task"] == task]
         keys = varying(firsts[place]["task_options"] for place in places)
         parts: dict[int, list[str]] = {place: [] for place in places}
-        for say in _APART:
-            said = {place: say(firsts[place], keys) for place in places}
+        for say in (*_OF_TASK, *map(_option, keys), *_OF_TRAINING):
+            said = {place: say(firsts[place]) for place in places}
             more = {place: [*parts[place], said[place]] for place in places}
             if len({*map(tuple, more.values())}) > len({*map(tuple, parts.values())}):
                 parts = more
         labels = [", ".join(parts[place]) if place in parts else label for place, label in enumerate(labels)]
     return labels
+
+
+def _option(key: str) -> _Say:
+    return lambda row: only(row["task_options"], [key])
 
 
 def asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:

@@ -10,6 +10,7 @@ from nexus_bench.io.plurals import counted
 
 _ROUNDING = 1e-9  # of a mean of equal values
 COSTS = ("parameters", "MFLOP/step")  # columns
+HOP_REACH = "hop reach"  # column
 REFERENCES = {"chance": "chance", "shortcut": "best shortcut", "partial_input": "partial-input ceiling"}
 
 
@@ -92,19 +93,22 @@ def reached(counts: pd.DataFrame, accuracy: pd.DataFrame, reach: pd.DataFrame, n
     rows = []
     for label in names.short:
         at = counts[counts["model"] == label].set_index("hop")
-        cells = [names.short[label], *(_count_of(at.loc[hop]) if hop in at.index else "-" for hop in hops)]
+        model = reach.set_index("model").loc[label] if len(reach) else None
+        cells = [names.short[label], *([] if model is None else [number(model["mean"], 1)])]
+        cells += [_count_of(at.loc[hop]) if hop in at.index else "-" for hop in hops]
         if n_failed.any():
             cells.append(str(n_failed[label]))
-        if len(reach):
-            model = reach.set_index("model").loc[label]
+        if model is not None:
             cells += [_count(model["n_params"]), _count(model["flops_per_step"], 1e6)]
         rows.append(names.row([label], cells))
-    columns = ["model", *(counted(hop, "hop") for hop in hops)]
+    columns = ["model", *([HOP_REACH] if len(reach) else []), *(counted(hop, "hop") for hop in hops)]
     columns += [*(["failed"] if n_failed.any() else []), *(COSTS if len(reach) else [])]
     about = (
         "Seeds whose accuracy is 0.95 or more at every hop evaluated up to this one, of all seeds measured; in "
         "brackets the 95% Clopper-Pearson interval of their share, which is wide for few seeds even if all agree."
     )
+    if len(reach):
+        about += " Hop reach is the largest hop that a seed reaches, as a mean over seeds."
     if counts["n_reached"].isna().any():
         about += " A dash claims nothing: there the partial-input ceiling is itself 0.95 or more, or not known."
     if (counts["low"].isna() & (counts["n_reached"].notna()) & (counts["n_seeds"] > 0)).any():
@@ -129,16 +133,18 @@ def staircase(accuracy: pd.DataFrame, reach: pd.DataFrame, names: Names) -> Tabl
         rows.append(
             names.row(
                 [label],
-                [names.short[label], *cells]
+                [names.short[label]]
                 + ([] if model is None else [interval(model, digits=1)])
+                + cells
                 + [f"{n_seeds}, {n_failed} failed" if n_failed else str(n_seeds)]
                 + cost,
             )
         )
-    columns = ["model", *(counted(hop, "hop") for hop in hops)]
-    columns += ["hop reach", "seeds", *COSTS] if len(reach) else ["seeds"]
+    columns = ["model", *([HOP_REACH] if len(reach) else []), *(counted(hop, "hop") for hop in hops), "seeds"]
+    columns += COSTS if len(reach) else ()
     means = accuracy.groupby("hop")[list(REFERENCES)].mean()
-    references = [[label, *(number(means[name][hop], 3) for hop in hops)] for name, label in REFERENCES.items()]
+    none = [""] if len(reach) else []
+    references = [[label, *none, *(number(means[name][hop], 3) for hop in hops)] for name, label in REFERENCES.items()]
     about = (
         "Accuracy is the mean over seeds with the 95% t-interval in brackets (none for one seed, or if all seeds are "
         "equal; answers of other models have Wilson's interval, over examples)"
@@ -169,7 +175,7 @@ def efficiency(reach: pd.DataFrame, names: Names) -> Table:
         for _, model in reach.iterrows()
     ]
     parameters, flops = COSTS
-    columns = ["model", "hop reach", "of each seed", parameters, "hops/Mparameter", flops, "hops/GFLOP"]
+    columns = ["model", HOP_REACH, "of each seed", parameters, "hops/Mparameter", flops, "hops/GFLOP"]
     about = "Hop reach per million parameters, and per GFLOP of a training step."
     return Table("reach", "Hop reach and what it costs", about, columns, rows, [])
 

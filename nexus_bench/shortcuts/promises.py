@@ -4,6 +4,7 @@ Each takes a task at one setting, and raises `Broken` if the promise is broken, 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +15,16 @@ from nexus_bench.data.promises import Promise, tell
 from nexus_bench.data.promises import Told as Told
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import UsageError
+from nexus_bench.generators.parts.hidden_tokens import guess_of_one
 from nexus_bench.generators.promises import Family, at_hops
+from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
 from nexus_bench.shortcuts.audit import audit, hide_a_fact, lower_bound
 from nexus_bench.shortcuts.rules import score_shortcuts
 from nexus_bench.streams import stream
 
 _N_GRAPHS, _N_AUDITED = 1500, 3000
+_N_HIDDEN, _SIGMAS = 300, 4  # sequences with a token hidden, and standard errors that are noise
 _ROUNDS = 20  # of gradient boosting
 _FALSE_ALARM = 0.005  # probability that a correct family fails, over all hops and facts
 
@@ -39,14 +43,31 @@ def can_be_guessed(spec: TaskSpec) -> None:
 
 def needs_every_fact(spec: TaskSpec) -> None:
     """With any one fact of the derivation hidden, the answer is guessed no better than `partial_input` says."""
-    if spec.generator().schema.is_sequence:
-        raise NotAsked("a sequence")
     laws = {split: law.family for split, law in spec.laws().items()}
     asked = [(split, hop) for split, law in laws.items() for hop in law.hops if law.partial_input(hop) < 1]
     if not asked:
         raise NotAsked("partial_input is 1")
     for split, hop in asked:
+        family = laws[split]
+        if isinstance(family, SequenceFamily):
+            needs_each_token(family, hop)
+            continue
+        if family.schema.is_sequence:
+            raise NotAsked("a sequence that is no SequenceFamily")
         needs_each_fact(laws[split], hop, level=_FALSE_ALARM / sum(hop for _, hop in asked))
+
+
+def needs_each_token(family: SequenceFamily[Any], hop: int) -> None:
+    """With any one token of a derivation hidden, no reader of all others beats `partial_input` by more than noise."""
+    one = type(family)(family.params, (hop,), largest_hop=family.largest_hop)
+    for step in range(hop):
+        right = guess_of_one(one, hop, step, _N_HIDDEN, stream("hide", hop, step))
+        noise = _SIGMAS * right.std() / max(1, len(right)) ** 0.5 if len(right) else 0.0
+        if len(right) and right.mean() - noise > family.partial_input(hop) + 1e-9:
+            raise Broken(
+                f"with token {step + 1} of {hop} hidden, the commonest label is right in {right.mean():.1%}; "
+                f"partial_input says {family.partial_input(hop):.1%}"
+            )
 
 
 def needs_each_fact(law: Family, hop: int, *, level: float = _FALSE_ALARM) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.shortcuts import local
 from nexus_bench.shortcuts.fitted import answer_symbols, asked_symbols, counts_in_graph, facts_only, symbol_counts
 from nexus_bench.streams import Int
 
@@ -22,7 +23,7 @@ class Shortcut(NamedTuple):
 
     Attributes:
         name: The name of the rule.
-        n_facts: How many facts it looks up; it is scored only at larger hop counts.
+        n_facts: How many facts, or tokens of a sequence, it looks at; it is scored only at larger hop counts.
         needs: Whether a task has the roles that the rule needs; for other tasks it is not scored.
         guess: Takes examples to fit to, examples to answer and their schema; returns class ids (g, q).
     """
@@ -125,6 +126,10 @@ def _has_queries(schema: Schema) -> bool:
     return not schema.is_sequence
 
 
+def _is_sequence(schema: Schema) -> bool:
+    return schema.is_sequence
+
+
 def _facts_hold_answers(schema: Schema) -> bool:
     return _has_queries(schema) and any(role.vocabulary == schema.answer for role in schema.fact)
 
@@ -146,4 +151,8 @@ SHORTCUTS = (
     Shortcut("facts_only", 0, _facts_hold_answers, facts_only),
     Shortcut("symbol_counts", 1, _has_queries, symbol_counts),
     Shortcut("successor", 1, _facts_lead_from_start_to_answers, _successor),
+    Shortcut("given_place", 0, _is_sequence, local.guess_given(local.given_place)),
+    Shortcut("given_token", 1, _is_sequence, local.guess_given(local.given_token)),
+    Shortcut("given_two_tokens", 2, _is_sequence, local.guess_given(local.given_two_tokens)),
+    Shortcut("given_successor", 1, _is_sequence, local.guess_given(local.given_successor)),
 )

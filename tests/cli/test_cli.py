@@ -136,6 +136,7 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
         "reach_by_cost",
         "learning_curves",
         "seeds_by_hop",
+        "task_pointer_chase",
     }
     results = read_results(Path("runs/tiny"))
     assert len(results) == 2 * 2 * 2 * 2  # models, seeds, splits, hops

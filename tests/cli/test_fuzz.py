@@ -30,7 +30,7 @@ from nexus_bench.io.config import Config, parse_yaml, to_yaml
 from nexus_bench.io.files import to_json
 from nexus_bench.io.seal import write_sealed
 from nexus_bench.report import figures
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.plotting import Drawn, Picture
 from tests.hostile import VALUES, changes, edits
 from tests.paths import ROOT
 from tests.small import TINY
@@ -60,7 +60,9 @@ def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, and figures that are not drawn to the last pixel."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr(figures, "render", lambda figure, *, name, caption: Picture(name, caption, b"", "<svg></svg>"))
+    monkeypatch.setattr(
+        figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"", "<svg></svg>"))
+    )
     return made
 
 

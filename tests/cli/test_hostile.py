@@ -108,6 +108,7 @@ def test_failed_cells_are_told_by_the_exit_code_though_nobody_reads(tmp_path: Pa
     assert done.returncode == 7, done.stderr
 
 
+@pytest.mark.usefixtures("reports_made_once")
 def test_a_report_that_is_killed_loses_nothing(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(EXAMPLE, "run")
     assert command("report", "run").returncode == 0

@@ -26,7 +26,7 @@ TINY = f"--hops 1-2 --set n_nodes=7 {SMALL} --set d_model=8 --set steps=3 --seed
 LINES = {
     "gen": f"gen --hops 1-2 --n 9 {SMALL} --out d --json",
     "verify": "verify d --json",
-    "check": "check standard pointer_chase --json",
+    "check": "check standard pointer_chase --set hops=1 --json",
     "new attention": "new attention own --json",
     "new task": "new task own_task --json",
     "audit": "audit pointer_chase --hops 1 --n 1000 --json",
@@ -40,6 +40,7 @@ LINES = {
     "status": "status r --json",
     "match": "match --task pointer_chase --attention nexus --json",
     "report": "report r --json",
+    "leaderboard": "leaderboard r --out lb --json",
     "eval": "eval r --n-facts 9 --json --quiet",
     "predictions": "predictions r --json --quiet",
     "inspect": "inspect r --cell seed.0 --hops 2 --n 20 --json",
@@ -135,7 +136,7 @@ def test_a_name_has_one_type_in_every_table() -> None:
 
 @pytest.mark.parametrize("file", ["results.csv", "curve.csv", "report.csv", "comparisons.csv"])
 def test_tables_open_in_pandas_with_the_right_types_in_one_line(file: str) -> None:
-    frame = pd.read_csv(EXAMPLES / "staircase" / file, dtype=nexus_bench.DTYPES)
+    frame = pd.read_csv(EXAMPLES / "quick" / file, dtype=nexus_bench.DTYPES)
     columns = [column for column in TABLES[file] if not column.is_later]
     assert {str(frame[column.name].dtype) for column in columns if column.dtype == "Int64"} == {"Int64"}
     assert {column.name: str(frame[column.name].dtype) for column in columns} == {

@@ -54,7 +54,7 @@ def test_a_printed_config_is_a_suite_that_trains_the_same(command: Command) -> N
             "bench gen --hops 1 --json --seconds 0.01 nowhere,kinship",
             "bench gen --hops 1 --seconds 0.01 nowhere kinship",
         ),
-        ("check standard,pointer_chase n_nodes=9", "check standard pointer_chase --set n_nodes=9"),
+        ("check gated,pointer_chase hops=1", "check gated pointer_chase --set hops=1"),
         ("gen kinship -n 3 --hops 1 n_test=2 -o d", "gen --task kinship --n 3 --hops 1 --n-test 2 --out d"),
     ],
 )

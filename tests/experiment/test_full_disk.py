@@ -14,7 +14,7 @@ import pytest
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report import figures
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.plotting import Drawn, Picture
 from tests.conftest import Command
 from tests.small import TINY
 
@@ -23,9 +23,13 @@ LINE = ["train", "suite.yaml", "--executor", "inline", "--seeds", "1", "--out"]
 
 
 @pytest.fixture
-def train(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[int, list[str]]]:
+def train(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reports_made_once: None
+) -> Callable[[str], tuple[int, list[str]]]:
     """Train a small suite into a folder: the exit code, and the lines on stderr."""
-    monkeypatch.setattr(figures, "render", lambda figure, *, name, caption: Picture(name, caption, b"p", "<svg></svg>"))
+    monkeypatch.setattr(
+        figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"p", "<svg></svg>"))
+    )
     (tmp_path / "suite.yaml").write_text(TINY)
 
     def call(out: str) -> tuple[int, list[str]]:

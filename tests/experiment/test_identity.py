@@ -45,7 +45,7 @@ def others(annotation: Any, value: Any) -> Iterator[Any]:
 def base(task: str = "pointer_chase", attention: str = "standard") -> CellSpec:
     encoding = "fact" if ATTENTIONS.get(attention).takes_sets else "flat"
     return CellSpec(
-        task=make_task({"task": task, "hops": "1-2", "n_val": 8, "n_test": 8}, where="test"),
+        task=make_task({"task": task, "hops": "1" if task == "mqar" else "1-2", "n_val": 8, "n_test": 8}, where="test"),
         model=make_model({"attention": attention, "d_model": 24, "encoding": encoding}, where="test"),
         train=TrainSpec(),
         seed=0,

@@ -8,12 +8,13 @@ import pytest
 
 from nexus_bench import cli
 from nexus_bench.report import figures
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.plotting import Drawn, Picture
 from tests.conftest import Command
 from tests.small import TINY
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("reports_made_once")
 @pytest.mark.parametrize(
     "reader",
     [
@@ -27,7 +28,9 @@ def test_a_reader_between_any_two_writes_accuses_nobody(
     reader: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice: the second run trains a cell that was deleted, and replaces every table."""
-    monkeypatch.setattr(figures, "render", lambda figure, *, name, caption: Picture(name, caption, b"p", "<svg></svg>"))
+    monkeypatch.setattr(
+        figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"p", "<svg></svg>"))
+    )
     (tmp_path / "suite.yaml").write_text(TINY)
     train = ["train", "suite.yaml", "--executor", "inline", "--seeds", "1", "--quiet", "--out", "run"]
     codes: list[int] = []

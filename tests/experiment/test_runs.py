@@ -97,11 +97,16 @@ def test_a_stopped_run_ends_within_two_seconds_and_keeps_its_state(
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And to those of one process that is never killed."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    assert finish(start(whole, MEDIUM)) == 0
+    (whole / "suite.yaml").write_text(MEDIUM)
+    monkeypatch.chdir(whole)
+    assert command("train", "suite.yaml", "--executor", "inline").returncode == 0
     for n in (1, 2, 3):
         run = start(killed, MEDIUM)
         wait_for_checkpoints(killed, n=min(n, 2)) if n < 3 else time.sleep(4)

@@ -25,6 +25,9 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
         "n_constants": 12,
         "n_queries": 4,
     },
+    "hop_k": {"size_ood": {"n_tokens": 60, "min_tokens": 50}, "n_tokens": 40, "min_tokens": 20},
+    "mqar": {"hops": [1], "size_ood": {"n_tokens": 90}},
+    "word_problem": {"hop_ood": [4], "size_ood": {"n_tokens": 20}, "n_tokens": 16, "min_tokens": 5},
     "shortest_path": {"hop_ood": [4], "size_ood": {"n_nodes": 32}, "vocab_size": 100},
 }
 
@@ -36,6 +39,25 @@ GOLDEN: dict[str, dict[str, str]] = {
         "val": "19ce56c61a4b7cc67896b514c7e9b8d3c2e89abbbbd8dbb828ea1ff30b8121d4",
         "hop_ood": "f07cf382e1ff828fe7fa0f7ca76726ffed747a0d652992a285d84c147501907d",
         "size_ood": "02dccdfb7d3715c6856e17d825d73e44755e336d7a176ea70e6421dc9e6a3852",
+    },
+    "hop_k 1": {
+        "train": "75988374195dea9e2a571d64368a6fc6ac1567fd9e800db3a3da002023c38ca8",
+        "test": "ddb89ef6893d1799d8b2f9d517efd72312812ceb28ce7ee079877b50f10738ab",
+        "val": "344de4963a3d44a7968e426f3da74519ba1e55a0c4b0aa355f7d47fc59accacd",
+        "size_ood": "d97f472f88eb1f0a75126191fc2af780334d701a90ba165c864ea201a27b3806",
+    },
+    "mqar 1": {
+        "train": "6cc2c99ca5e6155e4dcbc43a4e5a82193a7c860fa4084efcc332d81bb90b75b6",
+        "test": "b7df86a2006529f95a2431e2eece2e51e644bb4aec28c74e784bc3872fa9db69",
+        "val": "86641430b357061f7fdb86fc4d015bbd9ef02bd483262fe0b69638b3ff4e8c64",
+        "size_ood": "863aedd8fda059b1644020039c9ee9bd31a06385c0c3212576901460a18f35e9",
+    },
+    "word_problem 1": {
+        "train": "3c2afba50d08f4fa1f907c8ed4bbbff70478ed45fbe861f4d74fb25c3c70ebff",
+        "test": "23b046db4669a2fedb71d975bdc6d219047209441b376726ed9d7ff74e482a0f",
+        "val": "16fce0e40be58eb0efb00cf05bb3aa4c5a181c308a4ab1ddbaf7dc3e3326c6c4",
+        "hop_ood": "01ddba2df72b29779ed033ce19b2fdf02aaad1b3fea0704c1c02f9d9a24bc329",
+        "size_ood": "360f7cfdc347b7a08761cd44bbdcc8930b2506fd596dcf02b247c2a8036c58dc",
     },
     "k_hop_induction 2": {
         "train": "909f34d53db45319630f03352de03d543629c89dcf85285283166162092a90b4",

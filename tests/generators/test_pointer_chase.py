@@ -94,7 +94,7 @@ def test_answers_are_uniform_over_names_at_every_hop() -> None:
         assert chi_square < 32 + 5 * math.sqrt(2 * 32)
 
 
-@pytest.mark.parametrize("rule", [rule.name for rule in SHORTCUTS])
+@pytest.mark.parametrize("rule", [rule.name for rule in SHORTCUTS if rule.needs(task().schema)])
 def test_no_simple_rule_beats_chance_beyond_sampling_error(rule: str) -> None:
     hops, n_nodes = [1, 2, 3, 4, 5], 17
     generator = task(n_nodes=n_nodes, hops=hops)

@@ -119,6 +119,7 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(tmp_path: Path) -> 
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 kills += process.returncode == -signal.SIGKILL
+            time.sleep(0.01)
     assert kills == 2
     (tmp_path / "r" / ".checkpoint.pt.x.begun").write_bytes(b"part")  # as a kill while it saves leaves it
     finish(start(tmp_path, *more))
@@ -151,10 +152,10 @@ def test_a_run_goes_on_from_its_checkpoint_and_not_from_the_beginning(
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    write_text(tmp_path / "t.txt")
-    finish(start(tmp_path, out="one"))
-    told = finish(start_two(tmp_path, "--set", "micro_batch_size=1", out="two"))
+def test_two_processes_train_as_one(call: Command, tmp_path: Path) -> None:
+    more = ["--tokens", "1280", "--set", "log_every=1"]
+    assert call(*LINE, *more, "--out", "one").returncode == 0
+    told = finish(start_two(tmp_path, *more, "--set", "micro_batch_size=1", out="two"))
     assert told.count("two: standard") == 1
     pd.testing.assert_frame_equal(log_of(tmp_path / "one"), log_of(tmp_path / "two"), rtol=2e-4)
     assert json.loads((tmp_path / "two/summary.json").read_text())["device"] == "2 x cpu"

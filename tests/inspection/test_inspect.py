@@ -13,18 +13,17 @@ from nexus_bench import cli
 from nexus_bench.data.show import Arrow, arrow_of
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import make_task
-from nexus_bench.generators.base import GENERATORS
 from nexus_bench.inspection.pictures import _draw_graph, _layout, graph_picture
 from nexus_bench.inspection.pointing import walk
 from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.streams import stream
 from tests.conftest import Command, assert_fails
-from tests.families import up_to_hops
+from tests.families import GRAPHS, up_to_hops
 from tests.small import untrained
 
 
-@pytest.mark.parametrize("name", GENERATORS.names())
+@pytest.mark.parametrize("name", GRAPHS)
 def test_every_family_can_be_drawn(name: str) -> None:
     entry = up_to_hops(name, 2)
     hop = max(entry["hops"])  # type: ignore[call-overload]

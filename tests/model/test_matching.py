@@ -12,6 +12,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.bundled import read_bundled
 from nexus_bench.io.read_results import read_curves, read_results
+from nexus_bench.model import matching
 from nexus_bench.model.build import build_model
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.matching import matched
@@ -70,6 +71,17 @@ def test_where_no_width_is_near_the_nearest_is_given_and_said() -> None:
         for step in (-16, 16):
             other = match.model.model_copy(update={"d_model": match.model.d_model + step})
             assert abs(cost_of(other, TASK)._asdict()[match.by] / target - 1) >= match.error
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 2, 3])
+def test_the_nearest_width_is_found_however_costs_grow(power: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "parameters_of", lambda model, task: round(1000 * model.d_model**power))
+    model = make_model({"attention": "standard", "d_model": 72, "n_heads": 6}, where="test")
+    widths = range(6 * matching._least_width(model, TASK), 1200, 6)
+    for width in range(20, 1150, 13):
+        target = round(1000 * width**power)
+        nearest = min(widths, key=lambda at: abs(round(1000 * at**power) / target - 1))
+        assert matching._fit_width(model, TASK, "parameters", target).d_model == nearest
 
 
 def test_a_cost_is_that_of_the_model_that_is_trained() -> None:

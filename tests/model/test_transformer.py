@@ -6,7 +6,7 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.attention.layout import Layout
 from nexus_bench.data.encodings import ENCODINGS, PAD, table_size
 from nexus_bench.data.task import make_task
-from nexus_bench.generators.base import GENERATORS, Examples, Generator, Role, Schema
+from nexus_bench.generators.base import Examples, Generator, Role, Schema
 from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.build import build_model
@@ -15,6 +15,7 @@ from nexus_bench.model.scoring import score
 from nexus_bench.model.spec import ModelSpec, make_model
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import integers, stream
+from tests.families import GRAPHS
 from tests.small import CPU, cell
 
 
@@ -144,7 +145,7 @@ def test_a_flat_query_changes_no_other_answer(name: str, position: str, query: i
     torch.testing.assert_close(after[:, query], before[:, 2], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("family", GENERATORS.names())
+@pytest.mark.parametrize("family", GRAPHS)
 def test_a_flat_query_of_every_family_gets_what_it_gets_alone(family: str) -> None:
     task = make_task({"task": family}, where="test").generator()
     one = task.sample(1, stream("alone"))

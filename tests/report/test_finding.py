@@ -16,7 +16,7 @@ from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.output import to_document, to_markdown
 from nexus_bench.report.page import to_html
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.plotting import Drawn, Picture
 from tests.made import curve, table
 from tests.paths import EXAMPLES
 
@@ -27,7 +27,7 @@ Reaches = dict[str, list[int | None]]  # model -> how far each seed comes; None 
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A finding is made of tables alone."""
     for name in ("accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"):
-        monkeypatch.setattr(figures, name, lambda *_, **__: Picture("drawn", "", b"", "<svg></svg>"))
+        monkeypatch.setattr(figures, name, lambda *_, **__: Picture("drawn", "", lambda: Drawn(b"", "<svg></svg>")))
 
 
 def reaching(models: Reaches, *, hops: tuple[int, ...] = (1, 2, 3, 4), trained: str = "1-4") -> pd.DataFrame:

@@ -74,6 +74,6 @@ def test_values_of_the_recipe_are_chosen_among_and_said() -> None:
         ignore_index=True,
     )
     report = report_of(results)
-    assert [cells_of(section.tables[1])[0][:2] for section in report.sections] == [["a", "0.700"]]
+    assert [cells_of(section.tables[1])[0][:3] for section in report.sections] == [["a", "0.0", "0.700"]]
     said = "Recipes (learning rate and options) chosen on validation from 0.1: a: lr=0.1, weight_decay=0.1."
     assert said in report.sections[0].notes

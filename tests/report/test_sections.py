@@ -27,8 +27,8 @@ def test_cells_that_no_column_tells_apart_are_variants_and_not_further_seeds() -
     other = results.assign(cell_id=results["cell_id"] + "x", accuracy=0.25)
     section = report_of(pd.concat([results, other], ignore_index=True)).sections[0]
     assert cells_of(section.tables[1]) == [
-        ["a, variant 1", "1.000", "0.500", "1.0", "2", "1,000", "2"],
-        ["a, variant 2", "0.250", "0.250", "0.0", "2", "1,000", "2"],
+        ["a, variant 1", "1.0", "1.000", "0.500", "2", "1,000", "2"],
+        ["a, variant 2", "0.0", "0.250", "0.250", "2", "1,000", "2"],
     ]
     assert section.notes[0].startswith("Variants of a model differ in a version of their attention")
     assert "learning_curves" in {picture.name for picture in section.pictures}
@@ -38,16 +38,16 @@ def test_hops_beyond_training_stand_on_the_same_axis() -> None:
     results = table(("a", 0.1, 0, {1: 1.0, 2: 0.9}), ("a", 0.1, 1, {1: 1.0, 2: 0.8})).assign(train_hops="1-2")
     beyond = results[results["split"] == "test"].assign(split="hop_ood", hop=lambda f: f["hop"] + 2, accuracy=0.5)
     (section,) = report_of(pd.concat([results, beyond], ignore_index=True)).sections
-    assert section.tables[1].columns[1:6] == ["1 hop", "2 hops", "3 hops", "4 hops", "hop reach"]
-    assert section.tables[1].rows[0].cells[3] == "0.500"
-    assert section.tables[1].rows[0].cells[5] == "1.0", "hop reach is that of the test split"
+    assert section.tables[1].columns[1:6] == ["hop reach", "1 hop", "2 hops", "3 hops", "4 hops"]
+    assert section.tables[1].rows[0].cells[4] == "0.500"
+    assert section.tables[1].rows[0].cells[1] == "1.0", "hop reach is that of the test split"
 
 
 def test_a_seed_reaches_a_hop_beyond_training_only_over_the_trained_ones() -> None:
     results = table(("a", 0.1, 0, {1: 1.0, 2: 0.9}), ("a", 0.1, 1, {1: 1.0, 2: 1.0})).assign(train_hops="1-2")
     beyond = results[results["split"] == "test"].assign(split="hop_ood", hop=lambda f: f["hop"] + 2, accuracy=1.0)
     report = report_of(pd.concat([results, beyond], ignore_index=True))
-    assert [cell.split(" ")[0] for cell in report.sections[0].tables[0].rows[0].cells[1:5]] == ["2/2", *["1/2"] * 3]
+    assert [cell.split(" ")[0] for cell in report.sections[0].tables[0].rows[0].cells[2:6]] == ["2/2", *["1/2"] * 3]
     at = report.reached[report.reached["threshold"] == 0.9]
     assert list(zip(at["split"], at["hop"], at["n_reached"], strict=True)) == [
         ("test", 1, 2),
@@ -107,9 +107,10 @@ def settings_of(**columns: list[object]) -> pd.DataFrame:
 def test_parameters_of_a_task_make_sections_and_not_seeds_of_one_model() -> None:
     options = ["group=S_3; n_test=8; side=left", "group=Z_6; n_test=8; side=left"]
     report = report_of(settings_of(task_options=options, chance=[0.2, 0.4]))
-    assert [section.title.split(", 12 facts")[0] for section in report.sections] == ["t, group=S_3", "t, group=Z_6"]
-    assert [cells_of(section.tables[1])[0][0:2] for section in report.sections] == [["a", "0.500"]] * 2
-    assert [section.tables[1].references[0][1] for section in report.sections] == ["0.200", "0.400"]
+    *settings, _ = report.sections
+    assert [section.title.split(", 12 facts")[0] for section in settings] == ["t, group=S_3", "t, group=Z_6"]
+    assert [cells_of(section.tables[1])[0][0:3] for section in settings] == [["a", "0.0", "0.500"]] * 2
+    assert [section.tables[1].references[0][2] for section in settings] == ["0.200", "0.400"]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_parameters_of_a_task_make_sections_and_not_seeds_of_one_model() -> None
 )
 def test_sections_have_distinct_titles_that_say_what_differs(column: str, values: list[object], said: str) -> None:
     titles = [section.title for section in report_of(settings_of(**{column: values})).sections]
-    assert len(set(titles)) == 2 and said in titles[1]
+    assert len(set(titles[:2])) == 2 and said in titles[1]
 
 
 def test_two_chances_of_one_task_are_an_error_and_never_a_mean() -> None:
@@ -146,4 +147,4 @@ def test_scored_answers_stand_beside_the_models_of_their_task_alone() -> None:
     scored = scored.assign(n_examples=10, lr=None, batch_size=None, steps=None, order=None, n_params=None)
     typed = pd.concat([trained, scored.astype(trained.dtypes.to_dict())], ignore_index=True)
     models = [[row[0] for row in cells_of(section.tables[0])] for section in report_of(typed).sections]
-    assert models == [["a"], ["a", "gpt (text)"]]
+    assert models[:2] == [["a"], ["a", "gpt (text)"]]

@@ -10,8 +10,8 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 from nexus_bench.data.task import make_task
-from nexus_bench.generators.base import GENERATORS
 from nexus_bench.shortcuts.audit import audit
+from tests.families import GRAPHS
 from tests.shortcuts.leaks import LEAKS, beaten_by
 
 FAMILY = "family"  # a registered family at its defaults
@@ -60,7 +60,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--redraws", type=int, default=100)
     parser.add_argument("--graphs", type=int, default=4000)
-    parser.add_argument("--families", default=",".join(GENERATORS.own_names()))
+    parser.add_argument("--families", default=",".join(GRAPHS))
     parser.add_argument("--leaks", default=",".join(LEAKS), help="names, or nothing for none")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"

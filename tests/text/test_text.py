@@ -14,7 +14,7 @@ from nexus_bench.data.promises import expected, heard
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import ConfigError, CorruptArtefactError
-from nexus_bench.generators.base import GENERATORS, Generator
+from nexus_bench.generators.base import Generator
 from nexus_bench.shortcuts.told import end_sentences
 from nexus_bench.streams import stream
 from nexus_bench.text import grammar
@@ -22,8 +22,9 @@ from nexus_bench.text.grammar import grammar_of, shipped_list
 from nexus_bench.text.lines import told_as_text
 from nexus_bench.text.render import Teller, TextOptions
 from tests.conftest import Command, assert_fails
+from tests.families import GRAPHS
 
-FAMILIES = GENERATORS.names()
+FAMILIES = GRAPHS
 _ASKED = "{start} {hop}?"
 
 

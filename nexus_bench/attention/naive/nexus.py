@@ -23,7 +23,7 @@ def heads(module: Nexus, x: Tensor, layout: Layout) -> Heads:
     first = carried
     for level in range(2, options.order + 1):
         base = first if options.mix == "first" else carried
-        carried = {side: _next(module, side, sides, base[side], layout) for side in "qkv"}
+        carried = {side: _next(module, side, sides, base[side], layout) for side in options.refine}
         sides, _ = _first(module, x, level=level)
         for side in options.refine:
             c = carried[side]

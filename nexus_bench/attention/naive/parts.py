@@ -3,6 +3,7 @@
 Axis letters: n positions, d width of the model, e width of a head.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -37,9 +38,10 @@ def passes(q: Heads, k: Heads, v: Heads, layout: Layout) -> Heads:
 def weights(q: Float[Tensor, "n e"], k: Float[Tensor, "n e"], layout: Layout) -> Float[Tensor, "n n"]:
     """The attention matrix of one head, entry by entry."""
     rows = []
+    asked, offered = ([turn(x, i, layout) for i, x in enumerate(side.unbind())] for side in (q, k))
     for i in range(len(q)):
         allowed = keys(i, len(q), layout)
-        scores = [turn(q[i], i, layout) @ turn(k[j], j, layout) / math.sqrt(q.shape[1]) for j in allowed]
+        scores = [asked[i] @ offered[j] / math.sqrt(q.shape[1]) for j in allowed]
         share = dict(zip(allowed, softmax(scores), strict=True))
         rows.append(torch.stack([share.get(j, torch.zeros((), dtype=q.dtype)) for j in range(len(q))]))
     return torch.stack(rows)
@@ -92,9 +94,14 @@ def turn(x: Float[Tensor, " e"], position: int, layout: Layout) -> Float[Tensor,
     if layout.n_shared is not None:
         while place >= layout.n_shared + layout.block:  # as if it were in the first block
             place -= layout.block
-    turns = [complex(math.cos(a), math.sin(a)) for a in (place * 10000.0 ** (-c / half) for c in range(half))]
-    turned = torch.complex(x[:half], x[half : 2 * half]) * torch.tensor(turns, dtype=torch.complex128)
+    turned = torch.complex(x[:half], x[half : 2 * half]) * _turns(place, half)
     return torch.cat([turned.real, turned.imag, x[2 * half :]])
+
+
+@functools.cache
+def _turns(place: int, half: int) -> Tensor:
+    angles = [place * 10000.0 ** (-c / half) for c in range(half)]
+    return torch.tensor([complex(math.cos(a), math.sin(a)) for a in angles], dtype=torch.complex128)
 
 
 def combine(inner: Float[Tensor, "n d"], base: Float[Tensor, "n d"], how: str) -> Float[Tensor, "n d"]:

@@ -15,12 +15,14 @@ from nexus_bench.cli.schemas import SCHEMA_VERSION
 from nexus_bench.data.show import Shown
 from nexus_bench.data.verify import Verified
 from nexus_bench.experiment.status import CellState
+from nexus_bench.experiment.submissions import Submission
 from nexus_bench.io import columns
 from nexus_bench.io.columns import Column
 from nexus_bench.io.files import keep_others, to_json, write_atomic
 from nexus_bench.model.costs import Cost
 from nexus_bench.model.matching import Match
 from nexus_bench.model.spec import ModelSpec
+from nexus_bench.report.standings import Setting, Standing
 from nexus_bench.shortcuts.audit import Audited
 from nexus_bench.shortcuts.promises import Told
 
@@ -111,6 +113,13 @@ def documents() -> dict[str, Fields]:
             "example": _model("Example", {"query": str, "answer": str, "answered": str, "path": list[int]}),
             "walk": _rows("Pointed", columns.WALK_COLUMNS),
             "files": list[str],
+        },
+        "leaderboard": {
+            "files": list[str],
+            "finding": list[str],
+            "settings": list[Setting],
+            "standings": list[Standing],
+            "accepted": list[Submission],
         },
         "list": {kind: (list[_closed(Entry)] | None, None) for kind in ("tasks", "attentions", "suites")},  # type: ignore[misc]
         "lm": {"model": str, "file": str | None, "scores": list[_model("Score", SCORE)]},  # type: ignore[misc]

@@ -1,0 +1,89 @@
+"""Datasets of sequences: every format, what verify finds, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nexus_bench.data.dataset import ContentHash, read_dataset
+from nexus_bench.data.generate import generate
+from nexus_bench.data.show import as_text, show
+from nexus_bench.data.task import TaskSpec, make_task
+from nexus_bench.data.verify import verify
+from nexus_bench.errors import CorruptArtefactError
+from tests.conftest import Command, assert_fails
+
+
+@pytest.fixture
+def spec() -> TaskSpec:
+    sizes = {"n_tokens": 23, "min_tokens": 13, "n_val": 7, "n_test": 11, "size_ood": {"n_tokens": 29}}
+    return make_task({"task": "hop_k", "hops": [1, 2, 3], **sizes}, where="test")
+
+
+@pytest.mark.parametrize("file_format", ["npz", "jsonl", "csv", "parquet"])
+def test_every_format_gives_back_the_same_sequences_and_bytes(file_format: str, tmp_path: Path, spec: TaskSpec) -> None:
+    for folder, chunk in (("one", 1024), ("other", 1024 if file_format == "parquet" else 7)):
+        generate(tmp_path / folder, spec, seed=3, n_train=50, file_format=file_format, chunk_graphs=chunk)
+    for path in sorted((tmp_path / "one").iterdir()):
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes(), path.name
+    dataset, content = read_dataset(tmp_path / "one"), ContentHash()
+    for split, examples in dataset.splits.items():
+        content.add(split, examples)
+    assert content.hexdigest() == dataset.manifest["content_sha256"]
+    arrays = {split: [array.shape for array in examples] for split, examples in dataset.splits.items()}
+    assert arrays["train"] == [(50, 23, 1), (50, 23, 0), (50, 23), (50, 23)]
+    assert arrays["size_ood"] == [(11, 29, 1), (11, 29, 0), (11, 29), (11, 29)]
+    assert {array.dtype for part in dataset.splits.values() for array in part} == {np.dtype(np.int32)}
+    rows = verify(tmp_path / "one")
+    assert [row.n_examples for row in rows] == [int((dataset.splits[row.split].hop > 0).sum()) for row in rows]
+
+
+def test_the_content_is_the_same_in_every_format(tmp_path: Path, spec: TaskSpec) -> None:
+    made = [
+        generate(tmp_path / name, spec, seed=3, n_train=20, file_format=name)["content_sha256"]
+        for name in ("npz", "jsonl", "parquet")
+    ]
+    assert len(set(made)) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "place", "value", "message"),
+    [
+        ("answer", 9, lambda old: (old + 1) % 4, r"row 3 \(graph 2, query 9\): answer is s\d, the facts give s\d"),
+        ("hop", 9, lambda old: old % 3 + 1, r"row 3 \(graph 2, query 9\): hop is \d, the facts give \d"),
+        ("facts", 5, lambda old: [-1], r"row 3 \(graph 2\): a token follows the end of the sequence"),
+    ],
+)
+def test_an_edited_sequence_is_found_at_its_row(
+    key: str, place: int, value: object, message: str, tmp_path: Path, spec: TaskSpec
+) -> None:
+    generate(tmp_path / "d", spec, seed=3, n_train=20, file_format="jsonl")
+    path = tmp_path / "d" / "test.jsonl"
+    lines = path.read_text().splitlines()
+    row = json.loads(lines[2])
+    assert row["hop"][9] > 0 and row["answer"][9] < 4
+    row[key][place] = value(row[key][place])  # type: ignore[operator]
+    path.write_text("\n".join([*lines[:2], json.dumps(row, separators=(",", ":")), *lines[3:]]) + "\n")
+    with pytest.raises(CorruptArtefactError, match=message):
+        verify(tmp_path / "d")
+
+
+def test_a_sequence_is_shown_with_its_labels_and_what_derives_one() -> None:
+    entry = {"task": "mqar", "n_pairs": 2, "n_tokens": 10, "vocab_size": 12, "filler": "blank"}
+    shown = show(make_task(entry, where="test").law(), seed=1)
+    at = int(shown.query.removeprefix("place ")) - 1
+    assert not shown.denied and shown.labels[at] == shown.answer and shown.hop == 1
+    key = shown.facts[at]
+    value_at = shown.facts.index(key) + 1
+    assert shown.facts[value_at] == shown.answer and shown.chain == f"place {value_at + 1} {shown.answer}"
+    assert shown.labels.count("-") == 8 and f"read    {shown.chain}" in as_text(shown)
+
+
+def test_what_is_of_queries_alone_says_so_in_a_line(command: Command) -> None:
+    only = "hop_k: is a task of sequences, which can be trained; {} are of tasks with queries alone"
+    assert_fails(command("gen", "hop_k", "--format", "text", "--out", "t"), 3, only.format("English texts"))
+    assert_fails(command("audit", "hop_k"), 3, only.format("audits"))
+    assert command("gen", "hop_k", "-n", "20", "n_val=5", "n_test=5", "--out", "d", "--quiet").returncode == 0
+    assert_fails(command("export", "--data", "d", "--out", "e"), 3, only.format("English texts"))
+    assert not Path("t").exists() and not Path("e").exists()

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import nexus_bench as nb
+from nexus_bench.errors import UsageError
 from nexus_bench.io import renames
+from nexus_bench.io.config import parse_settings
 from nexus_bench.io.renames import COMMAND, KEY, OPTION, PYTHON, Rename
 from nexus_bench.version import __version__
 from tests.conftest import Command
@@ -48,6 +50,15 @@ def test_old_keys_of_yaml_are_read(command: Command) -> None:
     config = json.loads(done.stdout)["config"]
     assert config["tasks"] == [{"task": "ancestor"}] and config["train"] == {"steps": 7}
     assert done.stderr.splitlines() == [f"warning: {told(old)}" for old in ("problems", "optimiser_steps")]
+
+
+@pytest.mark.usefixtures("planted")
+def test_an_old_setting_is_the_new_one_where_both_are_given() -> None:
+    with (
+        pytest.warns(DeprecationWarning, match=told("optimiser_steps")),
+        pytest.raises(UsageError, match="given twice"),
+    ):
+        parse_settings(["steps=8", "optimiser_steps=7"])
 
 
 @pytest.mark.usefixtures("planted")

@@ -3,7 +3,7 @@
 Layout, under `cells/<cell_id>/`:
 
     model.safetensors   the weights of a finished cell
-    result.json         rows, curve, places and timing, and the hash of the weights; written last: a cell with it is finished
+    result.json         rows of tables, and the hash of the weights; written last: a cell with it is finished
     asked/<split>.json  a later evaluation and its scores
     failed.json         why a cell failed, until it is tried again
 
@@ -167,7 +167,7 @@ class CellRecords:
         """
         path = self._evaluation(cell_id, split)
         asked = read_sealed(path, advice=advice(path))
-        parts = (asked.get("rows"), asked.get("places", []))
+        parts: list[Any] = [asked.get("rows"), asked.get("places", [])]
         if not all(_are_rows(part, cell_id) and all(row.get("split") == split for row in part) for part in parts):
             raise CorruptArtefactError(f"{path}: is not this evaluation of this cell; {advice(path)}")
         return asked

@@ -72,9 +72,7 @@ def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending, cost:
     return CellRows(rows, places)
 
 
-def further_rows(
-    trained: Row, split: str, held: HeldOut, answered: Answered, references: dict[int, Row]
-) -> CellRows:
+def further_rows(trained: Row, split: str, held: HeldOut, answered: Answered, references: dict[int, Row]) -> CellRows:
     """The rows of a later evaluation of saved weights.
 
     Args:

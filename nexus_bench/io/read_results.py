@@ -1,4 +1,4 @@
-"""results.csv, curve.csv and places.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
+"""The tables of a run folder, read and checked: all that reports and comparisons need from a run."""
 
 import re
 from collections.abc import Callable, Container, Iterator, Sequence

@@ -1,5 +1,7 @@
 """Right answers of sequences, counted by place and by length."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def test_bins_hold_as_many_labels_each_and_are_few(n_hops: int, most: int) -> No
         sizes = [one.n_examples for one in own]
         assert sum(sizes) == (hop == k).sum() and max(sizes) - min(sizes) < 0.2 * np.mean(sizes) + 1
         assert sum(one.n_correct for one in own) == hit[hop == k].sum()
-        assert all(left.last < right.first for left, right in zip(own, own[1:], strict=False))
+        assert all(left.last < right.first for left, right in pairwise(own))
         for one in own:
             here = (hop == k)[:, one.first - 1 : one.last]
             assert one.n_examples == here.sum() and here[:, [0, -1]].any(axis=0).all()

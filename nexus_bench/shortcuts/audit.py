@@ -8,7 +8,7 @@ from scipy import stats
 from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.errors import CheckFailedError
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.generators.parts.sequences import refuse_sequences
+from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
 from nexus_bench.shortcuts.english import guess_in_english
 from nexus_bench.shortcuts.features import Asked, ask
@@ -16,6 +16,7 @@ from nexus_bench.shortcuts.fits import require_sklearn
 from nexus_bench.shortcuts.followed import guess_hidden
 from nexus_bench.shortcuts.hidden import hide_a_fact as hide_a_fact
 from nexus_bench.shortcuts.readers import Against, readers
+from nexus_bench.shortcuts.sequence_readers import SequenceAudit, hops_to_audit
 from nexus_bench.streams import Mask, stream
 
 ENCODINGS = ("flat", "fact")
@@ -102,7 +103,6 @@ def audit(
         UsageError: scikit-learn is not installed.
     """
     require_sklearn()
-    refuse_sequences(generator, "audits")
     is_flat = encoding == "flat"
     options = _Options(seed, is_flat, joint, english and is_flat, rounds)
     scored: list[_Scored] = []
@@ -110,6 +110,9 @@ def audit(
         fit = _draw(law, -(-n_graphs // 2), "fit", split, seed)
         score = _draw(law, n_graphs, "score", split, seed)
         _check_labels(law, score)
+        if isinstance(law, SequenceFamily):
+            scored += _of_sequences(law, split, fit, score, options)
+            continue
         for hop in sorted(law.hops):
             to_fit = ask(fit, hop, stream("audit", law.name, seed, "fit", split, "ask", hop))
             to_score = ask(score, hop, stream("audit", law.name, seed, "score", split, "ask", hop))
@@ -151,6 +154,18 @@ def _at_hop(law: Generator[Any], split: str, hop: int, fit: Asked, score: Asked,
     return found
 
 
+def _of_sequences(
+    law: SequenceFamily[Any], split: str, fit: Examples, score: Examples, options: _Options
+) -> list[_Scored]:
+    key = ("audit", law.name, options.seed, split)
+    readers_of = SequenceAudit(law, fit, score, rounds=options.rounds, key=key)
+    return [
+        _Scored(split, hop, read.reader, read.hidden, read.against, getattr(law, read.against)(hop), read.right)
+        for hop in hops_to_audit(law.hops)
+        for read in readers_of.at(hop)
+    ]
+
+
 def _draw(law: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -> Examples:
     blocks = range(-(-n_graphs // BLOCK_GRAPHS))
     drawn = [law.sample(BLOCK_GRAPHS, stream("audit", law.name, seed, use, split, block)) for block in blocks]
@@ -158,8 +173,8 @@ def _draw(law: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -
 
 
 def _check_labels(law: Generator[Any], score: Examples) -> None:
-    solution = law.solve(score.facts, score.query)
-    is_wrong = (solution.answer != score.answer) | (solution.hop != score.hop)
+    answer, hop = law.labels(score.facts, score.query)
+    is_wrong = (answer != score.answer) | (hop != score.hop)
     if is_wrong.any():
         raise CheckFailedError(
             f"{law.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what `solve` derives from "

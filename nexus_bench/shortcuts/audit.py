@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from scipy import stats
 
 from nexus_bench.data.splits import BLOCK_GRAPHS
-from nexus_bench.errors import CheckFailedError
+from nexus_bench.errors import CheckFailedError, UsageError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
@@ -91,17 +91,22 @@ def audit(
         others: The laws of further splits, by name.
         encoding: `flat` for every reader, `fact` for those that do not use the order of the facts.
         joint: Also run readers that see the other queries of the graph.
-        english: Also run readers of the English; only with `flat`.
+        english: Also run readers of the English; only with `flat`, and not of sequences.
         rounds: Rounds of gradient boosting.
 
     Returns:
         One row per split, hop count, reader and hidden fact; hops ascending within a split. Readers whose ceiling is 1
-        are left out.
+        are left out. Of sequences a fact is a token, at most 8 hop counts are read, and at each of them at most 3
+        tokens are hidden.
 
     Raises:
         CheckFailedError: The labels of the family are not what its solver derives from the facts.
-        UsageError: scikit-learn is not installed.
+        UsageError: scikit-learn is not installed, or the family is of sequences and an option is not of them.
     """
+    if generator.schema.is_sequence and (encoding != "flat" or joint or not isinstance(generator, SequenceFamily)):
+        raise UsageError(
+            f"{generator.name}: sequences are audited as they are read, token by token; leave out --encoding and --joint"
+        )
     require_sklearn()
     is_flat = encoding == "flat"
     options = _Options(seed, is_flat, joint, english and is_flat, rounds)

@@ -105,7 +105,7 @@ def audit(
     """
     if generator.schema.is_sequence and (encoding != "flat" or joint or not isinstance(generator, SequenceFamily)):
         raise UsageError(
-            f"{generator.name}: sequences are audited as they are read, token by token; leave out --encoding and --joint"
+            f"{generator.name}: sequences are audited as they are read, by token; leave out --encoding and --joint"
         )
     require_sklearn()
     is_flat = encoding == "flat"

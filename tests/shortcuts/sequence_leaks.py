@@ -131,7 +131,7 @@ LEAKS = {
     "a symbol is common": SequenceLeak(
         OneSymbolIsCommon, {"task": "hop_k", "n_tokens": 40, "n_symbols": 6, "hops": "1-2"}, "counts_logistic"
     ),
-    "keys tell values": SequenceLeak(KeysTellValues, PAIRS | {"vocab_size": 28, "n_pairs": 5}, "complete_boosting"),
+    "keys tell values": SequenceLeak(KeysTellValues, PAIRS | {"vocab_size": 28, "n_pairs": 5}, "complete_logistic"),
     "first pairs are asked first": SequenceLeak(
         FirstPairsAreAskedFirst, PAIRS | {"vocab_size": 600, "n_pairs": 6, "power": 0.1}, "order_boosting"
     ),

@@ -9,9 +9,10 @@ from pydantic import Field
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.facts import look_up
+from nexus_bench.generators.parts.hidden_facts import Hidden
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.word_hops import Graph, WordHops, WordHopsParams, deal_k
-from nexus_bench.streams import Int, integers, permutations
+from nexus_bench.streams import Int, Mask, integers, permutations
 
 
 class DepoParams(WordHopsParams):
@@ -42,7 +43,8 @@ class Depo(WordHops[DepoParams]):
     >>> from nexus_bench.streams import stream
     >>> params = DepoParams(n_nodes=5, min_nodes=None, n_asked=1, n_letters=9, min_letters=1, max_letters=2)
     >>> drawn = Depo(params, hops=(1, 2)).draw(1, stream("doctest"))
-    >>> drawn.tokens[0, : drawn.length[0]].tolist(), drawn.label[0].max()
+    >>> drawn.tokens[0, : drawn.length[0]].tolist(), int(drawn.label[0].max())
+    ([20, 1, 15, 8, 13, 10, 14, 8, 13, 3, 14, 3, 14, 10, 14, 1, 15, 18, 14, 21, 1, 15], 15)
     """
 
     name = "depo"
@@ -64,7 +66,7 @@ class Depo(WordHops[DepoParams]):
                 f"{params.n_asked}"
             )
         super().__init__(params, hops, largest_hop=largest_hop, patterns=patterns)
-        self.goes_round = 2 * max(self.hops) >= self.fewest_words
+        self.is_crowded = 2 * max(self.hops) >= self.fewest_words or 5 * params.n_asked > self.fewest_words
 
     @property
     def max_hop(self) -> int:
@@ -118,9 +120,25 @@ class Depo(WordHops[DepoParams]):
         shuffled: Int = np.take_along_axis(order, last, axis=1)
         return shuffled
 
-    def n_possible(self, n_words: Int, hop: int, *, n_known: int) -> Int:
-        """Any word but the one asked about; a fact that is known excludes two at most."""
-        return n_words - 1 - 2 * n_known
+    def n_possible(self, graph: Graph, n_known: int | None) -> Int:
+        """Not the word asked about; a fact that is known excludes one word more, and so does a question before.
+
+        Known facts join words into runs of the cycle. The other runs follow that of the word asked about in any order,
+        so that all are as likely to come k steps after it, and each fact makes one run less.
+        """
+        n_excluded = (n_known or 0) + np.arange(1, 1 + self.params.n_asked, dtype=np.int32)
+        return (graph.n_words[:, None] - n_excluded).astype(np.int32)
+
+    def could_lead(self, hidden: Hidden) -> Mask:
+        """To the beginning of any run of known facts but the one that it ends."""
+        may: Mask = hidden.is_there & ~hidden.is_known
+        entered = hidden.entered()
+        may[np.flatnonzero(entered >= 0), entered[entered >= 0]] = False
+        return may
+
+    def exchanged(self, hidden: Hidden, variant: int) -> Int:
+        """The variant's run and those after it come first: it remains one cycle."""
+        return np.stack([hidden.fact, np.full_like(hidden.fact, variant), hidden.entered()], axis=1)
 
 
 def _fewest(at: Int, to: Int, n: Int) -> Int:

@@ -123,13 +123,8 @@ class SequenceFamily(Generator[ParamsT]):
             Array (g, q, h) of places; -1 after the last. A look-up that finds nothing counts as a hop and has no place.
         """
 
-    @property
-    def n_variants(self) -> int:
-        """How many things could stand where something is hidden; by default the words."""
-        return self.n_words
-
     def could_be(self, tokens: Int, length: Int, at: Int) -> Mask:
-        """What a hidden token could be: all equally likely to a reader of the other facts of the derivation.
+        """The words that a hidden token could be: all equally likely if every other token is known.
 
         Args:
             tokens: As in `derive`.
@@ -137,26 +132,42 @@ class SequenceFamily(Generator[ParamsT]):
             at: Array (g), the place of the hidden token, which a derivation uses.
 
         Returns:
-            Array (g, w) of variants, each of which `put` puts there. The default is every word. No variant at all says
-            that hiding this token alone hides nothing, since the sequence tells it twice.
+            Array (g, w). The default is every word.
         """
-        return np.ones((len(tokens), self.n_variants), dtype=np.bool_)
+        return np.ones((len(tokens), self.n_words), dtype=np.bool_)
 
-    def put(self, tokens: Int, length: Int, at: Int, variant: int) -> Int:
-        """The sequences with a variant in the place of what is hidden.
+    def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
+        """What could stand where one fact of a derivation is hidden: all equally likely to a reader of the others.
+
+        A family whose facts have several tokens defines this and `put`. By default a fact is a token, and its variants
+        are the words of `could_be`.
 
         Args:
-            tokens: As in `derive`, of rows where `could_be` allows the variant.
-            length: As in `derive`; it remains.
-            at: As in `could_be`.
+            tokens: As in `derive`.
+            length: As in `derive`.
+            steps: Array (g, h), the places of the derivation, from `places`.
+            step: Which of them is hidden; it has one.
+
+        Returns:
+            Array (g, v). No variant at all says that nothing is hidden here, since the sequence tells it twice.
+        """
+        return self.could_be(tokens, length, steps[:, step])
+
+    def put(self, tokens: Int, length: Int, steps: Int, step: int, variant: int) -> Int:
+        """The sequences with a variant in the place of what is hidden; lengths and the place of the label remain.
+
+        Args:
+            tokens: As in `variants`, of rows that have the variant.
+            length: As in `variants`.
+            steps: As in `variants`.
+            step: As in `variants`.
             variant: Its number.
 
         Returns:
-            Array (g, n). The default puts a word there. A family whose facts have several tokens changes them together.
-            The place of the label that is derived must remain.
+            Array (g, n).
         """
         changed = tokens.copy()
-        changed[np.arange(len(tokens)), at] = variant
+        changed[np.arange(len(tokens)), steps[:, step]] = variant
         return changed
 
     @property

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import FamilyParams
+from nexus_bench.generators.parts.hidden_facts import Hidden, hidden_in, moved_round
 from nexus_bench.generators.parts.hidden_tokens import guess_of_one
 from nexus_bench.generators.parts.hidden_words import share_of_the_commonest
 from nexus_bench.generators.parts.patterns import ALL
@@ -22,7 +23,11 @@ from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFam
 from nexus_bench.streams import Int, Mask, integers, stream
 
 _MOST_COMPARED = 2**24  # pairs of words, for the ceilings
-_MOST_MEASURED, _MOST_HIDDEN, _SIGMAS = 2_000, 300, 4  # sequences, and standard errors that ceilings are declared above what was measured
+_MOST_MEASURED, _MOST_HIDDEN, _SIGMAS = (
+    2_000,
+    300,
+    4,
+)  # sequences, and standard errors that ceilings are declared above what was measured
 _MOST_BITS = 61  # of the number of a spelling
 
 
@@ -79,7 +84,7 @@ class WordHops(SequenceFamily[ParamsT]):
     says_hop = True
     most_words: int  # of a sequence
     fewest_words: int
-    goes_round = False  # whether k steps can be more than the shortest way
+    is_crowded = False  # whether the hop count says much of a graph, so that hiding a fact must be measured
 
     def __init__(
         self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
@@ -102,8 +107,21 @@ class WordHops(SequenceFamily[ParamsT]):
         """Facts and questions of a batch."""
 
     @abstractmethod
-    def n_possible(self, n_words: Int, hop: int, *, n_known: int) -> Int:
-        """How many words could be the answer to a reader who knows some facts, of sequences of so many words."""
+    def n_possible(self, graph: Graph, n_known: int | None) -> Int:
+        """How many words the answers could be to a reader of so many facts of the derivation: array (g, a).
+
+        Args:
+            graph: The graphs.
+            n_known: Facts that are known; None if also nothing is known of where words stand in the graph.
+        """
+
+    @abstractmethod
+    def could_lead(self, hidden: Hidden) -> Mask:
+        """The facts whose second word the hidden fact could have, to a reader of the known ones: array (g, f)."""
+
+    @abstractmethod
+    def exchanged(self, hidden: Hidden, variant: int) -> Int:
+        """The facts whose second words move round, so that the hidden fact, the first, has that of a variant."""
 
     @property
     @abstractmethod
@@ -197,30 +215,20 @@ class WordHops(SequenceFamily[ParamsT]):
     def _read(self, tokens: Int) -> Read:
         return read(tokens, n_letters=self.params.n_letters, longest=self.params.max_letters, n_k=self.largest_hop)
 
-    @property
-    def n_variants(self) -> int:
-        """The facts: the hidden word changes its place with the same side of any of them."""
-        return self.n_edges[1]
-
-    def could_be(self, tokens: Int, length: Int, at: Int) -> Mask:
-        """The words on the same side of all facts; nothing is hidden by other tokens, which stand twice."""
-        found = self._read(tokens)
-        may: Mask = np.zeros((len(tokens), self.n_variants), dtype=np.bool_)
-        there = found.fact_end[:, : 2 * self.n_variants : 2] >= 0
-        may[:, : there.shape[1]] = there
-        may[~(found.fact_end == at[:, None]).any(axis=1)] = False
+    def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
+        """The facts whose second word the hidden fact could have; none of other tokens, which stand there twice."""
+        hidden = hidden_in(self._read(tokens), steps, step)
+        may = self.could_lead(hidden)
+        may[hidden.fact < 0] = False
         return may
 
-    def put(self, tokens: Int, length: Int, at: Int, variant: int) -> Int:
-        """Exchange two words of facts."""
+    def put(self, tokens: Int, length: Int, steps: Int, step: int, variant: int) -> Int:
+        """Exchange second words of facts."""
         found, changed = self._read(tokens), tokens.copy()
-        which = (found.fact_end == at[:, None]).argmax(axis=1)
-        for row, (one, other) in enumerate(zip(which, 2 * variant + which % 2, strict=True)):
-            low, high = sorted((int(one), int(other)))
-            a, b = (slice(int(found.fact_start[row, x]), int(found.fact_end[row, x]) + 1) for x in (low, high))
-            if low != high:
-                of = tokens[row]
-                changed[row, a.start : b.stop] = np.concatenate([of[b], of[a.stop : b.start], of[a]])
+        hidden = hidden_in(found, steps, step)
+        rows = np.flatnonzero(hidden.fact != variant)
+        facts = self.exchanged(hidden, variant)[rows]
+        changed[rows] = moved_round(tokens[rows], Read(*(array[rows] for array in found)), facts)
         return changed
 
     def chance(self, hop: int) -> float:
@@ -240,21 +248,20 @@ class WordHops(SequenceFamily[ParamsT]):
         n, rng = min(_MOST_MEASURED, 1 + _MOST_COMPARED // n_compared), stream(self.name, "ceilings", hop)
         words, graph = self._words(n, rng), self.draw_graph(n, rng)
         hops = np.where(_spelled(words, graph.end) == NO_LETTER, 0, self._hops(words, graph))
-        earlier = np.arange(self.params.n_asked)  # each question before may say one word that it is not
-        found = []
-        for n_known in (0, hop - 1):
-            n_left = self.n_possible(graph.n_words, hop, n_known=n_known)[:, None] - earlier
-            share = share_of_the_commonest(words, graph.n_words, graph.start, graph.end, n_left, hop > 1, rng)
-            if hop == 1:  # by other words that begin so if it takes a look-up of the facts
-                blind = share
-                share = share_of_the_commonest(words, graph.n_words, graph.start, graph.end, n_left, True, rng)
-                share = np.where(self._is_determined(words, graph), blind, share)
-            right = share[hops == hop]
-            found.append(min(1.0, float(right.mean() + _SIGMAS * right.std() / max(1, len(right)) ** 0.5)))
+        alone, found = self._is_determined(words, graph), []
+        for n_known in (None, hop - 1):
+            n_left = self.n_possible(graph, n_known)
+            share = share_of_the_commonest(words, graph.n_words, graph.start, graph.end, n_left, True, rng)
+            rights = [share[(hops == hop) & ~alone]]
+            if hop == 1:  # where a word that begins so tells the letter, it is guessed from all words
+                blind = share_of_the_commonest(words, graph.n_words, graph.start, graph.end, n_left, False, rng)
+                rights.append(np.where(alone, blind, share)[hops == hop])
+            right = [float(of.mean() + _SIGMAS * of.std() / len(of) ** 0.5) for of in rights if len(of)]
+            found.append(min(1.0, max(right, default=1.0)))
         return found[0], max(found)
 
     def measure_hidden(self, hop: int) -> float:
-        """What hiding a fact leaves where the hop count says more than k does: on a cycle that k steps go round.
+        """What hiding a fact leaves to a reader of all others.
 
         Tokens at both ends and in the middle of the derivation are hidden, one at a time; the easiest one counts.
         """
@@ -272,7 +279,7 @@ def _measured(
 ) -> tuple[float, float]:
     made = family(family.Params.model_validate_json(params), tuple(sorted({*hops, hop})), largest_hop=largest_hop)
     chance, partial = made.measure(hop)
-    return chance, max(partial, made.measure_hidden(hop) if made.goes_round else 0.0)
+    return chance, max(partial, made.measure_hidden(hop) if made.is_crowded else 0.0)
 
 
 def deal_k(hops: tuple[int, ...], n_sequences: int, n_asked: int, rng: np.random.Generator) -> Int:

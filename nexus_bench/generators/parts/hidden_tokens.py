@@ -41,18 +41,18 @@ def guess_of_one(
     if step >= steps.shape[1]:
         return np.empty(0)
     kept = np.flatnonzero((at >= 0) & (steps[:, step] >= 0))
-    may = family.could_be(tokens[kept], drawn.length[kept], steps[kept, step])
+    may = family.variants(tokens[kept], drawn.length[kept], steps[kept], step)
     kept, may = kept[may.any(axis=1)], may[may.any(axis=1)]
-    tokens, length, at, hidden = tokens[kept], drawn.length[kept], at[kept], steps[kept, step]
-    variants = np.arange(family.n_variants)
+    tokens, length, at, steps = tokens[kept], drawn.length[kept], at[kept], steps[kept]
+    variants = np.arange(may.shape[1])
     if len(variants) > _MOST_VARIANTS:
-        variants = np.sort(permutations(rng, 1, family.n_variants, k=_MOST_VARIANTS)[0])
+        variants = np.sort(permutations(rng, 1, len(variants), k=_MOST_VARIANTS)[0])
     labels = np.full((len(kept), len(variants) + 1), NOTHING, dtype=np.int32)
     for column, variant in enumerate([*variants.tolist(), None]):
         rows, changed = np.arange(len(kept)), tokens
         if variant is not None:
             rows = np.flatnonzero(may[:, variant])
-            changed = family.put(tokens[rows], length[rows], hidden[rows], variant)
+            changed = family.put(tokens[rows], length[rows], steps[rows], step, variant)
             is_other = (changed != tokens[rows]).any(axis=1)
             rows, changed = rows[is_other], changed[is_other]
         found = family.derive(changed, length[rows])

@@ -21,6 +21,7 @@ class Read(NamedTuple):
     Attributes:
         fact_start: Array (g, e), where the words of the facts begin, in order: from, to, from, to; -1 after the last.
         fact_end: Array (g, e), where they end.
+        number: Array (g, e), the node of each word: the number of the first word of facts that is spelled so.
         after: Array (g, x), the node that a fact leads to from each node; -1 for none.
         before: Array (g, x), the node that leads to each.
         word_from: Array (g, x), which of the words of facts is each node where a fact leads from it; -1 for none.
@@ -34,6 +35,7 @@ class Read(NamedTuple):
 
     fact_start: Int
     fact_end: Int
+    number: Int
     after: Int
     before: Int
     word_from: Int
@@ -222,7 +224,8 @@ def read(tokens: Int, *, n_letters: int, longest: int, n_k: int) -> Read:
     letters = np.concatenate([spelled, asked_letters], axis=1)
     asked = np.where((asked_end >= 0) & (first_of[:, n_of_facts:] < n_of_facts), first_of[:, n_of_facts:], -1)
     k = np.where(k_at >= 0, look_up(tokens, np.maximum(k_at, 0)) - np.int32(2 * n_letters - 1), 0)
-    return Read(fact_start, fact_end, after, before, word_from, letters, first, asked, asked_end, k, answer_at)
+    number = np.where(fact_end >= 0, first_of[:, :n_of_facts], -1)
+    return Read(fact_start, fact_end, number, after, before, word_from, letters, first, asked, asked_end, k, answer_at)
 
 
 def _listed(is_there: Mask) -> Int:
@@ -248,5 +251,5 @@ def _step(table: Int, node: Int) -> Int:
 
 def _of(there: Mask, table: Int) -> Mask:
     """Whether it is so of the node that a table leads to from each."""
-    g = np.arange(len(table))[:, None]
-    return np.logical_and(table >= 0, there[g, np.maximum(table, 0)])
+    found: Mask = there.ravel().take(np.maximum(table, 0) + np.arange(0, there.size, there.shape[1])[:, None])
+    return found & (table >= 0)

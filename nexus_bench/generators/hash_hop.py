@@ -37,7 +37,8 @@ class HashHop(WordHops[HashHopParams]):
     >>> from nexus_bench.streams import stream
     >>> sizes = {"n_chains": 2, "length": None, "n_asked": 1, "n_letters": 9, "min_letters": 2, "max_letters": 2}
     >>> drawn = HashHop(HashHopParams(**sizes), hops=(2,)).draw(1, stream("doctest"))
-    >>> drawn.tokens[0].tolist(), drawn.label[0, -6:].tolist()
+    >>> drawn.tokens[0].tolist(), drawn.label[0, -4:].tolist()
+    ([20, 8, 13, 3, 14, 1, 15, 0, 13, 1, 10, 1, 15, 5, 10, 8, 13, 19, 5, 10, 21, 3, 14], [-1, 3, -1, -1])
     """
 
     name = "hash_hop"
@@ -96,7 +97,8 @@ class HashHop(WordHops[HashHopParams]):
         n_told = np.tril(graph.k[:, :, None] == graph.k[:, None, :], -1).sum(axis=2, dtype=np.int32)
         is_told = (n_known is not None) | (graph.k == self._length)
         n_alike = np.where(is_told, self.params.n_chains, self.params.n_chains * (self._length - 1))
-        return (n_alike - n_told).astype(np.int32)
+        n_left: Int = (n_alike - n_told).astype(np.int32)
+        return n_left
 
     def could_lead(self, hidden: Hidden) -> Mask:
         """As facts of other chains do that are as far from the beginning."""

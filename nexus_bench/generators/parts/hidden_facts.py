@@ -86,7 +86,7 @@ def moved_round(tokens: Int, found: Read, facts: Int) -> Int:
     word = np.broadcast_to(np.arange(n_words, dtype=np.int32), (len(tokens), n_words)).copy()
     g = np.arange(len(tokens))[:, None]
     word[g, 2 * facts + 1] = 2 * np.roll(facts, -1, axis=1) + 1
-    letters = found.letters[:, :n_words][g, word].reshape(len(tokens), -1)
+    letters = found.letters[:, :n_words][g, word]  # g e l
     place = np.arange(tokens.shape[1])
     is_fact = (place >= found.fact_start[:, :1]) & (place <= found.fact_end.max(axis=1)[:, None])
     changed = tokens.copy()

@@ -241,7 +241,9 @@ def _letters(tokens: Int, start: Int, end: Int, longest: int) -> Int:
     letter = np.arange(longest, dtype=np.int32)
     at = start[:, :, None] + letter
     is_there = (at <= end[:, :, None]) & (start >= 0)[:, :, None]
-    flat = look_up(tokens, np.clip(at, 0, tokens.shape[1] - 1).reshape(len(at), at.shape[1] * longest)).reshape(at.shape)
+    flat = look_up(tokens, np.clip(at, 0, tokens.shape[1] - 1).reshape(len(at), at.shape[1] * longest)).reshape(
+        at.shape
+    )
     return np.where(is_there, flat, NO_LETTER)
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from nexus_bench.errors import ConfigError
@@ -15,11 +16,12 @@ from nexus_bench.generators.parts.graph_sizes import draw_sizes
 from nexus_bench.generators.parts.hidden_tokens import guess_of_one
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.parts.random_dags import depths_first, draw_dags
+from nexus_bench.generators.parts.said_nodes import share_of_the_likeliest
 from nexus_bench.generators.parts.spelled_words import lay_out
 from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
 from nexus_bench.streams import Int, Mask, permutations, stream
 
-_N_GUESSED, _N_MEASURED, _SIGMAS = 4_000, 300, 4  # sequences, and standard errors above what was measured
+_N_GUESSED, _N_MEASURED, _SIGMAS = 4_000, 250, 4  # sequences, and standard errors above what was measured
 
 
 class BrevoParams(FamilyParams):
@@ -32,15 +34,17 @@ class BrevoParams(FamilyParams):
 
 
 class _Step(NamedTuple):
-    """One node of the answer; arrays over sequences (g), and places (g, h).
+    """One node of the answer in some of the sequences (g), which have so many; places are (g, h).
 
     Attributes:
+        rows: Which sequences.
         at: The place of its label.
         node: The node; -1 for none.
         hop: How many edges tell it; 0 for none.
         way: The places that are read, in order; -1 after the last.
     """
 
+    rows: NDArray[np.int64]
     at: Int
     node: Int
     hop: Int
@@ -64,8 +68,10 @@ class Brevo(SequenceFamily[BrevoParams]):
     several tokens (Brevo2) are left out.
 
     >>> from nexus_bench.streams import stream
-    >>> drawn = Brevo(BrevoParams(n_nodes=5, min_nodes=None), hops=(1, 2, 3)).draw(1, stream("doctest"))
-    >>> drawn.tokens[0, : drawn.length[0]].tolist(), drawn.hop[0, : drawn.length[0]].tolist()
+    >>> drawn = Brevo(BrevoParams(n_nodes=6, min_nodes=None), hops=(1, 2)).draw(1, stream("doctest"))
+    >>> n = int(drawn.length[0])
+    >>> drawn.tokens[0, :n].tolist(), drawn.hop[0, n - 6 : n].tolist()
+    ([6, 3, 5, 2, 1, 3, 0, 2, 5, 3, 2, 1, 4, 0, 5, 1, 5, 3, 1, 7, 5, 8, 3, 2, 0, 1, 5], [1, 1, 1, 1, 0, 0])
     """
 
     name = "brevo"
@@ -161,16 +167,17 @@ class Brevo(SequenceFamily[BrevoParams]):
         """Walk from the query for every node of the answer, along the list of the edges."""
         label, hop = np.full_like(tokens, NOTHING), np.zeros_like(tokens)
         for step in self._steps(tokens):
-            rows = np.flatnonzero(np.isin(step.hop, self.hops))
-            label[rows, step.at[rows]], hop[rows, step.at[rows]] = step.node[rows], step.hop[rows]
+            label[step.rows, step.at], hop[step.rows, step.at] = step.node, step.hop
+        label[~np.isin(hop, self.hops)] = NOTHING
+        hop[label == NOTHING] = 0
         return Labels(label, hop)
 
     def places(self, tokens: Int, length: Int, at: Int) -> Int:
         """The node that each edge of the walk gives."""
         rows = np.full((*at.shape, self.params.n_nodes), -1, dtype=np.int32)
         for step in self._steps(tokens):
-            here = (at == step.at[:, None]) & (step.hop > 0)[:, None]
-            rows = np.where(here[:, :, None], step.way[:, None], rows)
+            here = (at[step.rows] == step.at[:, None]) & (step.hop > 0)[:, None]
+            rows[step.rows] = np.where(here[:, :, None], step.way[:, None], rows[step.rows])
         return rows[:, :, : self.largest_hop]
 
     def _steps(self, tokens: Int) -> Iterator[_Step]:
@@ -195,34 +202,43 @@ class Brevo(SequenceFamily[BrevoParams]):
                 goes_on &= (last >= 0) & (last < most)
                 was_said[g, np.where((last >= 0) & (last < most), last, most)] = True
                 is_asked = goes_on
-            if not goes_on.any():
+            rows = np.flatnonzero(goes_on)
+            if not len(rows):
                 return
-            is_left = is_edge & ~was_said[g[:, None], np.maximum(on, 0)]
-            leads_in = alone & was_said[g[:, None], np.maximum(on, 0)]
-            yield self._walk(at, np.where(goes_on, asked, -1), on, node, is_left, leads_in)
+            was = was_said[rows[:, None], np.maximum(on[rows], 0)] & is_edge[rows]
+            walked = self._walk(asked[rows], on[rows], node[rows], is_edge[rows] & ~was, was & alone[rows])
+            yield _Step(rows, at[rows], *walked)
 
-    def _walk(self, at: Int, start: Int, on: Int, node: Int, is_left: Mask, leads_in: Mask) -> _Step:
-        """One walk of every sequence; edges (g, e) that are left, and those that lead from what was said."""
+    def _walk(self, start: Int, on: Int, node: Int, is_left: Mask, leads_in: Mask) -> tuple[Int, Int, Int]:
+        """One walk of every sequence: node, hops and places, as in `_Step`.
+
+        Args:
+            start: Array (g), where it begins.
+            on: Array (g, e), for each edge what another node depends on.
+            node: Array (g, e), that other node.
+            is_left: Array (g, e), edges that can be walked.
+            leads_in: Array (g, e), edges that lead from what was said to where a walk can begin.
+        """
         g, most = np.arange(len(on)), self.params.n_nodes
         way = np.full((len(on), most + 1), -1, dtype=np.int32)
-        here, length = start, np.zeros(len(on), dtype=np.int32)
-        is_open = here >= 0
+        here, length, is_open = start, np.zeros(len(on), dtype=np.int32), np.ones(len(on), dtype=np.bool_)
         for _ in range(most):
-            into = leads_in & (node == here[:, None])
-            enters = is_open & into.any(axis=1) & (length > 1)
+            of_here = node == here[:, None]
+            into = (of_here & leads_in).argmax(axis=1)
+            enters = is_open & (length > 1) & of_here[g, into] & leads_in[g, into]
             way[enters] = -1
-            way[enters, 0], length = 2 * into.argmax(axis=1)[enters] + 2, np.where(enters, 1, length)
-            goes = is_left & (node == here[:, None])
-            moves = is_open & goes.any(axis=1)
-            if not moves.any():
+            way[enters, 0] = 2 * into[enters] + 2
+            length[enters] = 1
+            edge = (of_here & is_left).argmax(axis=1)
+            is_open = is_open & of_here[g, edge] & is_left[g, edge]
+            moves = np.flatnonzero(is_open)
+            if not len(moves):
                 break
-            edge = goes.argmax(axis=1)
-            way[g[moves], length[moves]] = 2 * edge[moves] + 1
-            length = np.where(moves, length + 1, length).astype(np.int32)
-            here = np.where(moves, on[g, edge], here)
-            is_open = moves
-        is_whole = (start >= 0) & (here != start) & ~(is_left & (node == here[:, None])).any(axis=1)
-        return _Step(at, np.where(is_whole, here, -1), np.where(is_whole, length, 0).astype(np.int32), way[:, :most])
+            way[moves, length[moves]] = 2 * edge[moves] + 1
+            length[moves] += 1
+            here = np.where(is_open, on[g, edge], here)
+        is_whole = ~is_open & (here != start)
+        return np.where(is_whole, here, -1), np.where(is_whole, length, 0), way[:, :most]
 
     def could_be(self, tokens: Int, length: Int, at: Int) -> Mask:
         """Any node of the sequence but the other one of the edge."""
@@ -264,26 +280,6 @@ def _guessed(n_nodes: int, min_nodes: int | None, hops: tuple[int, ...], largest
     params = BrevoParams(n_nodes=n_nodes, min_nodes=min_nodes)
     family = Brevo(params, tuple(sorted({*hops, hop})), largest_hop=largest_hop)
     drawn = family.draw(_N_GUESSED, stream("brevo", "guessed"))
-    g, tokens, n = np.arange(_N_GUESSED), drawn.tokens, drawn.tokens.shape[1]
-    query_at = (tokens == n_nodes + 1).argmax(axis=1)
-    stands = np.full((_N_GUESSED, n_nodes + 1), n)  # where each node first stands before one that depends on it
-    depends = np.zeros((_N_GUESSED, n_nodes + 1), dtype=np.bool_)
-    for place in range(n - 2, 0, -1):
-        rows = np.flatnonzero(place < query_at)
-        if place % 2:
-            stands[rows, tokens[rows, place]] = place
-        else:
-            depends[rows, tokens[rows, place]] = True
-    counts = np.zeros((n_nodes + 1, n_nodes + 1))  # by how many nodes are like the answer, and how many stand before it
-    for nth in range(n_nodes):
-        at = np.minimum(query_at + 2 + nth, n - 1)
-        if nth:
-            stands[g, tokens[g, at]] = n
-        rows = np.flatnonzero((drawn.hop[g, at] == hop) & (at == query_at + 2 + nth))
-        label = drawn.label[rows, at[rows]]
-        alike = (stands[rows] < n) & (depends[rows] == depends[rows, label][:, None])
-        nth_of = (alike & (stands[rows] < stands[rows, label][:, None])).sum(axis=1)
-        np.add.at(counts, (alike.sum(axis=1), nth_of), 1)
-    total = counts.sum()
-    right = counts.max(axis=1).sum() / max(1, total)
-    return float(min(1.0, right + _SIGMAS * (right * (1 - right) / max(1, total)) ** 0.5))
+    right, n = share_of_the_likeliest(drawn.tokens, drawn.label, drawn.hop == hop, n_nodes)
+    noise: float = (right * (1 - right) / max(1, n)) ** 0.5
+    return min(1.0, right + _SIGMAS * noise)

@@ -26,6 +26,7 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
         "n_queries": 4,
     },
     "hop_k": {"size_ood": {"n_tokens": 60, "min_tokens": 50}, "n_tokens": 40, "min_tokens": 20},
+    "brevo": {"hop_ood": [4], "min_nodes": 7},
     "depo": {"size_ood": {"n_nodes": 30}, "min_nodes": 12},
     "hash_hop": {"size_ood": {"n_chains": 11}},
     "mano": {},
@@ -43,6 +44,12 @@ GOLDEN: dict[str, dict[str, str]] = {
         "val": "19ce56c61a4b7cc67896b514c7e9b8d3c2e89abbbbd8dbb828ea1ff30b8121d4",
         "hop_ood": "f07cf382e1ff828fe7fa0f7ca76726ffed747a0d652992a285d84c147501907d",
         "size_ood": "02dccdfb7d3715c6856e17d825d73e44755e336d7a176ea70e6421dc9e6a3852",
+    },
+    "brevo 1": {
+        "train": "1f98be1a137f364c7fecad628214b0611d51d1cc9cfd7ac106c4eca98b7dc06f",
+        "test": "b725068d31f2ac136f5817f7d1ad931e16704e5cf2ee8466127ae9a928dedae1",
+        "val": "e43841d0de86e699813e99d4bf4e36cb823be8197b613d08214eb1cc586c8739",
+        "hop_ood": "a171098bf3003b2f7b670a6b297469d004a2b96264a6d8cb5f8355fc5d291bfd",
     },
     "depo 1": {
         "train": "ddb7a6507524548f58c873440080709021beb39eae90de12b4ce40ca7ae9d4a6",

@@ -47,8 +47,8 @@ def depths_first(place: Int, query: Int, nowhere: int) -> tuple[Int, Int]:
     """Every node that a query depends on, and the query, each after what it depends on: by a stack.
 
     Args:
-        place: Array (g, w, w), where the edge between two nodes stands in a list; `nowhere` if there is none. Of several
-            nodes that one depends on, that of the first edge comes first.
+        place: Array (g, w, w), where the edge between two nodes stands in a list; `nowhere` if there is none. Of
+            several nodes that one depends on, that of the first edge comes first.
         query: Array (g).
         nowhere: More than any place.
 

@@ -29,17 +29,19 @@ class AskedPlaces(NamedTuple):
 
     Attributes:
         row: Array (n), the number of the sequence.
-        tokens: Array (n, p), NOTHING after the end; the hidden token has the id after that of the last word.
+        tokens: Array (n, p), NOTHING after the end; a hidden token has the id after that of the last word.
+        whole: Array (n, p), with nothing hidden: what variants are put into.
         length: Array (n).
         at: Array (n), the place.
         label: Array (n), what is to be guessed.
         steps: Array (n, h), the places of the derivation; -1 after the last.
-        hidden: Array (n), the place of the hidden token; -1 if none is.
-        word: Array (n), the hidden token.
+        hidden: Array (n), the place of the hidden step; -1 if none is.
+        word: Array (n), its token.
     """
 
     row: NDArray[np.int64]
     tokens: Int
+    whole: Int
     length: Int
     at: Int
     label: Int
@@ -68,17 +70,40 @@ def ask_places(family: SequenceFamily[Any], examples: Examples, hop: int, rng: n
     at = at[row].astype(np.int32)
     steps = family.places(tokens, length, at[:, None])[:, 0]
     none = np.full(len(row), -1, dtype=np.int32)
-    return AskedPlaces(row, tokens, length, at, examples.answer[row, at], steps, none, none)
+    return AskedPlaces(row, tokens, tokens, length, at, examples.answer[row, at], steps, none, none)
 
 
-def hide(asked: AskedPlaces, step: int, n_words: int) -> AskedPlaces:
-    """The examples whose derivation has such a step, from 0, with its token hidden."""
-    kept = np.flatnonzero(asked.steps[:, step] >= 0) if step < asked.steps.shape[1] else np.empty(0, dtype=np.int64)
-    one = asked.take(kept)
+def hide(family: SequenceFamily[Any], asked: AskedPlaces, step: int) -> AskedPlaces:
+    """The examples whose derivation has such a step, from 0, with the tokens of its fact hidden.
+
+    Hidden is whatever differs between the variants of the fact; examples without a variant are left out.
+    """
+    if step >= asked.steps.shape[1]:
+        return asked.take(slice(0))
+    one = asked.take(np.flatnonzero(asked.steps[:, step] >= 0))
+    may = family.variants(one.tokens, one.length, one.steps, step)
+    kept = np.flatnonzero(may.any(axis=1))
+    one, may = one.take(kept), may[kept]
     n, hidden = np.arange(len(kept)), one.steps[:, step]
-    word, tokens = one.tokens[n, hidden], one.tokens.copy()
-    tokens[n, hidden] = n_words
-    return one._replace(tokens=tokens, hidden=hidden.astype(np.int32), word=word)
+    is_hidden = np.arange(one.tokens.shape[1]) == hidden[:, None]
+    if not has_word_facts(family):
+        for variant in tried_of(may):
+            rows = np.flatnonzero(may[:, variant])
+            put = family.put(one.tokens[rows], one.length[rows], one.steps[rows], step, variant)
+            is_hidden[rows] |= put != one.tokens[rows]
+    tokens = np.where(is_hidden, np.int32(family.n_words), one.tokens)
+    return one._replace(tokens=tokens, hidden=hidden.astype(np.int32), word=one.tokens[n, hidden])
+
+
+def has_word_facts(family: SequenceFamily[Any]) -> bool:
+    """Whether each fact is a token, and its variants are words."""
+    return type(family).put is SequenceFamily.put
+
+
+def tried_of(may: Mask) -> list[int]:
+    """The variants of array (n, v) that are tried: of many so many, evenly spread."""
+    tried: list[int] = np.unique(np.linspace(0, may.shape[1] - 1, min(may.shape[1], MOST_WORDS)).astype(int)).tolist()
+    return tried
 
 
 def counts(asked: AskedPlaces, n_words: int, *, own: bool) -> Float:

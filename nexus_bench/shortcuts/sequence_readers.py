@@ -105,14 +105,22 @@ class SequenceAudit:
     def _all_but_one(self, hop: int, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
         """Readers of every token but that of one step."""
         n_words = self.family.n_words
-        fit, score = (see.hide(asked, step, n_words) for asked in (fit, score))
+        fit, score = (see.hide(self.family, asked, step) for asked in (fit, score))
         if not len(fit.at) or not len(score.at):
             return
-        to_fit, to_score = self._words(fit, fit), self._words(fit, score)
-        tokens = np.where(score.tokens == n_words, 0, score.tokens)
-        labels = labels_if(self.family, hop, step, tokens, score.length, score.at, to_score.symbols, score.hidden)
-        weights = {"commonest": np.ones(labels.shape)}
-        weights |= {f"complete_{model}": rate(to_fit, fit.word, to_score, make, self.rounds) for model, make in _MODELS}
+        weights: dict[str, Float] = {}
+        if see.has_word_facts(self.family):
+            to_fit, to_score = self._words(fit, fit), self._words(fit, score)
+            tried = to_score.symbols
+            weights = {
+                f"complete_{name}": rate(to_fit, fit.word, to_score, make, self.rounds) for name, make in _MODELS
+            }
+        else:
+            may = self.family.variants(score.whole, score.length, score.steps, step)
+            variants = see.tried_of(may)
+            tried = np.where(may[:, variants], variants, NOTHING).astype(np.int32)
+        labels = labels_if(self.family, hop, step, score.whole, score.length, score.at, score.steps, tried)
+        weights = {"commonest": np.ones(labels.shape)} | weights
         for name, weight in weights.items():
             yield Read(name, step + 1, "partial_input", _heaviest(labels, weight) == score.label)
         for model, make in _MODELS:
@@ -139,8 +147,7 @@ class SequenceAudit:
     def _words(self, fit: AskedPlaces, asked: AskedPlaces) -> Candidates:
         """The words that the hidden token could be, and what speaks for each."""
         n, n_words = np.arange(len(asked.at)), self.family.n_words
-        tokens = np.where(asked.tokens == n_words, 0, asked.tokens)
-        may = self.family.could_be(tokens, asked.length, asked.hidden)
+        may = self.family.could_be(asked.whole, asked.length, asked.hidden)
         if n_words <= MOST_WORDS:
             words = np.where(may, np.arange(n_words), NOTHING)
         else:

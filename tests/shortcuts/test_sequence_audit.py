@@ -106,14 +106,14 @@ def test_readers_of_all_tokens_but_one_see_nothing_of_it() -> None:
     for step in range(5):
         other = asked._replace(tokens=asked.tokens.copy())
         other.tokens[:, step] = (other.tokens[:, step] + 1) % 6
-        one, two = (see.hide(each, step, family.n_words) for each in (asked, other))
+        one, two = (see.hide(family, each, step) for each in (asked, other))
         assert np.array_equal(one.tokens, two.tokens) and (one.word != two.word).all()
         assert (one.tokens[:, step] == family.n_words).all() and (one.hidden == step).all()
     chain = law({"task": "hop_k", "n_tokens": 40, "hops": "1-4"})
     asked = see.ask_places(chain, chain.sample(600, stream("ask")), 4, stream("places"))
     asked = asked.take(np.flatnonzero((asked.steps >= 0).all(axis=1)))
     for step in range(4):
-        one = see.hide(asked, step, chain.n_words)
+        one = see.hide(chain, asked, step)
         later = one.steps.copy()
         later[:, step + 1 :] = 7  # which depends on the hidden token
         for as_ones in (False, True):
@@ -127,7 +127,7 @@ def test_words_of_a_sequence_are_candidates_once_with_what_is_seen_of_them() -> 
     zero = np.array([0])
     tokens = np.array([[4, 7, 5, 7, 4, 9, NOTHING]], dtype=np.int32)
     none = {"steps": zero[:, None] - 1, "hidden": zero - 1, "word": zero}
-    asked = see.AskedPlaces(row=zero, tokens=tokens, length=zero + 6, at=zero + 4, label=zero, **none)
+    asked = see.AskedPlaces(row=zero, tokens=tokens, whole=tokens, length=zero + 6, at=zero + 4, label=zero, **none)
     is_label = np.isin(np.arange(10), [5, 7, 9])
     found = see.words_there(asked, is_label, "nearby")
     assert found.symbols.tolist() == [[7, 5]], "9 stands after the place"

@@ -11,17 +11,17 @@ from nexus_bench.streams import Int, permutations, pick
 if TYPE_CHECKING:
     from nexus_bench.generators.sequences import SequenceFamily
 
-_MOST_WORDS = 128  # that the hidden token is tried to be
+MOST_VARIANTS = 128  # that what is hidden is tried to be
 
 
 def guess_of_one(
     family: "SequenceFamily[Any]", hop: int, step: int, n_sequences: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """How likely the commonest label is, over all words that the hidden token could be.
+    """How likely the commonest label is, over all variants of what is hidden.
 
-    Words are left out with which the place has no label of this hop count, or with which the hidden token is no longer
-    that step of its derivation: the reader is told both. If there are more than 128 words, so many of them are tried,
-    which makes the guess look better than it is.
+    Variants are left out with which the place has no label of this hop count, or with which another place is that step
+    of its derivation: the reader is told both. If there are more than 128, so many of them are tried, which makes the
+    guess look better than it is. Where there are none, nothing is asked.
 
     Args:
         family: The family, with this hop count among its own.
@@ -41,14 +41,16 @@ def guess_of_one(
     if step >= steps.shape[1]:
         return np.empty(0)
     kept = np.flatnonzero((at >= 0) & (steps[:, step] >= 0))
-    tokens, length, at, hidden = tokens[kept], drawn.length[kept], at[kept], steps[kept, step]
-    may = family.could_be(tokens, length, hidden)
-    words = np.arange(family.n_words)
-    if len(words) > _MOST_WORDS:
-        words = np.sort(permutations(rng, 1, family.n_words, k=_MOST_WORDS)[0])
-    true = tokens[np.arange(len(kept)), hidden]
-    tried = np.where(may[:, words] & (true[:, None] != words), words, NOTHING)
-    labels = labels_if(family, hop, step, tokens, length, at, np.column_stack([tried, true]), hidden)
+    may = family.variants(tokens[kept], drawn.length[kept], steps[kept], step)
+    kept, may = kept[may.any(axis=1)], may[may.any(axis=1)]
+    tokens, length, at, steps = tokens[kept], drawn.length[kept], at[kept], steps[kept]
+    variants = np.arange(may.shape[1])
+    if len(variants) > MOST_VARIANTS:
+        variants = np.sort(permutations(rng, 1, len(variants), k=MOST_VARIANTS)[0])
+    tried = np.where(may[:, variants], variants, NOTHING).astype(np.int32)
+    labels = labels_if(family, hop, step, tokens, length, at, steps, tried, others=True)
+    true = family.derive(tokens, length).label[np.arange(len(at)), at]
+    labels = np.column_stack([labels, true])
     n_possible = (labels != NOTHING).sum(axis=1)
     commonest = np.zeros(len(kept), dtype=np.int64)
     for column in range(labels.shape[1]):
@@ -59,32 +61,48 @@ def guess_of_one(
 
 
 def labels_if(
-    family: "SequenceFamily[Any]", hop: int, step: int, tokens: Int, length: Int, at: Int, words: Int, hidden: Int
+    family: "SequenceFamily[Any]",
+    hop: int,
+    step: int,
+    tokens: Int,
+    length: Int,
+    at: Int,
+    steps: Int,
+    tried: Int,
+    *,
+    others: bool = False,
 ) -> Int:
-    """The labels of places if a hidden token of their derivations were each of some words.
+    """The labels of places if what is hidden of their derivations were each of some variants.
 
     Args:
         family: The family, with this hop count among its own.
         hop: Hop count of the labels.
-        step: Which token of the derivation is hidden, from 0.
-        tokens: Array (n, p), NOTHING after the end; that at the hidden place does not matter.
+        step: Which step of the derivations is hidden, from 0.
+        tokens: Array (n, p), NOTHING after the end.
         length: Array (n).
         at: Array (n), the places.
-        words: Array (n, m); NOTHING is not tried.
-        hidden: Array (n), the hidden places.
+        steps: Array (n, h), the places of their derivations.
+        tried: Array (n, m) of variants; NOTHING is not tried.
+        others: Leave out the variant that stands there.
 
     Returns:
-        Array (n, m) of labels; NOTHING where a word is not tried, or where with it the place has no label of this hop
+        Array (n, m) of labels; NOTHING where a variant is left out, or where with it the place has no label of this hop
         count, or another place is that step of its derivation.
     """
-    labels = np.full(words.shape, NOTHING, dtype=np.int32)
-    for column, word in enumerate(words.T):
-        rows = np.flatnonzero(word >= 0)
-        n = np.arange(len(rows))
-        changed = tokens[rows].copy()
-        changed[n, hidden[rows]] = word[rows]
-        found = family.derive(changed, length[rows])
-        steps = family.places(changed, length[rows], at[rows, None])[:, 0]
-        is_so = (found.hop[n, at[rows]] == hop) & (steps[:, step] == hidden[rows])
-        labels[rows, column] = np.where(is_so, found.label[n, at[rows]], NOTHING)
+    labels = np.full(tried.shape, NOTHING, dtype=np.int32)
+    for column, variant in enumerate(tried.T):
+        rows = np.flatnonzero(variant >= 0)
+        if len(rows):
+            changed = family.put(tokens[rows], length[rows], steps[rows], step, _alike(variant[rows]))
+            n, found = np.arange(len(rows)), family.derive(changed, length[rows])
+            now = family.places(changed, length[rows], at[rows, None])[:, 0]
+            is_so = (found.hop[n, at[rows]] == hop) & (now[:, step] == steps[rows, step])
+            if others:
+                is_so &= (changed != tokens[rows]).any(axis=1)
+            labels[rows, column] = np.where(is_so, found.label[n, at[rows]], NOTHING)
     return labels
+
+
+def _alike(variant: Int) -> Any:
+    """The variant, if it is the same of all rows; words may differ from row to row."""
+    return int(variant[0]) if (variant == variant[0]).all() else variant

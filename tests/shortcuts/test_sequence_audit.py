@@ -123,6 +123,20 @@ def test_readers_of_all_tokens_but_one_see_nothing_of_it() -> None:
             assert np.array_equal(seen, blind)
 
 
+def test_readers_see_no_token_after_the_place() -> None:
+    family = law({"task": "mqar", "n_pairs": 3, "vocab_size": 20, "n_tokens": 24})
+    asked = see.ask_places(family, family.sample(200, stream("ask")), 1, stream("places"))
+    later = np.where(np.arange(24) > asked.at[:, None], (asked.tokens + 1) % 20, asked.tokens)
+    both = (asked, asked._replace(tokens=later))
+    assert np.array_equal(*(see.counts(each, family.n_words, own=True) for each in both))
+    one, two = (see.hide(each, 0, family.n_words) for each in both)
+    for as_ones in (False, True):
+        seen = [see.window(each, family.n_words, as_ones=as_ones) for each in (one, two)]
+        assert np.array_equal(*seen)
+    is_label = np.arange(family.n_words) >= 10
+    assert np.array_equal(*(see.words_there(each, is_label, "nearby").features for each in (one, two)))
+
+
 def test_words_of_a_sequence_are_candidates_once_with_what_is_seen_of_them() -> None:
     zero = np.array([0])
     tokens = np.array([[4, 7, 5, 7, 4, 9, NOTHING]], dtype=np.int32)

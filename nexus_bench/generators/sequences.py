@@ -77,6 +77,7 @@ class SequenceFamily(Generator[ParamsT]):
     """
 
     sized_by: ClassVar[str | None] = "n_tokens"
+    place_tells: ClassVar[bool] = False  # whether to know which places derive a label tells it, as on a path to a goal
 
     def __init__(
         self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL

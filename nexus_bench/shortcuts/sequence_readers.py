@@ -109,7 +109,7 @@ class SequenceAudit:
         if not len(fit.at) or not len(score.at):
             return
         weights: dict[str, Float] = {}
-        if see.has_word_facts(self.family):
+        if see.has_word_facts(self.family) and not self.family.place_tells:
             to_fit, to_score = self._words(fit, fit), self._words(fit, score)
             tried = to_score.symbols
             weights = {
@@ -123,7 +123,7 @@ class SequenceAudit:
         weights = {"commonest": np.ones(labels.shape)} | weights
         for name, weight in weights.items():
             yield Read(name, step + 1, "partial_input", _heaviest(labels, weight) == score.label)
-        for model, make in _MODELS:
+        for model, make in _MODELS if not self.family.place_tells else ():
             if self.family.n_labels <= MOST_WORDS:
                 seen = [see.window(asked, n_words, as_ones=make is logistic) for asked in (fit, score)]
                 guess = classify(seen[0], fit.label, seen[1], make, self.rounds)

@@ -20,8 +20,8 @@ def guess_of_one(
     """How likely the commonest label is, over all variants of what is hidden.
 
     Variants are left out with which the place has no label of this hop count, or with which another place is that step
-    of its derivation: the reader is told both. If there are more than 128, so many of them are tried, which makes the
-    guess look better than it is. Where there are none, nothing is asked.
+    of its derivation: the reader is told both, but not the step where `place_tells`. If there are more than 128, so
+    many of them are tried, which makes the guess look better than it is. Where there are none, nothing is asked.
 
     Args:
         family: The family, with this hop count among its own.
@@ -96,7 +96,7 @@ def labels_if(
             changed = family.put(tokens[rows], length[rows], steps[rows], step, _alike(variant[rows]))
             n, found = np.arange(len(rows)), family.derive(changed, length[rows])
             now = family.places(changed, length[rows], at[rows, None])[:, 0]
-            is_so = (found.hop[n, at[rows]] == hop) & (now[:, step] == steps[rows, step])
+            is_so = (found.hop[n, at[rows]] == hop) & (family.place_tells | (now[:, step] == steps[rows, step]))
             if others:
                 is_so &= (changed != tokens[rows]).any(axis=1)
             labels[rows, column] = np.where(is_so, found.label[n, at[rows]], NOTHING)

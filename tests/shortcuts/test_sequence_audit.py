@@ -130,9 +130,9 @@ def test_readers_see_no_token_after_the_place() -> None:
     family = law({"task": "mqar", "n_pairs": 3, "vocab_size": 20, "n_tokens": 24})
     asked = see.ask_places(family, family.sample(200, stream("ask")), 1, stream("places"))
     later = np.where(np.arange(24) > asked.at[:, None], (asked.tokens + 1) % 20, asked.tokens)
-    both = (asked, asked._replace(tokens=later))
+    both = (asked, asked._replace(tokens=later, whole=later))
     assert np.array_equal(*(see.counts(each, family.n_words, own=True) for each in both))
-    one, two = (see.hide(each, 0, family.n_words) for each in both)
+    one, two = (see.hide(family, each, 0) for each in both)
     for as_ones in (False, True):
         seen = [see.window(each, family.n_words, as_ones=as_ones) for each in (one, two)]
         assert np.array_equal(*seen)

@@ -43,6 +43,7 @@ figures: $(INSTALLED)
 	$(BIN)/python -m nexus_bench.inspection.task_pictures docs/pictures
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
+	$(BIN)/python -m nexus_bench.reproductions.overview > docs/reproductions.md
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks

@@ -14,10 +14,13 @@ from nexus_bench.io.columns import TEST, VAL, Row
 from nexus_bench.io.config import Config
 from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import option_values, value_text
+from nexus_bench.model.spec import LATER, ModelSpec
 from nexus_bench.reproductions.spec import Ask
 
 _OPTIONS = ("task_options", "attention_options", "model_options", "recipe_options")
 _ONE = (*SETTING, *MODEL, "split")  # the columns that the rows of one figure share
+
+_USUAL = {name: ModelSpec.model_fields[name].default for name in LATER}  # which rows do not name
 
 Values = dict[int, float]  # seed -> value; NaN where its cell failed or is not there yet
 
@@ -40,10 +43,11 @@ def planned_rows(suite: Suite, asks: Sequence[Ask]) -> list[Row]:
 
 def settings_of(row: Mapping[str, Any]) -> Config:
     """Everything that a row can be selected by: its columns, and the options within them."""
-    values = {name: value for name, value in row.items() if name not in _OPTIONS and not _is_missing(value)}
+    values: Config = {}
     for name in _OPTIONS:
-        values |= {key: value for key, value in _values_of(row.get(name)).items() if key not in values}
-    return values
+        values = _values_of(row.get(name)) | values
+    own = {name: value for name, value in row.items() if name not in _OPTIONS and not _is_missing(value)}
+    return _USUAL | values | own
 
 
 def rows_of_figure(rows: Iterable[Row], where: Config, hops: tuple[int, ...] | None, *, what: str) -> list[Row]:

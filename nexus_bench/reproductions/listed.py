@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.errors import NexusBenchError
-from nexus_bench.reproductions.run import flops_of, state_of
+from nexus_bench.reproductions.run import NOT_RUN, OTHER, RUNNING, UNFINISHED, flops_of, state_of
 from nexus_bench.reproductions.spec import Reproduction
+
+
+NOT_JUDGED = (NOT_RUN, RUNNING, UNFINISHED, OTHER)  # states that are no verdict
 
 
 class AtScale(NamedTuple):

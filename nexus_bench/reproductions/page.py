@@ -14,7 +14,7 @@ def to_markdown(reproduction: Reproduction, scale: str, outcome: Outcome, flops:
     """The page of a judged run: source, verdict, figures by check, departures, the rule, how to run it again."""
     at = reproduction.scale(scale)
     lines = [f"# {reproduction.reproduction}, {scale} scale: {outcome.verdict}", ""]
-    lines += [markdown(line) for line in described(reproduction)]
+    lines += described(reproduction)
     lines += [f"- Scale: {markdown(at.about)} {told_flops(flops)}", "", "## Claimed and measured", ""]
     for number, verdict in enumerate(outcome.checks, 1):
         of_check = [one for one in outcome.figures if one.row["check"] == number]
@@ -27,14 +27,13 @@ def to_markdown(reproduction: Reproduction, scale: str, outcome: Outcome, flops:
 
 
 def described(reproduction: Reproduction) -> Iterator[str]:
-    """Claim and source, as items of a list."""
+    """Claim and source, as items of a list in Markdown."""
     source = reproduction.source
-    yield f"- Claim: {reproduction.claim}"
-    yield (
-        f'- Source: {source.authors}, "{source.title}" (arXiv [{source.arxiv}](https://arxiv.org/abs/{source.arxiv})), '
-        f"{source.where}."
-    )
-    yield f"- Code: {source.code or 'none found'}. Licence: {source.licence}"
+    told = markdown(f'{source.authors}, "{source.title}", {source.where}')
+    arxiv = markdown(source.arxiv)
+    yield f"- Claim: {markdown(reproduction.claim)}."
+    yield f"- Source: {told}; arXiv [{arxiv}](https://arxiv.org/abs/{arxiv})."
+    yield f"- Code: {markdown(source.code or 'none found')}. Licence: {markdown(source.licence)}."
 
 
 def told_flops(flops: float | None) -> str:

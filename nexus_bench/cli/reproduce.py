@@ -12,6 +12,7 @@ from nexus_bench.cli.starting import starting
 from nexus_bench.errors import FailedCellsError, UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.reproductions.judge import Outcome
     from nexus_bench.reproductions.spec import Reproduction
 

@@ -8,7 +8,6 @@ from nexus_bench.errors import NexusBenchError
 from nexus_bench.reproductions.run import NOT_RUN, OTHER, RUNNING, UNFINISHED, flops_of, state_of
 from nexus_bench.reproductions.spec import Reproduction
 
-
 NOT_JUDGED = (NOT_RUN, RUNNING, UNFINISHED, OTHER)  # states that are no verdict
 
 

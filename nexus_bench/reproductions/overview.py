@@ -14,8 +14,8 @@ from nexus_bench.reproductions.verdict import RULE
 
 _HEAD = """# Reproductions
 
-Written by `python -m nexus_bench.reproductions.overview > docs/reproductions.md` from `tasks/reproductions/` and the runs
-that are kept. Results that others published are trained again here, and what they claim is compared with what is
+Written by `python -m nexus_bench.reproductions.overview > docs/reproductions.md` from `tasks/reproductions/` and the
+runs that are kept. Results that others published are trained again here, and what they claim is compared with what is
 measured. Nothing is tuned on the test split. Every departure from a source is listed; where its set-up could not be
 found, that is listed as *not stated*.
 
@@ -27,8 +27,8 @@ nexus-bench reproduce delta-s3 --check runs/reproductions/delta-s3/small    # ju
 nexus-bench reproduce mine.yaml -o runs/mine              # one of your own
 ```
 
-The run is an ordinary run folder, `runs/reproductions/NAME/SCALE` unless `--out` names another: the same command goes on
-after a stop, and `nexus-bench report`, `eval` and `inspect` read it. Beside the report stand `reproduction.md` and
+The run is an ordinary run folder, `runs/reproductions/NAME/SCALE` unless `--out` names another: the same command goes
+on after a stop, and `nexus-bench report`, `eval` and `inspect` read it. Beside the report stand `reproduction.md` and
 `reproduction.csv` ([columns](columns.md)), the same bytes for the same results. A claim that does not hold is a result
 and no error: the exit code is 0 whatever the verdict, 7 if cells failed, 2 if a folder holds another run.
 """
@@ -45,9 +45,9 @@ One file in `tasks/reproductions/`, or anywhere else, given by its path:
 | `scales` | `small`, minutes on a laptop, and `published`, for a GPU; one of them is enough |
 
 A scale holds `about` (how long, where), `departures` of its own, `suite` (a [suite](suites.md) without its name), `ask`
-(questions to the trained models as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `settings`) and
-`checks`. A check is a sentence of the claim (`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or `reach`),
-and `figures`. A figure has `where`, columns and options of results.csv that select the rows of one model, setting and
+(questions to the trained models as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `settings`)
+and `checks`. A check is a sentence of the claim (`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or hop
+`reach`), and `figures`. A figure has `where`, columns and options of results.csv that select the rows of one model, setting and
 split (`test` if none is named), and one relation:
 
 | relation | it holds for |
@@ -55,7 +55,7 @@ split (`test` if none is named), and one relation:
 | `equals: 4, within: 1` | means from 3 to 5 |
 | `at_least: 0.95` | means of .95 or more; with `within: 0.01`, of .94 or more |
 | `at_most: 0.3` | means of .3 or less, likewise |
-| `above: {n_layers: 2}, by: 0.05` | means that are .05 or more above those of the rows that differ from `where` in this |
+| `above: {n_layers: 2}, by: 0.05` | means .05 or more above those of the rows that differ from `where` in this |
 | `near: {n_loops: 1}, within: 0.05` | means at most .05 away from those |
 | `not_below: {n_loops: 1}, within: 0.05` | means at most .05 below those |
 

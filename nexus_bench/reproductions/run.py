@@ -19,7 +19,6 @@ from nexus_bench.model.costs import cost_of
 from nexus_bench.reproductions.judge import Outcome, judge
 from nexus_bench.reproductions.page import to_markdown
 from nexus_bench.reproductions.spec import Reproduction
-from nexus_bench.training.spec import CellSpec
 
 NOT_RUN, RUNNING, UNFINISHED, OTHER = "not run", "running", "unfinished", "of other settings"  # states without verdict
 PAGE, TABLE = "reproduction.md", "reproduction.csv"
@@ -107,16 +106,16 @@ def state_of(reproduction: Reproduction, scale: str, path: Path) -> str:
 def flops_of(suite: Suite) -> float | None:
     """Floating-point operations of all training steps of a suite, if no cell ends early; None if one is not counted."""
     later = [choice.trials[0][0] for choice in suite.choices for _ in suite.seeds]  # with the recipes that are chosen
-    flops = sum(map(_flops_of_cell, (*suite.cells, *later)))
-    return flops if flops == flops else None
-
-
-def _flops_of_cell(cell: CellSpec) -> float:
-    compute = cost_of(cell.model, cell.task).compute
-    return float("nan") if compute is None else float(cell.train.steps * cell.train.batch_size * compute)
+    flops = 0.0
+    for cell in (*suite.cells, *later):
+        compute = cost_of(cell.model, cell.task).compute
+        if compute is None:
+            return None
+        flops += cell.train.steps * cell.train.batch_size * compute
+    return flops
 
 
 def _is_of(reproduction: Reproduction, scale: str, folder: RunFolder) -> bool:
     """Whether a run was trained from the suite of this scale; its summary may differ."""
     config = parse_yaml(to_yaml(reproduction.suite_config(scale)), where=SPEC)
-    return folder.read_spec() | {"summary": ""} == config | {"summary": ""}
+    return bool(folder.read_spec() | {"summary": ""} == config | {"summary": ""})

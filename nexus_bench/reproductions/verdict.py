@@ -11,18 +11,18 @@ _ROUNDING = 1e-9  # of sums and differences of measured values
 
 RULE = f"""\
 A figure is a mean over seeds, or the mean of differences from other rows, paired by seed. Its interval is Student's, at
-a level such that all intervals of a scale hold together with {LEVEL:.0%} confidence (Bonferroni: with n figures, each is
-at 1 - {1 - LEVEL:.2f} / n). The claim about it accepts some values: a value within a tolerance, at least or at most a
-value, or a difference of at least so much.
+a level such that all intervals of a scale hold together with {LEVEL:.0%} confidence (Bonferroni: each of n is at the
+level 1 - {1 - LEVEL:.2f} / n). The claim about it accepts some values: a value within a tolerance, at least or at most
+a value, or a difference of at least so much.
 
 - *{HOLDS}*: the whole interval is accepted.
 - *{FAILS}*: no value of the interval is accepted.
-- *{OPEN}*: some values of the interval are accepted and others are not; or a seed has no value, since its cell failed or
-  was not trained; or there are fewer than {FEWEST_SEEDS} seeds.
+- *{OPEN}*: some values of the interval are accepted and others are not; or a seed has no value, since its cell failed
+  or was not trained; or there are fewer than {FEWEST_SEEDS} seeds.
 
 If all seeds agree, the interval has no width, and what is decided rests on their number alone. Of several figures
-together (a check, or the whole claim): *{IN_PART}* if some hold and some do not. Otherwise, if any is not decided, *{OPEN}*;
-else they all hold, or none does.
+together (a check, or the whole claim): *{IN_PART}* if some hold and some do not. Otherwise, if any is not decided,
+*{OPEN}*; else they all hold, or none does.
 """
 
 

@@ -84,7 +84,8 @@ def test_a_failed_cell_leaves_the_claim_open_and_the_exit_code_says_so(
 
     monkeypatch.setattr(transformer.Transformer, "forward", forward)
     failed = toy(*LINE)
-    assert_fails(failed, 7, "3 of 9 cells failed; `nexus-bench status runs/reproductions/toy/small` says why")
+    said = "error: 3 of 9 cells failed; `nexus-bench status runs/reproductions/toy/small` says why"
+    assert failed.returncode == 7 and said in failed.stderr
     assert "toy: not decided" in failed.stdout
     table = read_csv(Path("runs/reproductions/toy/small/reproduction.csv"), REPRODUCTION_COLUMNS)
     assert list(table["n_missing"]) == [3, 3, 0, 0]

@@ -26,7 +26,10 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
         "n_queries": 4,
     },
     "hop_k": {"size_ood": {"n_tokens": 60, "min_tokens": 50}, "n_tokens": 40, "min_tokens": 20},
+    "depo": {"size_ood": {"n_nodes": 30}, "min_nodes": 12},
+    "hash_hop": {"size_ood": {"n_chains": 11}},
     "mqar": {"hops": [1], "size_ood": {"n_tokens": 90}},
+    "path_tokens": {"hops": [1, 3], "hop_ood": [4], "size_ood": {"n_arms": 5}},
     "word_problem": {"hop_ood": [4], "size_ood": {"n_tokens": 20}, "n_tokens": 16, "min_tokens": 5},
     "shortest_path": {"hop_ood": [4], "size_ood": {"n_nodes": 32}, "vocab_size": 100},
 }
@@ -39,6 +42,25 @@ GOLDEN: dict[str, dict[str, str]] = {
         "val": "19ce56c61a4b7cc67896b514c7e9b8d3c2e89abbbbd8dbb828ea1ff30b8121d4",
         "hop_ood": "f07cf382e1ff828fe7fa0f7ca76726ffed747a0d652992a285d84c147501907d",
         "size_ood": "02dccdfb7d3715c6856e17d825d73e44755e336d7a176ea70e6421dc9e6a3852",
+    },
+    "depo 1": {
+        "train": "ddb7a6507524548f58c873440080709021beb39eae90de12b4ce40ca7ae9d4a6",
+        "test": "5808c7511727067dbe0bf89746435364d742764c47b1322e6503aa2c618ed2ea",
+        "val": "232f0a8a8c5a6cc3ab44c7ddebed3bd6b03eae50932972e2e831c78df0e991cb",
+        "size_ood": "e50d32674d0041c267e86b7fca47f268e935a16fe32583ac937cfe9894ed997c",
+    },
+    "hash_hop 1": {
+        "train": "0b64432b5d9058333aa4de0e74b372bb771a9b54dc3fed6ffda4718eb9e4a5c8",
+        "test": "cd7bb4c2fcde7c0e14bf1529ea92d8ac727875b0ec2390da00da9db99aef1460",
+        "val": "f48428c070f6c510be5096fe5a88724fff299476e3acf8542663740556c726eb",
+        "size_ood": "31f707171225d9fa1cfeb77a4abc1eed3ec90031a9d60ab1b8648e3de1850df3",
+    },
+    "path_tokens 1": {
+        "train": "2f937b7cc95a253b344b75d464cf9714ee6adcee6d9b9139261af82a315dcfda",
+        "test": "a8a0eb419837e17fba48b708818979d3598e64350e7600f880676e39f5721857",
+        "val": "37789e9e1c290137397b43be3e2530fc0262d2d7397dd8bf0318bef6fda79d24",
+        "hop_ood": "89e7338ac0c2b3b4582a0db34d50b0bb063687620c39920ee21b9fce0cfcd6b8",
+        "size_ood": "00b762862a11243eba7a1d1462565214d8533d17358ddf3586587e60f79a1736",
     },
     "hop_k 1": {
         "train": "75988374195dea9e2a571d64368a6fc6ac1567fd9e800db3a3da002023c38ca8",

@@ -66,8 +66,8 @@ def test_the_recipe_is_chosen_on_validation_alone() -> None:
     config["scales"]["small"]["suite"]["train"]["lr"] = [0.001, 0.003]
     made = validate(Reproduction, config, where="toy")
     rows = planted(made, {ONE_LAYER: POOR, TWO_LAYERS: GOOD, TWO_LOOPS: GOOD})
-    worse_on_test = (rows["lr"] == 0.003) & (rows["split"] == "test")
-    better_on_val = (rows["lr"] == 0.003) & (rows["split"] == "val")
+    worse_on_test = (rows["lr"] == 0.001) & (rows["split"] == "test")  # the first, so that the last would not do
+    better_on_val = (rows["lr"] == 0.001) & (rows["split"] == "val")
     rows.loc[worse_on_test, "accuracy"], rows.loc[better_on_val, "accuracy"] = 0.2, 1.0
     assert judge(made, "small", rows).figures[0].row["seeds"] == [0.2, 0.2, 0.2]
 

@@ -12,7 +12,7 @@ from nexus_bench.model import transformer
 from nexus_bench.model.batch import Batch
 from nexus_bench.model.costs import cost_of
 from nexus_bench.reproductions.overview import overview
-from nexus_bench.reproductions.run import flops_of
+from nexus_bench.reproductions.run import flops_of, judge_folder, write
 from nexus_bench.reproductions.spec import bundled_reproductions, read_reproduction
 from tests.conftest import Command, assert_fails
 from tests.paths import ROOT
@@ -107,6 +107,22 @@ def test_the_cost_in_the_file_is_that_of_all_steps_of_all_cells(name: str) -> No
             counted += cell.train.steps * cell.train.batch_size * (compute or 0)
         assert not suite.n_later and flops_of(suite) == counted > 0
         assert at.flops == pytest.approx(counted, rel=0.01), f"flops: {counted:.3g}"
+
+
+KEPT = sorted(
+    path.parent
+    for path in (ROOT / "runs" / "reproductions").glob("*/*/reproduction.md")
+    if not (path.parent / "cells").is_dir()  # else it was just trained here
+)
+
+
+@pytest.mark.parametrize("run", KEPT, ids=lambda run: f"{run.parent.name}-{run.name}")
+def test_what_is_said_of_a_kept_run_is_what_its_results_say(run: Path, tmp_path: Path) -> None:
+    reproduction = read_reproduction(run.parent.name)
+    outcome = judge_folder(reproduction, run.name, run)
+    for path in write(reproduction, run.name, outcome, tmp_path):
+        assert path.read_bytes() == (run / path.name).read_bytes(), "make figures"
+    assert outcome.n_missing == 0
 
 
 def test_the_page_is_what_the_code_and_the_runs_say(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,10 @@ from nexus_bench.reproductions.selection import Values, planned_rows, rows_of_fi
 from nexus_bench.reproductions.spec import Check, Figure, Reproduction
 from nexus_bench.reproductions.verdict import interval_of, together, verdict_of
 
-_RELATIONS = {"equals": "", "at_least": "at least ", "at_most": "at most "}
-_DIFFERENCES = {"above": "more than", "near": "as", "not_below": "not less than"}
+_RELATIONS = {
+    **{"equals": "", "at_least": "at least ", "at_most": "at most "},
+    **{"above": "above ", "near": "like ", "not_below": "not below "},
+}
 
 
 class Judged(NamedTuple):
@@ -149,8 +151,9 @@ class _Made(NamedTuple):
 
 def _words(figure: Figure) -> str:
     """What is claimed of a figure, as a table shows it."""
-    tolerance = f" ± {figure.within:g}" if figure.within else ""
-    if figure.against is None:
-        return f"{_RELATIONS[figure.relation]}{figure.claimed:g}{tolerance}"
-    more = f", by {figure.by:g}" if figure.by else tolerance
-    return f"{_DIFFERENCES[figure.relation]} {told(figure.against)}{more}"
+    name, against = figure.relation, figure.against
+    if against is None:
+        tolerance = f" ± {figure.within:g}" if name == "equals" else f", within {figure.within:g}"
+        return f"{_RELATIONS[name]}{figure.claimed:g}{tolerance if figure.within else ''}"
+    more = f" by {figure.by:g} or more" if figure.by else f", within {figure.within:g}"
+    return f"{_RELATIONS[name]}{told(against)}{more if figure.by or figure.within else ''}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.errors import NexusBenchError
-from nexus_bench.reproductions.run import NOT_RUN, OTHER, RUNNING, UNFINISHED, flops_of, state_of
+from nexus_bench.reproductions.run import NOT_RUN, OTHER, RUNNING, UNFINISHED, state_of, told_cost
 from nexus_bench.reproductions.spec import Reproduction
 
 NOT_JUDGED = (NOT_RUN, RUNNING, UNFINISHED, OTHER)  # states that are no verdict
@@ -76,4 +76,4 @@ def _at(reproduction: Reproduction, scale: str, path: Path) -> AtScale:
         state = f"unreadable: {error}"
     n_cells = len(suite.cells) + suite.n_later
     about = reproduction.scale(scale).about
-    return AtScale(scale, about, n_cells, flops_of(suite), path.as_posix(), state)
+    return AtScale(scale, about, n_cells, told_cost(reproduction, scale), path.as_posix(), state)

@@ -44,11 +44,12 @@ One file in `tasks/reproductions/`, or anywhere else, given by its path:
 | `departures` | what is not as in the source, at both scales |
 | `scales` | `small`, minutes on a laptop, and `published`, for a GPU; one of them is enough |
 
-A scale holds `about` (how long, where), `departures` of its own, `suite` (a [suite](suites.md) without its name), `ask`
-(questions to the trained models as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `settings`)
-and `checks`. A check is a sentence of the claim (`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or hop
-`reach`), and `figures`. A figure has `where`, columns and options of results.csv that select the rows of one model,
-setting and split (`test` if none is named), and one relation:
+A scale holds `about` (how long, where), `flops` (operations, as `--json` prints them, or omitted), `departures` of its
+own, `suite` (a [suite](suites.md) without its name), `ask` and `checks`. `ask` lists questions to the trained models,
+as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `settings`. A check is a sentence of the claim
+(`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or hop `reach`), and `figures`. A figure has `where`,
+columns and options of results.csv that select the rows of one model, setting and split (`test` if none is named), and
+one relation:
 
 | relation | it holds for |
 |---|---|

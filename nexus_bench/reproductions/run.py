@@ -76,7 +76,7 @@ def write(reproduction: Reproduction, scale: str, outcome: Outcome, folder: Path
         StorageError: The folder cannot be written.
     """
     texts = {
-        PAGE: to_markdown(reproduction, scale, outcome, flops_of(reproduction.suite(scale))),
+        PAGE: to_markdown(reproduction, scale, outcome, told_cost(reproduction, scale)),
         TABLE: to_csv((one.row for one in outcome.figures), REPRODUCTION_COLUMNS),
     }
     for name, text in texts.items():
@@ -101,6 +101,12 @@ def state_of(reproduction: Reproduction, scale: str, path: Path) -> str:
         return UNFINISHED
     outcome = judge_folder(reproduction, scale, path)
     return UNFINISHED if outcome.n_missing else outcome.verdict
+
+
+def told_cost(reproduction: Reproduction, scale: str) -> float | None:
+    """The operations of a scale, as its file has them, or else counted."""
+    told = reproduction.scale(scale).flops
+    return flops_of(reproduction.suite(scale)) if told is None else told
 
 
 def flops_of(suite: Suite) -> float | None:

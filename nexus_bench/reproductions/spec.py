@@ -117,6 +117,7 @@ class Scale(Spec):
     """What is trained and asked at a scale, and what it should show."""
 
     about: str = Field(description="How long it takes and where.")
+    flops: float | None = Field(default=None, ge=0, description="As counted; null: counted whenever it is asked for.")
     departures: list[str] = Field(default=[], description="From the source, besides those of both scales.")
     suite: Config = Field(description="A suite without its name.")
     ask: list[Ask] = Field(default=[])

@@ -12,8 +12,8 @@ from nexus_bench.model import transformer
 from nexus_bench.model.batch import Batch
 from nexus_bench.model.costs import cost_of
 from nexus_bench.reproductions.overview import overview
-from nexus_bench.reproductions.run import flops_of
-from nexus_bench.reproductions.spec import read_reproduction
+from nexus_bench.reproductions.run import flops_of, judge_folder, write
+from nexus_bench.reproductions.spec import bundled_reproductions, read_reproduction
 from tests.conftest import Command, assert_fails
 from tests.paths import ROOT
 from tests.reproduced import TOY
@@ -47,14 +47,10 @@ def test_a_reproduction_is_trained_asked_judged_and_resumed(toy: Command) -> Non
     document = json.loads(checked.stdout)
     assert document["verdict"] == verdict.removeprefix("toy: ") == document["reproductions"][0]["scales"][0]["state"]
     assert {name: (run / name).read_bytes() for name in files} == before
-
-
-def test_a_run_of_something_else_is_not_judged(toy: Command) -> None:
-    toy(*LINE)
-    run = "runs/reproductions/toy/small"
     Path("other.yaml").write_text(TOY.replace("steps: 2", "steps: 3"))
-    for other, folder in (("other.yaml", run), ("hops-alone", run)):
-        assert_fails(toy("reproduce", other, "--check", folder), 2, "or was trained with other settings; train it with")
+    for other in ("other.yaml", "hops-alone"):
+        is_refused = toy("reproduce", other, "--check", str(run))
+        assert_fails(is_refused, 2, "or was trained with other settings; train it with")
     assert_fails(toy("reproduce", "toy.yaml", "--check", "nowhere"), 5, "is not a run folder")
 
 
@@ -100,12 +96,33 @@ def test_the_list_says_claim_source_cost_and_state(command: Command) -> None:
     assert "delta-s3 (arXiv 2502.10297)" in shown and f"{found['scales'][0]['flops']:.1e} FLOPs" in shown
 
 
-def test_the_cost_is_that_of_all_steps_of_all_cells() -> None:
-    suite = read_reproduction("tree-composition").suite("small")
-    first = suite.cells[0]
-    assert len(suite.cells) == 15 and (first.train.steps, first.train.batch_size) == (4000, 32)
-    per_graph = [cost_of(cell.model, cell.task).compute or 0 for cell in suite.cells]
-    assert flops_of(suite) == 4000 * 32 * sum(per_graph) > 0
+@pytest.mark.parametrize("name", bundled_reproductions())
+def test_the_cost_in_the_file_is_that_of_all_steps_of_all_cells(name: str) -> None:
+    reproduction = read_reproduction(name)
+    for scale, at in reproduction.scales.items():
+        suite = reproduction.suite(scale)
+        counted = 0
+        for cell in suite.cells:
+            compute = cost_of(cell.model, cell.task).compute
+            counted += cell.train.steps * cell.train.batch_size * (compute or 0)
+        assert not suite.n_later and flops_of(suite) == counted > 0
+        assert at.flops == pytest.approx(counted, rel=0.01), f"flops: {counted:.3g}"
+
+
+KEPT = sorted(
+    path.parent
+    for path in (ROOT / "runs" / "reproductions").glob("*/*/reproduction.md")
+    if not (path.parent / "cells").is_dir()  # else it was just trained here
+)
+
+
+@pytest.mark.parametrize("run", KEPT, ids=lambda run: f"{run.parent.name}-{run.name}")
+def test_what_is_said_of_a_kept_run_is_what_its_results_say(run: Path, tmp_path: Path) -> None:
+    reproduction = read_reproduction(run.parent.name)
+    outcome = judge_folder(reproduction, run.name, run)
+    for path in write(reproduction, run.name, outcome, tmp_path):
+        assert path.read_bytes() == (run / path.name).read_bytes(), "make figures"
+    assert outcome.n_missing == 0
 
 
 def test_the_page_is_what_the_code_and_the_runs_say(monkeypatch: pytest.MonkeyPatch) -> None:

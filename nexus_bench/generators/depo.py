@@ -9,10 +9,11 @@ from pydantic import Field
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.facts import look_up
+from nexus_bench.generators.parts.graph_sizes import draw_sizes
 from nexus_bench.generators.parts.hidden_facts import Hidden
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.word_hops import Graph, WordHops, WordHopsParams, deal_k
-from nexus_bench.streams import Int, Mask, integers, permutations
+from nexus_bench.streams import Int, Mask, permutations
 
 
 class DepoParams(WordHopsParams):
@@ -91,7 +92,7 @@ class Depo(WordHops[DepoParams]):
 
     def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> Graph:
         """The cycle is that of places in a random order of the words."""
-        n, n_asked = self._sizes(n_sequences, rng), self.params.n_asked
+        n, n_asked = draw_sizes(n_sequences, self.fewest_words, self.most_words, rng), self.params.n_asked
         cycle, order, first = (self._shuffled(n, rng) for _ in range(3))
         at, k = first[:, :n_asked], deal_k(self.hops, n_sequences, n_asked, rng)
         to = (at + k) % n[:, None]
@@ -99,17 +100,6 @@ class Depo(WordHops[DepoParams]):
         facts = np.stack([look_up(cycle, np.minimum(order, size)), look_up(cycle, (order + 1) % size)], axis=2)
         facts[order >= size] = -1
         return Graph(n, facts, look_up(cycle, at), k, look_up(cycle, to), _fewest(at, to, n))
-
-    def _sizes(self, n_sequences: int, rng: np.random.Generator) -> Int:
-        if self.fewest_words == self.most_words:
-            return np.full(n_sequences, self.most_words, dtype=np.int32)
-        sizes = np.arange(self.fewest_words, self.most_words + 1)
-        weight = 1 / (sizes + self.most_words**0.5)
-        below = np.floor(np.cumsum(weight) / weight.sum() * 2**31).astype(np.int64)
-        drawn = integers(rng, n_sequences, 1, high=1 << 31)[:, 0]
-        which = np.minimum(np.searchsorted(below, drawn, side="right"), len(sizes) - 1)
-        n: Int = sizes.astype(np.int32)[which]
-        return n
 
     def _shuffled(self, n: Int, rng: np.random.Generator) -> Int:
         """For each sequence its 0..n-1 in random order, then the others: array (g, w)."""

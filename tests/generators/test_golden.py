@@ -26,8 +26,10 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
         "n_queries": 4,
     },
     "hop_k": {"size_ood": {"n_tokens": 60, "min_tokens": 50}, "n_tokens": 40, "min_tokens": 20},
+    "brevo": {"hop_ood": [4], "min_nodes": 7},
     "depo": {"size_ood": {"n_nodes": 30}, "min_nodes": 12},
     "hash_hop": {"size_ood": {"n_chains": 11}},
+    "mano": {},
     "mqar": {"hops": [1], "size_ood": {"n_tokens": 90}},
     "path_tokens": {"hops": [1, 3], "hop_ood": [4], "size_ood": {"n_arms": 5}},
     "word_problem": {"hop_ood": [4], "size_ood": {"n_tokens": 20}, "n_tokens": 16, "min_tokens": 5},
@@ -42,6 +44,12 @@ GOLDEN: dict[str, dict[str, str]] = {
         "val": "19ce56c61a4b7cc67896b514c7e9b8d3c2e89abbbbd8dbb828ea1ff30b8121d4",
         "hop_ood": "f07cf382e1ff828fe7fa0f7ca76726ffed747a0d652992a285d84c147501907d",
         "size_ood": "02dccdfb7d3715c6856e17d825d73e44755e336d7a176ea70e6421dc9e6a3852",
+    },
+    "brevo 1": {
+        "train": "1f98be1a137f364c7fecad628214b0611d51d1cc9cfd7ac106c4eca98b7dc06f",
+        "test": "b725068d31f2ac136f5817f7d1ad931e16704e5cf2ee8466127ae9a928dedae1",
+        "val": "e43841d0de86e699813e99d4bf4e36cb823be8197b613d08214eb1cc586c8739",
+        "hop_ood": "a171098bf3003b2f7b670a6b297469d004a2b96264a6d8cb5f8355fc5d291bfd",
     },
     "depo 1": {
         "train": "ddb7a6507524548f58c873440080709021beb39eae90de12b4ce40ca7ae9d4a6",
@@ -61,6 +69,11 @@ GOLDEN: dict[str, dict[str, str]] = {
         "val": "37789e9e1c290137397b43be3e2530fc0262d2d7397dd8bf0318bef6fda79d24",
         "hop_ood": "89e7338ac0c2b3b4582a0db34d50b0bb063687620c39920ee21b9fce0cfcd6b8",
         "size_ood": "00b762862a11243eba7a1d1462565214d8533d17358ddf3586587e60f79a1736",
+    },
+    "mano 1": {
+        "train": "5d61529a9830dc2a80309bff6413bddc60095e86ebb890d596228daa70910b4c",
+        "test": "557d8359ab1c6a00f0a1ab2b3edfc6b211923916aac25e75d1a17f7bc9552b45",
+        "val": "fbf394ee20ad2f2e6923536b9c0d89ac33a1667feee351074ec39966d7c93bc9",
     },
     "hop_k 1": {
         "train": "75988374195dea9e2a571d64368a6fc6ac1567fd9e800db3a3da002023c38ca8",

@@ -74,7 +74,11 @@ def reproduce(
         check_figures(reproduction, scale)
     failed = None
     path = check or out or reproduction.folder(scale)
-    if check is None:
+    if check is None and run.is_kept(reproduction, scale, path):
+        typer.echo(
+            f"{path}: is kept without its cells, and is judged; to train it again, choose another --out", err=True
+        )
+    elif check is None:
         failed = _train(reproduction, scale, RunFolder(path), device, mode, executor, workers, quiet)
     outcome = run.judge_folder(reproduction, scale, path)
     files = run.write(reproduction, scale, outcome, path)

@@ -29,7 +29,8 @@ nexus-bench reproduce mine.yaml -o runs/mine              # one of your own
 
 The run is an ordinary run folder, `runs/reproductions/NAME/SCALE` unless `--out` names another: the same command goes
 on after a stop, and `nexus-bench report`, `eval` and `inspect` read it. Beside the report stand `reproduction.md` and
-`reproduction.csv` ([columns](columns.md)), the same bytes for the same results. A claim that does not hold is a result
+`reproduction.csv` ([columns](columns.md)), the same bytes for the same results. Runs that come with nexus-bench have no
+weights: without `--out` the command judges them. A claim that does not hold is a result
 and no error: the exit code is 0 whatever the verdict, 7 if cells failed, 2 if a folder holds another run.
 """
 _ADD = """## Add a reproduction

@@ -84,6 +84,18 @@ def write(reproduction: Reproduction, scale: str, outcome: Outcome, folder: Path
     return [folder / name for name in texts]
 
 
+def is_kept(reproduction: Reproduction, scale: str, path: Path) -> bool:
+    """Whether a folder is a copy of a finished run, without the folder of its cells: there is nothing to train.
+
+    Raises:
+        CorruptArtefactError: A file of the run is damaged.
+    """
+    folder = RunFolder(path)
+    if folder.cells.path.exists() or not (path / SPEC).is_file() or not is_there(folder.results_csv):
+        return False
+    return _is_of(reproduction, scale, folder) and not judge_folder(reproduction, scale, path).n_missing
+
+
 def state_of(reproduction: Reproduction, scale: str, path: Path) -> str:
     """The state of a run: `not run`, `running`, `unfinished`, `of other settings`, or the verdict.
 

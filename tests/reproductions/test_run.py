@@ -1,6 +1,7 @@
 """The command, on a reproduction that is trained in a second."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ def test_a_reproduction_is_trained_asked_judged_and_resumed(toy: Command) -> Non
     document = json.loads(checked.stdout)
     assert document["verdict"] == verdict.removeprefix("toy: ") == document["reproductions"][0]["scales"][0]["state"]
     assert {name: (run / name).read_bytes() for name in files} == before
+    shutil.move(run / "cells", "elsewhere")
+    kept = toy(*LINE)
+    assert kept.returncode == 0 and kept.stderr.endswith("is judged; to train it again, choose another --out\n")
+    assert kept.stdout == again.stdout and not (run / "cells").exists()
     Path("other.yaml").write_text(TOY.replace("steps: 2", "steps: 3"))
     for other in ("other.yaml", "hops-alone"):
         is_refused = toy("reproduce", other, "--check", str(run))

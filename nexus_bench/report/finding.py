@@ -48,15 +48,16 @@ class Facts(NamedTuple):
     trained: Sequence[int]
 
 
-def finding(facts: Sequence[Facts]) -> list[str]:
+def finding(facts: Sequence[Facts], by: Sequence[str] = ()) -> list[str]:
     """The finding, its most important sentence first.
 
     Args:
         facts: One per setting of the test split, in the order of the report.
+        by: A sentence on each parameter that accuracy is shown against.
 
     Returns:
         Of one setting: what models reached, what declared comparisons show, what is not decided. Of several: one line
-        per task, and what is not decided.
+        per task, then the parameters, and what is not decided.
     """
     if len(facts) == 1:
         (one,) = facts
@@ -71,7 +72,7 @@ def finding(facts: Sequence[Facts]) -> list[str]:
         lines += [f"{task}, {one}." for one in told] if len(tasks) == 1 else [f"{task}: {'. '.join(told)}."]
     if len(tasks) > _MOST_TASKS:
         lines.append(f"{counted(len(tasks) - _MOST_TASKS, 'more task')} below.")
-    return lines + [_sentence(clause) for clause in _open_of_several(facts)]
+    return [*lines, *by[:_MOST_NAMED], *(_sentence(clause) for clause in _open_of_several(facts))]
 
 
 def _in_one_line(facts: Facts) -> str:

@@ -96,6 +96,8 @@ def compare(
     """
     keep_others(out, {COMPARE: beginning(COMPARE_COLUMNS)})
     if junit:
+        if junit.is_dir():
+            raise UsageError(f"{junit}: is a folder; --junit names a file, such as {junit / 'junit.xml'}")
         keep_others(junit.parent, {junit.name: JUNIT_BEGINNING})
     frames = [found[~is_tuning(found)] for found in (read_results(run) for run in (base, new))]
     compared = compare_results(

@@ -216,6 +216,8 @@ def _open(facts: Facts) -> list[str]:
             "whether any model reaches further than another beyond chance: no comparison was declared before training"
             + (are_few if fewest < needed else "")
         )
+    if facts.trained and {reach.furthest for reach in reaches.values() if reach.counts} == {0}:
+        found.append("what these models can do: none learned a hop; try more steps, another lr, or smaller graphs")
     if n_untested := len(facts.declared.untested):
         found.append(f"{counted(n_untested, 'declared comparison')} without one model on each side in these results")
     return [f"not decided: {clause}" for clause in found + _beyond(facts, reaches) + _unfinished(facts, reaches)]

@@ -264,7 +264,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("train --d-model 65", 2, "no option --d-model; it is a setting: write d_model=65"),
         ("gen reachable --n-chains=3", 2, "no option --n-chains; it is a setting: write n_chains=3"),
         ("train --step 3", 2, "No such option: --step (Possible options: --set, --steps, --suite)"),
-        ("train --step 3", 2, "as in `nexus-bench train --task reachable`"),
+        ("train --step 3", 2, "as in `nexus-bench train --task pointer_chase`"),
         ("train --steps 3 steps=4", 2, "--set steps is given twice"),
         ("train --task reachable,kinshipp", 3, "unknown task 'kinshipp'; did you mean 'kinship'?"),
         ("train --attention nexus,nexsu", 3, "unknown attention 'nexsu'; did you mean 'nexus'?"),

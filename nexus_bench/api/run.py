@@ -68,8 +68,12 @@ class Run:
 
     @property
     def finding(self) -> str:
-        """What the run found: one sentence a line, the most important first; empty before a cell is finished."""
-        return self.report().finding if self.cells["state"].isin(["done", "recorded"]).any() else ""
+        """What the run found: one sentence a line, the most important first.
+
+        Raises:
+            UsageError: No cell is finished yet.
+        """
+        return self.report().finding
 
     @property
     def figures(self) -> tuple[str, ...]:

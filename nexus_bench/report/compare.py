@@ -24,6 +24,7 @@ from nexus_bench.analysis.compare_runs import (
 from nexus_bench.analysis.intervals import LEVEL
 from nexus_bench.analysis.select_recipes import is_tuning
 from nexus_bench.analysis.summary import MODEL
+from nexus_bench.errors import UsageError
 from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST, Row
 from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.escapes import markdown as escaped

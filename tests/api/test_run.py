@@ -151,11 +151,6 @@ def test_a_report_knows_parameters_by_their_old_names(run: nb.Run, monkeypatch: 
         run.report(by="nodes")
 
 
-def test_a_run_without_a_finished_cell_has_no_finding(run: nb.Run, tmp_path: Path) -> None:
-    shutil.copy(run.path / "spec.yaml", tmp_path)
-    assert nb.open(tmp_path).finding == ""
-
-
 def test_a_folder_of_runs_names_them(run: nb.Run) -> None:
     with pytest.raises(nb.NexusBenchError, match=f"give one of those in it: {run.path}"):
         nb.open(run.path.parent)

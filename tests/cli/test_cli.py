@@ -279,6 +279,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("compare a", 2, "Missing argument 'NEW'; as in `nexus-bench compare runs/example/quick runs/quick`"),
         ("eval a 7", 2, "eval: '7' is no setting; write key=value"),
         ("plot runs/quick", 2, "No such command 'plot'; write `nexus-bench report RUN`"),
+        ("gate a b", 2, "No such command 'gate'; write `nexus-bench compare BASE NEW`"),
         ("list models", 2, "there is no list of models; write `nexus-bench list attentions`"),
         ("list tasks kinshipp", 2, "unknown task 'kinshipp'; did you mean 'kinship'?"),
         ("init mine", 2, "mine: a suite is a .yaml file; write `nexus-bench init mine.yaml`"),

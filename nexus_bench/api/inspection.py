@@ -75,8 +75,7 @@ class Inspection:
 
     def _repr_html_(self) -> str:
         told = f"{self.title}; accuracy {self.accuracy:.2f}. Drawn: {self.example}"
-        drawn = "\n".join(self.plot(name).as_image() for name in ("inspect_graph", "inspect_walk"))
-        return f"<p>{html.escape(told)}</p>\n{drawn}"
+        return f"<p>{html.escape(told)}</p>\n{self.plot().as_image()}"
 
     def __repr__(self) -> str:
         return f"<inspection of {self.title}; {self.example}; accuracy {self.accuracy:.2f}>"

@@ -31,7 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "train --task pointer_chase",
-        "train --task pointer_chase,ancestor --attention nexus --lr 1e-3,3e-3",
+        "train --task pointer_chase --attention nexus,tree --lr 1e-3,3e-3",
         "train staircase refine=q,qk --steps 6000 --seeds 6 -o runs/refine",
     ),
     "init": (

@@ -1,12 +1,13 @@
 """A run folder in Python: its results as frames, its figures, its trained models."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from nexus_bench.api import values
-from nexus_bench.api.inspected import Inspection as Inspection
+from nexus_bench.api.inspection import Inspection
 from nexus_bench.api.shown import Figure, ReportView, build, figures_of
 from nexus_bench.api.values import LARGEST_SEED, Hops, in_python, plain
 from nexus_bench.errors import UsageError
@@ -71,6 +72,15 @@ class Run:
         return pd.DataFrame(read_status(self._folder)).astype(texts | {"step": "Int64", "steps": "Int64"})
 
     @property
+    def finding(self) -> str:
+        """What the run found: one sentence a line, the most important first.
+
+        Raises:
+            UsageError: No cell is finished yet.
+        """
+        return self.report().finding
+
+    @property
     def figures(self) -> tuple[str, ...]:
         """The names that `plot` takes."""
         return figures_of(self._report()).names
@@ -86,9 +96,18 @@ class Run:
         """
         return figures_of(self._report()).get(values.text("name", name))
 
-    def report(self) -> ReportView:
-        """The report: a notebook shows its main tables, `open` and `save` give the whole page."""
-        return ReportView(self._report(), self.path)
+    @in_python()
+    def report(self, *, by: str | Sequence[str] | None = None) -> ReportView:
+        """The report: a notebook shows its finding and main tables, `open` and `save` give the whole page.
+
+        Args:
+            by: Parameters to show accuracy against, as `"n_nodes"`; None takes every parameter of a task that varies.
+
+        Raises:
+            UsageError: No cell is finished yet, or a parameter does not vary in this run.
+        """
+        names = values.names("by", by)
+        return ReportView(build([self.path], by=names.split(",")).report if names else self._report(), self.path)
 
     @in_python()
     def model(self, cell: str | None = None, *, seed: int | None = None) -> "nn.Module":
@@ -118,7 +137,7 @@ class Run:
         example: int = 0,
         data: str | Path | None = None,
         out: str | Path | None = None,
-    ) -> "Inspection":
+    ) -> Inspection:
         """Where the attention of a trained model points: drawn for one example, and counted over many.
 
         Args:

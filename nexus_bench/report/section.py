@@ -15,6 +15,7 @@ class Section(NamedTuple):
         tables: The first of a setting is how many seeds reach each hop.
         notes: What a reader must know to read the tables.
         pictures: The figures.
+        said: Of a parameter: hop reach at each of its values, in a sentence.
     """
 
     title: str
@@ -22,3 +23,4 @@ class Section(NamedTuple):
     tables: list[Table]
     notes: list[str]
     pictures: list[Picture]
+    said: str = ""

@@ -1,5 +1,6 @@
-"""Where the attention of a trained model points, in Python."""
+"""Where the attention of a trained model points, as a notebook shows it."""
 
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,10 @@ class Inspection:
             UsageError: There is no such figure.
         """
         return self._figures.get(values.text("name", name))
+
+    def _repr_html_(self) -> str:
+        told = f"{self.title}; accuracy {self.accuracy:.2f}. Drawn: {self.example}"
+        return f"<p>{html.escape(told)}</p>\n{self.plot().as_image()}"
 
     def __repr__(self) -> str:
         return f"<inspection of {self.title}; {self.example}; accuracy {self.accuracy:.2f}>"

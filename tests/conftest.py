@@ -60,10 +60,10 @@ def reports_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made: dict[bytes, Report] = {}
 
-    def remembered(*rows: Any, by: Sequence[str] = ()) -> Report:
-        key = pickle.dumps((rows, by))
+    def remembered(*rows: Any, **more: Any) -> Report:
+        key = pickle.dumps((rows, more))
         if key not in made:
-            made[key] = build_report(*rows, by=by)
+            made[key] = build_report(*rows, **more)
         return made[key]
 
     monkeypatch.setattr(output, "build_report", remembered)

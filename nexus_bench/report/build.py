@@ -36,6 +36,7 @@ from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
 from nexus_bench.report.section import Section as Section
 from nexus_bench.report.section_titles import apart, asked, named, that_differ
 from nexus_bench.report.task_drawing import task_pictures
+from nexus_bench.report.training_costs import training_costs
 
 
 class Report(NamedTuple):
@@ -73,7 +74,12 @@ class _Pairs(NamedTuple):
 
 
 def build_report(
-    results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequence[Declaration] = (), *, by: Sequence[str] = ()
+    results: pd.DataFrame,
+    curves: pd.DataFrame,
+    declarations: Sequence[Declaration] = (),
+    *,
+    by: Sequence[str] = (),
+    timing: pd.DataFrame | None = None,
 ) -> Report:
     """Summarise the rows of one or several results.csv.
 
@@ -82,6 +88,7 @@ def build_report(
         curves: As `read_curves` gives them; may be empty.
         declarations: What the runs declare to compare.
         by: Parameters to show accuracy against; without them, every parameter of a task that varies.
+        timing: Rows of timing.csv; without them nothing is said of seconds.
 
     Raises:
         ConfigError: No row is of the test split, or two runs disagree on a cell.
@@ -124,6 +131,7 @@ def build_report(
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
             section = _main(part, title, reached[-1], pairs, steps, of_these, palette)
+            section = section._replace(timed=training_costs(tested, timing))
             facts.append(_facts(shared, reached[-1], declared, of_these))
             firsts.append(tested.iloc[0])
         split = "" if len(tested) else f"-{part['split'].iloc[0]}"

@@ -15,6 +15,8 @@ class Section(NamedTuple):
         tables: The first of a setting is how many seeds reach each hop.
         notes: What a reader must know to read the tables.
         pictures: The figures.
+        timed: What training took, in seconds, which another run of the same cells does not repeat; so only the page of
+            a family shows it. None where it was not measured.
     """
 
     title: str
@@ -22,3 +24,4 @@ class Section(NamedTuple):
     tables: list[Table]
     notes: list[str]
     pictures: list[Picture]
+    timed: Table | None = None

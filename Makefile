@@ -4,6 +4,7 @@
 # make test-gpu         run the tests of kernels, stacks and language models, in the Python at hand, on a CUDA device
 # make check            install, run the linters and the type checker
 # make figures          install, make the reports of runs/example and the generated pages of docs again
+# make verdict          install, make docs/verdict.md again from runs/reference, and the report that it points at
 # make notebooks        install, run the notebooks of docs again and store their outputs
 # make docs             install, build the site of the documentation into site/
 # make release-check    install, build sdist and wheel, check both, try the wheel in a clean environment outside of here
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: quick test test-exhaustive test-gpu check figures notebooks docs release-check clean
+.PHONY: quick test test-exhaustive test-gpu check figures verdict notebooks docs release-check clean
 
 quick: $(INSTALLED)
 	$(BIN)/nexus-bench train quick
@@ -43,6 +44,9 @@ figures: $(INSTALLED)
 	$(BIN)/python -m nexus_bench.inspection.task_pictures docs/pictures
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
+
+verdict: $(INSTALLED)
+	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes docs/verdict.md
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks

@@ -10,7 +10,7 @@ import pandas as pd
 from nexus_bench.analysis.compare_models import Declaration
 from nexus_bench.analysis.declared import read_declared
 from nexus_bench.errors import UsageError
-from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS, REACHED_COLUMNS, TIMING_COLUMNS
+from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS, REACHED_COLUMNS, columns_of
 from nexus_bench.io.config import read_config
 from nexus_bench.io.csv_files import beginning, read_csv, rows_of, to_csv
 from nexus_bench.io.escapes import markdown
@@ -87,9 +87,10 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _timing(run: Path) -> pd.DataFrame:
     """timing.csv of a run; without rows where there is none, as for answers of other models."""
+    columns = columns_of("cell_id", "device", "train_seconds")  # which older versions wrote as well
     if is_there(run / TIMING):
-        return read_csv(run / TIMING, TIMING_COLUMNS)
-    return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in TIMING_COLUMNS})
+        return read_csv(run / TIMING, columns, others=False)
+    return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in columns})
 
 
 def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:

@@ -226,7 +226,11 @@ def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, s
             label,
             float(reach["mean"][label]),
             tuple(reach["seeds"][label]),
-            {name: row for name in ("reached", "reach", "steps", "training") if (row := _row(page, tables, name, [short]))},
+            {
+                name: row
+                for name in ("reached", "reach", "steps", "training")
+                if (row := _row(page, tables, name, [short]))
+            },
         )
         for label, short in names.short.items()
     }

@@ -30,8 +30,8 @@ def training_costs(rows: pd.DataFrame, timing: pd.DataFrame | None) -> Table | N
         reach = reaches_of(own, ["cell_id"]).mean() if len(own) else float("nan")
         took = seconds.reindex(cells.index).mean()
         tflop = (cells["steps_done"].astype(float) * cells["flops_per_step"].astype(float)).mean() / 1e12
-        numbers = [number(reach, 1), number(took, 1), number(60 * reach / took, 2)]
-        numbers += [number(tflop, 1), number(1e3 * reach / tflop, 1), str(len(cells))]
+        numbers = [number(reach, 1), number(took, 1), number(_per(60 * reach, took), 2)]
+        numbers += [number(tflop, 1), number(_per(1e3 * reach, tflop), 1), str(len(cells))]
         found.append(names.row([label], [names.short[label], *numbers]))
     devices = ", ".join(dict.fromkeys(timing.loc[timing["cell_id"].isin(rows["cell_id"]), "device"].dropna()))
     about = (
@@ -40,3 +40,8 @@ def training_costs(rows: pd.DataFrame, timing: pd.DataFrame | None) -> Table | N
         f"learned soon. Seconds ({devices}) compare models of one run only, and no other run repeats them."
     )
     return Table("training", "What training took", about, list(COLUMNS), found, [])
+
+
+def _per(reach: float, cost: float) -> float:
+    """Not known where nothing was spent, as by a pretrained model as it came."""
+    return reach / cost if cost > 0 else float("nan")

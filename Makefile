@@ -5,6 +5,7 @@
 # make check            install, run the linters and the type checker
 # make figures          install, make the reports of runs/example and the generated pages of docs again
 # make verdict          install, make docs/verdict.md again from runs/reference, and the report that it points at
+# make paper            install, and Typst with it; the numbers of docs/paper from runs/reference, and docs/paper/paper.pdf
 # make notebooks        install, run the notebooks of docs again and store their outputs
 # make docs             install, build the site of the documentation into site/
 # make release-check    install, build sdist and wheel, check both, try the wheel in a clean environment outside of here
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: quick test test-exhaustive test-gpu check figures verdict notebooks docs release-check clean
+.PHONY: quick test test-exhaustive test-gpu check figures verdict paper notebooks docs release-check clean
 
 quick: $(INSTALLED)
 	$(BIN)/nexus-bench train quick
@@ -47,6 +48,10 @@ figures: $(INSTALLED)
 
 verdict: $(INSTALLED)
 	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes docs/verdict.md
+
+paper: $(INSTALLED)
+	$(BIN)/python $(PIP_INSTALL) "typst>=0.13"
+	$(BIN)/python -m nexus_bench.report.paper runs/reference runs/recipes docs/paper docs/paper/paper.pdf
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks

@@ -29,6 +29,15 @@ USUAL: Mapping[str, Sequence[int]] = {
     MIRRORED_2: [2],
     MIRRORED_3: [3],
 }
+PLANTED: Reaches = {
+    # order 2 is ahead of two loops on 11 of 12 seeds, and order 3 of three loops on all
+    "kinship": {ORDER_2: [3] * 11 + [2], ORDER_3: [4], LOOPS_3: [3]},
+    # behind on all
+    "ancestor": {ORDER_2: [1], LOOPS_2: [2]},
+    # ahead on 4 of 12, which shows nothing; orders reach 2^m - 1, as far as was asked
+    "pointer_chase": {ORDER_2: [3] * 12, LOOPS_2: [3] * 8 + [2] * 4, ORDER_3: [5], MIRRORED_2: [3], MIRRORED_3: [5]},
+    "ordering": {},
+}
 RATE = 1e-3  # the one that is chosen, in all families
 _RIGHT, _WRONG, _N = 1000, 100, 1024
 

@@ -1,5 +1,6 @@
 """A study as a verdict reads it: family by family, each figure with the row of a page that it stands in."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +77,7 @@ class Family(NamedTuple):
         models: By name, in the order of the suite.
         outcomes: One for each declared comparison; None where a model is missing.
         notes: Those of the report.
+        figures: Kind -> name of the file, without suffix.
     """
 
     task: str
@@ -87,6 +89,7 @@ class Family(NamedTuple):
     models: Mapping[str, Model]
     outcomes: tuple[Outcome | None, ...]
     notes: tuple[str, ...]
+    figures: Mapping[str, str]
 
 
 class Pair(NamedTuple):
@@ -237,7 +240,8 @@ def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, s
     outcomes = tuple(_outcome(report.comparisons, task, *one, names, page, tables) for one in declared.asked)
     hops = tuple(sorted(int(hop) for hop in claims.index))
     claimed = tuple(hop for hop in hops if claims[hop])
-    return Family(task, page, section.title, hops, claimed, ceiling, models, outcomes, tuple(section.notes))
+    figures = {re.sub(r"_\d+$", "", picture.name): picture.name for picture in section.pictures}
+    return Family(task, page, section.title, hops, claimed, ceiling, models, outcomes, tuple(section.notes), figures)
 
 
 def _main_section(report: Report, task: str) -> Section:

@@ -1,6 +1,7 @@
 """What a study leaves open: families that tell nothing, what its seeds can show, and what was not varied."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from nexus_bench.analysis.power import fewest_further, power
 from nexus_bench.io.hops import format_hops
@@ -60,9 +61,33 @@ def _of_family(family: Family, to: str) -> Iterator[str]:
         yield f"{named(family, to)}: every seed of every model reaches {page}, so the family tells nothing apart."
 
 
+class Power(NamedTuple):
+    """What so many seeds can show.
+
+    Attributes:
+        sentence: How many seeds must agree.
+        chances: The share of seeds on which a model truly reaches further, and the chance that the test shows it.
+    """
+
+    sentence: str
+    chances: list[tuple[str, str]]
+
+
 def limits(study: Study, to: str) -> list[str]:
     """What a reader may not conclude, as lines of Markdown."""
-    said = [
+    found = power_of(study)
+    lines = [*(f"- {one}" for one in cautions(study, to)), "", f"### What {study.n_seeds[1]} seeds can show", ""]
+    lines.append(found.sentence)
+    if found.chances:
+        shares, chances = zip(*found.chances, strict=True)
+        lines += ["", f"| share of seeds | {' | '.join(shares)} |", f"|---|{'---|' * len(shares)}"]
+        lines.append(f"| chance to be shown | {' | '.join(chances)} |")
+    return lines
+
+
+def cautions(study: Study, to: str) -> list[str]:
+    """What a reader may not conclude, a sentence or two each."""
+    return [
         f"One size, encoding and recipe ([{', '.join(study.shared)}](reference_study.md#design)): another width, "
         "number of heads, optimiser or a causal sequence may order models otherwise.",
         "Trained models show what training found. A reach is a lower bound for a mechanism, never an upper one.",
@@ -72,7 +97,6 @@ def limits(study: Study, to: str) -> list[str]:
         "Seconds are of one run on its devices; they rank these implementations, not mechanisms.",
         *_of_notes(study, to),
     ]
-    return [f"- {one}" for one in said] + ["", *_seeds(study)]
 
 
 def _of_notes(study: Study, to: str) -> Iterator[str]:
@@ -88,21 +112,15 @@ def _with(families: Sequence[Family], beginning: str, to: str) -> str:
     return ", ".join(named(one, to) for one in families if any(note.startswith(beginning) for note in one.notes))
 
 
-def _seeds(study: Study) -> Iterator[str]:
-    """The power of the tests, which follows from their number and that of the seeds alone."""
+def power_of(study: Study) -> Power:
+    """The power of the tests at one place, which follows from their number and that of the seeds alone."""
     n_seeds, n_tests = study.n_seeds[1], study.n_asked
     fewest = fewest_further(n_seeds, n_tests)
-    yield f"### What {n_seeds} seeds can show"
-    yield ""
     if fewest is None:
-        yield f"With {n_seeds} seeds, no outcome of the first of {n_tests} tests differs from chance."
-        return
-    yield (
+        return Power(f"With {n_seeds} seeds, no outcome of the first of {n_tests} tests differs from chance.", [])
+    sentence = (
         f"Of {n_seeds} paired seeds a model must reach further on at least {fewest}, the others being ties, for the "
         f"first of {n_tests} tests to show it. By the share of seeds on which it truly reaches further, the chance "
         "that this happens:"
     )
-    yield ""
-    yield f"| share of seeds | {' | '.join(f'{share:g}' for share in _SHARES)} |"
-    yield f"|---|{'---|' * len(_SHARES)}"
-    yield f"| chance to be shown | {' | '.join(f'{power(n_seeds, n_tests, share):.2f}' for share in _SHARES)} |"
+    return Power(sentence, [(f"{share:g}", f"{power(n_seeds, n_tests, share):.2f}") for share in _SHARES])

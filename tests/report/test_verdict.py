@@ -19,33 +19,9 @@ from nexus_bench.report.verdict_limits import not_interpreted
 from nexus_bench.report.verdict_sentences import told
 from nexus_bench.report.verdict_tables import MEASURES, best_of, fits_of
 from tests.paths import EXAMPLES, ROOT
-from tests.study import LAYERS_3, LOOPS_2, LOOPS_3, MIRRORED_2, MIRRORED_3, ORDER_2, ORDER_3, study_run
+from tests.study import LAYERS_3, PLANTED, study_run
 
-PLANTED = {
-    # order 2 is ahead of two loops on 11 of 12 seeds, and order 3 of three loops on all
-    "kinship": {ORDER_2: [3] * 11 + [2], ORDER_3: [4], LOOPS_3: [3]},
-    # behind on all
-    "ancestor": {ORDER_2: [1], LOOPS_2: [2]},
-    # ahead on 4 of 12, which shows nothing; orders reach 2^m - 1, as far as was asked
-    "pointer_chase": {ORDER_2: [3] * 12, LOOPS_2: [3] * 8 + [2] * 4, ORDER_3: [5], MIRRORED_2: [3], MIRRORED_3: [5]},
-    "ordering": {},
-}
 LINK = re.compile(r"\[([^][]*)\]\(([^)]*)\)")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return study_run(tmp_path_factory.mktemp("study") / "run", PLANTED)
-
-
-@pytest.fixture(scope="module")
-def report(run: Path) -> Report:
-    return read_report([run])
-
-
-@pytest.fixture(scope="module")
-def study(report: Report, run: Path) -> Study:
-    return study_of(report, [run])
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, anchor_of, page_name, sections_of
-from nexus_bench.report.study import Cited, Study
+from nexus_bench.report.output import read_report
+from nexus_bench.report.study import Cited, Study, runs_of, study_of
 from nexus_bench.report.tables import Row, Table
 
 _COUNT = re.compile(r"(\d+)/(\d+)")
@@ -29,6 +31,31 @@ class Control(NamedTuple):
     row: Cited
 
 
+class Read(NamedTuple):
+    """A study, and its controls by family."""
+
+    study: Study
+    controls: Mapping[str, Control]
+
+
+def read_study(run: Path, controls: Path | None) -> Read:
+    """The study in a folder.
+
+    Args:
+        run: A run folder, or a folder of runs.
+        controls: The same of the controls; None or absent: there are none.
+
+    Raises:
+        ConfigError: The runs are of several studies.
+        CorruptArtefactError: A file of a run was edited.
+        UsageError: There is no run.
+    """
+    runs = runs_of(run)
+    study = study_of(read_report(runs), runs)
+    is_there = controls is not None and controls.is_dir()
+    return Read(study, controls_of(read_report(runs_of(controls)), study) if controls and is_there else {})
+
+
 def controls_of(report: Report, study: Study) -> dict[str, Control]:
     """The best control of each family that was trained at the setting and by the curriculum of the study.
 
@@ -36,10 +63,10 @@ def controls_of(report: Report, study: Study) -> dict[str, Control]:
         report: The report of the controls; it may hold further settings.
         study: The study.
     """
-    curriculum = [part for part in study.shared if part.startswith(_CURRICULUM)]
     found: dict[str, Control] = {}
     for family in study.families:
         setting = family.title.partition(", ")[2]
+        curriculum = [_CURRICULUM + family.curriculum] if family.curriculum else []
         for place, section in enumerate(sections_of(report, family.task), start=1):
             if not section.title.endswith(setting) or section.tables[0].name != "reached":
                 continue

@@ -7,16 +7,15 @@ PDF the paper is built too, which needs Typst (the extra `paper`). RUN and CONTR
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nexus_bench.analysis.power import fewest_further
 from nexus_bench.errors import UsageError
 from nexus_bench.io.files import to_json, write_atomic
-from nexus_bench.report.controls import Control, controls_of
-from nexus_bench.report.output import read_report
-from nexus_bench.report.study import Family, Study, runs_of, study_of
+from nexus_bench.report.controls import Control, read_study
+from nexus_bench.report.study import Family, Study
 from nexus_bench.report.verdict_limits import cautions, not_interpreted, power_of
 from nexus_bench.report.verdict_sentences import most, parameters, theory, told, topic
 from nexus_bench.report.verdict_tables import MEASURES, cost_table, declared_table, reach_table, theory_table
@@ -37,15 +36,11 @@ def make_numbers(run: Path, controls: Path | None, home: Path) -> str:
     """
     if not run.is_dir():
         return to_json({"has_results": False})
-    runs = runs_of(run)
-    study = study_of(read_report(runs), runs)
-    found: dict[str, Control] = {}
-    if controls is not None and controls.is_dir():
-        found = controls_of(read_report(runs_of(controls)), study)
+    study, found = read_study(run, controls)
     return to_json(numbers_of(study, found, figures=os.path.relpath(run / "figures", home)))
 
 
-def numbers_of(study: Study, controls: dict[str, Control], *, figures: str) -> dict[str, Any]:
+def numbers_of(study: Study, controls: Mapping[str, Control], *, figures: str) -> dict[str, Any]:
     """What the paper shows of a study, as JSON values.
 
     Args:

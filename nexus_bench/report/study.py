@@ -15,6 +15,7 @@ from nexus_bench.io.columns import TEST
 from nexus_bench.io.config import Config, read_config
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import RESULTS, SPEC
+from nexus_bench.report.brief_names import CURRICULUM, brief_names, named, without_curriculum
 from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, anchor_of, page_name, sections_of, shown_tables
 from nexus_bench.report.section import Section
@@ -71,6 +72,7 @@ class Family(NamedTuple):
         task: Its name.
         page: Its page, from the folder of the report.
         title: Its size and how models were trained.
+        curriculum: Of its training, as labels have it; empty if there was none.
         hops: Those asked.
         claimed: Those of which something can be claimed, as the ceiling is low enough.
         ceiling: The row of the partial-input ceiling.
@@ -83,6 +85,7 @@ class Family(NamedTuple):
     task: str
     page: str
     title: str
+    curriculum: str
     hops: tuple[int, ...]
     claimed: tuple[int, ...]
     ceiling: Cited
@@ -107,7 +110,7 @@ class Study(NamedTuple):
         families: Those with results, in the order of the suite.
         missing: Those of the bundled suite without results.
         pairs: What is declared.
-        shared: What all models share, in words.
+        shared: What all models share, in words, but for the curriculum, which is that of the family.
         n_seeds: The seeds of a model, the fewest and the most.
     """
 
@@ -152,12 +155,12 @@ def study_of(report: Report, runs: Sequence[Path]) -> Study:
     if any(read_declared(spec.get("comparisons"), where="") != declared for spec in specs):
         raise ConfigError(f"{runs[0]}: the runs of a study declare the same comparisons, these do not; give them apart")
     accuracy = report.accuracy[report.accuracy["split"] == TEST]
-    names = names_of(accuracy)
-    brief = _brief(names.short)
+    names = names_of(accuracy.assign(model=accuracy["model"].map(without_curriculum)))
+    brief = brief_names(names.short)
     tasks = sorted(dict.fromkeys(accuracy["task"]), key=lambda task: asked.index(task) if task in asked else len(asked))
     families = tuple(_family(report, task, declared, brief) for task in tasks)
     labels = list(names.short)
-    pairs = tuple(Pair(*(_named(side, labels, brief) for side in one)) for one in declared.asked)
+    pairs = tuple(Pair(*(named(side, labels, brief) for side in one)) for one in declared.asked)
     sizes = [len(model.seeds) for family in families for model in family.models.values()]
     missing = tuple(task for task in asked if task not in tasks)
     return Study(suite, families, missing, pairs, tuple(names.common), (min(sizes), max(sizes)))
@@ -175,42 +178,6 @@ def _suite_of(specs: Sequence[Config]) -> tuple[str, list[str]]:
     return told.pop(), []
 
 
-def _named(asked: str, labels: Sequence[str], brief: Mapping[str, str]) -> str:
-    found = matching(asked, labels)
-    return brief[found[0]] if len(found) == 1 else asked
-
-
-def _brief(short: Mapping[str, str]) -> dict[str, str]:
-    """Label -> name in a few words: `order 2`, `order 2 mirrored`, `2 loops`, `3 layers`, `1 layer`."""
-    kinds: dict[str, list[list[str]]] = {}
-    for name in short.values():
-        parts = name.split(", ")
-        kinds.setdefault(_kind(parts), []).append(parts)
-    brief = {}
-    for label, name in short.items():
-        parts = name.split(", ")
-        alike = kinds[_kind(parts)]
-        own = [part for part in parts[1:] if len(alike) == 1 or not all(part in other for other in alike)]
-        own = own or parts[1:2]
-        said = [_in_words(part) for part in own]
-        is_told = parts[0] == "standard" or any(part.startswith("order ") for part in own)
-        brief[label] = " ".join(said if said and is_told else [parts[0], *said])
-        if name == "standard":
-            brief[label] = "1 layer"
-    return brief if len(set(brief.values())) == len(brief) else dict(short)
-
-
-def _kind(parts: Sequence[str]) -> str:
-    """Models of one kind share what need not be said of each."""
-    return next((part.partition(" ")[0] for part in parts if part.startswith(("n_loops", "n_layers"))), parts[0])
-
-
-def _in_words(part: str) -> str:
-    name, _, value = part.rpartition(" ")
-    words = {"n_layers": f"{value} layers", "n_loops": f"{value} loops", "compare": value}
-    return words.get(name, part)
-
-
 def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, str]) -> Family:
     section = _main_section(report, task)
     of_task = report.accuracy[(report.accuracy["task"] == task) & (report.accuracy["split"] == TEST)]
@@ -222,9 +189,13 @@ def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, s
     claims = reached[reached["split"] == TEST].groupby("hop")["n_reached"].apply(lambda counts: counts.notna().all())
     accuracy = tables["accuracy"]
     ceiling = _cited(page, accuracy, len(accuracy.rows) + len(accuracy.references))
+    curricula = {label.partition(CURRICULUM)[2] for label in names.short}
+    if len(curricula) > 1:
+        raise ConfigError(f"{task}: has {len(curricula)} curricula in these results; a study has one of each family")
+    told = {label: brief[without_curriculum(label)] for label in names.short}
     models = {
-        brief[label]: Model(
-            brief[label],
+        told[label]: Model(
+            told[label],
             names.orders[label],
             label,
             float(reach["mean"][label]),
@@ -241,7 +212,19 @@ def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, s
     hops = tuple(sorted(int(hop) for hop in claims.index))
     claimed = tuple(hop for hop in hops if claims[hop])
     figures = {re.sub(r"_\d+$", "", picture.name): picture.name for picture in section.pictures}
-    return Family(task, page, section.title, hops, claimed, ceiling, models, outcomes, tuple(section.notes), figures)
+    return Family(
+        task,
+        page,
+        section.title,
+        curricula.pop(),
+        hops,
+        claimed,
+        ceiling,
+        models,
+        outcomes,
+        tuple(section.notes),
+        figures,
+    )
 
 
 def _main_section(report: Report, task: str) -> Section:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nexus_bench.io.files import write_atomic
-from nexus_bench.report.controls import Control, controls_of
+from nexus_bench.report.controls import Control, read_study
 from nexus_bench.report.output import read_report, write_report
-from nexus_bench.report.study import Study, runs_of, study_of
+from nexus_bench.report.study import Study, runs_of
 from nexus_bench.report.verdict_limits import limits, not_interpreted
 from nexus_bench.report.verdict_sentences import TABLES, families, most, parameters, theory, told, topic
 from nexus_bench.report.verdict_tables import (
@@ -64,13 +64,9 @@ def read_verdict(run: Path, controls: Path | None, home: Path) -> str:
         controls: Likewise.
         home: The folder of the page, from which its links start.
     """
-    runs = runs_of(run)
-    study = study_of(read_report(runs), runs)
-    to = os.path.relpath(run, home)
-    if controls is None or not controls.is_dir():
-        return verdict(study, {}, to=to, to_controls="")
-    found = controls_of(read_report(runs_of(controls)), study)
-    return verdict(study, found, to=to, to_controls=os.path.relpath(controls, home))
+    study, found = read_study(run, controls)
+    to_controls = os.path.relpath(controls, home) if found and controls else ""
+    return verdict(study, found, to=os.path.relpath(run, home), to_controls=to_controls)
 
 
 def verdict(study: Study, controls: Mapping[str, Control], *, to: str, to_controls: str) -> str:

@@ -88,8 +88,8 @@ def limits(study: Study, to: str) -> list[str]:
 def cautions(study: Study, to: str) -> list[str]:
     """What a reader may not conclude, a sentence or two each."""
     return [
-        f"One size, encoding and recipe ([{', '.join(study.shared)}](reference_study.md#design)): another width, "
-        "number of heads, optimiser or a causal sequence may order models otherwise.",
+        f"One size and encoding, and one recipe a family ([{', '.join(study.shared)}](reference_study.md#design)): "
+        "another width, number of heads, optimiser or a causal sequence may order models otherwise.",
         "Trained models show what training found. A reach is a lower bound for a mechanism, never an upper one.",
         "Made-up graphs of symbols, with one answer each; nothing of this is a statement about language.",
         "The chance of a false claim is at most 5% at each place, over all families; over all places together it is "

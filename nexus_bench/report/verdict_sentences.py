@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE
 from nexus_bench.report.study import Family, Outcome, Study
-from nexus_bench.report.verdict_tables import MEASURES, MISSING, THEORIES, best_of, fits_of, named
+from nexus_bench.report.verdict_tables import MEASURES, MISSING, THEORIES, Fit, best_of, fits_of
 
 TABLES = {"declared": "#declared-comparisons", "reach": "#hop-reach", "costs": "#costs", "theory": "#theory"}
 
@@ -48,8 +48,7 @@ def told(study: Study, place: int, to: str) -> str:
     if len(untested := by.get(NOT_TESTED, [])) == len(study.families):
         said = f"it is tested in none of {of_all}, as a place before shows no difference there."
     elif untested:
-        names = ", ".join(named(family, to) for family, _ in untested)
-        said += f" Not tested in {_count(untested)} ({names}), as a place before shows no difference there."
+        said += f" Not tested in {_count(untested)}, as a place before shows no difference there."
     if few := by.get(TOO_FEW, []):
         said += f" Too few seeds in {_count(few)}."
     if lost := by.get(MISSING, []):
@@ -141,19 +140,32 @@ def most(study: Study, number: int) -> str:
 
 
 def theory(study: Study) -> Iterator[str]:
-    """A sentence for each reading of the nest: the formulas that all of its seeds agree with, and where."""
-    by_reading: dict[str, list[tuple[Family, list[str]]]] = {}
+    """A sentence or two for each reading of the nest: which formula its seeds agree with, and which they go beyond."""
+    by_reading: dict[str, list[tuple[Family, Fit]]] = {}
     for family in study.families:
         for fit in fits_of(family):
-            by_reading.setdefault(fit.reading or "default", []).append((family, fit.fits))
+            by_reading.setdefault(fit.reading or "default", []).append((family, fit))
     for reading, found in by_reading.items():
-        parts = []
-        for theory in THEORIES:
-            there = [f"`{family.task}`" for family, fits in found if theory.name in fits]
-            if there:
-                parts.append(f"`{theory.name}` in [{len(there)}]({TABLES['theory']}) ({', '.join(there)})")
-        none = sum(not fits for _, fits in found)
-        said = "; ".join(parts) if parts else "no formula anywhere"
-        of = f"[{len(found)}]({TABLES['theory']})"
-        rest = f"; no formula in [{none}]({TABLES['theory']})" if none and parts else ""
-        yield f"**Theory, {reading} reading.** Of {of} families, every seed of every order agrees with {said}{rest}."
+        n_seeds = sum(fit.n_seeds for _, fit in found)
+        agree = {one.name: sum(fit.agree[one.name] for _, fit in found) for one in THEORIES}
+        beyond = {one.name: sum(fit.beyond[one.name] for _, fit in found) for one in THEORIES}
+        counts = (f"[{agree[name]}]({TABLES['theory']}) reach exactly `{name}`" for name in agree)
+        further = [f"[{n}]({TABLES['theory']}) go beyond `{name}`" for name, n in beyond.items() if n]
+        said = f"Of [{n_seeds} seeds on {families(len(found))}]({TABLES['theory']}) {', '.join(counts)}"
+        said += f"; {', '.join(further)}." if further else "; none goes beyond any."
+        yield f"**Formulas, {reading} reading.** {said} {_closest(found)}"
+
+
+def _closest(found: Sequence[tuple[Family, Fit]]) -> str:
+    """By formula, the families in which most seeds agree with it; several are named where they say the same."""
+    by_formula: dict[tuple[str, ...], list[str]] = {}
+    for family, fit in found:
+        best = max(fit.agree.values())
+        names = tuple(name for name, n in fit.agree.items() if n == best) if best else ()
+        by_formula.setdefault(names, []).append(f"`{family.task}`")
+    told = [
+        f"{' and '.join(f'`{n}`' for n in names)} in {', '.join(tasks)}" for names, tasks in by_formula.items() if names
+    ]
+    none = by_formula.get((), [])
+    said = [f"The most seeds agree with {'; '.join(told)}."] if told else []
+    return " ".join([*said, *([f"No seed agrees with any in {', '.join(none)}."] if none else [])])

@@ -134,11 +134,6 @@ class Fit(NamedTuple):
     beyond: Mapping[str, int]
     n_seeds: int
 
-    @property
-    def fits(self) -> list[str]:
-        """The theories that every seed agrees with."""
-        return [name for name, n in self.agree.items() if n == self.n_seeds]
-
 
 def fits_of(family: Family) -> list[Fit]:
     """Each reading with several orders against each theory; none where not all hops can be claimed."""

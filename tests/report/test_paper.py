@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from nexus_bench.errors import UsageError
-from nexus_bench.report.paper import NUMBERS, SOURCE, build, make_numbers, numbers_of, plain
+from nexus_bench.report.paper import NUMBERS, SOURCE, build, numbers_of, plain
 from nexus_bench.report.study import Study
 from nexus_bench.report.verdict_sentences import told
 from tests.paths import ROOT
@@ -21,11 +21,6 @@ PAPER = ROOT / "docs" / "paper"
 @pytest.fixture(scope="module")
 def numbers(study: Study) -> dict[str, Any]:
     return numbers_of(study, {}, figures="figures")
-
-
-def test_the_numbers_are_those_of_the_committed_run() -> None:
-    made = make_numbers(ROOT / "runs" / "reference", ROOT / "runs" / "recipes", PAPER)
-    assert (PAPER / NUMBERS).read_text() == made, "make paper"
 
 
 def test_the_source_has_no_number_of_its_own() -> None:

@@ -14,10 +14,15 @@ from nexus_bench.report.tables import Table
 FAMILIES = "families"  # the folder of the pages, beside report.md
 
 
-def family_pages(report: Report) -> dict[str, str]:
-    """File name -> page in Markdown; none for a report of a single task, which is itself such a page."""
+def family_pages(report: Report, *, with_figures: bool = True) -> dict[str, str]:
+    """File name -> page in Markdown; none for a report of a single task, which is itself such a page.
+
+    Args:
+        report: The report.
+        with_figures: False where the figures of the report are not written.
+    """
     tasks = list(dict.fromkeys(section.task for section in report.sections))
-    return {page_name(task): _page(report, task) for task in tasks} if len(tasks) > 1 else {}
+    return {page_name(task): _page(report, task, with_figures) for task in tasks} if len(tasks) > 1 else {}
 
 
 def page_name(task: str) -> str:
@@ -45,13 +50,15 @@ def anchor_of(table: Table, place: int) -> str:
     return table.name if place == 1 else f"{table.name}-of-{place}"
 
 
-def _page(report: Report, task: str) -> str:
-    lines = [f"# {markdown(task)}", "", f"Of [the report](../report.md) of {markdown(report.title)}.", ""]
+def _page(report: Report, task: str, with_figures: bool) -> str:
+    whole = "[the report](../report.md)" if with_figures else "the report"
+    lines = [f"# {markdown(task)}", "", f"Of {whole} of {markdown(report.title)}.", ""]
     lines += [f"- {markdown(sentence)}" for sentence in report.finding if sentence.startswith(f"{task}: ")] + [""]
-    lines += figure_lines([one for one in report.examples if one.name == f"task_{task}"], folder="../figures")
+    drawn = [one for one in report.examples if one.name == f"task_{task}"]
+    lines += figure_lines(drawn if with_figures else [], folder="../figures")
     for place, section in enumerate(sections_of(report, task), start=1):
         lines += [f"## {markdown(section.title)}", "", *_tables(section, place)]
-        lines += figure_lines(section.pictures, folder="../figures")
+        lines += figure_lines(section.pictures if with_figures else [], folder="../figures")
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

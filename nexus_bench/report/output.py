@@ -109,7 +109,7 @@ def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:
 def write_report(report: Report, folder: Path) -> list[Path]:
     """Write report.csv, reach.csv, reached.csv, comparisons.csv, report.md, report.html, and figures/.
 
-    A report of several tasks also has families/, a page for each.
+    A report of several tasks also has families/, a page for each, where the tables and figures of report.md are then.
 
     Returns:
         The paths written; a folder counts as one.
@@ -118,13 +118,14 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         StorageError: The folder cannot be written.
     """
     downloads = to_csvs(report)
-    texts = downloads | {"report.md": to_markdown(report), "report.html": to_html(report, downloads=downloads)}
+    pages = family_pages(report)
+    short = to_markdown(report, with_sections=not pages)
+    texts = downloads | {"report.md": short, "report.html": to_html(report, downloads=downloads)}
     for name, text in texts.items():
         write_atomic(folder / name, text)
     for picture in [picture for section in report.sections for picture in section.pictures] + report.examples:
         write_atomic(folder / "figures" / f"{picture.name}.png", picture.png)
         write_atomic(folder / "figures" / f"{picture.name}.svg", picture.svg)
-    pages = family_pages(report)
     for name, text in pages.items():
         write_atomic(folder / FAMILIES / name, text)
     return [*(folder / name for name in texts), folder / "figures", *([folder / FAMILIES] if pages else [])]
@@ -153,19 +154,20 @@ def to_document(report: Report) -> dict[str, Any]:
     }
 
 
-def to_markdown(report: Report, *, with_figures: bool = True) -> str:
+def to_markdown(report: Report, *, with_figures: bool = True, with_sections: bool = True) -> str:
     """The report as Markdown: the finding, tables, notes, and references to the figures.
 
     Args:
         report: The report.
         with_figures: False where the text is shown without the figures.
+        with_sections: False where each task has a page of its own for its tables and figures.
     """
     first, *more = map(markdown, report.finding)
     lines = [f"# {markdown(report.title)}", "", f"**{first}**", "", *(f"- {sentence}" for sentence in more), ""]
     if with_figures and (pages := family_pages(report)):
         named = ", ".join(f"[{name.removesuffix('.md')}]({FAMILIES}/{name})" for name in pages)
         lines += [f"A page for each task, with what training took: {named}.", ""]
-    for section in report.sections:
+    for section in report.sections if with_sections else ():
         lines += [f"## {markdown(section.title)}", ""]
         for number, table in enumerate(section.tables):
             lines += [f"### {table.title}", "", table_as_markdown(table), "", table.about, ""]

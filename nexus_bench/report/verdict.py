@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nexus_bench.io.files import write_atomic
 from nexus_bench.report.controls import Control, read_study
+from nexus_bench.report.family_pages import FAMILIES, family_pages
 from nexus_bench.report.output import read_report, write_report
 from nexus_bench.report.study import Study, runs_of
 from nexus_bench.report.verdict_limits import limits, not_interpreted
@@ -35,7 +36,9 @@ Nothing of [the study](reference_study.md) is in the repository yet, so there is
 
 
 def make_verdict(run: Path, controls: Path | None, page: Path) -> None:
-    """Write the verdict, and the reports that it points at, into their folders; a page that says so if there is no run.
+    """Write the verdict, the report that it points at, and of the controls the pages of families without figures.
+
+    If there is no run, the verdict says so.
 
     Args:
         run: A run folder, or a folder of runs.
@@ -50,9 +53,10 @@ def make_verdict(run: Path, controls: Path | None, page: Path) -> None:
     if not run.is_dir():
         write_atomic(page, NOTHING_YET)
         return
-    for folder in (run, controls):
-        if folder is not None and folder.is_dir():
-            write_report(read_report(runs_of(folder)), folder)
+    write_report(read_report(runs_of(run)), run)
+    if controls is not None and controls.is_dir():
+        for name, text in family_pages(read_report(runs_of(controls)), with_figures=False).items():
+            write_atomic(controls / FAMILIES / name, text)
     write_atomic(page, read_verdict(run, controls, page.parent))
 
 

@@ -57,6 +57,9 @@ def test_the_report_links_to_its_pages_and_writes_them(
     files = write_report(of_two, tmp_path)
     assert tmp_path / "families" in files
     assert {path.name: path.read_text() for path in (tmp_path / "families").iterdir()} == family_pages(of_two)
+    short = (tmp_path / "report.md").read_text()
+    assert "[t](families/t.md)" in short and "### " not in short, "its tables are on the pages"
+    assert "![" not in "".join(family_pages(of_two, with_figures=False).values())
 
 
 def test_the_report_of_one_task_is_its_page(results: pd.DataFrame, tmp_path: Path) -> None:

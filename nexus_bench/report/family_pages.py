@@ -12,6 +12,8 @@ from nexus_bench.report.section import Section
 from nexus_bench.report.tables import Table
 
 FAMILIES = "families"  # the folder of the pages, beside report.md
+_FIGURES = ("accuracy_by_hop", "seeds_by_hop", "reach_by_cost")  # on a page, which stays small so
+_FURTHER = ("seeds_by_hop",)  # of splits outside the training distribution, and of parameters
 
 
 def family_pages(report: Report, *, with_figures: bool = True) -> dict[str, str]:
@@ -58,7 +60,11 @@ def _page(report: Report, task: str, with_figures: bool) -> str:
     lines += figure_lines(drawn if with_figures else [], folder="../figures")
     for place, section in enumerate(sections_of(report, task), start=1):
         lines += [f"## {markdown(section.title)}", "", *_tables(section, place)]
-        lines += figure_lines(section.pictures if with_figures else [], folder="../figures")
+        shown = _FIGURES if any(table.name == "reach" for table in section.tables) else _FURTHER
+        pictures = [picture for picture in section.pictures if with_figures and picture.name.startswith(shown)]
+        lines += figure_lines(pictures, folder="../figures")
+    if with_figures:
+        lines += ["Further figures are on the page that `nexus-bench open` shows."]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

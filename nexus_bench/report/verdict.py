@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nexus_bench.io.files import write_atomic
-from nexus_bench.report.controls import Control, read_study
+from nexus_bench.report.controls import Control, controls_of, read_study
 from nexus_bench.report.family_pages import FAMILIES, family_pages
 from nexus_bench.report.output import read_report, write_report
-from nexus_bench.report.study import Study, runs_of
+from nexus_bench.report.study import Study, runs_of, study_of
 from nexus_bench.report.verdict_limits import limits, not_interpreted
 from nexus_bench.report.verdict_sentences import TABLES, families, most, parameters, theory, told, topic
 from nexus_bench.report.verdict_tables import (
@@ -53,11 +53,16 @@ def make_verdict(run: Path, controls: Path | None, page: Path) -> None:
     if not run.is_dir():
         write_atomic(page, NOTHING_YET)
         return
-    write_report(read_report(runs_of(run)), run)
+    runs = runs_of(run)
+    report = read_report(runs)
+    write_report(report, run)
+    study, found = study_of(report, runs), {}
     if controls is not None and controls.is_dir():
-        for name, text in family_pages(read_report(runs_of(controls)), with_figures=False).items():
+        of_controls = read_report(runs_of(controls))
+        for name, text in family_pages(of_controls, with_figures=False).items():
             write_atomic(controls / FAMILIES / name, text)
-    write_atomic(page, read_verdict(run, controls, page.parent))
+        found = controls_of(of_controls, study)
+    write_atomic(page, _linked(study, found, run, controls, page.parent))
 
 
 def read_verdict(run: Path, controls: Path | None, home: Path) -> str:
@@ -68,7 +73,10 @@ def read_verdict(run: Path, controls: Path | None, home: Path) -> str:
         controls: Likewise.
         home: The folder of the page, from which its links start.
     """
-    study, found = read_study(run, controls)
+    return _linked(*read_study(run, controls), run, controls, home)
+
+
+def _linked(study: Study, found: Mapping[str, Control], run: Path, controls: Path | None, home: Path) -> str:
     to_controls = os.path.relpath(controls, home) if found and controls else ""
     return verdict(study, found, to=os.path.relpath(run, home), to_controls=to_controls)
 

@@ -10,6 +10,7 @@ import pytest
 
 from nexus_bench.analysis.compare_models import NOT_TESTED, TOO_FEW
 from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.io.packed import open_table
 from nexus_bench.report import plotting, task_drawing
 from nexus_bench.report.build import Report
 from nexus_bench.report.controls import controls_of
@@ -252,7 +253,7 @@ def test_reports_of_the_study_are_what_this_code_makes_of_their_results(name: st
     if is_study:
         assert (folder / "report.md").read_text() == to_markdown(made, with_sections=False)
         for file, table in to_csvs(made).items():
-            assert (folder / file).read_text() == table, file
+            assert open_table(folder / file).read().decode() == table, file
 
 
 def test_pages_of_the_study_are_what_its_committed_runs_say(monkeypatch: pytest.MonkeyPatch) -> None:

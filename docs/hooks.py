@@ -65,6 +65,8 @@ def site_path(target: str) -> str:
         return name.replace(".ipynb", ".md")
     if folder.startswith("runs/") and folder.endswith("/families"):
         return f"families/{folder.split('/')[-2]}-{name}"
+    if name == "report.md" and (ROOT / folder / "families").is_dir():
+        return f"families/{folder.split('/')[-1]}.md"  # without charts: it has its tables on these pages
     if name == "report.md":
         target = f"{folder}/report.html"  # with charts
     return f"files/{target.lstrip('.')}"
@@ -100,8 +102,9 @@ def _in_repository(page: str, link: str) -> str:
 
 
 def pages_of_families() -> list[str]:
-    """The pages of the families of a study, which a report of several tasks has, from the top of the repository."""
-    return sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("runs/re*/families/*.md"))
+    """The report of the study and the pages of its families, from the top of the repository."""
+    pages = [*ROOT.glob("runs/re*/families/*.md"), *ROOT.glob("runs/reference/report.md")]
+    return sorted(path.relative_to(ROOT).as_posix() for path in pages)
 
 
 @functools.cache

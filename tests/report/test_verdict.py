@@ -253,7 +253,8 @@ def test_reports_of_the_study_are_what_this_code_makes_of_their_results(name: st
     if is_study:
         assert (folder / "report.md").read_text() == to_markdown(made, with_sections=False)
         for file, table in to_csvs(made).items():
-            assert open_table(folder / file).read().decode() == table, file
+            with open_table(folder / file) as kept:
+                assert kept.read().decode() == table, file
 
 
 def test_pages_of_the_study_are_what_its_committed_runs_say(monkeypatch: pytest.MonkeyPatch) -> None:

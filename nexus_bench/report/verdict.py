@@ -111,7 +111,7 @@ def _declared_before(study: Study) -> str:
         n = f"{len(study.families)} of {families(study.n_asked)} have results"
         said += (
             f" **Not complete**: [{n}]({TABLES['declared']}). Missing: {', '.join(f'`{t}`' for t in study.missing)}. "
-            "Each corrected p is for the families that are here, and grows with those to come."
+            "Each corrected p is for the families that are here, and can grow with those to come."
         )
     return said
 

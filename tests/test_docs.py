@@ -125,7 +125,7 @@ def test_the_index_and_the_readme_name_every_page() -> None:
 def test_pages_keep_their_length() -> None:
     assert TEXTS["README.md"].count("\n") <= 150
     assert TEXTS["CONTRIBUTING.md"].count("\n") <= 110
-    assert 0 < len(re.findall(r"^- \*\*", TEXTS["glossary.md"], flags=re.MULTILINE)) <= 20
+    assert 0 < len(re.findall(r"^- \*\*", TEXTS["glossary.md"], flags=re.MULTILINE)) <= 21
 
 
 def test_the_glossary_is_in_the_order_of_the_alphabet() -> None:

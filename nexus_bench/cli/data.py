@@ -59,9 +59,11 @@ def gen(
         print_document("gen", folder=folder, manifest=manifest)
         return
     law = spec.law()
-    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {law.family.n_facts} facts per graph")
+    a_graph, facts, examples = law.schema.called
+    sizes = f"{'at most ' if law.schema.is_sequence else ''}{law.family.n_facts} {facts} per {a_graph}"
+    typer.echo(f"{folder}: {spec.task}, hops {format_hops(spec.hops)}, {sizes}")
     for split, about in manifest["splits"].items():
-        counts = f"{manifest['n_graphs'][split]:>10,} graphs {about['n_examples']:>11,} examples"
+        counts = f"{manifest['n_graphs'][split]:>10,} {a_graph}s {about['n_examples']:>11,} {examples}"
         typer.echo(f"  {about['file']:<16}{counts} {about['n_bytes'] / 1e6:>9.1f} MB  sha256 {about['sha256'][:16]}")
     typer.echo(f"  content         sha256 {manifest['content_sha256']}")
     warning = None if text is None else order_warning(text)

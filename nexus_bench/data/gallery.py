@@ -40,6 +40,9 @@ task](add_a_task.md#sequences-with-a-label-at-every-token)). The examples are sh
 each stand what derives one of its labels, and chance and ceiling of the first hop counts at the defaults.
 """
 _SHORT: dict[str, dict[str, Any]] = {
+    "brevo": {"n_nodes": 9},
+    "depo": {"n_nodes": 9, "n_asked": 2},
+    "hash_hop": {"n_chains": 2, "n_asked": 1},
     "hop_k": {"n_tokens": 24},
     "mqar": {"n_tokens": 24, "n_pairs": 4, "vocab_size": 64},
 }

@@ -4,7 +4,7 @@ Axis letters: g sequences, n places, q places that are asked about, h hops, w wo
 """
 
 from abc import abstractmethod
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -17,7 +17,11 @@ from nexus_bench.streams import Int, Mask, integers
 
 
 class SequenceParams(FamilyParams):
-    """Parameters that every family of sequences has; a family adds its own."""
+    """Parameters of a family of sequences whose length is chosen; a family adds its own.
+
+    Where the length follows from other sizes, parameters derive from `FamilyParams`, and the family defines `n_facts`,
+    `min_length` and `sized_by`.
+    """
 
     n_tokens: int = Field(ge=2, le=100_000, description="Tokens of the longest sequence.")
     min_tokens: int | None = Field(
@@ -53,7 +57,7 @@ class Drawn(NamedTuple):
     length: Int
 
 
-ParamsT = TypeVar("ParamsT", bound=SequenceParams)
+ParamsT = TypeVar("ParamsT", bound=FamilyParams)
 
 
 class SequenceFamily(Generator[ParamsT]):
@@ -72,12 +76,12 @@ class SequenceFamily(Generator[ParamsT]):
         ConfigError: A hop count is out of range for the length, or the shortest sequence is longer than the longest.
     """
 
-    sized_by = "n_tokens"
+    sized_by: ClassVar[str | None] = "n_tokens"
 
     def __init__(
         self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
     ) -> None:
-        if (params.min_tokens or 0) > params.n_tokens:
+        if isinstance(params, SequenceParams) and (params.min_tokens or 0) > params.n_tokens:
             raise ConfigError(
                 f"{self.name}: min_tokens must be at most n_tokens, {params.n_tokens}, got {params.min_tokens}"
             )
@@ -132,10 +136,44 @@ class SequenceFamily(Generator[ParamsT]):
         """
         return np.ones((len(tokens), self.n_words), dtype=np.bool_)
 
+    def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
+        """What could stand where one fact of a derivation is hidden: all equally likely to a reader of the others.
+
+        A family whose facts have several tokens defines this and `put`. By default a fact is a token, and its variants
+        are the words of `could_be`.
+
+        Args:
+            tokens: As in `derive`.
+            length: As in `derive`.
+            steps: Array (g, h), the places of the derivation, from `places`.
+            step: Which of them is hidden; it has one.
+
+        Returns:
+            Array (g, v). No variant at all says that nothing is hidden here, since the sequence tells it twice.
+        """
+        return self.could_be(tokens, length, steps[:, step])
+
+    def put(self, tokens: Int, length: Int, steps: Int, step: int, variant: int) -> Int:
+        """The sequences with a variant in the place of what is hidden; lengths and the place of the label remain.
+
+        Args:
+            tokens: As in `variants`, of rows that have the variant.
+            length: As in `variants`.
+            steps: As in `variants`.
+            step: As in `variants`.
+            variant: Its number.
+
+        Returns:
+            Array (g, n).
+        """
+        changed = tokens.copy()
+        changed[np.arange(len(tokens)), steps[:, step]] = variant
+        return changed
+
     @property
     def min_length(self) -> int:
         """Tokens of the shortest sequence."""
-        return self.params.min_tokens or self.params.n_tokens
+        return self._lengths.min_tokens or self._lengths.n_tokens
 
     @property
     def schema(self) -> Schema:
@@ -145,7 +183,13 @@ class SequenceFamily(Generator[ParamsT]):
     @property
     def n_facts(self) -> int:
         """Tokens of the longest sequence."""
-        return self.params.n_tokens
+        return self._lengths.n_tokens
+
+    @property
+    def _lengths(self) -> SequenceParams:
+        if not isinstance(self.params, SequenceParams):
+            raise NotImplementedError(f"{self.name}: define n_facts and min_length, or derive from SequenceParams")
+        return self.params
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """Sequences as examples: NOTHING after the end of each."""
@@ -174,7 +218,7 @@ class SequenceFamily(Generator[ParamsT]):
 
     def deal_lengths(self, n_sequences: int, rng: np.random.Generator) -> Int:
         """The length of each sequence: array (g)."""
-        spare = self.params.n_tokens - self.min_length
+        spare = self.n_facts - self.min_length
         return np.int32(self.min_length) + integers(rng, n_sequences, 1, high=spare + 1)[:, 0]
 
     def deal_hop(self, n_sequences: int, rng: np.random.Generator) -> Int:

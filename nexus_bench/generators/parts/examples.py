@@ -43,6 +43,11 @@ class Schema(NamedTuple):
         """Whether the facts of a graph are the tokens of a sequence, in their order."""
         return not self.query
 
+    @property
+    def called(self) -> tuple[str, str, str]:
+        """What a graph is called, what its facts are, and what its examples are, of a graph or of a sequence."""
+        return ("sequence", "tokens", "labels") if self.is_sequence else ("graph", "facts", "examples")
+
 
 class Examples(NamedTuple):
     """A batch of graphs, each with its facts and labelled queries.

@@ -11,16 +11,17 @@ from nexus_bench.streams import permutations, pick
 if TYPE_CHECKING:
     from nexus_bench.generators.sequences import SequenceFamily
 
-_MOST_WORDS = 128  # that the hidden token is tried to be
+_MOST_VARIANTS = 128  # that the hidden token is tried to be
 
 
 def guess_of_one(
     family: "SequenceFamily[Any]", hop: int, step: int, n_sequences: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """How likely the commonest label is, over all words that the hidden token could be.
+    """How likely the commonest label is, over all variants of what is hidden.
 
-    Words with which the place has no label of this hop count are left out, as if the reader were told so. If there are
-    more than 128 words, so many of them are tried, which makes the guess look better than it is.
+    Variants with which the place has no label of this hop count are left out, as if the reader were told so. If there
+    are more than 128, so many of them are tried, which makes the guess look better than it is. Where there are none,
+    nothing is asked.
 
     Args:
         family: The family, with this hop count among its own.
@@ -40,17 +41,20 @@ def guess_of_one(
     if step >= steps.shape[1]:
         return np.empty(0)
     kept = np.flatnonzero((at >= 0) & (steps[:, step] >= 0))
-    tokens, length, at, hidden = tokens[kept], drawn.length[kept], at[kept], steps[kept, step]
-    may = family.could_be(tokens, length, hidden)
-    words = np.arange(family.n_words)
-    if len(words) > _MOST_WORDS:
-        words = np.sort(permutations(rng, 1, family.n_words, k=_MOST_WORDS)[0])
-    labels = np.full((len(kept), len(words) + 1), NOTHING, dtype=np.int32)
-    true = tokens[np.arange(len(kept)), hidden]
-    for column, word in enumerate([*words.tolist(), None]):
-        rows = np.flatnonzero(may[:, word] & (true != word)) if word is not None else np.arange(len(kept))
-        changed = tokens[rows].copy()
-        changed[np.arange(len(rows)), hidden[rows]] = true[rows] if word is None else word
+    may = family.variants(tokens[kept], drawn.length[kept], steps[kept], step)
+    kept, may = kept[may.any(axis=1)], may[may.any(axis=1)]
+    tokens, length, at, steps = tokens[kept], drawn.length[kept], at[kept], steps[kept]
+    variants = np.arange(may.shape[1])
+    if len(variants) > _MOST_VARIANTS:
+        variants = np.sort(permutations(rng, 1, len(variants), k=_MOST_VARIANTS)[0])
+    labels = np.full((len(kept), len(variants) + 1), NOTHING, dtype=np.int32)
+    for column, variant in enumerate([*variants.tolist(), None]):
+        rows, changed = np.arange(len(kept)), tokens
+        if variant is not None:
+            rows = np.flatnonzero(may[:, variant])
+            changed = family.put(tokens[rows], length[rows], steps[rows], step, variant)
+            is_other = (changed != tokens[rows]).any(axis=1)
+            rows, changed = rows[is_other], changed[is_other]
         found = family.derive(changed, length[rows])
         label, of = found.label[np.arange(len(rows)), at[rows]], found.hop[np.arange(len(rows)), at[rows]]
         labels[rows, column] = np.where(of == hop, label, NOTHING)

@@ -3,7 +3,7 @@
 # make test-exhaustive  install, run the long tests: a million examples per family, many kills
 # make test-gpu         run the tests of kernels, stacks and language models, in the Python at hand, on a CUDA device
 # make check            install, run the linters and the type checker
-# make figures          install, make the reports of runs/example and the generated pages of docs again
+# make figures          install, make the reports of kept runs and the generated pages of docs again
 # make verdict          install, make docs/verdict.md again from runs/reference, and the report that it points at
 # make paper            install, and Typst with it; the numbers of docs/paper from runs/reference, and docs/paper/paper.pdf
 # make notebooks        install, run the notebooks of docs again and store their outputs
@@ -40,11 +40,13 @@ check: $(INSTALLED)
 
 figures: $(INSTALLED)
 	for run in quick staircase matched rivals retrofit/kinship retrofit/arc_easy; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
+	for run in runs/reproductions/*/*; do at=$$(dirname $$run); $(BIN)/nexus-bench report $$run > /dev/null && $(BIN)/nexus-bench reproduce $$(basename $$at) --scale $$(basename $$run) --check $$run > /dev/null || exit 1; done
 	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
 	$(BIN)/nexus-bench gallery --out docs/tasks.md
 	$(BIN)/python -m nexus_bench.inspection.task_pictures docs/pictures
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
+	$(BIN)/python -m nexus_bench.reproductions.overview > docs/reproductions.md
 
 verdict: $(INSTALLED)
 	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes docs/verdict.md

@@ -35,7 +35,7 @@ def test_the_root_holds_few_modules_and_few_units_stand_in_all() -> None:
         "streams",
         "version",
     }
-    assert len(UNITS) <= 22
+    assert len(UNITS) <= 23
 
 
 def test_few_arrows_run_between_units_and_none_both_ways() -> None:
@@ -45,7 +45,7 @@ def test_few_arrows_run_between_units_and_none_both_ways() -> None:
         for found in GRAPH.find_modules_directly_imported_by(module)
         if unit(module) != unit(found)
     }
-    assert len(arrows) <= 109
+    assert len(arrows) <= 116
     assert not {(b, a) for a, b in arrows} & arrows
 
 

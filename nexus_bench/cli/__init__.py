@@ -25,6 +25,7 @@ from nexus_bench.cli import (
     new,
     pretrained,
     reports,
+    reproduce,
     runs,
     training,
 )
@@ -119,6 +120,7 @@ def _root(
 _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Train": {
         "train": training.train,
+        "reproduce": reproduce.reproduce,
         "init": begin.init,
         "list": lists.list_,
         "match": training.match,

@@ -57,6 +57,13 @@ def suites(incomplete: str) -> list[str]:
     return [*_continued([*bundled("suite"), *own], incomplete), *tasks(incomplete)]
 
 
+def reproductions(incomplete: str) -> list[str]:
+    """The bundled reproductions."""
+    from nexus_bench.io.bundled import bundled
+
+    return [name for name in bundled("reproduction") if name.startswith(incomplete)]
+
+
 def runs(incomplete: str) -> list[str]:
     """The run folders below runs/."""
     tables = [*Path("runs").glob("**/results.csv"), *Path("runs").glob("**/results.csv.gz")]

@@ -34,6 +34,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "train --task reachable,ancestor --attention nexus --lr 1e-3,3e-3",
         "train staircase refine=q,qk --steps 6000 --seeds 6 -o runs/refine",
     ),
+    "reproduce": (
+        "reproduce",
+        "reproduce hops-alone",
+        "reproduce delta-s3 --scale published --device cuda",
+    ),
     "init": (
         "init",
         "init mine.yaml --task reachable,kinship --attention nexus,tree",

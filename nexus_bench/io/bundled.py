@@ -1,4 +1,4 @@
-"""The YAML files that come with nexus-bench, tasks and suites; this module alone knows where they are."""
+"""The YAML files that come with nexus-bench: tasks, suites, reproductions; this module alone knows where they are."""
 
 from importlib import resources
 from pathlib import Path
@@ -7,18 +7,18 @@ from nexus_bench.errors import ConfigError, unknown_name
 from nexus_bench.io.config import Config, read_config
 
 PACKAGE = Path(str(resources.files("nexus_bench")))
+_FOLDERS = {"task": "", "suite": "suites", "reproduction": "reproductions"}  # below tasks/
 
 
 def bundled(kind: str) -> dict[str, Path]:
     """The YAML files that come with nexus-bench, by name.
 
     Args:
-        kind: `task` or `suite`.
+        kind: `task`, `suite` or `reproduction`.
     """
     installed = PACKAGE / "tasks"  # in a checkout `tasks/` is at the top level instead
     root = installed if installed.is_dir() else PACKAGE.parent / "tasks"
-    folder = root / "suites" if kind == "suite" else root
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted((root / _FOLDERS[kind]).glob("*.yaml"))}
 
 
 def read_bundled(kind: str, name: str) -> Config:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nexus_bench.io.claim_columns import REPRODUCTION_COLUMNS as REPRODUCTION_COLUMNS
 from nexus_bench.io.column import Column as Column
 
 FORMAT_VERSION = 2  # of run folders; raised by hand when a column is removed or a spec gives other results
@@ -288,6 +289,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "walk.csv": WALK_COLUMNS,
     "attention.csv": ATTENTION_COLUMNS,
     "log.csv": LOG_COLUMNS,
+    "reproduction.csv": REPRODUCTION_COLUMNS,
 }
 DTYPES = {column.name: column.dtype for columns in TABLES.values() for column in columns}  # for pandas.read_csv
 

@@ -11,7 +11,7 @@ from nexus_bench.attention.base import ATTENTIONS, Attention
 from nexus_bench.io.config import Config
 from nexus_bench.io.entries import Keys, Spec, divide, name_in, validate
 
-_LATER = ("inject", "random_loops", "canon")
+LATER = ("inject", "random_loops", "canon")  # values that came after version 0.1.0
 
 
 class ModelSpec(Spec):
@@ -44,11 +44,11 @@ class ModelSpec(Spec):
         """All values, but later ones at their default: they would rename cells of earlier runs."""
         values: Config = usual(self)
         later = self.later()
-        return {key: value for key, value in values.items() if key not in _LATER or key in later}
+        return {key: value for key, value in values.items() if key not in LATER or key in later}
 
     def later(self) -> Config:
         """The values that came after version 0.1.0 and are not at their default."""
-        values = {name: getattr(self, name) for name in _LATER}
+        values = {name: getattr(self, name) for name in LATER}
         return {name: value for name, value in values.items() if value != ModelSpec.model_fields[name].default}
 
     @model_validator(mode="before")

@@ -20,6 +20,7 @@ from tests.conftest import Command
 from tests.hf.made import saved_model
 from tests.hf.pretraining import TOY, write_text
 from tests.paths import EXAMPLES
+from tests.reproduced import TOY as REPRODUCTION
 
 SMALL = "--set n_val=7 --set n_test=11"
 TINY = f"--hops 1-2 --set n_nodes=7 {SMALL} --set d_model=8 --set steps=3 --seeds 2 --executor inline --quiet"
@@ -40,6 +41,7 @@ LINES = {
     "status": "status r --json",
     "match": "match --task pointer_chase --attention nexus --json",
     "report": "report r --json",
+    "reproduce": "reproduce toy.yaml --executor inline --quiet --json",
     "leaderboard": "leaderboard r --out lb --json",
     "eval": "eval r --n-facts 9 --json --quiet",
     "predictions": "predictions r --json --quiet",
@@ -79,6 +81,7 @@ def test_documents_are_as_their_schemas_say(command: Command, monkeypatch: pytes
     saved_model(Path("m"), ["a"])
     Path("answers.jsonl").write_text('{"graph": 0, "query": 1, "prediction": "nobody"}\n')
     write_text(Path("t.txt"))
+    Path("toy.yaml").write_text(REPRODUCTION)
     Path("q.jsonl").write_text('{"question": "Who?", "choices": ["Ada", "Ben"], "gold": 0}\n')
     for name, line in LINES.items():
         done = command(*(word.replace("seed.0", "seed 0") for word in line.split()))

@@ -23,6 +23,7 @@ from nexus_bench.model.costs import Cost
 from nexus_bench.model.matching import Match
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.report.standings import Setting, Standing
+from nexus_bench.reproductions.listed import Listed
 from nexus_bench.shortcuts.audit import Audited
 from nexus_bench.shortcuts.promises import Told
 
@@ -131,6 +132,12 @@ def documents() -> dict[str, Fields]:
         "pretrain": {"folder": str, **PRETRAINED},
         "predictions": {"file": str, "n_rows": int, "cells": list[str]},
         "report": {"files": list[str], "report": _model("Report", REPORT)},
+        "reproduce": {
+            "reproductions": list[Listed],
+            "verdict": str | None,
+            "figures": _rows("Figure", columns.REPRODUCTION_COLUMNS),
+            "files": list[str],
+        },
         "retrofit": {
             "folder": str,
             "files": list[str],

@@ -15,6 +15,7 @@ _ABOUT = {
     "walk.csv": "Where the attention of one cell points: one row per (head, step along the path).",
     "attention.csv": "The attention maps of one example: one row per (head, attending position, fact).",
     "log.csv": "Pretraining of one language model: one row every few steps.",
+    "reproduction.csv": "One row per claimed figure of a published result, from `nexus-bench reproduce`.",
 }
 _HEAD = """# Columns of every table
 

@@ -1,0 +1,1 @@
+"""Results that others published, trained again: what they claim against what is measured."""

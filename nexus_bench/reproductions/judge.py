@@ -1,0 +1,159 @@
+"""Claimed against measured: the figures of a scale, each with its values, interval and verdict."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from nexus_bench.analysis.select_recipes import select_recipes
+from nexus_bench.errors import ConfigError
+from nexus_bench.io.columns import Row
+from nexus_bench.io.config import Config
+from nexus_bench.io.csv_files import rows_of
+from nexus_bench.io.hops import format_hops
+from nexus_bench.reproductions.selection import Values, planned_rows, rows_of_figure, told, values
+from nexus_bench.reproductions.spec import Check, Figure, Reproduction
+from nexus_bench.reproductions.verdict import interval_of, together, verdict_of
+
+_RELATIONS = {
+    **{"equals": "", "at_least": "at least ", "at_most": "at most "},
+    **{"above": "above ", "near": "like ", "not_below": "not below "},
+}
+
+
+class Judged(NamedTuple):
+    """One figure, claimed and measured.
+
+    Attributes:
+        row: The row of reproduction.csv.
+        claimed: What is claimed, in words.
+        verdict: On this figure.
+    """
+
+    row: Row
+    claimed: str
+    verdict: str
+
+
+class Outcome(NamedTuple):
+    """A claim, claimed and measured.
+
+    Attributes:
+        figures: Every figure of every check, in their order.
+        checks: The verdict on each check.
+        verdict: On the whole claim.
+        n_missing: Values that are missing, as cells failed or are not trained yet.
+    """
+
+    figures: list[Judged]
+    checks: list[str]
+    verdict: str
+    n_missing: int
+
+
+def check_figures(reproduction: Reproduction, scale: str) -> None:
+    """Check that every figure selects rows that the suite and the questions of a scale will give.
+
+    Raises:
+        ConfigError: The suite is not valid, or a figure selects nothing, or too much.
+    """
+    suite, asked = reproduction.suite(scale), reproduction.scale(scale).ask
+    _judged(reproduction, scale, planned_rows(suite, asked), len(suite.seeds))
+
+
+def judge(reproduction: Reproduction, scale: str, results: pd.DataFrame) -> Outcome:
+    """Compare what is claimed with the results of a run, finished or not.
+
+    Args:
+        reproduction: The reproduction.
+        scale: Which of its scales was trained.
+        results: Its results.csv.
+
+    Raises:
+        ConfigError: The suite of the scale is not valid, or a figure selects nothing, or too much.
+    """
+    suite, asked = reproduction.suite(scale), reproduction.scale(scale).ask
+    planned = planned_rows(suite, asked)
+    return _judged(reproduction, scale, planned, len(suite.seeds), rows_of(select_recipes(results)))
+
+
+def _judged(
+    reproduction: Reproduction, scale: str, planned: list[Row], n_seeds: int, measured: Sequence[Row] | None = None
+) -> Outcome:
+    checks = reproduction.scale(scale).checks
+    n_figures = sum(len(check.figures) for check in checks)
+    found: list[list[Judged]] = []
+    for number, check in enumerate(checks, 1):
+        of_check = []
+        for nth, figure in enumerate(check.figures, 1):
+            what = f"reproduction {reproduction.reproduction}: {scale}: check {number}, figure {nth}"
+            made = _Made(check, figure, planned, measured, n_seeds, what)
+            of_check.append(made.judged(number, n_figures))
+        found.append(of_check)
+    figures = [one for of_check in found for one in of_check]
+    verdicts = [together(one.verdict for one in of_check) for of_check in found]
+    n_missing = sum(one.row["n_missing"] for one in figures)
+    return Outcome(figures, verdicts, together(one.verdict for one in figures), n_missing)
+
+
+class _Made(NamedTuple):
+    """A figure, and where its values come from."""
+
+    check: Check
+    figure: Figure
+    planned: list[Row]
+    measured: Sequence[Row] | None
+    n_seeds: int
+    what: str
+
+    def judged(self, number: int, n_figures: int) -> Judged:
+        check, figure = self.check, self.figure
+        where, hops = check.where | figure.where, figure.hops or check.hops
+        rows, found = self._values(where, hops)
+        against = figure.against
+        if against is not None:
+            others = self._values(where | against, hops)[1]
+            found = {seed: found[seed] - others.get(seed, math.nan) for seed in found}
+        seeds = list(found.values()) + [math.nan] * (self.n_seeds - len(found))
+        top = {"accuracy": 1.0, "reach": float(max(row["hop"] for row in rows))}.get(check.measure, math.inf)
+        bounds = (0.0, top) if against is None else (-top, top)
+        interval = interval_of(seeds, n_figures=n_figures, bounds=bounds)
+        there = [value for value in seeds if not math.isnan(value)]
+        verdict = verdict_of(interval, figure.accepted, n_seeds=len(there))
+        row = {
+            "check": number,
+            "claim": check.claim,
+            "measure": check.measure,
+            "where": told(where),
+            "hops": format_hops(tuple(sorted({row["hop"] for row in rows}))),
+            "relation": figure.relation,
+            "against": None if against is None else told(against),
+            "claimed": figure.by if figure.relation == "above" else figure.claimed,
+            "within": figure.within,
+            **interval._asdict(),
+            "n_seeds": len(there),
+            "n_missing": len(seeds) - len(there),
+            "seeds": there,
+            "verdict": verdict,
+        }
+        return Judged(row, _words(figure), verdict)
+
+    def _values(self, where: Config, hops: tuple[int, ...] | None) -> tuple[list[Row], Values]:
+        """The planned rows, and the values of the measured ones; none where nothing is measured yet."""
+        planned = rows_of_figure(self.planned, where, hops, what=self.what)
+        try:
+            there = rows_of_figure(self.measured or [], where, hops, what=self.what)
+        except ConfigError:  # not trained yet: of what is planned, each figure is one set of rows
+            there = []
+        return planned, values(there, self.check.measure)
+
+
+def _words(figure: Figure) -> str:
+    """What is claimed of a figure, as a table shows it."""
+    name, against = figure.relation, figure.against
+    if against is None:
+        tolerance = f" ± {figure.within:g}" if name == "equals" else f", within {figure.within:g}"
+        return f"{_RELATIONS[name]}{figure.claimed:g}{tolerance if figure.within else ''}"
+    more = f" by {figure.by:g} or more" if figure.by else f", within {figure.within:g}"
+    return f"{_RELATIONS[name]}{told(against)}{more if figure.by or figure.within else ''}"

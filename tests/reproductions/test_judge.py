@@ -1,0 +1,131 @@
+import math
+from typing import Any
+
+import pytest
+
+from nexus_bench.errors import ConfigError
+from nexus_bench.io.config import Config, parse_yaml
+from nexus_bench.io.entries import validate
+from nexus_bench.reproductions.judge import check_figures, judge
+from nexus_bench.reproductions.spec import Reproduction, bundled_reproductions, read_reproduction
+from nexus_bench.reproductions.verdict import FAILS, HOLDS, IN_PART, OPEN
+from tests.reproduced import ONE_LAYER, TOY, TWO_LAYERS, TWO_LOOPS, planted
+
+GOOD, POOR = [0.985, 0.986, 0.987], [0.30, 0.31, 0.32]
+
+
+def toy(change: Config | None = None) -> Reproduction:
+    """The toy, with other values in its first figure."""
+    config = parse_yaml(TOY, where="toy")
+    if change is not None:
+        config["scales"]["small"]["checks"][0]["figures"][0] = change
+    return validate(Reproduction, config, where="toy")
+
+
+def test_a_claim_holds_if_all_of_its_figures_do() -> None:
+    found = judge(toy(), "small", planted(toy(), {ONE_LAYER: POOR, TWO_LAYERS: GOOD, TWO_LOOPS: GOOD}))
+    assert [one.verdict for one in found.figures] == [HOLDS] * 4
+    assert found.checks == [HOLDS] * 3 and found.verdict == HOLDS and found.n_missing == 0
+    first, reach, *_ = (one.row for one in found.figures)
+    assert first["mean"] == pytest.approx(0.986) and first["seeds"] == GOOD and first["hops"] == "2"
+    assert first["low"] < 0.985 < 0.987 < first["high"]
+    assert reach["mean"] == 2 and reach["low"] == 2, "on every seed two hops further"
+
+
+def test_a_claim_holds_in_part_if_a_figure_does_not() -> None:
+    found = judge(toy(), "small", planted(toy(), {ONE_LAYER: POOR, TWO_LAYERS: GOOD, TWO_LOOPS: POOR}))
+    assert [one.verdict for one in found.figures] == [HOLDS, HOLDS, FAILS, HOLDS]
+    assert found.checks == [HOLDS, IN_PART, HOLDS] and found.verdict == IN_PART
+
+
+def test_a_claim_does_not_hold_if_no_figure_does() -> None:
+    found = judge(toy(), "small", planted(toy(), {ONE_LAYER: GOOD, TWO_LAYERS: POOR, TWO_LOOPS: GOOD}))
+    assert found.checks[:2] == [FAILS, FAILS]
+    assert found.figures[1].row["mean"] == -2
+
+
+def test_a_claim_is_not_decided_if_seeds_are_missing_or_spread() -> None:
+    good = {ONE_LAYER: POOR, TWO_LAYERS: GOOD, TWO_LOOPS: GOOD}
+    spread = judge(toy(), "small", planted(toy(), good | {TWO_LAYERS: [0.6, 0.97, 0.99]}))
+    assert spread.figures[0].verdict == OPEN and spread.n_missing == 0
+    missing = judge(toy(), "small", planted(toy(), good | {TWO_LAYERS: GOOD[:2]}))
+    assert [one.verdict for one in missing.figures] == [OPEN, OPEN, HOLDS, HOLDS] and missing.verdict == OPEN
+    assert [one.row["n_missing"] for one in missing.figures] == [1, 1, 0, 0]
+    nothing = judge(toy(), "small", planted(toy(), good | {TWO_LAYERS: []}))
+    assert nothing.figures[0].row["n_seeds"] == 0 and math.isnan(nothing.figures[0].row["mean"])
+
+
+def test_a_failed_cell_is_a_missing_seed_and_no_zero() -> None:
+    rows = planted(toy(), {ONE_LAYER: POOR, TWO_LAYERS: [0.97, math.nan, 0.99], TWO_LOOPS: GOOD})
+    found = judge(toy(), "small", rows).figures[0]
+    assert found.verdict == OPEN and found.row["mean"] == pytest.approx(0.98) and found.row["n_missing"] == 1
+
+
+def test_the_recipe_is_chosen_on_validation_alone() -> None:
+    config = parse_yaml(TOY, where="toy")
+    config["scales"]["small"]["suite"]["train"]["lr"] = [0.001, 0.003]
+    made = validate(Reproduction, config, where="toy")
+    rows = planted(made, {ONE_LAYER: POOR, TWO_LAYERS: GOOD, TWO_LOOPS: GOOD})
+    worse_on_test = (rows["lr"] == 0.001) & (rows["split"] == "test")  # the first, so that the last would not do
+    better_on_val = (rows["lr"] == 0.001) & (rows["split"] == "val")
+    rows.loc[worse_on_test, "accuracy"], rows.loc[better_on_val, "accuracy"] = 0.2, 1.0
+    assert judge(made, "small", rows).figures[0].row["seeds"] == [0.2, 0.2, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("relation", "accepted", "said"),
+    [
+        ({"equals": 4, "within": 1}, (3, 5), "4 ± 1"),
+        ({"at_least": 0.95}, (0.95, math.inf), "at least 0.95"),
+        ({"at_least": 0.95, "within": 0.01}, (0.94, math.inf), "at least 0.95, within 0.01"),
+        ({"at_most": 0.3, "within": 0.1}, (-math.inf, 0.4), "at most 0.3, within 0.1"),
+        ({"above": {"n_layers": 1}, "by": 0.05}, (0.05, math.inf), "above n_layers 1 by 0.05 or more"),
+        ({"near": {"n_layers": 1}, "within": 0.05}, (-0.05, 0.05), "like n_layers 1, within 0.05"),
+        ({"not_below": {"n_layers": 1}, "within": 0.05}, (-0.05, math.inf), "not below n_layers 1, within 0.05"),
+    ],
+)
+def test_a_relation_accepts_and_says_what_the_page_has(
+    relation: Config, accepted: tuple[float, float], said: str
+) -> None:
+    made = toy({"where": {"n_layers": 2, "n_loops": 1}} | relation)
+    assert made.scale("small").checks[0].figures[0].accepted == pytest.approx(accepted)
+    results = planted(made, {ONE_LAYER: POOR, TWO_LAYERS: GOOD, TWO_LOOPS: GOOD})
+    assert judge(made, "small", results).figures[0].claimed == said
+
+
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        ({"where": {"n_layers": 3}, "at_least": 1}, "check 1, figure 1: no row has split test, n_layers 3"),
+        ({"where": {"attention": "standard"}, "at_least": 1}, "selects 3 sets of rows, with model"),
+        ({"where": {"n_layers": 2}, "hops": 7, "at_least": 1}, "hops 7 are not evaluated, only 1-2"),
+        ({"where": {"n_layers": 2}, "above": {"n_layers": 5}, "by": 1}, "no row has split test, n_layers 5"),
+        ({"at_least": 1, "at_most": 2}, "a figure has one of .* got at_least and at_most"),
+        ({"where": {}}, "got 0"),
+        ({"above": {"n_loops": 1}}, "`by`, more than 0, goes with `above`"),
+        ({"at_least": 1, "by": 1}, "`by`, more than 0, goes with `above`"),
+        ({"near": {"n_loops": 1}}, "near needs `within`"),
+        ({"at_leest": 1}, "unknown key"),
+    ],
+)
+def test_a_figure_that_says_nothing_is_refused(figure: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        check_figures(toy(figure), "small")
+
+
+@pytest.mark.parametrize("name", bundled_reproductions())
+def test_every_bundled_reproduction_selects_rows_that_its_suites_give(name: str) -> None:
+    made = read_reproduction(name)
+    assert made.reproduction == name and set(made.scales) == {"small", "published"}
+    for scale in made.scales:
+        check_figures(made, scale)
+        suite = made.suite(scale)
+        assert len(suite.seeds) >= 3, "fewer decide nothing"
+        assert "split" not in suite.config and made.scale(scale).about.endswith(".")
+
+
+def test_the_reproductions_of_the_issue_are_there() -> None:
+    names = {"depth-log-k", "hops-alone", "delta-s3", "mqar", "loops", "tree-composition"}
+    assert names <= set(bundled_reproductions())
+    with pytest.raises(ConfigError, match="unknown reproduction 'mqr'; did you mean 'mqar'"):
+        read_reproduction("mqr")

@@ -51,7 +51,7 @@ figures: $(INSTALLED)
 verdict: $(INSTALLED)
 	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes docs/verdict.md
 
-paper: $(INSTALLED)
+paper: verdict
 	$(BIN)/python $(PIP_INSTALL) "typst>=0.13"
 	$(BIN)/python -m nexus_bench.report.paper runs/reference runs/recipes docs/paper docs/paper/paper.pdf
 

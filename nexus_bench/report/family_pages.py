@@ -12,7 +12,7 @@ from nexus_bench.report.section import Section
 from nexus_bench.report.tables import Table
 
 FAMILIES = "families"  # the folder of the pages, beside report.md
-_FIGURES = ("accuracy_by_hop", "seeds_by_hop", "reach_by_cost")  # on a page, which stays small so
+_FIGURES = ("seeds_by_hop", "reach_by_cost")  # on a page, which stays small so
 _FURTHER = ("seeds_by_hop",)  # of splits outside the training distribution, and of parameters
 
 

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
         score_answer,
         show,
     )
-    from nexus_bench.api.run import DTYPES, Inspection, Run, open
+    from nexus_bench.api.inspection import Inspection
+    from nexus_bench.api.run import DTYPES, Run, open
     from nexus_bench.api.shown import Figure, ReportView
     from nexus_bench.api.stream import Item, ItemStream
     from nexus_bench.api.training import train
@@ -57,7 +58,9 @@ if not TYPE_CHECKING:  # or else a misspelt name would have every type
         home: Any
         if name in _OF_EXAMPLES:
             from nexus_bench.api import examples as home
-        elif name in ("DTYPES", "Inspection", "Run", "open"):
+        elif name == "Inspection":
+            from nexus_bench.api import inspection as home
+        elif name in ("DTYPES", "Run", "open"):
             from nexus_bench.api import run as home
         elif name in ("Figure", "ReportView"):
             from nexus_bench.api import shown as home

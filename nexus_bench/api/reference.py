@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nexus_bench.api import examples, run, shown, stream, training
+from nexus_bench.api import examples, inspection, run, shown, stream, training
 
 _HEAD = """# Python API
 
@@ -17,7 +17,7 @@ study](first_study.ipynb), [an attention of your own](own_attention.ipynb).
 ```python
 import nexus_bench as nb
 
-run = nb.train(task="reachable", attention=["standard", "nexus"], order=[1, 2, 3], hops="1-3", seeds=3)
+run = nb.train(task="pointer_chase", attention=["standard", "nexus"], order=[2, 3], hops="1-3", n_nodes=12, seeds=3)
 run.results  # a pandas frame with a row per cell, split and hop
 run.plot("accuracy_by_hop")  # shows itself in a notebook; .save("a.svg")
 ```
@@ -27,7 +27,7 @@ line that says what to do; its subclasses are those of the exit codes ([ci](ci.m
 changes is kept for a release under its old name, with a warning.
 """
 _SECTIONS = {
-    "Train and look": (training.train, run.open, run.Run, run.Inspection, shown.Figure, shown.ReportView),
+    "Train and look": (training.train, run.open, run.Run, inspection.Inspection, shown.Figure, shown.ReportView),
     "Examples": (
         *(examples.dataset, stream.ItemStream, stream.Item, examples.score_answer, examples.generate),
         *(examples.load, examples.LoadedDataset, examples.show, examples.Shown),

@@ -1,19 +1,19 @@
 """A run folder in Python: its results as frames, its figures, its trained models."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from nexus_bench.api import values
-from nexus_bench.api.shown import Figure, Figures, ReportView, build, figures_of
+from nexus_bench.api.inspection import Inspection
+from nexus_bench.api.shown import Figure, ReportView, build, figures_of
 from nexus_bench.api.values import LARGEST_SEED, Hops, in_python, plain
 from nexus_bench.errors import UsageError
 from nexus_bench.experiment import run_folder
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.columns import DTYPES as DTYPES
-from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.io.packed import is_there, packed
 from nexus_bench.io.read_results import CURVES, RESULTS, SPEC, read_curves, read_results
@@ -21,7 +21,6 @@ from nexus_bench.io.read_results import CURVES, RESULTS, SPEC, read_curves, read
 if TYPE_CHECKING:
     from torch import nn
 
-    from nexus_bench.inspection.inspect import Inspected
     from nexus_bench.report.build import Report
 
 
@@ -68,6 +67,15 @@ class Run:
         return pd.DataFrame(read_status(self._folder)).astype(texts | {"step": "Int64", "steps": "Int64"})
 
     @property
+    def finding(self) -> str:
+        """What the run found: one sentence a line, the most important first.
+
+        Raises:
+            UsageError: No cell is finished yet.
+        """
+        return self.report().finding
+
+    @property
     def figures(self) -> tuple[str, ...]:
         """The names that `plot` takes."""
         return figures_of(self._report()).names
@@ -83,9 +91,18 @@ class Run:
         """
         return figures_of(self._report()).get(values.text("name", name))
 
-    def report(self) -> ReportView:
-        """The report: a notebook shows its main tables, `open` and `save` give the whole page."""
-        return ReportView(self._report(), self.path)
+    @in_python()
+    def report(self, *, by: str | Sequence[str] | None = None) -> ReportView:
+        """The report: a notebook shows its finding and main tables, `open` and `save` give the whole page.
+
+        Args:
+            by: Parameters to show accuracy against, as `"n_nodes"`; None takes every parameter of a task that varies.
+
+        Raises:
+            UsageError: No cell is finished yet, or a parameter does not vary in this run.
+        """
+        names = values.names("by", by)
+        return ReportView(build([self.path], by=names.split(",")).report if names else self._report(), self.path)
 
     @in_python()
     def model(self, cell: str | None = None, *, seed: int | None = None) -> "nn.Module":
@@ -115,7 +132,7 @@ class Run:
         example: int = 0,
         data: str | Path | None = None,
         out: str | Path | None = None,
-    ) -> "Inspection":
+    ) -> Inspection:
         """Where the attention of a trained model points: drawn for one example, and counted over many.
 
         Args:
@@ -212,71 +229,6 @@ class Run:
         if self._built is None or self._built[0] != made_from:
             self._built = made_from, build([self.path]).report
         return self._built[1]
-
-
-class Inspection:
-    """Where the attention of a trained model points.
-
-    Args:
-        found: What the inspection found.
-    """
-
-    def __init__(self, found: "Inspected") -> None:
-        self._found = found
-        self._figures = Figures(found.pictures)
-
-    @property
-    def title(self) -> str:
-        """The model and the hop count in a few words."""
-        return self._found.title
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the examples that the model answers right."""
-        return self._found.walk.accuracy
-
-    @property
-    def example(self) -> str:
-        """The drawn example: its query, its answer, and what the model answered."""
-        drawn = self._found.walk.example
-        return f"{self._found.query}: {drawn.answer}; answered {drawn.answered}"
-
-    @property
-    def walk(self) -> pd.DataFrame:
-        """How often heads point at each hop, over all examples: the table `walk.csv`."""
-        return read_csv(self._file("walk.csv"), WALK_COLUMNS)
-
-    @property
-    def attention(self) -> pd.DataFrame:
-        """The attention weights of the drawn example: the table `attention.csv`."""
-        return read_csv(self._file("attention.csv"), ATTENTION_COLUMNS)
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The tables and figures that were written."""
-        return tuple(self._found.files)
-
-    @property
-    def figures(self) -> tuple[str, ...]:
-        """The names that `plot` takes."""
-        return self._figures.names
-
-    def plot(self, name: str = "inspect_walk") -> Figure:
-        """A figure: where heads point (`inspect_walk`), the drawn graph, or its attention maps.
-
-        Args:
-            name: One of `figures`.
-
-        Raises:
-            UsageError: There is no such figure.
-        """
-        return self._figures.get(values.text("name", name))
-
-    def __repr__(self) -> str:
-        return f"<inspection of {self.title}; {self.example}; accuracy {self.accuracy:.2f}>"
-
-    def _file(self, name: str) -> Path:
-        return next(path for path in self._found.files if path.name == name)
 
 
 def open(path: str | Path) -> Run:

@@ -12,13 +12,14 @@ from nexus_bench.api import values
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.io.files import write_atomic
 from nexus_bench.io.record_seals import check_records
+from nexus_bench.io.renames import KEY, present_name
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import Written, report, to_csvs, to_markdown
 from nexus_bench.report.page import to_html
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import Table
 
-_TABLES = ("reached", "accuracy", "declared")  # those that a terminal prints, too
+_TABLES = ("reached", "accuracy", "declared", "by_parameter")  # those that a terminal prints, too
 
 
 class Figure:
@@ -65,6 +66,11 @@ class Figure:
         write_atomic(path, contents[path.suffix])
         return path
 
+    def as_image(self) -> str:
+        """As an image of a page, so that what is inside has identifiers of its own."""
+        encoded = base64.b64encode(self.svg.encode()).decode()
+        return f'<img alt="{html.escape(self.caption)}" src="data:image/svg+xml;base64,{encoded}">'
+
     def _repr_svg_(self) -> str:
         return self.svg
 
@@ -73,7 +79,7 @@ class Figure:
 
 
 class ReportView:
-    """A report: a notebook shows its main tables and figures, `save` and `open` give the whole page.
+    """A report: a notebook shows its finding, its main tables and figures, `save` and `open` give the whole page.
 
     Args:
         built: The report.
@@ -83,6 +89,11 @@ class ReportView:
     def __init__(self, built: Report, home: Path) -> None:
         self._built = built
         self._home = home
+
+    @property
+    def finding(self) -> str:
+        """What the results come to: one sentence a line, the most important first."""
+        return "\n".join(self._built.finding)
 
     @property
     def accuracy(self) -> pd.DataFrame:
@@ -141,15 +152,16 @@ class ReportView:
         return page
 
     def _repr_html_(self) -> str:
-        parts = [f"<h2>{html.escape(self._built.title)}</h2>"]
+        first, *more = map(html.escape, self._built.finding)
+        parts = [f"<h2>{html.escape(self._built.title)}</h2>", f"<p><b>{first}</b></p>", _as_list(more)]
         for section in self._built.sections:
             parts.append(f"<h3>{html.escape(section.title)}</h3>")
             for table in section.tables:
                 if table.name in _TABLES:
                     parts += [f"<h4>{html.escape(table.title)}</h4>", _as_html(table)]
-            parts.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in section.notes) + "</ul>")
-            parts += [_as_image(picture) for picture in section.pictures[:1]]
-        return "\n".join(parts)
+            parts.append(_as_list(map(html.escape, section.notes)))
+            parts += [Figure(picture).as_image() for picture in section.pictures[:1]]
+        return "\n".join(filter(None, parts))
 
     def __repr__(self) -> str:
         return f"<report {self._built.title}>"
@@ -192,7 +204,7 @@ def build(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = 
     """
     for run in runs:
         check_records(run)
-    return report(runs, out, by=by)
+    return report(runs, out, by=[present_name(KEY, name.strip()) for name in by])
 
 
 def show_page(page: Path) -> bool:
@@ -211,7 +223,7 @@ def _as_html(table: Table) -> str:
     return str(pd.DataFrame(filled, columns=table.columns).to_html(index=False, border=0))
 
 
-def _as_image(picture: Picture) -> str:
-    """As an image, so that what is inside has identifiers of its own."""
-    encoded = base64.b64encode(picture.svg.encode()).decode()
-    return f'<img alt="{html.escape(picture.caption)}" src="data:image/svg+xml;base64,{encoded}">'
+def _as_list(items: Iterable[str]) -> str:
+    """A list of texts that are HTML already; nothing of none."""
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f"<ul>{listed}</ul>" if listed else ""

@@ -40,7 +40,7 @@ def train(
     The same call again keeps what is done and goes on with the rest, also after an interrupt.
 
     Args:
-        suite: A YAML file, the name of a bundled suite, or what such a file holds; None takes `quick`.
+        suite: A YAML file, the name of a bundled suite or of a task, or what such a file holds; None takes `quick`.
         task: Tasks in the place of those of the suite.
         attention: Attentions in the place of the models of the suite; without `order`, `standard` is added.
         order: The attention orders, of attentions that have one.

@@ -5,7 +5,7 @@ The first one runs as it stands in an empty folder, or says what it lacks.
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "": (
-        "train --task reachable",
+        "train --task pointer_chase",
         "show pointer_chase --hops 3",
         "open runs/example/quick",
     ),
@@ -30,8 +30,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "show group_word group=A_5 --hops 4",
     ),
     "train": (
-        "train --task reachable",
-        "train --task reachable,ancestor --attention nexus --lr 1e-3,3e-3",
+        "train --task pointer_chase",
+        "train --task pointer_chase --attention nexus,tree --lr 1e-3,3e-3",
         "train staircase refine=q,qk --steps 6000 --seeds 6 -o runs/refine",
     ),
     "reproduce": (

@@ -6,13 +6,15 @@ from typing import Any
 from nexus_bench.cli.examples import EXAMPLES
 
 _MEANT = {  # commands that people expect -> what they are here
+    "ci": "compare BASE NEW",
     "dashboard": "status RUN --watch",
     "datasets": "list tasks",
+    "diff": "compare BASE NEW",
     "download": "gen TASK",
     "evaluate": "eval RUN",
+    "gate": "compare BASE NEW",
     "generate": "gen TASK",
     "help": "-h",
-    "leaderboard": "report RUN... --format md",
     "ls": "runs",
     "models": "list attentions",
     "plot": "report RUN",

@@ -17,6 +17,10 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _COMMON = {"pyproject.toml": "pyproject.toml", "README.md": "README.md", "test.py": "tests/test_{name}.py"}
 _ATTENTION = _COMMON | {"attention.py": "{name}/attention.py", "reference.py": "{name}/reference.py"}
 _TASK = _COMMON | {"task.py": "{name}/{name}.py", "task.yaml": "{name}/{name}.yaml"}
+_TRAINED = {
+    "attention": "--task pointer_chase --hops 1-3 n_nodes=12 --attention {name},nexus",
+    "task": "--task {name} --hops 1-3 --attention nexus",
+}
 _NAME = re.compile("[a-z][a-z0-9_]{0,59}")
 
 Place = Annotated[
@@ -95,4 +99,5 @@ def _write(
     for file in files:
         typer.echo(str(file))
     where = folder if folder.is_absolute() else f"./{folder}"
-    typer.echo(f"next: pip install {where} && nexus-bench check {name}")
+    typer.echo(f"next: pip install -e {where} && nexus-bench check {name}")
+    typer.echo(f"then: nexus-bench train {_TRAINED[kind].format(name=name)}")

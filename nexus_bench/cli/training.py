@@ -127,7 +127,6 @@ def train(
     """
     said = read_words(words, settings, order=order, seeds=seeds, steps=steps, lr=lr, batch_size=batch_size)
     asked = one_name(said.names, suite, what="suite", command="train")
-    asked, task = _suite_or_tasks(asked, task)
     named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
     with starting(f"train: {named}", "starting PyTorch", quiet=quiet or print_config or (dry_run and as_json)):
         from nexus_bench.api.training import prepare, select
@@ -203,7 +202,7 @@ def match(
     from nexus_bench.model.matching import match as match_models
 
     said = read_words(words, settings, order=order)
-    asked, task = _suite_or_tasks(one_name(said.names, suite, what="suite", command="match"), task)
+    asked = one_name(said.names, suite, what="suite", command="match")
     overrides = parse_settings(said.settings) | given(hops=hops_of(hops), matched=False, tune=False, comparisons=False)
     cells = select(asked, task=task, attention=attention, data=None, settings=overrides).cells
     found = match_models((cell.task, cell.model) for cell in cells)
@@ -217,17 +216,3 @@ def match(
         return
     for one in found:
         print_table(matches_table(f"{one.task.task}: {one.model.label}", one.cost, one.baselines))
-
-
-def _suite_or_tasks(asked: str | None, task: str | None) -> tuple[str | None, str | None]:
-    """The suite, and the tasks in the place of its own; a word that names a task and no suite is a task."""
-    from nexus_bench.generators.base import GENERATORS
-    from nexus_bench.io.bundled import bundled
-
-    if asked is None or asked in bundled("suite") or Path(asked).exists():
-        return asked, task
-    if not set(asked.split(",")) <= set(GENERATORS.names()):
-        return asked, task
-    if task is not None:
-        raise UsageError(f"'{asked}' and '{task}' are tasks; write `nexus-bench train --task {asked},{task}`")
-    return None, asked

@@ -105,6 +105,11 @@ def law_of(split: str, laws: dict[str, Law]) -> Law:
     return laws.get(split, laws[IID])
 
 
+def known_tasks() -> tuple[str, ...]:
+    """The names of all task families, also those of other packages."""
+    return GENERATORS.names()
+
+
 def task_keys(name: str) -> Keys:
     """The keys of a task entry: the parameters of the generator and the fields of TaskSpec."""
     shared = tuple(field for field in TaskSpec.model_fields if field not in ("task", "params", *_INTERNAL))

@@ -1,9 +1,10 @@
 """A suite without a file: one that there is, with other tasks or other models."""
 
+from pathlib import Path
 from typing import Any
 
 from nexus_bench.attention.base import ATTENTIONS
-from nexus_bench.data.task import task_keys
+from nexus_bench.data.task import known_tasks, task_keys
 from nexus_bench.errors import UsageError
 from nexus_bench.io.bundled import bundled
 from nexus_bench.io.config import LONGEST_NAME, Config
@@ -50,6 +51,21 @@ def changed(
 def names_in(text: str | None) -> list[str]:
     """The names of a list with commas."""
     return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def suite_or_tasks(suite: str | None, task: str | None) -> tuple[str | None, str | None]:
+    """The suite, and the tasks in the place of its own; names of tasks that are no suite are tasks.
+
+    Raises:
+        UsageError: Tasks are given in both ways.
+    """
+    if suite is None or suite in bundled("suite") or Path(suite).exists():
+        return suite, task
+    if not set(suite.split(",")) <= set(known_tasks()):
+        return suite, task
+    if task is not None:
+        raise UsageError(f"'{suite}' and '{task}' are tasks; write `nexus-bench train --task {suite},{task}`")
+    return None, suite
 
 
 def refuse_name_of_something_else(suite: str) -> None:

@@ -167,9 +167,9 @@ class RunFolder:
         if not self.path.is_dir():
             raise StorageError(f"{self.path}: is not a run folder; make one with `nexus-bench train`")
         if not (self.path / SPEC).is_file():
-            raise CorruptArtefactError(
-                f"{self.path}: is not a run folder, it has no spec.yaml; give one that train wrote"
-            )
+            runs = sorted(str(path.parent) for path in self.path.glob(f"*/{SPEC}"))
+            which = "one that train wrote" if not runs else f"one of those in it: {', '.join(runs[:5])}"
+            raise CorruptArtefactError(f"{self.path}: is not a run folder, it has no spec.yaml; give {which}")
         try:
             return read_config(self.path / SPEC)
         except ConfigError as error:

@@ -15,7 +15,7 @@ from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_cells, read_seeds, with_recipe
-from nexus_bench.experiment.on_the_spot import changed, refuse_name_of_something_else
+from nexus_bench.experiment.on_the_spot import changed, refuse_name_of_something_else, suite_or_tasks
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.tuning import Choice, Tuning, chosen, read_tuning
 from nexus_bench.io.bundled import bundled, read_bundled
@@ -75,7 +75,7 @@ def select_suite(
     """The configuration that a command line selects.
 
     Args:
-        suite: A YAML path or a bundled name; None means `quick`.
+        suite: A YAML path, a bundled name, or tasks; None means `quick`.
         task: Tasks in the place of those of the suite, separated by commas.
         attention: Attentions in the place of the models of the suite, separated by commas (`on_the_spot.py`).
         data: A dataset folder that replaces the tasks of the suite.
@@ -86,6 +86,7 @@ def select_suite(
         CorruptArtefactError: The dataset's manifest is missing, truncated or edited.
         UsageError: The options contradict each other.
     """
+    suite, task = suite_or_tasks(suite, task)
     if data is not None and (task or "hops" in settings):
         raise UsageError("--data determines task and hops; omit --task and --hops")
     config, where = _find_suite(suite or "quick")

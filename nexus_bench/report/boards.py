@@ -100,7 +100,7 @@ def leaders(board: Board, short: Mapping[str, str]) -> str:
     if len(board.settings) > 1:
         often = Counter(short[one.model] for found in reached.values() for one in {s.model: s for s in found}.values())
         told = "; ".join(f"{model} in {counted(n, 'task')}" for model, n in often.most_common(_MOST_NAMED))
-        return f"{board.title}: furthest, alone or level with others: {told}"
+        return f"{board.title}; furthest came, alone or level with others, {told}"
     (first, *others) = reached[board.settings[0]]
     names = [short[one.model] for one in (first, *others)]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""

@@ -149,7 +149,10 @@ def build_report(
         reach=reach_by_model(on_one_axis(rows)),
         reached=pd.concat(reached, ignore_index=True),
         comparisons=_typed(pd.concat(compared, ignore_index=True)),
-        finding=finding([one._replace(setting=where) for one, where in zip(facts, apart(firsts), strict=True)]),
+        finding=finding(
+            [one._replace(setting=where) for one, where in zip(facts, apart(firsts), strict=True)],
+            by=[section.said for section in sections if section.said],
+        ),
         examples=task_pictures(rows),
     )
 

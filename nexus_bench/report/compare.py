@@ -24,6 +24,7 @@ from nexus_bench.analysis.compare_runs import (
 from nexus_bench.analysis.intervals import LEVEL
 from nexus_bench.analysis.select_recipes import is_tuning
 from nexus_bench.analysis.summary import MODEL
+from nexus_bench.errors import UsageError
 from nexus_bench.io.columns import COMPARE_COLUMNS, FAILED, TEST, Row
 from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.escapes import markdown as escaped
@@ -96,6 +97,8 @@ def compare(
     """
     keep_others(out, {COMPARE: beginning(COMPARE_COLUMNS)})
     if junit:
+        if junit.is_dir():
+            raise UsageError(f"{junit}: is a folder; --junit names a file, such as {junit / 'junit.xml'}")
         keep_others(junit.parent, {junit.name: JUNIT_BEGINNING})
     frames = [found[~is_tuning(found)] for found in (read_results(run) for run in (base, new))]
     compared = compare_results(

@@ -48,15 +48,16 @@ class Facts(NamedTuple):
     trained: Sequence[int]
 
 
-def finding(facts: Sequence[Facts]) -> list[str]:
+def finding(facts: Sequence[Facts], by: Sequence[str] = ()) -> list[str]:
     """The finding, its most important sentence first.
 
     Args:
         facts: One per setting of the test split, in the order of the report.
+        by: A sentence on each parameter that accuracy is shown against.
 
     Returns:
         Of one setting: what models reached, what declared comparisons show, what is not decided. Of several: one line
-        per task, and what is not decided.
+        per task, then the parameters, and what is not decided.
     """
     if len(facts) == 1:
         (one,) = facts
@@ -71,7 +72,7 @@ def finding(facts: Sequence[Facts]) -> list[str]:
         lines += [f"{task}, {one}." for one in told] if len(tasks) == 1 else [f"{task}: {'. '.join(told)}."]
     if len(tasks) > _MOST_TASKS:
         lines.append(f"{counted(len(tasks) - _MOST_TASKS, 'more task')} below.")
-    return lines + [_sentence(clause) for clause in _open_of_several(facts)]
+    return [*lines, *by[:_MOST_NAMED], *(_sentence(clause) for clause in _open_of_several(facts))]
 
 
 def _in_one_line(facts: Facts) -> str:
@@ -215,6 +216,8 @@ def _open(facts: Facts) -> list[str]:
             "whether any model reaches further than another beyond chance: no comparison was declared before training"
             + (are_few if fewest < needed else "")
         )
+    if facts.trained and {reach.furthest for reach in reaches.values() if reach.counts} == {0}:
+        found.append("what these models can do: none learned a hop; try more steps, another lr, or smaller graphs")
     if n_untested := len(facts.declared.untested):
         found.append(f"{counted(n_untested, 'declared comparison')} without one model on each side in these results")
     return [f"not decided: {clause}" for clause in found + _beyond(facts, reaches) + _unfinished(facts, reaches)]

@@ -11,11 +11,13 @@ from nexus_bench.analysis.summary import LENGTH, SETTING, accuracy_by_hop, reach
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.io.columns import TEST
 from nexus_bench.io.options import option_values, value_text
+from nexus_bench.io.plurals import counted
 from nexus_bench.report import figures, tables
 from nexus_bench.report.notes import common_notes
 from nexus_bench.report.rows import PRESENTED
 from nexus_bench.report.section import Section
 
+_MOST_NAMED = 4  # models in one sentence
 _FOLLOW = ("n_facts", "vocab_size", "n_queries")  # mostly made from other parameters
 _TRAINING = ("encoding", "train_hops", *LENGTH)
 _SHOWN_IF_ASKED = {*PRESENTED, *_TRAINING, "pattern_ood", "hop_ood"}
@@ -158,7 +160,19 @@ def _section(sweep: _Sweep) -> Section:
     table = by_parameter(accuracy, pd.concat(reaches, ignore_index=True), names, sweep.name)
     short = accuracy.assign(model=accuracy["model"].map(names.short))
     picture = figures.accuracy_by_parameter(short, sweep.name, title=title)
-    return Section(title, str(accuracy["task"].iloc[0]), [table], common_notes(names), [picture])
+    task = str(accuracy["task"].iloc[0])
+    return Section(title, task, [table], common_notes(names), [picture], _said(sweep, table, task))
+
+
+def _said(sweep: _Sweep, table: tables.Table, task: str) -> str:
+    """Mean hop reach of each model at each value."""
+    told = next(iter(sweep.settings.values())).values
+    fixed = [f"{name}={value_text(told.get(name))}" for name in sweep.fixed]
+    reaches = [row.cells for row in table.rows if row.cells[1] == "reach"]
+    each = [f"{name} {' / '.join(cell.split(' [')[0] for cell in cells)}" for name, _, *cells in reaches]
+    more = [f"{counted(len(each) - _MOST_NAMED, 'more model')} below"] if len(each) > _MOST_NAMED else []
+    at = f"{sweep.name} {' / '.join(str(value) for value in sweep.settings)}"
+    return f"{', '.join([task, *fixed])}: mean hop reach at {at}: {'; '.join([*each[:_MOST_NAMED], *more])}."
 
 
 def _title(sweep: _Sweep) -> str:

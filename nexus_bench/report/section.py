@@ -15,6 +15,7 @@ class Section(NamedTuple):
         tables: The first of a setting is how many seeds reach each hop.
         notes: What a reader must know to read the tables.
         pictures: The figures.
+        said: Of a parameter: hop reach at each of its values, in a sentence.
         timed: What training took, in seconds, which another run of the same cells does not repeat; so only the page of
             a family shows it. None where it was not measured.
     """
@@ -24,4 +25,5 @@ class Section(NamedTuple):
     tables: list[Table]
     notes: list[str]
     pictures: list[Picture]
+    said: str = ""
     timed: Table | None = None

@@ -18,6 +18,7 @@ from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.jobs import Job, n_drawers
 from nexus_bench.experiment.sources import open_source
+from nexus_bench.io import renames
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, WALK_COLUMNS
 from nexus_bench.training.row import Row
 from tests.small import cell
@@ -71,6 +72,7 @@ def test_a_suite_can_be_a_mapping(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"suite": "reachable", "task": "ancestor"}, "'reachable' and 'ancestor' are tasks"),
         ({"task": "reachabel"}, "unknown task 'reachabel'; did you mean 'reachable'"),
         ({"stepps": 5}, "unknown setting 'stepps'; did you mean 'steps'"),
         ({"executor": "threads"}, "unknown executor 'threads'"),
@@ -118,6 +120,42 @@ def test_a_report_shows_tables_and_saves_the_page_of_the_run(run: nb.Run, tmp_pa
         report.save(tmp_path / "r.pdf")
 
 
+def test_the_finding_comes_first_in_a_notebook_and_is_a_text(run: nb.Run) -> None:
+    first, *more = run.finding.splitlines()
+    assert first.startswith("With nexus, refine qk, orders 2 and 3 reached") and more[-1].startswith("Not decided: ")
+    shown = run.report()._repr_html_()
+    assert shown.index(f"<b>{first}</b>") < shown.index(f"<li>{more[0]}</li>") < shown.index("<table")
+    assert run.report().finding == run.finding
+
+
+def test_a_report_shows_accuracy_against_the_parameters_asked(tmp_path: Path) -> None:
+    run = nb.train("pointer_chase", attention="standard", hops="1-2", seeds=1, out=tmp_path, executor="inline",
+                   **TINY | {"n_nodes": [6, 8], "encoding": ["fact", "flat"]})  # fmt: skip
+    assert "Accuracy by n_nodes" in run.report()._repr_html_()
+    asked = run.report(by="encoding")
+    assert "Accuracy by encoding" in asked._repr_html_() and "Accuracy by n_nodes" not in asked._repr_html_()
+    said = [line for line in asked.finding.splitlines() if ": mean hop reach at encoding fact / flat: standard" in line]
+    assert len(said) == 2  # one of each size
+    both = run.report(by=["encoding", "n_nodes"])._repr_html_()
+    assert "Accuracy by encoding" in both and "Accuracy by n_nodes" in both
+    with pytest.raises(nb.NexusBenchError, match="unknown varying parameter 'n_node'; did you mean 'n_nodes'"):
+        run.report(by="n_node")
+
+
+def test_a_report_knows_parameters_by_their_old_names(run: nb.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renames, "RENAMES", [renames.Rename(renames.KEY, "nodes", "n_nodes", "9.9")])
+    with (
+        pytest.warns(DeprecationWarning, match="nodes is now n_nodes"),
+        pytest.raises(nb.NexusBenchError, match="n_nodes"),
+    ):
+        run.report(by="nodes")
+
+
+def test_a_folder_of_runs_names_them(run: nb.Run) -> None:
+    with pytest.raises(nb.NexusBenchError, match=f"give one of those in it: {run.path}"):
+        nb.open(run.path.parent)
+
+
 def test_a_model_comes_with_its_weights(run: nb.Run) -> None:
     one, same, other = (run.model("order 3", seed=seed) for seed in (0, 0, 1))
     assert isinstance(one, nn.Module) and not one.training
@@ -135,6 +173,8 @@ def test_an_inspection_has_its_tables_and_figures(run: nb.Run, tmp_path: Path) -
     assert seen.figures == ("inspect_graph", "inspect_maps", "inspect_walk")
     assert seen.plot().svg == (tmp_path / "seen" / "inspect_walk.svg").read_text()
     assert set(seen.files) == set((tmp_path / "seen").iterdir())
+    shown = seen._repr_html_()  # what a notebook shows
+    assert shown.count("<img ") == 1 and seen.title in shown and seen.example in shown
     assert "order 2" in seen.title and "answered" in seen.example and 0 <= seen.accuracy <= 1
 
 

@@ -100,6 +100,12 @@ def test_failed_cells_exit_6(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("folders")
+def test_a_folder_is_no_file_of_junit(command: Command) -> None:
+    result = command("compare", "good", "noisy", "--junit", "good")
+    assert result.returncode == 2 and "good: is a folder; --junit names a file, such as good/junit.xml" in result.stderr
+
+
+@pytest.mark.usefixtures("folders")
 def test_strict_fails_on_what_is_missing(command: Command) -> None:
     result = command("compare", "good", "noisy", "--strict", "--junit", "j.xml")
     assert result.returncode == 6

@@ -21,7 +21,7 @@ def test_it_is_a_package_whose_own_tests_pass(
 ) -> None:
     done = command("new", kind, "my_own")
     assert done.returncode == 0 and not done.stderr, done.stderr
-    assert "next: pip install ./my_own && nexus-bench check my_own" in done.stdout
+    assert "next: pip install -e ./my_own && nexus-bench check my_own\nthen: nexus-bench train --task " in done.stdout
     folder = tmp_path / "my_own"
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     module = {"attention": "my_own.attention", "task": "my_own.my_own"}[kind]

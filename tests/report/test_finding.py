@@ -273,3 +273,9 @@ def test_the_findings_of_the_examples_are_true_to_their_results() -> None:
     )
     assert max(min(seeds) for seeds in others.values()) == 2
     assert re.search(r"shown, 7 of 11 comparisons: nexus, order 2, refine qk reaches further than standard;", told[2])
+
+
+def test_that_nothing_was_learned_is_said_with_what_to_try() -> None:
+    said = "Not decided: what these models can do: none learned a hop; try more steps, another lr, or smaller graphs."
+    assert said in finding_of(reaching({"standard": [0, 0], "nexus, order 2": [0, 0]}))
+    assert said not in finding_of(reaching({"standard": [0, 0], "nexus, order 2": [0, 1]}))

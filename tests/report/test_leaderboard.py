@@ -119,7 +119,7 @@ def test_a_page_says_who_came_furthest(tmp_path: Path) -> None:
     second = run_of(tmp_path / "second", {"standard": [NEAR], "linear": [FAR], "tree": [MIDDLE]}, task="u")
     third = run_of(tmp_path / "third", {"standard": [by(0.5, 0.5, 0.5)]}, task="v", encoding="flat")
     assert leaderboard([first, second, third]).finding[1:] == [
-        "2 tasks, fact encoding: t, u: furthest, alone or level with others: linear in 2 tasks; tree in 1 task.",
+        "2 tasks, fact encoding: t, u; furthest came, alone or level with others, linear in 2 tasks; tree in 1 task.",
         "v: no model reaches a hop that can be claimed on half of its seeds.",
     ]
 

@@ -44,6 +44,15 @@ def by_sections(report: Report) -> list[Section]:
 SIZES = [{"n": 32}, {"n": 8}, {"n": 16}]
 
 
+def test_the_finding_says_hop_reach_at_each_value() -> None:
+    results = sweep(*SIZES)
+    results.loc[(results["n_facts"] == 8) & (results["order"] == 2) & (results["hop"] == 2), "accuracy"] = 1.0
+    said = "t: mean hop reach at n_nodes 8 / 16 / 32: standard 1.0 / 1.0 / 1.0; nexus, order 2 2.0 / 1.0 / 1.0."
+    finding = made(results).finding
+    assert said in finding and finding[-1].startswith("Not decided: ")
+    assert made(results, "n_facts").finding[3].startswith("t: mean hop reach at n_facts 8 / 16 / 32: ")
+
+
 def test_a_parameter_that_varies_has_a_table_by_model_and_hop_with_intervals() -> None:
     (section,) = by_sections(made(sweep(*SIZES)))
     assert section.title == (

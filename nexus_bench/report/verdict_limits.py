@@ -29,7 +29,7 @@ def not_interpreted(study: Study, controls: Mapping[str, Control], to: str, to_c
             found.append(
                 f"{named(family, to)}: no control was trained at this setting, so it is not shown to be learnable."
             )
-        elif not control.serves:
+        elif family.claimed and not control.serves:
             reached = control.row.link(f"{control.furthest} of {max(family.hops)} hops", to=to_controls)
             found.append(
                 f"{named(family, to)}: no control reaches all hops on every seed; the best, {control.model}, comes to "

@@ -1,6 +1,7 @@
 """The verdict says what the results say, whichever way they went, and each figure is in the row that it points at."""
 
 import functools
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -262,6 +263,17 @@ def test_pages_of_the_study_are_what_its_committed_runs_say(monkeypatch: pytest.
     made = read_verdict(run, controls, docs) if run.is_dir() else NOTHING_YET
     assert (docs / "verdict.md").read_text() == made, "make verdict"
     assert (docs / "paper" / NUMBERS).read_text() == make_numbers(run, controls, docs / "paper"), "make paper"
+
+
+def test_the_readme_says_what_the_first_comparison_showed() -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    outcomes = [row[1:3] for row in json.loads((ROOT / "docs" / "paper" / NUMBERS).read_text())["declared"][1:]]
+    first, second = zip(*[row for row in outcomes if row[0] != "missing"], strict=True)
+    further, behind = (sum(one.endswith(words) for one in first) for words in (": further", ": less far"))
+    assert "ten have been run" in readme and len(first) == 10 and len(outcomes) == 13
+    assert f"reaches further in {further} family, less far in {behind}, and" in readme
+    assert f"no difference is shown in {len(first) - further - behind}." in readme
+    assert "never reaches further than three loops" in readme and not [one for one in second if "further" in one]
 
 
 @functools.cache

@@ -20,7 +20,7 @@ def training_costs(rows: pd.DataFrame, timing: pd.DataFrame | None) -> Table | N
     """
     if timing is None or not timing["cell_id"].isin(rows["cell_id"]).any():
         return None
-    seconds = timing.drop_duplicates("cell_id").set_index("cell_id")["train_seconds"]
+    seconds = timing.drop_duplicates("cell_id").set_index("cell_id")["train_seconds"].astype(float)
     is_done = rows["accuracy"].notna().groupby(rows["cell_id"]).transform("all")
     names = names_of(rows)
     found = []
@@ -29,7 +29,7 @@ def training_costs(rows: pd.DataFrame, timing: pd.DataFrame | None) -> Table | N
         cells = own.drop_duplicates("cell_id").set_index("cell_id")
         reach = reaches_of(own, ["cell_id"]).mean() if len(own) else float("nan")
         took = seconds.reindex(cells.index).mean()
-        tflop = (cells["steps_done"].astype(float) * cells["flops_per_step"].astype(float)).mean() / 1e12
+        tflop = float(cells["steps_done"].mul(cells["flops_per_step"]).astype(float).mean()) / 1e12
         numbers = [number(reach, 1), number(took, 1), number(_per(60 * reach, took), 2)]
         numbers += [number(tflop, 1), number(_per(1e3 * reach, tflop), 1), str(len(cells))]
         found.append(names.row([label], [names.short[label], *numbers]))

@@ -16,7 +16,7 @@ from nexus_bench.errors import UsageError
 from nexus_bench.io.files import to_json, write_atomic
 from nexus_bench.report.controls import Control, read_study
 from nexus_bench.report.study import Family, Study
-from nexus_bench.report.verdict_limits import cautions, not_interpreted, power_of
+from nexus_bench.report.verdict_limits import cautions, not_interpreted, power_of, uninterpreted
 from nexus_bench.report.verdict_sentences import most, parameters, theory, told, topic
 from nexus_bench.report.verdict_tables import MEASURES, cost_table, declared_table, reach_table, theory_table
 
@@ -50,7 +50,7 @@ def numbers_of(study: Study, controls: Mapping[str, Control], *, figures: str) -
     """
     places = enumerate(study.pairs, start=1)
     n_seeds = study.n_seeds[1]
-    found = power_of(study)
+    found, unclear = power_of(study), uninterpreted(study, controls)
     return {
         "has_results": True,
         "n_families": len(study.families),
@@ -60,10 +60,10 @@ def numbers_of(study: Study, controls: Mapping[str, Control], *, figures: str) -
         "n_seeds": n_seeds,
         "n_models": max(len(family.models) for family in study.families),
         "fewest_further": fewest_further(n_seeds, study.n_asked),
-        "places": [{"title": topic(*pair), "text": plain(told(study, place, ""))} for place, pair in places],
-        "parameters": plain(parameters(study)),
-        "costs_text": plain(" ".join(most(study, number) for number in range(1, len(MEASURES)))),
-        "theory_text": [plain(one) for one in theory(study)],
+        "places": [{"title": topic(*pair), "text": plain(told(study, place, "", unclear))} for place, pair in places],
+        "parameters": plain(parameters(study, unclear)),
+        "costs_text": plain(" ".join(most(study, number, unclear) for number in range(1, len(MEASURES)))),
+        "theory_text": [plain(one) for one in theory(study, "", unclear)],
         "not_interpreted": [plain(one) for one in not_interpreted(study, controls, "", "")],
         "limits": [plain(one) for one in cautions(study, "")],
         "power_text": found.sentence,

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from nexus_bench.errors import NexusBenchError
 from nexus_bench.io.files import write_atomic
 from nexus_bench.report.controls import Control, controls_of, read_study
 from nexus_bench.report.family_pages import FAMILIES, family_pages
 from nexus_bench.report.output import read_report, write_report
 from nexus_bench.report.study import Study, runs_of, study_of
-from nexus_bench.report.verdict_limits import limits, not_interpreted
+from nexus_bench.report.verdict_limits import growing, limits, not_interpreted, uninterpreted
 from nexus_bench.report.verdict_sentences import TABLES, families, most, parameters, theory, told, topic
 from nexus_bench.report.verdict_tables import (
     MEASURES,
@@ -91,7 +92,7 @@ def verdict(study: Study, controls: Mapping[str, Control], *, to: str, to_contro
         to_controls: That of the controls.
     """
     lines = [_TITLE, "", f"{_MADE} A figure links to the row that it is from. {_declared_before(study)}", ""]
-    lines += ["## In short", "", *(f"- {one}" for one in _in_short(study, to)), ""]
+    lines += ["## In short", "", *(f"- {one}" for one in _in_short(study, controls, to)), ""]
     lines += ["## Declared comparisons", "", *declared_table(study, to), "", _how_declared(study), ""]
     lines += ["## Hop reach", "", *reach_table(study, to), "", _HOW_REACH, ""]
     lines += ["## Costs", "", *cost_table(study, to), "", _HOW_COSTS, ""]
@@ -113,27 +114,35 @@ def _declared_before(study: Study) -> str:
             f" **Not complete**: [{n}]({TABLES['declared']}). Missing: {', '.join(f'`{t}`' for t in study.missing)}. "
             "Each corrected p is for the families that are here, and can grow with those to come."
         )
+    if edge := growing(study):
+        said += (
+            f" In [{families(len(edge))}](#what-it-does-not-show) some model is best at an edge of its grid of rates; by "
+            "the declared rule the grid has to grow, so what is said of these may change."
+        )
     return said
 
 
-def _in_short(study: Study, to: str) -> Iterator[str]:
+def _in_short(study: Study, controls: Mapping[str, Control], to: str) -> Iterator[str]:
+    unclear = uninterpreted(study, controls)
     if not study.pairs:
         yield "No comparison was declared, so nothing is tested; all below is exploration."
     for place, pair in enumerate(study.pairs, start=1):
-        yield f"**{topic(pair.model, pair.baseline)}** (place {place}). {told(study, place, to)}"
-    yield f"**Parameters.** {parameters(study)}"
-    yield f"**Compute and time.** {' '.join(most(study, number) for number in range(1, len(MEASURES)))}"
-    yield from theory(study)
+        yield f"**{topic(pair.model, pair.baseline)}** (place {place}). {told(study, place, to, unclear)}"
+    yield f"**Parameters.** {parameters(study, unclear)}"
+    yield f"**Compute and steps.** {' '.join(most(study, number, unclear) for number in range(1, len(MEASURES)))}"
+    yield from theory(study, to, unclear)
 
 
 _HOW_REACH = (
     "Mean hop reach over seeds; bold: the furthest. Behind a family with `*` its ceiling allows no claim of some hops: "
-    "there a reach does not show that all facts were used."
+    "there a reach does not show that all facts were used. A seed that does not reach the least hop asked "
+    "counts as none."
 )
 _HOW_COSTS = (
     "The best model by each measure, of those that reach a hop: exploration, without a test. Steps are those until "
     "validation stays at 0.95 or more, at the most hops that any model learned there, and of the seeds that got there "
-    "only. A model that reaches less can be the best by a cost, so read it beside its reach."
+    "only. A model that reaches less can be the best by a cost, so read it beside its reach. Above, models are counted "
+    "in families that are interpreted, and of equals each counts."
 )
 
 
@@ -155,4 +164,8 @@ def _how_theory() -> str:
 
 
 if __name__ == "__main__":
-    make_verdict(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+    try:
+        make_verdict(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+    except NexusBenchError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)

@@ -43,6 +43,16 @@ def not_interpreted(study: Study, controls: Mapping[str, Control], to: str, to_c
     return found
 
 
+def uninterpreted(study: Study, controls: Mapping[str, Control]) -> tuple[str, ...]:
+    """Families of which little or nothing follows: without claims at some hop, or with no control that serves."""
+    return tuple(
+        family.task
+        for family in study.families
+        if family.claimed != family.hops
+        or (controls and not (family.task in controls and controls[family.task].serves))
+    )
+
+
 def _of_family(family: Family, to: str) -> Iterator[str]:
     if family.claimed != family.hops:
         open_hops = format_hops(tuple(hop for hop in family.hops if hop not in family.claimed))
@@ -76,7 +86,9 @@ class Power(NamedTuple):
 def limits(study: Study, to: str) -> list[str]:
     """What a reader may not conclude, as lines of Markdown."""
     found = power_of(study)
-    lines = [*(f"- {one}" for one in cautions(study, to)), "", f"### What {study.n_seeds[1]} seeds can show", ""]
+    fewest, most = study.n_seeds
+    fewer = "" if fewest == most else f" (some model has {fewest})"
+    lines = [*(f"- {one}" for one in cautions(study, to)), "", f"### What {most} seeds can show{fewer}", ""]
     lines.append(found.sentence)
     if found.chances:
         shares, chances = zip(*found.chances, strict=True)
@@ -94,7 +106,10 @@ def cautions(study: Study, to: str) -> list[str]:
         "Made-up graphs of symbols, with one answer each; nothing of this is a statement about language.",
         "The chance of a false claim is at most 5% at each place, over all families; over all places together it is "
         "not bounded. So the verdict is about place 1, and all else but the places behind it is exploration.",
-        "Seconds are of one run on its devices; they rank these implementations, not mechanisms.",
+        "Seconds are of one run, whose jobs may share a device, in stacks of different sizes: no model is ranked by "
+        "them.",
+        "A learning rate is the best on a few seeds of tuning. Where these learn as many hops at every rate, the "
+        "choice is chance, for baselines as for nests, and another rate may change what is shown.",
         *_of_notes(study, to),
     ]
 
@@ -106,6 +121,11 @@ def _of_notes(study: Study, to: str) -> Iterator[str]:
         yield f"The best learning rate of some model lies at an edge of its grid; a better one may lie beyond: {edge}."
     if rising:
         yield f"Validation was still rising when training ended, for some seeds: {rising}. They may come further."
+
+
+def growing(study: Study) -> tuple[str, ...]:
+    """Families of which some model is best at an edge of its grid of rates."""
+    return tuple(one.task for one in study.families if any(note.startswith(AT_EDGE) for note in one.notes))
 
 
 def _with(families: Sequence[Family], beginning: str, to: str) -> str:

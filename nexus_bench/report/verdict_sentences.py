@@ -1,12 +1,20 @@
 """What a study comes to, in sentences that are true in whichever direction its results went."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE
 from nexus_bench.report.study import Family, Outcome, Study
 from nexus_bench.report.verdict_tables import MEASURES, MISSING, THEORIES, Fit, best_of, fits_of
 
-TABLES = {"declared": "#declared-comparisons", "reach": "#hop-reach", "costs": "#costs", "theory": "#theory"}
+TABLES = {
+    "declared": "#declared-comparisons",
+    "reach": "#hop-reach",
+    "costs": "#costs",
+    "theory": "#theory",
+    "open": "#what-is-not-interpreted",
+}
+
+_BEFORE = "a place before shows no difference there, or has too few seeds"
 
 
 def topic(model: str, baseline: str) -> str:
@@ -23,11 +31,20 @@ def outcomes(study: Study, place: int) -> dict[str, list[tuple[Family, Outcome |
     return found
 
 
-def told(study: Study, place: int, to: str) -> str:
-    """What the comparisons at one place come to, true in whichever direction they went."""
+def told(study: Study, place: int, to: str, uninterpreted: Collection[str] = ()) -> str:
+    """What the comparisons at one place come to, true in whichever direction they went.
+
+    Args:
+        study: What was found.
+        place: From 1.
+        to: The folder of the report of the study, from the page.
+        uninterpreted: Families of which little or nothing follows about a mechanism.
+    """
     pair, by = study.pairs[place - 1], outcomes(study, place)
     better, worse, same = by.get(BETTER, []), by.get(WORSE, []), by.get(NOT_SHOWN, [])
-    of_all = f"[{families(len(study.families))}]({TABLES['declared']})"
+    n_tested = len(better) + len(worse) + len(same)
+    tested = "" if n_tested == len(study.families) else "tested "
+    of_all = f"[{n_tested} {tested}{_families(n_tested)}]({TABLES['declared']})"
     if better and worse:
         said = f"it depends on the family: {pair.model} reaches further in {_count(better)} ({_each(better, to)}) "
         said += f"and less far in {_count(worse)} ({_each(worse, to)}) of {of_all}."
@@ -45,10 +62,15 @@ def told(study: Study, place: int, to: str) -> str:
         said = "nothing is decided."
     if same:
         said += f" No difference is shown in {_count(same)} ({_each(same, to)}), which does not make them equal."
+        if unclear := [one for one in same if one[0].task in uninterpreted]:
+            of_these = ", ".join(f"`{family.task}`" for family, _ in unclear)
+            said += f" [Not interpreted]({TABLES['open']}) of these: {of_these}."
     if len(untested := by.get(NOT_TESTED, [])) == len(study.families):
-        said = f"it is tested in none of {of_all}, as a place before shows no difference there."
+        of_all = f"[{families(len(untested))}]({TABLES['declared']})"
+        said = f"it is tested in none of {of_all}, as {_BEFORE}."
     elif untested:
-        said += f" Not tested in {_count(untested)}, as a place before shows no difference there."
+        of_all = f"[{families(len(study.families))}]({TABLES['declared']})"
+        said += f" Not tested in {_count(untested)} of {of_all}, as {_BEFORE}."
     if few := by.get(TOO_FEW, []):
         said += f" Too few seeds in {_count(few)}."
     if lost := by.get(MISSING, []):
@@ -58,7 +80,11 @@ def told(study: Study, place: int, to: str) -> str:
 
 def families(n: int) -> str:
     """So many families."""
-    return f"{n} famil{'y' if n == 1 else 'ies'}"
+    return f"{n} {_families(n)}"
+
+
+def _families(n: int) -> str:
+    return "family" if n == 1 else "families"
 
 
 def _count(found: Sequence[object]) -> str:
@@ -87,7 +113,7 @@ def _by_mean(study: Study, place: int) -> str:
     ]
     ahead, behind = (sum(sign * one > 0 for one in differences) for sign in (1, -1))
     said = f"{ahead} ahead, {behind} behind, {len(differences) - ahead - behind} equal"
-    return f"By mean reach alone: [{said}]({TABLES['reach']})."
+    return f"By mean reach alone, which is no test: [{said}]({TABLES['declared']})."
 
 
 def _computes(study: Study, place: int, to: str) -> str:
@@ -109,11 +135,11 @@ def _has_ratio(outcome: Outcome) -> bool:
     return outcome.row.cells["baseline's compute"].startswith("x ")
 
 
-def parameters(study: Study) -> str:
-    """What order costs in parameters, and which model makes most of its own."""
+def parameters(study: Study, uninterpreted: Collection[str] = ()) -> str:
+    """What order costs in parameters, and which model makes most of its own, in families that are interpreted."""
     alike = all(_same_size(family) for family in study.families)
     said = "A nest of any order here has as many as one standard layer. " if alike else ""
-    return said + most(study, 0)
+    return said + most(study, 0, uninterpreted)
 
 
 def _same_size(family: Family) -> bool:
@@ -124,11 +150,11 @@ def _same_size(family: Family) -> bool:
     return len(sizes) == 1
 
 
-def most(study: Study, number: int) -> str:
-    """In how many families each model is best by a measure; several can be."""
+def most(study: Study, number: int, uninterpreted: Collection[str] = ()) -> str:
+    """In how many of the families that are interpreted each model is best by a measure; of equals, each counts."""
     measure = MEASURES[number]
     wins: dict[str, int] = {}
-    for family in study.families:
+    for family in (one for one in study.families if one.task not in uninterpreted):
         for model in best_of(family, measure)[0]:
             wins[model.name] = wins.get(model.name, 0) + 1
     if not wins:
@@ -139,21 +165,62 @@ def most(study: Study, number: int) -> str:
     return f"{what}: {each}."
 
 
-def theory(study: Study) -> Iterator[str]:
-    """A sentence or two for each reading of the nest: which formula its seeds agree with, and which they go beyond."""
+def theory(study: Study, to: str, uninterpreted: Collection[str] = ()) -> Iterator[str]:
+    """What order 1 says of the formulas, and for each reading of the nest which formula its seeds agree with.
+
+    Args:
+        study: What was found.
+        to: The folder of the report of the study, from the page.
+        uninterpreted: Families that are left out.
+    """
     by_reading: dict[str, list[tuple[Family, Fit]]] = {}
-    for family in study.families:
+    asked = [one for one in study.families if one.task not in uninterpreted]
+    yield from _of_order_one(asked, to)
+    for family in asked:
         for fit in fits_of(family):
             by_reading.setdefault(fit.reading or "default", []).append((family, fit))
     for reading, found in by_reading.items():
         n_seeds = sum(fit.n_seeds for _, fit in found)
         agree = {one.name: sum(fit.agree[one.name] for _, fit in found) for one in THEORIES}
         beyond = {one.name: sum(fit.beyond[one.name] for _, fit in found) for one in THEORIES}
-        counts = (f"[{agree[name]}]({TABLES['theory']}) reach exactly `{name}`" for name in agree)
-        further = [f"[{n}]({TABLES['theory']}) go beyond `{name}`" for name, n in beyond.items() if n]
+        alike = _alike([fit for _, fit in found])
+        counts = (f"[{agree[names[0]]}]({TABLES['theory']}) reach exactly {_ticked(names)}" for names in alike)
+        further = [
+            f"[{beyond[names[0]]}]({TABLES['theory']}) go beyond {_ticked(names)}"
+            for names in alike
+            if beyond[names[0]]
+        ]
         said = f"Of [{n_seeds} seeds on {families(len(found))}]({TABLES['theory']}) {', '.join(counts)}"
         said += f"; {', '.join(further)}." if further else "; none goes beyond any."
         yield f"**Formulas, {reading} reading.** {said} {_closest(found)}"
+
+
+def _of_order_one(asked: Sequence[Family], to: str) -> Iterator[str]:
+    """Where one standard layer makes more than a hop, against every formula: hops there are not those it counts."""
+    told = []
+    for family in asked:
+        model = family.models.get("1 layer")
+        if model is not None and family.claimed == family.hops and (n := sum(reach > 1 for reach in model.seeds)):
+            count = model.rows["reach"].link(f"{n} of {len(model.seeds)}", to=to)
+            told.append(f"`{family.task}` ({count} seeds)")
+    if told:
+        yield (
+            "**Formulas, order 1.** All say one hop. One standard layer makes more in "
+            f"{', '.join(told)}: what it counts as a hop there is not a look-up of these formulas, so agreement of "
+            "higher orders may be chance."
+        )
+
+
+def _alike(fits: Sequence[Fit]) -> list[tuple[str, ...]]:
+    """The formulas, together where they say the same of all seeds, as far as hops were asked."""
+    said: dict[tuple[tuple[int, int], ...], list[str]] = {}
+    for one in THEORIES:
+        said.setdefault(tuple((fit.agree[one.name], fit.beyond[one.name]) for fit in fits), []).append(one.name)
+    return [tuple(names) for names in said.values()]
+
+
+def _ticked(names: Sequence[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
 
 
 def _closest(found: Sequence[tuple[Family, Fit]]) -> str:
@@ -163,9 +230,7 @@ def _closest(found: Sequence[tuple[Family, Fit]]) -> str:
         best = max(fit.agree.values())
         names = tuple(name for name, n in fit.agree.items() if n == best) if best else ()
         by_formula.setdefault(names, []).append(f"`{family.task}`")
-    told = [
-        f"{' and '.join(f'`{n}`' for n in names)} in {', '.join(tasks)}" for names, tasks in by_formula.items() if names
-    ]
+    told = [f"{_ticked(names)} in {', '.join(tasks)}" for names, tasks in by_formula.items() if names]
     none = by_formula.get((), [])
     said = [f"The most seeds agree with {'; '.join(told)}."] if told else []
     return " ".join([*said, *([f"No seed agrees with any in {', '.join(none)}."] if none else [])])

@@ -34,7 +34,6 @@ MEASURES = (
     Measure("hops per million parameters", "reach", "hops/Mparameter"),
     Measure("hops per GFLOP of a step", "reach", "hops/GFLOP"),
     Measure("hops per PFLOP of training", "training", "hops/PFLOP"),
-    Measure("hops per minute of training", "training", "hops/minute"),
     Measure("fewest steps to 0.95", "steps", None, is_better_if_more=False),
 )
 
@@ -157,7 +156,7 @@ def theory_table(study: Study, to: str) -> list[str]:
             cells = [
                 rows[m].link(rows[m].cells["hop reach"].partition(" ")[0], to=to) if m in rows else "-" for m in orders
             ]
-            first = fit.models[0].rows["reach"]
+            first = fit.models[0].rows["reach"]  # the others follow
             for theory in THEORIES:
                 beyond = f", {fit.beyond[theory.name]} beyond" if fit.beyond[theory.name] else ""
                 cells.append(first.link(f"{fit.agree[theory.name]} of {fit.n_seeds}{beyond}", to=to))
@@ -175,8 +174,8 @@ def _declared(outcome: Outcome | None, to: str) -> str:
         return MISSING
     cells = outcome.row.cells
     difference = cells["difference"].partition(" ")[0]
-    if outcome.verdict == NOT_TESTED:
-        return outcome.row.link(f"{difference}, {SAID[NOT_TESTED]}", to=to)
+    if outcome.verdict in (NOT_TESTED, TOO_FEW):
+        return outcome.row.link(f"{difference}, {SAID[outcome.verdict]}", to=to)
     said = outcome.row.link(f"{difference}, p {cells['p (Holm)']}", to=to)
     return f"**{said}: {SAID[outcome.verdict]}**" if outcome.verdict in (BETTER, WORSE) else said
 

@@ -67,7 +67,7 @@ USED |= {
 
 def test_what_the_source_uses_is_there_and_is_what_the_verdict_says(numbers: dict[str, Any], study: Study) -> None:
     assert set(numbers) - USED == {"n_models", "fewest_further"} and USED <= set(numbers)
-    assert [one["text"] for one in numbers["places"]] == [plain(told(study, place, "")) for place in range(1, 7)]
+    assert [one["text"] for one in numbers["places"]] == [plain(told(study, place, "", uninterpreted(study, {}))) for place in range(1, 7)]
     assert numbers["places"][0]["title"] == "Order 2 against 2 loops"
     heads, *rows = numbers["declared"]
     assert heads[1] == "order 2 against 2 loops" and len(rows) == 13

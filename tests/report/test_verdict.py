@@ -20,8 +20,9 @@ from nexus_bench.report.paper import NUMBERS, make_numbers
 from nexus_bench.report.plotting import Drawn
 from nexus_bench.report.study import Outcome, Study, runs_of, study_of
 from nexus_bench.report.verdict import NOTHING_YET, make_verdict, read_verdict, verdict
-from nexus_bench.report.verdict_limits import not_interpreted
-from nexus_bench.report.verdict_sentences import theory, told
+from nexus_bench.report.notes import AT_EDGE
+from nexus_bench.report.verdict_limits import not_interpreted, uninterpreted
+from nexus_bench.report.verdict_sentences import most, theory, told
 from nexus_bench.report.verdict_tables import MEASURES, best_of, fits_of
 from tests.paths import EXAMPLES, ROOT
 from tests.study import LAYERS_3, PLANTED, study_run
@@ -72,7 +73,7 @@ def test_order_that_helps_somewhere_and_hurts_elsewhere_is_said_so(study: Study)
     assert plain(told(study, 1, "run")).startswith(
         "It depends on the family: order 2 reaches further in 1 (`kinship` +0.9, p 0.0029) and less far in 1 "
         "(`ancestor` -1.0, p 0.002) of 4 families. No difference is shown in 2 (`pointer_chase` +0.3, p 0.25, "
-        "`ordering`* +0.0, p 1), which does not make them equal. By mean reach alone: 2 ahead, 1 behind, 1 equal."
+        "`ordering`* +0.0, p 1), which does not make them equal. By mean reach alone, which is no test: 2 ahead, 1 behind, 1 equal."
     )
 
 
@@ -99,9 +100,9 @@ def test_what_is_not_decided_is_not_called_equal(study: Study) -> None:
 def test_what_stands_behind_a_difference_that_is_not_shown_is_not_tested(study: Study) -> None:
     said = plain(told(study, 2, "run"))
     assert said.startswith(
-        "Order 3 reaches further in 1 of 4 families (`kinship` +1.0, p 0.0029), and less far in none."
+        "Order 3 reaches further in 1 of 2 tested families (`kinship` +1.0, p 0.0029), and less far in none."
     )
-    assert "Not tested in 2, as a place before shows no difference there." in said
+    assert "Not tested in 2 of 4 families, as a place before shows no difference there, or has too few seeds." in said
     assert plain(told(only(study, "pointer_chase"), 2, "run")).startswith("It is tested in none of 1 family")
 
 
@@ -175,9 +176,9 @@ def test_seeds_are_held_against_each_formula(study: Study) -> None:
     assert (default.reading, mirrored.reading) == ("", "mirrored")
     assert default.agree == {"m": 0, "2^m - 1": 24, "3^(m-1)": 24, "2m": 12} and default.n_seeds == 24
     assert default.beyond == {"m": 24, "2^m - 1": 0, "3^(m-1)": 0, "2m": 0}
-    said = next(theory(only(study, "pointer_chase", "kinship")))
+    said = next(theory(only(study, "pointer_chase", "kinship"), "run"))
     assert plain(said).startswith(
-        "**Formulas, default reading.** Of 48 seeds on 2 families 1 reach exactly `m`, 47 reach exactly `2^m - 1`, "
+        "**Formulas, default reading.** Of 48 seeds on 2 families 1 reach exactly `m`, 47 reach exactly `2^m - 1` and `3^(m-1)`, "
     )
     assert said.endswith("The most seeds agree with `2^m - 1` and `3^(m-1)` in `pointer_chase`, `kinship`."), (
         "alike so far"
@@ -185,6 +186,33 @@ def test_seeds_are_held_against_each_formula(study: Study) -> None:
     (kinship,) = only(study, "kinship").families
     assert fits_of(kinship)[0].agree == {"m": 1, "2^m - 1": 23, "3^(m-1)": 23, "2m": 12}
     assert fits_of(only(study, "ordering").families[0]) == [], "nothing is claimed there"
+
+
+def test_a_layer_that_makes_more_hops_than_every_formula_says_is_named(study: Study) -> None:
+    (kinship,) = only(study, "kinship").families
+    models = dict(kinship.models)
+    models["1 layer"] = models["1 layer"]._replace(seeds=(2, 2, 1))
+    changed = study._replace(families=(kinship._replace(models=models),))
+    said = plain(next(theory(changed, "run")))
+    assert said.startswith("**Formulas, order 1.** All say one hop. One standard layer makes more in `kinship` (2 of 3 s")
+    assert "order 1" not in plain(next(theory(only(study, "kinship"), "run")))
+
+
+def test_families_that_are_not_interpreted_are_named_and_not_counted(study: Study) -> None:
+    said = plain(told(study, 1, "run", ["pointer_chase", "kinship"]))
+    assert "which does not make them equal. Not interpreted of these: `pointer_chase`. By mean" in said
+    assert "in 2" in plain(most(only(study, "kinship", "ancestor"), 1))
+    assert "in 2" not in plain(most(only(study, "kinship", "ancestor"), 1, ["kinship"]))
+    assert not list(theory(only(study, "kinship"), "run", ["kinship"]))
+    assert uninterpreted(study, {}) == ("ordering",)
+
+
+def test_a_grid_that_has_to_grow_is_said_on_top(study: Study) -> None:
+    assert "edge of its grid" not in verdict(study, {}, to="run", to_controls="")
+    first, *others = study.families
+    edge = study._replace(families=(first._replace(notes=(f"{AT_EDGE}: order 2.",)), *others))
+    said = plain(verdict(edge, {}, to="run", to_controls=""))
+    assert "In 1 family some model is best at an edge of its grid of rates" in said
 
 
 def test_what_tells_nothing_is_named_with_its_reason(study: Study) -> None:
@@ -271,9 +299,11 @@ def test_the_readme_says_what_the_first_comparison_showed() -> None:
     first, second = zip(*[row for row in outcomes if row[0] != "missing"], strict=True)
     further, behind = (sum(one.endswith(words) for one in first) for words in (": further", ": less far"))
     assert "ten have been run" in readme and len(first) == 10 and len(outcomes) == 13
-    assert f"reaches further in {further} family, less far in {behind}, and" in readme
-    assert f"no difference is shown in {len(first) - further - behind}." in readme
-    assert "never reaches further than three loops" in readme and not [one for one in second if "further" in one]
+    assert f"order 2 reaches further in {further} family, less far in {behind}, and no difference is shown in" in readme
+    assert f"no difference is shown in {len(first) - further - behind} (4 of them tell little)" in readme
+    tested = [one for one in second if "not tested" not in one]
+    said = f"Order 3 against three loops is tested in {len(tested)}: less far in {sum('less far' in one for one in tested)}"
+    assert said in readme and not [one for one in tested if "further" in one]
 
 
 @functools.cache

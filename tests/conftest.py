@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,10 @@ def reports_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     made: dict[bytes, Report] = {}
 
-    def remembered(*rows: Any, by: Sequence[str] = ()) -> Report:
-        key = pickle.dumps((rows, by))
+    def remembered(*rows: Any, **options: Any) -> Report:
+        key = pickle.dumps((rows, options))
         if key not in made:
-            made[key] = build_report(*rows, by=by)
+            made[key] = build_report(*rows, **options)
         return made[key]
 
     monkeypatch.setattr(output, "build_report", remembered)

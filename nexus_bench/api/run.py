@@ -6,22 +6,20 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from nexus_bench.api import values
-from nexus_bench.api.shown import Figure, Figures, ReportView, build, figures_of
+from nexus_bench.api.inspected import Inspection as Inspection
+from nexus_bench.api.shown import Figure, ReportView, build, figures_of
 from nexus_bench.api.values import LARGEST_SEED, Hops, in_python, plain
 from nexus_bench.errors import UsageError
 from nexus_bench.experiment import run_folder
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.columns import DTYPES as DTYPES
-from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.io.packed import is_there, packed
-from nexus_bench.io.read_results import CURVES, RESULTS, SPEC, read_curves, read_results
+from nexus_bench.io.read_results import CURVES, PLACES, RESULTS, SPEC, read_curves, read_places, read_results
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from nexus_bench.inspection.inspect import Inspected
     from nexus_bench.report.build import Report
 
 
@@ -55,6 +53,11 @@ class Run:
     def curves(self) -> pd.DataFrame:
         """`curve.csv`: validation accuracy and loss by hop while training, one row per cell, step and hop."""
         return read_curves(self.path, whole=True)
+
+    @property
+    def places(self) -> pd.DataFrame:
+        """`places.csv`: of sequences, accuracy by place of the label and by length; without rows for other tasks."""
+        return read_places(self.path)
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -207,76 +210,11 @@ class Run:
 
     def _report(self) -> "Report":
         """The report, built again when a table has changed."""
-        tables = (path for name in (RESULTS, CURVES) for path in (self.path / name, packed(self.path / name)))
+        tables = (path for name in (RESULTS, CURVES, PLACES) for path in (self.path / name, packed(self.path / name)))
         made_from = [path.stat().st_mtime_ns for path in tables if path.exists()]
         if self._built is None or self._built[0] != made_from:
             self._built = made_from, build([self.path]).report
         return self._built[1]
-
-
-class Inspection:
-    """Where the attention of a trained model points.
-
-    Args:
-        found: What the inspection found.
-    """
-
-    def __init__(self, found: "Inspected") -> None:
-        self._found = found
-        self._figures = Figures(found.pictures)
-
-    @property
-    def title(self) -> str:
-        """The model and the hop count in a few words."""
-        return self._found.title
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the examples that the model answers right."""
-        return self._found.walk.accuracy
-
-    @property
-    def example(self) -> str:
-        """The drawn example: its query, its answer, and what the model answered."""
-        drawn = self._found.walk.example
-        return f"{self._found.query}: {drawn.answer}; answered {drawn.answered}"
-
-    @property
-    def walk(self) -> pd.DataFrame:
-        """How often heads point at each hop, over all examples: the table `walk.csv`."""
-        return read_csv(self._file("walk.csv"), WALK_COLUMNS)
-
-    @property
-    def attention(self) -> pd.DataFrame:
-        """The attention weights of the drawn example: the table `attention.csv`."""
-        return read_csv(self._file("attention.csv"), ATTENTION_COLUMNS)
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The tables and figures that were written."""
-        return tuple(self._found.files)
-
-    @property
-    def figures(self) -> tuple[str, ...]:
-        """The names that `plot` takes."""
-        return self._figures.names
-
-    def plot(self, name: str = "inspect_walk") -> Figure:
-        """A figure: where heads point (`inspect_walk`), the drawn graph, or its attention maps.
-
-        Args:
-            name: One of `figures`.
-
-        Raises:
-            UsageError: There is no such figure.
-        """
-        return self._figures.get(values.text("name", name))
-
-    def __repr__(self) -> str:
-        return f"<inspection of {self.title}; {self.example}; accuracy {self.accuracy:.2f}>"
-
-    def _file(self, name: str) -> Path:
-        return next(path for path in self._found.files if path.name == name)
 
 
 def open(path: str | Path) -> Run:

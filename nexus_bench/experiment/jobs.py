@@ -223,9 +223,11 @@ class _Work:
 def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
     cell, weights = row.cell, ending.weights
     names = {"cell_id": cell.cell_id, "model": cell.label, "seed": cell.seed}
+    scored = result_rows(cell, job.mode, row.source, ending, cost)
     return CellResult(
         cell_id=cell.cell_id,
-        rows=result_rows(cell, job.mode, row.source, ending, cost),
+        rows=scored.rows,
+        places=scored.places,
         curve=[
             names | {"step": point.step, "hop": hop, "accuracy": at.accuracy, "loss": at.loss}
             for point in thinned(ending.curve, job.curve_points)

@@ -3,14 +3,14 @@
 Layout, under `cells/<cell_id>/`:
 
     model.safetensors   the weights of a finished cell
-    result.json         rows, curve and timing, and the hash of the weights; written last: a cell with it is finished
+    result.json         rows of tables, and the hash of the weights; written last: a cell with it is finished
     asked/<split>.json  a later evaluation and its scores
     failed.json         why a cell failed, until it is tried again
 
 The JSON files are sealed. Files are written whole or not at all, so one that does not match its seal was edited.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ class CellResult(NamedTuple):
         curve: Rows of curve.csv.
         timing: Row of timing.csv.
         weights: Content of model.safetensors, or a file that has it; None: they are not kept.
+        places: Rows of places.csv; none but of sequences.
     """
 
     cell_id: str
@@ -37,6 +38,7 @@ class CellResult(NamedTuple):
     curve: list[Row]
     timing: Row
     weights: bytes | Path | None
+    places: Sequence[Row] = ()
 
 
 class CellRecords:
@@ -54,14 +56,14 @@ class CellRecords:
         return self._record(cell_id).is_file()
 
     def record(self, cell_id: str) -> Row:
-        """Rows, curve, timing and hash of the weights of a finished cell.
+        """Rows, curve, places, timing and hash of the weights of a finished cell.
 
         Raises:
             CorruptArtefactError: The record was edited.
         """
         path = self._record(cell_id)
         record = read_sealed(path, advice=advice(path))
-        parts = [record.get("rows"), record.get("curve"), [record.get("timing")]]
+        parts = [record.get("rows"), record.get("curve"), record.get("places", []), [record.get("timing")]]
         if not record.get("rows") or not all(_are_rows(part, cell_id) for part in parts):
             raise CorruptArtefactError(f"{path}: is not the record of this cell; {advice(path)}")
         return record
@@ -74,6 +76,8 @@ class CellRecords:
         """
         drop_begun(self.weights(result.cell_id).parent)
         record: Row = {"rows": result.rows, "curve": result.curve, "timing": result.timing}
+        if result.places:
+            record["places"] = list(result.places)
         if result.weights is not None:
             weights = result.weights if isinstance(result.weights, bytes) else read_bytes(result.weights)
             write_atomic(self.weights(result.cell_id), weights)
@@ -163,7 +167,8 @@ class CellRecords:
         """
         path = self._evaluation(cell_id, split)
         asked = read_sealed(path, advice=advice(path))
-        if not _are_rows(asked.get("rows"), cell_id) or any(row.get("split") != split for row in asked["rows"]):
+        parts: list[Any] = [asked.get("rows"), asked.get("places", [])]
+        if not all(_are_rows(part, cell_id) and all(row.get("split") == split for row in part) for part in parts):
             raise CorruptArtefactError(f"{path}: is not this evaluation of this cell; {advice(path)}")
         return asked
 
@@ -176,10 +181,15 @@ class CellRecords:
         """The names of all later evaluations of a finished cell."""
         return sorted(path.stem for path in self._evaluation(cell_id, "").parent.glob("*.json"))
 
-    def evaluation_rows(self, asked: Iterable[tuple[str, str]]) -> Iterator[Row]:
-        """Rows of later evaluations, given as (cell_id, split): by split, then in the order given."""
+    def evaluation_rows(self, asked: Iterable[tuple[str, str]], *, of: str = "rows") -> Iterator[Row]:
+        """Rows of later evaluations, given as (cell_id, split): by split, then in the order given.
+
+        Args:
+            asked: The evaluations.
+            of: `rows` of results.csv or `places` of places.csv.
+        """
         for cell_id, split in sorted(asked, key=lambda pair: pair[1]):
-            yield from self.evaluation(cell_id, split)["rows"]
+            yield from self.evaluation(cell_id, split).get(of, ())
 
     def record_names(self, cell_ids: Iterable[str]) -> Iterator[str]:
         """The records of those cells that are finished, named from the run folder."""

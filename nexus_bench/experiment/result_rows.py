@@ -1,14 +1,18 @@
 """The rows of results.csv of a cell: every split scored; `references` adds chance and shortcuts to compare with."""
 
+from typing import NamedTuple
+
 from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.experiment.records import CellResult
+from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import COLUMNS, FAILED, HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
 from nexus_bench.io.config import Config
 from nexus_bench.io.options import OPTION_COLUMNS, options_text
 from nexus_bench.model.costs import Cost
-from nexus_bench.model.scoring import HopScore, score
+from nexus_bench.model.places import binned
+from nexus_bench.model.scoring import Answered, HopScore, answer, by_hop
 from nexus_bench.shortcuts.references import task_columns
 from nexus_bench.training.loop import Ending
 from nexus_bench.training.recipe import Point
@@ -32,42 +36,73 @@ def failed_result(cell: CellSpec, mode: str) -> CellResult:
     return CellResult(cell.cell_id, rows, [], {}, b"")
 
 
-def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending, cost: Cost) -> list[Row]:
-    """The rows of a trained cell without references: every split by hop, validation first."""
+class CellRows(NamedTuple):
+    """The scores of a cell.
+
+    Attributes:
+        rows: Rows of results.csv.
+        places: Rows of places.csv; none but of sequences.
+    """
+
+    rows: list[Row]
+    places: list[Row]
+
+
+def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending, cost: Cost) -> CellRows:
+    """The rows of a trained cell without references: every split by hop, validation first; places of all others."""
     common = describe(cell, mode) | {
         "n_params": sum(p.numel() for p in ending.model.parameters()),
         "flops_per_step": None if cost.compute is None else cost.compute * cell.train.batch_size,
         "status": ending.status,
         "steps_done": ending.curve[-1].step,
     }
-    rows = []
+    rows, places = [], []
     for split in sorted(source.held_out, key=_ORDER.index):
         law, examples = source.held_out[split]
-        scores = score(ending.model, examples, source.law.schema, cell.model.encoding)
+        answered = answer(ending.model, examples, source.law.schema, cell.model.encoding)
         rows += [
             common
             | {"split": split, "hop": hop, "n_facts": law.family.n_facts}
             | _measured(at)
             | {"steps_to_95": _steps_to(ending.curve, hop)}
-            for hop, at in scores.items()
+            for hop, at in by_hop(*answered, examples.hop).items()
         ]
-    return rows
+        if split != VAL:
+            places += place_rows(common, split, answered, examples)
+    return CellRows(rows, places)
 
 
-def further_rows(
-    trained: Row, split: str, held: HeldOut, scores: dict[int, HopScore], references: dict[int, Row]
-) -> list[Row]:
+def further_rows(trained: Row, split: str, held: HeldOut, answered: Answered, references: dict[int, Row]) -> CellRows:
     """The rows of a later evaluation of saved weights.
 
     Args:
         trained: Any row of the cell.
         split: The name of the split.
         held: The examples.
-        scores: The scores by hop.
+        answered: What the model makes of them.
         references: Chance, shortcut and partial-input ceiling by hop.
     """
     same = trained | {"split": split, "n_facts": held.law.family.n_facts, "steps_to_95": None, "version": __version__}
-    return [same | {"hop": hop} | _measured(at) | references[hop] for hop, at in scores.items()]
+    scores = by_hop(*answered, held.examples.hop)
+    rows = [same | {"hop": hop} | _measured(at) | references[hop] for hop, at in scores.items()]
+    return CellRows(rows, place_rows(trained, split, answered, held.examples))
+
+
+def place_rows(cell: Row, split: str, answered: Answered, examples: Examples) -> list[Row]:
+    """Rows of places.csv; none if the examples are no sequences.
+
+    Args:
+        cell: Any row of the cell.
+        split: The name of the split.
+        answered: What the model makes of them.
+        examples: The examples.
+    """
+    if cell["encoding"] != "sequence":
+        return []
+    same = {name: cell[name] for name in ("cell_id", "model", "seed")} | {"split": split}
+    return [
+        same | one._asdict() | {"accuracy": one.n_correct / one.n_examples} for one in binned(answered.hit, examples)
+    ]
 
 
 def describe(cell: CellSpec, mode: str) -> Row:

@@ -7,6 +7,7 @@ Layout of a run folder:
     results.csv     one row per (cell, split, hop)
     curve.csv       validation accuracy and loss by hop while training
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
+    places.csv      of sequences: accuracy by place and by length
     seal.json       the hashes of all of these (`io/seal.py`)
     cells/          the record of each cell (`records.py`)
     checkpoints/    the saved state of unfinished jobs
@@ -14,7 +15,6 @@ Layout of a run folder:
     report.*        made from results.csv alone
 """
 
-import itertools
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,14 +24,15 @@ import filelock
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.experiment.records import CellRecords, CellResult
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FORMAT_VERSION, TIMING_COLUMNS, Row, columns_of
+from nexus_bench.experiment.tables import add_evaluations, write_tables
+from nexus_bench.io.columns import COLUMNS, FORMAT_VERSION, Row, columns_of
 from nexus_bench.io.config import Config, read_config, to_yaml
-from nexus_bench.io.csv_files import csv_header, csv_lines, read_csv, rows_of, to_csv
+from nexus_bench.io.csv_files import read_csv, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
 from nexus_bench.io.packed import is_there
-from nexus_bench.io.read_results import CURVES, ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, TIMING, check_run, read_results
-from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records, seal_records
-from nexus_bench.io.seal import SEAL, replace_sealed, replacing_sealed
+from nexus_bench.io.read_results import ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, check_run, read_results
+from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records
+from nexus_bench.io.seal import SEAL, replace_sealed
 
 
 def open(path: Path) -> "RunFolder":
@@ -220,67 +221,22 @@ class RunFolder:
         is_kept = told["cell_id"].isin(kept) & told["split"].str.startswith("eval")
         self.cells.check_evaluations(told[is_kept][["cell_id", "split"]].itertuples(index=False, name=None))
 
-    def write_tables(self, name: str, purposes: Mapping[str, str], failed: Sequence[CellResult] = ()) -> None:
-        """Write the CSV files from the cells that are done, in the order given, then those that failed.
+    def write_tables(
+        self,
+        name: str,
+        purposes: Mapping[str, str],
+        failed: Sequence[CellResult] = (),
+        *,
+        has_sequences: bool = False,
+    ) -> None:
+        """Write the tables of all cells: `tables.write_tables`."""
+        write_tables(self.path, self.cells, name, purposes, failed, has_sequences=has_sequences)
 
-        Args:
-            name: Name of the suite.
-            purposes: All cells of the run in their order: cell_id -> `purpose`.
-            failed: The cells that failed.
-
-        Raises:
-            CorruptArtefactError: A cell's record or a table was edited.
-            StorageError: The disk is full or the folder cannot be written.
-        """
-        tables = {RESULTS: COLUMNS, CURVES: CURVE_COLUMNS, TIMING: TIMING_COLUMNS}
-        asked: list[tuple[str, str]] = []
-        with replacing_sealed(self.path, tables) as files:
-
-            def write_results(rows: Iterable[Row]) -> None:
-                named = (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in rows)
-                files[RESULTS].write(csv_lines(named, COLUMNS))
-
-            for table, columns in tables.items():
-                files[table].write(csv_header(columns))
-            for cell_id in purposes:
-                if self.cells.finished(cell_id):
-                    record = self.cells.record(cell_id)
-                    write_results(record["rows"])
-                    files[CURVES].write(csv_lines(record["curve"], CURVE_COLUMNS))
-                    files[TIMING].write(csv_lines([record["timing"]], TIMING_COLUMNS))
-                asked += ((cell_id, split) for split in self.cells.evaluated_splits(cell_id))
-            for cell in failed:
-                write_results(cell.rows)
-            write_results(self.cells.evaluation_rows(asked))
-        seal_records(self.path, self.cells.record_names(purposes))
-
-    def add_evaluations(self, name: str, purposes: Mapping[str, str], rows: Sequence[Row], *, about: Row) -> None:
-        """Add later evaluations of finished cells to the end of results.csv; rows that are there are kept.
-
-        Args:
-            name: Name of the suite.
-            purposes: All cells of the run in their order: cell_id -> `purpose`.
-            rows: Rows of a split that their cells do not have yet.
-            about: The description of the evaluation, stored with the rows.
-
-        Raises:
-            CorruptArtefactError: results.csv is damaged.
-            StorageError: The disk is full or the folder cannot be written.
-        """
-        old = read_results(self.path)
-        by_split: dict[tuple[str, str], list[Row]] = {}
-        for row in rows:
-            by_split.setdefault((row["cell_id"], row["split"]), []).append(row)
-        new = {self.cells.evaluation_name(cell_id, split) for cell_id, split in by_split}
-        forget_records(self.path, new.__contains__)
-        for (cell_id, split), own in by_split.items():
-            self.cells.save_evaluation(cell_id, split, about | {"rows": own})
-        asked = dict.fromkeys((cell, split) for cell in purposes for split in self.cells.evaluated_splits(cell))
-        kept = (row for row in rows_of(old) if (row["cell_id"], row["split"]) not in asked)
-        evaluated = self.cells.evaluation_rows(asked)
-        named = (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in evaluated)
-        replace_sealed(self.path, {RESULTS: to_csv(itertools.chain(kept, named), COLUMNS)})
-        seal_records(self.path, (self.cells.evaluation_name(cell_id, split) for cell_id, split in asked))
+    def add_evaluations(
+        self, name: str, purposes: Mapping[str, str], rows: Sequence[Row], places: Sequence[Row] = (), *, about: Row
+    ) -> None:
+        """Add later evaluations of finished cells: `tables.add_evaluations`."""
+        add_evaluations(self.path, self.cells, name, purposes, rows, places, about=about)
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> None:
         """Write results.csv from rows of answers of another model.

@@ -183,7 +183,9 @@ class _Run:
             failed_result(cell, self.execution.mode) for cell in self.cells.values() if cell.cell_id in self.failures
         ]
         try:
-            self.folder.write_tables(self.plan.suite.name, self.plan.suite.purposes, failed)
+            has_sequences = any(cell.model.encoding == "sequence" for cell in self.cells.values())
+            suite = self.plan.suite
+            self.folder.write_tables(suite.name, suite.purposes, failed, has_sequences=has_sequences)
         finally:
             self.tables_at = time.monotonic()
             self.tables_took = self.tables_at - started

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS
+from nexus_bench.generators.parts.counted_symbols import counted_guess
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.hidden_tokens import guess_of_one
 from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily, SequenceParams
@@ -15,6 +16,8 @@ from nexus_bench.streams import Int, Mask, integers, stream
 
 _N_MEASURED = 1_000  # sequences that the partial-input ceiling is measured on
 _SIGMAS = 4  # that it is declared above what was measured
+_LEAST_COUNTED, _MOST_COUNTED = 20, 100_000_000  # sequences, and counts, that what counts tell is measured on
+_COUNTED_MARGIN = 0.01  # what a fitted reader finds in counts beyond the guess of `counted_guess`
 
 Float = NDArray[np.float64]
 
@@ -180,6 +183,14 @@ class HopK(SequenceFamily[HopKParams]):
         return may
 
     def chance(self, hop: int) -> float:
+        """The best guess that knows k, the place, the symbol there, and how often each symbol was seen so far.
+
+        Exact for a reader who does not count; what counts add is measured, with a margin.
+        """
+        p = self.params
+        return max(self.chance_without_counts(hop), _counted(p.n_tokens, p.min_tokens, p.n_symbols, p.ended, hop))
+
+    def chance_without_counts(self, hop: int) -> float:
         """The best guess that knows k, the place and the symbol there: its own symbol, another one, or nothing."""
         n, n_places = self.params.n_symbols, self.n_facts - 1
         law = _law(n, n_places, hop)
@@ -206,6 +217,20 @@ def _measured(n_tokens: int, min_tokens: int | None, n_symbols: int, ended: str,
     steps = sorted({0, min(1, hop - 1), hop // 2, max(0, hop - 2), hop - 1} & set(range(hop)))
     guesses = [guess_of_one(family, hop, step, _N_MEASURED, stream("hop_k", "hidden", step)) for step in steps]
     return min(1.0, max(float(g.mean() + _SIGMAS * g.std() / max(1, len(g)) ** 0.5) for g in guesses if len(g)))
+
+
+@cache
+def _counted(n_tokens: int, min_tokens: int | None, n_symbols: int, ended: str, hop: int) -> float:
+    """How often a reader of counts is right: measured, with a margin."""
+    params = HopKParams.model_validate(
+        {"n_tokens": n_tokens, "min_tokens": min_tokens, "n_symbols": n_symbols, "ended": ended}
+    )
+    family = HopK(params, (hop,))
+    n_sequences = max(_LEAST_COUNTED, min(_N_MEASURED, _MOST_COUNTED // (n_tokens * n_symbols)))
+    drawn = [family.sample(n_sequences, stream("hop_k", "counted", use, hop)) for use in ("fit", "score")]
+    fit, score = ((np.maximum(one.facts[:, 1:, 0], 0), one.answer[:, 1:]) for one in drawn)
+    share = counted_guess(fit, score, n_symbols, nothing=n_symbols)
+    return min(1.0, share.mean + _SIGMAS * share.error + _COUNTED_MARGIN)
 
 
 class _Law(NamedTuple):

@@ -70,6 +70,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
     version = 1
     Params = PathTokensParams
     sized_by = "n_arms"
+    hides_whole_facts = True
 
     def __init__(
         self, params: PathTokensParams, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL

@@ -77,6 +77,7 @@ class SequenceFamily(Generator[ParamsT]):
     """
 
     sized_by: ClassVar[str | None] = "n_tokens"
+    hides_whole_facts: ClassVar[bool] = False  # whether `variants` and `put` are its own, as facts have several tokens
 
     def __init__(
         self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL

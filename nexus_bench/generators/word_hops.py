@@ -82,6 +82,7 @@ class WordHops(SequenceFamily[ParamsT]):
     """
 
     says_hop = True
+    hides_whole_facts = True
     most_words: int  # of a sequence
     fewest_words: int
     is_crowded = False  # whether the hop count says much of a graph, so that hiding a fact must be measured

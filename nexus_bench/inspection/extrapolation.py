@@ -15,7 +15,7 @@ from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import TEST, Row
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.contract import Model
-from nexus_bench.model.scoring import score
+from nexus_bench.model.scoring import answer
 from nexus_bench.shortcuts.references import reference_columns
 from nexus_bench.training.spec import CellSpec
 
@@ -52,6 +52,7 @@ def ask(
     suite = run.suite
     folder.cells.check(cell.cell_id for cell in suite.cells)  # before anything is written
     rows: list[Row] = []
+    places: list[Row] = []
     references: dict[str, dict[int, Row]] = {}
     new = [cell for cell in cells if not folder.cells.has_evaluation(cell.cell_id, question.split)]
     with folder.writing(suite.name):
@@ -63,13 +64,13 @@ def ask(
                     references[key] = reference_columns(fit, held, source.law.schema)
                 model = run.model(cell, question, device)
                 _check_length(model, folder, cell, held)
-                scores = score(model, held.examples, source.law.schema, cell.model.encoding)
-                rows += further_rows(
-                    folder.cells.trained_row(cell.cell_id), question.split, held, scores, references[key]
-                )
+                answered = answer(model, held.examples, source.law.schema, cell.model.encoding)
+                trained = folder.cells.trained_row(cell.cell_id)
+                found = further_rows(trained, question.split, held, answered, references[key])
+                rows, places = rows + found.rows, places + found.places
             on_cell()
         asked = {"question": question._asdict()}
-        folder.add_evaluations(suite.name, suite.purposes, rows, about=asked)
+        folder.add_evaluations(suite.name, suite.purposes, rows, places, about=asked)
     return len(new)
 
 

@@ -8,6 +8,7 @@ from nexus_bench.data.law import MARK, Law
 from nexus_bench.data.task import TaskSpec, check_symbols
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Generator
+from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.config import Config
 from nexus_bench.io.entries import validate
 from nexus_bench.io.hops import format_hops
@@ -66,6 +67,8 @@ def further_law(task: TaskSpec, question: Question) -> Law:
 
     if question.n_facts is not None and family.sized_by in question.settings:
         raise ConfigError(f"{task.task}: --n-facts chooses {family.sized_by}; give one of both")
+    if question.n_facts is not None and isinstance(family, SequenceFamily):
+        params = params | {"min_tokens": None} | question.settings  # all sequences have the length that is asked for
     made = law({}) if question.n_facts is None else _of_size(question.n_facts, family, law)
     check_symbols(trained, made, what=PREFIX)
     if len(made.schema.query) != len(trained.schema.query):
@@ -103,6 +106,8 @@ def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Law]
             f"{trained.name}: does not declare which parameter sets its size; use --set instead of --n-facts"
         )
 
+    if isinstance(trained, SequenceFamily):
+        return law({name: n_facts})  # which says why, if it cannot be
     near: dict[int, int] = {}  # facts -> the size that gives so many
     largest = max(n_facts, trained.n_facts) + 2  # a unit of size adds at least one fact, or n + 1 things make n facts
     for size in range(1, largest):

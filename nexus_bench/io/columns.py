@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from nexus_bench.io.attention_columns import ATTENTION_COLUMNS as ATTENTION_COLUMNS
+from nexus_bench.io.attention_columns import WALK_COLUMNS as WALK_COLUMNS
 from nexus_bench.io.column import Column as Column
 
 FORMAT_VERSION = 2  # of run folders; raised by hand when a column is removed or a spec gives other results
@@ -134,6 +136,13 @@ TIMING_COLUMNS = (
     *_known("mode"),
     Column("environment", "Int64", "what it was trained in: number of the entry of env.json, from 1"),
 )
+PLACE_COLUMNS = (
+    *_known("cell_id", "model", "seed", "split", "hop"),
+    Column("by", "string", "what this is accuracy by: `place` of the label, or `length` of the sequence"),
+    Column("first", "Int64", "the first place, counted from 1, or the smallest length, in tokens"),
+    Column("last", "Int64", "the last place or the largest length; a bin of some hop holds as many labels as the next"),
+    *_known("n_examples", "n_correct", "accuracy"),
+)
 ACCURACY_COLUMNS = (
     *SETTING_COLUMNS,
     *_known("split", "model", "order", "hop"),
@@ -229,39 +238,6 @@ PREDICTION_COLUMNS = (
     Column("rank", "Int64", "rank of the right answer among all answers by the model's scores; 1: answered right"),
     Column("probability", "Float64", "probability that the model gives to the right answer"),
 )
-_PLACE = (
-    Column("layer", "Int64", "number of the block, from 1"),
-    Column("loop", "Int64", "number of the pass through the blocks, from 1"),
-    Column("level", "Int64", "level of the nest (recursion depth), from 1, the innermost"),
-    Column("path", "string", "which inner attention, if each has weights of its own"),
-    Column(
-        "head",
-        "Int64",
-        "from 1; for attention to pairs, first the heads of the first members, then of the second; empty: any head",
-    ),
-    Column("source", "string", "position that attends: `query` or `fact`; in attention.csv the number of the fact"),
-)
-WALK_COLUMNS = (
-    *_PLACE,
-    Column("step", "Int64", "from a query: hop of the attended fact; from a path fact: number of facts further along"),
-    Column("n", "Int64", "attending positions that have such a fact"),
-    Column("pointed", "Float64", "share of them that give this fact the largest weight"),
-    Column("mass", "Float64", "mean attention weight on this fact"),
-    Column("chance", "Float64", "`pointed` of a random head: 1 / facts; of any of h heads: 1 - (1 - 1/facts)^h"),
-    Column("avoided", "Float64", "from a query: share of them that give this fact the smallest weight"),
-    Column(
-        "mean_ablated",
-        "Float64",
-        "where `head` is empty: accuracy if every head of this pass gives that fact its mean weight of other facts",
-    ),
-)
-ATTENTION_COLUMNS = (
-    *_PLACE,
-    Column("fact", "Int64", "number of the attended fact"),
-    Column("fact_name", "string", "symbols of this fact"),
-    Column("hop_of_fact", "Int64", "its position on the path, from 1; empty off the path"),
-    Column("weight", "Float64", "attention weight"),
-)
 LOG_COLUMNS = (
     Column("step", "Int64", "steps of the optimiser so far"),
     Column("tokens", "Int64", "tokens trained on so far"),
@@ -279,6 +255,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "results.csv": COLUMNS,
     "curve.csv": CURVE_COLUMNS,
     "timing.csv": TIMING_COLUMNS,
+    "places.csv": PLACE_COLUMNS,
     "report.csv": ACCURACY_COLUMNS,
     "reach.csv": REACH_COLUMNS,
     "reached.csv": REACHED_COLUMNS,

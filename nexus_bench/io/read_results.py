@@ -1,7 +1,7 @@
-"""results.csv and curve.csv of a run folder, read and checked: all that reports and comparisons need from a run."""
+"""The tables of a run folder, read and checked: all that reports and comparisons need from a run."""
 
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,18 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
-from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, FAILED, FORMAT_VERSION, SCORED, TEST, VAL, columns_of
+from nexus_bench.io.columns import (
+    COLUMNS,
+    CURVE_COLUMNS,
+    FAILED,
+    FORMAT_VERSION,
+    PLACE_COLUMNS,
+    SCORED,
+    TEST,
+    VAL,
+    Column,
+    columns_of,
+)
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.escapes import CONTROL
 from nexus_bench.io.files import read_bytes, read_json
@@ -18,8 +29,9 @@ from nexus_bench.io.packed import is_there, open_table
 from nexus_bench.io.seal import SEAL, check_sealed
 
 RESULTS, CURVES, TIMING = "results.csv", "curve.csv", "timing.csv"  # files of a run folder
+PLACES = "places.csv"  # of runs with tasks of sequences
 SPEC, ENVIRONMENT = "spec.yaml", "env.json"
-MADE_AGAIN = (RESULTS, CURVES, TIMING)  # the tables, which `train` writes from the records of cells
+MADE_AGAIN = (RESULTS, CURVES, TIMING, PLACES)  # the tables, which `train` writes from the records of cells
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*([+][A-Za-z0-9][A-Za-z0-9_.-]*)*")  # a hybrid joins names by +
@@ -139,11 +151,26 @@ def read_curves(run: Path, *, whole: bool = False) -> pd.DataFrame:
         CorruptArtefactError: It is truncated, edited or lacks columns.
         StorageError: It cannot be read.
     """
-    check_run(run)
     columns = CURVE_COLUMNS if whole else columns_of("cell_id", "step", "hop", "accuracy")
-    if not is_there(run / CURVES):
+    return _read_or_empty(run, CURVES, columns)
+
+
+def read_places(run: Path) -> pd.DataFrame:
+    """places.csv of a run folder; without rows if there is none, as of tasks that are no sequences.
+
+    Raises:
+        ConfigError: The run is of an older format.
+        CorruptArtefactError: It is truncated, edited or lacks columns.
+        StorageError: It cannot be read.
+    """
+    return _read_or_empty(run, PLACES, PLACE_COLUMNS)
+
+
+def _read_or_empty(run: Path, name: str, columns: Sequence[Column]) -> pd.DataFrame:
+    check_run(run)
+    if not is_there(run / name):
         return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in columns})
-    return read_csv(run / CURVES, columns, others=False)
+    return read_csv(run / name, columns, others=False)
 
 
 def _faults(frame: pd.DataFrame, *, is_sealed: bool) -> Iterator[tuple[pd.Series, str]]:

@@ -36,6 +36,18 @@ class HopScore(NamedTuple):
         return self.n_correct / self.n_examples
 
 
+class Answered(NamedTuple):
+    """What a model makes of examples.
+
+    Attributes:
+        loss: Array (b, q), the cross-entropy of each answer in nats; 0 where there is no label.
+        hit: Array (b, q), whether the answer is right.
+    """
+
+    loss: NDArray[np.float32]
+    hit: Mask
+
+
 @torch.no_grad()
 def logits_of(
     model: Model, examples: Examples, schema: Schema, encoding: str
@@ -56,11 +68,16 @@ def score(model: Model, examples: Examples, schema: Schema, encoding: str) -> di
     Returns:
         Hop -> score, hops ascending.
     """
+    return by_hop(*answer(model, examples, schema, encoding), examples.hop)
+
+
+def answer(model: Model, examples: Examples, schema: Schema, encoding: str) -> Answered:
+    """Answer every example."""
     losses, hits = [], []
     for batch, logits in logits_of(model, examples, schema, encoding):
-        losses.append(losses_of(logits, batch.answer).flatten().cpu().numpy())
-        hits.append((logits.argmax(dim=-1) == batch.answer).flatten().cpu().numpy())
-    return by_hop(np.concatenate(losses), np.concatenate(hits), examples.hop.ravel())
+        losses.append(losses_of(logits, batch.answer).cpu().numpy())
+        hits.append((logits.argmax(dim=-1) == batch.answer).cpu().numpy())
+    return Answered(np.concatenate(losses), np.concatenate(hits))
 
 
 def losses_of(logits: Float[Tensor, "*b c"], answer: Int[Tensor, "*b"]) -> Float[Tensor, "*b"]:

@@ -73,7 +73,12 @@ class _Pairs(NamedTuple):
 
 
 def build_report(
-    results: pd.DataFrame, curves: pd.DataFrame, declarations: Sequence[Declaration] = (), *, by: Sequence[str] = ()
+    results: pd.DataFrame,
+    curves: pd.DataFrame,
+    declarations: Sequence[Declaration] = (),
+    *,
+    places: pd.DataFrame | None = None,
+    by: Sequence[str] = (),
 ) -> Report:
     """Summarise the rows of one or several results.csv.
 
@@ -81,6 +86,7 @@ def build_report(
         results: Rows with every column of `columns.COLUMNS`; rows of the same cell are counted once.
         curves: As `read_curves` gives them; may be empty.
         declarations: What the runs declare to compare.
+        places: As `read_places` gives them; None is of runs without sequences.
         by: Parameters to show accuracy against; without them, every parameter of a task that varies.
 
     Raises:
@@ -130,7 +136,8 @@ def build_report(
         n_alike = suffixes.count(split)
         suffixes.append(split)
         suffix = split + (f"_{n_alike + 1}" if n_alike else "")
-        pictures = [picture._replace(name=picture.name + suffix) for picture in section.pictures]
+        pictures = [*section.pictures, *_places(places, part, section.title, palette)]
+        pictures = [picture._replace(name=picture.name + suffix) for picture in pictures]
         sections.append(section._replace(pictures=pictures))
     tested = rows[rows["group"] == TEST]
     sections += parameter_sections(tested[tested["status"] != SCORED], by)
@@ -218,6 +225,18 @@ def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, cu
         rising=still_rising(curves),
         trained=_trained_hops(rows),
     )
+
+
+def _places(places: pd.DataFrame | None, rows: pd.DataFrame, title: str, palette: Palette) -> list[Picture]:
+    """The figures of sequences of a section."""
+    if places is None or places.empty:
+        return []
+    names = tables.names_of(accuracy_by_hop(rows))
+    own = places.merge(rows[["cell_id", "split"]].drop_duplicates(), on=["cell_id", "split"])
+    labels = rows.drop_duplicates("cell_id").set_index("cell_id")["model"].map(names.short)
+    chance = dict(zip(rows["hop"].tolist(), rows["chance"].tolist(), strict=True))
+    own = own.drop_duplicates(["cell_id", "split", "hop", "by", "first"]).assign(model=own["cell_id"].map(labels))
+    return figures.accuracy_by_places(own, _orders(names), chance, palette, title=title)
 
 
 def _seeds_by_hop(reached: pd.DataFrame, names: tables.Names, title: str) -> Picture:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from nexus_bench.report import curve_charts, hop_charts, parameter_charts, reach_charts
+from nexus_bench.report import curve_charts, hop_charts, parameter_charts, place_charts, reach_charts
 from nexus_bench.report.orders import Series
 from nexus_bench.report.palette import Palette
 from nexus_bench.report.plotting import Picture, Spec, render
@@ -54,6 +54,24 @@ def accuracy_by_parameter(accuracy: pd.DataFrame, parameter: str, *, title: str)
         caption=f"Accuracy by {parameter}, a panel per model, a colour per hop. A line joins the means of models that "
         "were trained and tested at each value, a tick is a seed; dotted: chance.",
     )
+
+
+def accuracy_by_places(
+    places: pd.DataFrame, orders: Mapping[str, int], chance: Mapping[int, float], palette: Palette, *, title: str
+) -> list[Picture]:
+    """Accuracy of sequences against the place of the label, and against the length: `place_charts.accuracy_by`."""
+    told = {"place": "the place of the label", "length": "the length of the sequence, where lengths differ"}
+    drawn = [
+        _picture(
+            place_charts.accuracy_by(by, places, orders, chance, palette, title=title),
+            f"accuracy_by_{by}",
+            f"Accuracy by {what}. A line per model over all of its seeds, a panel per hop count (of many, some), or "
+            "one panel where a place is a hop count; dotted: chance. A point is a bin of neighbours with as many "
+            "labels as the next.",
+        )
+        for by, what in told.items()
+    ]
+    return [picture for picture in drawn if picture is not None]
 
 
 def order_by_hop(accuracy: pd.DataFrame, series: Sequence[Series], *, title: str) -> Picture | None:

@@ -15,7 +15,7 @@ from nexus_bench.io.config import read_config
 from nexus_bench.io.csv_files import beginning, rows_of, to_csv
 from nexus_bench.io.escapes import markdown, markdown_cell
 from nexus_bench.io.files import keep_others, write_atomic
-from nexus_bench.io.read_results import SPEC, read_curves, read_results
+from nexus_bench.io.read_results import SPEC, read_curves, read_places, read_results
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
 from nexus_bench.report.page import to_html
@@ -43,7 +43,7 @@ class Written(NamedTuple):
 
 
 def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> Written:
-    """The report of one or several runs, from their results.csv, curve.csv, and what their spec.yaml declares.
+    """The report of one or several runs, from their tables and what their spec.yaml declares.
 
     Inside GitHub Actions it is also appended to the summary of the step.
 
@@ -73,6 +73,7 @@ def read_report(runs: Sequence[Path], *, by: Sequence[str] = ()) -> Report:
         _joined(frames),
         _joined([read_curves(run) for run in runs]),
         [_declaration(run, of) for run, of in zip(runs, frames, strict=True)],
+        places=_joined([read_places(run) for run in runs]),
         by=by,
     )
     return built._replace(provenance=provenance(runs, frames))

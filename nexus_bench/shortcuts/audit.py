@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from scipy import stats
 
 from nexus_bench.data.splits import BLOCK_GRAPHS
-from nexus_bench.errors import CheckFailedError
+from nexus_bench.errors import CheckFailedError, UsageError
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.generators.parts.sequences import refuse_sequences
+from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
 from nexus_bench.shortcuts.english import guess_in_english
 from nexus_bench.shortcuts.features import Asked, ask
@@ -16,6 +16,7 @@ from nexus_bench.shortcuts.fits import require_sklearn
 from nexus_bench.shortcuts.followed import guess_hidden
 from nexus_bench.shortcuts.hidden import hide_a_fact as hide_a_fact
 from nexus_bench.shortcuts.readers import Against, readers
+from nexus_bench.shortcuts.sequence_readers import SequenceAudit, hops_to_audit
 from nexus_bench.streams import Mask, stream
 
 ENCODINGS = ("flat", "fact")
@@ -90,19 +91,23 @@ def audit(
         others: The laws of further splits, by name.
         encoding: `flat` for every reader, `fact` for those that do not use the order of the facts.
         joint: Also run readers that see the other queries of the graph.
-        english: Also run readers of the English; only with `flat`.
+        english: Also run readers of the English; only with `flat`, and not of sequences.
         rounds: Rounds of gradient boosting.
 
     Returns:
         One row per split, hop count, reader and hidden fact; hops ascending within a split. Readers whose ceiling is 1
-        are left out.
+        are left out. Of sequences a fact is a token, at most 8 hop counts are read, and at each of them at most 3
+        tokens are hidden.
 
     Raises:
         CheckFailedError: The labels of the family are not what its solver derives from the facts.
-        UsageError: scikit-learn is not installed.
+        UsageError: scikit-learn is not installed, or the family is of sequences and an option is not of them.
     """
+    if generator.schema.is_sequence and (encoding != "flat" or joint or not isinstance(generator, SequenceFamily)):
+        raise UsageError(
+            f"{generator.name}: sequences are audited as they are read, by token; leave out --encoding and --joint"
+        )
     require_sklearn()
-    refuse_sequences(generator, "audits")
     is_flat = encoding == "flat"
     options = _Options(seed, is_flat, joint, english and is_flat, rounds)
     scored: list[_Scored] = []
@@ -110,6 +115,9 @@ def audit(
         fit = _draw(law, -(-n_graphs // 2), "fit", split, seed)
         score = _draw(law, n_graphs, "score", split, seed)
         _check_labels(law, score)
+        if isinstance(law, SequenceFamily):
+            scored += _of_sequences(law, split, fit, score, options)
+            continue
         for hop in sorted(law.hops):
             to_fit = ask(fit, hop, stream("audit", law.name, seed, "fit", split, "ask", hop))
             to_score = ask(score, hop, stream("audit", law.name, seed, "score", split, "ask", hop))
@@ -151,6 +159,18 @@ def _at_hop(law: Generator[Any], split: str, hop: int, fit: Asked, score: Asked,
     return found
 
 
+def _of_sequences(
+    law: SequenceFamily[Any], split: str, fit: Examples, score: Examples, options: _Options
+) -> list[_Scored]:
+    key = ("audit", law.name, options.seed, split)
+    readers_of = SequenceAudit(law, fit, score, rounds=options.rounds, key=key)
+    return [
+        _Scored(split, hop, read.reader, read.hidden, read.against, getattr(law, read.against)(hop), read.right)
+        for hop in hops_to_audit(law.hops)
+        for read in readers_of.at(hop)
+    ]
+
+
 def _draw(law: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -> Examples:
     blocks = range(-(-n_graphs // BLOCK_GRAPHS))
     drawn = [law.sample(BLOCK_GRAPHS, stream("audit", law.name, seed, use, split, block)) for block in blocks]
@@ -158,8 +178,8 @@ def _draw(law: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -
 
 
 def _check_labels(law: Generator[Any], score: Examples) -> None:
-    solution = law.solve(score.facts, score.query)
-    is_wrong = (solution.answer != score.answer) | (solution.hop != score.hop)
+    answer, hop = law.labels(score.facts, score.query)
+    is_wrong = (answer != score.answer) | (hop != score.hop)
     if is_wrong.any():
         raise CheckFailedError(
             f"{law.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what `solve` derives from "

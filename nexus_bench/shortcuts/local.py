@@ -14,6 +14,7 @@ from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.streams import Int
 
+_MOST = 1 << 17  # more than there are words, places or hop counts
 Key = Callable[[Int], NDArray[np.int64]]  # from tokens (g, n) to what is seen at every place
 
 
@@ -27,10 +28,15 @@ def given_token(tokens: Int) -> NDArray[np.int64]:
     return tokens.astype(np.int64)
 
 
+def given_place_and_token(tokens: Int) -> NDArray[np.int64]:
+    """The number of the place and the token there."""
+    return given_place(tokens) * _MOST + tokens + 1
+
+
 def given_two_tokens(tokens: Int) -> NDArray[np.int64]:
     """The token at the place and the one before: all that a bigram knows."""
     before = np.pad(tokens[:, :-1], ((0, 0), (1, 0)), constant_values=NOTHING).astype(np.int64)
-    return (before + 1) * (int(tokens.max()) + 2) + tokens
+    return (before + 1) * _MOST + tokens + 1
 
 
 def given_successor(tokens: Int) -> NDArray[np.int64]:
@@ -72,4 +78,4 @@ def guess_given(key: Key) -> Callable[[Examples, Examples, Schema], Int]:
 def _seen(examples: Examples, key: Key) -> NDArray[np.int64]:
     """What is seen, told apart by the hop count."""
     seen = key(examples.facts[:, :, 0])
-    return (seen + 1) * 4096 + examples.hop
+    return (seen + 1) * _MOST + examples.hop

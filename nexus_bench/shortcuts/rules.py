@@ -154,5 +154,5 @@ SHORTCUTS = (
     Shortcut("given_place", 0, _is_sequence, local.guess_given(local.given_place)),
     Shortcut("given_token", 1, _is_sequence, local.guess_given(local.given_token)),
     Shortcut("given_two_tokens", 2, _is_sequence, local.guess_given(local.given_two_tokens)),
-    Shortcut("given_successor", 1, _is_sequence, local.guess_given(local.given_successor)),
+    Shortcut("given_successor", 3, _is_sequence, local.guess_given(local.given_successor)),
 )

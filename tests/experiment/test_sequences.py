@@ -1,11 +1,23 @@
 """Tasks of sequences in suites: their encoding is theirs, and they stand beside tasks of graphs."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+import nexus_bench
 from nexus_bench.errors import ConfigError
+from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.plan import make_plan
+from nexus_bench.experiment.records import CellRecords, CellResult
+from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
+from nexus_bench.io.columns import VAL
+from nexus_bench.io.config import parse_yaml
+from nexus_bench.io.read_results import PLACES
 from tests.conftest import Command
+from tests.small import TINY
 
 GRAPHS = {"task": "pointer_chase", "hops": "1", "n_nodes": 6}
 SEQUENCES = {"task": "word_problem", "hops": "1-3", "n_tokens": 4, "min_tokens": 3, "group": "Z_3"}
@@ -51,6 +63,100 @@ def test_they_are_trained_reported_and_asked_again(command: Command) -> None:
     rows = pd.read_csv("r/results.csv")
     assert set(rows["encoding"]) == {"sequence"} and set(rows["hop"]) == {1, 2, 3}
     assert set(rows[rows["split"] == "test"]["n_examples"]) == {40} and set(rows["n_queries"]) == {8}
+    assert all(Path("r/figures", f"accuracy_by_{by}.svg").is_file() for by in ("place", "length"))
     assert (asked := command("eval", "r", "n_tokens=6")).returncode == 0, asked.stderr
     assert command("predictions", "r").returncode == 0
     assert set(pd.read_csv("r/predictions.csv")["query"]) == {0, 1, 2}, "the places of the labels"
+
+
+SUITE = """
+suite: words
+tasks:
+  - {task: word_problem, hops: 1-3, n_tokens: 7, min_tokens: 4, group: Z_5, n_val: 20, n_test: 30}
+  - {task: hop_k, hops: 1-2, n_tokens: 20, n_symbols: 4, n_val: 20, n_test: 30}
+  - {task: pointer_chase, hops: 1-2, n_nodes: 6, n_val: 8, n_test: 16}
+model: {d_model: 16, position: none}
+models: [{attention: standard}]
+train: {steps: 6, batch_size: 4, eval_every: 3}
+seeds: 2
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def counts(frame: pd.DataFrame) -> pd.DataFrame:
+    by_hop = frame.groupby(["cell_id", "split", "hop"])[["n_examples", "n_correct"]].sum()
+    return by_hop.sort_index().astype("int64")
+
+
+def trained(folder: str, mode: str, suite: str = SUITE) -> nexus_bench.Run:
+    """A suite as `train` runs it, without its report."""
+    run = RunFolder(Path(folder))
+    plan = make_plan(make_suite(parse_yaml(suite, where="test"), where="test"), run)
+    assert not run_plan(plan, run, Execution(mode, executor="inline"), data=None, on_event=lambda event: None)
+    return nexus_bench.open(folder)
+
+
+def told(run: nexus_bench.Run, by: str) -> pd.DataFrame:
+    return counts(run.places[run.places["by"] == by])
+
+
+@pytest.mark.parametrize("mode", ["single", "deterministic"])
+def test_places_sum_to_what_is_scored_by_hop_also_when_asked_again(mode: str, here: Path) -> None:
+    run = trained("r", mode)
+    asked = run.evaluate("word_problem", n_facts=11, hops="1-9")
+    rows = run.results[(run.results["split"] != VAL) & (run.results["encoding"] == "sequence")]
+    pd.testing.assert_frame_equal(told(run, "place"), counts(rows))
+    of_lengths = told(run, "length")
+    pd.testing.assert_frame_equal(of_lengths, counts(rows).loc[of_lengths.index])
+    lengths = run.places[run.places["by"] == "length"]
+    assert set(lengths["first"]) == {4, 5, 6, 7}, "of the only sequences whose lengths differ"
+    later = run.places[run.places["split"].str.startswith("eval")]
+    assert set(later["first"]) == set(range(1, 10)) and set(later["split"]) == set(asked["split"])
+    before = (run.path / PLACES).read_bytes()
+    (run.path / PLACES).unlink()
+    assert (trained("r", mode).path / PLACES).read_bytes() == before, "made again from the records"
+    (run.path / PLACES).write_bytes(before.replace(b",place,", b",length,", 1))
+    with pytest.raises(nexus_bench.NexusBenchError, match=r"places\.csv: was edited or cut"):
+        _ = run.places
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_places(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trained("whole", "deterministic")
+    save, saved = CellRecords.save, []
+
+    def dies(self: CellRecords, result: CellResult) -> None:
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+        saved.append(result.cell_id)
+        save(self, result)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CellRecords, "save", dies)
+        with pytest.raises(KeyboardInterrupt):
+            trained("killed", "deterministic")
+    killed = trained("killed", "deterministic")
+    assert (killed.path / PLACES).read_bytes() == (whole.path / PLACES).read_bytes()
+    assert whole.places["cell_id"].nunique() == 4
+
+
+def test_runs_without_sequences_have_no_such_table(here: Path) -> None:
+    run = trained("r", "single", TINY)
+    assert not (run.path / PLACES).exists() and run.places.empty
+    assert not any("places" in path.read_text() for path in Path("r").glob("cells/*/result.json"))
+
+
+def test_places_of_models_that_were_trained_on_a_dataset(command: Command) -> None:
+    words = "word_problem -n 60 --hops 1-3 n_tokens=6 --out data".split()
+    assert (made := command("gen", *words)).returncode == 0, made.stderr
+    line = (
+        "train --attention standard d_model=16 steps=3 --seeds 1 --executor inline --quiet --data data --out r".split()
+    )
+    assert (done := command(*line)).returncode == 0, done.stderr
+    run = nexus_bench.open("r")
+    rows = run.results[run.results["split"] != VAL]
+    pd.testing.assert_frame_equal(told(run, "place"), counts(rows))

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from nexus_bench.data.task import make_task
 from nexus_bench.shortcuts.audit import audit
-from tests.families import GRAPHS
+from tests.families import GRAPHS, SEQUENCES
+from tests.shortcuts import sequence_leaks
 from tests.shortcuts.leaks import LEAKS, beaten_by
 
 FAMILY = "family"  # a registered family at its defaults
@@ -34,7 +35,10 @@ def run(redraw: Redraw) -> tuple[Redraw, bool]:
         rows = audit(law, n_graphs=redraw.n_graphs, seed=redraw.seed, rounds=20)
         return redraw, any(row.above for row in rows)
     clean = redraw.kind == CLEAN
-    return redraw, bool(beaten_by(LEAKS[redraw.name], seed=redraw.seed, n_graphs=redraw.n_graphs, clean=clean))
+    options = {"seed": redraw.seed, "n_graphs": redraw.n_graphs, "clean": clean}
+    if redraw.name in sequence_leaks.LEAKS:
+        return redraw, bool(sequence_leaks.beaten_by(sequence_leaks.LEAKS[redraw.name], **options))
+    return redraw, bool(beaten_by(LEAKS[redraw.name], **options))
 
 
 def redraw_all(
@@ -60,8 +64,8 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--redraws", type=int, default=100)
     parser.add_argument("--graphs", type=int, default=4000)
-    parser.add_argument("--families", default=",".join(GRAPHS))
-    parser.add_argument("--leaks", default=",".join(LEAKS), help="names, or nothing for none")
+    parser.add_argument("--families", default=",".join([*GRAPHS, *SEQUENCES]))
+    parser.add_argument("--leaks", default=",".join([*LEAKS, *sequence_leaks.LEAKS]), help="names, or nothing for none")
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     families, leaks = (names.split(",") if names else [] for names in (args.families, args.leaks))

@@ -6,6 +6,7 @@ _ABOUT = {
     "results.csv": "One row per (cell, split, hop): all that reports are made from.",
     "curve.csv": "Validation while training: one row per (cell, evaluation, hop).",
     "timing.csv": "Seconds, kept apart so that results.csv has the same bytes in every repetition: one row per cell.",
+    "places.csv": "Sequences by place and by length: one row per (cell, split, hop, bin); only where there are some.",
     "report.csv": "Accuracy over seeds: one row per (setting, split, model, hop).",
     "reach.csv": "Hop reach over seeds, and what it costs: one row per (setting, model).",
     "reached.csv": "How many seeds reach each hop: one row per (setting, split, model, hop, threshold).",

@@ -1,0 +1,190 @@
+"""What readers of sequences see: one labelled place of each sequence, with one token of its derivation hidden or none.
+
+Axis letters: n examples, p places of a sequence, h steps of a derivation, m candidates, w words or features.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nexus_bench.generators.base import Examples
+from nexus_bench.generators.sequences import NOTHING, SequenceFamily, tokens_of
+from nexus_bench.shortcuts.features import MOST_WORDS as MOST_WORDS
+from nexus_bench.shortcuts.features import Candidates, in_chunks
+from nexus_bench.shortcuts.fitted import Float
+from nexus_bench.streams import Int, Mask, pick
+
+_MOST_COLUMNS = 400  # of a window that is written as ones and zeros
+_LEAST_BEFORE, _AFTER = 3, 3  # tokens of a window
+_FOLDED = 61  # ids of a larger vocabulary
+_MOST_THERE = 64  # words of a sequence that are candidates
+
+
+Seen = Literal["counts", "order", "nearby"]
+
+
+class AskedPlaces(NamedTuple):
+    """One place of each sequence.
+
+    Attributes:
+        row: Array (n), the number of the sequence.
+        tokens: Array (n, p), NOTHING after the end; the hidden token has the id after that of the last word.
+        length: Array (n).
+        at: Array (n), the place.
+        label: Array (n), what is to be guessed.
+        steps: Array (n, h), the places of the derivation; -1 after the last.
+        hidden: Array (n), the place of the hidden token; -1 if none is.
+        word: Array (n), the hidden token.
+    """
+
+    row: NDArray[np.int64]
+    tokens: Int
+    length: Int
+    at: Int
+    label: Int
+    steps: Int
+    hidden: Int
+    word: Int
+
+    def take(self, rows: NDArray[np.int64] | slice) -> "AskedPlaces":
+        """Some of the examples."""
+        row, *others = (array[rows] for array in self)
+        return AskedPlaces(row.astype(np.int64), *(other.astype(np.int32) for other in others))
+
+    def beside(self, at: Int, offset: int) -> Int:
+        """The token so far from each place; NOTHING outside of the sequence: array (n)."""
+        place = at + offset
+        is_there = (at >= 0) & (place >= 0) & (place < self.tokens.shape[1])
+        word = self.tokens[np.arange(len(at)), np.where(is_there, place, 0)]
+        return np.where(is_there, word, NOTHING).astype(np.int32)
+
+
+def ask_places(family: SequenceFamily[Any], examples: Examples, hop: int, rng: np.random.Generator) -> AskedPlaces:
+    """One place of each sequence whose label has a hop count, drawn at random; sequences without one are left out.
+
+    A sequence ends there: what follows is not seen by causal models, and may be the label itself, said.
+    """
+    at = pick(rng, examples.hop == hop)
+    row = np.flatnonzero(at >= 0)
+    tokens, length = tokens_of(examples.facts[row])
+    at = at[row].astype(np.int32)
+    tokens, length = np.where(np.arange(tokens.shape[1]) <= at[:, None], tokens, np.int32(NOTHING)), at + np.int32(1)
+    steps = family.places(tokens, length, at[:, None])[:, 0]
+    none = np.full(len(row), -1, dtype=np.int32)
+    return AskedPlaces(row, tokens, length, at, examples.answer[row, at], steps, none, none)
+
+
+def hide(asked: AskedPlaces, step: int, n_words: int) -> AskedPlaces:
+    """The examples whose derivation has such a step, from 0, with its token hidden."""
+    kept = np.flatnonzero(asked.steps[:, step] >= 0) if step < asked.steps.shape[1] else np.empty(0, dtype=np.int64)
+    one = asked.take(kept)
+    n, hidden = np.arange(len(kept)), one.steps[:, step]
+    word, tokens = one.tokens[n, hidden], one.tokens.copy()
+    tokens[n, hidden] = n_words
+    return one._replace(tokens=tokens, hidden=hidden.astype(np.int32), word=word)
+
+
+def exchange(family: SequenceFamily[Any], asked: AskedPlaces, step: int, rng: np.random.Generator) -> AskedPlaces:
+    """The same where facts have several tokens: the hidden fact has one of its variants, or its own, any as likely."""
+    kept = np.flatnonzero(asked.steps[:, step] >= 0) if step < asked.steps.shape[1] else np.empty(0, dtype=np.int64)
+    one = asked.take(kept)
+    if not len(kept):
+        return one
+    variant = pick(rng, family.variants(one.tokens, one.length, one.steps, step))
+    one, variant = one.take(np.flatnonzero(variant >= 0)), variant[variant >= 0]
+    tokens = one.tokens.copy()
+    for number in np.unique(variant).tolist():
+        rows = np.flatnonzero(variant == number)
+        tokens[rows] = family.put(one.tokens[rows], one.length[rows], one.steps[rows], step, number)
+    return one._replace(tokens=tokens, hidden=one.steps[:, step])
+
+
+def counts(asked: AskedPlaces, n_words: int, *, own: bool) -> Float:
+    """How often each word occurs up to the place and what share that is, and the place: array (n, w).
+
+    Args:
+        asked: The examples.
+        n_words: Different tokens, at most `MOST_WORDS`.
+        own: Whether the token at the place is known; otherwise it is not even counted.
+    """
+    n_places = asked.tokens.shape[1]
+    is_seen = np.arange(n_places) < (asked.at + own)[:, None]
+    shifted = asked.tokens + np.arange(len(asked.at))[:, None] * n_words
+    seen = np.bincount(shifted[is_seen], minlength=len(asked.at) * n_words).reshape(-1, n_words).astype(np.float64)
+    place = asked.at[:, None].astype(np.float64)
+    parts = [seen, seen / (place + 1), seen == 0, seen == 1, place]
+    if own:
+        here = _ones(asked.beside(asked.at, 0)[:, None], n_words)
+        parts += [here, (seen * here).sum(axis=1, keepdims=True) == np.arange(1, 4)]
+    return np.concatenate(parts, axis=1, dtype=np.float64)
+
+
+def window(asked: AskedPlaces, n_words: int, *, as_ones: bool) -> Float:
+    """The tokens around the place, around the hidden one, and at the first and last step before the hidden one.
+
+    Args:
+        asked: The examples.
+        n_words: Different tokens.
+        as_ones: A column for each place and word, with ones and zeros, for linear readers; otherwise ids.
+    """
+    n, n_ids = np.arange(len(asked.at)), min(n_words, _FOLDED) + 2  # nothing and the hidden one
+    n_before = min(asked.tokens.shape[1] - 1, max(_LEAST_BEFORE, _MOST_COLUMNS // n_ids))
+    tokens = [asked.beside(asked.at, offset) for offset in range(-n_before, _AFTER + 1)]
+    tokens += [asked.beside(asked.hidden, offset) for offset in (-2, -1, 1, 2)]
+    step = (asked.steps == asked.hidden[:, None]).argmax(axis=1)  # those after it may depend on the hidden token
+    tokens += [
+        asked.beside(np.where((number >= 0) & (number < step), asked.steps[n, number], -1), 0)
+        for number in (step * 0, step - 1)
+    ]
+    seen = np.stack(tokens, axis=1)
+    if n_words > _FOLDED:
+        seen = np.where((seen >= 0) & (seen < n_words), seen % _FOLDED, np.where(seen >= 0, _FOLDED, seen))
+    places = np.stack([asked.at, asked.hidden - asked.at, asked.length], axis=1)
+    return np.concatenate([_ones(seen + 1, n_ids) if as_ones else seen, places], axis=1, dtype=np.float64)
+
+
+def words_there(asked: AskedPlaces, is_label: Mask, seen: Seen) -> Candidates:
+    """The words of each sequence up to the place that name a label, each once, and what is seen of them.
+
+    Args:
+        asked: The examples.
+        is_label: Array (w), the words that do.
+        seen: `counts`: their ids and counts; `order`: also where they stand; `nearby`: also whether beside the token
+            that stands at the place.
+    """
+    before = np.arange(asked.tokens.shape[1]) < asked.at[:, None]
+    is_word = before & (asked.tokens >= 0) & (asked.tokens < len(is_label))
+    words = np.where(is_word & is_label[np.where(is_word, asked.tokens, 0)], asked.tokens, NOTHING)
+    ordered = -np.sort(-words, axis=1)
+    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = NOTHING
+    symbols = -np.sort(-ordered, axis=1)[:, : max(1, min(_MOST_THERE, int((ordered >= 0).sum(axis=1).max(initial=0))))]
+
+    def features(part: slice) -> Float:
+        return _features(asked.take(part), symbols[part], words[part], seen)
+
+    return Candidates(symbols.astype(np.int32), in_chunks(features, len(symbols)))
+
+
+def _features(asked: AskedPlaces, symbols: Int, words: Int, seen: Seen) -> Float:
+    """What is seen of each candidate (n, m) where it stands among words (n, p): array (n, m, w)."""
+    there = (symbols[:, :, None] == words[:, None, :]) & (symbols >= 0)[:, :, None]  # n m p
+    count = there.sum(axis=2)
+    parts = [symbols, count, count == count.max(axis=1, keepdims=True)]
+    if seen != "counts":
+        first, last = there.argmax(axis=2), words.shape[1] - 1 - there[:, :, ::-1].argmax(axis=2)
+        place = np.broadcast_to(asked.at[:, None], first.shape)
+        parts += [first, last - place, place]
+    if seen == "nearby":
+        own = asked.beside(asked.at, 0)[:, None]
+        is_own = (asked.tokens == own)[:, None]
+        follows = (there[:, :, 1:] & is_own[:, :, :-1]).any(axis=2)
+        precedes = (there[:, :, :-1] & is_own[:, :, 1:]).any(axis=2)
+        parts += [follows, precedes, symbols - own]
+    return np.stack(parts, axis=2).astype(np.float64)
+
+
+def _ones(ids: Int, n_ids: int) -> Float:
+    """A column for each id at each place: array (n, places * ids)."""
+    ones: Float = (ids[:, :, None] == np.arange(n_ids)).reshape(len(ids), -1).astype(np.float64)
+    return ones

@@ -78,6 +78,7 @@ class Brevo(SequenceFamily[BrevoParams]):
     version = 1
     Params = BrevoParams
     sized_by = "n_nodes"
+    says_labels = True
 
     def __init__(
         self, params: BrevoParams, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL

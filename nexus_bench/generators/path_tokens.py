@@ -70,6 +70,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
     version = 1
     Params = PathTokensParams
     sized_by = "n_arms"
+    says_labels = True
     hides_whole_facts = True
 
     def __init__(

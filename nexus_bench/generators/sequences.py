@@ -77,6 +77,8 @@ class SequenceFamily(Generator[ParamsT]):
     """
 
     sized_by: ClassVar[str | None] = "n_tokens"
+    says_labels: ClassVar[bool] = False  # whether the next token is the label, which a model is given for the one after
+    needs_all_tokens: ClassVar[bool] = False  # whether labels need most tokens, so that counting them is no mere guess
     hides_whole_facts: ClassVar[bool] = False  # whether `variants` and `put` are its own, as facts have several tokens
 
     def __init__(

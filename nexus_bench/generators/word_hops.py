@@ -82,6 +82,7 @@ class WordHops(SequenceFamily[ParamsT]):
     """
 
     says_hop = True
+    says_labels = True
     hides_whole_facts = True
     most_words: int  # of a sequence
     fewest_words: int

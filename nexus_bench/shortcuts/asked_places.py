@@ -63,13 +63,15 @@ class AskedPlaces(NamedTuple):
 def ask_places(family: SequenceFamily[Any], examples: Examples, hop: int, rng: np.random.Generator) -> AskedPlaces:
     """One place of each sequence whose label has a hop count, drawn at random; sequences without one are left out.
 
-    A sequence ends there: what follows is not seen by causal models, and may be the label itself, said.
+    Where labels are said at the next place, a sequence ends there, since no causal model sees what follows.
     """
     at = pick(rng, examples.hop == hop)
     row = np.flatnonzero(at >= 0)
     tokens, length = tokens_of(examples.facts[row])
     at = at[row].astype(np.int32)
-    tokens, length = np.where(np.arange(tokens.shape[1]) <= at[:, None], tokens, np.int32(NOTHING)), at + np.int32(1)
+    if family.says_labels:
+        tokens = np.where(np.arange(tokens.shape[1]) <= at[:, None], tokens, np.int32(NOTHING))
+        length = at + np.int32(1)
     steps = family.places(tokens, length, at[:, None])[:, 0]
     none = np.full(len(row), -1, dtype=np.int32)
     return AskedPlaces(row, tokens, length, at, examples.answer[row, at], steps, none, none)

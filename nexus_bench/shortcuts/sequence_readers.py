@@ -90,7 +90,7 @@ class SequenceAudit:
         for name, n_tokens, _ in _rules(self.family.schema):
             if n_tokens == 0 and not (uses_own and name == "given_place_and_token"):
                 yield Read(name, None, "chance", self._by_rule(name, score) == score.label)
-        if ((score.steps >= 0).sum(axis=1) / (score.at + 1)).mean() > 0.5:
+        if self.family.needs_all_tokens or ((score.steps >= 0).sum(axis=1) / (score.at + 1)).mean() > 0.5:
             return
         is_small = max(self.family.n_labels, self.family.n_words) <= MOST_WORDS
         for model, make in _MODELS:

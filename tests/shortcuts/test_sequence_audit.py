@@ -19,9 +19,20 @@ from tests.families import SEQUENCES
 from tests.shortcuts.sequence_leaks import LEAKS, beaten_by
 
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "brevo": ({"n_nodes": 9, "min_nodes": 5, "hops": "1-2"},),
+    "depo": (
+        {"n_nodes": 12, "n_letters": 30, "max_letters": 1, "n_asked": 1, "hops": "1-3"},
+        {"n_nodes": 9, "min_nodes": 4, "n_asked": 2, "hops": "1-3"},
+    ),
+    "hash_hop": ({"n_letters": 4, "max_letters": 4, "n_chains": 4, "n_asked": 2, "hops": "1-2"},),
     "hop_k": (
         *({"n_symbols": 8, "n_tokens": 64, "hops": "1-3"}, {"n_symbols": 3, "n_tokens": 40, "hops": "1-3"}),
         {"min_tokens": 30, "n_tokens": 50, "ended": "nothing", "hops": "1-2"},
+    ),
+    "mano": ({"modulus": 5, "hops": "1-3"},),
+    "path_tokens": (
+        {"n_arms": 2, "hops": "1-3"},
+        {"direction": "backward", "arm_length": 4, "hops": "1"},
     ),
     "mqar": ({"vocab_size": 40, "n_pairs": 4, "power": 1.0, "n_tokens": 30}, {"filler": "blank", "min_tokens": 50}),
     "word_problem": (
@@ -155,3 +166,21 @@ def test_a_family_of_sequences_with_wrong_labels_is_not_audited() -> None:
     family = law({"task": "hop_k", "hops": "1", "n_tokens": 20})
     with pytest.raises(CheckFailedError, match="labels are not what `solve` derives"):
         audit(Wrong(family.params, family.hops), n_graphs=200, seed=0)
+
+
+def test_a_fact_of_several_tokens_is_exchanged_whole_and_what_follows_the_place_is_not_seen() -> None:
+    family = law({"task": "depo", "hops": "3", "n_asked": 2, "n_nodes": 11})
+    asked = see.ask_places(family, family.sample(200, stream("ask")), 3, stream("places"))
+    assert (asked.tokens >= 0).sum(axis=1).tolist() == (asked.at + 1).tolist()
+    other = see.exchange(family, asked, 1, stream("exchange"))
+    n_alike = (other.tokens == asked.tokens[: len(other.tokens)]).all(axis=1).mean()
+    assert len(other.at) == len(asked.at) and 0.05 < n_alike < 0.25, "its own is one of 8"
+    for one, two in ((asked, other),):
+        assert np.array_equal(np.sort(one.tokens, axis=1), np.sort(two.tokens, axis=1)), "counts tell nothing"
+
+
+def test_a_ceiling_of_facts_of_several_tokens_that_is_too_low_is_beaten(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = law({"task": "path_tokens", "hops": "1,2"})
+    assert not [row.reader for row in audit(family, n_graphs=800, seed=0, rounds=5) if row.above]
+    monkeypatch.setattr(type(family), "partial_input", lambda self, hop: 0.25)
+    assert "commonest" in {row.reader for row in audit(family, n_graphs=800, seed=0, rounds=5) if row.above}

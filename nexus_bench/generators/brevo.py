@@ -27,10 +27,11 @@ _N_GUESSED, _N_MEASURED, _SIGMAS = 4_000, 250, 4  # sequences, and standard erro
 class BrevoParams(FamilyParams):
     """Size of the graph."""
 
-    n_nodes: int = Field(ge=4, le=400, description="Nodes of the largest graph, and names that there are.")
+    n_nodes: int = Field(ge=4, le=400, description="Nodes of the largest graph.")
     min_nodes: int | None = Field(
         ge=3, le=400, description="Nodes of the smallest; n is drawn by 1 / (n + sqrt(n_nodes)). Null: always n_nodes."
     )
+    vocab_size: int | None = Field(ge=4, le=10_000, description="Names to draw from; null, as in the source: n_nodes.")
 
 
 class _Step(NamedTuple):
@@ -68,7 +69,7 @@ class Brevo(SequenceFamily[BrevoParams]):
     several tokens (Brevo2) are left out.
 
     >>> from nexus_bench.streams import stream
-    >>> drawn = Brevo(BrevoParams(n_nodes=6, min_nodes=None), hops=(1, 2)).draw(1, stream("doctest"))
+    >>> drawn = Brevo(BrevoParams(n_nodes=6, min_nodes=None, vocab_size=None), hops=(1, 2)).draw(1, stream("doctest"))
     >>> n = int(drawn.length[0])
     >>> drawn.tokens[0, :n].tolist(), drawn.hop[0, n - 6 : n].tolist()
     ([6, 3, 5, 2, 1, 3, 0, 2, 5, 3, 2, 1, 4, 0, 5, 1, 5, 3, 1, 7, 5, 8, 3, 2, 0, 1, 5], [1, 1, 1, 1, 0, 0])
@@ -86,6 +87,11 @@ class Brevo(SequenceFamily[BrevoParams]):
         if (params.min_nodes or 0) > params.n_nodes:
             raise ConfigError(
                 f"{self.name}: min_nodes must be at most n_nodes, {params.n_nodes}, got {params.min_nodes}"
+            )
+        self._n_names = params.vocab_size or params.n_nodes
+        if self._n_names < params.n_nodes:
+            raise ConfigError(
+                f"{self.name}: vocab_size must be at least n_nodes, {params.n_nodes}, got {self._n_names}"
             )
         super().__init__(params, hops, largest_hop=largest_hop, patterns=patterns)
 
@@ -105,13 +111,18 @@ class Brevo(SequenceFamily[BrevoParams]):
 
     @property
     def n_words(self) -> int:
-        """Nodes, `begin`, `query` and `answer`."""
-        return self.params.n_nodes + 3
+        """Names, `begin`, `query` and `answer`."""
+        return self._n_names + 3
+
+    @property
+    def kept_symbols(self) -> dict[str, int]:
+        """The names."""
+        return super().kept_symbols | {"vocab_size": self._n_names}
 
     @property
     def n_labels(self) -> int:
-        """Nodes."""
-        return self.params.n_nodes
+        """Names."""
+        return self._n_names
 
     @property
     def n_facts(self) -> int:
@@ -128,11 +139,11 @@ class Brevo(SequenceFamily[BrevoParams]):
     @property
     def n_worlds(self) -> int:
         """Names of a graph."""
-        return math.perm(self.params.n_nodes, self.fewest_nodes)
+        return math.perm(self._n_names, self.fewest_nodes)
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """Nodes are numbers."""
-        n = self.params.n_nodes
+        n = self._n_names
         return str(index) if index < n else ("begin", "query", "answer")[index - n]
 
     def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
@@ -142,7 +153,7 @@ class Brevo(SequenceFamily[BrevoParams]):
         depends = draw_dags(n, most, rng)  # g node on
         one, two = (axis.astype(np.int32) for axis in np.triu_indices(most, 1))
         order = permutations(rng, n_sequences, len(one))
-        name = permutations(rng, n_sequences, most)
+        name = permutations(rng, n_sequences, self._n_names, k=most)
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.broadcast_to(np.arange(len(one), dtype=np.int32), order.shape), axis=1)
         place = np.full((n_sequences, most, most), len(one), dtype=np.int32)  # of each edge; later than all for none
@@ -153,7 +164,7 @@ class Brevo(SequenceFamily[BrevoParams]):
         edges = np.stack([look_up(name, one[order]), look_up(name, two[order])], axis=2)
         edges[~there] = NOTHING
         answer = np.where(said >= 0, look_up(name, np.maximum(said, 0)), NOTHING)
-        marks = np.broadcast_to(np.arange(most, most + 3, dtype=np.int32), (n_sequences, 3))
+        marks = np.broadcast_to(np.arange(self._n_names, self.n_words, dtype=np.int32), (n_sequences, 3))
         query = look_up(name, (n - 1)[:, None])
         edges = edges.reshape(n_sequences, -1)
         pieces = np.concatenate([marks[:, :1], edges, marks[:, 1:2], query, marks[:, 2:], answer], axis=1)
@@ -182,7 +193,7 @@ class Brevo(SequenceFamily[BrevoParams]):
         return rows[:, :, : self.largest_hop]
 
     def _steps(self, tokens: Int) -> Iterator[_Step]:
-        most, (n_rows, n) = self.params.n_nodes, tokens.shape
+        most, (n_rows, n) = self._n_names, tokens.shape
         g = np.arange(n_rows)
         query_at, answer_at = ((tokens == mark).argmax(axis=1).astype(np.int32) for mark in (most + 1, most + 2))
         asked = tokens[g, np.minimum(query_at + 1, n - 1)]
@@ -195,7 +206,7 @@ class Brevo(SequenceFamily[BrevoParams]):
         np.add.at(n_of, (np.nonzero(is_edge)[0], on[is_edge]), 1)
         alone = is_edge & (look_up(n_of, np.maximum(on, 0)) == 1)  # only one node depends on this one
         was_said = np.zeros((n_rows, most + 1), dtype=np.bool_)
-        for nth in range(most - 1):
+        for nth in range(self.params.n_nodes - 1):
             at = np.minimum(answer_at + nth, n - 1)
             goes_on = is_asked & (answer_at + nth < n)
             if nth:
@@ -247,7 +258,7 @@ class Brevo(SequenceFamily[BrevoParams]):
         g = np.arange(len(tokens))
         may[g[:, None], tokens] = True
         may[g, tokens[g, np.where(at % 2 == 1, at + 1, at - 1)]] = False
-        may[:, self.params.n_nodes :] = False
+        may[:, self._n_names :] = False
         return may[:, : self.n_words]
 
     def chance(self, hop: int) -> float:
@@ -256,18 +267,16 @@ class Brevo(SequenceFamily[BrevoParams]):
         The guess is told whether the node depends on others, and knows of each node whether it does and in which order
         nodes stand first in an edge.
         """
-        return _guessed(self.params.n_nodes, self.params.min_nodes, self.hops, self.largest_hop, hop)
+        return _guessed(self.params.model_dump_json(), self.hops, self.largest_hop, hop)
 
     def partial_input(self, hop: int) -> float:
         """Measured, with a margin: one node of the walk hidden, all nodes being as likely there."""
-        p = self.params
-        return max(self.chance(hop), _measured(p.n_nodes, p.min_nodes, self.hops, self.largest_hop, hop))
+        return max(self.chance(hop), _measured(self.params.model_dump_json(), self.hops, self.largest_hop, hop))
 
 
 @cache
-def _measured(n_nodes: int, min_nodes: int | None, hops: tuple[int, ...], largest_hop: int, hop: int) -> float:
-    params = BrevoParams(n_nodes=n_nodes, min_nodes=min_nodes)
-    family = Brevo(params, tuple(sorted({*hops, hop})), largest_hop=largest_hop)
+def _measured(params: str, hops: tuple[int, ...], largest_hop: int, hop: int) -> float:
+    family = Brevo(BrevoParams.model_validate_json(params), tuple(sorted({*hops, hop})), largest_hop=largest_hop)
     guesses = [
         guess_of_one(family, hop, step, _N_MEASURED, stream("brevo", "hidden", hop, step))
         for step in sorted({0, hop // 2, hop - 1})
@@ -277,10 +286,9 @@ def _measured(n_nodes: int, min_nodes: int | None, hops: tuple[int, ...], larges
 
 
 @cache
-def _guessed(n_nodes: int, min_nodes: int | None, hops: tuple[int, ...], largest_hop: int, hop: int) -> float:
-    params = BrevoParams(n_nodes=n_nodes, min_nodes=min_nodes)
-    family = Brevo(params, tuple(sorted({*hops, hop})), largest_hop=largest_hop)
+def _guessed(params: str, hops: tuple[int, ...], largest_hop: int, hop: int) -> float:
+    family = Brevo(BrevoParams.model_validate_json(params), tuple(sorted({*hops, hop})), largest_hop=largest_hop)
     drawn = family.draw(_N_GUESSED, stream("brevo", "guessed"))
-    right, n = share_of_the_likeliest(drawn.tokens, drawn.label, drawn.hop == hop, n_nodes)
+    right, n = share_of_the_likeliest(drawn.tokens, drawn.label, drawn.hop == hop, family.n_labels)
     noise: float = (right * (1 - right) / max(1, n)) ** 0.5
     return min(1.0, right + _SIGMAS * noise)

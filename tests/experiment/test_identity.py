@@ -23,7 +23,12 @@ from nexus_bench.training.spec import CellSpec, GiveUp, TrainSpec
 from nexus_bench.training.titles import titles_of
 
 NAMES = {"cell_id", "model"}  # columns that name a cell; the others must tell it apart without them
-OTHER_WORDS: Config = {"task": "reachable", "attention": "nexus", "group": "Z_6"}  # of strings that are not Literal
+OTHER_WORDS: Config = {
+    "operations": "as",
+    "task": "reachable",
+    "attention": "nexus",
+    "group": "Z_6",
+}  # of strings that are not Literal
 
 
 def others(annotation: Any, value: Any) -> Iterator[Any]:
@@ -45,7 +50,10 @@ def others(annotation: Any, value: Any) -> Iterator[Any]:
 def base(task: str = "pointer_chase", attention: str = "standard") -> CellSpec:
     encoding = "fact" if ATTENTIONS.get(attention).takes_sets else "flat"
     return CellSpec(
-        task=make_task({"task": task, "hops": "1" if task == "mqar" else "1-2", "n_val": 8, "n_test": 8}, where="test"),
+        task=make_task(
+            {"task": task, "hops": "1" if task in ("mqar", "path_tokens") else "1-2", "n_val": 8, "n_test": 8},
+            where="test",
+        ),
         model=make_model({"attention": attention, "d_model": 24, "encoding": encoding}, where="test"),
         train=TrainSpec(),
         seed=0,
@@ -69,6 +77,7 @@ def changed(cell: CellSpec, part: str, inner: str | None, field: str, info: Fiel
         "content_sha256": ["0" * 64],
         "size_ood": [{"n_nodes": 9, "vocab_size": 36, "n_queries": 8}],
         "pattern_ood": [True],
+        "min_nodes": [9],
         "give_up": [GiveUp(step=9, accuracy=0.5)],
     }
     words = [OTHER_WORDS[field]] if field in OTHER_WORDS else []

@@ -233,7 +233,8 @@ def test_weights_without_a_record_are_what_is_left_of_a_run_that_was_killed(run:
 def test_a_table_edited_while_training_is_told_at_the_end_and_every_cell_is_kept(
     run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.rmtree(run / "cells")
+    for cell in (run / "cells").iterdir():
+        shutil.rmtree(cell)
     save = RunFolder(run).cells.save.__func__  # type: ignore[attr-defined]
 
     def edits(self: object, result: object) -> None:
@@ -245,6 +246,13 @@ def test_a_table_edited_while_training_is_told_at_the_end_and_every_cell_is_kept
     assert done.returncode == 4 and "error: run/curve.csv: was edited or cut" in done.stderr
     assert len(list(run.glob("cells/*/result.json"))) == 2
     assert (run / "curve.csv").read_text() == "mine\n"
+
+
+def test_a_copy_without_cells_is_not_trained_over(run: Path, command: Command) -> None:
+    shutil.rmtree(run / "cells")
+    results = (run / "results.csv").read_bytes()
+    assert_fails(command(*TRAIN.split()), 2, "run is a copy of a run, without cells/")
+    assert (run / "results.csv").read_bytes() == results and not (run / "cells").exists()
 
 
 def test_results_alone_are_enough_and_without_a_seal_this_is_said(run: Path, command: Command) -> None:

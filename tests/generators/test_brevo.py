@@ -18,7 +18,7 @@ from nexus_bench.streams import stream
 SETTINGS: list[dict[str, Any]] = [
     {"task": "brevo"},
     {"task": "brevo", "n_nodes": 24, "hops": "1-8"},
-    {"task": "brevo", "n_nodes": 13, "hops": "2,4", "min_nodes": 3},
+    {"task": "brevo", "n_nodes": 13, "hops": "2,4", "min_nodes": 3, "vocab_size": 31},
 ]
 
 
@@ -43,7 +43,7 @@ def walk(edges: list[tuple[int, int]], start: int, said: list[int]) -> list[int]
 
 
 def by_hand(task: Brevo, tokens: list[int]) -> tuple[list[int], list[int]]:
-    n = task.params.n_nodes
+    n = task.n_labels
     query_at = tokens.index(n + 1)
     assert tokens[0] == n and tokens[query_at + 2] == n + 2
     edges = list(zip(tokens[1:query_at:2], tokens[2:query_at:2], strict=True))
@@ -137,6 +137,7 @@ def test_ceilings_hold_where_one_node_of_the_walk_is_hidden() -> None:
     ("entry", "message"),
     [
         ({"hops": "7"}, r"brevo: hops must be in 1\.\.6, got 7; raise n_nodes to 21"),
+        ({"vocab_size": 19}, "brevo: vocab_size must be at least n_nodes, 20, got 19"),
         ({"min_nodes": 21}, "brevo: min_nodes must be at most n_nodes, 20, got 21"),
     ],
 )

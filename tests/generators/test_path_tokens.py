@@ -108,3 +108,10 @@ def test_chance_counts_the_nodes_that_can_be_next() -> None:
 def test_what_cannot_be_made_is_refused_in_a_line(entry: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"path_tokens: {message}"):
         make_task({"task": "path_tokens"} | entry, where="test")
+
+
+def test_edges_stand_in_no_order() -> None:
+    task = family({"task": "path_tokens", "n_arms": 4})
+    edges = task.sample(400, stream("order")).facts[:, :40, 0].reshape(400, 20, 2)
+    assert (edges[:, 1:, 0] == edges[:, :-1, 1]).mean() == pytest.approx(16 / 20 / 19, abs=0.012)
+    assert (edges[:, :, 0] == edges[:, :1, 0]).mean() < 0.13

@@ -215,3 +215,15 @@ def test_the_hop_count_is_that_of_the_shorter_way() -> None:
         (4, 1),
         (5, 0),
     }
+
+
+@pytest.mark.parametrize("name", ["depo", "hash_hop"])
+def test_facts_stand_in_no_order(name: str) -> None:
+    task = family({"task": name, "n_asked": 1})
+    goes_on, first_at, n_facts = [], [], task.n_edges[1]
+    for tokens in task.sample(200, stream("order")).facts[:, :, 0]:
+        words, questions = parsed(task, [int(token) for token in tokens if token >= 0])
+        goes_on += [words[at] == words[at + 1] for at in range(1, len(words) - 1, 2)]
+        first_at.append(words[0::2].index(questions[0][2][0]) / (n_facts - 1))
+    assert np.mean(goes_on) < 2 / n_facts, "the next fact begins where one ends as often as any other does"
+    assert np.mean(first_at) == pytest.approx(0.5, abs=0.08), "the fact of the word asked about stands anywhere"

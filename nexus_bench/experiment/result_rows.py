@@ -6,7 +6,6 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import law_of
 from nexus_bench.experiment.records import CellResult
-from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import COLUMNS, FAILED, HOP_OOD, PATTERN_OOD, SIZE_OOD, TEST, VAL, Row
 from nexus_bench.io.config import Config
 from nexus_bench.io.options import OPTION_COLUMNS, options_text
@@ -68,7 +67,7 @@ def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending, cost:
             for hop, at in by_hop(*answered, examples.hop).items()
         ]
         if split != VAL:
-            places += place_rows(common, split, answered, examples)
+            places += place_rows(common, split, answered, source.held_out[split])
     return CellRows(rows, places)
 
 
@@ -85,23 +84,24 @@ def further_rows(trained: Row, split: str, held: HeldOut, answered: Answered, re
     same = trained | {"split": split, "n_facts": held.law.family.n_facts, "steps_to_95": None, "version": __version__}
     scores = by_hop(*answered, held.examples.hop)
     rows = [same | {"hop": hop} | _measured(at) | references[hop] for hop, at in scores.items()]
-    return CellRows(rows, place_rows(trained, split, answered, held.examples))
+    return CellRows(rows, place_rows(trained, split, answered, held))
 
 
-def place_rows(cell: Row, split: str, answered: Answered, examples: Examples) -> list[Row]:
+def place_rows(cell: Row, split: str, answered: Answered, held: HeldOut) -> list[Row]:
     """Rows of places.csv; none if the examples are no sequences.
 
     Args:
         cell: Any row of the cell.
         split: The name of the split.
         answered: What the model makes of them.
-        examples: The examples.
+        held: The examples.
     """
     if cell["encoding"] != "sequence":
         return []
     same = {name: cell[name] for name in ("cell_id", "model", "seed")} | {"split": split}
     return [
-        same | one._asdict() | {"accuracy": one.n_correct / one.n_examples} for one in binned(answered.hit, examples)
+        same | one._asdict() | {"accuracy": one.n_correct / one.n_examples}
+        for one in binned(answered.hit, held.examples)
     ]
 
 

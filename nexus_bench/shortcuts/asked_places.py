@@ -1,5 +1,7 @@
 """What readers of sequences see: one labelled place of each sequence, with one token of its derivation hidden or none.
 
+As a causal model they see no later token: it may be the label, where an answer is read token by token.
+
 Axis letters: n examples, p places of a sequence, h steps of a derivation, m candidates, w words or features.
 """
 
@@ -16,7 +18,7 @@ from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.streams import Int, Mask, pick
 
 _MOST_COLUMNS = 400  # of a window that is written as ones and zeros
-_LEAST_BEFORE, _AFTER = 3, 3  # tokens of a window
+_LEAST_BEFORE = 3  # tokens of a window
 _FOLDED = 61  # ids of a larger vocabulary
 _MOST_THERE = 64  # words of a sequence that are candidates
 
@@ -53,9 +55,9 @@ class AskedPlaces(NamedTuple):
         return AskedPlaces(row.astype(np.int64), *(other.astype(np.int32) for other in others))
 
     def beside(self, at: Int, offset: int) -> Int:
-        """The token so far from each place; NOTHING outside of the sequence: array (n)."""
+        """The token so far from each place; NOTHING where there is none up to the asked place: array (n)."""
         place = at + offset
-        is_there = (at >= 0) & (place >= 0) & (place < self.tokens.shape[1])
+        is_there = (at >= 0) & (place >= 0) & (place <= self.at)
         word = self.tokens[np.arange(len(at)), np.where(is_there, place, 0)]
         return np.where(is_there, word, NOTHING).astype(np.int32)
 
@@ -123,7 +125,7 @@ def counts(asked: AskedPlaces, n_words: int, *, own: bool) -> Float:
 
 
 def window(asked: AskedPlaces, n_words: int, *, as_ones: bool) -> Float:
-    """The tokens around the place, around the hidden one, and at the first and last step before the hidden one.
+    """The tokens up to the place, around the hidden one, and at the first and last step before the hidden one.
 
     Args:
         asked: The examples.
@@ -132,7 +134,7 @@ def window(asked: AskedPlaces, n_words: int, *, as_ones: bool) -> Float:
     """
     n, n_ids = np.arange(len(asked.at)), min(n_words, _FOLDED) + 2  # nothing and the hidden one
     n_before = min(asked.tokens.shape[1] - 1, max(_LEAST_BEFORE, _MOST_COLUMNS // n_ids))
-    tokens = [asked.beside(asked.at, offset) for offset in range(-n_before, _AFTER + 1)]
+    tokens = [asked.beside(asked.at, offset) for offset in range(-n_before, 1)]
     tokens += [asked.beside(asked.hidden, offset) for offset in (-2, -1, 1, 2)]
     step = (asked.steps == asked.hidden[:, None]).argmax(axis=1)  # those after it may depend on the hidden token
     tokens += [

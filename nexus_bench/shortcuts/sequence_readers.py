@@ -177,7 +177,8 @@ class SequenceAudit:
             is_again = np.pad(words[:, 1:] == words[:, :-1], ((0, 0), (1, 0)))
             words = np.where(may[n[:, None], np.maximum(words, 0)] & ~is_again, words, NOTHING)
         seen = [_share(key, fit.word, own, words, leave_out=asked is fit) for key, own in _contexts(fit, asked)]
-        count = (asked.tokens[:, None, :] == words[:, :, None]).sum(axis=2)
+        before = np.where(np.arange(asked.tokens.shape[1]) <= asked.at[:, None], asked.tokens, NOTHING - 1)
+        count = (before[:, None, :] == words[:, :, None]).sum(axis=2)
         beside = [words == asked.beside(asked.hidden, offset)[:, None] for offset in (-2, -1, 1, 2)]
         own = words == asked.beside(asked.at, 0)[:, None]
         parts = [*map(np.log, seen), count, count == 0, *beside, own, words]
@@ -223,7 +224,6 @@ _CONTEXTS: tuple[Callable[[AskedPlaces], Int], ...] = (
     lambda asked: asked.beside(asked.hidden, 1),
     lambda asked: asked.hidden,
     lambda asked: asked.beside(asked.at, 0),
-    lambda asked: asked.beside(asked.at, 1),
 )
 
 

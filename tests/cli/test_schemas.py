@@ -94,7 +94,7 @@ def test_documents_are_as_their_schemas_say(command: Command, monkeypatch: pytes
         if path.name in TABLES:
             rows = rows_of(read_csv(path, TABLES[path.name]))
             jsonschema.validate(rows, json.loads(read_schema(path.name)))
-    assert {path.name for path in Path.cwd().rglob("*.csv")} >= set(TABLES)
+    assert {path.name for path in Path.cwd().rglob("*.csv")} >= set(TABLES) - {"places.csv"}, "which sequences have"
 
 
 def test_a_report_that_can_compare_nothing_is_as_its_schemas_say(command: Command) -> None:

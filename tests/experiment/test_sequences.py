@@ -1,11 +1,14 @@
 """Tasks of sequences in suites: their encoding is theirs, and they stand beside tasks of graphs."""
 
+import json
 from pathlib import Path
 
+import jsonschema
 import pandas as pd
 import pytest
 
 import nexus_bench
+from nexus_bench.cli.schemas import read_schema
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import make_plan
@@ -15,6 +18,7 @@ from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.config import parse_yaml
+from nexus_bench.io.csv_files import rows_of
 from nexus_bench.io.read_results import PLACES
 from tests.conftest import Command
 from tests.small import TINY
@@ -64,6 +68,7 @@ def test_they_are_trained_reported_and_asked_again(command: Command) -> None:
     assert set(rows["encoding"]) == {"sequence"} and set(rows["hop"]) == {1, 2, 3}
     assert set(rows[rows["split"] == "test"]["n_examples"]) == {40} and set(rows["n_queries"]) == {8}
     assert all(Path("r/figures", f"accuracy_by_{by}.svg").is_file() for by in ("place", "length"))
+    jsonschema.validate(rows_of(nexus_bench.open("r").places), json.loads(read_schema("places.csv")))
     assert (asked := command("eval", "r", "n_tokens=6")).returncode == 0, asked.stderr
     assert command("predictions", "r").returncode == 0
     assert set(pd.read_csv("r/predictions.csv")["query"]) == {0, 1, 2}, "the places of the labels"

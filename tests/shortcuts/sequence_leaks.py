@@ -56,16 +56,6 @@ class LabelIsTheNextToken(Words):
         return np.where(some(rng, len(tokens), 1, 15)[:, 0], product, tokens[:, place])
 
 
-class LabelStandsAtTheEnd(Words):
-    """The last token is the label at the third place."""
-
-    def changed(self, tokens: Int, place: int, product: Int, rng: np.random.Generator) -> Int:
-        if place == 2:
-            self.third = named_group(self.params.group).table[product, tokens[:, 2]].astype(np.int32)
-        is_told = (place == self.n_facts - 1) & some(rng, len(tokens), 1, 20)[:, 0]
-        return np.where(is_told, getattr(self, "third", product), tokens[:, place])
-
-
 class TokensRepeat(Words):
     def changed(self, tokens: Int, place: int, product: Int, rng: np.random.Generator) -> Int:
         return np.where(some(rng, len(tokens), 1, 15)[:, 0], tokens[:, place - 1], tokens[:, place])
@@ -106,6 +96,20 @@ class KeysTellValues(Mqar):
         return Drawn(tokens, label, hop, drawn.length)
 
 
+class ValuesStandBeforeTheirQueries(Mqar):
+    """Four of ten queries follow a blank that is their value instead."""
+
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+        drawn = super().draw(n_sequences, rng)
+        tokens = drawn.tokens.copy()
+        is_told = (drawn.hop > 0) & some(rng, n_sequences, self.n_facts, 40)
+        rows, at = np.nonzero(is_told)
+        at, rows = at[at > 2 * self.params.n_pairs], rows[at > 2 * self.params.n_pairs]
+        tokens[rows, at - 1] = drawn.label[rows, at] + self.n_words - 1 - self.n_labels
+        label, hop = self.derive(tokens, drawn.length)
+        return Drawn(tokens, label, hop, drawn.length)
+
+
 class FirstPairsAreAskedFirst(Mqar):
     """In a third of the sequences the keys are asked in the order of the pairs."""
 
@@ -125,13 +129,15 @@ WORDS = {"task": "word_problem", "group": "S_3", "n_tokens": 5, "hops": "2-3"}
 PAIRS = {"task": "mqar", "n_tokens": 40, "filler": "blank"}
 LEAKS = {
     "the label is the next token": SequenceLeak(LabelIsTheNextToken, WORDS, "window_logistic"),
-    "the label stands at the end": SequenceLeak(LabelStandsAtTheEnd, WORDS, "window_logistic"),
     "tokens repeat": SequenceLeak(TokensRepeat, WORDS, "complete_logistic"),
     "a label is common at a place": SequenceLeak(OneLabelIsCommonAtAPlace, WORDS, "given_place"),
     "a symbol is common": SequenceLeak(
         OneSymbolIsCommon, {"task": "hop_k", "n_tokens": 40, "n_symbols": 6, "hops": "1-2"}, "counts_logistic"
     ),
     "keys tell values": SequenceLeak(KeysTellValues, PAIRS | {"vocab_size": 28, "n_pairs": 5}, "complete_logistic"),
+    "values stand before their queries": SequenceLeak(
+        ValuesStandBeforeTheirQueries, PAIRS | {"vocab_size": 600, "n_pairs": 6}, "window_boosting"
+    ),
     "first pairs are asked first": SequenceLeak(
         FirstPairsAreAskedFirst, PAIRS | {"vocab_size": 600, "n_pairs": 6, "power": 0.1}, "order_boosting"
     ),

@@ -36,7 +36,7 @@ class AskedPlaces(NamedTuple):
         at: Array (n), the place.
         label: Array (n), what is to be guessed.
         steps: Array (n, h), the places of the derivation; -1 after the last.
-        hidden: Array (n), the place of the hidden step; -1 if none is.
+        hidden: Array (n), the place of the hidden token; -1 if none is.
         word: Array (n), the hidden token; NOTHING if none is.
     """
 
@@ -98,14 +98,18 @@ def hide(asked: AskedPlaces, step: int, n_words: int) -> AskedPlaces:
 
 
 def exchange(family: SequenceFamily[Any], asked: AskedPlaces, step: int, rng: np.random.Generator) -> AskedPlaces:
-    """The same where facts have several tokens: the hidden fact has one of its variants, or its own, any as likely."""
+    """The same where facts have several tokens: the hidden fact has one of its variants, its own among them.
+
+    Any is as likely. Where it stands is not told, nor are the steps from there on: the answer may stand beside it.
+    """
     one = with_variants(family, asked, step)
     variant = pick(rng, family.variants(one.tokens, one.length, one.steps, step))
     tokens = one.tokens.copy()
     for number in np.unique(variant).tolist():
         rows = np.flatnonzero(variant == number)
         tokens[rows] = family.put(one.tokens[rows], one.length[rows], one.steps[rows], step, number)
-    return one._replace(tokens=tokens, hidden=one.steps[:, step])
+    told = np.where(np.arange(one.steps.shape[1]) < step, one.steps, np.int32(NOTHING))
+    return one._replace(tokens=tokens, steps=told)
 
 
 def _with_step(asked: AskedPlaces, step: int) -> AskedPlaces:

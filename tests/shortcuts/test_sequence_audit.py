@@ -190,6 +190,7 @@ def test_a_fact_of_several_tokens_is_exchanged_whole() -> None:
     n_alike = (other.tokens == asked.tokens[: len(other.tokens)]).all(axis=1).mean()
     assert len(other.at) == len(asked.at) and 0.05 < n_alike < 0.25, "its own is one of 8"
     assert np.array_equal(np.sort(asked.tokens, axis=1), np.sort(other.tokens, axis=1)), "counts tell nothing"
+    assert (other.hidden < 0).all() and (other.steps[:, 0] >= 0).all() and (other.steps[:, 1:] < 0).all()
 
 
 def test_a_ceiling_of_facts_of_several_tokens_that_is_too_low_is_beaten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,3 +198,17 @@ def test_a_ceiling_of_facts_of_several_tokens_that_is_too_low_is_beaten(monkeypa
     assert not [row.reader for row in audit(family, n_graphs=800, seed=0, rounds=5) if row.above]
     monkeypatch.setattr(type(family), "partial_input", lambda self, hop: 0.25)
     assert "commonest" in {row.reader for row in audit(family, n_graphs=800, seed=0, rounds=5) if row.above}
+
+
+def test_where_an_exchanged_fact_stands_would_tell_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edge that is looked up last begins with the node that is asked for."""
+    family = law({"task": "path_tokens", "n_arms": 2, "n_nodes": 8, "arm_length": 3, "hops": "2"})
+    assert not [row.reader for row in audit(family, n_graphs=8000, seed=1, rounds=20) if row.above]
+    blind = see.exchange
+
+    def told(*given: Any) -> see.AskedPlaces:
+        asked, step = given[1], given[2]
+        return blind(*given)._replace(hidden=asked.steps[:, step])
+
+    monkeypatch.setattr(see, "exchange", told)
+    assert {row.reader for row in audit(family, n_graphs=8000, seed=1, rounds=20) if row.above} >= {"window_boosting"}

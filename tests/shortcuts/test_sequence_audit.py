@@ -22,7 +22,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "brevo": ({"n_nodes": 9, "min_nodes": 5, "hops": "1-2"},),
     "depo": (
         {"n_nodes": 12, "n_letters": 30, "max_letters": 1, "n_asked": 1, "hops": "1-3"},
-        {"n_nodes": 9, "min_nodes": 4, "n_asked": 2, "hops": "1-3"},
+        {"n_nodes": 9, "min_nodes": 4, "n_asked": 2, "hops": "1-2"},
     ),
     "hash_hop": ({"n_letters": 4, "max_letters": 4, "n_chains": 4, "n_asked": 2, "hops": "1-2"},),
     "hop_k": (
@@ -31,7 +31,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "mano": ({"modulus": 5, "hops": "1-3"},),
     "path_tokens": (
-        {"n_arms": 2, "hops": "1-3"},
+        {"n_arms": 2, "hops": "2-3"},
         {"direction": "backward", "arm_length": 4, "hops": "1"},
     ),
     "mqar": ({"vocab_size": 40, "n_pairs": 4, "power": 1.0, "n_tokens": 30}, {"filler": "blank", "min_tokens": 50}),
@@ -194,7 +194,7 @@ def test_a_fact_of_several_tokens_is_exchanged_whole() -> None:
 
 
 def test_a_ceiling_of_facts_of_several_tokens_that_is_too_low_is_beaten(monkeypatch: pytest.MonkeyPatch) -> None:
-    family = law({"task": "path_tokens", "hops": "1,2"})
+    family = law({"task": "path_tokens", "n_arms": 3, "hops": "1,2"})
     assert not [row.reader for row in audit(family, n_graphs=800, seed=0, rounds=5) if row.above]
     monkeypatch.setattr(type(family), "partial_input", lambda self, hop: 0.25)
     assert "commonest" in {row.reader for row in audit(family, n_graphs=800, seed=0, rounds=5) if row.above}

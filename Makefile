@@ -4,6 +4,8 @@
 # make test-gpu         run the tests of kernels, stacks and language models, in the Python at hand, on a CUDA device
 # make check            install, run the linters and the type checker
 # make figures          install, make the reports of kept runs and the generated pages of docs again
+# make verdict          install, make docs/verdict.md again from runs/reference, and the report that it points at
+# make paper            install, and Typst with it; the numbers of docs/paper from runs/reference, and docs/paper/paper.pdf
 # make notebooks        install, run the notebooks of docs again and store their outputs
 # make docs             install, build the site of the documentation into site/
 # make release-check    install, build sdist and wheel, check both, try the wheel in a clean environment outside of here
@@ -15,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: quick test test-exhaustive test-gpu check figures notebooks docs release-check clean
+.PHONY: quick test test-exhaustive test-gpu check figures verdict paper notebooks docs release-check clean
 
 quick: $(INSTALLED)
 	$(BIN)/nexus-bench train quick
@@ -45,6 +47,13 @@ figures: $(INSTALLED)
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
 	$(BIN)/python -m nexus_bench.reproductions.overview > docs/reproductions.md
+
+verdict: $(INSTALLED)
+	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes docs/verdict.md
+
+paper: verdict
+	$(BIN)/python $(PIP_INSTALL) "typst>=0.13"
+	$(BIN)/python -m nexus_bench.report.paper runs/reference runs/recipes docs/paper docs/paper/paper.pdf
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks

@@ -3,6 +3,7 @@
 On the forge, pages link to files of the whole repository. On the site these are pages too, or files under `files/`.
 """
 
+import functools
 import posixpath
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from pymdownx.slugs import slugify
 
 from nexus_bench.report import output
 from nexus_bench.report.page import to_html
+from nexus_bench.report.study import runs_of
 
 ROOT = Path(__file__).parent.parent
 ABOVE = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
@@ -32,6 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made, and every file outside of docs that a page links to."""
     made = {to: (ROOT / name).read_text(encoding="utf-8") for name, to in ABOVE.items()}
     made |= {f"{path.stem}.md": notebook_page(path) for path in sorted((ROOT / "docs").glob("*.ipynb"))}
+    made |= {site_path(name): (ROOT / name).read_text(encoding="utf-8") for name in pages_of_families()}
     for to, text in made.items():
         files.append(File.generated(config, to, content=text))
     for file in list(files.documentation_pages()):
@@ -60,6 +63,10 @@ def site_path(target: str) -> str:
     folder, _, name = target.rpartition("/")
     if folder == "docs":
         return name.replace(".ipynb", ".md")
+    if folder.startswith("runs/") and folder.endswith("/families"):
+        return f"families/{folder.split('/')[-2]}-{name}"
+    if name == "report.md" and (ROOT / folder / "families").is_dir():
+        return f"families/{folder.split('/')[-1]}.md"  # without charts: it has its tables on these pages
     if name == "report.md":
         target = f"{folder}/report.html"  # with charts
     return f"files/{target.lstrip('.')}"
@@ -90,8 +97,20 @@ def _output(output: Any) -> str:
 
 def _in_repository(page: str, link: str) -> str:
     """The file that a link of a page names, from the top of the repository."""
-    own = {to: name for name, to in ABOVE.items()}.get(page, f"docs/{page}")
+    own = _elsewhere().get(page, f"docs/{page}")
     return posixpath.normpath(posixpath.join(posixpath.dirname(own), link))
+
+
+def pages_of_families() -> list[str]:
+    """The report of the study and the pages of its families, from the top of the repository."""
+    pages = [*ROOT.glob("runs/re*/families/*.md"), *ROOT.glob("runs/reference/report.md")]
+    return sorted(path.relative_to(ROOT).as_posix() for path in pages)
+
+
+@functools.cache
+def _elsewhere() -> dict[str, str]:
+    """Page of the site -> the file that it is made from, where that is not in docs."""
+    return {to: name for name, to in ABOVE.items()} | {site_path(name): name for name in pages_of_families()}
 
 
 def _copy(config: MkDocsConfig, to: str, source: Path) -> File:
@@ -100,5 +119,5 @@ def _copy(config: MkDocsConfig, to: str, source: Path) -> File:
 
 def _report(config: MkDocsConfig, to: str, source: Path) -> File:
     """The page of the report of a run, with its charts, which no run of the repository holds."""
-    built = output.read_report([source.parent])
+    built = output.read_report(runs_of(source.parent))
     return File.generated(config, to, content=to_html(built, downloads=output.to_csvs(built)))

@@ -112,6 +112,7 @@ def test_every_link_and_picture_of_a_page_exists(page: Path) -> None:
         if anchor:
             heads = re.findall(r"^#+ (.+)$", there.read_text(), flags=re.MULTILINE)
             anchors = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+            anchors |= set(re.findall(r'<a id="([^"]+)"></a>', there.read_text()))
             assert anchor in anchors, f"{target}#{anchor}"
 
 

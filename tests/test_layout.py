@@ -14,7 +14,7 @@ from tests.paths import ROOT
 PACKAGE = ROOT / "nexus_bench"
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 GRAPH = grimp.build_graph("nexus_bench")
-OF_A_RUN = ("cells/", "checkpoints/", "figures/", "inspect/")  # folders
+OF_A_RUN = ("cells/", "checkpoints/", "families/", "figures/", "inspect/")  # folders
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 UNITS = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
 LAYERS: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0][

@@ -10,6 +10,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from nexus_bench.data.law import tell
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
 from nexus_bench.data.task import TaskSpec
+from nexus_bench.errors import UsageError
 from nexus_bench.text.render import Teller, TextOptions
 
 _GRAPHS_AT_ONCE = 64  # told in English together: few, so that the first item comes soon
@@ -80,6 +81,9 @@ class ItemStream(IterableDataset[Item]):
                         told.graph,
                     )
             block += n_workers
+
+    def __getitem__(self, index: object) -> Item:
+        raise UsageError("a stream without end has no index; take items by `next(iter(stream))` or itertools.islice")
 
     def __repr__(self) -> str:
         return f"<endless nexus-bench examples of {self.spec.task}, seed {self.seed}>"

@@ -125,8 +125,8 @@ class RunFolder:
         with locked(self.path / ".lock", guards=self.path, advice="make or copy the run elsewhere"):
             drop_begun(self.path / "checkpoints", below=True)
             again = set(unfinished)
-            for folder in (self.path, self.path / "figures", *(self.cells.path / cell_id for cell_id in again)):
-                drop_begun(folder)
+            for folder in ("", "figures", "families", *(f"cells/{cell_id}" for cell_id in again)):
+                drop_begun(self.path / folder)
             forget_records(self.path, lambda name: cell_of(name) in again)
             try:
                 yield

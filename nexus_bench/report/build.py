@@ -36,6 +36,7 @@ from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
 from nexus_bench.report.section import Section as Section
 from nexus_bench.report.section_titles import apart, asked, named, that_differ
 from nexus_bench.report.task_drawing import task_pictures
+from nexus_bench.report.training_costs import training_costs
 
 
 class Report(NamedTuple):
@@ -79,6 +80,7 @@ def build_report(
     *,
     places: pd.DataFrame | None = None,
     by: Sequence[str] = (),
+    timing: pd.DataFrame | None = None,
 ) -> Report:
     """Summarise the rows of one or several results.csv.
 
@@ -88,6 +90,7 @@ def build_report(
         declarations: What the runs declare to compare.
         places: As `read_places` gives them; None is of runs without sequences.
         by: Parameters to show accuracy against; without them, every parameter of a task that varies.
+        timing: Rows of timing.csv; without them nothing is said of seconds.
 
     Raises:
         ConfigError: No row is of the test split, or two runs disagree on a cell.
@@ -130,6 +133,7 @@ def build_report(
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
             section = _main(part, title, reached[-1], pairs, steps, of_these, palette)
+            section = section._replace(timed=training_costs(tested, timing))
             facts.append(_facts(shared, reached[-1], declared, of_these))
             firsts.append(tested.iloc[0])
         split = "" if len(tested) else f"-{part['split'].iloc[0]}"

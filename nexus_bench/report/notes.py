@@ -12,6 +12,7 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.report.rows import VARIANT
 from nexus_bench.report.tables import Names
 
+AT_EDGE, RISING = "The best learning rate of", "Validation was still rising"  # how two notes begin
 _MOST_NAMED = 4  # pairs named in one sentence
 
 
@@ -41,7 +42,7 @@ def notes_of(
             notes.append(f"{short}: {n_solved} of {len(seeds)} seeds stopped early because validation stayed solved.")
     went_on = [f"{names.short[model]}: {n} of {n_cells} seeds" for model, (n, n_cells) in rising.items() if n]
     if went_on:
-        notes.append(f"Validation was still rising when training ended. {'; '.join(went_on)}.")
+        notes.append(f"{RISING} when training ended. {'; '.join(went_on)}.")
     if reach["n_failed"].any():
         notes.append("Failed cells are left out of every figure.")
     return notes + _verdicts(declared, every, names)
@@ -90,7 +91,7 @@ def _recipes(names: Names, reach: pd.DataFrame, grids: Mapping[str, Grid]) -> li
         notes.append(f"{what} chosen on validation{others} from {tried}: {'; '.join(chosen)}.")
         at_edge = [names.short[model] for model in of_grid if rates[model] in (grid.rates[0], grid.rates[-1])]
         if at_edge and len(grid.rates) > 1:
-            notes.append(f"The best learning rate of {'; of '.join(at_edge)} lies at the edge of the grid: {tried}.")
+            notes.append(f"{AT_EDGE} {'; of '.join(at_edge)} lies at the edge of the grid: {tried}.")
     return notes
 
 

@@ -10,18 +10,19 @@ import pandas as pd
 from nexus_bench.analysis.compare_models import Declaration
 from nexus_bench.analysis.declared import read_declared
 from nexus_bench.errors import UsageError
-from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS, REACHED_COLUMNS
+from nexus_bench.io.columns import ACCURACY_COLUMNS, COMPARISON_COLUMNS, REACH_COLUMNS, REACHED_COLUMNS, columns_of
 from nexus_bench.io.config import read_config
-from nexus_bench.io.csv_files import beginning, rows_of, to_csv
-from nexus_bench.io.escapes import markdown, markdown_cell
+from nexus_bench.io.csv_files import beginning, read_csv, rows_of, to_csv
+from nexus_bench.io.escapes import markdown
 from nexus_bench.io.files import keep_others, write_atomic
-from nexus_bench.io.read_results import SPEC, read_curves, read_places, read_results
+from nexus_bench.io.packed import is_there
+from nexus_bench.io.read_results import SPEC, TIMING, read_curves, read_places, read_results
+from nexus_bench.report.as_markdown import figure_lines, table_as_markdown
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
+from nexus_bench.report.family_pages import FAMILIES, family_pages
 from nexus_bench.report.page import to_html
-from nexus_bench.report.plotting import Picture
 from nexus_bench.report.reproduce import provenance
-from nexus_bench.report.tables import Table
 
 # What a report writes, and how its files begin where that tells that nexus-bench wrote them
 REPORT_FILES: dict[str, str | None] = {
@@ -32,6 +33,7 @@ REPORT_FILES: dict[str, str | None] = {
     "comparisons.csv": beginning(COMPARISON_COLUMNS),
     "report.html": None,
     "figures": None,
+    FAMILIES: None,
 }
 
 
@@ -75,12 +77,21 @@ def read_report(runs: Sequence[Path], *, by: Sequence[str] = ()) -> Report:
         [_declaration(run, of) for run, of in zip(runs, frames, strict=True)],
         places=_joined([read_places(run) for run in runs]),
         by=by,
+        timing=_joined([_timing(run) for run in runs]),
     )
     return built._replace(provenance=provenance(runs, frames))
 
 
 def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)  # which copies
+
+
+def _timing(run: Path) -> pd.DataFrame:
+    """timing.csv of a run; without rows where there is none, as for answers of other models."""
+    columns = columns_of("cell_id", "device", "train_seconds")  # which older versions wrote as well
+    if is_there(run / TIMING):
+        return read_csv(run / TIMING, columns, others=False)
+    return pd.DataFrame({column.name: pd.Series(dtype=column.dtype) for column in columns})
 
 
 def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:
@@ -99,20 +110,26 @@ def report_folder(runs: Sequence[Path], out: Path | None) -> Path | None:
 def write_report(report: Report, folder: Path) -> list[Path]:
     """Write report.csv, reach.csv, reached.csv, comparisons.csv, report.md, report.html, and figures/.
 
+    A report of several tasks also has families/, a page for each, where the tables and figures of report.md are then.
+
     Returns:
-        The paths written; the folder of figures counts as one.
+        The paths written; a folder counts as one.
 
     Raises:
         StorageError: The folder cannot be written.
     """
     downloads = to_csvs(report)
-    texts = downloads | {"report.md": to_markdown(report), "report.html": to_html(report, downloads=downloads)}
+    pages = family_pages(report)
+    short = to_markdown(report, with_sections=not pages)
+    texts = downloads | {"report.md": short, "report.html": to_html(report, downloads=downloads)}
     for name, text in texts.items():
         write_atomic(folder / name, text)
     for picture in [picture for section in report.sections for picture in section.pictures] + report.examples:
         write_atomic(folder / "figures" / f"{picture.name}.png", picture.png)
         write_atomic(folder / "figures" / f"{picture.name}.svg", picture.svg)
-    return [*(folder / name for name in texts), folder / "figures"]
+    for name, text in pages.items():
+        write_atomic(folder / FAMILIES / name, text)
+    return [*(folder / name for name in texts), folder / "figures", *([folder / FAMILIES] if pages else [])]
 
 
 def to_csvs(report: Report) -> dict[str, str]:
@@ -138,40 +155,31 @@ def to_document(report: Report) -> dict[str, Any]:
     }
 
 
-def to_markdown(report: Report, *, with_figures: bool = True) -> str:
+def to_markdown(report: Report, *, with_figures: bool = True, with_sections: bool = True) -> str:
     """The report as Markdown: the finding, tables, notes, and references to the figures.
 
     Args:
         report: The report.
         with_figures: False where the text is shown without the figures.
+        with_sections: False where each task has a page of its own for its tables and figures.
     """
     first, *more = map(markdown, report.finding)
     lines = [f"# {markdown(report.title)}", "", f"**{first}**", "", *(f"- {sentence}" for sentence in more), ""]
-    for section in report.sections:
+    if with_figures and (pages := family_pages(report)):
+        named = ", ".join(f"[{name.removesuffix('.md')}]({FAMILIES}/{name})" for name in pages)
+        lines += [f"A page for each task, with what training took: {named}.", ""]
+    for section in report.sections if with_sections else ():
         lines += [f"## {markdown(section.title)}", ""]
         for number, table in enumerate(section.tables):
             lines += [f"### {table.title}", "", table_as_markdown(table), "", table.about, ""]
             if number == 0 and section.notes:
                 lines += [*(f"- {markdown(note)}" for note in section.notes), ""]
-        lines += _figures(section.pictures if with_figures else ())
+        lines += figure_lines(section.pictures if with_figures else ())
     if report.provenance:
         lines += ["## Provenance", "", *(f"- {markdown(sentence)}" for sentence in report.provenance), ""]
     if report.examples and with_figures:
-        lines += ["## The tasks" if len(report.examples) > 1 else "## The task", "", *_figures(report.examples)]
+        lines += ["## The tasks" if len(report.examples) > 1 else "## The task", "", *figure_lines(report.examples)]
     return "\n".join(lines)
-
-
-def _figures(pictures: Sequence[Picture]) -> list[str]:
-    return [
-        line for picture in pictures for line in (f"![{markdown(picture.caption)}](figures/{picture.name}.svg)", "")
-    ]
-
-
-def table_as_markdown(table: Table) -> str:
-    """One table as Markdown, its reference rows last."""
-    body = [row.cells for row in table.rows] + table.references
-    filled = [[*map(markdown_cell, cells)] + [""] * (len(table.columns) - len(cells)) for cells in body]
-    return pd.DataFrame(filled, columns=table.columns).to_markdown(index=False, disable_numparse=True)
 
 
 def _declaration(run: Path, results: pd.DataFrame) -> Declaration:

@@ -120,7 +120,7 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
         x["axis"] = {"format": ",~r", "tickCount": 5, "labelOverlap": True, "grid": False}
         top = {"domain": [0, math.ceil(float(sized["mean"].max())) + 0.4], "nice": False}
         y: Spec = {"field": "reach", "type": "quantitative", "title": "hop reach", "scale": top}
-        y["axis"] = {"tickMinStep": 1, "format": "d"}
+        y["axis"] = {"tickMinStep": 1, "format": "d"} | ({"values": [0, 1]} if sized["mean"].max() <= 1 else {})
         data[column] = rows
         colour = in_colour(rows, palette)
         side_by_side.append(

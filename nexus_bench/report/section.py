@@ -16,6 +16,8 @@ class Section(NamedTuple):
         notes: What a reader must know to read the tables.
         pictures: The figures.
         said: Of a parameter: hop reach at each of its values, in a sentence.
+        timed: What training took, in seconds, which another run of the same cells does not repeat; so only the page of
+            a family shows it. None where it was not measured.
     """
 
     title: str
@@ -24,3 +26,4 @@ class Section(NamedTuple):
     notes: list[str]
     pictures: list[Picture]
     said: str = ""
+    timed: Table | None = None

@@ -10,7 +10,7 @@ from nexus_bench.io.options import only, varying
 _Say = Callable[[Any], str]  # row -> what it is called in a finding
 _OF_TASK: tuple[_Say, ...] = (
     lambda row: f"{row['encoding']} encoding",
-    lambda row: f"{row['n_facts']} facts",
+    lambda row: f"{row['n_facts']} {_words_of(row)[0]}",
     lambda row: f"trained on hops {row['train_hops']}",
 )
 _OF_TRAINING: tuple[_Say, ...] = (
@@ -19,9 +19,14 @@ _OF_TRAINING: tuple[_Say, ...] = (
     lambda row: f"vocabulary of {row['vocab_size']}",
     lambda row: f"{row['steps']} steps",
     lambda row: f"batches of {row['batch_size']}",
-    lambda row: f"graphs used {row['reuse']} times",
+    lambda row: f"{_words_of(row)[1]} used {row['reuse']} times",
     lambda row: f"version {row['task_version']}",
 )
+
+
+def _words_of(row: Any) -> tuple[str, str]:
+    """What an example has, and what it is."""
+    return ("tokens", "sequences") if row["encoding"] == "sequence" else ("facts", "graphs")
 
 
 def that_differ(rows: pd.DataFrame) -> dict[str, tuple[list[str], list[str]]]:
@@ -68,15 +73,16 @@ def _option(key: str) -> _Say:
 def asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
     """The size of the task, how long models were trained on it, and the encoding."""
     first = rows.iloc[0]
+    facts, graphs = _words_of(first)
     how = "evaluated at" if first["encoding"] == "text" else "trained on"
     trained = f"{how} hops {first['train_hops']}"
     sizes = trained_size[trained_size.index.isin(rows["cell_id"])].dropna().unique()
     if set(sizes) - {first["n_facts"]}:
-        trained += f" with {', '.join(str(size) for size in sizes)} facts"
-    length = "" if pd.isna(first["steps"]) else f", {first['steps']:,} steps of {first['batch_size']} graphs"
+        trained += f" with {', '.join(str(size) for size in sizes)} {facts}"
+    length = "" if pd.isna(first["steps"]) else f", {first['steps']:,} steps of {first['batch_size']} {graphs}"
     if not pd.isna(first["reuse"]) and first["reuse"] != 1:
         length += f", each used {first['reuse']} times"
     return (
-        f"{first['n_facts']} facts, vocabulary of {first['vocab_size']}, {trained}{length}, "
+        f"{first['n_facts']} {facts}, vocabulary of {first['vocab_size']}, {trained}{length}, "
         f"{first['encoding']} encoding"
     )

@@ -61,6 +61,8 @@ def test_a_stream_that_cannot_be_drawn_says_so_before_it_is_used() -> None:
         nb.dataset("kinshp")
     with pytest.raises(nb.NexusBenchError, match="n_nodez"):
         nb.dataset("pointer_chase", n_nodez=5)
+    with pytest.raises(nb.NexusBenchError, match="has no index; take items by"):
+        nb.dataset("kinship")[3]
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,7 @@ def test_what_killed_processes_were_writing_is_removed_wherever_it_lies(tmp_path
     begun = [
         tmp_path / ".curve.csv.x.begun",
         tmp_path / "figures" / ".reach.png.x.begun",
+        tmp_path / "families" / ".kinship.md.x.begun",
         lost / ".model.safetensors.x.begun",
         folder.checkpoints("a job of an earlier suite") / "stack" / ".newest.x.begun",
     ]

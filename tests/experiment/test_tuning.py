@@ -234,7 +234,7 @@ def test_tuned_and_measured_cells_are_never_stacked_together(tmp_path: Path, mon
         raise StoppedError
 
     monkeypatch.setattr(runner, "_events", remember)
-    monkeypatch.setattr(RunFolder, "write_tables", lambda *arguments: None)
+    monkeypatch.setattr(RunFolder, "write_tables", lambda *arguments, **more: None)
     with pytest.raises(StoppedError):
         run_plan(plan, folder, Execution("deterministic", stack=8), data=None, on_event=lambda event: None)
     assert stacks == [{"tuning"}, {"tuning"}, {"measured"}, {"measured"}]

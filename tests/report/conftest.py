@@ -11,11 +11,13 @@ from selenium import webdriver
 
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.read_results import read_curves, read_results
-from nexus_bench.report.build import build_report
-from nexus_bench.report.output import write_report
+from nexus_bench.report.build import Report, build_report
+from nexus_bench.report.output import read_report, write_report
+from nexus_bench.report.study import Study, study_of
 from tests.made import table
 from tests.paths import EXAMPLES
 from tests.report.browser import DESK, FLAGS, SIZES, opened
+from tests.study import PLANTED, study_run
 
 
 @pytest.fixture
@@ -67,3 +69,19 @@ def page(request: pytest.FixtureRequest, driver: webdriver.Chrome, folder: Path)
 @pytest.fixture
 def desk(driver: webdriver.Chrome, folder: Path) -> webdriver.Chrome:
     return opened(driver, folder, *DESK)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up run of four families of the reference study."""
+    return study_run(tmp_path_factory.mktemp("study") / "run", PLANTED)
+
+
+@pytest.fixture(scope="session")
+def report(run: Path) -> Report:
+    return read_report([run])
+
+
+@pytest.fixture(scope="session")
+def study(report: Report, run: Path) -> Study:
+    return study_of(report, [run])

@@ -4,9 +4,12 @@ import pandas as pd
 import pytest
 
 from nexus_bench.errors import ConfigError
+from nexus_bench.io.read_results import read_results
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import to_csvs, to_markdown
+from nexus_bench.report.section_titles import asked
 from tests.made import cells_of, curve, report_of, table
+from tests.paths import ROOT
 
 
 def test_the_same_cell_in_two_runs_counts_once(results: pd.DataFrame) -> None:
@@ -148,3 +151,12 @@ def test_scored_answers_stand_beside_the_models_of_their_task_alone() -> None:
     typed = pd.concat([trained, scored.astype(trained.dtypes.to_dict())], ignore_index=True)
     models = [[row[0] for row in cells_of(section.tables[0])] for section in report_of(typed).sections]
     assert models[:2] == [["a"], ["a", "gpt (text)"]]
+
+
+def test_sequences_have_tokens_and_graphs_have_facts() -> None:
+    for run, told in (("reproductions/delta-s3/small", "64 sequences"), ("example/quick", "32 graphs")):
+        rows = read_results(ROOT / "runs" / run)
+        size = rows.drop_duplicates("cell_id").set_index("cell_id")["n_facts"]
+        title = asked(rows[rows["split"] == "test"], size)
+        assert f" steps of {told}, " in title
+        assert title.startswith("16 tokens, " if told.endswith("sequences") else "12 facts, ")

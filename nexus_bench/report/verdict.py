@@ -1,0 +1,158 @@
+"""The verdict of a study, made from its run folders: `python -m nexus_bench.report.verdict RUN CONTROLS PAGE`.
+
+RUN is a run folder or a folder of several, of which the report is made again; CONTROLS likewise, and may be absent.
+No sentence is written by hand that the results could contradict: each is chosen by what they say.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from nexus_bench.io.files import write_atomic
+from nexus_bench.report.controls import Control, controls_of, read_study
+from nexus_bench.report.family_pages import FAMILIES, family_pages
+from nexus_bench.report.output import read_report, write_report
+from nexus_bench.report.study import Study, runs_of, study_of
+from nexus_bench.report.verdict_limits import limits, not_interpreted
+from nexus_bench.report.verdict_sentences import TABLES, families, most, parameters, theory, told, topic
+from nexus_bench.report.verdict_tables import (
+    MEASURES,
+    THEORIES,
+    cost_table,
+    declared_table,
+    reach_table,
+    theory_table,
+)
+
+_TITLE = "# Verdict of the reference study"
+_MADE = "*Generated* by `make verdict` from the run folder; do not edit it by hand."
+NOTHING_YET = f"""{_TITLE}
+
+{_MADE}
+
+Nothing of [the study](reference_study.md) is in the repository yet, so there is no verdict.
+"""
+
+
+def make_verdict(run: Path, controls: Path | None, page: Path) -> None:
+    """Write the verdict, the report that it points at, and of the controls the pages of families without figures.
+
+    If there is no run, the verdict says so.
+
+    Args:
+        run: A run folder, or a folder of runs.
+        controls: The same of the controls; None or absent: the page says that there are none.
+        page: The file to write.
+
+    Raises:
+        ConfigError: The runs are of several studies.
+        CorruptArtefactError: A file of a run was edited.
+        StorageError: A file cannot be written.
+    """
+    if not run.is_dir():
+        write_atomic(page, NOTHING_YET)
+        return
+    runs = runs_of(run)
+    report = read_report(runs)
+    write_report(report, run)
+    study, found = study_of(report, runs), {}
+    if controls is not None and controls.is_dir():
+        of_controls = read_report(runs_of(controls))
+        for name, text in family_pages(of_controls, with_figures=False).items():
+            write_atomic(controls / FAMILIES / name, text)
+        found = controls_of(of_controls, study)
+    write_atomic(page, _linked(study, found, run, controls, page.parent))
+
+
+def read_verdict(run: Path, controls: Path | None, home: Path) -> str:
+    """The verdict as Markdown, of which nothing is written.
+
+    Args:
+        run: As of `make_verdict`.
+        controls: Likewise.
+        home: The folder of the page, from which its links start.
+    """
+    return _linked(*read_study(run, controls), run, controls, home)
+
+
+def _linked(study: Study, found: Mapping[str, Control], run: Path, controls: Path | None, home: Path) -> str:
+    to_controls = os.path.relpath(controls, home) if found and controls else ""
+    return verdict(study, found, to=os.path.relpath(run, home), to_controls=to_controls)
+
+
+def verdict(study: Study, controls: Mapping[str, Control], *, to: str, to_controls: str) -> str:
+    """The verdict on a study.
+
+    Args:
+        study: What was found.
+        controls: By family, how far the best control came; empty if there is none.
+        to: The folder of the report of the study, from the page.
+        to_controls: That of the controls.
+    """
+    lines = [_TITLE, "", f"{_MADE} A figure links to the row that it is from. {_declared_before(study)}", ""]
+    lines += ["## In short", "", *(f"- {one}" for one in _in_short(study, to)), ""]
+    lines += ["## Declared comparisons", "", *declared_table(study, to), "", _how_declared(study), ""]
+    lines += ["## Hop reach", "", *reach_table(study, to), "", _HOW_REACH, ""]
+    lines += ["## Costs", "", *cost_table(study, to), "", _HOW_COSTS, ""]
+    lines += ["## Theory", "", *theory_table(study, to), "", _how_theory(), ""]
+    lines += [
+        "## What is not interpreted",
+        "",
+        *(f"- {one}" for one in not_interpreted(study, controls, to, to_controls)),
+    ]
+    lines += ["", "## What it does not show", "", *limits(study, to)]
+    return "\n".join(lines) + "\n"
+
+
+def _declared_before(study: Study) -> str:
+    said = "Question, models, comparisons and tests were [declared before training](reference_study.md)."
+    if study.missing:
+        n = f"{len(study.families)} of {families(study.n_asked)} have results"
+        said += (
+            f" **Not complete**: [{n}]({TABLES['declared']}). Missing: {', '.join(f'`{t}`' for t in study.missing)}. "
+            "Each corrected p is for the families that are here, and can grow with those to come."
+        )
+    return said
+
+
+def _in_short(study: Study, to: str) -> Iterator[str]:
+    if not study.pairs:
+        yield "No comparison was declared, so nothing is tested; all below is exploration."
+    for place, pair in enumerate(study.pairs, start=1):
+        yield f"**{topic(pair.model, pair.baseline)}** (place {place}). {told(study, place, to)}"
+    yield f"**Parameters.** {parameters(study)}"
+    yield f"**Compute and time.** {' '.join(most(study, number) for number in range(1, len(MEASURES)))}"
+    yield from theory(study)
+
+
+_HOW_REACH = (
+    "Mean hop reach over seeds; bold: the furthest. Behind a family with `*` its ceiling allows no claim of some hops: "
+    "there a reach does not show that all facts were used."
+)
+_HOW_COSTS = (
+    "The best model by each measure, of those that reach a hop: exploration, without a test. Steps are those until "
+    "validation stays at 0.95 or more, at the most hops that any model learned there, and of the seeds that got there "
+    "only. A model that reaches less can be the best by a cost, so read it beside its reach."
+)
+
+
+def _how_declared(study: Study) -> str:
+    return (
+        "Difference of hop reach and corrected p; bold: shown. Places are tested from left to right, and a place is "
+        "one family of tests over all tasks ([statistics](reports.md#statistics))."
+    )
+
+
+def _how_theory() -> str:
+    whys = "; ".join(f"`{one.name}`: {one.why}" for one in THEORIES)
+    return (
+        "Seeds of all orders above one that reach exactly what a formula says, of all such seeds, and those beyond. "
+        f"{whys}. What weights can do is shown in [expressivity](expressivity.md). A formula that says more than was "
+        "asked says all that was asked, so several can agree with the same seeds. A seed beyond a formula refutes it "
+        "as a bound; one that stays below does not, as training may not find what weights can do."
+    )
+
+
+if __name__ == "__main__":
+    make_verdict(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

@@ -87,6 +87,7 @@ class Mano(SequenceFamily[ManoParams]):
     Params = ManoParams
     sized_by = None
     says_hop = True
+    needs_all_tokens = True
 
     @property
     def max_hop(self) -> int:

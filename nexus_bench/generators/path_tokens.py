@@ -69,7 +69,6 @@ class PathTokens(SequenceFamily[PathTokensParams]):
     name = "path_tokens"
     version = 1
     Params = PathTokensParams
-    place_tells = True
     sized_by = "n_arms"
 
     def __init__(

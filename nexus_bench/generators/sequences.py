@@ -77,7 +77,7 @@ class SequenceFamily(Generator[ParamsT]):
     """
 
     sized_by: ClassVar[str | None] = "n_tokens"
-    place_tells: ClassVar[bool] = False  # whether to know which places derive a label tells it, as on a path to a goal
+    needs_all_tokens: ClassVar[bool] = False  # whether labels need most tokens, so that counting them is no mere guess
 
     def __init__(
         self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL
@@ -150,7 +150,8 @@ class SequenceFamily(Generator[ParamsT]):
             step: Which of them is hidden; it has one.
 
         Returns:
-            Array (g, v). No variant at all says that nothing is hidden here, since the sequence tells it twice.
+            Array (g, v), what stands there among them. No variant at all says that nothing is hidden here, since the
+            sequence tells it twice.
         """
         return self.could_be(tokens, length, steps[:, step])
 
@@ -170,6 +171,11 @@ class SequenceFamily(Generator[ParamsT]):
         changed = tokens.copy()
         changed[np.arange(len(tokens)), steps[:, step]] = variant
         return changed
+
+    @property
+    def hides_whole_facts(self) -> bool:
+        """Whether facts have several tokens, so that `variants` and `put` are the family's own."""
+        return type(self).put is not SequenceFamily.put
 
     @property
     def min_length(self) -> int:

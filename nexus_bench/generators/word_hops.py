@@ -81,7 +81,6 @@ class WordHops(SequenceFamily[ParamsT]):
         ConfigError: There are too few words for the graph, or the parameters contradict each other.
     """
 
-    place_tells = True
     says_hop = True
     most_words: int  # of a sequence
     fewest_words: int

@@ -1,6 +1,7 @@
-"""What readers of sequences see: one labelled place of each sequence, with one token of its derivation hidden or none.
+"""What readers of sequences see: one labelled place of each, with one token of its derivation hidden, a fact exchanged.
 
-As a causal model they see no later token: it may be the label, where an answer is read token by token.
+A sequence ends at that place, since no causal model sees what follows: it may be the label, where an answer is read
+token by token.
 
 Axis letters: n examples, p places of a sequence, h steps of a derivation, m candidates, w words or features.
 """
@@ -31,25 +32,30 @@ class AskedPlaces(NamedTuple):
 
     Attributes:
         row: Array (n), the number of the sequence.
-        tokens: Array (n, p), NOTHING after the end; a hidden token has the id after that of the last word.
-        whole: Array (n, p), with nothing hidden: what variants are put into.
-        length: Array (n).
+        tokens: Array (n, p), NOTHING after the place; the hidden token has the id after that of the last word.
         at: Array (n), the place.
         label: Array (n), what is to be guessed.
         steps: Array (n, h), the places of the derivation; -1 after the last.
-        hidden: Array (n), the place of the hidden step; -1 if none is.
-        word: Array (n), its token.
+        hidden: Array (n), the place of the hidden token; -1 if none is.
+        word: Array (n), the hidden token; NOTHING if none is.
     """
 
     row: NDArray[np.int64]
     tokens: Int
-    whole: Int
-    length: Int
     at: Int
     label: Int
     steps: Int
     hidden: Int
     word: Int
+
+    @property
+    def length(self) -> Int:
+        """Array (n), the tokens up to the place."""
+        return self.at + np.int32(1)
+
+    def shown(self, n_words: int) -> Int:
+        """The tokens as a family takes them, with any word, 0, in the place of the hidden one: array (n, p)."""
+        return np.where(self.tokens == n_words, np.int32(0), self.tokens)
 
     def take(self, rows: NDArray[np.int64] | slice) -> "AskedPlaces":
         """Some of the examples."""
@@ -57,7 +63,7 @@ class AskedPlaces(NamedTuple):
         return AskedPlaces(row.astype(np.int64), *(other.astype(np.int32) for other in others))
 
     def beside(self, at: Int, offset: int) -> Int:
-        """The token so far from each place; NOTHING where there is none up to the asked place: array (n)."""
+        """The token so far from each place; NOTHING where there is none: array (n)."""
         place = at + offset
         is_there = (at >= 0) & (place >= 0) & (place <= self.at)
         word = self.tokens[np.arange(len(at)), np.where(is_there, place, 0)]
@@ -68,44 +74,46 @@ def ask_places(family: SequenceFamily[Any], examples: Examples, hop: int, rng: n
     """One place of each sequence whose label has a hop count, drawn at random; sequences without one are left out."""
     at = pick(rng, examples.hop == hop)
     row = np.flatnonzero(at >= 0)
-    tokens, length = tokens_of(examples.facts[row])
+    tokens, _ = tokens_of(examples.facts[row])
     at = at[row].astype(np.int32)
-    steps = family.places(tokens, length, at[:, None])[:, 0]
-    none = np.full(len(row), -1, dtype=np.int32)
-    return AskedPlaces(row, tokens, tokens, length, at, examples.answer[row, at], steps, none, none)
+    tokens = np.where(np.arange(tokens.shape[1]) <= at[:, None], tokens, np.int32(NOTHING))
+    steps = family.places(tokens, at + np.int32(1), at[:, None])[:, 0]
+    none = np.full(len(row), NOTHING, dtype=np.int32)
+    return AskedPlaces(row, tokens, at, examples.answer[row, at], steps, none, none)
 
 
-def hide(family: SequenceFamily[Any], asked: AskedPlaces, step: int) -> AskedPlaces:
-    """The examples whose derivation has such a step, from 0, with the tokens of its fact hidden.
+def with_variants(family: SequenceFamily[Any], asked: AskedPlaces, step: int) -> AskedPlaces:
+    """The examples whose derivation has such a step, from 0, and what can be hidden there."""
+    one = _with_step(asked, step)
+    return one.take(np.flatnonzero(family.variants(one.tokens, one.length, one.steps, step).any(axis=1)))
 
-    Hidden is whatever differs between the variants of the fact; examples without a variant are left out.
+
+def hide(asked: AskedPlaces, step: int, n_words: int) -> AskedPlaces:
+    """The examples whose derivation has such a step, from 0, with its token hidden."""
+    one = _with_step(asked, step)
+    n, hidden = np.arange(len(one.at)), one.steps[:, step]
+    word, tokens = one.tokens[n, hidden], one.tokens.copy()
+    tokens[n, hidden] = n_words
+    return one._replace(tokens=tokens, hidden=hidden.astype(np.int32), word=word)
+
+
+def exchange(family: SequenceFamily[Any], asked: AskedPlaces, step: int, rng: np.random.Generator) -> AskedPlaces:
+    """The same where facts have several tokens: the hidden fact has one of its variants, its own among them.
+
+    Any is as likely. Where it stands is not told, nor are the steps from there on: the answer may stand beside it.
     """
-    if step >= asked.steps.shape[1]:
-        return asked.take(slice(0))
-    one = asked.take(np.flatnonzero(asked.steps[:, step] >= 0))
-    may = family.variants(one.tokens, one.length, one.steps, step)
-    kept = np.flatnonzero(may.any(axis=1))
-    one, may = one.take(kept), may[kept]
-    n, hidden = np.arange(len(kept)), one.steps[:, step]
-    is_hidden = np.arange(one.tokens.shape[1]) == hidden[:, None]
-    if not has_word_facts(family):
-        for variant in tried_of(may):
-            rows = np.flatnonzero(may[:, variant])
-            put = family.put(one.tokens[rows], one.length[rows], one.steps[rows], step, variant)
-            is_hidden[rows] |= put != one.tokens[rows]
-    tokens = np.where(is_hidden, np.int32(family.n_words), one.tokens)
-    return one._replace(tokens=tokens, hidden=hidden.astype(np.int32), word=one.tokens[n, hidden])
+    one = with_variants(family, asked, step)
+    variant = pick(rng, family.variants(one.tokens, one.length, one.steps, step))
+    tokens = one.tokens.copy()
+    for number in np.unique(variant).tolist():
+        rows = np.flatnonzero(variant == number)
+        tokens[rows] = family.put(one.tokens[rows], one.length[rows], one.steps[rows], step, number)
+    told = np.where(np.arange(one.steps.shape[1]) < step, one.steps, np.int32(NOTHING))
+    return one._replace(tokens=tokens, steps=told)
 
 
-def has_word_facts(family: SequenceFamily[Any]) -> bool:
-    """Whether each fact is a token, and its variants are words."""
-    return type(family).put is SequenceFamily.put
-
-
-def tried_of(may: Mask) -> list[int]:
-    """The variants of array (n, v) that are tried: of many so many, evenly spread."""
-    tried: list[int] = np.unique(np.linspace(0, may.shape[1] - 1, min(may.shape[1], MOST_WORDS)).astype(int)).tolist()
-    return tried
+def _with_step(asked: AskedPlaces, step: int) -> AskedPlaces:
+    return asked.take(np.flatnonzero(asked.steps[:, step] >= 0))
 
 
 def counts(asked: AskedPlaces, n_words: int, *, own: bool) -> Float:
@@ -148,7 +156,7 @@ def window(asked: AskedPlaces, n_words: int, *, as_ones: bool) -> Float:
     seen = np.stack(tokens, axis=1)
     if n_words > _FOLDED:
         seen = np.where((seen >= 0) & (seen < n_words), seen % _FOLDED, np.where(seen >= 0, _FOLDED, seen))
-    places = np.stack([asked.at, asked.hidden - asked.at, asked.length], axis=1)
+    places = np.stack([asked.at, asked.hidden - asked.at], axis=1)
     return np.concatenate([_ones(seen + 1, n_ids) if as_ones else seen, places], axis=1, dtype=np.float64)
 
 

@@ -80,8 +80,9 @@ class SequenceAudit:
             for name, n_tokens, _ in _rules(self.family.schema):
                 if 0 < n_tokens < hop:
                     yield Read(name, None, "partial_input", self._by_rule(name, score) == score.label)
+            read = self._exchanged if self.family.hides_whole_facts else self._all_but_one
             for step in _few(list(range(hop)), _MOST_STEPS):
-                yield from self._all_but_one(hop, step, fit, score)
+                yield from read(hop, step, fit, score)
 
     def _unfollowed(self, hop: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
         """Readers of places, and of how often words occur where most of the tokens so far are not needed."""
@@ -89,7 +90,7 @@ class SequenceAudit:
         for name, n_tokens, _ in _rules(self.family.schema):
             if n_tokens == 0 and not (uses_own and name == "given_place_and_token"):
                 yield Read(name, None, "chance", self._by_rule(name, score) == score.label)
-        if ((score.steps >= 0).sum(axis=1) / (score.at + 1)).mean() > 0.5:
+        if self.family.needs_all_tokens or ((score.steps >= 0).sum(axis=1) / (score.at + 1)).mean() > 0.5:
             return
         is_small = max(self.family.n_labels, self.family.n_words) <= MOST_WORDS
         for model, make in _MODELS:
@@ -104,26 +105,43 @@ class SequenceAudit:
 
     def _all_but_one(self, hop: int, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
         """Readers of every token but that of one step."""
-        n_words = self.family.n_words
-        fit, score = (see.hide(self.family, asked, step) for asked in (fit, score))
+        fit, score = (see.hide(asked, step, self.family.n_words) for asked in (fit, score))
         if not len(fit.at) or not len(score.at):
             return
-        weights: dict[str, Float] = {}
-        if see.has_word_facts(self.family) and not self.family.place_tells:
-            to_fit, to_score = self._words(fit, fit), self._words(fit, score)
-            tried = to_score.symbols
-            weights = {
-                f"complete_{name}": rate(to_fit, fit.word, to_score, make, self.rounds) for name, make in _MODELS
-            }
-        else:
-            may = self.family.variants(score.whole, score.length, score.steps, step)
-            variants = see.tried_of(may)
-            tried = np.where(may[:, variants], variants, NOTHING).astype(np.int32)
-        labels = labels_if(self.family, hop, step, score.whole, score.length, score.at, score.steps, tried)
-        weights = {"commonest": np.ones(labels.shape)} | weights
+        to_fit, to_score = self._words(fit, fit), self._words(fit, score)
+        labels = self._labels_if(hop, step, score, to_score.symbols)
+        weights = {"commonest": np.ones(labels.shape)}
+        weights |= {f"complete_{model}": rate(to_fit, fit.word, to_score, make, self.rounds) for model, make in _MODELS}
         for name, weight in weights.items():
             yield Read(name, step + 1, "partial_input", _heaviest(labels, weight) == score.label)
-        for model, make in _MODELS if not self.family.place_tells else ():
+        yield from self._windows(step, fit, score)
+
+    def _exchanged(self, hop: int, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
+        """Readers of sequences in which the fact of one step was exchanged, for all that they know."""
+        key = (*self.key, "exchange", hop, step)
+        fit, score = (see.with_variants(self.family, asked, step) for asked in (fit, score))
+        if not len(fit.at) or not len(score.at):
+            return
+        may = self.family.variants(score.tokens, score.length, score.steps, step)
+        variants = np.array(_few(list(range(may.shape[1])), MOST_WORDS))
+        tried = np.where(may[:, variants], variants, NOTHING).astype(np.int32)
+        labels = self._labels_if(hop, step, score, tried)
+        even = 1 + integers(stream(*key, "ties"), *labels.shape, high=1 << 20) / 2.0**40  # of equals any is guessed
+        yield Read("commonest", step + 1, "partial_input", _heaviest(labels, even) == score.label)
+        fit, score = (
+            see.exchange(self.family, asked, step, stream(*key, use)) for use, asked in (("fit", fit), ("score", score))
+        )
+        yield from self._windows(step, fit, score)
+
+    def _labels_if(self, hop: int, step: int, asked: AskedPlaces, tried: Int) -> Int:
+        return labels_if(
+            self.family, hop, step, asked.shown(self.family.n_words), asked.length, asked.at, asked.steps, tried
+        )
+
+    def _windows(self, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
+        """Readers of what stands near the place, the hidden token, and the steps before it."""
+        n_words = self.family.n_words
+        for model, make in _MODELS:
             if self.family.n_labels <= MOST_WORDS:
                 seen = [see.window(asked, n_words, as_ones=make is logistic) for asked in (fit, score)]
                 guess = classify(seen[0], fit.label, seen[1], make, self.rounds)
@@ -147,7 +165,7 @@ class SequenceAudit:
     def _words(self, fit: AskedPlaces, asked: AskedPlaces) -> Candidates:
         """The words that the hidden token could be, and what speaks for each."""
         n, n_words = np.arange(len(asked.at)), self.family.n_words
-        may = self.family.could_be(asked.whole, asked.length, asked.hidden)
+        may = self.family.could_be(asked.shown(n_words), asked.length, asked.hidden)
         if n_words <= MOST_WORDS:
             words = np.where(may, np.arange(n_words), NOTHING)
         else:
@@ -157,8 +175,7 @@ class SequenceAudit:
             is_again = np.pad(words[:, 1:] == words[:, :-1], ((0, 0), (1, 0)))
             words = np.where(may[n[:, None], np.maximum(words, 0)] & ~is_again, words, NOTHING)
         seen = [_share(key, fit.word, own, words, leave_out=asked is fit) for key, own in _contexts(fit, asked)]
-        before = np.where(np.arange(asked.tokens.shape[1]) <= asked.at[:, None], asked.tokens, NOTHING - 1)
-        count = (before[:, None, :] == words[:, :, None]).sum(axis=2)
+        count = ((asked.tokens[:, None, :] == words[:, :, None]) & (words >= 0)[:, :, None]).sum(axis=2)
         beside = [words == asked.beside(asked.hidden, offset)[:, None] for offset in (-2, -1, 1, 2)]
         own = words == asked.beside(asked.at, 0)[:, None]
         parts = [*map(np.log, seen), count, count == 0, *beside, own, words]

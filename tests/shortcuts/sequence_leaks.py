@@ -8,6 +8,7 @@ from nexus_bench.data.task import make_task
 from nexus_bench.generators.hop_k import HopK
 from nexus_bench.generators.mqar import Mqar
 from nexus_bench.generators.parts.groups import named_group
+from nexus_bench.generators.path_tokens import PathTokens
 from nexus_bench.generators.sequences import Drawn, SequenceFamily
 from nexus_bench.generators.word_problem import WordProblem
 from nexus_bench.shortcuts.audit import audit
@@ -125,6 +126,22 @@ class FirstPairsAreAskedFirst(Mqar):
         return Drawn(tokens, label, hop, drawn.length)
 
 
+class TheArmOfTheGoalStandsLast(PathTokens):
+    """In half of the stars the last edge leads from the centre to the first node of the path."""
+
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+        drawn = super().draw(n_sequences, rng)
+        tokens, n_edges = drawn.tokens.copy(), self.params.n_arms * self._longest
+        rows = np.flatnonzero(some(rng, n_sequences, 1, 50)[:, 0])
+        edges = tokens[rows, : 2 * n_edges].reshape(-1, n_edges, 2)
+        first = tokens[rows, 2 * n_edges + 4]
+        told, g = (edges[:, :, 1] == first[:, None]).argmax(axis=1), np.arange(len(rows))
+        edges[g, told], edges[:, -1] = edges[:, -1].copy(), edges[g, told]
+        tokens[rows, : 2 * n_edges] = edges.reshape(len(rows), -1)
+        label, hop = self.derive(tokens, drawn.length)
+        return Drawn(tokens, label, hop, drawn.length)
+
+
 WORDS = {"task": "word_problem", "group": "S_3", "n_tokens": 5, "hops": "2-3"}
 PAIRS = {"task": "mqar", "n_tokens": 40, "filler": "blank"}
 LEAKS = {
@@ -140,5 +157,8 @@ LEAKS = {
     ),
     "first pairs are asked first": SequenceLeak(
         FirstPairsAreAskedFirst, PAIRS | {"vocab_size": 600, "n_pairs": 6, "power": 0.1}, "order_boosting"
+    ),
+    "the arm of the goal stands last": SequenceLeak(
+        TheArmOfTheGoalStandsLast, {"task": "path_tokens", "n_arms": 3, "n_nodes": 12, "hops": "2"}, "window_logistic"
     ),
 }

@@ -11,7 +11,7 @@ from nexus_bench.streams import Int, permutations, pick
 if TYPE_CHECKING:
     from nexus_bench.generators.sequences import SequenceFamily
 
-MOST_VARIANTS = 128  # that what is hidden is tried to be
+_MOST_VARIANTS = 128  # that what is hidden is tried to be
 
 
 def guess_of_one(
@@ -19,9 +19,9 @@ def guess_of_one(
 ) -> NDArray[np.float64]:
     """How likely the commonest label is, over all variants of what is hidden.
 
-    Variants are left out with which the place has no label of this hop count, or with which another place is that step
-    of its derivation: the reader is told both, but not the step where `place_tells`. If there are more than 128, so
-    many of them are tried, which makes the guess look better than it is. Where there are none, nothing is asked.
+    Variants are left out with which the place has no label of this hop count, or, where a fact is a token, with which
+    another place is that step of its derivation: the reader is told both. If there are more than 128, so many of them
+    are tried, which makes the guess look better than it is. Where there are none, nothing is asked.
 
     Args:
         family: The family, with this hop count among its own.
@@ -45,8 +45,8 @@ def guess_of_one(
     kept, may = kept[may.any(axis=1)], may[may.any(axis=1)]
     tokens, length, at, steps = tokens[kept], drawn.length[kept], at[kept], steps[kept]
     variants = np.arange(may.shape[1])
-    if len(variants) > MOST_VARIANTS:
-        variants = np.sort(permutations(rng, 1, len(variants), k=MOST_VARIANTS)[0])
+    if len(variants) > _MOST_VARIANTS:
+        variants = np.sort(permutations(rng, 1, len(variants), k=_MOST_VARIANTS)[0])
     tried = np.where(may[:, variants], variants, NOTHING).astype(np.int32)
     labels = labels_if(family, hop, step, tokens, length, at, steps, tried, others=True)
     true = family.derive(tokens, length).label[np.arange(len(at)), at]
@@ -82,12 +82,12 @@ def labels_if(
         length: Array (n).
         at: Array (n), the places.
         steps: Array (n, h), the places of their derivations.
-        tried: Array (n, m) of variants; NOTHING is not tried.
+        tried: Array (n, m) of variants; NOTHING is not tried. Where a fact has several tokens, a column has one.
         others: Leave out the variant that stands there.
 
     Returns:
         Array (n, m) of labels; NOTHING where a variant is left out, or where with it the place has no label of this hop
-        count, or another place is that step of its derivation.
+        count, or, where a fact is a token, another place is that step of its derivation.
     """
     labels = np.full(tried.shape, NOTHING, dtype=np.int32)
     for column, variant in enumerate(tried.T):
@@ -95,8 +95,10 @@ def labels_if(
         if len(rows):
             changed = family.put(tokens[rows], length[rows], steps[rows], step, _alike(variant[rows]))
             n, found = np.arange(len(rows)), family.derive(changed, length[rows])
-            now = family.places(changed, length[rows], at[rows, None])[:, 0]
-            is_so = (found.hop[n, at[rows]] == hop) & (family.place_tells | (now[:, step] == steps[rows, step]))
+            is_so = found.hop[n, at[rows]] == hop
+            if not family.hides_whole_facts:
+                now = family.places(changed, length[rows], at[rows, None])[:, 0]
+                is_so &= now[:, step] == steps[rows, step]
             if others:
                 is_so &= (changed != tokens[rows]).any(axis=1)
             labels[rows, column] = np.where(is_so, found.label[n, at[rows]], NOTHING)

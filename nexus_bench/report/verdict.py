@@ -116,8 +116,8 @@ def _declared_before(study: Study) -> str:
         )
     if edge := growing(study):
         said += (
-            f" In [{families(len(edge))}](#what-it-does-not-show) some model is best at an edge of its grid of rates; by "
-            "the declared rule the grid has to grow, so what is said of these may change."
+            f" In [{families(len(edge))}](#what-it-does-not-show) some model is best at an edge of its grid of rates; "
+            "by the declared rule the grid has to grow, so what is said of these may change."
         )
     return said
 

@@ -12,6 +12,7 @@ import yaml
 from nexus_bench.errors import UsageError
 from nexus_bench.report.paper import NUMBERS, SOURCE, build, numbers_of, plain
 from nexus_bench.report.study import Study
+from nexus_bench.report.verdict_limits import uninterpreted
 from nexus_bench.report.verdict_sentences import told
 from tests.paths import ROOT
 
@@ -67,7 +68,9 @@ USED |= {
 
 def test_what_the_source_uses_is_there_and_is_what_the_verdict_says(numbers: dict[str, Any], study: Study) -> None:
     assert set(numbers) - USED == {"n_models", "fewest_further"} and USED <= set(numbers)
-    assert [one["text"] for one in numbers["places"]] == [plain(told(study, place, "", uninterpreted(study, {}))) for place in range(1, 7)]
+    assert [one["text"] for one in numbers["places"]] == [
+        plain(told(study, place, "", uninterpreted(study, {}))) for place in range(1, 7)
+    ]
     assert numbers["places"][0]["title"] == "Order 2 against 2 loops"
     heads, *rows = numbers["declared"]
     assert heads[1] == "order 2 against 2 loops" and len(rows) == 13

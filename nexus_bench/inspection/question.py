@@ -67,7 +67,7 @@ def further_law(task: TaskSpec, question: Question) -> Law:
 
     if question.n_facts is not None and family.sized_by in question.settings:
         raise ConfigError(f"{task.task}: --n-facts chooses {family.sized_by}; give one of both")
-    if question.n_facts is not None and isinstance(family, SequenceFamily):
+    if question.n_facts is not None and _chooses_length(family):
         params = params | {"min_tokens": None} | question.settings  # all sequences have the length that is asked for
     made = law({}) if question.n_facts is None else _of_size(question.n_facts, family, law)
     check_symbols(trained, made, what=PREFIX)
@@ -98,6 +98,11 @@ def _check_hops(task: TaskSpec, trained: Law, hops: tuple[int, ...]) -> None:
         )
 
 
+def _chooses_length(family: Generator[Any]) -> bool:
+    """Whether it draws sequences whose length is a parameter; that of others follows from further sizes."""
+    return isinstance(family, SequenceFamily) and family.sized_by == "n_tokens"
+
+
 def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Law]) -> Law:
     """The law with the size that gives so many facts."""
     name = trained.sized_by
@@ -106,7 +111,7 @@ def _of_size(n_facts: int, trained: Generator[Any], law: Callable[[Config], Law]
             f"{trained.name}: does not declare which parameter sets its size; use --set instead of --n-facts"
         )
 
-    if isinstance(trained, SequenceFamily):
+    if _chooses_length(trained):
         return law({name: n_facts})  # which says why, if it cannot be
     near: dict[int, int] = {}  # facts -> the size that gives so many
     largest = max(n_facts, trained.n_facts) + 2  # a unit of size adds at least one fact, or n + 1 things make n facts

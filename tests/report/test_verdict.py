@@ -73,7 +73,8 @@ def test_order_that_helps_somewhere_and_hurts_elsewhere_is_said_so(study: Study)
     assert plain(told(study, 1, "run")).startswith(
         "It depends on the family: order 2 reaches further in 1 (`kinship` +0.9, p 0.0029) and less far in 1 "
         "(`ancestor` -1.0, p 0.002) of 4 families. No difference is shown in 2 (`pointer_chase` +0.3, p 0.25, "
-        "`ordering`* +0.0, p 1), which does not make them equal. By mean reach alone, which is no test: 2 ahead, 1 behind, 1 equal."
+        "`ordering`* +0.0, p 1), which does not make them equal. By mean reach alone, which is no test: 2 ahead, "
+        "1 behind, 1 equal."
     )
 
 
@@ -178,7 +179,8 @@ def test_seeds_are_held_against_each_formula(study: Study) -> None:
     assert default.beyond == {"m": 24, "2^m - 1": 0, "3^(m-1)": 0, "2m": 0}
     said = next(theory(only(study, "pointer_chase", "kinship"), "run"))
     assert plain(said).startswith(
-        "**Formulas, default reading.** Of 48 seeds on 2 families 1 reach exactly `m`, 47 reach exactly `2^m - 1` and `3^(m-1)`, "
+        "**Formulas, default reading.** Of 48 seeds on 2 families 1 reach exactly `m`, 47 reach exactly `2^m - 1` and "
+        "`3^(m-1)`, "
     )
     assert said.endswith("The most seeds agree with `2^m - 1` and `3^(m-1)` in `pointer_chase`, `kinship`."), (
         "alike so far"

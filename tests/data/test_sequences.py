@@ -84,7 +84,6 @@ def test_a_sequence_is_shown_with_its_labels_and_what_derives_one() -> None:
 def test_what_is_of_queries_alone_says_so_in_a_line(command: Command) -> None:
     only = "hop_k: is a task of sequences, which can be trained; {} are of tasks with queries alone"
     assert_fails(command("gen", "hop_k", "--format", "text", "--out", "t"), 3, only.format("English texts"))
-    assert_fails(command("audit", "hop_k"), 3, only.format("audits"))
     written = command("gen", "hop_k", "-n", "20", "n_val=5", "n_test=5", "--out", "d", "--quiet")
     assert "hop_k, hops 1-4, at most 99 tokens per sequence" in written.stdout, written.stderr
     assert re.search(r"test.npz +5 sequences +\d+ labels", written.stdout) and "facts per graph" not in written.stdout

@@ -113,6 +113,8 @@ def find_denied(law: Law, examples: Examples) -> Fault | None:
 def find_uneven(law: Law, examples: Examples) -> Fault | None:
     """Look for hops that queries do not have equally often, and for an answer that is commoner than `chance` allows."""
     family, n = law.family, int((examples.hop > 0).sum())
+    if not n:
+        return Fault(None, None, "no place has a label of these hops; ask fewer hops, or generate more")
     for hop in family.hops:
         found, share, expected = majority(examples, hop), (examples.hop == hop).sum() / n, 1 / len(family.hops)
         uneven = abs(share - expected) > _SIGMAS * np.sqrt(expected * (1 - expected) / n)

@@ -40,18 +40,33 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
     trained = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     if not trained:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ next to results.csv")
-    if asked is None:
-        return trained
-    if not asked.strip(" |"):
-        raise UsageError("--cell is empty; give a cell_id, or parts of a title")
-    parts = [part.strip() for part in asked.split("|")]
-    patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\.?\w)") for part in parts]
-    told = {cell.cell_id: f"{titles[cell.cell_id]}{SEPARATOR}{_values(cell)}" for cell in trained}
-    found = [c for c in trained if c.cell_id.startswith(asked) or all(p.search(told[c.cell_id]) for p in patterns)]
-    found = [c for c in found if set(parts) <= set(titles[c.cell_id].split(SEPARATOR))] or found
+    found = selected(trained, asked, suite=suite.cells)
     if not found:
         raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {_named(trained, titles)}")
     return found
+
+
+def selected(cells: Sequence[CellSpec], asked: str | None, *, suite: Sequence[CellSpec]) -> list[CellSpec]:
+    """The cells that are asked for, trained or not; perhaps none.
+
+    Args:
+        cells: Those to choose from.
+        asked: As for `trained_cells`.
+        suite: All cells of the suite, by which each has its title.
+
+    Raises:
+        UsageError: Nothing is asked for.
+    """
+    if asked is None:
+        return list(cells)
+    if not asked.strip(" |"):
+        raise UsageError("--cell is empty; give a cell_id, or parts of a title")
+    titles = titles_of(suite)
+    parts = [part.strip() for part in asked.split("|")]
+    patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\.?\w)") for part in parts]
+    told = {cell.cell_id: f"{titles[cell.cell_id]}{SEPARATOR}{_values(cell)}" for cell in cells}
+    found = [c for c in cells if c.cell_id.startswith(asked) or all(p.search(told[c.cell_id]) for p in patterns)]
+    return [c for c in found if set(parts) <= set(titles[c.cell_id].split(SEPARATOR))] or found
 
 
 def trained_cell(

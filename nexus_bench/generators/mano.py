@@ -38,8 +38,8 @@ class ManoParams(FamilyParams):
     @field_validator("operations")
     @classmethod
     def _are_different(cls, operations: str) -> str:
-        if len(set(operations)) < len(operations):
-            raise ValueError(f"operations must be different letters, as asm, got {operations}")
+        if len(set(operations)) < len(operations) or operations in ("a", "m"):  # else order says nothing
+            raise ValueError(f"operations must be different letters, and not a or m alone, as asm, got {operations}")
         return operations
 
 

@@ -113,7 +113,9 @@ class _Made(NamedTuple):
         rows, found = self._values(where, hops)
         against = figure.against
         if against is not None:
-            others = self._values(where | against, hops)[1]
+            same, others = self._values(where | against, hops)
+            if same == rows:
+                raise ConfigError(f"{self.what}: is compared with itself; name what differs under {figure.relation}")
             found = {seed: found[seed] - others.get(seed, math.nan) for seed in found}
         seeds = list(found.values()) + [math.nan] * (self.n_seeds - len(found))
         top = {"accuracy": 1.0, "reach": float(max(row["hop"] for row in rows))}.get(check.measure, math.inf)

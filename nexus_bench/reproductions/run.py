@@ -6,8 +6,8 @@ from pathlib import Path
 from nexus_bench.errors import UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.run_folder import open as open_run
-from nexus_bench.experiment.suite import Suite
-from nexus_bench.experiment.trained import trained_cells
+from nexus_bench.experiment.suite import Suite, suite_of
+from nexus_bench.experiment.trained import selected
 from nexus_bench.inspection.extrapolation import ask
 from nexus_bench.io.columns import REPRODUCTION_COLUMNS
 from nexus_bench.io.config import parse_yaml, to_yaml
@@ -44,8 +44,11 @@ def ask_all(
         StorageError: The disk is full or the folder cannot be written.
     """
     n_new = 0
+    suite = suite_of(folder)
     for one in reproduction.scale(scale).ask:
-        cells = trained_cells(folder, one.cells)
+        cells = [c for c in selected(suite.cells, one.cells, suite=suite.cells) if folder.cells.finished(c.cell_id)]
+        if not cells:
+            continue  # all failed
         on_split(one.question.split)
         n_new += ask(folder, cells, one.question, data=None, device=device, on_cell=lambda: None)
     return n_new

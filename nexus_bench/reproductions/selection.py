@@ -9,6 +9,7 @@ from nexus_bench.analysis.summary import MODEL, SETTING, hop_reach
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.suite import Suite
+from nexus_bench.experiment.trained import selected
 from nexus_bench.inspection.question import further_law
 from nexus_bench.io.columns import TEST, VAL, Row
 from nexus_bench.io.config import Config
@@ -29,12 +30,15 @@ def planned_rows(suite: Suite, asks: Sequence[Ask]) -> list[Row]:
     """The rows that results.csv will have, without figures: every split and question of every cell.
 
     Raises:
-        ConfigError: A question cannot be asked of a task.
+        ConfigError: A question cannot be asked of a task, or is asked of no cell.
     """
     rows: list[Row] = []
+    of_cells = [{cell.cell_id for cell in selected(suite.cells, one.cells, suite=suite.cells)} for one in asks]
+    if lost := [one.cells for one, cells in zip(asks, of_cells, strict=True) if not cells]:
+        raise ConfigError(f"ask: no cell of the suite is '{lost[0]}'; name parts of a title, such as 'n_layers 2'")
     for cell in suite.cells:
         rows += failed_result(cell, "single").rows
-        for asked in asks:
+        for asked in (one for one, cells in zip(asks, of_cells, strict=True) if cell.cell_id in cells):
             law = further_law(cell.task, asked.question)
             common = rows[-1] | {"split": asked.question.split, "n_facts": law.family.n_facts}
             rows += (common | {"hop": hop} for hop in law.family.hops)

@@ -63,6 +63,8 @@ def guess_given(key: Key) -> Callable[[Examples, Examples, Schema], Int]:
 
     def guess(fit: Examples, score: Examples, schema: Schema) -> Int:
         seen, label = _seen(fit, key)[fit.hop > 0], fit.answer[fit.hop > 0].astype(np.int64)
+        if not len(label):
+            return np.zeros_like(score.answer)  # nothing was seen
         pairs, counts = np.unique(np.stack([seen, label]), axis=1, return_counts=True)
         order = np.lexsort((pairs[1], -counts, pairs[0]))  # the commonest label of each key comes first
         keys, first = np.unique(pairs[0][order], return_index=True)

@@ -89,3 +89,9 @@ def test_what_is_of_queries_alone_says_so_in_a_line(command: Command) -> None:
     assert re.search(r"test.npz +5 sequences +\d+ labels", written.stdout) and "facts per graph" not in written.stdout
     assert_fails(command("export", "--data", "d", "--out", "e"), 3, only.format("English texts"))
     assert not Path("t").exists() and not Path("e").exists()
+
+
+def test_sequences_without_any_label_are_told_in_a_line(command: Command) -> None:
+    line = "gen brevo --set n_nodes=30 --hops 10 --n 2 --n-test 1 --set n_val=1 -o data -q"
+    assert command(*line.split()).returncode == 0
+    assert_fails(command("verify", "data"), 4, "no place has a label of these hops; ask fewer hops")

@@ -143,7 +143,8 @@ def test_a_hidden_operation_leaves_what_is_declared() -> None:
     ("entry", "message"),
     [
         ({"modulus": 21}, "modulus must be a prime, as 23, got 21"),
-        ({"operations": "ama"}, "operations must be different letters, as asm, got ama"),
+        ({"operations": "ama"}, "operations must be different letters, and not a or m alone, as asm, got ama"),
+        ({"operations": "m"}, "operations must be different letters, and not a or m alone, as asm, got m"),
         ({"operations": "div"}, "operations"),
         ({"hops": "1-65"}, r"mano: hops must be in 1\.\.64, got 65; ask for fewer hops"),
         ({"hops": "1-2", "hop_ood": "3"}, "mano: a token says the hop count, and one that was never"),

@@ -129,3 +129,16 @@ def test_the_reproductions_of_the_issue_are_there() -> None:
     assert names <= set(bundled_reproductions())
     with pytest.raises(ConfigError, match="unknown reproduction 'mqr'; did you mean 'mqar'"):
         read_reproduction("mqr")
+
+
+def test_questions_are_of_the_cells_that_they_name_and_figures_of_two_sides() -> None:
+    config = parse_yaml(TOY, where="toy")
+    config["scales"]["small"]["ask"][0]["cells"] = "nothing here"
+    with pytest.raises(ConfigError, match="ask: no cell of the suite is 'nothing here'; name parts"):
+        check_figures(validate(Reproduction, config, where="toy"), "small")
+    unasked = {"where": {"n_layers": 2, "split": "eval_loops3"}, "at_least": 0.5}
+    with pytest.raises(ConfigError, match="check 1, figure 1: no row has"):
+        check_figures(toy(unasked), "small")
+    same = {"where": {"n_layers": 2}, "near": {"n_layers": 2}, "within": 0.1}
+    with pytest.raises(ConfigError, match="check 1, figure 1: is compared with itself; name what differs under near"):
+        check_figures(toy(same), "small")

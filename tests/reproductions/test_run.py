@@ -92,6 +92,20 @@ def test_a_failed_cell_leaves_the_claim_open_and_the_exit_code_says_so(
     assert list(table["n_missing"]) == [3, 3, 0, 0]
 
 
+def test_where_every_asked_cell_failed_the_rest_is_judged_all_the_same(
+    toy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(model: transformer.Transformer, batch: Batch) -> Any:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(transformer.Transformer, "forward", forward)
+    failed = toy(*LINE)
+    assert failed.returncode == 7 and "error: 9 of 9 cells failed" in failed.stderr
+    assert "toy: not decided" in failed.stdout
+    table = read_csv(Path("runs/reproductions/toy/small/reproduction.csv"), REPRODUCTION_COLUMNS)
+    assert list(table["n_missing"]) == [3, 3, 3, 3]
+
+
 def test_the_list_says_claim_source_cost_and_state(command: Command) -> None:
     document = json.loads(command("reproduce", "--json").stdout)
     by_name = {one["name"]: one for one in document["reproductions"]}

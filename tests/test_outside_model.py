@@ -132,9 +132,8 @@ def test_it_keeps_what_sequences_promise_and_is_written_and_shown(site: Path) ->
 def test_what_takes_queries_alone_says_so_in_a_line(site: Path) -> None:
     nexus_bench = ("-m", "nexus_bench")
     only = "error: prefix_sums: is a task of sequences, which can be trained; "
-    for line in (["gen", "--task", "prefix_sums", "--format", "text"], ["audit", "prefix_sums"]):
-        done = call(site, *nexus_bench, *line)
-        assert (done.returncode, done.stderr.startswith(only), done.stderr.count("\n")) == (3, True, 1), done.stderr
+    done = call(site, *nexus_bench, "gen", "--task", "prefix_sums", "--format", "text")
+    assert (done.returncode, done.stderr.startswith(only), done.stderr.count("\n")) == (3, True, 1), done.stderr
     done = call(site, *nexus_bench, "bench", "attention", "fading")
     assert (done.returncode, done.stderr.count("\n")) == (3, 1) and "'fading' is a whole model" in done.stderr
     done = call(site, *nexus_bench, "train", "sums.yaml", "--set", "encoding=fact", "--out", "other")

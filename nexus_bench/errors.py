@@ -3,7 +3,8 @@
 import difflib
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -105,6 +106,16 @@ def _is_method_of(entry: type, frame: FrameType) -> bool:
     """Whether a frame is a method of this class, its own or an inherited one."""
     owner = frame.f_locals.get("self", frame.f_locals.get("cls"))
     return owner is entry or type(owner) is entry
+
+
+@contextmanager
+def errors_in_a_line() -> Iterator[None]:
+    """Ends a script with one line and the exit code of its kind, as the command line does."""
+    try:
+        yield
+    except NexusBenchError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

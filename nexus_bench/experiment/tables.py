@@ -1,7 +1,7 @@
 """The tables of a run folder, written from the records of its cells."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nexus_bench.experiment.records import CellRecords, CellResult
@@ -44,8 +44,7 @@ def write_tables(
     with replacing_sealed(run, tables) as files:
 
         def write_results(rows: Iterable[Row]) -> None:
-            named = (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in rows)
-            files[RESULTS].write(csv_lines(named, COLUMNS))
+            files[RESULTS].write(csv_lines(_of_suite(rows, name, purposes), COLUMNS))
 
         for table, columns in tables.items():
             files[table].write(csv_header(columns))
@@ -106,11 +105,15 @@ def add_evaluations(
         table: [row for row in rows_of(frame) if (row["cell_id"], row["split"]) not in asked]
         for table, frame in old.items()
     }
-    evaluated = cells.evaluation_rows(asked)
-    named = (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in evaluated)
-    texts = {RESULTS: to_csv(itertools.chain(kept[RESULTS], named), COLUMNS)}
+    evaluated = _of_suite(cells.evaluation_rows(asked), name, purposes)
+    texts = {RESULTS: to_csv(itertools.chain(kept[RESULTS], evaluated), COLUMNS)}
     if PLACES in kept:
         of_places = cells.evaluation_rows(asked, of="places")
         texts[PLACES] = to_csv(itertools.chain(kept[PLACES], of_places), PLACE_COLUMNS)
     replace_sealed(run, texts)
     seal_records(run, (cells.evaluation_name(cell_id, split) for cell_id, split in asked))
+
+
+def _of_suite(rows: Iterable[Row], name: str, purposes: Mapping[str, str]) -> Iterator[Row]:
+    """Rows of results.csv with what the suite says of their cells."""
+    return (row | {"suite": name, "purpose": purposes[row["cell_id"]]} for row in rows)

@@ -36,23 +36,25 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         UsageError: There is no such cell, or none is trained.
     """
     suite = suite_of(folder)
-    titles = titles_of(suite.cells)
     trained = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     if not trained:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ next to results.csv")
     found = selected(trained, asked, suite=suite.cells)
     if not found:
-        raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {_named(trained, titles)}")
+        there = _named(trained, titles_of(suite.cells))
+        raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {there}")
     return found
 
 
-def selected(cells: Sequence[CellSpec], asked: str | None, *, suite: Sequence[CellSpec]) -> list[CellSpec]:
+def selected(
+    cells: Sequence[CellSpec], asked: str | None, *, suite: Sequence[CellSpec] | None = None
+) -> list[CellSpec]:
     """The cells that are asked for, trained or not; perhaps none.
 
     Args:
         cells: Those to choose from.
         asked: As for `trained_cells`.
-        suite: All cells of the suite, by which each has its title.
+        suite: All cells of the suite, by which each has its title; None: `cells` are all.
 
     Raises:
         UsageError: Nothing is asked for.
@@ -61,7 +63,7 @@ def selected(cells: Sequence[CellSpec], asked: str | None, *, suite: Sequence[Ce
         return list(cells)
     if not asked.strip(" |"):
         raise UsageError("--cell is empty; give a cell_id, or parts of a title")
-    titles = titles_of(suite)
+    titles = titles_of(cells if suite is None else suite)
     parts = [part.strip() for part in asked.split("|")]
     patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\.?\w)") for part in parts]
     told = {cell.cell_id: f"{titles[cell.cell_id]}{SEPARATOR}{_values(cell)}" for cell in cells}

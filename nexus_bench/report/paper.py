@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nexus_bench.analysis.power import fewest_further
-from nexus_bench.errors import UsageError
+from nexus_bench.errors import UsageError, errors_in_a_line
 from nexus_bench.io.files import to_json, write_atomic
 from nexus_bench.report.controls import Control, read_study
 from nexus_bench.report.study import Family, Study
@@ -122,6 +122,7 @@ def build(source: Path, pdf: Path) -> None:
 
 if __name__ == "__main__":
     run_, controls_, home_, *pdf_ = map(Path, sys.argv[1:])
-    write_atomic(home_ / NUMBERS, make_numbers(run_, controls_, home_))
-    for path in pdf_:
-        build(home_ / SOURCE, path)
+    with errors_in_a_line():
+        write_atomic(home_ / NUMBERS, make_numbers(run_, controls_, home_))
+        for path in pdf_:
+            build(home_ / SOURCE, path)

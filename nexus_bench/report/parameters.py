@@ -16,6 +16,7 @@ from nexus_bench.report import figures, tables
 from nexus_bench.report.notes import common_notes
 from nexus_bench.report.rows import PRESENTED
 from nexus_bench.report.section import Section
+from nexus_bench.report.section_titles import words_of
 
 _MOST_NAMED = 4  # models in one sentence
 _FOLLOW = ("n_facts", "vocab_size", "n_queries")  # mostly made from other parameters
@@ -185,7 +186,7 @@ def _title(sweep: _Sweep) -> str:
     if "train_hops" not in changing:
         parts.append(f"trained on hops {told['train_hops']}")
     if not changing & set(LENGTH) and told["steps"] is not None:
-        parts.append(f"{told['steps']:,} steps of {told['batch_size']} graphs")
+        parts.append(f"{told['steps']:,} steps of {told['batch_size']} {words_of(told)[1]}")
     if "encoding" not in changing:
         parts.append(f"{told['encoding']} encoding")
     return ", ".join(parts)

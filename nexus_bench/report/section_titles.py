@@ -1,6 +1,6 @@
 """The titles of the sections of a report: the task, what tells it from other sections, its size and the training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,7 +10,7 @@ from nexus_bench.io.options import only, varying
 _Say = Callable[[Any], str]  # row -> what it is called in a finding
 _OF_TASK: tuple[_Say, ...] = (
     lambda row: f"{row['encoding']} encoding",
-    lambda row: f"{row['n_facts']} {_words_of(row)[0]}",
+    lambda row: f"{row['n_facts']} {words_of(row)[0]}",
     lambda row: f"trained on hops {row['train_hops']}",
 )
 _OF_TRAINING: tuple[_Say, ...] = (
@@ -19,13 +19,13 @@ _OF_TRAINING: tuple[_Say, ...] = (
     lambda row: f"vocabulary of {row['vocab_size']}",
     lambda row: f"{row['steps']} steps",
     lambda row: f"batches of {row['batch_size']}",
-    lambda row: f"{_words_of(row)[1]} used {row['reuse']} times",
+    lambda row: f"{words_of(row)[1]} used {row['reuse']} times",
     lambda row: f"version {row['task_version']}",
 )
 
 
-def _words_of(row: Any) -> tuple[str, str]:
-    """What an example has, and what it is."""
+def words_of(row: Mapping[str, Any] | pd.Series) -> tuple[str, str]:
+    """What an example has and what it is, in a report, by the `encoding` of a row."""
     return ("tokens", "sequences") if row["encoding"] == "sequence" else ("facts", "graphs")
 
 
@@ -73,7 +73,7 @@ def _option(key: str) -> _Say:
 def asked(rows: pd.DataFrame, trained_size: pd.Series) -> str:
     """The size of the task, how long models were trained on it, and the encoding."""
     first = rows.iloc[0]
-    facts, graphs = _words_of(first)
+    facts, graphs = words_of(first)
     how = "evaluated at" if first["encoding"] == "text" else "trained on"
     trained = f"{how} hops {first['train_hops']}"
     sizes = trained_size[trained_size.index.isin(rows["cell_id"])].dropna().unique()

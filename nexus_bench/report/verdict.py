@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nexus_bench.errors import NexusBenchError
+from nexus_bench.errors import errors_in_a_line
 from nexus_bench.io.files import write_atomic
 from nexus_bench.report.controls import Control, controls_of, read_study
 from nexus_bench.report.family_pages import FAMILIES, family_pages
@@ -164,8 +164,5 @@ def _how_theory() -> str:
 
 
 if __name__ == "__main__":
-    try:
+    with errors_in_a_line():
         make_verdict(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
-    except NexusBenchError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)

@@ -1,6 +1,6 @@
 """What a study leaves open: families that tell nothing, what its seeds can show, and what was not varied."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from nexus_bench.analysis.power import fewest_further, power
@@ -115,21 +115,20 @@ def cautions(study: Study, to: str) -> list[str]:
 
 
 def _of_notes(study: Study, to: str) -> Iterator[str]:
-    edge = _with(study.families, AT_EDGE, to)
-    rising = _with(study.families, RISING, to)
+    edge, rising = (", ".join(named(one, to) for one in _noted(study, note)) for note in (AT_EDGE, RISING))
     if edge:
         yield f"The best learning rate of some model lies at an edge of its grid; a better one may lie beyond: {edge}."
     if rising:
         yield f"Validation was still rising when training ended, for some seeds: {rising}. They may come further."
 
 
-def growing(study: Study) -> tuple[str, ...]:
+def growing(study: Study) -> list[Family]:
     """Families of which some model is best at an edge of its grid of rates."""
-    return tuple(one.task for one in study.families if any(note.startswith(AT_EDGE) for note in one.notes))
+    return _noted(study, AT_EDGE)
 
 
-def _with(families: Sequence[Family], beginning: str, to: str) -> str:
-    return ", ".join(named(one, to) for one in families if any(note.startswith(beginning) for note in one.notes))
+def _noted(study: Study, beginning: str) -> list[Family]:
+    return [one for one in study.families if any(note.startswith(beginning) for note in one.notes)]
 
 
 def power_of(study: Study) -> Power:

@@ -8,7 +8,6 @@ from nexus_bench.report.verdict_tables import MEASURES, MISSING, THEORIES, Fit, 
 
 TABLES = {
     "declared": "#declared-comparisons",
-    "reach": "#hop-reach",
     "costs": "#costs",
     "theory": "#theory",
     "open": "#what-is-not-interpreted",
@@ -44,7 +43,7 @@ def told(study: Study, place: int, to: str, uninterpreted: Collection[str] = ())
     better, worse, same = by.get(BETTER, []), by.get(WORSE, []), by.get(NOT_SHOWN, [])
     n_tested = len(better) + len(worse) + len(same)
     tested = "" if n_tested == len(study.families) else "tested "
-    of_all = f"[{n_tested} {tested}{_families(n_tested)}]({TABLES['declared']})"
+    of_all = _of(n_tested, tested)
     if better and worse:
         said = f"it depends on the family: {pair.model} reaches further in {_count(better)} ({_each(better, to)}) "
         said += f"and less far in {_count(worse)} ({_each(worse, to)}) of {of_all}."
@@ -66,11 +65,9 @@ def told(study: Study, place: int, to: str, uninterpreted: Collection[str] = ())
             of_these = ", ".join(f"`{family.task}`" for family, _ in unclear)
             said += f" [Not interpreted]({TABLES['open']}) of these: {of_these}."
     if len(untested := by.get(NOT_TESTED, [])) == len(study.families):
-        of_all = f"[{families(len(untested))}]({TABLES['declared']})"
-        said = f"it is tested in none of {of_all}, as {_BEFORE}."
+        said = f"it is tested in none of {_of(len(untested))}, as {_BEFORE}."
     elif untested:
-        of_all = f"[{families(len(study.families))}]({TABLES['declared']})"
-        said += f" Not tested in {_count(untested)} of {of_all}, as {_BEFORE}."
+        said += f" Not tested in {_count(untested)} of {_of(len(study.families))}, as {_BEFORE}."
     if few := by.get(TOO_FEW, []):
         said += f" Too few seeds in {_count(few)}."
     if lost := by.get(MISSING, []):
@@ -78,13 +75,13 @@ def told(study: Study, place: int, to: str, uninterpreted: Collection[str] = ())
     return f"{said[0].upper()}{said[1:]} {_by_mean(study, place)}{_computes(study, place, to)}"
 
 
-def families(n: int) -> str:
-    """So many families."""
-    return f"{n} {_families(n)}"
+def families(n: int, kind: str = "") -> str:
+    """So many families, of a kind such as `tested `."""
+    return f"{n} {kind}famil{'y' if n == 1 else 'ies'}"
 
 
-def _families(n: int) -> str:
-    return "family" if n == 1 else "families"
+def _of(n: int, kind: str = "") -> str:
+    return f"[{families(n, kind)}]({TABLES['declared']})"
 
 
 def _count(found: Sequence[object]) -> str:

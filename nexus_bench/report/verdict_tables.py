@@ -156,7 +156,7 @@ def theory_table(study: Study, to: str) -> list[str]:
             cells = [
                 rows[m].link(rows[m].cells["hop reach"].partition(" ")[0], to=to) if m in rows else "-" for m in orders
             ]
-            first = fit.models[0].rows["reach"]  # the others follow
+            first = fit.models[0].rows["reach"]
             for theory in THEORIES:
                 beyond = f", {fit.beyond[theory.name]} beyond" if fit.beyond[theory.name] else ""
                 cells.append(first.link(f"{fit.agree[theory.name]} of {fit.n_seeds}{beyond}", to=to))

@@ -46,7 +46,7 @@ def ask_all(
     n_new = 0
     suite = suite_of(folder)
     for one in reproduction.scale(scale).ask:
-        cells = [c for c in selected(suite.cells, one.cells, suite=suite.cells) if folder.cells.finished(c.cell_id)]
+        cells = [c for c in selected(suite.cells, one.cells) if folder.cells.finished(c.cell_id)]
         if not cells:
             continue  # all failed
         on_split(one.question.split)

@@ -33,7 +33,7 @@ def planned_rows(suite: Suite, asks: Sequence[Ask]) -> list[Row]:
         ConfigError: A question cannot be asked of a task, or is asked of no cell.
     """
     rows: list[Row] = []
-    of_cells = [{cell.cell_id for cell in selected(suite.cells, one.cells, suite=suite.cells)} for one in asks]
+    of_cells = [{cell.cell_id for cell in selected(suite.cells, one.cells)} for one in asks]
     if lost := [one.cells for one, cells in zip(asks, of_cells, strict=True) if not cells]:
         raise ConfigError(f"ask: no cell of the suite is '{lost[0]}'; name parts of a title, such as 'n_layers 2'")
     for cell in suite.cells:

@@ -14,6 +14,7 @@ from nexus_bench.generators.parts.spelled_words import draw_words, keys_of
 from nexus_bench.generators.sequences import NOTHING
 from nexus_bench.generators.word_hops import WordHops
 from nexus_bench.streams import stream
+from tests.slow_solvers import agrees
 
 SETTINGS: list[dict[str, Any]] = [
     {"task": "depo"},
@@ -82,11 +83,7 @@ def by_hand(task: WordHops[Any], tokens: list[int]) -> tuple[list[int], list[int
 def test_labels_and_hops_are_those_of_a_slow_solver(entry: dict[str, Any]) -> None:
     task = family(entry)
     examples = task.sample(70, stream("slow"))
-    for facts, answer, hop in zip(examples.facts[:, :, 0], examples.answer, examples.hop, strict=True):
-        n = int((facts >= 0).sum())
-        assert task.min_length <= n <= task.n_facts
-        assert (answer[:n].tolist(), hop[:n].tolist()) == by_hand(task, facts[:n].tolist())
-        assert (answer[n:] == NOTHING).all() and not hop[n:].any()
+    agrees(task, examples, by_hand)
     assert set(task.hops) <= set(examples.hop.ravel().tolist())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nexus_bench.errors import UsageError
+from nexus_bench.errors import UsageError, errors_in_a_line
 from nexus_bench.report.paper import NUMBERS, SOURCE, build, numbers_of, plain
 from nexus_bench.report.study import Study
 from nexus_bench.report.verdict_limits import uninterpreted
@@ -108,3 +108,9 @@ def test_without_typst_one_line_says_what_to_install(tmp_path: Path, monkeypatch
     monkeypatch.setitem(__import__("sys").modules, "typst", None)
     with pytest.raises(UsageError, match=r"needs Typst; install it with"):
         build(PAPER / SOURCE, tmp_path / "a.pdf")
+
+
+def test_a_mistake_ends_a_script_with_one_line_and_the_code_of_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, errors_in_a_line():
+        raise UsageError("holds no run")
+    assert ended.value.code == 2 and capsys.readouterr().err == "error: holds no run\n"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 
-from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError, UsageError
+from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError
 from nexus_bench.experiment.cuts import Pack, begun_packs, cut
-from nexus_bench.experiment.environment import environment_of, kept_note, recorded_in, trained_in
+from nexus_bench.experiment.environment import environment_of, kept_note, trained_in
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.dask import run_dask
@@ -52,13 +52,8 @@ def run_plan(
         ConfigError: The data is too small for its splits or for a batch.
         CorruptArtefactError: The dataset is damaged, or a table was edited meanwhile.
         StorageError: The tables cannot be written.
-        UsageError: The folder holds something else, is being written to, or is a copy of a run without its cells.
+        UsageError: The folder holds something else, or is being written to.
     """
-    if plan.to_do and not folder.cells.path.exists() and recorded_in(folder):
-        raise UsageError(
-            f"{folder.path} is a copy of a run, without cells/: training would replace its results; bring cells/ back, "
-            "or choose another --out"
-        )
     _check_sources(plan.to_do, data)
     with folder.writing(plan.suite.name, {cell.cell_id for cell in plan.to_do}):
         packs = begun_packs(folder.all_checkpoints.absolute())

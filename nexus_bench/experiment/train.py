@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 from nexus_bench.errors import StorageError
 from nexus_bench.experiment.display import Display
-from nexus_bench.experiment.events import Event, Failure
+from nexus_bench.experiment.events import Event, Failure, Note
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.loggers import Loggers
 from nexus_bench.experiment.plan import Plan, make_plan
+from nexus_bench.experiment.restored import is_copy, restore_cells
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import Suite
+from nexus_bench.io.plurals import counted
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 from nexus_bench.training.titles import titles_of
@@ -57,7 +59,7 @@ def train(
 
     Args:
         plan: The result of `make_plan`.
-        folder: The run folder.
+        folder: The run folder; of a copy without its cells these are restored from its tables.
         execution: Mode, device and executor.
         data: Dataset folder to train on; None means the endless stream of the task.
         quiet: Show nothing but failures on stderr.
@@ -71,6 +73,12 @@ def train(
         UsageError: The folder holds something else, or is being written to; or what a logger needs is not installed.
     """
     failures: list[Failure] = []
+    restored = None
+    if plan.to_do and is_copy(folder):
+        restored = (
+            f"restored {counted(restore_cells(folder, plan.suite.name), 'cell')} from the tables, without weights"
+        )
+        plan = make_plan(plan.suite, folder)
     with Loggers(loggers, folder.path, plan.suite.name) as curves:
         while True:
             curves.begin(plan)
@@ -80,6 +88,9 @@ def train(
                     display.on_event(event)
                     curves.on_event(event)
 
+                if restored is not None:
+                    on_event(Note(restored))
+                    restored = None
                 failures = run_plan(plan, folder, execution, data=data, on_event=on_event, failed=failures)
             plan = make_plan(plan.suite, folder, failed=[failure.cell_id for failure in failures])
             if not plan.to_do:

@@ -79,7 +79,10 @@ class RunData:
         return model.to(device)
 
     def _question(self, cell: CellSpec, split: str) -> Question:
-        fields = self._folder.cells.evaluation(cell.cell_id, split)["question"]
+        asked = self._folder.cells.evaluation(cell.cell_id, split)
+        if "question" not in asked:  # restored from tables, as are no weights
+            self._folder.cells.read_weights(cell.cell_id)
+        fields = asked["question"]
         return Question(**fields | {"hops": fields["hops"] and tuple(fields["hops"])})
 
     def asked(self, cell: CellSpec, question: Question) -> HeldOut:

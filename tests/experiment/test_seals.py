@@ -248,13 +248,6 @@ def test_a_table_edited_while_training_is_told_at_the_end_and_every_cell_is_kept
     assert (run / "curve.csv").read_text() == "mine\n"
 
 
-def test_a_copy_without_cells_is_not_trained_over(run: Path, command: Command) -> None:
-    shutil.rmtree(run / "cells")
-    results = (run / "results.csv").read_bytes()
-    assert_fails(command(*TRAIN.split()), 2, "run is a copy of a run, without cells/")
-    assert (run / "results.csv").read_bytes() == results and not (run / "cells").exists()
-
-
 def test_results_alone_are_enough_and_without_a_seal_this_is_said(run: Path, command: Command) -> None:
     for name in ("sealed", "unsealed"):
         Path(name).mkdir()

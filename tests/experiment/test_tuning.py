@@ -133,6 +133,16 @@ def test_all_commands_see_both_stages_of_a_run(command: Command, trained: Path) 
     assert asked.groupby("purpose")["seed"].unique().map(sorted).to_dict() == seeds
 
 
+def test_a_grid_that_grows_without_another_choice_keeps_what_was_measured(command: Command, trained: Path) -> None:
+    before = read_results(trained)
+    done = command(*TRAIN, "tune={lr: [1e-7, 1e-3, 3e-3, 1e-2], seeds: 2}")  # nothing is learned at 1e-7
+    assert done.returncode == 0, done.stderr
+    after = read_results(trained)
+    measured = [table[table["purpose"] == "measured"].reset_index(drop=True) for table in (before, after)]
+    assert measured[0].equals(measured[1])
+    assert set(after[after["purpose"] == "tuning"]["lr"]) == {1e-7, 1e-3, 3e-3, 1e-2}
+
+
 def test_the_report_of_a_tuned_run_shows_what_was_measured(command: Command, trained: Path) -> None:
     report = json.loads(command("report", "runs/tiny", "--json").stdout)["report"]
     assert [len(row["seeds"]) for row in report["accuracy"]] == [2] * 4

@@ -49,11 +49,11 @@ figures: $(INSTALLED)
 	$(BIN)/python -m nexus_bench.reproductions.overview > docs/reproductions.md
 
 verdict: $(INSTALLED)
-	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes docs/verdict.md
+	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes runs/challenges docs/verdict.md
 
 paper: verdict
 	$(BIN)/python $(PIP_INSTALL) "typst>=0.13"
-	$(BIN)/python -m nexus_bench.report.paper runs/reference runs/recipes docs/paper docs/paper/paper.pdf
+	$(BIN)/python -m nexus_bench.report.paper runs/reference runs/recipes runs/challenges docs/paper docs/paper/paper.pdf
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks

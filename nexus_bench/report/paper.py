@@ -1,7 +1,7 @@
-"""The numbers of the paper, and the paper: `python -m nexus_bench.report.paper RUN CONTROLS FOLDER [PDF]`.
+"""The numbers of the paper, and the paper: `python -m nexus_bench.report.paper RUN CONTROLS CHALLENGES FOLDER [PDF]`.
 
 FOLDER/numbers.json has every number and every sentence on results that the paper shows, as the verdict has them. With
-PDF the paper is built too, which needs Typst (the extra `paper`). RUN and CONTROLS are as for the verdict.
+PDF the paper is built too, which needs Typst (the extra `paper`). The others are as for the verdict.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import Any
 from nexus_bench.analysis.power import fewest_further
 from nexus_bench.errors import UsageError, errors_in_a_line
 from nexus_bench.io.files import to_json, write_atomic
+from nexus_bench.report.challenges import Challenge, challenge_table, challenged, read_challenges
 from nexus_bench.report.controls import Control, read_study
 from nexus_bench.report.study import Family, Study
 from nexus_bench.report.verdict_limits import cautions, not_interpreted, power_of, uninterpreted
@@ -26,26 +27,31 @@ _LINK = re.compile(r"\[([^][]*)\]\([^)]*\)")
 _MOST_FIGURES = 2  # of families, in the paper
 
 
-def make_numbers(run: Path, controls: Path | None, home: Path) -> str:
+def make_numbers(run: Path, controls: Path | None, challenges: Path | None, home: Path) -> str:
     """The content of numbers.json, of which nothing is written; says that there are no results if there is no run.
 
     Args:
         run: A run folder, or a folder of runs; it may be absent.
         controls: The same of the controls; None or absent: there are none.
+        challenges: The same of the challenges; None or absent: there are none.
         home: The folder of the paper, from which figures are found.
     """
     if not run.is_dir():
         return to_json({"has_results": False})
     study, found = read_study(run, controls)
-    return to_json(numbers_of(study, found, figures=os.path.relpath(run / "figures", home)))
+    tried = read_challenges(challenges, study, run)
+    return to_json(numbers_of(study, found, tried, figures=os.path.relpath(run / "figures", home)))
 
 
-def numbers_of(study: Study, controls: Mapping[str, Control], *, figures: str) -> dict[str, Any]:
+def numbers_of(
+    study: Study, controls: Mapping[str, Control], challenges: Sequence[Challenge] = (), *, figures: str
+) -> dict[str, Any]:
     """What the paper shows of a study, as JSON values.
 
     Args:
         study: The study.
         controls: By family, how far the best control came; empty if there is none.
+        challenges: What others found who tried to overturn it.
         figures: The folder of the figures of the report, from the paper.
     """
     places = enumerate(study.pairs, start=1)
@@ -61,6 +67,8 @@ def numbers_of(study: Study, controls: Mapping[str, Control], *, figures: str) -
         "n_models": max(len(family.models) for family in study.families),
         "fewest_further": fewest_further(n_seeds, study.n_asked),
         "places": [{"title": topic(*pair), "text": plain(told(study, place, "", unclear))} for place, pair in places],
+        "challenged": plain(challenged(challenges, "")),
+        "challenges": _cells(challenge_table(challenges, "", "")) if challenges else [],
         "parameters": plain(parameters(study, unclear)),
         "costs_text": plain(" ".join(most(study, number, unclear) for number in range(1, len(MEASURES)))),
         "theory_text": [plain(one) for one in theory(study, "", unclear)],
@@ -121,8 +129,8 @@ def build(source: Path, pdf: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_, controls_, home_, *pdf_ = map(Path, sys.argv[1:])
+    run_, controls_, challenges_, home_, *pdf_ = map(Path, sys.argv[1:])
     with errors_in_a_line():
-        write_atomic(home_ / NUMBERS, make_numbers(run_, controls_, home_))
+        write_atomic(home_ / NUMBERS, make_numbers(run_, controls_, challenges_, home_))
         for path in pdf_:
             build(home_ / SOURCE, path)

@@ -1,16 +1,18 @@
-"""The verdict of a study, made from its run folders: `python -m nexus_bench.report.verdict RUN CONTROLS PAGE`.
+"""The verdict of a study from its run folders: `python -m nexus_bench.report.verdict RUN CONTROLS CHALLENGES PAGE`.
 
-RUN is a run folder or a folder of several, of which the report is made again; CONTROLS likewise, and may be absent.
+RUN is a run folder or a folder of several, of which the report is made again; CONTROLS and CHALLENGES likewise, and may
+be absent.
 No sentence is written by hand that the results could contradict: each is chosen by what they say.
 """
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nexus_bench.errors import errors_in_a_line
 from nexus_bench.io.files import write_atomic
+from nexus_bench.report.challenges import Challenge, challenge_table, challenged, read_challenges, write_pages
 from nexus_bench.report.controls import Control, controls_of, read_study
 from nexus_bench.report.family_pages import FAMILIES, family_pages
 from nexus_bench.report.output import read_report, write_report
@@ -36,14 +38,15 @@ Nothing of [the study](reference_study.md) is in the repository yet, so there is
 """
 
 
-def make_verdict(run: Path, controls: Path | None, page: Path) -> None:
-    """Write the verdict, the report that it points at, and of the controls the pages of families without figures.
+def make_verdict(run: Path, controls: Path | None, challenges: Path | None, page: Path) -> None:
+    """Write the verdict, the report that it points at, and of the others the pages of families without figures.
 
     If there is no run, the verdict says so.
 
     Args:
         run: A run folder, or a folder of runs.
         controls: The same of the controls; None or absent: the page says that there are none.
+        challenges: The same of the challenges; None or absent: there are none.
         page: The file to write.
 
     Raises:
@@ -63,37 +66,61 @@ def make_verdict(run: Path, controls: Path | None, page: Path) -> None:
         for name, text in family_pages(of_controls, with_figures=False).items():
             write_atomic(controls / FAMILIES / name, text)
         found = controls_of(of_controls, study)
-    write_atomic(page, _linked(study, found, run, controls, page.parent))
+    write_pages(challenges)
+    write_atomic(page, _linked(study, found, run, controls, challenges, page.parent))
 
 
-def read_verdict(run: Path, controls: Path | None, home: Path) -> str:
+def read_verdict(run: Path, controls: Path | None, challenges: Path | None, home: Path) -> str:
     """The verdict as Markdown, of which nothing is written.
 
     Args:
         run: As of `make_verdict`.
         controls: Likewise.
+        challenges: Likewise.
         home: The folder of the page, from which its links start.
     """
-    return _linked(*read_study(run, controls), run, controls, home)
+    return _linked(*read_study(run, controls), run, controls, challenges, home)
 
 
-def _linked(study: Study, found: Mapping[str, Control], run: Path, controls: Path | None, home: Path) -> str:
-    to_controls = os.path.relpath(controls, home) if found and controls else ""
-    return verdict(study, found, to=os.path.relpath(run, home), to_controls=to_controls)
+def _linked(
+    study: Study, found: Mapping[str, Control], run: Path, controls: Path | None, challenges: Path | None, home: Path
+) -> str:
+    return verdict(
+        study,
+        found,
+        read_challenges(challenges, study, run),
+        to=os.path.relpath(run, home),
+        to_controls=os.path.relpath(controls, home) if found and controls else "",
+        to_challenges=os.path.relpath(challenges, home) if challenges else "",
+    )
 
 
-def verdict(study: Study, controls: Mapping[str, Control], *, to: str, to_controls: str) -> str:
+def verdict(
+    study: Study,
+    controls: Mapping[str, Control],
+    challenges: Sequence[Challenge] = (),
+    *,
+    to: str,
+    to_controls: str = "",
+    to_challenges: str = "",
+) -> str:
     """The verdict on a study.
 
     Args:
         study: What was found.
         controls: By family, how far the best control came; empty if there is none.
+        challenges: What others found who tried to overturn it.
         to: The folder of the report of the study, from the page.
         to_controls: That of the controls.
+        to_challenges: That of the challenges.
     """
     lines = [_TITLE, "", f"{_MADE} A figure links to the row that it is from. {_declared_before(study)}", ""]
     lines += ["## In short", "", *(f"- {one}" for one in _in_short(study, controls, to)), ""]
+    if challenges:
+        lines.insert(-1, f"- **Challenges.** {challenged(challenges, to_challenges)}")
     lines += ["## Declared comparisons", "", *declared_table(study, to), "", _how_declared(study), ""]
+    if challenges:
+        lines += ["## Challenges", "", *challenge_table(challenges, to, to_challenges), "", _HOW_CHALLENGES, ""]
     lines += ["## Hop reach", "", *reach_table(study, to), "", _HOW_REACH, ""]
     lines += ["## Costs", "", *cost_table(study, to), "", _HOW_COSTS, ""]
     lines += ["## Theory", "", *theory_table(study, to), "", _how_theory(), ""]
@@ -133,6 +160,12 @@ def _in_short(study: Study, controls: Mapping[str, Control], to: str) -> Iterato
     yield from theory(study, to, unclear)
 
 
+_HOW_CHALLENGES = (
+    "Comparisons made again by a recipe of somebody's choice, with the same grid for all models of a challenge and the "
+    "seeds of the study: difference of hop reach and p corrected within the challenge; bold: it overturns what the "
+    "study shows. [Challenges](challenges.md) says what each tried and what would overturn, as written before its run. "
+    "They are beside the study: chosen after its results were known, and with no bound over all of them."
+)
 _HOW_REACH = (
     "Mean hop reach over seeds; bold: the furthest. Behind a family with `*` its ceiling allows no claim of some hops: "
     "there a reach does not show that all facts were used. A seed that does not reach the least hop asked "
@@ -165,4 +198,4 @@ def _how_theory() -> str:
 
 if __name__ == "__main__":
     with errors_in_a_line():
-        make_verdict(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+        make_verdict(*map(Path, sys.argv[1:5]))

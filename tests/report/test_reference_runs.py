@@ -15,21 +15,34 @@ from tests.paths import ROOT
 
 STUDY = sorted(path.parent for path in (ROOT / "runs" / "reference").glob("*/seal.json"))
 CONTROLS = sorted(path.parent for path in (ROOT / "runs" / "recipes").glob("*/seal.json"))
+CHALLENGES = sorted(path.parent for path in (ROOT / "runs" / "challenges").glob("*/seal.json"))
+RATES = {"group_word": 6, "kinship": 4, "variable_chain": 4, "path_query": 4, "k_hop_induction": 4, "spatial": 4}
 STAGES = ("adaptive", "none", "long-adaptive", "long-none")
 
 
-@pytest.mark.parametrize("folder", [*STUDY, *CONTROLS], ids=lambda path: f"{path.parent.name}-{path.name}")
+@pytest.mark.parametrize("folder", [*STUDY, *CONTROLS, *CHALLENGES], ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_every_run_is_whole(folder: Path) -> None:
     check_records(folder)
 
 
 @pytest.mark.parametrize("folder", STUDY, ids=lambda path: path.name)
 def test_the_runs_of_the_study_are_of_its_suite_with_all_of_their_cells(folder: Path) -> None:
-    selected = select_suite("reference", task=folder.name, attention=None, data=None, settings={})
+    tune = RunFolder(folder).read_spec()["tune"]  # a grid that had to grow
+    selected = select_suite("reference", task=folder.name, attention=None, data=None, settings={"tune": tune})
     suite = with_chosen(make_suite(selected.config, selected.where), RunFolder(folder))
     cells = read_csv(folder / "results.csv", COLUMNS).drop_duplicates("cell_id")
     assert set(cells["cell_id"]) == {cell.cell_id for cell in suite.cells}
-    assert (cells["purpose"] == TUNING).sum() == 9 * 8 and len(cells) == 9 * (8 + 12)
+    n_rates = RATES.get(folder.name, 5)
+    assert (cells["purpose"] == TUNING).sum() == 9 * 2 * n_rates and len(cells) == 9 * (2 * n_rates + 12)
+
+
+def test_the_study_is_whole_and_no_best_rate_lies_at_an_edge() -> None:
+    assert len(STUDY) == 13
+    for folder in STUDY:
+        cells = read_csv(folder / "results.csv", COLUMNS)
+        rates = sorted(cells[cells["purpose"] == TUNING]["lr"].unique())
+        chosen = set(cells[cells["purpose"] != TUNING]["lr"])
+        assert not chosen & {rates[0], rates[-1]} or len(rates) == 6, folder.name
 
 
 def controls(folder: Path) -> tuple[str, ...]:

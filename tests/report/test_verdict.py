@@ -255,12 +255,14 @@ def test_runs_of_single_families_are_one_study(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "study" / "figures").mkdir()
     runs = runs_of(tmp_path / "study")
     assert [run.name for run in runs] == ["ancestor", "kinship"]
-    make_verdict(tmp_path / "study", None, tmp_path / "page.md")
+    make_verdict(tmp_path / "study", None, None, tmp_path / "page.md")
     first = (tmp_path / "page.md").read_text()
     assert "(study/families/kinship.md#declared-1)" in first and (tmp_path / "study/families/kinship.md").is_file()
     assert "2 of 13 families have results" in plain(first)
     assert first.index("| [`ancestor`]") < first.index("| [`kinship`]"), "as in the suite"
-    assert read_verdict(tmp_path / "study", tmp_path / "nowhere", tmp_path) == first, "the same bytes"
+    assert read_verdict(tmp_path / "study", tmp_path / "nowhere", tmp_path / "nowhere", tmp_path) == first, (
+        "the same bytes"
+    )
 
 
 def test_what_is_no_study_is_refused_and_no_run_is_said(tmp_path: Path, run: Path, report: Report) -> None:
@@ -270,7 +272,7 @@ def test_what_is_no_study_is_refused_and_no_run_is_said(tmp_path: Path, run: Pat
         study_of(report._replace(sections=report.sections * 2), [run])
     with pytest.raises(ConfigError, match="several suites"):
         study_of(report, [run, EXAMPLES / "rivals"])
-    make_verdict(tmp_path / "nowhere", None, tmp_path / "page.md")
+    make_verdict(tmp_path / "nowhere", None, None, tmp_path / "page.md")
     assert (tmp_path / "page.md").read_text() == NOTHING_YET
 
 
@@ -291,20 +293,27 @@ def test_reports_of_the_study_are_what_this_code_makes_of_their_results(name: st
 def test_pages_of_the_study_are_what_its_committed_runs_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are made in one test, as to make the reports takes long."""
     run, controls, docs = ROOT / "runs" / "reference", ROOT / "runs" / "recipes", ROOT / "docs"
+    challenges = ROOT / "runs" / "challenges"
     monkeypatch.setattr("nexus_bench.report.controls.read_report", lambda runs: committed_report(above(runs)))
-    made = read_verdict(run, controls, docs) if run.is_dir() else NOTHING_YET
+    made = read_verdict(run, controls, challenges, docs) if run.is_dir() else NOTHING_YET
     assert (docs / "verdict.md").read_text() == made, "make verdict"
-    assert (docs / "paper" / NUMBERS).read_text() == make_numbers(run, controls, docs / "paper"), "make paper"
+    assert (docs / "paper" / NUMBERS).read_text() == make_numbers(run, controls, challenges, docs / "paper"), (
+        "make paper"
+    )
 
 
 def test_the_readme_says_what_the_first_comparison_showed() -> None:
     readme = " ".join((ROOT / "README.md").read_text().split())
-    outcomes = [row[1:3] for row in json.loads((ROOT / "docs" / "paper" / NUMBERS).read_text())["declared"][1:]]
-    first, second = zip(*[row for row in outcomes if row[0] != "missing"], strict=True)
+    numbers = json.loads((ROOT / "docs" / "paper" / NUMBERS).read_text())
+    outcomes = [row[1:3] for row in numbers["declared"][1:]]
+    first, second = zip(*outcomes, strict=True)
     further, behind = (sum(one.endswith(words) for one in first) for words in (": further", ": less far"))
-    assert "ten have been run" in readme and len(first) == 10 and len(outcomes) == 13
+    little = re.search(r"Not interpreted of these: ([^.]*)\.", numbers["places"][0]["text"])
+    n_little = 0 if little is None else len(little[1].split(", "))
+    assert numbers["n_families"] == numbers["n_asked"] == len(outcomes) and f"of {len(outcomes)} tasks" in readme
     assert f"order 2 reaches further in {further} family, less far in {behind}, and no difference is shown in" in readme
-    assert f"no difference is shown in {len(first) - further - behind} (4 of them tell little)" in readme
+    assert f"no difference is shown in {len(first) - further - behind} ({n_little} of them tell little)" in readme
+    assert "the one is reversed" in readme and numbers["challenged"].count("Reversed: ancestor, order 2 against") == 1
     tested = [one for one in second if "not tested" not in one]
     n_behind = sum("less far" in one for one in tested)
     assert (

@@ -54,6 +54,8 @@ USED = {
     "figures",
 }
 USED |= {
+    "challenged",
+    "challenges",
     "parameters",
     "costs_text",
     "costs",

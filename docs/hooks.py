@@ -103,7 +103,8 @@ def _in_repository(page: str, link: str) -> str:
 
 def pages_of_families() -> list[str]:
     """The report of the study and the pages of its families, from the top of the repository."""
-    pages = [*ROOT.glob("runs/re*/families/*.md"), *ROOT.glob("runs/reference/report.md")]
+    pages = [*ROOT.glob("runs/re*/families/*.md"), *ROOT.glob("runs/challenges/*/families/*.md")]
+    pages += ROOT.glob("runs/reference/report.md")
     return sorted(path.relative_to(ROOT).as_posix() for path in pages)
 
 

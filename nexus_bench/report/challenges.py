@@ -9,7 +9,7 @@ from nexus_bench.analysis.declared import Asked, read_declared
 from nexus_bench.io.config import read_config
 from nexus_bench.io.files import write_atomic
 from nexus_bench.io.read_results import SPEC
-from nexus_bench.report.family_pages import FAMILIES, family_pages
+from nexus_bench.report.family_pages import FAMILIES, family_page, page_name
 from nexus_bench.report.output import read_report
 from nexus_bench.report.study import Family, Outcome, Pair, Study, runs_of, study_of
 from nexus_bench.report.verdict_tables import SAID
@@ -80,8 +80,9 @@ def write_pages(folder: Path | None) -> None:
         StorageError: One cannot be written.
     """
     for one in runs_of(folder) if folder is not None and folder.is_dir() else ():
-        for name, text in family_pages(read_report([one]), with_figures=False).items():
-            write_atomic(one / FAMILIES / name, text)
+        report = read_report([one])
+        for task in dict.fromkeys(section.task for section in report.sections):
+            write_atomic(one / FAMILIES / page_name(task), family_page(report, task, with_figures=False))
 
 
 def challenge_table(challenges: Sequence[Challenge], to: str, to_challenges: str) -> list[str]:

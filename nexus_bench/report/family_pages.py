@@ -24,7 +24,7 @@ def family_pages(report: Report, *, with_figures: bool = True) -> dict[str, str]
         with_figures: False where the figures of the report are not written.
     """
     tasks = list(dict.fromkeys(section.task for section in report.sections))
-    return {page_name(task): _page(report, task, with_figures) for task in tasks} if len(tasks) > 1 else {}
+    return {page_name(task): family_page(report, task, with_figures) for task in tasks} if len(tasks) > 1 else {}
 
 
 def page_name(task: str) -> str:
@@ -52,7 +52,14 @@ def anchor_of(table: Table, place: int) -> str:
     return table.name if place == 1 else f"{table.name}-of-{place}"
 
 
-def _page(report: Report, task: str, with_figures: bool) -> str:
+def family_page(report: Report, task: str, with_figures: bool) -> str:
+    """The page of a task in Markdown.
+
+    Args:
+        report: The report.
+        task: The task.
+        with_figures: False where the figures of the report are not written.
+    """
     whole = "[the report](../report.md)" if with_figures else "the report"
     lines = [f"# {markdown(task)}", "", f"Of {whole} of {markdown(report.title)}.", ""]
     lines += [f"- {markdown(sentence)}" for sentence in report.finding if sentence.startswith(f"{task}: ")] + [""]

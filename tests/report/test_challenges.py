@@ -16,6 +16,7 @@ from nexus_bench.report.challenges import (
     challenged,
     read_challenges,
 )
+from nexus_bench.report.family_pages import family_page
 from nexus_bench.report.output import read_report
 from nexus_bench.report.study import Pair, Study, study_of
 from nexus_bench.report.verdict import verdict
@@ -98,6 +99,13 @@ def test_the_page_says_how_far_every_model_of_every_challenge_came() -> None:
                 ", ".join(f"{key}={value}" for key, value in recipe.items()),
             )
     assert told == found and len(told) == 12
+
+
+@pytest.mark.parametrize("run", sorted(RUNS.glob("*/")), ids=lambda run: run.name)
+def test_the_page_of_a_challenge_is_what_its_results_say(run: Path) -> None:
+    report = read_report([run])
+    (task,) = {section.task for section in report.sections}
+    assert (run / "families" / f"{task}.md").read_text() == family_page(report, task, with_figures=False)
 
 
 def _tuned(run: Path) -> str:

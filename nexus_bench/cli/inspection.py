@@ -50,7 +50,9 @@ def evaluate(
     from nexus_bench.inspection.extrapolation import ask
     from nexus_bench.inspection.question import Question
     from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.hops import format_hops
     from nexus_bench.io.plurals import counted
+    from nexus_bench.io.read_results import read_results
     from nexus_bench.report.output import report, to_document
     from nexus_bench.report.terminal import print_report
 
@@ -75,6 +77,16 @@ def evaluate(
         return
     of_split = [section for section in built.sections if question.split in section.title]
     print_report(built._replace(sections=of_split), files)
+    there = read_results(folder.path)
+    there = there[there["split"] == question.split]
+    scored = set(zip(there["cell_id"], there["hop"], strict=True))
+    wanted = {(cell.cell_id, hop) for cell in chosen for hop in question.hops or cell.task.hops}
+    if wanted - scored:
+        lacking = format_hops(tuple(sorted({hop for _, hop in wanted - scored})))
+        said = "nothing was scored" if not wanted & scored else "not all was scored"
+        typer.echo(f"{question.split}: {said}: no label has hop {lacking}; ask for more graphs by --n, or other hops")
+        if not wanted & scored:
+            return
     typer.echo(f"{question.split}: {counted(n_new, 'cell')} evaluated{_not_here(folder, cells)}")
     if n_new < len(chosen):
         typer.echo(f"{question.split}: {len(chosen) - n_new} of {len(chosen)} were evaluated before and are kept")

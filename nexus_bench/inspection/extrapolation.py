@@ -5,19 +5,19 @@ from pathlib import Path
 
 import torch
 
-from nexus_bench.data.splits import HeldOut
-from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.result_rows import further_rows
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.trained import title_of
+from nexus_bench.inspection.askable import check_length
 from nexus_bench.inspection.question import Question
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import TEST, Row
 from nexus_bench.model.batch import to_batch
-from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import answer
 from nexus_bench.shortcuts.references import reference_columns
 from nexus_bench.training.spec import CellSpec
+
+_CPU = torch.device("cpu")
 
 
 def ask(
@@ -63,7 +63,8 @@ def ask(
                     fit = source.held_out[TEST].examples
                     references[key] = reference_columns(fit, held, source.law.schema)
                 model = run.model(cell, question, device)
-                _check_length(model, folder, cell, held)
+                one = to_batch(held.examples.take(slice(1)), source.law.schema, cell.model.encoding, _CPU)
+                check_length(model.longest, one.seq_len, title=title_of(folder, cell))
                 answered = answer(model, held.examples, source.law.schema, cell.model.encoding)
                 trained = folder.cells.trained_row(cell.cell_id)
                 found = further_rows(trained, question.split, held, answered, references[key])
@@ -72,20 +73,3 @@ def ask(
         asked = {"question": question._asdict()}
         folder.add_evaluations(suite.name, suite.purposes, rows, places, about=asked)
     return len(new)
-
-
-def _check_length(model: Model, folder: RunFolder, cell: CellSpec, held: HeldOut) -> None:
-    """Check that learned positions are enough.
-
-    Raises:
-        ConfigError: The sequences are longer than the number of learned positions.
-    """
-    if model.longest is None:
-        return
-    one = held.examples.take(slice(1))
-    length = to_batch(one, cell.task.law().schema, cell.model.encoding, torch.device("cpu")).seq_len
-    if length > model.longest:
-        raise ConfigError(
-            f"{title_of(folder, cell)}: learned {model.longest} positions, {length} are needed; use fewer "
-            "facts, or train with position none or rope"
-        )

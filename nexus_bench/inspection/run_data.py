@@ -12,6 +12,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.experiment.trained import load_model
+from nexus_bench.inspection.askable import check_loops
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.model.contract import Model
 from nexus_bench.model.transformer import Transformer
@@ -71,10 +72,8 @@ class RunData:
             own = question in self.source(cell).held_out
             question = Question(None, None, {}, None) if own else self._question(cell, question)
         model = load_model(self._folder, cell)
-        if question.n_loops is not None:
-            if cell.model.n_loops == 1 or not isinstance(model, Transformer):
-                title = titles_of(self.suite.cells)[cell.cell_id]
-                raise ConfigError(f"{title}: --loops asks models that were trained with loops; choose them by --cell")
+        check_loops(cell, question, title=titles_of(self.suite.cells)[cell.cell_id])
+        if question.n_loops is not None and isinstance(model, Transformer):
             model.n_loops = question.n_loops
         return model.to(device)
 

@@ -120,6 +120,7 @@ class _Made(NamedTuple):
         seeds = list(found.values()) + [math.nan] * (self.n_seeds - len(found))
         top = {"accuracy": 1.0, "reach": float(max(row["hop"] for row in rows))}.get(check.measure, math.inf)
         bounds = (0.0, top) if against is None else (-top, top)
+        self._check_value(top, bounds)
         interval = interval_of(seeds, n_figures=n_figures, bounds=bounds)
         there = [value for value in seeds if not math.isnan(value)]
         verdict = verdict_of(interval, figure.accepted, n_seeds=len(there))
@@ -140,6 +141,20 @@ class _Made(NamedTuple):
             "verdict": verdict,
         }
         return Judged(row, _words(figure), verdict)
+
+    def _check_value(self, top: float, bounds: tuple[float, float]) -> None:
+        """Refuse a figure whatever the results would be: one that no value meets, or that all values do.
+
+        Raises:
+            ConfigError: It is so.
+        """
+        figure, (low, high) = self.figure, self.figure.accepted
+        value, name = (figure.by, "by") if figure.claimed is None else (figure.claimed, figure.relation)
+        if not 0 <= value <= top:
+            allowed = "0 or more" if top == math.inf else f"in 0..{top:g}"
+            raise ConfigError(f"{self.what}: {name} must be {allowed} for {self.check.measure}, got {value:g}")
+        if low <= bounds[0] and bounds[1] <= high:
+            raise ConfigError(f"{self.what}: every {self.check.measure} is accepted; claim something that can fail")
 
     def _values(self, where: Config, hops: tuple[int, ...] | None) -> tuple[list[Row], Values]:
         """The planned rows, and the values of the measured ones; none where nothing is measured yet."""

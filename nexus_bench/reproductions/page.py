@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from nexus_bench.io.escapes import markdown, markdown_cell
 from nexus_bench.reproductions.judge import Judged, Outcome
-from nexus_bench.reproductions.spec import Reproduction, bundled_reproductions
+from nexus_bench.reproductions.spec import Reproduction
 from nexus_bench.reproductions.verdict import RULE
 
 HEADS = ("about", "measure", "hops", "claimed", "measured", "seeds", "verdict")
@@ -22,9 +22,7 @@ def to_markdown(reproduction: Reproduction, scale: str, outcome: Outcome, flops:
         lines += [*table(HEADS, map(cells, of_check)), ""]
     lines += ["## Departures from the source", ""]
     lines += [f"- {markdown(line)}" for line in (*reproduction.departures, *at.departures)] or ["None."]
-    name = reproduction.reproduction
-    is_bundled = name in bundled_reproductions()
-    command = f"nexus-bench reproduce {name if is_bundled else f'{name}.yaml'} --scale {scale}"
+    command = reproduction.command(scale, is_for_here=False)
     return "\n".join([*lines, "", "## When a claim holds", "", RULE, f"To run it again: `{command}`.", ""])
 
 

@@ -67,7 +67,7 @@ def judge_folder(reproduction: Reproduction, scale: str, path: Path) -> Outcome:
     if not _is_of(reproduction, scale, folder):
         raise UsageError(
             f"{path}: is not a run of {reproduction.reproduction} at the scale {scale}, or was trained with other "
-            f"settings; train it with `nexus-bench reproduce {reproduction.reproduction} --scale {scale} -o FOLDER`"
+            f"settings; train it with `{reproduction.command(scale)} -o FOLDER`"
         )
     return judge(reproduction, scale, read_results(path))
 

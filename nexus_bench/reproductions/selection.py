@@ -10,6 +10,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.suite import Suite
 from nexus_bench.experiment.trained import selected
+from nexus_bench.inspection.askable import check_askable
 from nexus_bench.inspection.question import further_law
 from nexus_bench.io.columns import TEST, VAL, Row
 from nexus_bench.io.config import Config
@@ -17,6 +18,7 @@ from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import option_values, value_text
 from nexus_bench.model.spec import LATER, ModelSpec
 from nexus_bench.reproductions.spec import Ask
+from nexus_bench.training.titles import titles_of
 
 _OPTIONS = ("task_options", "attention_options", "model_options", "recipe_options")
 _ONE = (*SETTING, *MODEL, "split")  # the columns that the rows of one figure share
@@ -30,16 +32,19 @@ def planned_rows(suite: Suite, asks: Sequence[Ask]) -> list[Row]:
     """The rows that results.csv will have, without figures: every split and question of every cell.
 
     Raises:
-        ConfigError: A question cannot be asked of a task, or is asked of no cell.
+        ConfigError: A question cannot be asked of a task or of a model, or is asked of no cell.
     """
     rows: list[Row] = []
     of_cells = [{cell.cell_id for cell in selected(suite.cells, one.cells)} for one in asks]
     if lost := [one.cells for one, cells in zip(asks, of_cells, strict=True) if not cells]:
         raise ConfigError(f"ask: no cell of the suite is '{lost[0]}'; name parts of a title, such as 'n_layers 2'")
+    titles = titles_of(suite.cells)
     for cell in suite.cells:
         rows += failed_result(cell, "single").rows
         for asked in (one for one, cells in zip(asks, of_cells, strict=True) if cell.cell_id in cells):
             law = further_law(cell.task, asked.question)
+            if cell.seed == suite.seeds[0]:  # seeds differ in nothing that is asked here
+                check_askable(cell, asked.question, law, title=f"ask: {titles[cell.cell_id]}")
             common = rows[-1] | {"split": asked.question.split, "n_facts": law.family.n_facts}
             rows += (common | {"hop": hop} for hop in law.family.hops)
     return [row for row in rows if row["split"] != VAL]

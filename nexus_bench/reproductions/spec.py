@@ -1,9 +1,10 @@
 """A reproduction as its YAML file says it: source, claim, departures, and two scales with their suites and checks."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from nexus_bench.experiment.suite import Suite, make_suite
 from nexus_bench.inspection.question import Question
@@ -132,6 +133,17 @@ class Reproduction(Spec):
     claim: str
     departures: list[str] = Field(default=[], description="From the source, at both scales.")
     scales: dict[ScaleName, Scale] = Field(min_length=1)
+    _file: Path | None = PrivateAttr(default=None)  # None: it is bundled
+
+    def command(self, scale: str, *, is_for_here: bool = True) -> str:
+        """The command that trains and judges it.
+
+        Args:
+            scale: At this scale.
+            is_for_here: Whether a file is named by its path as it was given, and not by its name alone.
+        """
+        given = self.reproduction if self._file is None else str(self._file) if is_for_here else self._file.name
+        return f"nexus-bench reproduce {shlex.quote(given)} --scale {scale}"
 
     def suite_config(self, scale: str) -> Config:
         """The suite of a scale, with its name, which is that of its run."""
@@ -167,6 +179,7 @@ def read_reproduction(name_or_path: str) -> Reproduction:
     config = read_config(Path(name_or_path)) if is_file else read_bundled(KIND, name_or_path)
     where = name_or_path if is_file else f"reproduction {name_or_path}"
     made = validate(Reproduction, config, where=where)
+    made._file = Path(name_or_path) if is_file else None
     check_name(made.reproduction, what=f"{where}: reproduction")
     return made
 

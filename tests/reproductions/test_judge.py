@@ -75,7 +75,7 @@ def test_the_recipe_is_chosen_on_validation_alone() -> None:
 @pytest.mark.parametrize(
     ("relation", "accepted", "said"),
     [
-        ({"equals": 4, "within": 1}, (3, 5), "4 ± 1"),
+        ({"equals": 0.4, "within": 0.1}, (0.3, 0.5), "0.4 ± 0.1"),
         ({"at_least": 0.95}, (0.95, math.inf), "at least 0.95"),
         ({"at_least": 0.95, "within": 0.01}, (0.94, math.inf), "at least 0.95, within 0.01"),
         ({"at_most": 0.3, "within": 0.1}, (-math.inf, 0.4), "at most 0.3, within 0.1"),
@@ -106,11 +106,57 @@ def test_a_relation_accepts_and_says_what_the_page_has(
         ({"at_least": 1, "by": 1}, "`by`, more than 0, goes with `above`"),
         ({"near": {"n_loops": 1}}, "near needs `within`"),
         ({"at_leest": 1}, "unknown key"),
+        ({"where": {"n_layers": 2}, "at_least": 1.5}, "figure 1: at_least must be in 0..1 for accuracy, got 1.5"),
+        ({"where": {"n_layers": 2}, "equals": -0.1}, "equals must be in 0..1 for accuracy, got -0.1"),
+        (
+            {"where": {"n_layers": 2}, "above": {"n_layers": 1, "n_loops": 1}, "by": 2},
+            "by must be in 0..1 for accuracy",
+        ),
+        ({"where": {"n_layers": 2}, "at_least": 0.5, "within": 0.5}, "every accuracy is accepted; claim something"),
     ],
 )
 def test_a_figure_that_says_nothing_is_refused(figure: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check_figures(toy(figure), "small")
+
+
+def test_a_reach_above_the_hops_asked_is_refused() -> None:
+    config = parse_yaml(TOY, where="toy")
+    check = config["scales"]["small"]["checks"][1]
+    check["figures"][0] = {"where": {"n_layers": 2}, "at_least": 3}
+    with pytest.raises(ConfigError, match=r"check 2, figure 1: at_least must be in 0\.\.2 for reach, got 3"):
+        check_figures(validate(Reproduction, config, where="toy"), "small")
+    check["figures"][0] = {"where": {"n_layers": 2}, "at_least": 2}
+    check_figures(validate(Reproduction, config, where="toy"), "small")
+    check["measure"] = "loss"
+    check["figures"][0] = {"where": {"n_layers": 2}, "at_most": 3}
+    check_figures(validate(Reproduction, config, where="toy"), "small")
+    check["figures"][0] = {"where": {"n_layers": 2}, "at_most": -1}
+    with pytest.raises(ConfigError, match="at_most must be 0 or more for loss, got -1"):
+        check_figures(validate(Reproduction, config, where="toy"), "small")
+
+
+@pytest.mark.parametrize(
+    ("cells", "asked", "said"),
+    [
+        ("n_loops 2", {"n_facts": 20}, "ask: .*n_loops 2.*: learned 8 positions, 20 are needed; use fewer facts"),
+        ("n_layers 2", {"loops": 3}, "ask: .*n_layers 2.*: loops asks models .* with loops; choose them by cells"),
+    ],
+)
+def test_a_question_that_a_model_cannot_take_is_refused_before_anything_is_trained(
+    cells: str, asked: Config, said: str
+) -> None:
+    config = parse_yaml(TOY, where="toy")
+    at = config["scales"]["small"]
+    at["suite"]["tasks"] = [{"task": "hop_k", "hops": "1-2", "n_tokens": 8, "n_symbols": 3, "n_val": 40, "n_test": 40}]
+    at["ask"] = [{"cells": "n_loops 2", "loops": 3}]
+    check_figures(validate(Reproduction, config, where="toy"), "small")
+    at["ask"] += [{"cells": cells} | asked]
+    with pytest.raises(ConfigError, match=said):
+        check_figures(validate(Reproduction, config, where="toy"), "small")
+    at["suite"]["model"]["position"] = "none"
+    if "n_facts" in asked:
+        check_figures(validate(Reproduction, config, where="toy"), "small")
 
 
 @pytest.mark.parametrize("name", bundled_reproductions())

@@ -12,13 +12,16 @@ from nexus_bench.io.csv_files import read_csv
 from nexus_bench.model import transformer
 from nexus_bench.model.batch import Batch
 from nexus_bench.model.costs import cost_of
+from nexus_bench.reproductions.judge import judge
 from nexus_bench.reproductions.overview import overview
+from nexus_bench.reproductions.page import to_markdown
 from nexus_bench.reproductions.run import flops_of, judge_folder, write
 from nexus_bench.reproductions.spec import bundled_reproductions, read_reproduction
 from tests.conftest import Command, assert_fails
 from tests.paths import ROOT
-from tests.reproduced import TOY
+from tests.reproduced import ONE_LAYER, TOY, TWO_LAYERS, TWO_LOOPS, planted
 
+MODELS = (ONE_LAYER, TWO_LAYERS, TWO_LOOPS)
 LINE = ("reproduce", "toy.yaml", "--executor", "inline", "--quiet")
 
 
@@ -55,8 +58,20 @@ def test_a_reproduction_is_trained_asked_judged_and_resumed(toy: Command) -> Non
     Path("other.yaml").write_text(TOY.replace("steps: 2", "steps: 3"))
     for other in ("other.yaml", "hops-alone"):
         is_refused = toy("reproduce", other, "--check", str(run))
-        assert_fails(is_refused, 2, "or was trained with other settings; train it with")
+        assert_fails(
+            is_refused, 2, f"trained with other settings; train it with `nexus-bench reproduce {other} --scale small -o"
+        )
     assert_fails(toy("reproduce", "toy.yaml", "--check", "nowhere"), 5, "is not a run folder")
+
+
+def test_the_page_names_the_file_of_a_reproduction_and_no_folder(toy: Command, tmp_path: Path) -> None:
+    path = tmp_path / "my toy.yaml"
+    path.write_text(TOY)
+    made = read_reproduction(str(path))
+    page = to_markdown(made, "small", judge(made, "small", planted(made, dict.fromkeys(MODELS, [0.5] * 3))), None)
+    assert "To run it again: `nexus-bench reproduce 'my toy.yaml' --scale small`." in page
+    assert made.command("small") == f"nexus-bench reproduce '{path}' --scale small"
+    assert read_reproduction("loops").command("small") == "nexus-bench reproduce loops --scale small"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Whether a model takes a question: as many positions as it needs, and loops. Known before it is trained."""
 
+from collections.abc import Sequence
+
 import torch
 
 from nexus_bench.data.law import Law
@@ -10,20 +12,22 @@ from nexus_bench.model.build import build_model, model_class
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.streams import stream
 from nexus_bench.training.spec import CellSpec
+from nexus_bench.training.titles import titles_of
 
 
-def check_askable(cell: CellSpec, question: Question, law: Law, *, title: str) -> None:
+def check_askable(cell: CellSpec, question: Question, law: Law, *, suite: Sequence[CellSpec]) -> None:
     """Refuse a question of a file, `ask` of a reproduction, that the model of a cell will not take, trained or not.
 
     Args:
         cell: The cell.
         question: What it is asked.
         law: The result of `further_law`.
-        title: The cell in error messages.
+        suite: All cells of its suite, by which error messages name it.
 
     Raises:
         ConfigError: It lacks positions or loops.
     """
+    title = f"ask: {titles_of(suite)[cell.cell_id]}"
     check_loops(cell, question, title=title, keys=("loops", "cells"))
     laws = cell.task.laws().values()
     seq_len = max(_seq_len(one, cell) for one in laws)

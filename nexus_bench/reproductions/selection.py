@@ -18,7 +18,6 @@ from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import option_values, value_text
 from nexus_bench.model.spec import LATER, ModelSpec
 from nexus_bench.reproductions.spec import Ask
-from nexus_bench.training.titles import titles_of
 
 _OPTIONS = ("task_options", "attention_options", "model_options", "recipe_options")
 _ONE = (*SETTING, *MODEL, "split")  # the columns that the rows of one figure share
@@ -38,13 +37,12 @@ def planned_rows(suite: Suite, asks: Sequence[Ask]) -> list[Row]:
     of_cells = [{cell.cell_id for cell in selected(suite.cells, one.cells)} for one in asks]
     if lost := [one.cells for one, cells in zip(asks, of_cells, strict=True) if not cells]:
         raise ConfigError(f"ask: no cell of the suite is '{lost[0]}'; name parts of a title, such as 'n_layers 2'")
-    titles = titles_of(suite.cells)
     for cell in suite.cells:
         rows += failed_result(cell, "single").rows
         for asked in (one for one, cells in zip(asks, of_cells, strict=True) if cell.cell_id in cells):
             law = further_law(cell.task, asked.question)
             if cell.seed == suite.seeds[0]:  # seeds differ in nothing that is asked here
-                check_askable(cell, asked.question, law, title=f"ask: {titles[cell.cell_id]}")
+                check_askable(cell, asked.question, law, suite=suite.cells)
             common = rows[-1] | {"split": asked.question.split, "n_facts": law.family.n_facts}
             rows += (common | {"hop": hop} for hop in law.family.hops)
     return [row for row in rows if row["split"] != VAL]

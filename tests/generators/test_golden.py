@@ -7,6 +7,7 @@ from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import GENERATORS
 
 OOD = {  # what else each family can be asked: hops beyond training, and larger graphs of the same symbols
+    "alternating_blocks": {"size_ood": {"n_tokens": 90, "min_tokens": 70}},
     "ancestor": {"hop_ood": [4, 5], "size_ood": {"n_trees": 5}, "vocab_size": 200, "n_queries": 6},
     "k_hop_induction": {"hop_ood": [4]},
     "path_query": {"hop_ood": [4], "size_ood": {"n_nodes": 16}, "vocab_size": 60, "n_queries": 12},
@@ -38,6 +39,12 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
 
 # family and version -> split -> SHA-256 of hops 2-3 at seed 7: 1,100 training, 13 validation, 17 test graphs
 GOLDEN: dict[str, dict[str, str]] = {
+    "alternating_blocks 1": {
+        "train": "0a9aa96c4a8546d7e43f50688584069968d5f99f9bca70a9343a939d549e11cb",
+        "test": "121bb85a38836c43ba62a994375c9a6eda37b8e20867c5f52370019427a6673c",
+        "val": "9b04f13e8f38ca8dbcad30cd7c6593d42e4ccb78c9f6b6e91008bbafd7260315",
+        "size_ood": "9c91d140e25d978e94eb5cc5343de98d03f593d8424baf872abe83e1873bf9c0",
+    },
     "ancestor 1": {
         "train": "5ead031d7ce42d3f639a39638bb6445d2d17843978acd9101681f64eff26833a",
         "test": "f1aae8c0d148da6959a3406dc661118a17c8e8c739d10ccf159e659563a1ad71",

@@ -171,7 +171,17 @@ def test_every_bundled_reproduction_selects_rows_that_its_suites_give(name: str)
 
 
 def test_the_reproductions_of_the_issue_are_there() -> None:
-    names = {"brevo", "mano", "depth-log-k", "hops-alone", "delta-s3", "mqar", "loops", "tree-composition"}
+    names = {
+        "brevo",
+        "crasp-depth",
+        "mano",
+        "depth-log-k",
+        "hops-alone",
+        "delta-s3",
+        "mqar",
+        "loops",
+        "tree-composition",
+    }
     assert names <= set(bundled_reproductions())
     with pytest.raises(ConfigError, match="unknown reproduction 'mqr'; did you mean 'mqar'"):
         read_reproduction("mqr")

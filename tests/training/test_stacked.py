@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,9 +115,9 @@ def test_rows_leave_the_stack_when_they_end_and_a_stop_changes_nothing(
     sizes: list[int] = []
     made = Stacked.__init__
 
-    def count(self: Stacked, rows: list[Row], device: torch.device, mode: str, *, n_drawers: int) -> None:
+    def count(self: Stacked, rows: list[Row], device: torch.device, mode: str, **options: Any) -> None:
         sizes.append(len(rows))
-        made(self, rows, device, mode, n_drawers=n_drawers)
+        made(self, rows, device, mode, **options)
 
     monkeypatch.setattr(Stacked, "__init__", count)
     whole = run_cells(cells)

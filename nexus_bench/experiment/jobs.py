@@ -23,13 +23,14 @@ from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
 from nexus_bench.training.loop import Ending, Listener, StoppedError, train
+from nexus_bench.training.memory import largest_stack, shortage
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import DIVERGED, thinned
 from nexus_bench.training.row import Row
 from nexus_bench.training.saved_rows import Restored, made_with, restore
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.stacked import Stacked, largest_stack, prepare_determinism
+from nexus_bench.training.stacked import CompilerError, Stacked, prepare_determinism
 
 
 class Job(NamedTuple):
@@ -45,6 +46,7 @@ class Job(NamedTuple):
         begun: Folders of checkpoints that hold some of the cells.
         share: The share of the machine's cores and of a GPU's memory that it may take.
         curve_points: Evaluations of each cell that its curve keeps.
+        compiles: Whether stacks are compiled, in the modes that do so.
     """
 
     cells: tuple[CellSpec, ...]
@@ -56,6 +58,7 @@ class Job(NamedTuple):
     begun: tuple[Path, ...] = ()
     share: float = 1.0
     curve_points: int = CURVE_POINTS
+    compiles: bool = True
 
     @property
     def job_id(self) -> str:
@@ -109,8 +112,11 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     except Exception as error:
         code = error.exit_code if isinstance(error, NexusBenchError) else FailedCellsError.exit_code
         is_ours = isinstance(error, NexusBenchError)
-        reason = str(error) if is_ours else blame(error) or in_one_line(error)
-        trace = None if is_ours else "".join(traceback.format_exception(error))
+        if is_short := isinstance(error, torch.OutOfMemoryError):
+            reason = shortage(torch.device(job.device))
+        else:
+            reason = str(error) if is_ours else blame(error) or in_one_line(error)
+        trace = None if is_ours or is_short else "".join(traceback.format_exception(error))
         for cell in list(open_cells.values()):
             tell(Failure(cell.cell_id, reason, code, trace))
     finally:
@@ -124,7 +130,7 @@ def engine_of(rows: Sequence[Row], job: Job) -> Engine:
     if not job.stacks:
         (row,) = rows
         return Single(row, device)
-    return Stacked(rows, device, job.mode, n_drawers=n_drawers(rows, job, device))
+    return Stacked(rows, device, job.mode, n_drawers=n_drawers(rows, job, device), compiles=job.compiles)
 
 
 def n_drawers(rows: Sequence[Row], job: Job, device: torch.device) -> int:
@@ -173,14 +179,29 @@ class _Work:
             if len(pack) > size:
                 waiting.insert(0, pack[size:])
                 pack = pack[:size]
-            if not self.fits(pack):
-                size = -(-len(pack) // 2)
-                self.listener.on_note(f"out of memory with {len(pack)} models in a stack; continuing with {size}")
-                torch.cuda.empty_cache()
+            try:
+                is_done = self.fits(pack)
+            except CompilerError as error:
+                # Mode deterministic never compiles, and the others promise no more than rounding. So checkpoints do not
+                # tell this: a stack that goes on asks the compiler again, and one that fails again is as before.
+                self.job, is_done = self.job._replace(compiles=False), False
+                failed = f"PyTorch's compiler failed ({error})"
+                self.listener.on_note(f"{pack[0].cell.label}: {failed}; trained without it, which is slower")
+            else:
+                if not is_done:
+                    size = -(-len(pack) // 2)
+                    self.listener.on_note(f"out of memory with {len(pack)} models in a stack; continuing with {size}")
+            if not is_done:
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
                 waiting[:0] = self.again(pack)
 
     def fits(self, pack: Sequence[Row]) -> bool:
-        """Train a pack to its end; false if the memory does not suffice for several models."""
+        """Train a pack to its end; false if the memory does not suffice for several models.
+
+        Raises:
+            CompilerError: PyTorch's compiler failed.
+        """
         folder = self.job.pack_folder(pack)
         checkpoint = None if folder is None or self.job.root is None else Checkpoint(folder, root=self.job.root)
         self.folders += [folder] if folder is not None and folder not in self.folders else []

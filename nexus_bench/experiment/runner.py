@@ -98,6 +98,7 @@ class _Run:
         self.failures = {failure.cell_id: failure for failure in failed}
         self.steps: dict[str, int] = {}  # steps made of the cells that are being trained
         self.saved: set[str] = set()
+        self.told: set[str] = set()  # notes; what several stacks say is told once
         self.tables_took = self.tables_at = self.progress_at = 0.0
 
     def write_about(self) -> None:
@@ -114,6 +115,10 @@ class _Run:
     def take(self, event: Event) -> None:
         if not (self.folder.path / "spec.yaml").exists():
             self.write_about()  # the folder was deleted meanwhile; keep what is still to come
+        if isinstance(event, Note):
+            if event.text in self.told:
+                return
+            self.told.add(event.text)
         if isinstance(event, Failure):
             event = event._replace(reason=f"{self.titles[event.cell_id]}: {event.reason}")
         if isinstance(event, CellResult):

@@ -11,6 +11,7 @@ from nexus_bench.report.study import Family, Model, Outcome, Study
 MISSING = "missing"
 SAID = {BETTER: "further", WORSE: "less far", NOT_SHOWN: "no difference shown", NOT_TESTED: "not tested"}
 SAID |= {TOO_FEW: "too few seeds", MISSING: "missing"}
+_SECTION_OF_REACHES = "hop-reach-and-what-it-costs"  # the table `reach` on the page of a family
 _NO_CLAIM = "*"  # behind the name of a family of which no hop beyond the first can be claimed
 
 
@@ -156,10 +157,10 @@ def theory_table(study: Study, to: str) -> list[str]:
             cells = [
                 rows[m].link(rows[m].cells["hop reach"].partition(" ")[0], to=to) if m in rows else "-" for m in orders
             ]
-            first = fit.models[0].rows["reach"]
+            section = f"{to}/{family.page}#{_SECTION_OF_REACHES}"  # a count is of all of its rows
             for theory in THEORIES:
                 beyond = f", {fit.beyond[theory.name]} beyond" if fit.beyond[theory.name] else ""
-                cells.append(first.link(f"{fit.agree[theory.name]} of {fit.n_seeds}{beyond}", to=to))
+                cells.append(f"[{fit.agree[theory.name]} of {fit.n_seeds}{beyond}]({section})")
             lines.append(_line([named(family, to), fit.reading or "default", *cells]))
     return lines
 

@@ -3,11 +3,9 @@
 Axis letters: s stacked models, w weights of a model, b graphs of a batch, q queries, c classes.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -31,10 +29,13 @@ from nexus_bench.training.row import Row, first_names, first_state, load_state, 
 from nexus_bench.training.spec import CellSpec
 
 MOST_MODELS = 256  # per stack; more gain little
-_SHARE_OF_MEMORY = 0.7
 _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8  # of AdamW (Loshchilov and Hutter 2019), PyTorch's defaults
 _STEPS_AHEAD = 16  # steps that the CPU may queue before it waits: bounds the delay of a stop
 _WARM_UP = 3  # steps before a CUDA graph is captured, then undone
+
+
+class CompilerError(Exception):
+    """PyTorch's compiler failed at a step that can be made without it."""
 
 
 class Stacked(Engine):
@@ -46,12 +47,16 @@ class Stacked(Engine):
         device: On `cuda` the step is captured as a CUDA graph.
         mode: One of STACKED.
         n_drawers: Processes that draw examples at most; with 0 a thread does.
+        compiles: Whether the step is compiled, in the modes that do so.
     """
 
-    def __init__(self, rows: Sequence[Row], device: torch.device, mode: str, *, n_drawers: int = 0) -> None:
+    def __init__(
+        self, rows: Sequence[Row], device: torch.device, mode: str, *, n_drawers: int = 0, compiles: bool = True
+    ) -> None:
         super().__init__(rows)
         self._device = device
         self._mode = mode
+        self._compiles = compiles and mode != DETERMINISTIC
         self._template = rows[0].build().to(device)
         states = [row.state or first_state(row.build()) for row in rows]
         self._state = {name: torch.stack([state[name].to(device) for state in states]) for name in states[0]}
@@ -86,14 +91,18 @@ class Stacked(Engine):
         self._alive[index] = False
 
     def advance(self) -> None:
-        """One optimiser step of every model, queued on the device."""
+        """One optimiser step of every model, queued on the device.
+
+        Raises:
+            CompilerError: PyTorch's compiler failed; the state is unusable.
+        """
         self._pool.seek(self.step)
         if self._has_curriculum or not self._newest_limits:
             limits = [self.limit(index) for index in range(len(self.rows))]
             if limits != self._newest_limits:
                 self._limits.copy_(torch.tensor(limits, dtype=torch.int32)[:, None, None])
                 self._newest_limits = limits
-        with self.numerics():
+        with self.numerics(), _compiler_errors() if self._compiles else nullcontext():
             if self._run is None:
                 self._run = self._prepared()
             self._run()
@@ -146,15 +155,15 @@ class Stacked(Engine):
     def _prepared(self) -> Callable[[], None]:
         """The step in its final form: compiled and captured if the mode and the device allow it."""
         self._at.fill_(self.step)
-        if self._device.type != "cuda":
-            return self._step
-        if self._mode != DETERMINISTIC:
+        if self._compiles:
             from nexus_bench.training.long_products import LongProducts  # imports PyTorch's compiler: 2 seconds
 
             torch.compiler.reset()  # what was compiled for other stacks is captured already or no longer needed
             passes: dict[str, Any] = {"post_grad_custom_pre_pass": LongProducts()}
             self._losses_of = torch.compile(self._losses_of_next, fullgraph=True, dynamic=False, options=passes)
             self._update = torch.compile(self._adamw, fullgraph=True, dynamic=False)
+        if self._device.type != "cuda":
+            return self._step
         held = (*self._state.values(), self._at)
         before = [tensor.clone() for tensor in held]
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -241,34 +250,19 @@ class Stacked(Engine):
             torch.use_deterministic_algorithms(before[1])
 
 
-def largest_stack(row: Row, device: torch.device, mode: str, *, share: float = 1.0) -> int:
-    """How many models of a shape the memory of a device holds, as a power of two.
+@contextmanager
+def _compiler_errors() -> Iterator[None]:
+    """Tells failures of the compiler from those of a model; memory that runs out in it is told as such."""
+    from torch._dynamo.exc import BackendCompilerFailed  # imports the compiler
 
-    Measured on one step of one model, uncompiled, which needs more memory than a compiled step, and on an evaluation.
-    Mode deterministic reckons with all of the memory, and the others with what is free: what others use at the moment
-    must not decide the bytes.
-
-    Args:
-        row: A row of the shape.
-        device: The device.
-        mode: One of STACKED.
-        share: The share of the memory that the stack may take, beside others that train on the device.
-    """
-    if device.type != "cuda":
-        return MOST_MODELS
-    with torch.cuda.device(device):
-        engine = Stacked([replace(row, state=None)], device, mode)
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        engine.try_out()
-        torch.cuda.synchronize()
-        of_one = torch.cuda.max_memory_allocated() - before + engine.n_bytes
-        engine.close()
-        del engine
-        torch.cuda.empty_cache()
-        free, total = torch.cuda.mem_get_info()
-        usable = share * _SHARE_OF_MEMORY * (total if mode == DETERMINISTIC else free)
-    return int(min(MOST_MODELS, 2 ** int(math.log2(max(1.0, usable / of_one)))))
+    try:
+        yield
+    except BackendCompilerFailed as error:
+        cause = error.inner_exception
+        if isinstance(cause, torch.OutOfMemoryError):
+            raise cause from None
+        said = str(cause).strip().splitlines() or ["no message"]
+        raise CompilerError(f"{type(cause).__name__}: {said[0]}") from error
 
 
 def prepare_determinism() -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from contextlib import closing
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,7 +17,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nexus_bench.experiment.events import Event, Failure, JobDone, Progress
+from nexus_bench.experiment import runner
+from nexus_bench.experiment.events import Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.process import run_processes
 from nexus_bench.experiment.jobs import Job
@@ -303,6 +305,17 @@ def test_a_diverging_cell_fails_alone_and_is_told(command: Command, tmp_path: Pa
     assert results[results["lr"] > 1]["accuracy"].isna().all()
     assert results[results["lr"] < 1]["accuracy"].notna().all()
     assert "Learning rates chosen on validation from 0.001, 1e+30: standard: 0.001" in result.stdout
+
+
+def test_what_several_stacks_say_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(jobs: list[Job], execution: Execution) -> Generator[Event, None, None]:
+        yield from (Note("slower"), Note("other"), Note("slower"))
+
+    monkeypatch.setattr(runner, "_events", said)
+    suite, folder = make_suite(parse_yaml(TINY, where="test"), where="test"), RunFolder(tmp_path)
+    events: list[Event] = []
+    run_plan(make_plan(suite, folder), folder, Execution(executor="inline"), data=None, on_event=events.append)
+    assert [event.text for event in events if isinstance(event, Note)] == ["slower", "other"]
 
 
 def test_what_killed_processes_were_writing_is_removed_wherever_it_lies(tmp_path: Path) -> None:

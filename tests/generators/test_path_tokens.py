@@ -9,7 +9,7 @@ import pytest
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.parts.hidden_tokens import guess_of_one
-from nexus_bench.generators.path_tokens import PathTokens
+from nexus_bench.generators.path_tokens import PathTokens, PathTokensParams
 from nexus_bench.generators.sequences import NOTHING
 from nexus_bench.streams import stream
 from tests.slow_solvers import agrees
@@ -112,3 +112,10 @@ def test_edges_stand_in_no_order() -> None:
     edges = task.sample(400, stream("order")).facts[:, :40, 0].reshape(400, 20, 2)
     assert (edges[:, 1:, 0] == edges[:, :-1, 1]).mean() == pytest.approx(16 / 20 / 19, abs=0.012)
     assert (edges[:, :, 0] == edges[:, :1, 0]).mean() < 0.13
+
+
+def test_every_other_arm_is_tried_in_the_place_of_an_edge_that_is_hidden_however_long_arms_are() -> None:
+    """Of 300 edges only three are as far from the centre."""
+    params = PathTokensParams(n_arms=3, arm_length=None, n_nodes=400, direction="forward")
+    guesses = guess_of_one(PathTokens(params, (1,), largest_hop=99), 1, 0, 20, stream("hide"))
+    assert len(guesses) == 20 and np.allclose(guesses, 1 / 3)

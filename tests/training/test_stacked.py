@@ -2,10 +2,12 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch._inductor.exc import InductorError
 
 from nexus_bench.data.encodings import ENCODINGS, Encoded, encode_fact
 from nexus_bench.data.splits import Splits
@@ -18,6 +20,7 @@ from nexus_bench.training import loop
 from nexus_bench.training.engine import Single
 from nexus_bench.training.feed import feed_of
 from nexus_bench.training.loop import StoppedError
+from nexus_bench.training.memory import shortage_of
 from nexus_bench.training.pool import Pool
 from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec, TrainSpec
@@ -112,9 +115,9 @@ def test_rows_leave_the_stack_when_they_end_and_a_stop_changes_nothing(
     sizes: list[int] = []
     made = Stacked.__init__
 
-    def count(self: Stacked, rows: list[Row], device: torch.device, mode: str, *, n_drawers: int) -> None:
+    def count(self: Stacked, rows: list[Row], device: torch.device, mode: str, **options: Any) -> None:
         sizes.append(len(rows))
-        made(self, rows, device, mode, n_drawers=n_drawers)
+        made(self, rows, device, mode, **options)
 
     monkeypatch.setattr(Stacked, "__init__", count)
     whole = run_cells(cells)
@@ -265,6 +268,81 @@ def test_out_of_memory_halves_the_stack_and_goes_on(
     for a, b in zip(whole, halved, strict=True):
         for name, weights in a.weights.items():
             torch.testing.assert_close(b.weights[name], weights, rtol=0, atol=2e-4)
+
+
+def refuse_to_compile(monkeypatch: pytest.MonkeyPatch, cause: Exception) -> list[object]:
+    """A compiler that fails at its first call, as PyTorch's does; what it was asked to compile is in the list."""
+    asked: list[object] = []
+
+    def compile_(function: object, **options: object) -> object:
+        def fail(*inputs: object) -> None:
+            raise InductorError(cause, None)
+
+        asked.append(function)
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    return asked
+
+
+def test_a_stack_that_cannot_be_compiled_is_trained_without_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_cells(mixed())
+    cause = TypeError("list indices must be integers or slices, not NoneType\nand more")
+    asked = refuse_to_compile(monkeypatch, cause)
+    events: list[Event] = []
+    plain = run_cells(mixed(), root=tmp_path, mode="tf32", on_event=events.append)
+    said = "PyTorch's compiler failed (TypeError: list indices must be integers or slices, not NoneType)"
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes == [f"{mixed()[0].label}: {said}; trained without it, which is slower"]
+    assert len(asked) == 2, "it is asked once for the step of the models and once for AdamW"
+    for a, b in zip(whole, plain, strict=True):
+        for name, weights in a.weights.items():
+            torch.testing.assert_close(b.weights[name], weights, rtol=0, atol=2e-4)
+
+
+def test_mode_deterministic_never_asks_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a compiler that fails, here or in one process alone, cannot change its bytes."""
+    asked = refuse_to_compile(monkeypatch, TypeError("no"))
+    assert all(one.status == "trained" for one in run_cells(mixed()))
+    assert not asked
+
+
+def test_a_model_that_fails_is_not_trained_again_without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Stacked, weights: object) -> None:
+        raise ValueError("of the model")
+
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
+    monkeypatch.setattr(Stacked, "_losses_of_next", fail)
+    events: list[Event] = []
+    run_cells(mixed(), mode="tf32", on_event=events.append)
+    assert not [event for event in events if isinstance(event, Note)]
+    assert {event.reason[:24] for event in events if isinstance(event, Failure)} == {"ValueError: of the model"}
+
+
+def test_memory_that_runs_out_in_the_compiler_halves_the_stack_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Down to one model; then the reason is one plain line."""
+    refuse_to_compile(monkeypatch, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has"))
+    events: list[Event] = []
+    run_cells(mixed(), mode="tf32", on_event=events.append)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes == [f"out of memory with {n} models in a stack; continuing with {m}" for n, m in ((4, 2), (2, 1))]
+    reasons = {(event.reason, event.traceback) for event in events if isinstance(event, Failure)}
+    assert reasons == {("out of memory with one model; lower batch_size, or use a machine with more", None)}
+
+
+def test_a_full_gpu_is_told_in_one_line_with_what_to_do() -> None:
+    gib, mib = 2**30, 2**20
+    others = shortage_of(free=9 * mib, total=24 * gib, own=gib)
+    assert others == (
+        "out of GPU memory: 23.0 GiB of 24.0 GiB are held by other programs and 9 MiB are free; "
+        "train again with fewer --workers, or when they are done"
+    )
+    alone = shortage_of(free=gib, total=24 * gib, own=22 * gib)
+    assert alone == (
+        "out of GPU memory: one model needs more than its 24.0 GiB; lower batch_size, or use a GPU with more"
+    )
 
 
 def test_each_model_of_a_stack_has_its_own_buffers(monkeypatch: pytest.MonkeyPatch) -> None:

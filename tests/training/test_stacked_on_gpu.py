@@ -7,9 +7,9 @@ import torch
 
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.training.loop import StoppedError
+from nexus_bench.training.memory import largest_stack
 from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.stacked import largest_stack
 from tests.jobs import run_cells, same, stops_at
 from tests.small import cell
 

@@ -20,8 +20,8 @@ def guess_of_one(
     """How likely the commonest label is, over all variants of what is hidden.
 
     Variants are left out with which the place has no label of this hop count, or, where a fact is a token, with which
-    another place is that step of its derivation: the reader is told both. If there are more than 128, so many of them
-    are tried, which makes the guess look better than it is. Where there are none, nothing is asked.
+    another place is that step of its derivation: the reader is told both. If a sequence has more than 128, so many are
+    tried, which makes the guess look better than it is. Where there are none, nothing is asked.
 
     Args:
         family: The family, with this hop count among its own.
@@ -44,9 +44,9 @@ def guess_of_one(
     may = family.variants(tokens[kept], drawn.length[kept], steps[kept], step)
     kept, may = kept[may.any(axis=1)], may[may.any(axis=1)]
     tokens, length, at, steps = tokens[kept], drawn.length[kept], at[kept], steps[kept]
-    variants = np.arange(may.shape[1])
-    if len(variants) > _MOST_VARIANTS:
-        variants = np.sort(permutations(rng, 1, len(variants), k=_MOST_VARIANTS)[0])
+    variants = np.flatnonzero(may.any(axis=0))
+    if may.sum(axis=1).max(initial=0) > _MOST_VARIANTS:
+        variants = np.sort(permutations(rng, 1, may.shape[1], k=_MOST_VARIANTS)[0])
     tried = np.where(may[:, variants], variants, NOTHING).astype(np.int32)
     labels = labels_if(family, hop, step, tokens, length, at, steps, tried, others=True)
     true = family.derive(tokens, length).label[np.arange(len(at)), at]

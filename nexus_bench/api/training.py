@@ -61,6 +61,8 @@ def train(
         workers: Processes; None takes one per core, or 4 on each GPU.
         quiet: Show only failures.
         settings: Any value of the suite by name, as `steps=500` or `lr=[1e-3, 3e-3]`; a list is an axis of the grid.
+            `comparisons=[{"model": "nexus, order 2", "baseline": "standard"}]` declares before training what will be
+            tested; 1 comparison needs 6 seeds, 2 need 7. Names are parts of those in `results["model"]`.
 
     Returns:
         The run.

@@ -13,6 +13,7 @@ from nexus_bench.cli.starting import starting
 from nexus_bench.cli.words import one_name, read_words, split_commas
 from nexus_bench.errors import FailedCellsError, UsageError
 
+_MOST_REASONS = 5  # of failed cells, said again at the end
 WHAT, RECIPE, HOW, SHOWN = "What to train", "Recipe", "How to run", "Output"
 
 SuiteWords = Annotated[
@@ -179,7 +180,11 @@ def train(
         titles = trained.titles
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
         n = f"{len(trained.failures)} of {len(titles)} cells"
-        raise FailedCellsError(f"{n} failed, for the reasons above; the same command tries them again")
+        for failure in trained.failures[:_MOST_REASONS]:
+            typer.echo(f"failed: {failure.reason}", err=True)
+        more = len(trained.failures) - _MOST_REASONS
+        why = f"for the reasons above and {more} more" if more > 0 else "for the reasons above"
+        raise FailedCellsError(f"{n} failed, {why}; the same command tries them again")
 
 
 def match(

@@ -13,7 +13,7 @@ from nexus_bench.report.plotting import Spec, figure
 from nexus_bench.report.tables import REFERENCES
 
 _LONGEST = 26  # characters of a label
-_DASHES = {"chance": [1, 3], "shortcut": [6, 2, 1, 2], "partial_input": [5, 3]}
+_DASHES = {"chance": [1, 3], "shortcut": [9, 3, 1, 3], "partial_input": [6, 3]}
 
 
 def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, trained: Sequence[int]) -> Spec:
@@ -73,7 +73,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
                     "type": "nominal",
                     "title": None,
                     "scale": {"domain": [REFERENCES[name] for name in _DASHES], "range": list(_DASHES.values())},
-                    "legend": {"symbolStrokeColor": SOFT, "symbolType": "stroke"},
+                    "legend": {"symbolStrokeColor": SOFT, "symbolType": "stroke", "symbolSize": 1600},
                 },
                 "tooltip": tips("reference", "hop", "accuracy"),
             },

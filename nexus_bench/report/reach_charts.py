@@ -43,10 +43,10 @@ def reach_by_order(
                 same | {"kind": "seed", "reach": hops, "seeds": seeds.count(hops)} for hops in dict.fromkeys(seeds)
             ]
     bounds = [
-        {"order": order, "bound": name, "reach": bound(order)}
+        {"order": order, "bound": name, "reach": bound(order), "at": min(bound(order), largest + 0.15)}
+        | ({"more": f"{bound(order)} \u2191"} if bound(order) > largest else {})
         for name, bound in _REACHES.items()
         for order in orders
-        if bound(order) <= largest
     ]
     x: Spec = {"field": "order", "type": "ordinal", "title": "attention order m", "axis": {"labelAngle": 0}}
     domain = {"domain": [0, largest + 0.3], "nice": False}

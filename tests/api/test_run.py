@@ -300,3 +300,8 @@ def test_a_report_opens_in_its_run_folder_and_leaves_other_pages_alone(
     monkeypatch.setattr(webbrowser, "open", shown.append)
     assert run.report().open() == run.path / "report.html"
     assert shown == [(run.path / "report.html").absolute().as_uri()] and Path("report.html").read_text() == "mine"
+
+
+def test_a_run_at_the_end_of_a_cell_shows_its_finding(run: nb.Run) -> None:
+    first, *_ = run.finding.splitlines()
+    assert f"<b>{first}</b>" in run._repr_html_()

@@ -175,16 +175,14 @@ def train(
         print_document("train", folder=folder.path, files=trained.files, cells=states, report=document)
     elif trained.report is not None:
         print_report(trained.report, [])
+        for failure in trained.failures[:_MOST_REASONS]:
+            typer.echo(f"Failed: {failure.reason}")
         print_end(folder.path, trained.files)
     if trained.failures:
         titles = trained.titles
         github_lines("error", [(titles[failure.cell_id], failure.reason) for failure in trained.failures])
         n = f"{len(trained.failures)} of {len(titles)} cells"
-        for failure in trained.failures[:_MOST_REASONS]:
-            typer.echo(f"failed: {failure.reason}", err=True)
-        more = len(trained.failures) - _MOST_REASONS
-        why = f"for the reasons above and {more} more" if more > 0 else "for the reasons above"
-        raise FailedCellsError(f"{n} failed, {why}; the same command tries them again")
+        raise FailedCellsError(f"{n} failed, for the reasons above; the same command tries them again")
 
 
 def match(

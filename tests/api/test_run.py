@@ -75,6 +75,16 @@ def test_a_study_of_other_settings_leaves_the_run_of_the_first_as_it_is(
     assert sorted(path.name for path in Path("runs").iterdir())[0] == first.path.name and len(more.cells) == 2
 
 
+def test_training_begins_with_what_its_seeds_cannot_decide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = {"model": "gated", "baseline": "standard"}
+    call = {"task": "pointer_chase", "attention": "gated", "hops": 1, "seeds": 1, "comparisons": [pair]}
+    nb.train(**call, out=tmp_path / "run", executor="inline", **TINY | {"quiet": False})
+    told, _, after = capsys.readouterr().err.partition(
+        "1 declared comparison needs 6 seeds; with 1 none can be shown\n"
+    )
+    assert "seed 0" not in told and after
+
+
 def test_a_suite_can_be_a_mapping(tmp_path: Path) -> None:
     suite = {
         "suite": "mine",

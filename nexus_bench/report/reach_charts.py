@@ -12,7 +12,7 @@ from nexus_bench.report.palette import SOFT, Palette, kind_of
 from nexus_bench.report.plotting import Spec, figure
 
 _SMALL_SPREAD = 0.01  # of costs: a panel with less has nothing to tell
-_MOST_LABELS = 8  # models of which orders are written beside their marks
+_MOST_LABELS = 4  # models of which orders are written beside their marks: more would meet
 _REACHES: dict[str, Callable[[int], int]] = {
     "m, with refine q or k": lambda m: m,
     "2^m - 1, with refine qk": lambda m: 2**m - 1,

@@ -98,7 +98,7 @@ def blame(error: BaseException) -> str | None:
     for what, entry, frame in [one for one in of_class if one in in_module][:1] or of_class[-1:] or in_module[:1]:
         package = entry.__module__.partition(".")[0]
         failed = f"{what} of {package}: {frame.f_code.co_qualname} failed with {in_one_line(error)}"
-        return f"{failed}; repair or uninstall its package"
+        return f"{failed}{REPAIR}"
     return None
 
 
@@ -118,9 +118,18 @@ def errors_in_a_line() -> Iterator[None]:
         sys.exit(error.exit_code)
 
 
+REPAIR = "; repair or uninstall its package"  # what to do about a package of others
+_USUAL = {  # what others call a setting, and what it is called here
+    "dim": "d_model", "width": "d_model", "hidden_size": "d_model", "epochs": "steps", "n_steps": "steps",
+    "max_steps": "steps", "heads": "n_heads", "num_heads": "n_heads", "layers": "n_layers", "depth": "n_layers",
+    "num_layers": "n_layers", "loops": "n_loops", "learning_rate": "lr", "nodes": "n_nodes", "seed": "seeds",
+}  # fmt: skip
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """The one-line message for an unknown name, with the closest known one."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
+    usual = [_USUAL[name]] if _USUAL.get(name) in names else []
+    close = usual or difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"

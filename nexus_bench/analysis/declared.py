@@ -54,7 +54,8 @@ def read_declared(value: Any, *, where: str) -> Declared:
         ):
             raise ConfigError(
                 f"{where}: comparisons must be `{EQUAL_SIZE}`, or a list of entries such as "
-                f'`{{model: "nexus, order 3", baseline: "standard"}}`, perhaps under `{IN_ORDER}:`, got {entry!r}'
+                f'`{{model: "nexus, order 3", baseline: "standard"}}`, perhaps under `{IN_ORDER}:` (in Python '
+                f'`[{{"model": "nexus, order 3", "baseline": "standard"}}]`), got {entry!r}'
             )
     return Declared(tuple(Asked(**entry) for entry in entries), equal_size=False, in_order=in_order)
 

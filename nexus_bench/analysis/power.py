@@ -4,7 +4,8 @@ from functools import cache
 
 from scipy import stats
 
-from nexus_bench.analysis.intervals import LEVEL, paired_p
+from nexus_bench.analysis.intervals import LEVEL, paired_p, seeds_needed
+from nexus_bench.io.plurals import counted
 
 
 @cache
@@ -32,3 +33,8 @@ def power(n_seeds: int, n_tests: int, share: float) -> float:
     """
     fewest = fewest_further(n_seeds, n_tests)
     return 0.0 if fewest is None else float(stats.binom.sf(fewest - 1, n_seeds, share))
+
+
+def needs(n_tests: int, what: str = "comparison") -> str:
+    """`2 comparisons need 7 seeds`: the fewest with which one of so many tests can show anything."""
+    return f"{counted(n_tests, what)} need{'s' if n_tests == 1 else ''} {seeds_needed(n_tests)} seeds"

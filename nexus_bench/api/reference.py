@@ -17,7 +17,9 @@ study](first_study.ipynb), [an attention of your own](own_attention.ipynb).
 ```python
 import nexus_bench as nb
 
-run = nb.train(task="pointer_chase", attention=["standard", "nexus"], order=[2, 3], hops="1-3", n_nodes=12, seeds=3)
+run = nb.train(
+    task="pointer_chase", attention=["standard", "nexus"], order=[2, 3], hops="1-3", n_nodes=12, hop_ood=4, seeds=3
+)
 run.results  # a pandas frame with a row per cell, split and hop
 run.plot("accuracy_by_hop")  # shows itself in a notebook; .save("a.svg")
 ```

@@ -1,5 +1,6 @@
 """A run folder in Python: its results as frames, its figures, its trained models."""
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from nexus_bench.api import values
 from nexus_bench.api.inspection import Inspection
 from nexus_bench.api.shown import Figure, ReportView, build, figures_of
 from nexus_bench.api.values import LARGEST_SEED, Hops, in_python, plain
-from nexus_bench.errors import UsageError
+from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.experiment import run_folder
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import DTYPES as DTYPES
@@ -226,6 +227,15 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<nexus-bench run {self.path}>"
+
+    def _repr_html_(self) -> str:
+        """The finding, where there is one: in a notebook the run is often the last line of a cell."""
+        try:
+            told = list(map(html.escape, self.finding.splitlines()))
+        except NexusBenchError as error:
+            told = [html.escape(str(error))]
+        rest = "".join(f"<li>{line}</li>" for line in told[1:])
+        return f"<p>{html.escape(repr(self))}</p><p><b>{told[0]}</b></p>" + (f"<ul>{rest}</ul>" if rest else "")
 
     def _report(self) -> "Report":
         """The report, built again when a table has changed."""

@@ -1,5 +1,7 @@
 """Training from Python: a suite, or a grid of tasks and attentions, into a run folder."""
 
+import glob
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -7,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nexus_bench.api import values
 from nexus_bench.api.run import Run
 from nexus_bench.api.values import Hops, in_python, plain, without_none
-from nexus_bench.errors import FailedCellsError, UsageError
+from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError
+from nexus_bench.io.files import sha256
 
 if TYPE_CHECKING:
     from nexus_bench.experiment.execution import Execution
@@ -47,7 +50,9 @@ def train(
         hops: Hop counts in training: `3`, `"1-5"`, `"1,2,4"` or a list.
         seeds: How many seeds, or a list of them.
         data: A dataset folder from `generate`, instead of a task.
-        out: The run folder; None takes one under `runs`, named for the suite.
+        out: The run folder; None takes one under `runs`, named for the suite. If that holds a study of other
+            settings, it stays as it is, and this one gets a folder beside it, which one line tells. A grid that only
+            grows, as by more seeds, goes on in its folder.
         device: `auto`, `cpu` or `cuda`.
         mode: `auto`, `single`, `deterministic`, `tf32` or `bfloat16`.
         executor: `process`: in processes, one per core; `inline`: in this one; `dask`; `auto`: in processes, unless a
@@ -56,6 +61,8 @@ def train(
         workers: Processes; None takes one per core, or 4 on each GPU.
         quiet: Show only failures.
         settings: Any value of the suite by name, as `steps=500` or `lr=[1e-3, 3e-3]`; a list is an axis of the grid.
+            `comparisons=[{"model": "nexus, order 2", "baseline": "standard"}]` declares before training what will be
+            tested; 1 comparison needs 6 seeds, 2 need 7. Names are parts of those in `results["model"]`.
 
     Returns:
         The run.
@@ -72,6 +79,7 @@ def train(
         raise UsageError("suite names the run; give a mapping or a file with another name")
     data = values.path_or_none("data", data)
     grid = select(suite, task=task, attention=attention, data=data, settings=settings | given)
+    out = _folder_of(grid, quiet=quiet) if out is None else out
     prepared = prepare(grid, data=data, out=out, device=device, mode=mode, executor=executor, workers=workers)
     trained = prepared.train(quiet=quiet)
     if trained.failures:
@@ -80,6 +88,34 @@ def train(
             f"{n}; nexus_bench.open({str(trained.folder.path)!r}) has the others, the same call tries again"
         )
     return Run(trained.folder.path)
+
+
+def _folder_of(grid: "Suite", *, quiet: bool) -> Path:
+    """The folder of a study that is given none: its name's, unless that would lose rows which another study shows.
+
+    What cannot be read is no other study: what is wrong there is told when this one is planned.
+    """
+    from nexus_bench.experiment.suite import make_suite
+    from nexus_bench.io.config import read_config
+    from nexus_bench.io.read_results import SPEC
+
+    def content(suite: "Suite") -> set[str]:
+        return {cell.cell_id for cell in suite.cells} | {f"seed {seed}" for seed in suite.seeds}
+
+    named = Path("runs") / grid.name
+    own = named.with_name(f"{grid.name}-{sha256(' '.join(sorted(content(grid))).encode())[:6]}")
+    for path in (named, *sorted(named.parent.glob(f"{glob.escape(grid.name)}-*")), own):
+        try:
+            held = make_suite(read_config(path / SPEC), str(path)) if (path / SPEC).is_file() else None
+        except NexusBenchError:
+            held = None
+        is_new = held is None and path in (named, own)
+        if is_new or (held is not None and held.name == grid.name and content(held) <= content(grid)):
+            break
+    if path != named and not quiet:
+        told = f"{named} holds a study of other settings, which is kept; this one goes into {path}"
+        print(f"{told} (out= chooses another)", file=sys.stderr)
+    return path
 
 
 class Prepared(NamedTuple):

@@ -247,8 +247,18 @@ def check(
         options: Its options.
         explain: One line about an error that its code raised.
     """
+
+    def runs() -> None:
+        attention = make(mechanism, options)
+        attention(positions(), _taken(attention, LAYOUTS)[0])
+
+    is_running = True
     for promise, function in PROMISES.items():
-        yield tell(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
+        told = Told(promise, "not asked", "forward fails")
+        if is_running:
+            told = tell(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
+            is_running = told.state != "broken" or tell(promise, runs, explain=str).state != "broken"
+        yield told
 
 
 def _passes(attention: Attention[Any], layout: Layout, dtype: torch.dtype) -> Tensor:

@@ -31,7 +31,9 @@ def init(
     attention: Annotated[
         str, typer.Option(metavar="NAMES", help="Its attentions, besides standard.", autocompletion=attentions)
     ] = "nexus",
-    hops: Annotated[str, typer.Option(metavar="HOPS", help="Hop counts to train: 3, 1-5 or 1,2,4.")] = "",
+    hops: Annotated[
+        str, typer.Option(metavar="HOPS", show_default=False, help="Hop counts to train: 3, 1-5 or 1,2,4.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Write a suite to change and train.
@@ -64,6 +66,7 @@ def init(
         "tasks": "\n".join(_entry(name, hops) for name in names),
         "encoding": _FLAT if needs_order else _FACT,
         "models": "\n".join(models),
+        "compared": f"{others[0]}, order 2" if others[:1] == ["nexus"] else others[0] if others else "nexus",
         "file": file,
     }
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)

@@ -9,6 +9,7 @@ from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Settings
 from nexus_bench.cli.words import read_words, split_commas
 from nexus_bench.errors import (
+    REPAIR,
     CheckFailedError,
     ConfigError,
     NexusBenchError,
@@ -139,4 +140,7 @@ def _refuse(name: str) -> None:
 
 
 def _explain(error: Exception) -> str:
-    return str(error) if isinstance(error, NexusBenchError) else blame(error) or in_one_line(error)
+    if isinstance(error, NexusBenchError):
+        return str(error)
+    blamed = blame(error)
+    return in_one_line(error) if blamed is None else blamed.removesuffix(REPAIR)

@@ -13,6 +13,7 @@ from nexus_bench.cli.starting import starting
 from nexus_bench.cli.words import one_name, read_words, split_commas
 from nexus_bench.errors import FailedCellsError, UsageError
 
+_MOST_REASONS = 5  # of failed cells, said again at the end
 WHAT, RECIPE, HOW, SHOWN = "What to train", "Recipe", "How to run", "Output"
 
 SuiteWords = Annotated[
@@ -174,6 +175,8 @@ def train(
         print_document("train", folder=folder.path, files=trained.files, cells=states, report=document)
     elif trained.report is not None:
         print_report(trained.report, [])
+        for failure in trained.failures[:_MOST_REASONS]:
+            typer.echo(f"Failed: {failure.reason}")
         print_end(folder.path, trained.files)
     if trained.failures:
         titles = trained.titles

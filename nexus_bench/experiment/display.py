@@ -19,6 +19,7 @@ from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.notebook import NotebookView
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
+from nexus_bench.experiment.undecided import undecided
 from nexus_bench.io.plurals import counted
 from nexus_bench.model.costs import cost_of
 from nexus_bench.report.terminal import output
@@ -218,6 +219,8 @@ def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     )
     if plan.suite.n_later:
         console.print(f"then {plan.suite.n_later} more cells: each model with the recipe that is best on validation")
+    if told_few := undecided(plan.suite):
+        console.print(told_few)
 
 
 def _duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from nexus_bench.experiment.restored import is_copy, restore_cells
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import Suite
+from nexus_bench.experiment.undecided import undecided
 from nexus_bench.io.plurals import counted
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
@@ -73,11 +74,10 @@ def train(
         UsageError: The folder holds something else, or is being written to; or what a logger needs is not installed.
     """
     failures: list[Failure] = []
-    restored = None
+    notes = [told for told in (undecided(plan.suite) if plan.to_do else None,) if told]
     if plan.to_do and is_copy(folder):
-        restored = (
-            f"restored {counted(restore_cells(folder, plan.suite.name), 'cell')} from the tables, without weights"
-        )
+        n_cells = counted(restore_cells(folder, plan.suite.name), "cell")
+        notes.append(f"restored {n_cells} from the tables, without weights")
         plan = make_plan(plan.suite, folder)
     with Loggers(loggers, folder.path, plan.suite.name) as curves:
         while True:
@@ -88,9 +88,8 @@ def train(
                     display.on_event(event)
                     curves.on_event(event)
 
-                if restored is not None:
-                    on_event(Note(restored))
-                    restored = None
+                while notes:
+                    on_event(Note(notes.pop(0)))
                 failures = run_plan(plan, folder, execution, data=data, on_event=on_event, failed=failures)
             told = plan.suite.purposes
             plan = make_plan(plan.suite, folder, failed=[failure.cell_id for failure in failures])

@@ -1,5 +1,6 @@
 """Entries of a configuration, validated: the result is an object, or one line that says what is wrong."""
 
+import re
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -104,4 +105,10 @@ def _explain(error: ValidationError, *, known: tuple[str, ...]) -> str:
         return f"{key} is missing"
     if fault["type"] == "value_error":
         return message
-    return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}"
+    several = (
+        re.fullmatch(r"(\d+) *[-,] *(\d+)", str(fault["input"]))
+        if fault["type"] in ("int_type", "int_parsing")
+        else None
+    )
+    hint = f"; write [{several[1]}, {several[2]}] for several" if several else ""
+    return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}{hint}"

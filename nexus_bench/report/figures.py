@@ -20,8 +20,8 @@ def reach_by_order(
     return _picture(
         reach_charts.reach_by_order(reach, series, palette, title=title, largest=largest),
         "reach_by_order",
-        "Hop reach against attention order: a disc is as large as the number of seeds there, a line joins the means. "
-        f"Outlined: what the weights of one layer can be set to reach, up to {largest}, the largest hop evaluated.",
+        "Hop reach against attention order: a disc is as large as its seeds are many, a line joins the means. "
+        f"Outlined: what the weights of one layer can be set to reach, as a number above {largest}, the last hop.",
     )
 
 

@@ -10,8 +10,10 @@ import pandas as pd
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE, DeclaredPairs
 from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.analysis.power import needs
 from nexus_bench.analysis.summary import REACHED
 from nexus_bench.io.plurals import counted
+from nexus_bench.report.declared_clauses import told_of
 from nexus_bench.report.orders import Series
 from nexus_bench.report.reaches import Reach, as_span, grouped, how_far, on_seeds, reach_of
 from nexus_bench.report.tables import Names
@@ -56,12 +58,13 @@ def finding(facts: Sequence[Facts], by: Sequence[str] = ()) -> list[str]:
         by: A sentence on each parameter that accuracy is shown against.
 
     Returns:
-        Of one setting: what models reached, what declared comparisons show, what is not decided. Of several: one line
+        Of one setting: what declared comparisons show, what models reached, what is not decided. Of several: one line
         per task, then the parameters, and what is not decided.
     """
     if len(facts) == 1:
         (one,) = facts
-        return [_sentence(clause) for clause in [*_outcome(one), *_shown(one), *_open(one)]]
+        shown, undecided = told_of(one.declared, one.names.short)
+        return [_sentence(clause) for clause in [*shown, *_outcome(one), *undecided, *_open(one)]]
     tasks = list(dict.fromkeys(one.task for one in facts))
     lines = []
     for task in tasks[:_MOST_TASKS]:
@@ -124,6 +127,9 @@ def _outcome(facts: Facts) -> list[str]:
     if clauses and baseline:
         clauses[0] += f"; {baseline}"
     others = {name: reach for name, reach in reaches.items() if name not in told}
+    furthest = max((reach.on_every_seed for reach in reaches.values()), default=0)
+    if furthest and any(reach.on_every_seed == furthest for reach in others.values()):
+        return _others(others, are_all=True) + clauses
     return clauses + _others(others, are_all=not clauses)
 
 
@@ -141,7 +147,7 @@ def _baseline(series: Sequence[Series], reaches: Mapping[str, Reach], n_seeds: i
             reach = reaches[name]
             is_short = reach.n_seeds == n_seeds and reach.furthest and reach.is_exactly(reach.furthest)
             who = "standard attention" if name == _STANDARD else name
-            told.append(f"{who} {reach.furthest if is_short else how_far(reach)}")
+            told.append(f"{who} {reach.furthest}" if is_short else f"{who} reached {how_far(reach)}")
     return "; ".join(told)
 
 
@@ -168,53 +174,16 @@ def _others(reaches: Mapping[str, Reach], *, are_all: bool) -> list[str]:
     return [clause]
 
 
-def _shown(facts: Facts) -> list[str]:
-    """What declared comparisons show, and what they do not."""
-    pairs, short = facts.declared.pairs, facts.names.short
-    if pairs.empty:
-        return []
-    few = pairs[pairs["verdict"] == TOO_FEW]
-    better: list[str] = []
-    not_shown: list[str] = []
-    not_tested: list[str] = []
-    for ours, theirs, verdict in zip(pairs["model"], pairs["baseline"], pairs["verdict"], strict=True):
-        if verdict == NOT_SHOWN:
-            not_shown.append(f"{short[ours]} and {short[theirs]}")
-        elif verdict == NOT_TESTED:
-            not_tested.append(f"{short[ours]} and {short[theirs]}")
-        elif verdict != TOO_FEW:
-            ahead, behind = (ours, theirs) if verdict == BETTER else (theirs, ours)
-            further = " than " if better else " reaches further than "
-            better.append(f"{short[ahead]}{further}{short[behind]}")
-    n = counted(len(pairs), "comparison")
-    clauses = []
-    if better:
-        clauses.append(f"declared before training and shown, {len(better)} of {n}: {_listed(better)}")
-    if not_shown:
-        equal = "which does not make them equal"
-        clauses.append(f"declared, but no difference shown, {equal}, {len(not_shown)} of {n}: {_listed(not_shown)}")
-    if not_tested:
-        why = "as one before it in the declared order shows no difference"
-        clauses.append(f"not tested, {why}, {len(not_tested)} of {n}: {_listed(not_tested)}")
-    if len(few):
-        paired, needed = int(few["n_seeds"].min()), seeds_needed(facts.declared.n_tests)
-        clauses.append(
-            f"not decided, {len(few)} of {n} declared before training: {counted(paired, 'paired seed')} "
-            f"{'is' if paired == 1 else 'are'} too few to tell any outcome from chance ({needed} needed)"
-        )
-    return clauses
-
-
 def _open(facts: Facts) -> list[str]:
     """What one setting leaves open, but for what was declared."""
     reaches = _reaches(facts)
     found = []
     if facts.declared.pairs.empty and len(reaches) > 1:
-        fewest, needed = min(reach.n_seeds for reach in reaches.values()), seeds_needed(1)
-        are_few = f", and {counted(fewest, 'seed')} {'is' if fewest == 1 else 'are'} too few for one ({needed} needed)"
+        fewest = min(reach.n_seeds for reach in reaches.values())
+        are_few = f", and {counted(fewest, 'seed')} {'is' if fewest == 1 else 'are'} too few ({needs(1)})"
         found.append(
             "whether any model reaches further than another beyond chance: no comparison was declared before training"
-            + (are_few if fewest < needed else "")
+            + (are_few if fewest < seeds_needed(1) else "")
         )
     if facts.trained and {reach.furthest for reach in reaches.values() if reach.counts} == {0}:
         found.append("what these models can do: none learned a hop; try more steps, another lr, or smaller graphs")
@@ -293,8 +262,3 @@ def _sentence(clause: str) -> str:
 
 def _who(names: Sequence[str]) -> str:
     return " and ".join(names) if len(names) <= 2 else f"{len(names)} models"
-
-
-def _listed(items: Sequence[str]) -> str:
-    more = f"; and {len(items) - _MOST_NAMED} more" if len(items) > _MOST_NAMED else ""
-    return "; ".join(items[:_MOST_NAMED]) + more

@@ -6,14 +6,15 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.summary import hop_reach
-from nexus_bench.report.chart_parts import HOPS, heatmap, in_colour, panels, rounded, tips, who, zoom
+from nexus_bench.report.chart_parts import HOPS, PANEL, heatmap, in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.orders import Series
 from nexus_bench.report.palette import FAINT, SIZES, SOFT, Palette
 from nexus_bench.report.plotting import Spec, figure
 from nexus_bench.report.tables import REFERENCES
 
 _LONGEST = 26  # characters of a label
-_DASHES = {"chance": [1, 3], "shortcut": [6, 2, 1, 2], "partial_input": [5, 3]}
+_LETTER = 7  # pixels of a letter at most, also in wider fonts
+_DASHES = {"chance": [1, 3], "shortcut": [9, 3, 1, 3], "partial_input": [6, 3]}
 
 
 def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, trained: Sequence[int]) -> Spec:
@@ -73,7 +74,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
                     "type": "nominal",
                     "title": None,
                     "scale": {"domain": [REFERENCES[name] for name in _DASHES], "range": list(_DASHES.values())},
-                    "legend": {"symbolStrokeColor": SOFT, "symbolType": "stroke"},
+                    "legend": {"symbolStrokeColor": SOFT, "symbolType": "stroke", "symbolSize": 1600},
                 },
                 "tooltip": tips("reference", "hop", "accuracy"),
             },
@@ -190,15 +191,21 @@ def _labels(means: Sequence[dict[str, Any]], reached: Mapping[str, int]) -> list
     for model, rows in by_model.items():
         places.setdefault((rows[0]["family"], reached[model] or rows[0]["hop"]), []).append(model)
     hops = sorted({row["hop"] for row in means})
-    labels = []
+    labels: list[dict[str, Any]] = []
+    taken: dict[str, list[tuple[float, float]]] = {}  # of each panel: from where to where labels stand on their line
     for (family, hop), models in places.items():
         at = next(row for row in by_model[models[0]] if row["hop"] == hop)
-        align = "left" if hop == hops[0] else "right" if hop == hops[-1] else "center"
-        up = 0.03 + 0.09 * (hops.index(hop) % 2)  # of accuracy: labels of neighbours do not meet
         texts = list(dict.fromkeys(_within(model, family) for model in models))
         text = ", ".join(texts)
         if len(text) > _LONGEST:
             text = f"{texts[0]} +{len(texts) - 1}" if len(texts) > 1 else text
+        align = "left" if hop == hops[0] else "right" if hop == hops[-1] else "center"
+        width = _LETTER * len(text) * (hops[-1] - hops[0] + 0.8) / PANEL  # in hops
+        start = hop - {"left": 0, "center": 0.5, "right": 1}[align] * width
+        meets = any(start < end and begin < start + width for begin, end in taken.setdefault(family, []))
+        if not meets:
+            taken[family].append((start, start + width))
+        up = 0.12 if meets else 0.03  # of accuracy
         labels.append(at | {"kind": "label", "label": text, "align": align, "accuracy": at["accuracy"] + up})
     return labels
 

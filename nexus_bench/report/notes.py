@@ -6,6 +6,7 @@ import pandas as pd
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_TESTED, TOO_FEW, WORSE, DeclaredPairs
 from nexus_bench.analysis.intervals import seeds_needed
+from nexus_bench.analysis.power import needs
 from nexus_bench.analysis.select_recipes import Grid
 from nexus_bench.io.options import only
 from nexus_bench.io.plurals import counted
@@ -138,8 +139,8 @@ def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str, *, n_tests:
         fewest = int(pairs["n_seeds"].min())
         notes.append(
             f"{by}: no model is called better where fewer than {needed} seeds are paired. With so few, no outcome of "
-            f"{tests} could differ significantly from chance (there {'are' if fewest != 1 else 'is'} {fewest}; train "
-            f"with --seeds {needed})."
+            f"{tests} could differ significantly from chance (there {'are' if fewest != 1 else 'is'} {fewest}; "
+            f"{needs(n_tests)})."
         )
     return notes
 

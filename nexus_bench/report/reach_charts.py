@@ -12,6 +12,7 @@ from nexus_bench.report.palette import SOFT, Palette, kind_of
 from nexus_bench.report.plotting import Spec, figure
 
 _SMALL_SPREAD = 0.01  # of costs: a panel with less has nothing to tell
+_MOST_LABELS = 4  # models of which orders are written beside their marks: more would meet
 _REACHES: dict[str, Callable[[int], int]] = {
     "m, with refine q or k": lambda m: m,
     "2^m - 1, with refine qk": lambda m: 2**m - 1,
@@ -48,8 +49,14 @@ def reach_by_order(
         for order in orders
         if bound(order) <= largest
     ]
+    above = {order: sorted({b(order) for b in _REACHES.values() if b(order) > largest}) for order in orders}
+    beyond = [
+        {"order": order, "reach": largest + 0.5, "said": f"{', '.join(map(str, reaches))} \u2191"}
+        for order, reaches in above.items()
+        if reaches
+    ]
     x: Spec = {"field": "order", "type": "ordinal", "title": "attention order m", "axis": {"labelAngle": 0}}
-    domain = {"domain": [0, largest + 0.3], "nice": False}
+    domain = {"domain": [0, largest + (0.8 if beyond else 0.3)], "nice": False}
     y: Spec = {"field": "reach", "type": "quantitative", "title": "hop reach", "scale": domain}
     y["axis"] = {"values": list(range(largest + 1)), "format": "d"}
     colour = in_colour(rows, palette)
@@ -68,6 +75,11 @@ def reach_by_order(
                 },
                 "tooltip": tips("bound", "order", "reach"),
             },
+        },
+        {
+            "data": {"name": "beyond"},
+            "mark": {"type": "text", "color": SOFT, "fontSize": 11},
+            "encoding": {"x": x, "y": y, "text": {"field": "said"}},
         },
         {
             "transform": [{"filter": "datum.kind === 'mean'"}],
@@ -92,7 +104,7 @@ def reach_by_order(
         },
     ]
     body = panels("rows", "series", [one.name for one in series], layers, height=34 * (largest + 1))
-    return figure(title, {"rows": rows, "bounds": bounds}, body, dark=palette.dark)
+    return figure(title, {"rows": rows, "bounds": bounds, "beyond": beyond}, body, dark=palette.dark)
 
 
 def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec | None:
@@ -103,6 +115,7 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
     sized = reach[reach["n_params"].notna() & reach["mean"].notna()]
     if len(sized) < 2:
         return None
+    is_named = len(sized) <= _MOST_LABELS
     data: dict[str, list[dict[str, Any]]] = {}
     side_by_side: list[Spec] = []
     for column, unit, label in (("n_params", 1e3, "thousand parameters"), ("flops_per_step", 1e6, "MFLOP per step")):
@@ -111,7 +124,9 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
             continue
         front = pareto_front(list(zip(cost, sized["mean"], strict=True)))
         rows = [
-            who(str(model), order) | {"cost": rounded(value), "reach": rounded(mean), "best": (value, mean) in front}
+            who(str(model), order)
+            | {"cost": rounded(value), "reach": rounded(mean), "best": (value, mean) in front}
+            | {"label": f"order {order}" if is_named and not pd.isna(order) and order > 1 else ""}
             for model, order, value, mean in zip(sized["model"], sized["order"], cost, sized["mean"], strict=True)
         ]
         is_wide = bool(cost.max() > 4 * cost.min())
@@ -141,6 +156,10 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
                         "encoding": {"x": x, "y": y},
                     },
                     {
+                        "mark": {"type": "text", "dy": -12, "fontSize": 11, "clip": True},
+                        "encoding": {"x": x, "y": y, "color": colour, "text": {"field": "label"}},
+                    },
+                    {
                         "params": [zoom("x", name=column)],
                         "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1, "clip": True},
                         "encoding": {
@@ -159,7 +178,7 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
     key = family_shapes(families)
     body: Spec = {"concat": side_by_side, "columns": 2}
     for panel in side_by_side:
-        panel["layer"][1]["encoding"]["shape"] = key
+        panel["layer"][-1]["encoding"]["shape"] = key
     return figure(title, data, body, dark=palette.dark)
 
 

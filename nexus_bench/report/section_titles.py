@@ -43,7 +43,8 @@ def named(rows: pd.DataFrame, differ: dict[str, tuple[list[str], list[str]]]) ->
     first = rows.iloc[0]
     columns, keys = differ[str(first["task"])]
     parts = [str(first["task"]), *(f"{name}={first[name]}" for name in columns)]
-    return ", ".join(parts + ([only(first["task_options"], keys)] if keys else []))
+    told = [only(first["task_options"], [key]) for key in keys]
+    return ", ".join(parts + [one for one in told if not one.endswith("=null")])
 
 
 def apart(firsts: Sequence[pd.Series]) -> list[str]:

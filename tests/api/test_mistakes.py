@@ -39,6 +39,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> nb.Run:
         ({"executor": None}, "^executor must be a text, got None$"),
         ({"hops": "3-1"}, "hops '3-1' run backwards"),
         ({"order": 0, "attention": "nexus"}, "order: input should be greater than or equal to 1, got 0"),
+        ({"order": "2-3", "attention": "nexus"}, r"order: .*, got '2-3'; write \[2, 3\] for several$"),
+        ({"learning_rate": 1e-3}, "unknown setting 'learning_rate'; did you mean 'lr'"),
+        ({"heads": 2}, "did you mean 'n_heads'"),
+        ({"epochs": 2}, "did you mean 'steps'"),
+        ({"comparisons": "standard"}, r'in Python `\[{"model": "nexus, order 3", "baseline": "standard"}\]`'),
         ({"seeds": -1}, "seeds must be a count from 1"),
     ],
 )

@@ -55,6 +55,36 @@ def test_the_same_call_keeps_what_is_done_and_gives_the_results_of_the_command(
     assert (tmp_path / "cli" / "results.csv").read_bytes() == before
 
 
+def test_a_study_of_other_settings_leaves_the_run_of_the_first_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call: dict[str, Any] = {"task": "pointer_chase", "attention": "standard", "hops": "1-2", "executor": "inline"}
+    first = nb.train(**call, seeds=1, **TINY)
+    before = first.results
+    second = nb.train(**call, seeds=1, **TINY | {"steps": 10, "quiet": False})
+    assert first.path == Path("runs/pointer_chase-standard")
+    assert second.path.name.startswith("pointer_chase-standard-") and second.cells["steps"].tolist() == [10]
+    told = f"{first.path} holds a study of other settings, which is kept; this one goes into {second.path} (out="
+    assert capsys.readouterr().err.count(told) == 1
+    pd.testing.assert_frame_equal(first.results, before)
+    assert [nb.train(**call, seeds=1, **TINY | {"steps": n}).path for n in (20, 10)] == [first.path, second.path]
+    more = nb.train(**call, seeds=2, **TINY)  # grows
+    assert more.path == first.path and len(more.cells) == 2
+    assert nb.train(**call, seeds=1, **TINY).path not in (first.path, second.path)  # else the second seed would vanish
+    assert sorted(path.name for path in Path("runs").iterdir())[0] == first.path.name and len(more.cells) == 2
+
+
+def test_training_begins_with_what_its_seeds_cannot_decide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = {"model": "gated", "baseline": "standard"}
+    call = {"task": "pointer_chase", "attention": "gated", "hops": 1, "seeds": 1, "comparisons": [pair]}
+    nb.train(**call, out=tmp_path / "run", executor="inline", **TINY | {"quiet": False})
+    told, _, after = capsys.readouterr().err.partition(
+        "1 declared comparison needs 6 seeds; with 1 none can be shown\n"
+    )
+    assert "seed 0" not in told and after
+
+
 def test_a_suite_can_be_a_mapping(tmp_path: Path) -> None:
     suite = {
         "suite": "mine",
@@ -280,3 +310,8 @@ def test_a_report_opens_in_its_run_folder_and_leaves_other_pages_alone(
     monkeypatch.setattr(webbrowser, "open", shown.append)
     assert run.report().open() == run.path / "report.html"
     assert shown == [(run.path / "report.html").absolute().as_uri()] and Path("report.html").read_text() == "mine"
+
+
+def test_a_run_at_the_end_of_a_cell_shows_its_finding(run: nb.Run) -> None:
+    first, *_ = run.finding.splitlines()
+    assert f"<b>{first}</b>" in run._repr_html_()

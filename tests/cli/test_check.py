@@ -1,6 +1,7 @@
 """`nexus-bench check`: the contract of attentions, run by their authors."""
 
 import json
+import re
 import sys
 import types
 from typing import Any, ClassVar
@@ -14,8 +15,10 @@ from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import standard as naive_standard
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 from nexus_bench.attention.promises import PROMISES
+from nexus_bench.attention.promises import check as promises_of
 from nexus_bench.model.promises import OPTIONS
 from tests.conftest import Command, assert_fails
+from tests.paths import ROOT
 
 
 class Theirs(Attention[AttentionOptions]):
@@ -204,3 +207,28 @@ def test_a_file_named_as_one_of_ours_is_not_compared_with_it(
 )
 def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, command: Command) -> None:
     assert_fails(command(*line.split()), code, said)
+
+
+def test_what_crashes_is_told_once_and_nothing_more_is_asked(
+    theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Theirs, "fault", "raises")
+    result = command("check", "theirs")
+    lines = result.stdout.splitlines()
+    assert result.returncode == 6
+    assert lines[0].startswith("theirs: broken: ") and "Theirs.forward failed with" in lines[0]
+    assert "uninstall" not in result.stdout and "fake" not in result.stdout + result.stderr
+    assert [line for line in lines[1:] if "broken" in line] == []
+    assert sum(line.endswith("(forward fails)") for line in lines) == len(PROMISES) - 1
+
+
+def test_the_pass_with_its_own_scores_that_the_page_shows_keeps_what_is_promised(
+    theirs: type[Theirs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "add_an_attention.md").read_text()
+    (block,) = re.findall(r"  ```python\n(  q, k, v = .*?)  ```", page, flags=re.DOTALL)
+    lines = {"merge_heads": merge_heads}
+    exec(f"def forward(self, x, layout):\n{block}", lines)
+    monkeypatch.setattr(Theirs, "forward", lines["forward"])
+    told = {one.promise: one for one in promises_of(Theirs, {}, explain=str)}
+    assert [one for one in told.values() if one.state == "broken" and "reference" not in one.promise] == []

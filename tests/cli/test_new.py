@@ -1,6 +1,7 @@
 """`nexus-bench new`: a package that keeps every promise as it is written."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -31,6 +32,10 @@ def test_it_is_a_package_whose_own_tests_pass(
     (about / "entry_points.txt").write_text(f"[{group}]\nmy_own = {module}\n")
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my_own\nVersion: 1\n")
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(about.parent), str(ROOT)])}
+    if kind == "attention":
+        assert "put yours in its place" in (folder / "README.md").read_text()
+        (line,) = re.findall(r"^OPTIONS: .*# (.*)$", (folder / "tests/test_my_own.py").read_text(), flags=re.MULTILINE)
+        assert line == "settings to ask; change them with the options of the class"
     tests = ["pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder / "tests")]
     ran = subprocess.run(
         [sys.executable, "-m", *tests], env=env, cwd=folder, capture_output=True, text=True, timeout=200

@@ -125,3 +125,17 @@ def test_runs_lists_what_is_there_and_how_far_it_is(command: Command) -> None:
     assert odd["state"] == "unreadable" and "results.csv" in odd["problem"]
     shown = command("runs").stdout
     assert "runs/x/whole" in shown and "4 of 4" in shown and odd["problem"] in shown
+
+
+def test_a_new_suite_shows_how_a_comparison_is_declared_and_it_can_be(command: Command) -> None:
+    assert command("init", "own.yaml").returncode == 0
+    text = Path("own.yaml").read_text()
+    assert "a comparison of models needs 6, more of them 7 to 10" in text
+    shown = '# comparisons:\n#   - {model: "nexus, order 2", baseline: standard}\n'
+    assert shown in text
+    Path("own.yaml").write_text(text.replace(shown, shown.replace("# ", "").replace("#", "")))
+    done = command(*"train own.yaml --dry-run".split())
+    assert done.returncode == 0 and done.stdout.endswith(
+        "1 declared comparison needs 6 seeds; with 3 none can be shown\n"
+    )
+    assert "[default: ]" not in command("init", "-h").stdout

@@ -12,6 +12,7 @@ from rich.console import Console
 from nexus_bench.experiment import display as displays
 from nexus_bench.experiment import notebook
 from nexus_bench.experiment.display import Display
+from nexus_bench.experiment.estimate import Estimate
 from nexus_bench.experiment.events import Begun, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import make_plan
@@ -69,3 +70,26 @@ def test_a_notebook_shows_one_view_that_replaces_itself(tmp_path: Path, monkeypa
     with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=True) as display:
         display.on_event(Begun(cell.cell_id))
     assert not shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("seeds: 6, comparisons: matched", "2 declared comparisons need 7 seeds; with 6 none can be shown"),
+        (
+            "seeds: 5, comparisons: {model: order 2, baseline: standard}",
+            "1 declared comparison needs 6 seeds; with 5 none",
+        ),
+        ("seeds: 7, comparisons: matched", None),
+        ("seeds: 1", None),
+    ],
+)
+def test_it_is_told_before_training_that_seeds_are_too_few_for_what_is_declared(
+    settings: str, told: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = "[{attention: standard}, {attention: nexus, order: [2, 3]}]"
+    config = f"{{suite: few, tasks: [{{task: pointer_chase, hops: 2, n_nodes: 6}}], models: {models}, {settings}}}"
+    plan = make_plan(make_suite(parse_yaml(config, where="few"), where="few"), RunFolder(tmp_path))
+    displays.print_plan(plan, Estimate({}, 0.0), Execution())
+    out = capsys.readouterr().out
+    assert told in out if told else "declared" not in out

@@ -222,6 +222,10 @@ def test_a_rate_that_diverges_is_told_and_not_chosen(command: Command) -> None:
     Path("suite.yaml").write_text(DIVERGING)
     done = command(*TRAIN)
     assert done.returncode == 7 and "error: 4 of 12 cells failed, for the reasons above" in done.stderr
+    after = done.stdout.partition("Not decided")[2]
+    assert after.count("\nFailed: ") == 4 and after.index("\nFailed: ") < after.index("\nreport "), (
+        "told again at the end"
+    )
     results = read_results(Path("runs/tiny"))
     assert set(results[results["purpose"] == "measured"]["lr"]) == {1e-3}
     assert set(results[results["status"] == "failed"]["purpose"]) == {"tuning"}

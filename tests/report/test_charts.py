@@ -14,7 +14,7 @@ from nexus_bench.report.build import build_report
 from nexus_bench.report.page import to_html
 from nexus_bench.report.palette import palette_of
 from nexus_bench.report.plotting import VERSION, Picture, Spec
-from nexus_bench.report.reach_charts import pareto_front
+from nexus_bench.report.reach_charts import pareto_front, reach_by_cost
 from tests.made import curve, report_of, table
 
 
@@ -92,6 +92,7 @@ def test_a_disc_is_as_large_as_the_number_of_its_seeds_and_bounds_end_at_the_lar
     assert [row["reach"] for row in rows_of(picture) if row["kind"] == "mean"] == [1.0, 2.5, 3.0]
     bounds = {(row["order"], row["reach"]) for row in rows_of(picture, "bounds")}
     assert bounds == {(1, 1), (2, 2), (3, 3), (2, 3)}, "2^3 - 1 is more than was evaluated"
+    assert [(row["order"], row["said"]) for row in rows_of(picture, "beyond")] == [(3, "7 \u2191")]
 
 
 def test_a_model_is_named_where_its_reach_ends_and_families_have_panels() -> None:
@@ -103,6 +104,21 @@ def test_a_model_is_named_where_its_reach_ends_and_families_have_panels() -> Non
         row["accuracy"] for row in rows_of(picture) if (row["kind"], row["order"], row["hop"]) == ("seed", 2, 3)
     )
     assert seeds == [0.2, 1.0]
+
+
+def test_labels_stand_on_their_lines_unless_they_meet_and_orders_are_named_beside_their_cost() -> None:
+    drawn = pictures_of(orders(THREE))
+    labels = [row for row in rows_of(drawn["accuracy_by_hop"]) if row["kind"] == "label"]
+    assert {row["label"]: row["accuracy"] for row in labels} == {"standard": 1.03, "order 2": 1.03, "order 3": 1.03}
+    costs = reach_by_cost(
+        pd.DataFrame({"model": ["standard", "nexus, order 2"], "order": [1, 2], "n_params": [1e3, 2e3]}).assign(
+            flops_per_step=[1e6, 2e6], mean=[1.0, 2.0]
+        ),
+        palette_of(["standard", "nexus, order 2"]),
+        title="t",
+    )
+    assert costs is not None
+    assert [row["label"] for row in costs["datasets"]["n_params"]] == ["", "order 2"]
 
 
 def test_a_mean_just_below_a_hop_is_not_named_as_reaching_it() -> None:

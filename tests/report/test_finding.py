@@ -61,7 +61,7 @@ def test_orders_that_follow_the_rule_are_one_sentence_with_the_baseline_beside_t
     assert finding_of(reaching(staircase())) == [
         RULE,
         "Not decided: whether any model reaches further than another beyond chance: no comparison was declared before "
-        "training, and 3 seeds are too few for one (6 needed).",
+        "training, and 3 seeds are too few (1 comparison needs 6 seeds).",
     ]
     four = finding_of(reaching(staircase(order_4=[4, 4, 4])))
     assert four[0] == RULE.replace("orders 2 and 3", "orders 2 to 4")
@@ -72,17 +72,17 @@ def test_orders_that_follow_the_rule_are_one_sentence_with_the_baseline_beside_t
     ("model", "reaches", "said"),
     [
         ("nexus, order 3", [3, 3, 2], "With nexus, order 2 reached 2 hops (3 of 3 seeds); order 3 reached 2 hops on 3 "
-         "of 3 seeds, 3 on 2 of 3; standard attention 1 hop (3 of 3 seeds)."),
+         "of 3 seeds, 3 on 2 of 3; standard attention reached 1 hop (3 of 3 seeds)."),
         ("nexus, order 3", [3, 4, 3], "With nexus, order m reached m hops or more (3 of 3 seeds each): more on 1 of 3 "
-         "at order 3; standard attention 1 hop (3 of 3 seeds)."),
+         "at order 3; standard attention reached 1 hop (3 of 3 seeds)."),
         ("nexus, order 3", [2, 2, 2], "With nexus, orders 2 and 3 reached 2 hops (3 of 3 seeds each); standard "
-         "attention 1 hop (3 of 3 seeds)."),
+         "attention reached 1 hop (3 of 3 seeds)."),
         ("nexus, order 3", [0, 0, 0], "With nexus, order 2 reached 2 hops (3 of 3 seeds); order 3 reached no hop (0 of "
-         "3 seeds); standard attention 1 hop (3 of 3 seeds)."),
-        ("standard", [1, 2, 1], RULE.replace("attention 1", "attention 1 hop on 3 of 3 seeds, 2 on 1 of 3")),
-        ("standard", [0, 0, 0], RULE.replace("attention 1", "attention no hop (0 of 3 seeds)")),
+         "3 seeds); standard attention reached 1 hop (3 of 3 seeds)."),
+        ("standard", [1, 2, 1], RULE.replace("attention 1", "attention reached 1 hop on 3 of 3 seeds, 2 on 1 of 3")),
+        ("standard", [0, 0, 0], RULE.replace("attention 1", "attention reached no hop (0 of 3 seeds)")),
         ("nexus, order 3", [3, 3, None], RULE.replace("3 of 3 seeds each", "on every seed, 2 to 3 each").replace(
-            "attention 1", "attention 1 hop (3 of 3 seeds)")),
+            "attention 1", "attention reached 1 hop (3 of 3 seeds)")),
     ],
 )  # fmt: skip
 def test_a_seed_that_breaks_the_rule_changes_the_sentence(model: str, reaches: list[int | None], said: str) -> None:
@@ -98,6 +98,8 @@ def test_models_that_differ_in_more_than_order_are_told_apart() -> None:
         "Of 6 other models 4 reached 2 hops on every seed and none more; the furthest on any was e, 4 hops on 2 of 3 "
         "seeds."
     )
+    own = finding_of(reaching(staircase() | {"two_hop": [3, 3, 3]}))
+    assert own[:2] == ["Reached: two_hop 3 hops (3 of 3 seeds).", RULE], "what reaches most comes first"
     alone = finding_of(reaching({"linear": [1, 2], "tree": [2, 2]}))[0]
     assert alone == "Reached: linear 1 hop on 2 of 2 seeds, 2 on 1 of 2; tree 2 hops (2 of 2 seeds)."
 
@@ -105,7 +107,8 @@ def test_models_that_differ_in_more_than_order_are_told_apart() -> None:
 def test_declared_comparisons_say_what_they_show_and_what_they_do_not() -> None:
     results = reaching(staircase(7) | {"tree": [2] * 7})
     asked = [("nexus, order 2", "standard"), ("tree", "nexus, order 2"), ("nexus, order 2", "nexus, order 3")]
-    assert finding_of(results, *asked)[2:] == [
+    told = finding_of(results, *asked)
+    assert [told[0], *told[3:]] == [
         "Declared before training and shown, 2 of 3 comparisons: nexus, order 2 reaches further than standard; nexus, "
         "order 3 than nexus, order 2.",
         "Declared, but no difference shown, which does not make them equal, 1 of 3 comparisons: tree and nexus, "
@@ -114,7 +117,7 @@ def test_declared_comparisons_say_what_they_show_and_what_they_do_not() -> None:
     few = finding_of(reaching(staircase(4)), *asked[:1])
     assert few[1:] == [
         "Not decided, 1 of 1 comparison declared before training: 4 paired seeds are too few to tell any outcome from "
-        "chance (6 needed)."
+        "chance (1 declared comparison needs 6 seeds)."
     ]
     none = finding_of(results, ("nexus, order 2", "order 9"))
     assert "Not decided: 1 declared comparison without one model on each side in these results." in none
@@ -126,7 +129,7 @@ def test_what_is_open_is_said() -> None:
     open_ = finding_of(results, curves=rising)[1:]
     assert open_ == [
         "Not decided: whether any model reaches further than another beyond chance: no comparison was declared before "
-        "training, and 5 seeds are too few for one (6 needed).",
+        "training, and 5 seeds are too few (1 comparison needs 6 seeds).",
         "Not decided: how far nexus, order 3 can go beyond 3 hops: more were asked, but not trained.",
         "Not decided: what longer training gives: validation was still rising on 7 of 7 seeds of nexus, order 2.",
         "Not decided: 2 seeds that failed and are left out.",
@@ -192,7 +195,8 @@ def test_several_tasks_have_a_line_each_and_count_what_is_open(monkeypatch: pyte
     told = finding_of(pd.concat([one, other], ignore_index=True))
     assert told == [
         "t: order m reached m hops (7 of 7 seeds each): nexus, orders 2 and 3; standard attention 1.",
-        "u: with nexus, orders 2 and 3 reached 2 hops (7 of 7 seeds each); standard attention 1 hop (7 of 7 seeds).",
+        "u: with nexus, orders 2 and 3 reached 2 hops (7 of 7 seeds each); standard attention reached 1 hop (7 of 7 "
+        "seeds).",
         "Not decided: who reaches further in 2 of 2 settings, of which no comparison was declared before training.",
     ]
     monkeypatch.setattr(told_by, "_MOST_TASKS", 1)
@@ -258,7 +262,10 @@ def test_the_findings_of_the_examples_are_true_to_their_results() -> None:
     assert reaches["standard"] == [1] * 10
     more = {order: sum(reach > order for reach in reaches[f"nexus, order {order}, refine qk"]) for order in (2, 3, 4)}
     told = committed("staircase")
-    assert told[:2] == [
+    assert told[0].startswith(
+        "Declared before training and shown, 3 of 6 comparisons: nexus, order 2, refine q reaches"
+    )
+    assert told[1:3] == [
         "Order m reached m hops (10 of 10 seeds each): nexus, refine q, orders 2 to 4; standard attention 1.",
         "With nexus, refine qk, order m reached m hops or more (10 of 10 seeds each): more on "
         f"{more[2]} of 10 at order 2, {more[3]} of 10 at order 3, {more[4]} of 10 at order 4.",
@@ -267,12 +274,12 @@ def test_the_findings_of_the_examples_are_true_to_their_results() -> None:
     others = {model: seeds for model, seeds in reaches.items() if "nexus" not in model and model != "standard"}
     furthest = max(others, key=lambda model: (max(others[model]), others[model].count(max(others[model]))))
     told = committed("matched")
-    assert told[1] == (
+    assert told[2] == (
         f"Of {len(others)} other models {sum(min(seeds) == 2 for seeds in others.values())} reached 2 hops on every "
         f"seed and none more; the furthest on any was {furthest}, 3 hops on {others[furthest].count(3)} of 12 seeds."
     )
     assert max(min(seeds) for seeds in others.values()) == 2
-    assert re.search(r"shown, 7 of 11 comparisons: nexus, order 2, refine qk reaches further than standard;", told[2])
+    assert re.search(r"shown, 7 of 11 comparisons: nexus, order 2, refine qk reaches further than standard;", told[0])
 
 
 def test_that_nothing_was_learned_is_said_with_what_to_try() -> None:

@@ -14,7 +14,7 @@ def test_too_few_seeds_are_told_and_nothing_is_called_better(results: pd.DataFra
     assert section.notes[-1] == (
         "Exploration, not declared before training, by one comparison of hop reach: no model is called better where "
         "fewer than 6 seeds are paired. With so few, no outcome of one comparison of hop reach could differ "
-        "significantly from chance (there is 1; train with --seeds 6)."
+        "significantly from chance (there is 1; 1 comparison needs 6 seeds)."
     )
     assert [row.cells[-1] for row in tables_of(section)["comparisons"].rows] == ["too few seeds"]
     assert "better" not in to_markdown(report_of(results)).replace(section.notes[-1], "")

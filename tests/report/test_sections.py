@@ -7,7 +7,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import to_csvs, to_markdown
-from nexus_bench.report.section_titles import asked
+from nexus_bench.report.section_titles import asked, named
 from tests.made import cells_of, curve, report_of, table
 from tests.paths import ROOT
 
@@ -160,3 +160,9 @@ def test_sequences_have_tokens_and_graphs_have_facts() -> None:
         title = asked(rows[rows["split"] == "test"], size)
         assert f" steps of {told}, " in title
         assert title.startswith("16 tokens, " if told.endswith("sequences") else "12 facts, ")
+
+
+def test_a_title_leaves_out_a_setting_that_its_section_does_not_have() -> None:
+    rows = pd.DataFrame({"task": ["t", "t"], "task_options": ["hop_ood=null; n_nodes=12", "hop_ood=4; n_nodes=12"]})
+    differ: dict[str, tuple[list[str], list[str]]] = {"t": ([], ["hop_ood"])}
+    assert [named(rows.iloc[[i]], differ) for i in (0, 1)] == ["t", "t, hop_ood=4"]

@@ -6,7 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -31,8 +31,16 @@ from nexus_bench.cli import (
 )
 from nexus_bench.cli.help import Command, Group
 from nexus_bench.cli.mistakes import mistake
-from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
-from nexus_bench.io.escapes import visible
+from nexus_bench.errors import (
+    CheckFailedError,
+    ConfigError,
+    FailedCellsError,
+    NexusBenchError,
+    StorageError,
+    UsageError,
+    blame,
+)
+from nexus_bench.io.escapes import markdown, visible
 from nexus_bench.io.files import unwritable
 from nexus_bench.io.renames import RenamedWarning, with_present_words
 from nexus_bench.version import __version__
@@ -232,5 +240,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _fail(message: str, code: int) -> int:
     """Print an error as one line, whatever the names in it hold."""
+    from nexus_bench.report.ci import github_lines, github_summary
+
+    if code not in (CheckFailedError.exit_code, FailedCellsError.exit_code):  # their commands name each that failed
+        with suppress(StorageError):
+            github_lines("error", [("nexus-bench", message)])
+            github_summary(f"**nexus-bench ended with exit code {code}**: {markdown(visible(message))}")
     typer.echo(f"error: {visible(message)}", err=True)
     return code

@@ -252,7 +252,7 @@ def markdown(
         title: What was compared.
     """
     parts = [
-        f"### {escaped(title)}: {'fails' if failing else 'holds'}",
+        f"## {escaped(title)}: {'fails' if failing else 'holds'}",
         "\n".join(f"- {escaped(line)}" for line in told),
     ]
     if failing:

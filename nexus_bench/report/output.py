@@ -62,7 +62,7 @@ def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] =
     """
     built = read_report(runs, by=by)
     files = write_report(built, out) if out else []
-    github_summary(to_markdown(built, with_figures=False))
+    github_summary(_folded(to_markdown(built, with_figures=False)))
     return Written(built, files)
 
 
@@ -180,6 +180,12 @@ def to_markdown(report: Report, *, with_figures: bool = True, with_sections: boo
     if report.examples and with_figures:
         lines += ["## The tasks" if len(report.examples) > 1 else "## The task", "", *figure_lines(report.examples)]
     return "\n".join(lines)
+
+
+def _folded(text: str) -> str:
+    """A report as GitHub shows it: the finding, and all below it behind a click, so that what follows is seen."""
+    finding, _, tables = text.partition("\n## ")
+    return f"{finding}\n<details><summary>Tables and provenance</summary>\n\n## {tables}\n\n</details>\n"
 
 
 def _declaration(run: Path, results: pd.DataFrame) -> Declaration:

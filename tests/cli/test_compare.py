@@ -133,10 +133,20 @@ def test_github_is_told(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert lines[1].startswith("::warning title=t%2C a%2C hop 1::within noise: accuracy 1.000 -> 0.700 (-0.300,")
     assert len(lines) == 3 and lines[2].startswith("error: ")
     text = (tmp_path / "summary.md").read_text()
-    assert text.startswith("### accuracy on test, bad compared with good: fails\n\n- 2 comparisons: 1 regression,")
+    assert text.startswith("## accuracy on test, bad compared with good: fails\n\n- 2 comparisons: 1 regression,")
     assert "\n| t, b, hop 1 | 0.900 | 0.500 | -0.400 | -0.648 to -0.152 | 3 | regression |  |\n" in text
     assert command("compare", "good", "good", "--out", "o").stderr == ""
-    assert "### accuracy on test, good compared with good: holds\n" in (tmp_path / "summary.md").read_text()
+    assert "\n## accuracy on test, good compared with good: holds\n" in (tmp_path / "summary.md").read_text()
+
+
+@pytest.mark.usefixtures("folders")
+def test_github_is_told_of_what_could_not_be_compared(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    told, error = command("compare", "good", "nowhere").stderr.splitlines()
+    assert told.startswith("::error title=nexus-bench::nowhere: is not a run folder") and error.startswith("error: ")
+    assert (tmp_path / "summary.md").read_text().startswith("**nexus-bench ended with exit code 5**: nowhere: is not")
 
 
 @pytest.mark.parametrize(

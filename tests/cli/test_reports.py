@@ -86,6 +86,8 @@ def test_github_is_told_what_a_run_came_to_and_which_cells_failed(
     assert len(errors) == 4 and all("the loss is not finite at step" in line for line in errors)
     assert errors[0].startswith("::error title=pointer_chase hops 1-2 | standard%2C d_model 16 | lr 1e+30 | seed 0::")
     summary = Path("summary.md").read_text()
+    finding, _, folded = summary.partition("<details>")
+    assert "\n**" in finding and "| model" not in finding and folded.rstrip().endswith("</details>")
     assert summary.startswith("# nexus-bench: tiny\n") and "### Accuracy by hop" in summary and "![" not in summary
     assert command("report", "runs/tiny").returncode == 0
     assert Path("summary.md").read_text().count("# nexus-bench: tiny\n") == 2

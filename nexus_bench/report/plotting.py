@@ -15,7 +15,9 @@ from nexus_bench.report.palette import DARK, FAINT, INK, PAPER, SOFT
 Spec = dict[str, Any]  # of Vega-Lite
 
 VERSION = "6.4"  # of Vega-Lite, as in `vega.js`
-FONT = "Liberation Sans, Arial, Helvetica, sans-serif"  # the first comes with vl-convert: the same on every machine
+FONT = "Liberation Sans, Arial, Helvetica, Narrowed, sans-serif"  # the first comes with vl-convert: as it lays out
+# Where a reader has none of these, DejaVu stands for them, as wide as they are, so that no text is cut off.
+_NARROWED = '@font-face{font-family:"Narrowed";src:local("DejaVu Sans");size-adjust:86%}'
 _TITLE = 92  # characters in a line
 _SCALE = 2.0  # pixels of a PNG per pixel of the figure
 _CONFIG: Spec = {
@@ -113,10 +115,10 @@ def _drawn(spec: Spec) -> Drawn:
 
 
 def drawing(svg: str) -> Drawn:
-    """Both files of what is drawn as SVG."""
+    """Both files of what is drawn as SVG, which begins with its outermost element."""
     import vl_convert
 
-    return Drawn(vl_convert.svg_to_png(svg, scale=_SCALE), svg)
+    return Drawn(vl_convert.svg_to_png(svg, scale=_SCALE), svg.replace(">", f"><style>{_NARROWED}</style>", 1))
 
 
 def _renumbered(svg: str) -> str:

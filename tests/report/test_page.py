@@ -9,6 +9,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from nexus_bench.report.palette import DARK, FAINT, PAPER, contrast_of
+from tests.paths import EXAMPLES
 from tests.report.browser import DESK, PHONE, drawn, opened
 
 pytestmark = pytest.mark.slow
@@ -126,3 +127,18 @@ def test_every_line_of_a_figure_is_seen_in_both_themes(theme: str, driver: webdr
     colours = {colour for colour in strokes if str(colour).startswith("#")} - faint
     assert len(colours) > 10
     assert {colour: contrast_of(colour, paper) for colour in colours if contrast_of(colour, paper) < 3} == {}
+
+
+@pytest.mark.parametrize("name", ["accuracy_by_hop", "order_by_hop", "reach_by_cost", "reach_by_order", "seeds_by_hop"])
+def test_no_text_of_a_file_is_cut_off_whatever_fonts_there_are(driver: webdriver.Chrome, name: str) -> None:
+    driver.get((EXAMPLES / "staircase" / "figures" / f"{name}.svg").as_uri())
+    assert driver.execute_script(CUT_OFF) == []
+
+
+CUT_OFF = """
+const svg = document.documentElement, outer = svg.getBoundingClientRect();
+return [...svg.querySelectorAll('text')].filter((text) => {
+  const box = text.getBoundingClientRect();
+  return text.textContent && (box.left < outer.left - 1 || box.right > outer.left + svg.width.baseVal.value + 1);
+}).map((text) => text.textContent)
+"""

@@ -19,6 +19,10 @@ from tests.families import SEQUENCES
 from tests.shortcuts.sequence_leaks import LEAKS, beaten_by
 
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "alternating_blocks": (
+        {"labels": "starts", "n_tokens": 24, "min_tokens": 12, "hops": "1-4"},
+        {"n_tokens": 40, "hops": "2,5"},
+    ),
     "brevo": ({"n_nodes": 9, "min_nodes": 5, "hops": "1-2"},),
     "depo": (
         {"n_nodes": 12, "n_letters": 30, "max_letters": 1, "n_asked": 1, "hops": "1-3"},

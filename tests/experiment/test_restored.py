@@ -10,6 +10,7 @@ from nexus_bench import cli
 from nexus_bench.experiment.records import CellRecords
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.csv_files import read_csv
+from nexus_bench.io.files import locked
 from nexus_bench.io.read_results import CURVES, RESULTS, TIMING, check_run
 from tests.conftest import Command, assert_fails
 from tests.small import TINY
@@ -97,4 +98,19 @@ def test_an_edited_table_is_not_restored(copy: Path, command: Command) -> None:
     edited = gzip.decompress((copy / f"{RESULTS}.gz").read_bytes()).replace(b",test,1,", b",test,2,", 1)
     (copy / f"{RESULTS}.gz").write_bytes(gzip.compress(edited))
     assert_fails(command(*f"{TRAIN} --seeds 2".split()), 4, "results.csv")
+    assert not (copy / "cells").exists()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_copy_that_lacks_a_table_is_not_trained_over(copy: Path, command: Command, table: str) -> None:
+    for path in (copy / table, copy / f"{table}.gz"):
+        path.unlink(missing_ok=True)
+    kept = {path.name: path.read_bytes() for path in copy.iterdir() if path.suffix in (".gz", ".csv")}
+    assert_fails(command(*f"{TRAIN} --seeds 3".split()), 4, f"{table}: is missing")
+    assert not (copy / "cells").exists() and all((copy / name).read_bytes() == text for name, text in kept.items())
+
+
+def test_a_second_process_does_not_restore_at_the_same_time(copy: Path, command: Command) -> None:
+    with locked(copy / ".lock", guards=copy, advice=""):
+        assert_fails(command(*f"{TRAIN} --seeds 2".split()), 2, "another nexus-bench is writing to it")
     assert not (copy / "cells").exists()

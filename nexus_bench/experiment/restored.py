@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.experiment.environment import recorded_in
 from nexus_bench.experiment.records import CellRecords, CellResult
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import FAILED, TIMING_COLUMNS, Row
 from nexus_bench.io.csv_files import read_csv, rows_of
 from nexus_bench.io.files import write_atomic
-from nexus_bench.io.packed import is_there, open_table, packed
-from nexus_bench.io.read_results import CURVES, MADE_AGAIN, RESULTS, TIMING, read_curves, read_places, read_results
+from nexus_bench.io.packed import open_table, packed
+from nexus_bench.io.read_results import MADE_AGAIN, TIMING, read_curves, read_places, read_results
 from nexus_bench.io.record_seals import cells_of_tables, forget_records
 
 _OF_SUITE = ("suite", "purpose")  # what results.csv adds to the rows of a record
@@ -44,7 +43,7 @@ def restore_cells(folder: RunFolder, name: str) -> int:
         How many cells were restored.
 
     Raises:
-        CorruptArtefactError: A table was edited.
+        CorruptArtefactError: A table was edited or is missing.
         StorageError: The disk is full or the folder cannot be written.
         UsageError: It holds another suite, or another process writes to it.
     """
@@ -63,11 +62,6 @@ def restore_cells(folder: RunFolder, name: str) -> int:
 
 
 def _restore(run: Path, cells: CellRecords) -> int:
-    for table in (RESULTS, CURVES, TIMING):
-        if not is_there(run / table):
-            raise CorruptArtefactError(
-                f"{run / table}: is missing, and so are cells/; restore it from where the copy is of"
-            )
     results = read_results(run)
     results = results[results["status"] != FAILED].drop(columns=list(_OF_SUITE))
     is_asked = results["split"].str.startswith("eval")

@@ -1,18 +1,19 @@
 """Entries of a configuration, validated: the result is an object, or one line that says what is wrong."""
 
-import re
 from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nexus_bench.errors import ConfigError, unknown_name
 from nexus_bench.io.config import Config
+from nexus_bench.io.hops import parse_hops
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)  # finite numbers
 
 # What a whole number is at most where its field has no bound of its own: more would not fit into any memory, or not end
+_MOST_TOLD = 10  # numbers of a list in a message
 _LARGEST = 1_000_000_000
 _LARGEST_OF = {"d_model": 65_536, "n_heads": 65_536, "n_layers": 1_000, "n_loops": 10_000, "mlp_ratio": 1_000}
 _LARGEST_OF |= {"batch_size": 1_000_000, "order": 1_000, "n_queries": 1_000_000}
@@ -105,10 +106,14 @@ def _explain(error: ValidationError, *, known: tuple[str, ...]) -> str:
         return f"{key} is missing"
     if fault["type"] == "value_error":
         return message
-    several = (
-        re.fullmatch(r"(\d+) *[-,] *(\d+)", str(fault["input"]))
-        if fault["type"] in ("int_type", "int_parsing")
-        else None
-    )
-    hint = f"; write [{several[1]}, {several[2]}] for several" if several else ""
-    return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}{hint}"
+    several = _several(fault["input"]) if fault["type"] in ("int_type", "int_parsing") else ""
+    return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}{several}"
+
+
+def _several(text: object) -> str:
+    """How to write several numbers that are given as hop counts are, such as `2-3`; empty if they are not."""
+    try:
+        numbers = parse_hops(text)
+    except ConfigError:
+        return ""
+    return f"; write {list(numbers)} for several" if 1 < len(numbers) <= _MOST_TOLD else ""

@@ -40,6 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> nb.Run:
         ({"hops": "3-1"}, "hops '3-1' run backwards"),
         ({"order": 0, "attention": "nexus"}, "order: input should be greater than or equal to 1, got 0"),
         ({"order": "2-3", "attention": "nexus"}, r"order: .*, got '2-3'; write \[2, 3\] for several$"),
+        ({"order": "1-3", "attention": "nexus"}, r"order: .*, got '1-3'; write \[1, 2, 3\] for several$"),
         ({"learning_rate": 1e-3}, "unknown setting 'learning_rate'; did you mean 'lr'"),
         ({"heads": 2}, "did you mean 'n_heads'"),
         ({"epochs": 2}, "did you mean 'steps'"),

@@ -12,8 +12,8 @@ SpecT = TypeVar("SpecT", bound=BaseModel)
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)  # finite numbers
 
-# What a whole number is at most where its field has no bound of its own: more would not fit into any memory, or not end
 _MOST_TOLD = 10  # numbers of a list in a message
+# What a whole number is at most where its field has no bound of its own: more would not fit into any memory, or not end
 _LARGEST = 1_000_000_000
 _LARGEST_OF = {"d_model": 65_536, "n_heads": 65_536, "n_layers": 1_000, "n_loops": 10_000, "mlp_ratio": 1_000}
 _LARGEST_OF |= {"batch_size": 1_000_000, "order": 1_000, "n_queries": 1_000_000}

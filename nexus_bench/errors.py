@@ -16,6 +16,7 @@ class NexusBenchError(Exception):
     """A mistake or a failure that the user can act on; the message says what to do next."""
 
     exit_code = 1
+    is_told = False  # whether the command has shown each fault on the page of CI by itself
 
     def _render_traceback_(self) -> list[str]:
         """In a notebook the message alone: it says what to do."""
@@ -50,12 +51,14 @@ class CheckFailedError(NexusBenchError):
     """A check failed: a guess beats a ceiling, a solver denies a label, or a run got worse."""
 
     exit_code = 6
+    is_told = True
 
 
 class FailedCellsError(NexusBenchError):
     """Some cells of a run failed; the others are done and kept."""
 
     exit_code = 7
+    is_told = True
 
 
 def in_one_line(error: BaseException) -> str:

@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:
         with _renames_told():
             code = app(with_present_words(arguments), prog_name="nexus-bench", standalone_mode=False)
     except NexusBenchError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, is_told=error.is_told)
     except typer.TyperException as error:
         return _fail(mistake(error, arguments), UsageError.exit_code)
     except _StoppedError:
@@ -238,11 +238,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return known or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
-def _fail(message: str, code: int) -> int:
-    """Print an error as one line, whatever the names in it hold."""
+def _fail(message: str, code: int, *, is_told: bool = False) -> int:
+    """Print an error as one line, whatever the names in it hold, and on the page of CI unless it is told there."""
     from nexus_bench.report.ci import github_lines, github_summary
 
-    if code not in (CheckFailedError.exit_code, FailedCellsError.exit_code):  # their commands name each that failed
+    if not is_told:
         with suppress(StorageError):
             github_lines("error", [("nexus-bench", message)])
             github_summary(f"**nexus-bench ended with exit code {code}**: {markdown(visible(message))}")

@@ -127,7 +127,9 @@ def _check_submissions(runs: list[Path], *, as_json: bool) -> None:
     for _, fault in refused[1:]:
         typer.echo(f"error: {visible(str(fault))}", err=True)
     if refused:
-        raise refused[0][1]
+        first = refused[0][1]
+        first.is_told = True
+        raise first
 
 
 def schema(

@@ -32,9 +32,7 @@ from nexus_bench.cli import (
 from nexus_bench.cli.help import Command, Group
 from nexus_bench.cli.mistakes import mistake
 from nexus_bench.errors import (
-    CheckFailedError,
     ConfigError,
-    FailedCellsError,
     NexusBenchError,
     StorageError,
     UsageError,

@@ -47,6 +47,7 @@ figures: $(INSTALLED)
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
 	$(BIN)/python -m nexus_bench.reproductions.overview > docs/reproductions.md
+	$(BIN)/python -m nexus_bench.report.mechanisms runs/beside/mechanisms runs/beside/mechanisms-flat docs/mechanisms.md
 
 verdict: $(INSTALLED)
 	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes runs/challenges docs/verdict.md

@@ -8,7 +8,7 @@ import pandas as pd
 from nexus_bench.analysis.summary import hop_reach
 from nexus_bench.report.chart_parts import HOPS, PANEL, heatmap, in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.orders import Series
-from nexus_bench.report.palette import FAINT, SIZES, SOFT, Palette
+from nexus_bench.report.palette import FAINT, SHADE, SIZES, SOFT, Palette
 from nexus_bench.report.plotting import Spec, figure
 from nexus_bench.report.tables import REFERENCES
 
@@ -60,7 +60,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
     layers: list[Spec] = [
         {
             "data": {"name": "trained"},
-            "mark": {"type": "rect", "color": FAINT, "opacity": 0.3, "clip": True},
+            "mark": {"type": "rect", "color": FAINT, "opacity": SHADE, "clip": True},
             "encoding": {"x": x | {"field": "from"}, "x2": {"field": "to"}},
         },
         {

@@ -8,7 +8,7 @@ from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from nexus_bench.report.palette import DARK, FAINT, PAPER, contrast_of
+from nexus_bench.report.palette import DARK, FAINT, PAPER, SHADE, contrast_of, shaded
 from tests.paths import EXAMPLES
 from tests.report.browser import DESK, PHONE, drawn, opened
 
@@ -117,16 +117,20 @@ def test_dark_pages_are_dark_and_so_are_their_figures_by_the_system_and_by_the_s
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_line_of_a_figure_is_seen_in_both_themes(theme: str, driver: webdriver.Chrome, folder: Path) -> None:
     page = opened(driver, folder, *DESK, theme=theme)
-    strokes = page.execute_script(
-        "return [...new Set([...document.querySelectorAll('.drawing .mark-line path, .drawing .mark-symbol path')]"
-        ".filter((mark) => !mark.closest('.role-legend'))"
-        ".map((mark) => mark.getAttribute('stroke') ?? mark.getAttribute('fill')))]"
+    strokes, bands = page.execute_script(
+        "const of = (marks) => [...document.querySelectorAll(marks)].filter((mark) => !mark.closest('.role-legend'));"
+        "const colour = (mark) => mark.getAttribute('stroke') ?? mark.getAttribute('fill');"
+        "const lines = of('.drawing .mark-line path, .drawing .mark-symbol path').map(colour);"
+        "const bands = of(\"[data-figure='accuracy_by_hop'] .mark-rect path\");"
+        "return [[...new Set(lines)], bands.map((mark) => [mark.getAttribute('fill'), mark.getAttribute('opacity')])]"
     )
     paper = DARK[PAPER] if theme == "dark" else PAPER
+    assert {(fill, float(opacity)) for fill, opacity in bands} == {(DARK[FAINT] if theme == "dark" else FAINT, SHADE)}
     faint = {FAINT, DARK[FAINT]}  # other families, behind those of a panel
     colours = {colour for colour in strokes if str(colour).startswith("#")} - faint
     assert len(colours) > 10
-    assert {colour: contrast_of(colour, paper) for colour in colours if contrast_of(colour, paper) < 3} == {}
+    for behind in (paper, shaded(paper)):
+        assert {colour: contrast_of(colour, behind) for colour in colours if contrast_of(colour, behind) < 3} == {}
 
 
 @pytest.mark.parametrize("name", ["accuracy_by_hop", "order_by_hop", "reach_by_cost", "reach_by_order", "seeds_by_hop"])

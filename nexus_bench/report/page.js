@@ -29,6 +29,22 @@ const save = (name, url) => {
   const link = Object.assign(document.createElement("a"), { download: name, href: url });
   link.click();
 };
+const unfold = (column) => { // what `packing.py` folded
+  if (column.runs) return column.runs.flatMap((value, i) => (i % 2 ? [] : Array(column.runs[i + 1]).fill(value)));
+  if (column.thousandths) return unfold(column.thousandths).map((value) => (value === null ? null : value / 1000));
+  if (!column.every) return column;
+  const every = unfold(column.every);
+  return Array.from({ length: column.n }, (_, i) => every[i % every.length]);
+};
+const joined = (table) => { // the text of a file, from its columns
+  if (typeof table === "string") return table;
+  const columns = table.map((column) => {
+    if (typeof column === "string") return column.split("\n");
+    const words = column.words.split("\n");
+    return unfold(column.at).map((number) => words[number]);
+  });
+  return columns[0].map((_, row) => columns.map((column) => column[row]).join(",")).join("\n") + "\n";
+};
 const saveText = (name, text, type) => save(name, `data:${type};charset=utf-8,${encodeURIComponent(text)}`);
 
 const gridOf = (table) => [...table.rows].filter((row) => !row.hidden).map((row) => [...row.cells].map(
@@ -62,15 +78,18 @@ const osTheme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dar
 const theme = () => document.documentElement.dataset.theme ?? osTheme();
 
 // --- figures ---
-const unpack = ({ fields, words, columns }) => (columns[0] ?? []).map((_, row) => {
-  const values = {};
-  fields.forEach((field, i) => {
-    const value = field in words ? words[field][columns[i][row]] : columns[i][row];
-    if (value !== null) values[field] = value;
+const unpack = ({ fields, words, columns: folded }) => {
+  const columns = folded.map(unfold);
+  return (columns[0] ?? []).map((_, row) => {
+    const values = {};
+    fields.forEach((field, i) => {
+      const value = field in words ? words[field][columns[i][row]] : columns[i][row];
+      if (value !== null) values[field] = value;
+    });
+    return values;
   });
-  return values;
-});
-const figures = JSON.parse(document.getElementById("figures").textContent);
+};
+const { config, figures } = JSON.parse(document.getElementById("figures").textContent);
 for (const figure of Object.values(figures)) {
   figure.rows = Object.fromEntries(Object.entries(figure.data).map(([name, packed]) => [name, unpack(packed)]));
 }
@@ -105,7 +124,7 @@ const hold = (place, view) => { // what is drawn there, which alone can be saved
 
 const draw = async (place) => {
   const { spec: base, rows } = figures[place.dataset.figure];
-  const spec = structuredClone(base);
+  const spec = structuredClone({ config, ...base });
   spec.datasets = Object.fromEntries(Object.entries(rows).map(([name, all]) => [name, all.filter(isShown)]));
   delete spec.title; // the page has it above
   const first = Object.keys(rows)[0];
@@ -212,7 +231,7 @@ for (const table of document.querySelectorAll("table")) {
 }
 const downloads = JSON.parse(document.getElementById("downloads").textContent);
 for (const link of document.querySelectorAll("a[download]")) {
-  const bytes = new TextEncoder().encode(downloads[link.download]);
+  const bytes = new TextEncoder().encode(joined(downloads[link.download]));
   const latin = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   link.href = `data:text/csv;charset=utf-8;base64,${btoa(latin)}`;
 }

@@ -115,12 +115,16 @@ def test_all_that_came_equally_far_are_told_or_their_number() -> None:
     one = finding_of(reaching(staircase() | tied | {"f": [2, 3, 3]}))[1]
     assert one.endswith("on any seed, 3 hops: 5 models, 1 of them on 2 of 3 seeds and none on more.")
     none = finding_of(reaching(staircase() | {name: [0, 1, 0] for name in "abcde"}))[1]
-    assert none.startswith("Of 5 other models none reached a hop on every seed; on any seed, 1 hop: 5 models, 5 of them")
+    assert none.startswith(
+        "Of 5 other models none reached a hop on every seed; on any seed, 1 hop: 5 models, 5 of them"
+    )
 
 
 def test_where_one_hop_was_not_asked_reaching_none_does_not_deny_it() -> None:
     from_2 = finding_of(reaching(staircase(), hops=(2, 3, 4), trained="2-4"))
-    assert from_2[0] == RULE.replace("attention 1", "attention reached none of the hops asked, from 2 on (0 of 3 seeds)")
+    assert from_2[0] == RULE.replace(
+        "attention 1", "attention reached none of the hops asked, from 2 on (0 of 3 seeds)"
+    )
     assert from_2[-1] == (
         "Not decided: what models can do of fewer than 2 hops: that was not asked, and a hop reach of 0 says only that 2 "
         "hops were not reached."
@@ -301,14 +305,19 @@ def test_the_findings_of_the_examples_are_true_to_their_results() -> None:
     counts = {model: seeds.count(3) for model, seeds in others.items() if max(seeds) == 3}
     alike = [[model for model in counts if counts[model] == n] for n in sorted(set(counts.values()), reverse=True)]
     told = committed("matched")
-    assert len(counts) < len(others) and max(map(max, others.values())) == 3 and told[2] == (
-        f"The most that any of {len(others)} other models reached on every seed was 2 hops "
-        f"({sum(min(seeds) == 2 for seeds in others.values())} models); on any seed, 3 hops: "
-        + "; ".join(
-            f"{' and '.join(models)} on {counts[models[0]]} of 12 seeds{' each' if len(models) > 1 else ''}"
-            for models in alike
+    assert (
+        len(counts) < len(others)
+        and max(map(max, others.values())) == 3
+        and told[2]
+        == (
+            f"The most that any of {len(others)} other models reached on every seed was 2 hops "
+            f"({sum(min(seeds) == 2 for seeds in others.values())} models); on any seed, 3 hops: "
+            + "; ".join(
+                f"{' and '.join(models)} on {counts[models[0]]} of 12 seeds{' each' if len(models) > 1 else ''}"
+                for models in alike
+            )
+            + "."
         )
-        + "."
     )
     assert max(min(seeds) for seeds in others.values()) == 2
     assert re.search(r"shown, 7 of 11 comparisons: nexus, order 2, refine qk reaches further than standard;", told[0])

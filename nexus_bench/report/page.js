@@ -30,9 +30,9 @@ const save = (name, url) => {
   link.click();
 };
 const unfold = (column) => { // what `packing.py` folded
+  if (Array.isArray(column)) return column;
   if (column.runs) return column.runs.flatMap((value, i) => (i % 2 ? [] : Array(column.runs[i + 1]).fill(value)));
   if (column.thousandths) return unfold(column.thousandths).map((value) => (value === null ? null : value / 1000));
-  if (!column.every) return column;
   const every = unfold(column.every);
   return Array.from({ length: column.n }, (_, i) => every[i % every.length]);
 };

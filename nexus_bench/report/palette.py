@@ -1,4 +1,4 @@
-"""The colours of a report: hue is the family of a model, lightness its order, in every chart of models, table and theme.
+"""The colours of a report: hue is the family of a model, lightness its order, in tables and in charts of models.
 
 A family has the same hue in every report. Colours are made to a contrast with the background, so that none is too pale
 on a light page or too dark on a dark one.
@@ -15,9 +15,11 @@ PAPER, INK, SOFT, FAINT = "#ffffff", "#1b1f24", "#57606a", "#d0d7de"  # backgrou
 LOW, HIGH = "#eef2f7", "#6aa5e8"  # the ends of a scale of shares, on all of which text can be read
 DARK = {PAPER: "#0d1117", INK: "#e6edf3", SOFT: "#9da7b3", FAINT: "#3d444d", LOW: "#1a222d", HIGH: "#2563b0"}
 SHADE = 0.25  # of FAINT over the background, behind hops that were trained
-# WCAG 2.2: 1.4.11 asks 3 of what must be seen, also on the shade; 1.4.3 asks 4.5 of text, as names have their colour
-LEAST_CONTRAST, _MOST_CONTRAST = 4.6, 11.5
-_LEVELS = (1, 2, 3, 4, 8)  # whose lightness is the same everywhere
+# Contrasts of models, least and most: WCAG 2.2, 1.4.11, asks 3 of what must be seen, also on the shade, and 1.4.3 asks
+# 4.5 of text, as names have the colour of their model
+_LEAST, _ONLY, _MOST = 4.6, 5.0, 12.0
+_LEAST_OF_HOPS, _MOST_OF_HOPS = 3.3, 11.0  # lines alone, which are many
+_LEVELS = (2, 3, 4, 8)  # whose lightness is the same everywhere
 _HUES = {  # of the families of bundled suites, degrees in OKLCH; the first eight far apart for colour-blind readers
     "nexus, refine q": 250.0,
     "nexus, refine qk": 50.0,
@@ -117,7 +119,8 @@ def hop_colours(hops: Iterable[int]) -> dict[int, tuple[str, str]]:
     """Colour of each hop on light and on dark pages: the more hops the stronger, from green to violet."""
     hops = list(hops)
     found = {}
-    for number, (hop, contrast) in enumerate(zip(hops, contrasts(len(hops)), strict=True)):
+    strengths = _from_to(_LEAST_OF_HOPS, _MOST_OF_HOPS, len(hops))
+    for number, (hop, contrast) in enumerate(zip(hops, strengths, strict=True)):
         hue = 150.0 + 150.0 * number / max(len(hops) - 1, 1)
         light, dark = (at_contrast(contrast, paper, hue, 0.12) for paper in (PAPER, DARK[PAPER]))
         found[hop] = light, dark
@@ -134,15 +137,13 @@ def shaded(paper: str) -> str:
 def _contrasts_of(levels: list[int]) -> list[float]:
     """The contrasts of the levels of a family: those of `_LEVELS`, or evenly apart if it has others."""
     if set(levels) <= set(_LEVELS):
-        return [contrasts(len(_LEVELS))[_LEVELS.index(level)] for level in levels]
-    return contrasts(len(levels))
+        return [_from_to(_LEAST, _MOST, len(_LEVELS))[_LEVELS.index(level)] for level in levels]
+    return _from_to(_LEAST, _MOST, len(levels))
 
 
-def contrasts(n: int) -> list[float]:
-    """The contrasts of n levels, the last the strongest, each by the same factor above the one before."""
-    if n < 2:
-        return [LEAST_CONTRAST] * n
-    return [LEAST_CONTRAST * (_MOST_CONTRAST / LEAST_CONTRAST) ** (i / (n - 1)) for i in range(n)]
+def _from_to(least: float, most: float, n: int) -> list[float]:
+    """Contrasts from the least to the most, each by the same factor above the one before."""
+    return [_ONLY] if n == 1 else [least * (most / least) ** (i / (n - 1)) for i in range(n)]
 
 
 def contrast_of(one: str, other: str) -> float:

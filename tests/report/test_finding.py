@@ -95,8 +95,8 @@ def test_models_that_differ_in_more_than_order_are_told_apart() -> None:
     many: Reaches = {name: [2, 2, 2] for name in "abcd"} | {"e": [1, 4, 4], "f": [4, 1, 1]}
     told = finding_of(reaching(staircase() | many))[1]
     assert told == (
-        "The most that any of 6 other models reached on every seed was 2 hops (4 models); on any seed, 4 hops: e on 2 of "
-        "3 seeds; f on 1 of 3 seeds."
+        "The most that any of 6 other models reached on every seed was 2 hops (4 models); on any seed, 4 hops: e on 2 "
+        "of 3 seeds; f on 1 of 3 seeds."
     )
     own = finding_of(reaching(staircase() | {"two_hop": [3, 3, 3]}))
     assert own[:2] == ["Reached: two_hop 3 hops (3 of 3 seeds).", RULE], "what reaches most comes first"
@@ -107,8 +107,8 @@ def test_models_that_differ_in_more_than_order_are_told_apart() -> None:
 def test_all_that_came_equally_far_are_told_or_their_number() -> None:
     tied: Reaches = {name: [2, 2, 3] for name in "abcd"} | {"e": [2, 2, 2]}
     assert finding_of(reaching(staircase() | tied))[1] == (
-        "The most that any of 5 other models reached on every seed was 2 hops (all of them); on any seed, 3 hops: a and b "
-        "and c and d on 1 of 3 seeds each."
+        "The most that any of 5 other models reached on every seed was 2 hops (all of them); on any seed, 3 hops: a "
+        "and b and c and d on 1 of 3 seeds each."
     )
     many = finding_of(reaching(staircase() | tied | {"f": [2, 3, 3], "g": [3, 2, 3]}))[1]
     assert many.endswith("on any seed, 3 hops: 6 models, 2 of them on 2 of 3 seeds each and none on more.")
@@ -126,12 +126,12 @@ def test_where_one_hop_was_not_asked_reaching_none_does_not_deny_it() -> None:
         "attention 1", "attention reached none of the hops asked, from 2 on (0 of 3 seeds)"
     )
     assert from_2[-1] == (
-        "Not decided: what models can do of fewer than 2 hops: that was not asked, and a hop reach of 0 says only that 2 "
-        "hops were not reached."
+        "Not decided: what models can do of fewer than 2 hops: that was not asked, and a hop reach of 0 says only that "
+        "2 hops were not reached."
     )
     assert "fewer" not in " ".join(finding_of(reaching({"tree": [2, 3]}, hops=(2, 3, 4), trained="2-4")))
-    none = finding_of(reaching({name: [0] for name in "abcde"}, hops=(2, 3), trained="2,3"))
-    assert none[0] == "Of 5 models none reached 2 hops, the fewest asked, on every seed."
+    never = finding_of(reaching({name: [0] for name in "abcde"}, hops=(2, 3), trained="2,3"))
+    assert never[0] == "Of 5 models none reached 2 hops, the fewest asked, on every seed."
 
 
 def test_declared_comparisons_say_what_they_show_and_what_they_do_not() -> None:

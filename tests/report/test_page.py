@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 
 from nexus_bench.report.palette import DARK, FAINT, PAPER, SHADE, contrast_of, shaded
 from tests.paths import EXAMPLES
-from tests.report.browser import DESK, PHONE, drawn, opened
+from tests.report.browser import DESK, PHONE, TABLET, drawn, opened
 
 pytestmark = pytest.mark.slow
 
@@ -69,15 +69,28 @@ def shared(one: dict[str, float], other: dict[str, float], start: str, size: str
     return min(one[start] + one[size], other[start] + other[size]) - max(one[start], other[start])
 
 
-def test_the_main_tables_fit_the_screen_and_at_a_desk_all_do(page: webdriver.Chrome) -> None:
+def test_every_table_fits_the_screen(page: webdriver.Chrome) -> None:
     widths = page.execute_script(
         "document.querySelectorAll('details').forEach((each) => { each.open = true; });"
         "return [...document.querySelectorAll('.wide')]"
         ".map((each) => [each.firstElementChild.id, each.scrollWidth, each.clientWidth])"
     )
-    is_desk = page.execute_script("return innerWidth") >= DESK[0]
-    wide = [name for name, content, room in widths if content > room]
-    assert len(widths) > 15 and not [name for name in wide if is_desk or name.endswith(("-reached", "-accuracy"))]
+    assert len(widths) > 15 and [name for name, content, room in widths if content > room] == []
+
+
+def test_on_a_phone_a_pair_is_a_card_that_says_what_its_numbers_are(driver: webdriver.Chrome, folder: Path) -> None:
+    for width, is_card in ((PHONE[0], True), (TABLET[0], True), (DESK[0], False)):
+        page = opened(driver, folder, width, 900)
+        page.execute_script("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        row = page.find_element(By.CSS_SELECTOR, "table.pairs tbody tr")
+        cells = row.find_elements(By.TAG_NAME, "td")
+        said = [
+            page.execute_script("return getComputedStyle(arguments[0], '::before').content", cell) for cell in cells
+        ]
+        columns = [cell.get_attribute("data-of") for cell in cells]
+        assert said == ([f'"{column}"' for column in columns] if is_card else ["none"] * len(cells))
+        heads = page.find_element(By.CSS_SELECTOR, "table.pairs thead").text
+        assert len(cells) > 8 and all(str(column) in heads for column in columns), "which sort the cards"
 
 
 def test_the_finding_is_on_the_first_screen_and_the_first_figure_at_a_desk(page: webdriver.Chrome) -> None:

@@ -43,12 +43,13 @@ def read_status(folder: RunFolder) -> list[CellState]:
     """
     cells = planned_cells(folder)
     finished = [cell.cell_id for cell in cells if folder.cells.finished(cell.cell_id)]
-    recorded = recorded_in(folder).intersection(cell.cell_id for cell in cells).difference(finished)
+    others = {cell.cell_id for cell in cells}.difference(finished)
+    recorded = recorded_in(folder) & others if others else set()
     trained = trained_in(folder, [*finished, *recorded])
     running = folder.read_progress() if folder.is_written_to() else {}
     states = []
     for cell in cells:
-        reason = folder.cells.failure(cell.cell_id)
+        reason = folder.cells.failure(cell.cell_id) if cell.cell_id in others else None
         step = running.get(cell.cell_id)
         if cell.cell_id in trained and cell.cell_id not in recorded:
             state = DONE

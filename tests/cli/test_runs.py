@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 
 from nexus_bench.cli.found_runs import find_runs, finding_of
-from nexus_bench.experiment import environment
+from nexus_bench.experiment import recorded
 from nexus_bench.experiment.records import CellRecords
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
@@ -52,7 +52,7 @@ def test_watch_shows_a_run_until_nothing_trains_there(
     assert idle.stderr == "no process is training in runs/tiny; all of its cells are done\n"
     with monkeypatch.context() as patched:
         patched.setattr(CellRecords, "finished", lambda self, cell_id: False)
-        patched.setattr(environment, "cells_of_tables", lambda run: {"another"})
+        patched.setattr(recorded, "cells_of_tables", lambda run: {"another"})
         idle = command("status", str(run), "--watch")
     assert idle.stderr == (
         "no process is training in runs/tiny; `nexus-bench train runs/tiny/spec.yaml -o runs/tiny` goes on\n"

@@ -12,7 +12,7 @@ from nexus_bench.experiment.planned import PLAN, PlannedCell, planned_cells, wri
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.training.titles import titles_of
-from tests.conftest import Command
+from tests.conftest import Command, assert_fails
 from tests.small import TINY
 
 LINE = "train tiny.yaml --executor inline --device cpu --quiet --seeds 2 -o run"
@@ -69,6 +69,14 @@ def test_a_plan_that_is_missing_damaged_or_of_something_else_is_not_used(
     assert planned_cells(RunFolder(run)) == expected
     monkeypatch.setattr(planned, "__version__", "0.0.1")
     assert planned_cells(RunFolder(run)) == again
+
+
+def test_a_folder_in_the_place_of_the_plan_is_told_by_train_alone(run: Path, command: Command) -> None:
+    expected = found(run)
+    (run / PLAN).unlink()
+    (run / PLAN).mkdir()
+    assert planned_cells(RunFolder(run)) == expected
+    assert_fails(command(*LINE.split()), 5, f"{run / PLAN}: cannot be written: ")
 
 
 def test_the_plan_of_very_many_cells_is_not_kept(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

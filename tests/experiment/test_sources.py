@@ -40,7 +40,7 @@ def test_a_dataset_that_lacks_a_hop_is_refused(command: Command) -> None:
 
 def test_a_task_with_too_few_worlds_is_refused_by_the_plan(command: Command) -> None:
     line = "train --task pointer_chase --attention standard --hops 1 n_nodes=3 vocab_size=5 --out run"
-    reason = "pointer_chase: 768 validation and test graphs need 1,536 distinct worlds, there are 20; ask for fewer"
+    reason = "pointer_chase: 1,280 validation and test graphs need 2,560 distinct worlds, there are 20; ask for fewer"
     for more in ("--dry-run", ""):
         assert_fails(command(*line.split(), *more.split(), "--quiet"), 3, reason)
     assert not Path("run").exists()

@@ -14,7 +14,7 @@ from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.files import sha256_of_file
 from nexus_bench.io.read_results import SPEC
-from nexus_bench.io.seal import MOST_CELLS, read_sealed, write_sealed
+from nexus_bench.io.seal import read_sealed, write_sealed
 from nexus_bench.version import __version__
 
 PLAN = "plan.json"
@@ -35,7 +35,7 @@ class PlannedCell(NamedTuple):
 
 
 def write_planned(run: Path, cells: Iterable[PlannedCell]) -> None:
-    """Keep the cells of a run in their order; of more than 100,000 none: the file would be as large as their tables.
+    """Keep the cells of a run in their order.
 
     Args:
         run: A folder with a spec.yaml, which only this process writes to.
@@ -44,11 +44,7 @@ def write_planned(run: Path, cells: Iterable[PlannedCell]) -> None:
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    kept = list(cells)
-    if len(kept) > MOST_CELLS:
-        (run / PLAN).unlink(missing_ok=True)
-    else:
-        write_sealed(run / PLAN, _of(run) | {"cells": kept})
+    write_sealed(run / PLAN, _of(run) | {"cells": list(cells)})
 
 
 def planned_cells(folder: RunFolder) -> list[PlannedCell]:

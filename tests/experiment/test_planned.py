@@ -79,14 +79,6 @@ def test_a_folder_in_the_place_of_the_plan_is_told_by_train_alone(run: Path, com
     assert_fails(command(*LINE.split()), 5, f"{run / PLAN}: cannot be written: ")
 
 
-def test_the_plan_of_very_many_cells_is_not_kept(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = found(run)
-    monkeypatch.setattr(planned, "MOST_CELLS", 3)
-    write_planned(run, expected)
-    assert not (run / PLAN).exists()
-    assert planned_cells(RunFolder(run)) == expected
-
-
 def test_a_suite_that_is_tuned_is_kept_once_its_recipes_are_chosen(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,16 @@ def test_the_finding_of_a_run_is_the_first_sentence_of_its_report(tmp_path: Path
     assert finding_of(tmp_path) is None
 
 
+def test_runs_are_not_looked_for_among_the_cells_of_a_run(run: Path) -> None:
+    inner = run / "cells" / "0" / "spec.yaml"
+    inner.parent.mkdir()
+    inner.write_text((run / "spec.yaml").read_text())
+    (run / "nowhere").symlink_to(run / "gone")
+    (found,) = find_runs(Path())
+    assert found.path == str(run)
+    assert found.n_bytes == sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
+
+
 def test_train_says_what_is_asked_before_pytorch_is_imported(tmp_path: Path) -> None:
     script = (
         "import sys, rich.console; from nexus_bench.cli import run\n"

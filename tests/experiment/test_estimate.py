@@ -120,7 +120,10 @@ def test_every_kind_of_engine_is_timed_before_a_second_one_and_none_begins_after
 
     monkeypatch.setattr(estimates, "_paced", paced)
     monkeypatch.setattr(estimates, "_start_up", lambda: 0.0)
-    monkeypatch.setattr(estimates, "_operations", lambda stack: {16: 100.0, 32: 200.0}[stack[0].model.d_model])
+    operations = {("", 16): 100.0, ("", 32): 200.0, ("A", 16): 190.0}  # the wide one is nearest to another kind
+    monkeypatch.setattr(
+        estimates, "_operations", lambda stack: operations[stack[0].model.canon, stack[0].model.d_model]
+    )
     told = estimate(wide, Execution("single"), None)
     assert timed == [("standard", "", 16), ("standard", "A", 16), ("nexus", "", 16)], "and not the wide one"
     seconds = {(cell.model.canon, cell.model.d_model): told.cells[cell.cell_id] for cell in wide.to_do}

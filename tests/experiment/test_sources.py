@@ -38,7 +38,8 @@ def test_a_dataset_that_lacks_a_hop_is_refused(command: Command) -> None:
     assert ran.returncode == 3 and ran.stderr.startswith("error: d: split 'val' has no example of hop")
 
 
-def test_a_task_with_too_few_worlds_is_refused_by_the_plan(command: Command) -> None:
+def test_a_task_with_too_few_worlds_is_refused_by_the_plan(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus_bench.experiment.sources.Splits", None)  # nothing need be drawn
     line = "train --task pointer_chase --attention standard --hops 1 n_nodes=3 vocab_size=5 --out run"
     reason = "pointer_chase: 1,280 validation and test graphs need 2,560 distinct worlds, there are 20; ask for fewer"
     for more in ("--dry-run", ""):

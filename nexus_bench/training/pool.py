@@ -53,10 +53,8 @@ class Pool:
         self._draw = self._drawers.draw if self._drawers else partial(draw, sources)
         self._threads = ThreadPoolExecutor(max_workers=self._drawers.n if self._drawers else 1)
         first = stacked(list(self._threads.map(self._draw, self._orders(0))))
-        is_cuda = device.type == "cuda"
-        self._next = Arrays(*(torch.empty_like(part, pin_memory=is_cuda) for part in first))
-        # Recorded once what is in `_next` is on the device, so that it may be overwritten
-        self._copied = torch.cuda.Event() if is_cuda else None  # type: ignore[no-untyped-call]
+        self._is_on_gpu = device.type == "cuda"
+        self._next = Arrays(*(torch.empty_like(part, pin_memory=self._is_on_gpu) for part in first))
         self._ahead: tuple[int, list[Future[None]]] = (0, [])
         self._generation = 0
         self.arrays = Arrays(*(part.to(device, copy=True) for part in first))
@@ -74,10 +72,10 @@ class Pool:
             future.result()
         for buffer, part in zip(self.arrays, self._next, strict=True):
             buffer.copy_(part, non_blocking=True)
-        if self._copied is not None:
-            self._copied.record()
         if self._feed.reuse > 1:
             self.order.copy_(torch.from_numpy(self._feed.order(generation)), non_blocking=True)
+        if self._is_on_gpu:  # here and in no thread: a thread must not wait for a device that captures a graph
+            torch.cuda.current_stream().synchronize()
         self._generation = generation
         self._make_ahead(generation + 1)
 
@@ -96,8 +94,6 @@ class Pool:
         self._ahead = (generation, [self._threads.submit(self._fill, order) for order in orders])
 
     def _fill(self, order: Order) -> None:
-        if self._copied is not None:
-            self._copied.synchronize()
         self._draw(order, Drawn(*(part[order.source].numpy() for part in self._next)))
 
     def _orders(self, generation: int) -> list[Order]:

@@ -19,7 +19,7 @@ from nexus_bench.report.page import to_html
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import Table
 
-_TABLES = ("reached", "accuracy", "declared", "by_parameter")  # those that a terminal prints, too
+_TABLES = ("reached", "accuracy", "declared", "by_parameter", "crossed")  # those that a terminal prints, too
 
 
 class Figure:

@@ -26,6 +26,7 @@ from nexus_bench.analysis.summary import (
 from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, pair_tables, tables
+from nexus_bench.report.crossed import crossed_sections
 from nexus_bench.report.finding import Facts, finding
 from nexus_bench.report.notes import common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
@@ -44,7 +45,8 @@ class Report(NamedTuple):
 
     Attributes:
         title: Names the suites.
-        sections: One per setting, one per further split of it, and one per parameter that varies between settings.
+        sections: One per setting, one per further split of it, one per parameter that varies between settings, and one
+            for datasets that are crossed with seeds.
         accuracy: `summary.accuracy_by_hop` of every split but validation.
         reach: `summary.reach_by_model` of the test split, with the hops of `hop_ood` where there are some.
         reached: `reached.seeds_reached` of every split but validation.
@@ -145,6 +147,7 @@ def build_report(
         sections.append(section._replace(pictures=pictures))
     tested = rows[rows["group"] == TEST]
     sections += parameter_sections(tested[tested["status"] != SCORED], by)
+    sections += crossed_sections(on_one_axis(rows[rows["status"] != SCORED]))
     return Report(
         title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
         sections=sections,

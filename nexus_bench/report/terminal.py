@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from nexus_bench.report.build import Report
 from nexus_bench.report.tables import COSTS, Table
 
-_PRINTED = ("reached", "accuracy", "declared", "by_parameter")  # tables; the others are in the files
+_PRINTED = ("reached", "accuracy", "declared", "by_parameter", "crossed")  # tables; the others are in the files
 
 
 def print_report(report: Report, paths: Sequence[Path]) -> None:

@@ -50,6 +50,7 @@ def test_committed_runs_hold_the_cells_of_their_suites(name: str) -> None:
 
 DECLARED = {"quick": 0, "staircase": 6, "matched": 11, "rivals": 11, "deep": 0}
 DECLARED |= {"reference": 6, "reference-small": 2, "recipes": 0, "reference-wide": 0, "reference-flat": 0, "crossed": 0}
+DECLARED |= {"mechanisms": 0, "mechanisms-flat": 0}
 
 
 @pytest.mark.parametrize("name", bundled("suite"))
@@ -188,3 +189,10 @@ def test_matched_declares_every_order_against_all_of_its_baselines() -> None:
         for baseline in one.baselines
     }
     assert set(declared) == expected
+
+
+@pytest.mark.parametrize("name", ["mechanisms", "mechanisms-flat"])
+def test_mechanisms_have_about_equal_parameters(name: str) -> None:
+    for models in list(by_task(select(name)).values())[:2]:
+        sizes = [parameters_of(cell.model, cell.task) for cell in models.values()]
+        assert len(sizes) == 11 and all(0.9 < size / sizes[0] < 1.12 for size in sizes)

@@ -16,7 +16,7 @@ from tests.paths import EXAMPLES, ROOT
 
 MOST_BYTES = 12_000_000  # of all runs
 MOST_OF_A_TABLE = 512 * 1024  # larger ones are packed; a forge does not show them anyway
-RUNS = ["matched", "quick", "retrofit/arc_easy", "retrofit/kinship", "rivals", "staircase"]
+RUNS = ["matched", "quick", "retrofit/arc_easy", "retrofit/kinship", "staircase"]
 
 
 @functools.cache
@@ -50,6 +50,12 @@ def test_every_run_is_whole(name: str) -> None:
     check_records(EXAMPLES / name)
     assert all(is_there(EXAMPLES / name / table) for table in ("results.csv", "curve.csv", "timing.csv"))
     assert made(name).sections, "its seals hold"
+
+
+@pytest.mark.parametrize("run", sorted((ROOT / "runs" / "beside").iterdir()), ids=lambda path: path.name)
+def test_every_run_without_a_report_is_whole(run: Path) -> None:
+    check_records(run)
+    assert all(is_there(run / table) for table in ("results.csv", "curve.csv", "timing.csv"))
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pandas as pd
 import pytest
 
 from nexus_bench.report.palette import (
@@ -17,13 +18,11 @@ from nexus_bench.report.palette import (
     kind_of,
     palette_of,
 )
-from tests.paths import EXAMPLES
+from tests.paths import ROOT
 
-RIVALS = [
-    line.split("|")[1].strip()
-    for line in (EXAMPLES / "rivals" / "report.md").read_text().partition("### Every seed")[0].splitlines()
-    if line.startswith(("| standard", "| nexus", "| tree", "| linear", "| delta_net", "| mamba2"))
-]
+ALL = pd.read_csv(ROOT / "runs" / "beside" / "rivals" / "results.csv.gz", usecols=["encoding", "model"])
+FACTS = ALL["model"][ALL["encoding"] == "fact"].unique()
+RIVALS = [name.removesuffix(", n_heads 4, curriculum adaptive") for name in FACTS]
 ORDERS = ["standard", *(f"nexus, order {m}, refine {r}" for r in ("q", "qk") for m in (2, 3, 4, 8))]
 
 

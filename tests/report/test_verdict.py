@@ -282,7 +282,7 @@ def test_what_is_no_study_is_refused_and_no_run_is_said(tmp_path: Path, run: Pat
     with pytest.raises(ConfigError, match="has 2 settings in these results; a study has one of each family"):
         study_of(report._replace(sections=report.sections * 2), [run])
     with pytest.raises(ConfigError, match="several suites"):
-        study_of(report, [run, EXAMPLES / "rivals"])
+        study_of(report, [run, EXAMPLES / "matched"])
     make_verdict(tmp_path / "nowhere", None, None, tmp_path / "page.md")
     assert (tmp_path / "page.md").read_text() == NOTHING_YET
 

@@ -1,0 +1,103 @@
+"""Datasets crossed with seeds: the section of models that were trained on several datasets with the same seeds."""
+
+import pandas as pd
+
+from nexus_bench.analysis.crossed import Shares, variance_shares
+from nexus_bench.analysis.summary import SETTING, accuracy_by_hop, reaches_of
+from nexus_bench.io.options import option_values, without
+from nexus_bench.report import tables
+from nexus_bench.report.notes import common_notes
+from nexus_bench.report.section import Section
+from nexus_bench.report.section_titles import words_of
+
+_DATASET = "content_sha256"  # the option that tells settings of stored datasets apart
+_SHOWN = 8  # digits of it, as Git shows of a commit
+_LEAST = 2  # datasets and seeds
+
+
+def crossed_sections(rows: pd.DataFrame) -> list[Section]:
+    """A section for each setting that was trained on at least two stored datasets with the same seeds, at least two.
+
+    Args:
+        rows: Rows of `rows.on_one_axis`, one recipe per model.
+    """
+    datasets = {text: option_values(text).get(_DATASET) for text in rows["task_options"].unique()}
+    stored = rows.assign(dataset=rows["task_options"].map(datasets)).dropna(subset=["dataset"])
+    alike = {text: without(text, [_DATASET]) for text in datasets}
+    stored = stored.assign(task_options=stored["task_options"].map(alike))
+    parts = [part for _, part in stored.groupby(list(SETTING), sort=False, dropna=False)]
+    sections = [_section(part) for part in parts if part["dataset"].nunique() >= _LEAST]
+    return [section for section in sections if section is not None]
+
+
+def _section(rows: pd.DataFrame) -> Section | None:
+    """The tables of one setting; None if no model has the same seeds on every dataset."""
+    names = tables.names_of(accuracy_by_hop(rows))
+    key = ["model", "dataset", "seed"]
+    cells = pd.DataFrame(
+        {
+            "reach": reaches_of(rows, key),
+            "accuracy": rows.groupby(key, sort=False)["accuracy"].agg(lambda found: found.mean(skipna=False)),
+        }
+    ).reset_index()
+    crossed = {label: cells[cells["model"] == label] for label in names.short}
+    shares = {label: found for label, own in crossed.items() if (found := _shares(own)) is not None}
+    if not shares:
+        return None
+    first = rows.iloc[0]
+    title = (
+        f"{first['task']}, datasets crossed with seeds, trained on hops {first['train_hops']}, "
+        f"{first['steps']:,} steps of {first['batch_size']} {words_of(first)[1]}, {first['encoding']} encoding"
+    )
+    made = [_shares_table(shares, names), _cells_table({label: crossed[label] for label in shares}, names)]
+    return Section(title, str(first["task"]), made, common_notes(names), [], _said(str(first["task"]), shares, names))
+
+
+def _shares(cells: pd.DataFrame) -> Shares | None:
+    """The shares of the variance of mean accuracy of one model; None if a cell is missing, failed or twice there."""
+    table = cells.pivot_table(index="dataset", columns="seed", values="accuracy", dropna=False, sort=False)
+    is_whole = table.notna().all(axis=None) and len(cells) == table.size and min(table.shape) >= _LEAST
+    return variance_shares(table.to_numpy(dtype=float)) if is_whole else None
+
+
+def _shares_table(shares: dict[str, Shares], names: tables.Names) -> tables.Table:
+    rows = []
+    for label, of in shares.items():
+        told = [_percent(of.data), _percent(of.weights), _percent(of.rest)]
+        told += [tables.number(value, 3) for value in (of.p_data, of.p_weights)]
+        rows.append(names.row([label], [names.short[label], *told]))
+    about = (
+        "The variance between cells of accuracy, as a mean over the hops asked, in three parts: what the dataset "
+        "explains, its test split included; what the seed explains, which fixes the weights and the order of the data; "
+        "and what is left. The p values are of F tests that the first or the second makes no difference, uncorrected. "
+        "Dashes: all cells are equal."
+    )
+    columns = ["model", "dataset", "seed", "left", "p (dataset)", "p (seed)"]
+    return tables.Table("crossed", "Variance by dataset and by seed", about, columns, rows, [])
+
+
+def _cells_table(crossed: dict[str, pd.DataFrame], names: tables.Names) -> tables.Table:
+    seeds = sorted({int(seed) for cells in crossed.values() for seed in cells["seed"]})
+    rows = []
+    for label, cells in crossed.items():
+        for dataset, own in cells.groupby("dataset", sort=False):
+            at = {int(cell["seed"]): cell for _, cell in own.iterrows()}
+            told = [f"{at[seed]['reach']} ({at[seed]['accuracy']:.3f})" if seed in at else "-" for seed in seeds]
+            rows.append(names.row([label], [names.short[label], str(dataset)[:_SHOWN], *told]))
+    about = (
+        "Hop reach of every cell, and in brackets its accuracy as a mean over the hops asked. A row is a dataset, by "
+        f"the first {_SHOWN} digits of its content hash; a column is a seed."
+    )
+    return tables.Table("crossed_cells", "Every cell", about, ["model", "dataset", *map(str, seeds)], rows, [])
+
+
+def _said(task: str, shares: dict[str, Shares], names: tables.Names) -> str:
+    each = [
+        f"{names.short[label]} {_percent(of.data)} / {_percent(of.weights)} / {_percent(of.rest)}"
+        for label, of in shares.items()
+    ]
+    return f"{task}: variance of mean accuracy by dataset / by seed / left: {'; '.join(each)}."
+
+
+def _percent(share: float) -> str:
+    return "-" if pd.isna(share) else f"{share:.0%}"

@@ -1,0 +1,117 @@
+"""The page of mechanisms by tasks: `python -m nexus_bench.report.mechanisms RUN... docs/mechanisms.md`."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nexus_bench.errors import errors_in_a_line
+from nexus_bench.io.files import write_atomic
+from nexus_bench.io.plurals import counted
+from nexus_bench.report.as_markdown import table_as_markdown
+from nexus_bench.report.standings import Gathered, Setting, Standing, gather
+from nexus_bench.report.tables import Row, Table, number
+
+_HEAD = """# Mechanisms by tasks
+
+Written by `python -m nexus_bench.report.mechanisms runs/beside/mechanisms runs/beside/mechanisms-flat
+docs/mechanisms.md` from runs of the suites `mechanisms` and `mechanisms-flat`: new mechanisms on the tasks of the
+[reproductions](reproductions.md), as sequences of tokens and small enough for all of them together. Each mechanism has
+two blocks and about the parameters of standard attention of width 64. Of the learning rates 1e-3 and 3e-3 the better on
+validation of another seed is trained on 3 seeds. **This is exploration**: nothing was declared, no difference is
+tested, and a mechanism that fails here may learn the task at another size, length or rate.
+
+```
+nexus-bench train mechanisms --mode tf32
+nexus-bench train mechanisms-flat --mode tf32
+nexus-bench leaderboard runs/mechanisms runs/mechanisms-flat -o board    # the same numbers to hover and sort
+```
+"""
+_NOTHING = "Neither suite has been trained for this page yet."
+_ABOUT = {
+    "accuracy": "The mean over the hops asked, then over seeds, and half its 95% t-interval; none if all seeds agree.",
+    "reach": "The largest hop up to which accuracy stays at .95 or more, as a mean over seeds, likewise.",
+}
+
+
+def mechanisms_page(runs: Sequence[Path]) -> str:
+    """The page as Markdown.
+
+    Args:
+        runs: Run folders; those that are not there are left out.
+
+    Raises:
+        ConfigError: A run is of an older format, or has no row of the test split.
+        CorruptArtefactError: A file of a run is missing, truncated or edited.
+    """
+    there = [run for run in runs if run.is_dir()]
+    if not there:
+        return f"{_HEAD}\n{_NOTHING}\n"
+    found = gather(there)
+    parts = [_HEAD, _settings(found), "## Accuracy", _table(found, "accuracy", _accuracy)]
+    parts += ["## Hop reach", _table(found, "reach", _reach), "## What they cost", _costs(found)]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _settings(found: Gathered) -> str:
+    """Which column is which task, and what can be guessed."""
+    lines = [f"- **{_column(setting)}**: {setting.title}" for setting in found.settings]
+    failed = sum(standing.n_failed for standing in found.standings)
+    notes = [f"{counted(failed, 'cell')} failed, and stand in no figure."] if failed else []
+    return "\n".join([*lines, "", *notes])
+
+
+def _table(found: Gathered, name: str, cell: Callable[[Standing], str]) -> str:
+    """A row per mechanism, a column per setting."""
+    at = {(one.shown_as, one.setting): cell(one) for one in found.standings}
+    models = list(dict.fromkeys(one.shown_as for one in found.standings))
+    rows = [Row([model, *(at.get((model, one.number), "") for one in found.settings)], (), ()) for model in models]
+    columns = ["model", *map(_column, found.settings)]
+    return f"{table_as_markdown(Table(name, '', '', columns, rows, []))}\n\n{_ABOUT[name]}"
+
+
+def _costs(found: Gathered) -> str:
+    """Parameters and operations of a whole training, relative to the first model of each setting."""
+    first: dict[int, Standing] = {}
+    for one in found.standings:
+        first.setdefault(one.setting, one)
+    rows = []
+    for model in dict.fromkeys(one.shown_as for one in found.standings):
+        own = [one for one in found.standings if one.shown_as == model]
+        sizes = [one.n_params / base for one in own if one.n_params and (base := first[one.setting].n_params)]
+        work = [one.train_flops / first[one.setting].train_flops for one in own]
+        rows.append(Row([model, _range(sizes), _range(work)], (), ()))
+    baseline = found.standings[0].shown_as
+    columns = ["model", "parameters", "operations"]
+    about = f"Both relative to {baseline} on the same task; operations of the training that was made."
+    return f"{table_as_markdown(Table('costs', '', '', columns, rows, []))}\n\n{about}"
+
+
+def _column(setting: Setting) -> str:
+    return f"{setting.task}, {setting.apart}" if setting.apart else setting.task
+
+
+def _accuracy(one: Standing) -> str:
+    return _with_half_width(one.accuracy, one.accuracy_low, one.accuracy_high, digits=3)
+
+
+def _reach(one: Standing) -> str:
+    return _with_half_width(one.mean_reach, one.mean_low, one.mean_high, digits=1)
+
+
+def _with_half_width(mean: float, low: float, high: float, *, digits: int) -> str:
+    """An end that is cut off at the least or largest value possible is no half; equal seeds have no interval."""
+    half = 0.0 if pd.isna(low) else max(high - mean, mean - low)
+    return f"{number(mean, digits)} ± {half:.{digits}f}" if half else number(mean, digits)
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = (f"{value:.2f}" for value in (min(values, default=float("nan")), max(values, default=float("nan"))))
+    return low if low == high else f"{low} to {high}"
+
+
+if __name__ == "__main__":
+    with errors_in_a_line():
+        *folders, page = map(Path, sys.argv[1:])
+        write_atomic(page, mechanisms_page(folders))

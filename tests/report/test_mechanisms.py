@@ -1,0 +1,38 @@
+"""The page of mechanisms by tasks: every number in its place, and the kept page is what this code makes."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from nexus_bench.report.mechanisms import mechanisms_page
+from tests.boards import FAR, NEAR, by, run_of
+from tests.paths import ROOT
+
+RUNS = [ROOT / "runs" / "beside" / name for name in ("mechanisms", "mechanisms-flat")]
+
+
+def table_of(page: str, title: str) -> pd.DataFrame:
+    """A table of the page, by its title."""
+    lines = [line for line in page.partition(f"## {title}\n")[2].partition("\n## ")[0].splitlines() if line[:1] == "|"]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return pd.DataFrame(rows, columns=head).set_index("model")
+
+
+def test_a_row_is_a_mechanism_and_a_column_a_task(tmp_path: Path) -> None:
+    run_of(tmp_path / "run", {"standard": [NEAR, NEAR], "mamba2": [FAR, by(1.0, 1.0, 0.9)]})
+    page = mechanisms_page([tmp_path / "run", tmp_path / "not there"])
+    accuracy, reach, costs = (table_of(page, title) for title in ("Accuracy", "Hop reach", "What they cost"))
+    assert list(accuracy.index) == list(reach.index) == list(costs.index) == ["standard", "mamba2"]
+    assert list(accuracy.columns) == ["t"] and "- **t**: t, " in page
+    assert accuracy.loc["standard", "t"] == "0.667", "equal seeds have no interval"
+    assert accuracy.loc["mamba2", "t"] == "0.983 ± 0.212", "Student's t of two seeds, 12.7, times .0167"
+    assert reach.loc["mamba2", "t"] == "2.5 ± 2.5", "cut off at 0 and at the 3 hops asked"
+    assert costs.loc["standard"].tolist() == ["1.00", "1.00"]
+
+
+def test_what_was_not_trained_is_said() -> None:
+    assert "has been trained for this page yet" in mechanisms_page([Path("nowhere")])
+
+
+def test_the_kept_page_is_what_this_code_makes() -> None:
+    assert (ROOT / "docs" / "mechanisms.md").read_text() == mechanisms_page(RUNS)

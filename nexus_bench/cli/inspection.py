@@ -52,7 +52,6 @@ def evaluate(
     from nexus_bench.io.config import parse_settings
     from nexus_bench.io.hops import format_hops
     from nexus_bench.io.plurals import counted
-    from nexus_bench.io.read_results import read_results
     from nexus_bench.report.output import report, to_document
     from nexus_bench.report.terminal import print_report
 
@@ -77,9 +76,10 @@ def evaluate(
         return
     of_split = [section for section in built.sections if question.split in section.title]
     print_report(built._replace(sections=of_split), files)
-    there = read_results(folder.path)
-    there = there[there["split"] == question.split]
-    scored = set(zip(there["cell_id"], there["hop"], strict=True))
+    asked = [
+        (one.cell_id, question.split) for one in chosen if folder.cells.has_evaluation(one.cell_id, question.split)
+    ]
+    scored = {(row["cell_id"], row["hop"]) for row in folder.cells.evaluation_rows(asked)}
     wanted = {(cell.cell_id, hop) for cell in chosen for hop in question.hops or cell.task.hops}
     if wanted - scored:
         lacking = format_hops(tuple(sorted({hop for _, hop in wanted - scored})))

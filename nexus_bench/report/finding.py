@@ -223,12 +223,28 @@ def _beyond(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
     trained = max(facts.trained, default=0)
     for limit in sorted({trained, max(claimed, default=0)} & set(claimed)):
         at_limit = [name for name, reach in reaches.items() if reach.furthest == limit]
-        why = "more were not asked"
-        if limit < max(hops):
-            why = "more were asked, but not trained" if limit == trained else "of more nothing can be claimed"
         if at_limit:
+            why = _why_no_further(limit, trained, [hop for hop in hops if hop > limit], claimed)
             found.append(f"how far {_who(at_limit)} can go beyond {counted(limit, 'hop')}: {why}")
     return found
+
+
+def _why_no_further(limit: int, trained: int, more: Sequence[int], claimed: Sequence[int]) -> str:
+    """Why nothing is decided beyond a hop that was reached.
+
+    Args:
+        limit: The hop: the furthest that was trained, or that counts.
+        trained: The furthest that was trained.
+        more: The hops beyond it that were asked.
+        claimed: The hops that count as reached if they are.
+    """
+    counting = [str(hop) for hop in more if hop in claimed]
+    if counting:  # so none of them was trained
+        were, are = ("hop {} was", "is") if len(counting) == 1 else ("hops {} were", "are")
+        return f"{were.format(', '.join(counting))} asked, but not trained, and {are} not reached"
+    if more:
+        return "of more nothing can be claimed"
+    return "more were not asked" if limit <= trained else "more were neither trained nor asked"
 
 
 def _unfinished(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:

@@ -285,10 +285,17 @@ def test_learned_positions_end(command: Command, tmp_path: Path) -> None:
     assert command("eval", "run", "--n-facts", "5", "-q").returncode == 0
 
 
-def test_what_no_label_has_is_not_said_to_be_evaluated(command: Command) -> None:
+def test_what_no_label_has_is_not_said_to_be_evaluated(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     line = "train --task brevo --hops 1-6 --attention standard --set n_test=60 --set n_val=60 --set d_model=8 --steps 1"
     made = command(*line.split(), "--seeds", "1", "--executor", "inline", "--quiet", "--out", "run")
     assert made.returncode == 0, made.stderr
+    again: list[Path] = []
+
+    def noted(run: Path) -> pd.DataFrame:
+        again.append(run)
+        return read_results(run)
+
+    monkeypatch.setattr("nexus_bench.io.read_results.read_results", noted)
     nothing = command("eval", "run", "--hops", "6", "-n", "1", "-q")
     assert nothing.returncode == 0 and nothing.stdout.splitlines()[-1] == (
         "eval_hops6_n1: nothing was scored: no label has hop 6; ask for more graphs by --n, or other hops"
@@ -296,6 +303,7 @@ def test_what_no_label_has_is_not_said_to_be_evaluated(command: Command) -> None
     some = command("eval", "run", "--hops", "1,6", "-n", "1", "-q").stdout.splitlines()
     assert some[-2].startswith("eval_hops1,6_n1: not all was scored: no label has hop 6;")
     assert some[-1] == "eval_hops1,6_n1: 1 cell evaluated"
+    assert again == [], "the report has read the results"
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,8 @@ def test_what_is_open_is_said() -> None:
     assert open_ == [
         "Not decided: whether any model reaches further than another beyond chance: no comparison was declared before "
         "training, and 5 seeds are too few (1 comparison needs 6 seeds).",
-        "Not decided: how far nexus, order 3 can go beyond 3 hops: more were asked, but not trained.",
+        "Not decided: how far nexus, order 3 can go beyond 3 hops: hop 4 was asked, but not trained, and "
+        "is not reached.",
         "Not decided: what longer training gives: validation was still rising on 7 of 7 seeds of nexus, order 2.",
         "Not decided: 2 cells that failed and are left out.",
     ]
@@ -191,9 +192,15 @@ def test_what_is_open_beyond_the_furthest_hop_is_said_for_the_right_reason() -> 
     assert finding_of(capped)[-1] == f"{who}: of more nothing can be claimed."
     beyond = finding_of(reaching(staircase(order_4=[3] * 3) | {"nexus, order 3": [4] * 3}, trained="1-3"))
     assert beyond[-2:] == [
-        "Not decided: how far nexus, order 4 can go beyond 3 hops: more were asked, but not trained.",
-        "Not decided: how far nexus, order 3 can go beyond 4 hops: more were not asked.",
+        "Not decided: how far nexus, order 4 can go beyond 3 hops: hop 4 was asked, but not trained, and "
+        "is not reached.",
+        "Not decided: how far nexus, order 3 can go beyond 4 hops: more were neither trained nor asked.",
     ]
+    two = finding_of(reaching(staircase(order_4=[2] * 3), trained="1-2"))
+    assert two[-1].endswith("can go beyond 2 hops: hops 3, 4 were asked, but not trained, and are not reached.")
+    untold = reaching(staircase(), trained="1-3")
+    untold["partial_input"] = untold["partial_input"].mask(untold["hop"] >= 4, 0.95)
+    assert finding_of(untold)[-1].endswith("order 3 can go beyond 3 hops: of more nothing can be claimed.")
     single = finding_of(reaching({"nexus, order 2": [1], "nexus, order 3": [1]}))
     assert single[0] == "With nexus, orders 2 and 3 reached 1 hop (1 of 1 seed each)."
 

@@ -1,18 +1,16 @@
 """Facts that models know by heart, and compositions of two: nothing of the knowledge graph is told in a sequence."""
 
 import math
-from functools import cache
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, FamilyParams
+from nexus_bench.generators.parts.knowledge_graph import Graph, best_guess, in_use, memory, paths
 from nexus_bench.generators.parts.patterns import ALL, HELD_OUT
 from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
-from nexus_bench.streams import Int, Mask, integers, permutations, stream
+from nexus_bench.streams import Int, Mask, integers
 
 _N_TOKENS = 3
 _MOST_PATHS = 2_000_000  # of a knowledge graph, all of which are held in memory
@@ -31,36 +29,6 @@ class FactCompositionParams(FamilyParams):
     unseen: float = Field(
         ge=0, lt=1, description="With pattern_ood: share of the facts that no trained composition uses."
     )
-
-
-class _Paths(NamedTuple):
-    """All pairs of facts of which the second begins where the first ends; p paths.
-
-    Attributes:
-        tokens: Array (p, 3): an entity, and the relations of both facts.
-        bridge: Array (p), the entity between.
-        end: Array (p), the entity at the end.
-        is_asked: Array (p), whether the composition is asked.
-        asked: Array (c), the numbers of those that are.
-    """
-
-    tokens: Int
-    bridge: Int
-    end: Int
-    is_asked: Mask
-    asked: NDArray[np.int64]
-
-
-class _Known(NamedTuple):
-    """What the solver knows by heart.
-
-    Attributes:
-        tail: Array (entities, relations), where each fact ends; -1 where there is none.
-        asked: Array (c), the compositions that are asked, (entity, relation, relation) as one number, sorted.
-    """
-
-    tail: Int
-    asked: NDArray[np.int64]
 
 
 @GENERATORS.register
@@ -86,7 +54,7 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
     >>> sizes = {"n_entities": 5, "n_relations": 3, "out_degree": 2, "graph": 0, "ratio": None, "unseen": 0.0}
     >>> drawn = FactComposition(FactCompositionParams(**sizes), hops=(1, 2)).draw(1, stream("doctest"))
     >>> drawn.tokens[0].tolist(), drawn.label[0].tolist(), drawn.hop[0].tolist()
-    ([], [], [])
+    ([0, 7, 5], [-1, 3, 3], [0, 1, 2])
     """
 
     name = "fact_composition"
@@ -109,17 +77,23 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
             raise ConfigError(
                 f"{self.name}: out_degree must be at most n_relations, {params.n_relations}, got {params.out_degree}"
             )
-        n_paths = params.n_entities * params.out_degree**2
-        if n_paths > _MOST_PATHS:
+        self._graph = self._composing(patterns)
+        if self._graph.n_paths > _MOST_PATHS:
             raise ConfigError(
-                f"{self.name}: {params.n_entities} entities of out_degree {params.out_degree} have {n_paths:,} "
-                f"compositions; at most {_MOST_PATHS:,} are possible, lower one of both"
+                f"{self.name}: {params.n_entities} entities of out_degree {params.out_degree} have "
+                f"{self._graph.n_paths:,} compositions, at most {_MOST_PATHS:,} are allowed; lower one of both"
             )
-        self._given = params.model_dump_json()
-        may, is_whole = _in_use(self._given, patterns)
+        may, is_whole = in_use(self._graph)
         if params.ratio is not None and patterns != HELD_OUT and params.ratio * may.sum() > is_whole.sum():
-            most = math.floor(is_whole.sum() / may.sum() * 100) / 100
-            raise ConfigError(f"{self.name}: ratio must be at most {most} at these sizes, got {params.ratio}")
+            most = math.floor(100 * is_whole.sum() / max(1, may.sum())) / 100
+            raise ConfigError(f"{self.name}: ratio must be at most {most} with these facts, got {params.ratio}")
+        if not len(paths(self._graph).asked):
+            what, to_raise = ("unseen facts", "unseen") if patterns == HELD_OUT else ("facts", "ratio")
+            raise ConfigError(f"{self.name}: no composition of two {what} is asked; raise {to_raise}")
+
+    def _composing(self, patterns: str) -> Graph:
+        p = self.params
+        return Graph(p.n_entities, p.n_relations, p.out_degree, p.graph, p.ratio, p.unseen, patterns)
 
     @property
     def max_hop(self) -> int:
@@ -153,8 +127,8 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
     @property
     def n_worlds(self) -> int:
         """The compositions; those that are asked, where facts are not."""
-        paths = _paths(self._given, self.patterns)
-        return len(paths.end) if 1 in self.hops else len(paths.asked)
+        every = paths(self._graph)
+        return len(every.end) if 1 in self.hops else len(every.asked)
 
     def symbol(self, vocabulary: str, index: int) -> str:
         """`e3` is an entity, `r3` a relation."""
@@ -162,38 +136,31 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
         return f"e{index}" if index < n else f"r{index - n}"
 
     def check_patterns(self) -> None:
-        """There must be compositions of two facts that are in no other."""
-        if not len(_paths(self._given, HELD_OUT).asked):
-            raise ConfigError(
-                f"{self.name}: pattern_ood needs compositions of two unseen facts, there is none; raise unseen from "
-                f"{self.params.unseen}"
-            )
+        """That some composition has two unseen facts is asked of the law that draws these."""
 
     def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
         """Look paths up: any for one hop, one that is asked for two."""
-        paths, k = _paths(self._given, self.patterns), self.deal_hop(n_sequences, rng)
-        nth_path, nth_asked = (integers(rng, n_sequences, 1, high=len(of))[:, 0] for of in (paths.end, paths.asked))
-        path = np.where(k == 2, paths.asked.take(nth_asked), nth_path)
-        label = np.full((n_sequences, _N_TOKENS), NOTHING, dtype=np.int32)
+        every, k = paths(self._graph), self.deal_hop(n_sequences, rng)
+        nth_path, nth_asked = (integers(rng, n_sequences, 1, high=len(of))[:, 0] for of in (every.end, every.asked))
+        path = np.where(k == 2, every.asked.take(nth_asked), nth_path)
+        tokens = every.words.take(path, axis=0) + np.array([0, 1, 1], dtype=np.int32) * np.int32(self.params.n_entities)
+        label = np.full_like(tokens, NOTHING)
         if 1 in self.hops:
-            label[:, 1] = paths.bridge.take(path)
+            label[:, 1] = every.bridge.take(path)
         if 2 in self.hops:
-            label[:, 2] = np.where(paths.is_asked.take(path), paths.end.take(path), NOTHING)
+            label[:, 2] = np.where(every.is_asked.take(path), every.end.take(path), NOTHING)
         hop = np.where(label != NOTHING, np.arange(_N_TOKENS, dtype=np.int32), np.int32(0))
         length = np.full(n_sequences, _N_TOKENS, dtype=np.int32)
-        return Drawn(paths.tokens.take(path, axis=0), label, hop, length)
+        return Drawn(tokens, label, hop, length)
 
     def derive(self, tokens: Int, length: Int) -> Labels:
         """Look one fact up after the other, and then whether the composition is asked."""
-        known = _known(self._given, self.patterns)
-        n, n_relations = self.params.n_entities, self.params.n_relations
-        head, first, second = (tokens[:, place] for place in range(_N_TOKENS))
+        known, n = memory(self._graph), np.int32(self.params.n_entities)
+        head, first, second = tokens[:, 0], tokens[:, 1] - n, tokens[:, 2] - n
+        bridge = known.follow(head, first)
+        end = known.follow(bridge, second)
+        is_asked = (end >= 0) & known.is_asked(head, first, second)
         label, hop = np.full_like(tokens, NOTHING), np.zeros_like(tokens)
-        bridge = _looked_up(known.tail, head, first - np.int32(n))
-        end = _looked_up(known.tail, bridge, second - np.int32(n))
-        number = (head.astype(np.int64) * n_relations + first - n) * n_relations + second - n
-        at = np.minimum(np.searchsorted(known.asked, number), len(known.asked) - 1)
-        is_asked = (end >= 0) & (known.asked[at] == number)
         for k, there, answer in ((1, bridge >= 0, bridge), (2, is_asked, end)):
             rows = np.flatnonzero(there & (k in self.hops))
             label[rows, k], hop[rows, k] = answer[rows], k
@@ -206,116 +173,17 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
 
     def could_be(self, tokens: Int, length: Int, at: Int) -> Mask:
         """Any relation of the entity that it leads on from."""
-        tail = _known(self._given, self.patterns).tail
-        n = np.int32(self.params.n_entities)
-        bridge = _looked_up(tail, tokens[:, 0], tokens[:, 1] - n)
-        entity = np.where(at == 1, tokens[:, 0], bridge)
+        known, n = memory(self._graph), np.int32(self.params.n_entities)
+        entity = np.where(at == 1, tokens[:, 0], known.follow(tokens[:, 0], tokens[:, 1] - n))
         is_entity = (entity >= 0) & (entity < n)
         may = np.zeros((len(tokens), self.n_words), dtype=np.bool_)
-        may[:, n:] = (tail[np.where(is_entity, entity, 0)] >= 0) & is_entity[:, None]
+        may[:, n:] = (known.tail[np.where(is_entity, entity, 0)] >= 0) & is_entity[:, None]
         return may
 
     def chance(self, hop: int) -> float:
         """The commonest answer."""
-        return _best_guess(self._given, self.patterns, self.hops, hop, None)
+        return best_guess(self._graph, self.hops, hop, None)
 
     def partial_input(self, hop: int) -> float:
         """The likeliest answer to a reader of all tokens but one, who knows everything by heart."""
-        return max(_best_guess(self._given, self.patterns, self.hops, hop, hidden) for hidden in range(hop + 1))
-
-
-@cache
-def _facts(n_entities: int, n_relations: int, out_degree: int, graph: int) -> Int:
-    """The facts (h, r, t), those of an entity side by side: array (f, 3)."""
-    rng = stream("fact_composition", "graph", graph)
-    relation = permutations(rng, n_entities, n_relations, k=out_degree)
-    tail = integers(rng, n_entities, out_degree, high=n_entities)
-    head = np.repeat(np.arange(n_entities, dtype=np.int32), out_degree)
-    return np.stack([head, relation.ravel(), tail.ravel()], axis=1)
-
-
-def _read(given: str) -> tuple[FactCompositionParams, Int]:
-    """Parameters, and the facts of their knowledge graph."""
-    p = FactCompositionParams.model_validate_json(given)
-    return p, _facts(p.n_entities, p.n_relations, p.out_degree, p.graph)
-
-
-def _pairs(facts: Int, out_degree: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The facts of every path, as rows of `facts`: two arrays (p)."""
-    first = np.repeat(np.arange(len(facts)), out_degree)
-    slot = np.tile(np.arange(out_degree), len(facts))
-    return first, facts[first, 2].astype(np.int64) * out_degree + slot
-
-
-@cache
-def _in_use(given: str, patterns: str) -> tuple[Mask, Mask]:
-    """Which facts (f) a law composes, and which paths (p) are of two of these."""
-    p, facts = _read(given)
-    n_unseen = 0 if patterns == ALL else round(p.unseen * len(facts))
-    order = permutations(stream("fact_composition", "unseen", p.graph), 1, len(facts))[0]
-    is_unseen = np.zeros(len(facts), dtype=np.bool_)
-    is_unseen[order[:n_unseen]] = True
-    may = is_unseen if patterns == HELD_OUT else ~is_unseen
-    first, second = _pairs(facts, p.out_degree)
-    return may, may[first] & may[second]
-
-
-@cache
-def _paths(given: str, patterns: str) -> _Paths:
-    p, facts = _read(given)
-    may, is_whole = _in_use(given, patterns)
-    is_asked, able = is_whole.copy(), np.flatnonzero(is_whole)
-    if p.ratio is not None and patterns != HELD_OUT:
-        order = permutations(stream("fact_composition", "asked", p.graph), 1, len(able))[0]
-        is_asked[able[order[round(p.ratio * may.sum()) :]]] = False
-    first, second = _pairs(facts, p.out_degree)
-    columns = (facts[first, 0], facts[first, 1] + np.int32(p.n_entities), facts[second, 1] + np.int32(p.n_entities))
-    tokens = np.stack(columns, axis=1)
-    return _Paths(tokens, facts[first, 2], facts[second, 2], is_asked, np.flatnonzero(is_asked))
-
-
-@cache
-def _known(given: str, patterns: str) -> _Known:
-    p, facts = _read(given)
-    tail = np.full((p.n_entities, p.n_relations), -1, dtype=np.int32)
-    tail[facts[:, 0], facts[:, 1]] = facts[:, 2]
-    paths = _paths(given, patterns)
-    head, first, second = paths.tokens[paths.asked].T.astype(np.int64)
-    number = (head * p.n_relations + first - p.n_entities) * p.n_relations + second - p.n_entities
-    return _Known(tail, np.sort(number))
-
-
-def _looked_up(tail: Int, head: Int, relation: Int) -> Int:
-    """Where facts lead: array (g); -1 where there is none, or ids are out of range."""
-    n_entities, n_relations = tail.shape
-    is_there = (head >= 0) & (head < n_entities) & (relation >= 0) & (relation < n_relations)
-    return np.where(is_there, tail[np.where(is_there, head, 0), np.where(is_there, relation, 0)], -1).astype(np.int32)
-
-
-@cache
-def _best_guess(given: str, patterns: str, hops: tuple[int, ...], hop: int, hidden: int | None) -> float:
-    """Accuracy of the likeliest label of `hop` hops, over all paths.
-
-    Args:
-        given: The parameters.
-        patterns: As in `Generator`.
-        hops: Those of the law, which say how often each path is drawn.
-        hop: Hop count of the label.
-        hidden: The token that is not known; None if none is known.
-    """
-    paths, n = _paths(given, patterns), FactCompositionParams.model_validate_json(given).n_entities
-    share = np.full(len(paths.end), 1 / len(paths.end))
-    share[paths.asked] += 0.0 if hops == (1,) else 1 / len(paths.asked)
-    label, is_labelled = (
-        (paths.bridge, np.ones(len(share), dtype=np.bool_)) if hop == 1 else (paths.end, paths.is_asked)
-    )
-    seen = [] if hidden is None else [place for place in range(hop + 1) if place != hidden]
-    code = np.zeros(len(share), dtype=np.int64)
-    for place in seen:
-        code = code * int(paths.tokens.max() + 1) + paths.tokens[:, place]
-    weight = np.where(is_labelled, share, 0.0)
-    pairs, which = np.unique(code * n + label, return_inverse=True)
-    known, group = np.unique(pairs // n, return_inverse=True)
-    best = np.zeros(len(known))
-    np.maximum.at(best, group, np.bincount(which, weights=weight))
-    return float(best.sum() / weight.sum())
+        return max(best_guess(self._graph, self.hops, hop, hidden) for hidden in range(hop + 1))

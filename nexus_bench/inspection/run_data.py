@@ -126,10 +126,11 @@ def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSp
     n_graphs = question.n_graphs or cells[0].task.n_test
     family = law.family
     if question.is_trained:
-        surely = min(-(-min(at.steps, at.eval_every) // at.reuse) * at.batch_size for at in (cell.train for cell in cells))
-        if n_graphs > surely:  # before the first evaluation no training ends
+        recipes = [cell.train for cell in cells]
+        sure = min(-(-min(of.steps, of.eval_every) // of.reuse) * of.batch_size for of in recipes)
+        if n_graphs > sure:  # no training ends before the first evaluation
             raise ConfigError(
-                f"{family.name}: {n_graphs:,} graphs are asked for that were trained, sure are {surely:,}; ask for fewer"
+                f"{family.name}: {n_graphs:,} graphs are asked for that were trained, sure are {sure:,}; ask for fewer"
             )
         return HeldOut(law, source.batch(0, n_graphs))
     seen = _seen(source, cells) if family.n_facts == source.law.family.n_facts else np.empty(0, dtype=np.uint64)

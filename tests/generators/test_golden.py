@@ -30,6 +30,7 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
     "brevo": {"hop_ood": [4], "min_nodes": 7},
     "depo": {"size_ood": {"n_nodes": 30}, "min_nodes": 12},
     "hash_hop": {"size_ood": {"n_chains": 11}},
+    "fact_composition": {"hops": [1, 2], "pattern_ood": True, "ratio": 5},
     "mano": {},
     "mqar": {"hops": [1], "size_ood": {"n_tokens": 90}},
     "path_tokens": {"hops": [1, 3], "hop_ood": [4], "size_ood": {"n_arms": 5}},
@@ -63,6 +64,12 @@ GOLDEN: dict[str, dict[str, str]] = {
         "test": "5808c7511727067dbe0bf89746435364d742764c47b1322e6503aa2c618ed2ea",
         "val": "232f0a8a8c5a6cc3ab44c7ddebed3bd6b03eae50932972e2e831c78df0e991cb",
         "size_ood": "e50d32674d0041c267e86b7fca47f268e935a16fe32583ac937cfe9894ed997c",
+    },
+    "fact_composition 1": {
+        "train": "3efb55713ed4b2c0fe6989b745a1490201813a412a2f7adfcadec32644b8f2bb",
+        "test": "b316ecded1d33790b343785e8b39d78b73290ba7a3ee5c600c2a45ae9ad29a1d",
+        "val": "c457b816e93bb4f0843d69a528d2946dc4987fa64ac3466551cae6e5cbcf05da",
+        "pattern_ood": "930e5e18fb63f01b125b07042fe934aa0ecae520227c6eb5823b9dadc9044726",
     },
     "hash_hop 1": {
         "train": "0b64432b5d9058333aa4de0e74b372bb771a9b54dc3fed6ffda4718eb9e4a5c8",

@@ -77,7 +77,8 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
             raise ConfigError(
                 f"{self.name}: out_degree must be at most n_relations, {params.n_relations}, got {params.out_degree}"
             )
-        self._graph = self._composing(patterns)
+        p = params
+        self._graph = Graph(p.n_entities, p.n_relations, p.out_degree, p.graph, p.ratio, p.unseen, patterns)
         if self._graph.n_paths > _MOST_PATHS:
             raise ConfigError(
                 f"{self.name}: {params.n_entities} entities of out_degree {params.out_degree} have "
@@ -90,10 +91,6 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
         if not len(paths(self._graph).asked):
             what, to_raise = ("unseen facts", "unseen") if patterns == HELD_OUT else ("facts", "ratio")
             raise ConfigError(f"{self.name}: no composition of two {what} is asked; raise {to_raise}")
-
-    def _composing(self, patterns: str) -> Graph:
-        p = self.params
-        return Graph(p.n_entities, p.n_relations, p.out_degree, p.graph, p.ratio, p.unseen, patterns)
 
     @property
     def max_hop(self) -> int:
@@ -134,9 +131,6 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
         """`e3` is an entity, `r3` a relation."""
         n = self.params.n_entities
         return f"e{index}" if index < n else f"r{index - n}"
-
-    def check_patterns(self) -> None:
-        """That some composition has two unseen facts is asked of the law that draws these."""
 
     def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
         """Look paths up: any for one hop, one that is asked for two."""

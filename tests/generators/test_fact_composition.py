@@ -66,6 +66,10 @@ def test_labels_and_hops_are_those_of_a_dictionary(entry: dict[str, Any], law: s
     task = family(entry, law)
     examples = task.sample(90, stream("slow"))
     agrees(task, examples, by_hand)
+    solution = task.solve(examples.facts, examples.query)
+    assert np.array_equal(solution.answer, examples.answer) and np.array_equal(solution.hop, examples.hop)
+    read = [[row for row in rows if row >= 0] for rows in solution.rows.reshape(-1, task.largest_hop).tolist()]
+    assert read == [[*range(1, hop + 1)] for hop in examples.hop.ravel().tolist()], "a relation is a hop"
     assert set(np.unique(examples.hop)) == {0, *task.hops}
 
 

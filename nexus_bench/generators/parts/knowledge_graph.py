@@ -127,7 +127,8 @@ def memory(graph: Graph) -> Memory:
     head, relation, end = facts(graph).T
     tail[head, relation] = end
     every = paths(graph)
-    return Memory(tail, np.sort(_number(*every.words[every.asked].T, graph.n_relations)))
+    start, first, second = every.words[every.asked].T
+    return Memory(tail, np.sort(_number(start, first, second, graph.n_relations)))
 
 
 @cache

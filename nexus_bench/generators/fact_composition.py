@@ -43,7 +43,8 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
 
     Of the compositions `ratio` per fact are asked; the others have no label after `r2`. With `pattern_ood` a share of
     the facts, `unseen`, is in no composition that is asked, and the further split asks the compositions of two of
-    these. Half of the sequences begin with a fact, each as likely; half are compositions that are asked.
+    these. Half of the sequences begin with a fact, each as likely; half are compositions that are asked. A hop is a
+    look-up: one composition in `n_entities * out_degree` looks one fact up twice, which leads back to where it began.
 
     Source: Wang, Yue, Su and Sun 2024 ("Grokked transformers are implicit reasoners", arXiv 2405.15071) and its public
     code (OSU-NLP-Group/GrokkedTransformer, MIT): 2,000 entities, 200 relations, out-degree 20, 3.6 to 18 compositions

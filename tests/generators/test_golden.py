@@ -66,10 +66,10 @@ GOLDEN: dict[str, dict[str, str]] = {
         "size_ood": "e50d32674d0041c267e86b7fca47f268e935a16fe32583ac937cfe9894ed997c",
     },
     "fact_composition 1": {
-        "train": "3efb55713ed4b2c0fe6989b745a1490201813a412a2f7adfcadec32644b8f2bb",
-        "test": "b316ecded1d33790b343785e8b39d78b73290ba7a3ee5c600c2a45ae9ad29a1d",
-        "val": "c457b816e93bb4f0843d69a528d2946dc4987fa64ac3466551cae6e5cbcf05da",
-        "pattern_ood": "930e5e18fb63f01b125b07042fe934aa0ecae520227c6eb5823b9dadc9044726",
+        "train": "738d2ff65d73fc6f0aa78831018a3b5ca7bf2197c9f4629e62ffbba56d8bbbc2",
+        "test": "72fe91ce3fef95686733f2d6031dda7520c2cb85ee9862f25c0362acb9d0c2e5",
+        "val": "be129ea881e61efc98f6d5b16443c083bb75f8de8927c964080293c3744216d6",
+        "pattern_ood": "b9616300a17e6e4e447f3302a4faf1bc52947e68a2b15d115a8505827276c733",
     },
     "hash_hop 1": {
         "train": "0b64432b5d9058333aa4de0e74b372bb771a9b54dc3fed6ffda4718eb9e4a5c8",

@@ -32,6 +32,7 @@ def evaluate(
     loops: Annotated[
         Optional[int], typer.Option(min=1, max=10_000, help="How often looped models apply their blocks.")
     ] = None,
+    trained: Annotated[bool, typer.Option("--trained", help="The graphs that they were trained on.")] = False,
     cells: Cells = None,
     settings: Settings = None,
     data: TrainedOn = None,
@@ -58,11 +59,12 @@ def evaluate(
     asked_hops = hops_of(hops)
     told = read_words(words, settings)
     no_names(told, command="eval")
-    question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(told.settings), n, loops)
+    hops_asked = tuple(asked_hops) if asked_hops else None
+    question = Question(hops_asked, n_facts, parse_settings(told.settings), n, loops, trained)
     if question.split == "eval":
         raise UsageError(
             "say what to evaluate on that differs from training: --hops, --n-facts, --loops or key=value, "
-            f"as in `nexus-bench eval {run} --n-facts 24`"
+            f"as in `nexus-bench eval {run} --n-facts 24`; or --trained"
         )
     folder = open(run)
     chosen = trained_cells(folder, cells)

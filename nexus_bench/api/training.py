@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nexus_bench.api import values
 from nexus_bench.api.run import Run
 from nexus_bench.api.values import Hops, in_python, plain, without_none
-from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError
+from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError, usual
 from nexus_bench.io.files import sha256
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.suite import Suite
     from nexus_bench.experiment.train import Trained
+
+_OF_COMMAND = ("logger", "tensorboard", "stack", "scheduler", "log_every", "curve_points", "dry_run", "print_config")
 
 
 @in_python()
@@ -77,6 +79,9 @@ def train(
     given = without_none(order=order, hops=hops, seeds=seeds)
     if "suite" in settings:
         raise UsageError("suite names the run; give a mapping or a file with another name")
+    for name in settings:
+        if (here := usual(name).name) in _OF_COMMAND:
+            raise UsageError(f"{name} is no argument; `nexus-bench train --{here.replace('_', '-')}` has it, or omit it")
     data = values.path_or_none("data", data)
     grid = select(suite, task=task, attention=attention, data=data, settings=settings | given)
     out = _folder_of(grid, quiet=quiet) if out is None else out

@@ -174,10 +174,10 @@ timing.command(name="attention", cls=Command)(bench.bench_attention)
 timing.command(name="train", cls=Command)(bench.bench_train)
 app.add_typer(timing, name="bench", rich_help_panel="Maintain")
 beginning = typer.Typer(cls=Group, help="Begin a package of your own.", rich_markup_mode=None)
-beginning.callback()(lambda: None)
+beginning.callback(invoke_without_command=True)(new.new)
 beginning.command(name="attention", cls=Command)(new.new_attention)
 beginning.command(name="task", cls=Command)(new.new_task)
-app.add_typer(beginning, name="new", no_args_is_help=True, rich_help_panel="Check and extend")
+app.add_typer(beginning, name="new", rich_help_panel="Check and extend")
 
 
 class _StoppedError(SystemExit):

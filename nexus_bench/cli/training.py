@@ -77,7 +77,7 @@ def train(
     ] = None,
     seeds: Annotated[
         Optional[str],
-        typer.Option(metavar="N", help="How many seeds, or which: 3 or 0,1,5.", rich_help_panel=WHAT),
+        typer.Option(metavar="SEEDS", help="How many seeds, or which: 3 or 0,1,5.", rich_help_panel=WHAT),
     ] = None,
     steps: Annotated[Optional[str], _values(help="Optimiser steps.")] = None,
     lr: Annotated[Optional[str], _values("--lr", help="Learning rates: 1e-3 or 1e-3,3e-3.")] = None,

@@ -21,8 +21,13 @@ TaskWords = Annotated[
     ),
 ]
 
-_SETTING = re.compile(r"[A-Za-z_][\w.]*=")
-_SECTION = re.compile(r"(train|models?|tasks?)\.(?=\w)")  # as Hydra writes train.steps=10
+_SETTING = re.compile(r"\+{0,2}[A-Za-z_][\w.-]*=")
+_SECTION = re.compile(r"\+{0,2}((train|models?|tasks?)\.(?=\w))?")  # as Hydra writes train.steps=10 and +steps=10
+
+_COUNTED = ("order", "seeds")  # several can be written as hop counts are: 1-3
+_RANGE = re.compile(r"(?<![\d.e-])([0-9]+)-([0-9]+)(?![\d.-])")
+_MOST_DIGITS = 4
+_SPACED = re.compile(r"\s*[-+]?\.?\d[-+.eE\d]*(\s+[-+]?\.?\d[-+.eE\d]*)+\s*")
 
 
 class Given(NamedTuple):
@@ -37,6 +42,17 @@ class Given(NamedTuple):
     settings: list[str]
 
 
+def is_setting(word: str) -> bool:
+    """Whether a word is `key=value`."""
+    return _SETTING.match(word) is not None
+
+
+def without_section(setting: str) -> str:
+    """A setting without what Hydra writes before its key, and with the key as it is written here."""
+    key, equals, value = _SECTION.sub("", setting, count=1).partition("=")
+    return key.replace("-", "_") + equals + value
+
+
 def read_words(words: list[str] | None, settings: list[str] | None = None, **options: str | None) -> Given:
     """Tell names from settings.
 
@@ -45,10 +61,22 @@ def read_words(words: list[str] | None, settings: list[str] | None = None, **opt
         settings: The values of `--set`.
         options: Options that are settings, such as `steps="10"`; None if not given.
     """
-    named = [word for word in words or [] if not _SETTING.match(word)]
-    own = [_SECTION.sub("", word, count=1) for word in words or [] if _SETTING.match(word)]
+    named = [word for word in words or [] if not is_setting(word)]
+    own = [without_section(word) for word in words or [] if is_setting(word)]
     told = [f"{key}={value}" for key, value in options.items() if value is not None]
-    return Given(named, [*(settings or []), *own, *told])
+    return Given(named, [_with_commas(setting) for setting in (*(settings or []), *own, *told)])
+
+
+def _with_commas(setting: str) -> str:
+    """A setting whose values are written as hop counts are, or with spaces, as a list with commas."""
+    key, equals, value = setting.partition("=")
+    if key in _COUNTED and len(found := _RANGE.findall(value)) and all(_in_range(*ends) for ends in found):
+        value = _RANGE.sub(lambda ends: ",".join(map(str, range(int(ends[1]), int(ends[2]) + 1))), value)
+    return key + equals + (",".join(value.split()) if _SPACED.fullmatch(value) else value)
+
+
+def _in_range(first: str, last: str) -> bool:
+    return len(last) <= _MOST_DIGITS and int(first) <= int(last)
 
 
 def one_name(names: list[str], option: str | None, *, what: str, command: str) -> str | None:

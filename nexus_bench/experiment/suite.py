@@ -29,6 +29,7 @@ from nexus_bench.training.spec import CellSpec, TrainSpec
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
 _SETTABLE = {"suite", "tune", "seeds", "matched", "comparisons"}  # keys that are values by themselves
+_BESIDES = {"task", "attention", "data", "out", "device", "mode", "executor", "workers"}  # what `train` takes, too
 
 
 class Suite(NamedTuple):
@@ -134,7 +135,7 @@ def apply_settings(config: Config, settings: Config, where: str = "suite") -> Co
             raise ConfigError(f"{key} is not an option of {asked}; omit it, or choose one that has it: {having}")
         if not found:
             known = set().union(*(keys for _, keys in homes)) - {"content_sha256"}  # which is not for people
-            raise ConfigError(unknown_name("setting", key, known))
+            raise ConfigError(unknown_name("setting", key, known | _BESIDES))
         for home in found:
             home[key] = value
     return config

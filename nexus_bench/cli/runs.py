@@ -58,7 +58,7 @@ def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellSt
     folder = RunFolder(run)
     if not folder.is_written_to():
         is_open = any(cell.state not in (DONE, RECORDED) for cell in states)
-        goes_on = f"`nexus-bench train {run}/spec.yaml -o {run}` goes on"
+        goes_on = f"`nexus-bench train {run}` goes on"
         typer.echo(f"no process is training in {run}; {goes_on if is_open else 'all of its cells are done'}", err=True)
         return states
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple, Optional
 
 import typer
 
-from nexus_bench.cli.choices import tasks
+from nexus_bench.cli.choices import ATTENTIONS, tasks
 from nexus_bench.errors import UsageError
 
 Words = Annotated[
@@ -93,11 +93,25 @@ def one_name(names: list[str], option: str | None, *, what: str, command: str) -
     """
     found = list(dict.fromkeys([*names, *([] if option is None else [option])]))
     if len(found) > 1:
+        whole = f"{command} {found[0]}"
+        if what == "suite":
+            whole = _with_their_options(found, command)
         raise UsageError(
-            f"give one {what}, got {' and '.join(found)}; write `nexus-bench {command} {found[0]}`, and settings as "
-            "key=value"
+            f"give one {what}, got {' and '.join(found)}; write `nexus-bench {whole}`, and settings as key=value"
         )
     return found[0] if found else None
+
+
+def _with_their_options(names: list[str], command: str) -> str:
+    """A command with names that are not all of suites: those of tasks and attentions as options."""
+    from nexus_bench.generators.base import GENERATORS
+
+    known = set(GENERATORS.names())
+    of_tasks = [name for name in names if set(name.split(",")) <= known]
+    mechanisms = [name for name in names if set(name.split(",")) <= set(ATTENTIONS)]
+    suites = [name for name in names if name not in (*of_tasks, *mechanisms)][:1]
+    parts = [*suites, *(["--task", ",".join(of_tasks)] if of_tasks else [])]
+    return " ".join([command, *parts, *(["--attention", ",".join(mechanisms)] if mechanisms else [])])
 
 
 def one_task(names: list[str], option: str | None, *, command: str, default: str | None = None) -> str:
@@ -110,8 +124,8 @@ def one_task(names: list[str], option: str | None, *, command: str, default: str
     if task is None:
         raise UsageError(f"name a task, as in `nexus-bench {command} pointer_chase`; `nexus-bench list tasks` has all")
     if "," in task:
-        first = task.split(",")[0].strip()
-        raise UsageError(f"{command} takes one task, got {task}; write one command for each: `{command} {first}`")
+        each = " and ".join(f"`nexus-bench {command} {name.strip()}`" for name in task.split(",") if name.strip())
+        raise UsageError(f"{command} takes one task, got {task}; write one command for each: {each}")
     return task
 
 

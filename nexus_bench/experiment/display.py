@@ -219,8 +219,8 @@ def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     )
     if plan.suite.n_later:
         console.print(f"then {plan.suite.n_later} more cells: each model with the recipe that is best on validation")
-    if told_few := undecided(plan.suite):
-        console.print(told_few)
+    for note in filter(None, (*plan.suite.notes, undecided(plan.suite))):
+        console.print(note)
 
 
 def _duration(seconds: float) -> str:

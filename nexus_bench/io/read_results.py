@@ -46,7 +46,6 @@ _OF_CELL = (  # the same in all rows of a cell
     *("n_params", "flops_per_step", "status", "curriculum", "model", "task_version", "mlp_ratio", "reuse"),
     *("attention_options", "recipe_options", "model_options"),
 )
-_AGAIN = "run `nexus-bench train` on it again"
 
 
 def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
@@ -125,17 +124,18 @@ def read_results(run: Path) -> pd.DataFrame:
     check_run(run)
     if not is_there(path) and not (run / SPEC).exists():
         raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
-    unfinished = UsageError(f"{run}: no cell is finished yet; {_AGAIN}")
+    unfinished = UsageError(f"{run}: no cell is finished yet; `nexus-bench train {run}` goes on with it")
     if not is_there(path):  # nor was it ever: the seal knows what was written
         raise unfinished
     frame = read_csv(path, COLUMNS)
     if frame.empty and is_sealed(run):
         raise unfinished
+    again = f"`nexus-bench train {run}` writes it again" if (run / SPEC).exists() else "make it again"
     if frame.empty:
-        raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
+        raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {again}")
     for is_wrong, what in _faults(frame, is_sealed=is_sealed(run)):
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
-            raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {_AGAIN}")
+            raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {again}")
     return frame
 
 

@@ -291,7 +291,7 @@ def test_a_run_without_a_finished_cell_says_so(run: Path, command: Command, monk
     assert "4 to do" in command("status", "new").stdout
     for _ in range(2):
         for line in ("report new", "compare run new", "compare new run"):
-            assert_fails(command(*line.split()), 2, "new: no cell is finished yet; run `nexus-bench train` on it again")
+            assert_fails(command(*line.split()), 2, "new: no cell is finished yet; `nexus-bench train new` goes on with it")
         table = (run / "results.csv").read_text().splitlines(keepends=True)[0]
         replace_sealed(Path("new"), {"results.csv": table})  # stopped by Ctrl-C before the first cell was done
     assert command(*TRAIN.replace("--out run", "--out new").split()).returncode == TRAINED

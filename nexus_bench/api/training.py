@@ -174,7 +174,7 @@ def select(
         ConfigError: A name or a value is not allowed.
         UsageError: Arguments contradict each other.
     """
-    from nexus_bench.experiment.on_the_spot import no_longer_further
+    from nexus_bench.experiment.on_the_spot import no_longer_further, without_baseline
     from nexus_bench.experiment.suite import apply_settings, make_suite, select_suite
 
     tasks, attentions = values.names("task", task), values.names("attention", attention)
@@ -186,12 +186,13 @@ def select(
         return make_suite(apply_settings(plain(suite), changed, where), where)
     named = None if suite is None else str(values.path("suite", suite))
     selected = select_suite(named, task=tasks, attention=attentions, data=data, settings=changed)
-    grid = make_suite(*selected)
-    if "hops" not in changed:
-        return grid
-    others = {key: value for key, value in changed.items() if key != "hops"}
-    before = select_suite(named, task=tasks, attention=attentions, data=data, settings=others)
-    return grid._replace(notes=no_longer_further(before.config, selected.config))
+    grid, config = make_suite(*selected), selected.config
+    notes = without_baseline(config["models"], attentions) if "order" in changed else ()
+    if "hops" in changed:
+        others = {key: value for key, value in changed.items() if key != "hops"}
+        before = select_suite(named, task=tasks, attention=attentions, data=data, settings=others)
+        notes += no_longer_further(before.config, config)
+    return grid._replace(notes=notes)
 
 
 def prepare(

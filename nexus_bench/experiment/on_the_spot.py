@@ -126,6 +126,20 @@ def no_longer_further(before: Config, after: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys(told))
 
 
+def without_baseline(models: list[Config], attention: str | None) -> tuple[str, ...]:
+    """What a user is told if orders were given, and so no baseline came along.
+
+    Args:
+        models: The models of the suite, as its configuration has them.
+        attention: The attentions that were asked for, separated by commas.
+    """
+    names = names_in(attention)
+    orders = [order for entry in models for order in _listed(entry.get("order"))]
+    if not names or BASELINE in names or 1 in orders or all(order is None for order in orders):
+        return ()
+    return (f"no baseline is trained; --attention {','.join([BASELINE, *names])} adds it (in Python a list)",)
+
+
 def _hops(entry: Config) -> str:
     further = entry.get("hop_ood")
     return "none" if further is None else format_hops(parse_hops(further))

@@ -47,7 +47,7 @@ def too_many_right(text: str) -> str:
         (lambda text: "", "is truncated or edited"),
         (
             lambda text: text.splitlines(keepends=True)[0],
-            "has no rows: no cell is done, or it is truncated; run `nexus",
+            "has no rows: no cell is done, or it is truncated; make it again$",
         ),
         (
             lambda text: text + text.splitlines(keepends=True)[-1],

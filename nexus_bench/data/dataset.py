@@ -137,6 +137,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     if not folder.is_dir():
         raise StorageError(f"{folder}: is not a folder; make a dataset with `nexus-bench gen --out {folder}`")
+    if not (folder / MANIFEST).exists() and not any(folder.glob("train.*")):  # whatever their format
+        raise StorageError(f"{folder}: is not a dataset; make one with `nexus-bench gen --out FOLDER`")
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("manifest_sha256") != manifest_sha256(manifest):
         raise CorruptArtefactError(f"{folder / MANIFEST}: was edited: its hash does not match; run gen again")

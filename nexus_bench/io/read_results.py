@@ -73,6 +73,14 @@ def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
         raise CorruptArtefactError(f"{run / SEAL}: is missing; restore it, or train into another folder")
 
 
+def where_runs_are(named: Path) -> str:
+    """What a user is told whose folder is no run folder: the run that was meant, those in it, or how one is made."""
+    if ((meant := Path("runs") / named) / SPEC).is_file():
+        return f"did you mean {meant}?"
+    within = sorted(str(path.parent) for path in named.glob(f"*/{SPEC}"))
+    return f"give one of those in it: {', '.join(within[:5])}" if within else "make one with `nexus-bench train`"
+
+
 def is_sealed(run: Path) -> bool:
     """Whether a run folder has a seal, so that an edit of it is found."""
     return (run / SEAL).exists()
@@ -123,7 +131,7 @@ def read_results(run: Path) -> pd.DataFrame:
     path = run / RESULTS
     check_run(run)
     if not is_there(path) and not (run / SPEC).exists():
-        raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
+        raise StorageError(f"{run}: is not a run folder; {where_runs_are(run)}")
     unfinished = UsageError(f"{run}: no cell is finished yet; `nexus-bench train {run}` goes on with it")
     if not is_there(path):  # nor was it ever: the seal knows what was written
         raise unfinished

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from nexus_bench.errors import NexusBenchError
+from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.io.columns import FAILED
 from nexus_bench.io.config import Config
 from nexus_bench.io.packed import is_there, packed
@@ -95,8 +95,11 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     from nexus_bench.io.read_results import read_results
 
     run = RunFolder(folder)
-    has_rows = is_there(folder / RESULTS)
-    rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if has_rows else None
+    try:
+        has_rows = is_there(folder / RESULTS)
+        rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if has_rows else None
+    except UsageError:  # no cell is finished yet
+        rows = None
     n_cells = 0 if rows is None else rows["cell_id"].nunique()
     n_failed = 0 if rows is None else int((rows["status"] == FAILED).sum())
     config = run.read_spec() if (folder / SPEC).is_file() else None

@@ -119,7 +119,7 @@ def open_(
         run = Path(found[0].path)
     page = run if run.suffix == ".html" else run / "report.html"
     if not page.is_file():
-        if page == run or not is_there(run / "results.csv"):
+        if page == run or not (is_there(run / "results.csv") or (run / "spec.yaml").is_file()):
             raise CorruptArtefactError(f"{run}: has no results; `nexus-bench runs` lists the runs that have")
         from nexus_bench.report.output import report
 

@@ -81,7 +81,8 @@ def train(
         raise UsageError("suite names the run; give a mapping or a file with another name")
     for name in settings:
         if (here := usual(name).name) in _OF_COMMAND:
-            raise UsageError(f"{name} is no argument; `nexus-bench train --{here.replace('_', '-')}` has it, or omit it")
+            option = "--" + here.replace("_", "-")
+            raise UsageError(f"{name} is no argument; `nexus-bench train {option}` has it, or omit it")
     data = values.path_or_none("data", data)
     grid = select(suite, task=task, attention=attention, data=data, settings=settings | given)
     out = folder_of(grid, suite, chooses="out=", quiet=quiet) if out is None else out

@@ -60,7 +60,9 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
             raise UsageError(_with_commas(word if is_setting(word) else f"{name} {value}", rest))
     first = list(named)[: len(told)]
     if told.keys() - set(first):
-        raise UsageError(f"{max(told.keys() - set(first))} comes with {' and '.join(set(first) - told.keys())}; give both")
+        raise UsageError(
+            f"{max(told.keys() - set(first))} comes with {' and '.join(set(first) - told.keys())}; give both"
+        )
     return [*(told[name] for name in first), *said]
 
 

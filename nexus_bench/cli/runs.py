@@ -30,7 +30,8 @@ def status(
 
     And which are recorded without weights, running (at which step), failed (and why) or still to do.
     """
-    from nexus_bench.cli.printing import print_table, status_table
+    from nexus_bench.cli.printing import status_table
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.experiment.run_folder import open
     from nexus_bench.experiment.status import read_status
 
@@ -81,8 +82,8 @@ def runs(
 
     Every run folder below FOLDER, the newest first.
     """
-    from nexus_bench.cli.found_runs import find_runs, runs_table
-    from nexus_bench.cli.printing import print_table
+    from nexus_bench.cli.found_runs import find_runs, runs_as_text
+    from nexus_bench.cli.screen import print_text
 
     root = where or Path("runs")
     if where is not None and not where.is_dir():
@@ -91,7 +92,7 @@ def runs(
     if as_json:
         print_document("runs", runs=found)
     elif found:
-        print_table(runs_table(found))
+        print_text(runs_as_text(found), indent=2)
     else:
         typer.echo(f"no runs below {root}; `nexus-bench train quick` makes one", err=True)
 

@@ -201,7 +201,8 @@ def match(
     Standard and looped models with as many parameters, or as much compute, as each model; trains nothing.
     """
     from nexus_bench.api.training import select
-    from nexus_bench.cli.printing import matches_table, print_table
+    from nexus_bench.cli.printing import matches_table
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.io.config import parse_settings
     from nexus_bench.model.matching import match as match_models
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from nexus_bench.attention.base import ATTENTIONS
-from nexus_bench.data.task import known_tasks, task_keys
 from nexus_bench.data.dataset import MANIFEST
+from nexus_bench.data.task import known_tasks, task_keys
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import LONGEST_NAME, Config, read_config
@@ -118,8 +118,8 @@ def no_longer_further(before: Config, after: Config) -> tuple[str, ...]:
         after: The suite with them.
     """
     told = (
-        f"{new.get('task')}: further hops (hop_ood): {_hops(new)}; the suite has {_hops(old)}, of which some are trained "
-        "now; hop_ood=HOPS asks for others"
+        f"{new.get('task')}: further hops (hop_ood): {_hops(new)}; the suite has {_hops(old)}, of which some are "
+        "trained now; hop_ood=HOPS asks for others"
         for old, new in zip(before["tasks"], after["tasks"], strict=True)
         if old.get("hop_ood") != new.get("hop_ood")
     )

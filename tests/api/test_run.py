@@ -346,10 +346,12 @@ def test_an_unfinished_run_says_so_wherever_it_is_asked(run: nb.Run, tmp_path: P
     unfinished.write_spec(RunFolder(run.path).read_spec())
     opened = nb.open(unfinished.path)
     for ask in (lambda: opened.results, lambda: opened.curves, lambda: opened.finding):
-        with pytest.raises(nb.NexusBenchError, match="no cell is finished yet; `nexus-bench train .*/new` goes on with it"):
+        with pytest.raises(
+            nb.NexusBenchError, match=r"no cell is finished yet; `nexus-bench train .*/new` goes on with it"
+        ):
             ask()
 
 
 def test_a_parameter_that_cannot_vary_is_refused_without_an_empty_list(run: nb.Run) -> None:
-    with pytest.raises(nb.NexusBenchError, match="^no parameter varies within a task, .* by n_nodes; omit by$"):
+    with pytest.raises(nb.NexusBenchError, match=r"^no parameter varies within a task, .* by n_nodes; omit by$"):
         run.report(by="n_nodes")

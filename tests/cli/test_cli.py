@@ -275,7 +275,11 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("train kinship --task reachable", 2, "write `nexus-bench train --task kinship,reachable`"),
         ("train --suite quick deep", 2, "give one suite, got deep and quick"),
         ("show reachable --task kinship", 2, "give one task, got reachable and kinship"),
-        ("gen reachable,kinship", 2, "write one command for each: `nexus-bench gen reachable` and `nexus-bench gen kinship`"),
+        (
+            "gen reachable,kinship",
+            2,
+            "write one command for each: `nexus-bench gen reachable` and `nexus-bench gen kinship`",
+        ),
         ("audit", 2, "name a task, as in `nexus-bench audit pointer_chase`"),
         ("status", 2, "Missing argument 'RUN'; as in `nexus-bench status runs/quick`"),
         ("compare a", 2, "Missing argument 'NEW'; as in `nexus-bench compare runs/example/quick runs/quick`"),

@@ -160,11 +160,11 @@ def test_a_run_folder_goes_on_and_other_settings_get_a_folder_beside_it(command:
     more = command("train", "runs/tiny", "--executor", "inline", "--seeds", "2")
     assert more.returncode == 0 and more.stderr.startswith("2 of 4 cells are already done\n")
     assert_fails(command("status", "tiny"), 5, "tiny: is not a run folder; did you mean runs/tiny?")
-    assert_fails(command("report", "runs"), 5, "runs: is not a run folder; give one of those in it: runs/tiny, runs/tiny-")
+    assert_fails(
+        command("report", "runs"), 5, "runs: is not a run folder; give one of those in it: runs/tiny, runs/tiny-"
+    )
 
 
 def test_a_dataset_in_the_place_of_a_suite_is_named_as_one(command: Command) -> None:
     assert command(*"gen --hops 1 --n 3 --n-test 3 --out d".split()).returncode == 0
     assert_fails(command("train", "d"), 2, "d: is a dataset; write `nexus-bench train --data d`")
-
-

@@ -132,7 +132,7 @@ def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="is not a run folder; make one with `nexus-bench train`"):
             read_results(folder)
     replace_sealed(tmp_path, {"spec.yaml": "suite: s\n"})
-    with pytest.raises(UsageError, match="no cell is finished yet; `nexus-bench train .*` goes on with it$"):
+    with pytest.raises(UsageError, match=r"no cell is finished yet; `nexus-bench train .*` goes on with it$"):
         read_results(tmp_path)
 
 

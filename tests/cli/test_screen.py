@@ -11,7 +11,10 @@ from tests.conftest import Command
 from tests.small import TINY
 
 
-@pytest.mark.parametrize("line", ["match staircase --order 2", "audit reachable --hops 1-2 -n 300", "show kinship"])
+LINES = ["match pointer_chase n_layers=2 --attention nexus", "audit reachable --hops 1-2 -n 300", "show kinship"]
+
+
+@pytest.mark.parametrize("line", LINES)
 def test_eighty_columns_hold_everything(line: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = command(*line.split())
     monkeypatch.setenv("COLUMNS", "80")

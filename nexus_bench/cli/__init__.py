@@ -29,6 +29,7 @@ from nexus_bench.cli import (
     runs,
     training,
 )
+from nexus_bench.cli.completion import complete_named_shell
 from nexus_bench.cli.help import Command, Group
 from nexus_bench.cli.mistakes import mistake
 from nexus_bench.errors import (
@@ -73,6 +74,8 @@ def run(arguments: list[str]) -> int:
     """
     try:
         with _renames_told():
+            if complete_named_shell(arguments):
+                return 0
             code = app(with_present_words(arguments), prog_name="nexus-bench", standalone_mode=False)
     except NexusBenchError as error:
         return _fail(str(error), error.exit_code, is_told=error.is_told)

@@ -26,6 +26,8 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
     Raises:
         UsageError: An option is given twice, or a setting or a list is written with spaces.
     """
+    if list(arguments) == ["help"]:
+        return ["--help"]
     options = {name: param for param in command.params if _is_option(param) for name in param.opts}
     named = {_option_of(param): param for param in command.params if not _is_option(param)}
     has_settings = "--set" in options
@@ -72,7 +74,8 @@ def _is_option(param: Any) -> bool:
 
 def _option_of(argument: Any) -> str:
     """The argument RUN as an option: --run."""
-    return "--" + (argument.metavar or argument.name).strip("[]").lower()
+    word: str = argument.metavar or argument.name
+    return "--" + word.strip("[]").lower()
 
 
 def _divided(word: str) -> tuple[str, str | None]:

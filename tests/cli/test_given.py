@@ -168,3 +168,13 @@ def test_a_run_folder_goes_on_and_other_settings_get_a_folder_beside_it(command:
 def test_a_dataset_in_the_place_of_a_suite_is_named_as_one(command: Command) -> None:
     assert command(*"gen --hops 1 --n 3 --n-test 3 --out d".split()).returncode == 0
     assert_fails(command("train", "d"), 2, "d: is a dataset; write `nexus-bench train --data d`")
+
+
+def test_help_is_also_a_word(command: Command) -> None:
+    assert command("train", "help").stdout == command("train", "-h").stdout != ""
+
+
+def test_completion_is_that_of_the_shell_that_is_named(command: Command) -> None:
+    assert "#compdef nexus-bench" in command("--show-completion", "zsh").stdout
+    assert "complete --command nexus-bench" in command("--show-completion", "fish").stdout
+    assert_fails(command("--show-completion", "zhs"), 2, "unknown shell 'zhs'; did you mean 'zsh'?")

@@ -64,7 +64,7 @@ def test_a_likely_line_is_answered_by_what_to_write(line: str, message: str, com
         ("train model=nexus", 3, "did you mean 'attention'?"),
         ("train layers=2", 3, "did you mean 'n_layers'?"),
         ("train taks=kinship", 3, "did you mean 'task'?"),
-        ("train --data .", 5, ".: is not a dataset; make one with `nexus-bench gen --out FOLDER`"),
+        ("train --data .", 5, ".: is not a dataset; make a dataset with `nexus-bench gen --out FOLDER`"),
         ("train --seeds 3-1", 3, "got '3-1'"),
     ],
 )

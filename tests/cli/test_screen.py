@@ -10,7 +10,6 @@ from nexus_bench.cli import screen
 from tests.conftest import Command
 from tests.small import TINY
 
-
 LINES = ["match pointer_chase n_layers=2 --attention nexus", "audit reachable --hops 1-2 -n 300", "show kinship"]
 
 

@@ -92,7 +92,7 @@ def _output(output: Any) -> str:
     if kind == "text/plain":
         return f"```text\n{output.data[kind].rstrip()}\n```"
     inside = re.sub(r"\n\s*\n", "\n", re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>", "", output.data[kind], flags=re.DOTALL))
-    return f"<div>{inside.strip()}</div>"  # no empty line: Markdown would end the block there
+    return f'<div style="overflow-x: auto">{inside.strip()}</div>'  # no empty line: Markdown would end the block
 
 
 def _in_repository(page: str, link: str) -> str:

@@ -59,7 +59,12 @@ def test_a_notebook_is_shown_with_its_outputs(tmp_path: Path) -> None:
         nbformat.v4.new_code_cell("1 + 1", outputs=[nbformat.v4.new_output("stream", text="two\n"), table]),
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "one.ipynb")
-    shown = ["# A title", "```python\n1 + 1\n```", "```text\ntwo\n```", "<div><table>\n<tr></tr></table></div>"]
+    shown = [
+        "# A title",
+        "```python\n1 + 1\n```",
+        "```text\ntwo\n```",
+        '<div style="overflow-x: auto"><table>\n<tr></tr></table></div>',
+    ]
     assert hooks().notebook_page(tmp_path / "one.ipynb").split("\n\n")[:4] == shown
 
 

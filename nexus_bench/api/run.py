@@ -198,11 +198,12 @@ class Run:
         n_facts: int | None = None,
         n: int | None = None,
         loops: int | None = None,
+        trained: bool = False,
         data: str | Path | None = None,
         device: str = "auto",
         **settings: Any,
     ) -> pd.DataFrame:
-        """Evaluate trained models on other hops, sizes or loops than those of training.
+        """Evaluate trained models on other hops, sizes or loops than those of training, or on what they trained on.
 
         Args:
             cell: As for `model`, but any number of them; None takes all.
@@ -211,6 +212,7 @@ class Run:
             n_facts: Facts per graph.
             n: Graphs; None takes as many as in the test split.
             loops: How often looped models apply their blocks.
+            trained: Whether on the first graphs of their training.
             data: The dataset folder that the run was trained on, if any.
             device: `auto`, `cpu` or `cuda`.
             settings: Any parameter of the task by name.
@@ -230,9 +232,11 @@ class Run:
         wanted = None if hops is None else parse_hops(plain(hops))
         numbers = {"n_facts": n_facts, "n": n, "loops": loops}
         n_facts, n, loops = (values.whole_or_none(name, number, least=1) for name, number in numbers.items())
-        question = Question(wanted, n_facts, plain(settings), n, loops)
+        question = Question(wanted, n_facts, plain(settings), n, loops, trained)
         if question.split == PREFIX:
-            raise UsageError("say what to evaluate on that differs from training: hops, n_facts, loops or a setting")
+            raise UsageError(
+                "say what to evaluate on that differs from training: hops, n_facts, loops or a setting; or trained=True"
+            )
         chosen = trained_cells(self._folder, _asked(cell, seed))
         ask(
             self._folder,

@@ -1,7 +1,10 @@
 """The run folders below a folder, and what is told of each; without PyTorch."""
 
+import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -47,9 +50,17 @@ class FoundRun(NamedTuple):
 
 def find_runs(root: Path) -> list[FoundRun]:
     """The run folders below a folder, the newest first; not those of `pretrain`, which have no cells."""
-    folders = {path.parent for name in (RESULTS, packed(Path(RESULTS)), SPEC) for path in root.glob(f"**/{name}")}
-    found = [run for run in map(_read, folders) if run.suite is not None or run.problem is not None]
+    found = [run for run in map(_read, _folders(root)) if run.suite is not None or run.problem is not None]
     return sorted(found, key=lambda run: (-run.changed, run.path))
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Folders with tables or settings of a run; not looked for among its cells, which are many."""
+    of_run = {RESULTS, packed(Path(RESULTS)).name, SPEC}
+    for at, below, files in os.walk(root):
+        if not of_run.isdisjoint(files):
+            below[:] = [name for name in below if name != "cells"]
+            yield Path(at)
 
 
 def finding_of(run: Path) -> str | None:
@@ -84,13 +95,20 @@ def runs_as_text(found: list[FoundRun]) -> str:
 
 
 def _read(folder: Path) -> FoundRun:
-    files = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    files = list(_files(folder))
     n_bytes = sum(file.st_size for file in files)
     changed = max((file.st_mtime for file in files), default=time.time())
     try:
         return _readable(folder, n_bytes, changed)
     except NexusBenchError as error:
         return FoundRun(str(folder), None, UNREADABLE, 0, None, 0, None, n_bytes, changed, str(error))
+
+
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    for at, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # it was deleted meanwhile, or is a link to nowhere
+                yield Path(at, name).stat()
 
 
 def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:

@@ -32,6 +32,7 @@ def evaluate(
     loops: Annotated[
         Optional[int], typer.Option(min=1, max=10_000, help="How often looped models apply their blocks.")
     ] = None,
+    trained: Annotated[bool, typer.Option("--trained", help="The graphs that they were trained on.")] = False,
     cells: Cells = None,
     settings: Settings = None,
     data: TrainedOn = None,
@@ -52,18 +53,18 @@ def evaluate(
     from nexus_bench.io.config import parse_settings
     from nexus_bench.io.hops import format_hops
     from nexus_bench.io.plurals import counted
-    from nexus_bench.io.read_results import read_results
     from nexus_bench.report.output import report, to_document
     from nexus_bench.report.terminal import print_report
 
     asked_hops = hops_of(hops)
     told = read_words(words, settings)
     no_names(told, command="eval")
-    question = Question(tuple(asked_hops) if asked_hops else None, n_facts, parse_settings(told.settings), n, loops)
+    hops_asked = tuple(asked_hops) if asked_hops else None
+    question = Question(hops_asked, n_facts, parse_settings(told.settings), n, loops, trained)
     if question.split == "eval":
         raise UsageError(
             "say what to evaluate on that differs from training: --hops, --n-facts, --loops or key=value, "
-            f"as in `nexus-bench eval {run} --n-facts 24`"
+            f"as in `nexus-bench eval {run} --n-facts 24`; or --trained"
         )
     folder = open(run)
     chosen = trained_cells(folder, cells)
@@ -77,9 +78,10 @@ def evaluate(
         return
     of_split = [section for section in built.sections if question.split in section.title]
     print_report(built._replace(sections=of_split), files)
-    there = read_results(folder.path)
-    there = there[there["split"] == question.split]
-    scored = set(zip(there["cell_id"], there["hop"], strict=True))
+    asked = [
+        (one.cell_id, question.split) for one in chosen if folder.cells.has_evaluation(one.cell_id, question.split)
+    ]
+    scored = {(row["cell_id"], row["hop"]) for row in folder.cells.evaluation_rows(asked)}
     wanted = {(cell.cell_id, hop) for cell in chosen for hop in question.hops or cell.task.hops}
     if wanted - scored:
         lacking = format_hops(tuple(sorted({hop for _, hop in wanted - scored})))

@@ -12,7 +12,6 @@ from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Out
 from nexus_bench.errors import NexusBenchError, UsageError, unknown_name
 from nexus_bench.io.plurals import counted
-from nexus_bench.io.read_results import RESULTS
 
 _FORMATS = ("csv", "md")
 
@@ -85,6 +84,7 @@ def leaderboard(
         return
     from nexus_bench.cli.printing import tell_unsealed
     from nexus_bench.inspection.drawn_answers import drawn_answers
+    from nexus_bench.io.read_results import RESULTS
     from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.leaderboard import leaderboard as make_leaderboard
     from nexus_bench.report.standings import run_names

@@ -5,7 +5,8 @@ NumPy holds Python's lock while it draws random words, so a thread that draws st
 Axis letters: p graphs, n positions, s slots of a position, q queries of a graph, c p or 1: the same for all graphs.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Lock
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 from nexus_bench.data.encodings import ENCODINGS, smallest_integer
 from nexus_bench.data.law import Law
 from nexus_bench.errors import NexusBenchError
-from nexus_bench.generators.base import Examples, Schema
+from nexus_bench.generators.base import Examples
 from nexus_bench.io.processes import fork_server, start_apart
 
 _GRAPHS_AT_ONCE = 1024  # encoded together: small enough for a core's cache
+_HAS_READV = hasattr(
+    os, "readv"
+)  # not on Windows; multiprocessing copies three times what it receives, Python's lock held
 
 
 class Source(Protocol):
@@ -73,31 +77,41 @@ class DrawingError(NexusBenchError):
     exit_code = 7
 
 
-def encode(examples: Examples, schema: Schema, encoding: str) -> Drawn:
-    """Examples as small integers."""
+def encode(examples: Examples, law: Law, encoding: str) -> Drawn:
+    """Examples of a law as small integers, whose types are the same for all of its examples."""
+    schema = law.schema
     encoded = ENCODINGS[encoding](examples, schema)
     return Drawn(
         encoded.tokens,
         examples.answer.astype(smallest_integer(schema.n_classes, is_signed=schema.is_sequence)),
-        examples.hop.astype(smallest_integer(int(examples.hop.max()) + 1)),
+        examples.hop.astype(smallest_integer(law.family.largest_hop + 1)),
         encoded.read_at,
         encoded.length,
     )
 
 
-def draw(sources: Sequence[Source], order: Order) -> Drawn:
-    """Draw and encode batches, one after the other, where this is called."""
+def draw(sources: Sequence[Source], order: Order, into: Drawn | None = None) -> Drawn:
+    """Draw and encode batches, one after the other, where this is called.
+
+    Args:
+        sources: The sources.
+        order: What to draw.
+        into: Arrays to write it to, of its shapes and types; without them new ones are made.
+
+    Returns:
+        `into`, or the new arrays.
+    """
     source = sources[order.source]
-    schema = source.law.schema
     at_once = -(-_GRAPHS_AT_ONCE // order.batch_size)
     parts = []
     for first in range(0, len(order.steps), at_once):
         batches = [source.batch(step, order.batch_size) for step in order.steps[first : first + at_once]]
-        parts.append(encode(Examples.concatenate(batches), schema, order.encoding))
+        parts.append(encode(Examples.concatenate(batches), source.law, order.encoding))
     tokens, answer, hop, read_at, length = zip(*parts, strict=True)
-    if not schema.is_sequence:  # the same for all graphs
+    if not source.law.schema.is_sequence:  # the same for all graphs
         read_at, length = read_at[:1], length[:1]
-    return Drawn(*map(np.concatenate, (tokens, answer, hop, read_at, length)))
+    columns = (tokens, answer, hop, read_at, length)
+    return Drawn(*(np.concatenate(c, out=out) for c, out in zip(columns, into or [None] * 5, strict=True)))
 
 
 class Drawers:
@@ -123,7 +137,7 @@ class Drawers:
         """Processes, and so the calls of `draw` that go on side by side."""
         return len(self._ends)
 
-    def draw(self, order: Order) -> Drawn:
+    def draw(self, order: Order, into: Drawn | None = None) -> Drawn:
         """As the function `draw`, in the process of the source; to be called from several threads.
 
         Raises:
@@ -136,12 +150,13 @@ class Drawers:
                 told = end.recv()
                 if isinstance(told, str):
                     raise DrawingError(told)
-                arrays = [np.empty(shape, dtype) for shape, dtype in told]
-                for array in arrays:
-                    end.recv_bytes_into(array.data.cast("B"))
+                if into is not None and told != _shapes(into):
+                    raise DrawingError("a family drew arrays of other shapes or types than before")
+                drawn = into or Drawn(*(np.empty(shape, dtype) for shape, dtype in told))
+                _receive(end, drawn)
         except (EOFError, OSError) as error:
             raise DrawingError("a process that draws examples ended; run again") from error
-        return Drawn(*arrays)
+        return drawn
 
     def close(self) -> None:
         """End the processes."""
@@ -161,8 +176,40 @@ def _serve(end: Connection, sources: Sequence[Source]) -> None:
             except Exception as error:
                 end.send(f"{type(error).__name__}: {error}")
                 continue
-            end.send([(array.shape, array.dtype) for array in drawn])
-            for array in drawn:
-                end.send_bytes(array.data.cast("B"))
+            end.send(_shapes(drawn))
+            _send(end, drawn)
         except (EOFError, OSError, KeyboardInterrupt):
             return
+
+
+def _shapes(drawn: Drawn) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+    return [(array.shape, array.dtype) for array in drawn]
+
+
+def _send(end: Connection, arrays: Iterable[NDArray[Any]]) -> None:
+    """Write arrays to a connection, whose shapes the other end knows."""
+    for array in arrays:
+        view = array.data.cast("B")
+        if not _HAS_READV:
+            end.send_bytes(view)
+            continue
+        while view:
+            view = view[os.write(end.fileno(), view) :]
+
+
+def _receive(end: Connection, arrays: Iterable[NDArray[Any]]) -> None:
+    """Read what `_send` wrote into arrays.
+
+    Raises:
+        EOFError: The other end is closed.
+    """
+    for array in arrays:
+        view = array.data.cast("B")
+        if not _HAS_READV:
+            end.recv_bytes_into(view)
+            continue
+        while view:
+            n_read = os.readv(end.fileno(), [view])
+            if not n_read:
+                raise EOFError
+            view = view[n_read:]

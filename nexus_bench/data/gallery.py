@@ -37,7 +37,9 @@ _SEQUENCES = """# Tasks of sequences
 
 Here a problem is one stream of tokens, and any place may have a label ([add a
 task](add_a_task.md#sequences-with-a-label-at-every-token)). The examples are shorter than the defaults. Below
-each stand what derives one of its labels, and chance and ceiling of the first hop counts at the defaults.
+each stand what derives one of its labels, and chance and ceiling of the first hop counts at the defaults. In a picture
+labels stand below their tokens; a ring is the place that is asked, and blue and numbered are the tokens that derive its
+label.
 """
 _SHORT: dict[str, dict[str, Any]] = {
     "brevo": {"n_nodes": 9},
@@ -57,7 +59,7 @@ def gallery_page() -> str:
 
 
 def is_of_sequences(name: str) -> bool:
-    """Whether a family draws sequences, which have neither a picture nor English."""
+    """Whether a family draws sequences, which have no English."""
     return issubclass(GENERATORS.get(name), SequenceFamily)
 
 
@@ -65,6 +67,12 @@ def gallery_example(name: str) -> tuple[Law, Examples]:
     """The example of a family that the page shows and its picture draws: one graph with one query."""
     law = _law(name, _SHOWN_HOP)
     return law, law.sample(1, stream("gallery", name)).one_query_per_graph().take(slice(1))
+
+
+def gallery_sequence(name: str) -> tuple[Law, Examples]:
+    """The sequence of a family that the page shows and its picture draws."""
+    law = make_task({"task": name, **_SHORT.get(name, {})}, where="gallery").law()
+    return law, law.sample(1, stream("gallery", name))
 
 
 def example_of_hop(law: Law, hop: int, *, of: str) -> Examples:
@@ -126,7 +134,7 @@ def _section(name: str) -> str:
 
 
 def _section_of_sequences(name: str) -> str:
-    law = make_task({"task": name, **_SHORT.get(name, {})}, where="gallery").law()
+    law, one = gallery_sequence(name)
     usual = make_task({"task": name}, where="gallery").law()
     paragraphs, source = _documented(GENERATORS.get(name))
     hops = usual.family.hops[: len(_HOPS)]
@@ -142,8 +150,10 @@ def _section_of_sequences(name: str) -> str:
             f"- reasoning: {usual.family.reasoning}",
             f"- {source}",
             "",
+            f"![the tokens of the example with their labels; what derives the asked one in blue](pictures/{name}.svg)",
+            "",
             "```text",
-            as_text(show_sequence(law, law.sample(1, stream("gallery", name)))),
+            as_text(show_sequence(law, one)),
             "```",
             "",
             "| hops | " + " | ".join(map(str, hops)) + " |",

@@ -94,11 +94,12 @@ def show_example(law: Law, examples: Examples, *, graph: int = 0, query: int = 0
 def show_sequence(law: Law, examples: Examples, *, graph: int = 0) -> Shown:
     """Describe one sequence: its tokens, its labels, and the derivation of the last one with the most hops."""
     schema = law.schema
-    facts, query, answer, hop = (array[graph] for array in examples)
+    facts, _, answer, hop = (array[graph] for array in examples)
     tokens = facts[facts[:, 0] >= 0, 0]
     words = [law.symbol(schema.fact[0].vocabulary, int(word)) for word in tokens]
-    at = len(hop) - 1 - int(hop[::-1].argmax())
-    rows = [int(row) for row in law.solve(facts[None], query[None]).rows[0, at] if row >= 0]
+    one = examples.take(slice(graph, graph + 1))
+    at = asked_place(one)
+    rows = rows_read(law, one, at)
     return Shown(
         facts=words,
         query=f"place {at + 1}",
@@ -109,6 +110,18 @@ def show_sequence(law: Law, examples: Examples, *, graph: int = 0) -> Shown:
         tokens=(tokens + table_offsets(schema)[schema.fact[0].vocabulary]).tolist(),
         labels=tuple(law.symbol(schema.answer, int(label)) if label >= 0 else "-" for label in answer[: len(words)]),
     )
+
+
+def asked_place(examples: Examples) -> int:
+    """The place of the first sequence whose label is shown with its derivation: the last one with the most hops."""
+    hop = examples.hop[0]
+    return len(hop) - 1 - int(hop[::-1].argmax())
+
+
+def rows_read(law: Law, examples: Examples, place: int) -> list[int]:
+    """The places of the first sequence that derive the label of a place, hop by hop."""
+    found = law.solve(examples.facts[:1], examples.query[:1]).rows[0, place]
+    return [int(row) for row in found if row >= 0]
 
 
 def _one_of(examples: Examples, graph: int, query: int) -> Examples:

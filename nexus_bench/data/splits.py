@@ -5,6 +5,7 @@ so a world is the sequence. The test worlds are drawn first, then the validation
 other laws, and the training worlds avoid all.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -43,13 +44,7 @@ class Splits:
 
     def __init__(self, laws: dict[str, Law], *, seed: int, n_val: int, n_test: int) -> None:
         iid, others = laws[IID], {name: law for name, law in laws.items() if name != IID}
-        n_reserved = n_val + n_test * len(laws)
-        for family in (law.family for law in laws.values()):
-            if 2 * n_reserved > family.n_worlds:
-                raise ConfigError(
-                    f"{family.name}: {n_reserved:,} validation and test graphs need {2 * n_reserved:,} distinct "
-                    f"worlds, there are {family.n_worlds:,}; ask for fewer graphs or raise the graph's size"
-                )
+        check_worlds(laws, n_val=n_val, n_test=n_test)
         self.law = iid
         self._seed = seed
         self._reserved: WorldIds = np.empty(0, dtype=np.uint64)
@@ -80,6 +75,26 @@ class Splits:
             drawn = draw_block(self.law, seed=self._seed, split=TRAIN, block=block, avoiding=self._reserved)
             newest = self._newest = (block, drawn)
         return newest[1]
+
+
+def check_worlds(laws: Mapping[str, Law], *, n_val: int, n_test: int) -> None:
+    """Refuse a task with too few distinct worlds for its splits; nothing is drawn.
+
+    Args:
+        laws: As of `Splits`.
+        n_val: Validation graphs.
+        n_test: Graphs of every test split.
+
+    Raises:
+        ConfigError: Validation and test would take more than half of the worlds of a law.
+    """
+    n_reserved = n_val + n_test * len(laws)
+    for family in (law.family for law in laws.values()):
+        if 2 * n_reserved > family.n_worlds:
+            raise ConfigError(
+                f"{family.name}: {n_reserved:,} validation and test graphs need {2 * n_reserved:,} distinct "
+                f"worlds, there are {family.n_worlds:,}; ask for fewer graphs or raise the graph's size"
+            )
 
 
 def draw_block(law: Law, *, seed: int, split: str, block: int, avoiding: WorldIds) -> Examples:

@@ -29,7 +29,9 @@ class TaskSpec(Spec):
     n_test: int = Field(default=1024, ge=1, description="Graphs of each test split.")
     hop_ood: Hops | None = Field(default=None, description="Hops of a further test split, beyond those trained.")
     size_ood: Config | None = Field(default=None, description="Parameters that differ in a further test split.")
-    pattern_ood: bool = Field(default=False, description="A further test split of relation patterns never trained.")
+    pattern_ood: bool = Field(
+        default=False, description="A further test split of relation patterns, or compositions of facts, never trained."
+    )
     hop_query: Literal["number", "unary"] = Field(
         description="How a query writes its hop count: as a number, or as that many marks (unary)."
     )

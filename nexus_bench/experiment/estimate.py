@@ -4,24 +4,28 @@ import heapq
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from nexus_bench.data.splits import HeldOut
 from nexus_bench.experiment.cuts import cut
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.jobs import Job, engine_of
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.sources import open_sources
+from nexus_bench.io.columns import VAL
 from nexus_bench.model.costs import cost_of
+from nexus_bench.model.scoring import EVALUATION_GRAPHS
 from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec
 
 _MOST_STEPS = 20  # of an engine, or fewer if they take too long
 _MOST_SECONDS = 1.0
-_BUDGET = 60.0  # seconds for all engines; those that are left are reckoned by their operations
+_BUDGET = 30.0  # seconds in which engines begin to be timed; those that are left are reckoned by their operations
 
 
 class Estimate(NamedTuple):
@@ -45,22 +49,14 @@ class Pace(NamedTuple):
 
 
 def estimate(plan: Plan, execution: Execution, data: Path | None) -> Estimate:
-    """Time a few steps of every distinct engine that the plan needs."""
-    began = time.perf_counter()
-    paces: dict[str, Pace] = {}
-    timed: list[tuple[float, Pace]] = []  # operations of a step, and the pace
-    jobs: list[float] = []
-    cells: dict[str, float] = {}
-    for stack in _stacks(plan, execution):
-        shape = repr((stack[0].task, stack[0].model, stack[0].train.batch_size, stack[0].train.reuse, len(stack)))
-        if shape not in paces and (not timed or time.perf_counter() - began < _BUDGET):
-            paces[shape] = _paced(stack, execution, data)
-            timed.append((_operations(stack), paces[shape]))
-        seconds = _seconds(stack, paces[shape] if shape in paces else _like(timed, _operations(stack)))
-        jobs.append(seconds)
-        cells |= dict.fromkeys((cell.cell_id for cell in stack), seconds / len(stack))
-    if not jobs:
-        return Estimate(cells, 0.0)
+    """Time a few steps of the distinct engines that the plan needs, of as many as there is time for."""
+    stacks = _stacks(plan, execution)
+    if not stacks:
+        return Estimate({}, 0.0)
+    shapes = [_shape(stack) for stack in stacks]
+    paces = _paces(dict(zip(shapes, stacks, strict=True)), execution, data)
+    jobs = [_seconds(stack, paces[shape]) for stack, shape in zip(stacks, shapes, strict=True)]
+    cells = {cell.cell_id: seconds / len(stack) for stack, seconds in zip(stacks, jobs, strict=True) for cell in stack}
     is_inline = execution.executor == "inline"
     starts = (1 if is_inline else 2) * _start_up()  # of the command, and of the processes that train
     return Estimate(cells, starts + side_by_side(jobs, 1 if is_inline else len(execution.places)))
@@ -92,30 +88,67 @@ def _stacks(plan: Plan, execution: Execution) -> list[tuple[CellSpec, ...]]:
     ]
 
 
+def _shape(stack: Sequence[CellSpec]) -> str:
+    """What stacks have in common that need engines of the same pace."""
+    first = stack[0]
+    return repr((first.task, first.model, first.train.batch_size, first.train.reuse, len(stack)))
+
+
+def _kind(stack: Sequence[CellSpec]) -> tuple[str, str, str]:
+    """What engines have in common whose seconds are roughly in proportion to their operations.
+
+    Canon layers move memory, and have hardly any.
+    """
+    return stack[0].task.task, stack[0].model.attention, stack[0].model.canon
+
+
+def _paces(stacks: Mapping[str, Sequence[CellSpec]], execution: Execution, data: Path | None) -> dict[str, Pace]:
+    """The pace of each shape: one of every kind is timed before a second one of any, until there is no time left."""
+    began = time.perf_counter()
+    seen: Counter[tuple[str, str, str]] = Counter()
+    turn: dict[str, int] = {}
+    for shape, stack in stacks.items():
+        turn[shape] = seen[_kind(stack)]
+        seen[_kind(stack)] += 1
+    timed: dict[str, Pace] = {}
+    for shape in sorted(stacks, key=lambda shape: turn[shape]):
+        if not timed or time.perf_counter() - began < _BUDGET:
+            timed[shape] = _paced(stacks[shape], execution, data)
+    known = [(stacks[shape], pace) for shape, pace in timed.items()]
+    return {shape: timed[shape] if shape in timed else _like(stack, known) for shape, stack in stacks.items()}
+
+
 def _paced(stack: Sequence[CellSpec], execution: Execution, data: Path | None) -> Pace:
-    """Time the engine of a job."""
+    """Time the engine of a job: at least two steps, and what is scored at once in an evaluation."""
     device = "cuda:0" if execution.device == "cuda" else execution.device
     job = Job(tuple(stack), frozenset(), execution.mode, device, None, data)
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         began = time.perf_counter()
-        rows = [Row(cell, source) for cell, source in zip(stack, open_sources(stack, data), strict=True)]
-        engine = engine_of(rows, job)
+        sources = open_sources(stack, data)
+        n_val = sources[0].held_out[VAL].examples.n_graphs
+        for source in sources:
+            law, examples = source.held_out[VAL]
+            source.held_out[VAL] = HeldOut(law, examples.take(slice(EVALUATION_GRAPHS)))
+        engine = engine_of([Row(cell, source) for cell, source in zip(stack, sources, strict=True)], job)
         engine.advance()
-        engine.scores()  # waits for the device
+        if device != "cpu":
+            engine.scores()  # compiles, and waits for the device
         steady = time.perf_counter()
         first = engine.step
         while engine.step - first < _MOST_STEPS and time.perf_counter() - steady < _MOST_SECONDS:
             engine.advance()
-        engine.scores()
+        if device != "cpu":
+            torch.cuda.synchronize()
         stepped = time.perf_counter()
         engine.scores()
-        evaluation = time.perf_counter() - stepped
+        scored = time.perf_counter()
         engine.close()
     finally:
         torch.set_num_threads(n_threads)
-    return Pace(steady - began, max(0.0, stepped - steady - evaluation) / (engine.step - first), evaluation)
+    evaluation = (scored - stepped) * n_val / min(n_val, EVALUATION_GRAPHS)
+    return Pace(steady - began, (stepped - steady) / (engine.step - first), evaluation)
 
 
 def _seconds(stack: Sequence[CellSpec], pace: Pace) -> float:
@@ -131,7 +164,13 @@ def _operations(stack: Sequence[CellSpec]) -> float:
     return float(len(stack) * stack[0].train.batch_size * (cost.compute or cost.parameters))
 
 
-def _like(timed: Sequence[tuple[float, Pace]], operations: float) -> Pace:
-    """The pace of an engine that was not timed: that of the one nearest in operations, in proportion to them."""
-    known, pace = min(timed, key=lambda one: abs(one[0] - operations))
+def _like(stack: Sequence[CellSpec], timed: Sequence[tuple[Sequence[CellSpec], Pace]]) -> Pace:
+    """The pace of an engine that was not timed: in proportion to its operations, that of the nearest one of its kind.
+
+    Where none of its kind was timed, that of the nearest one of any.
+    """
+    operations = _operations(stack)
+    alike = [one for one in timed if _kind(one[0]) == _kind(stack)] or timed
+    counted = [(_operations(other), pace) for other, pace in alike]
+    known, pace = min(counted, key=lambda one: abs(one[0] - operations))
     return Pace(pace.setup, pace.step * operations / known, pace.evaluation * operations / known)

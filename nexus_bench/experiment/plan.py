@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
+from nexus_bench.data.splits import check_worlds
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import Suite, with_chosen
 from nexus_bench.io.record_seals import cells_of_tables
@@ -40,7 +41,7 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
         failed: Cell ids that are not tried again.
 
     Raises:
-        ConfigError: The folder holds a run of an older format.
+        ConfigError: The folder holds a run of an older format, or a task has too few distinct worlds for its splits.
         CorruptArtefactError: A file in the folder was edited, or one that cannot be made again is missing.
         UsageError: The folder holds something else.
     """
@@ -50,5 +51,7 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     done = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     ended = {cell.cell_id for cell in done} | set(failed)
     to_do = [cell for cell in suite.cells if cell.cell_id not in ended]
+    for task in {id(cell.task): cell.task for cell in to_do if cell.task.content_sha256 is None}.values():
+        check_worlds(task.laws(), n_val=task.n_val, n_test=task.n_test)  # a dataset has its examples already
     n_deleted = len(cells_of_tables(folder.path).intersection(cell.cell_id for cell in to_do))
     return Plan(suite, done, to_do, n_deleted)

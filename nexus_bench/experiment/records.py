@@ -206,7 +206,7 @@ class CellRecords:
         return self._record(cell_id).parent / "asked" / f"{split}.json"
 
     def _record(self, cell_id: str) -> Path:
-        return self.path / cell_id / "result.json"
+        return self.path.joinpath(cell_id, "result.json")
 
     def _failed(self, cell_id: str) -> Path:
         return self.path / cell_id / "failed.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError
 from nexus_bench.experiment.cuts import Pack, begun_packs, cut
-from nexus_bench.experiment.environment import environment_of, kept_note, trained_in
+from nexus_bench.experiment.environment import environment_of
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.dask import run_dask
@@ -15,6 +15,8 @@ from nexus_bench.experiment.executors.inline import run_inline
 from nexus_bench.experiment.executors.process import run_processes
 from nexus_bench.experiment.jobs import Job
 from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.planned import PlannedCell, write_planned
+from nexus_bench.experiment.recorded import kept_note, trained_in
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.references import References
 from nexus_bench.experiment.result_rows import failed_result
@@ -102,7 +104,11 @@ class _Run:
         self.tables_took = self.tables_at = self.progress_at = 0.0
 
     def write_about(self) -> None:
-        self.folder.write_spec(self.plan.suite.config)
+        suite = self.plan.suite
+        self.folder.write_spec(suite.config)
+        if not suite.n_later:  # else cells are added once recipes are chosen
+            cells = (PlannedCell(cell.cell_id, self.titles[cell.cell_id], cell.train.steps) for cell in suite.cells)
+            write_planned(self.folder.path, cells)
         if self.plan.to_do:
             self.environment_number = self.folder.add_environment(self.environment)
 

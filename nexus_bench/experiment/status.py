@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-from nexus_bench.experiment.environment import recorded_in, trained_in
+from nexus_bench.experiment.planned import planned_cells
+from nexus_bench.experiment.recorded import recorded_in, trained_in
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.columns import FAILED
-from nexus_bench.training.titles import titles_of
 
 DONE, RUNNING, TO_DO = "done", "running", "to do"  # and FAILED, as in the column `status`
 RECORDED = "recorded"  # in the tables, but its folder with the weights is not here, as in a copy without weights
@@ -42,15 +41,15 @@ def read_status(folder: RunFolder) -> list[CellState]:
         ConfigError: The suite of the run is not one for this version.
         CorruptArtefactError: It is not a run folder.
     """
-    suite = suite_of(folder)
-    titles = titles_of(suite.cells)
-    finished = [cell.cell_id for cell in suite.cells if folder.cells.finished(cell.cell_id)]
-    recorded = recorded_in(folder).intersection(cell.cell_id for cell in suite.cells).difference(finished)
+    cells = planned_cells(folder)
+    finished = [cell.cell_id for cell in cells if folder.cells.finished(cell.cell_id)]
+    others = {cell.cell_id for cell in cells}.difference(finished)
+    recorded = recorded_in(folder) & others if others else set()
     trained = trained_in(folder, [*finished, *recorded])
     running = folder.read_progress() if folder.is_written_to() else {}
     states = []
-    for cell in suite.cells:
-        reason = folder.cells.failure(cell.cell_id)
+    for cell in cells:
+        reason = folder.cells.failure(cell.cell_id) if cell.cell_id in others else None
         step = running.get(cell.cell_id)
         if cell.cell_id in trained and cell.cell_id not in recorded:
             state = DONE
@@ -62,5 +61,5 @@ def read_status(folder: RunFolder) -> list[CellState]:
             state = RECORDED if cell.cell_id in recorded else TO_DO
         kept = (step, reason if state == FAILED else None)
         where = trained.get(cell.cell_id) if state in (DONE, RECORDED) else None
-        states.append(CellState(cell.cell_id, titles[cell.cell_id], state, kept[0], cell.train.steps, kept[1], where))
+        states.append(CellState(cell.cell_id, cell.title, state, kept[0], cell.steps, kept[1], where))
     return states

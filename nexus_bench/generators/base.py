@@ -44,8 +44,8 @@ class Generator(ABC, Generic[ParamsT]):
         hops: The hop counts of the queries, each 1 or more.
         largest_hop: The hop count that graphs and vocabularies are sized for, the largest of `hops` if None; so a split
             with other hops has the same size.
-        patterns: Which relation patterns queries have, see `nexus_bench.generators.parts.patterns`; only for families
-            with `has_patterns`.
+        patterns: Which relation patterns queries have, see `nexus_bench.generators.parts.patterns`, or which facts they
+            compose; only for families with `has_patterns`.
 
     Raises:
         ConfigError: A hop count is out of range for the size of the graphs.
@@ -56,7 +56,7 @@ class Generator(ABC, Generic[ParamsT]):
     Params: ClassVar[type[FamilyParams]]
     sized_by: ClassVar[str | None] = None  # the parameter that makes graphs larger and changes nothing else
     says_hop: ClassVar[bool] = False  # of a sequence: whether a token says the hop count, so that it must be trained
-    has_patterns: ClassVar[bool] = False  # whether paths are patterns of words that can be held out
+    has_patterns: ClassVar[bool] = False  # whether paths can be held out, by their words or facts
 
     def __init__(
         self, params: ParamsT, hops: tuple[int, ...], *, largest_hop: int | None = None, patterns: str = ALL

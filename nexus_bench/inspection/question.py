@@ -1,4 +1,4 @@
-"""What trained cells are evaluated on besides their test split: other hops, other sizes."""
+"""What trained cells are evaluated on besides their test split: other hops, other sizes, what they were trained on."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +25,7 @@ class Question(NamedTuple):
         settings: Parameters of the task that differ.
         n_graphs: Number of graphs; None as many as in the test split.
         n_loops: How often looped models apply their blocks; None as often as in training.
+        is_trained: Whether the graphs are the first that they were trained on; then nothing else of them differs.
     """
 
     hops: tuple[int, ...] | None
@@ -32,6 +33,7 @@ class Question(NamedTuple):
     settings: Config
     n_graphs: int | None
     n_loops: int | None = None
+    is_trained: bool = False
 
     @property
     def split(self) -> str:
@@ -42,6 +44,7 @@ class Question(NamedTuple):
     def examples(self) -> str:
         """The name of the examples: they are the same for any number of loops."""
         parts = [PREFIX]
+        parts += ["trained"] if self.is_trained else []
         parts += [f"hops{format_hops(self.hops)}"] if self.hops else []
         parts += [f"facts{self.n_facts}"] if self.n_facts else []
         parts += [f"{key}={value}" for key, value in sorted(self.settings.items())]
@@ -55,6 +58,8 @@ def further_law(task: TaskSpec, question: Question) -> Law:
     Raises:
         ConfigError: The task does not allow this, or the weights never learned a symbol that it needs.
     """
+    if question.is_trained and (question.hops or question.n_facts or question.settings):
+        raise ConfigError(f"{task.task}: what was trained on is asked as it was; omit hops, n_facts and settings")
     trained = task.law()
     family = trained.family
     hops = question.hops or task.hops

@@ -111,6 +111,8 @@ class RunData:
 def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
     """The graphs of what is asked, the same for every model: none was trained, none is in another split.
 
+    If they are those that were trained on, they are the first ones of training.
+
     Args:
         law: The result of `further_law`.
         question: What to evaluate on; keys the random stream.
@@ -119,10 +121,18 @@ def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSp
         seed: Their seed.
 
     Raises:
-        ConfigError: There are too few worlds that were not trained on.
+        ConfigError: There are too few worlds that were not trained on, or that were.
     """
     n_graphs = question.n_graphs or cells[0].task.n_test
     family = law.family
+    if question.is_trained:
+        recipes = [cell.train for cell in cells]
+        sure = min(-(-min(of.steps, of.eval_every) // of.reuse) * of.batch_size for of in recipes)
+        if n_graphs > sure:  # no training ends before the first evaluation
+            raise ConfigError(
+                f"{family.name}: {n_graphs:,} graphs are asked for that were trained, sure are {sure:,}; ask for fewer"
+            )
+        return HeldOut(law, source.batch(0, n_graphs))
     seen = _seen(source, cells) if family.n_facts == source.law.family.n_facts else np.empty(0, dtype=np.uint64)
     if 2 * (len(seen) + n_graphs) > family.n_worlds:
         raise ConfigError(

@@ -3,20 +3,21 @@
 import sys
 from pathlib import Path
 
-from nexus_bench.data.gallery import gallery_example, is_of_sequences
+from nexus_bench.data.gallery import gallery_example, gallery_sequence, is_of_sequences
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.files import write_atomic
+from nexus_bench.report.sequence_drawing import sequence_svg
 from nexus_bench.report.task_drawing import example_svg
 
 
 def task_picture(name: str) -> str:
     """The gallery's example of a family, drawn as SVG."""
+    if is_of_sequences(name):
+        return sequence_svg(*gallery_sequence(name))
     law, one = gallery_example(name)
     return example_svg(law, one.facts[0], one.query[0, 0])
 
 
 if __name__ == "__main__":
     for family in GENERATORS.own_names():
-        if is_of_sequences(family):
-            continue
         write_atomic(Path(sys.argv[1]) / f"{family}.svg", task_picture(family))

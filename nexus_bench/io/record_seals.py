@@ -25,14 +25,15 @@ def check_records(run: Path) -> None:
     """
     seal = read_seal(run)
     for name in () if seal is None else tuple(seal.records):
-        while seal is not None and name in seal.records and (run / name).exists():
-            if _hash_of(run / name) == seal.records[name]:
+        path = run / name
+        while seal is not None and name in seal.records and path.exists():
+            if _hash_of(path) == seal.records[name]:
                 break
             before, seal = seal, read_seal(run)
             if seal == before:
                 raise CorruptArtefactError(
-                    f"{run / name}: is not the record that the tables of this run were made from; "
-                    f"restore it, or {advice(run / name)}"
+                    f"{path}: is not the record that the tables of this run were made from; "
+                    f"restore it, or {advice(path)}"
                 )
 
 

@@ -101,7 +101,7 @@ def own_hash(path: Path, data: bytes, *, advice: str) -> str:
     Raises:
         CorruptArtefactError: It is not that of the text.
     """
-    start = data.find(_KEY) + len(_KEY)
+    start = data.rfind(_KEY) + len(_KEY)  # it stands near the end
     end = start + len(_BLANK)
     found, whole = data[start:end], hashlib.sha256()
     for part in (memoryview(data)[:start], _BLANK, memoryview(data)[end:]):  # without copies

@@ -249,7 +249,7 @@ def _places(places: pd.DataFrame | None, rows: pd.DataFrame, title: str, palette
     return figures.accuracy_by_places(own, _orders(names), chance, palette, title=title)
 
 
-def _seeds_by_hop(reached: pd.DataFrame, names: tables.Names, title: str) -> Picture:
+def _seeds_by_hop(reached: pd.DataFrame, names: tables.Names, title: str) -> Picture | None:
     counts = reached[reached["threshold"] == REACHED]
     return figures.seeds_by_hop(counts.assign(model=counts["model"].map(names.short)), _orders(names), title=title)
 
@@ -272,7 +272,7 @@ def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame, palette: Pal
         _seeds_by_hop(reached, names, title),
         figures.accuracy_by_hop(short, palette, title=title, trained=_trained_hops(rows)),
     ]
-    return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), drawn)
+    return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), [p for p in drawn if p is not None])
 
 
 def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from nexus_bench.analysis.declared import Asked, read_declared
 from nexus_bench.io.config import read_config
 from nexus_bench.io.files import write_atomic
 from nexus_bench.io.read_results import SPEC
+from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, family_page, page_name
 from nexus_bench.report.output import read_report
 from nexus_bench.report.study import Family, Outcome, Pair, Study, runs_of, study_of
@@ -45,24 +46,31 @@ class Challenge(NamedTuple):
         return REVERSED if self.outcome.verdict in (BETTER, WORSE) else NOT_AGAIN
 
 
-def read_challenges(folder: Path | None, study: Study, run: Path) -> tuple[Challenge, ...]:
-    """The challenges in a folder, which has a run for each; none if it is absent.
+def read_reports(folder: Path | None) -> dict[Path, Report]:
+    """The report of each run of a folder of challenges, by run; none if it is absent.
+
+    Raises:
+        CorruptArtefactError: A file of a run was edited.
+    """
+    return {one: read_report([one]) for one in runs_of(folder)} if folder is not None and folder.is_dir() else {}
+
+
+def read_challenges(reports: Mapping[Path, Report], study: Study, run: Path) -> tuple[Challenge, ...]:
+    """The challenges of a study.
 
     Args:
-        folder: The folder of their runs.
+        reports: Those of their runs, from `read_reports`.
         study: The study that they are about.
         run: The run folder of the study, or the folder of its runs.
 
     Raises:
         ConfigError: A run asks one family at several settings.
-        CorruptArtefactError: A file of a run was edited.
+        CorruptArtefactError: The settings of a run were edited.
     """
-    if folder is None or not folder.is_dir():
-        return ()
-    asked = _asked(runs_of(run)[0])
+    asked = _asked(runs_of(run)[0]) if reports else ()
     found: list[Challenge] = []
-    for one in runs_of(folder):
-        challenge = study_of(read_report([one]), [one])
+    for one, report in reports.items():
+        challenge = study_of(report, [one])
         for family in challenge.families:
             before = {known.task: known.outcomes for known in study.families}.get(family.task, ())
             places: Mapping[Asked, Outcome | None] = dict(zip(asked, before, strict=False))
@@ -73,14 +81,13 @@ def read_challenges(folder: Path | None, study: Study, run: Path) -> tuple[Chall
     return tuple(found)
 
 
-def write_pages(folder: Path | None) -> None:
-    """Write the pages of families that `challenge_table` points at.
+def write_pages(reports: Mapping[Path, Report]) -> None:
+    """Write the pages of families that `challenge_table` points at, into the runs of challenges.
 
     Raises:
         StorageError: One cannot be written.
     """
-    for one in runs_of(folder) if folder is not None and folder.is_dir() else ():
-        report = read_report([one])
+    for one, report in reports.items():
         for task in dict.fromkeys(section.task for section in report.sections):
             write_atomic(one / FAMILIES / page_name(task), family_page(report, task, with_figures=False))
 

@@ -40,6 +40,8 @@ def learning_curves(curves: pd.DataFrame, orders: Mapping[str, int], *, title: s
         for model, cell, hop, step, accuracy in zip(*columns, strict=True)
         if not pd.isna(accuracy)
     ]
+    if not rows:
+        return None
     hops = sorted({row["hop"] for row in rows})
     colours = hop_colours(hops)
     x: Spec = {"field": "step", "type": "quantitative", "title": "steps", "axis": {}}

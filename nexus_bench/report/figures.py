@@ -25,22 +25,21 @@ def reach_by_order(
     )
 
 
-def seeds_by_hop(counts: pd.DataFrame, orders: Mapping[str, int], *, title: str) -> Picture:
+def seeds_by_hop(counts: pd.DataFrame, orders: Mapping[str, int], *, title: str) -> Picture | None:
     """How many seeds reach each hop: `hop_charts.seeds_by_hop`."""
-    return render(
+    return _picture(
         hop_charts.seeds_by_hop(counts, orders, title=title),
-        name="seeds_by_hop",
-        caption="How many seeds reach each hop: their accuracy is 0.95 or more at every hop up to it. A dash claims "
-        "nothing.",
+        "seeds_by_hop",
+        "How many seeds reach each hop: their accuracy is 0.95 or more at every hop up to it. A dash claims nothing.",
     )
 
 
-def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, trained: Sequence[int]) -> Picture:
+def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, trained: Sequence[int]) -> Picture | None:
     """Accuracy against hop: `hop_charts.accuracy_by_hop`."""
-    return render(
+    return _picture(
         hop_charts.accuracy_by_hop(accuracy, palette, title=title, trained=trained),
-        name="accuracy_by_hop",
-        caption="Accuracy by hop, a panel per family of models; the lines of other families are grey. A line per model "
+        "accuracy_by_hop",
+        "Accuracy by hop, a panel per family of models; the lines of other families are grey. A line per model "
         "joins the means, a tick is a seed, a model is named at the largest hop up to which its mean is 0.95 or more. "
         "The shaded hops were trained.",
     )

@@ -15,7 +15,7 @@ from nexus_bench.analysis.summary import REACHED
 from nexus_bench.io.plurals import counted
 from nexus_bench.report.declared_clauses import told_of
 from nexus_bench.report.orders import Series
-from nexus_bench.report.reaches import Reach, as_span, grouped, how_far, on_seeds, reach_of
+from nexus_bench.report.reaches import Count, Reach, as_span, grouped, how_far, on_seeds, reach_of
 from nexus_bench.report.tables import Names
 
 _MOST_NAMED = 4  # pairs or models in one sentence
@@ -158,20 +158,36 @@ def _others(reaches: Mapping[str, Reach], *, are_all: bool) -> list[str]:
     if len(reaches) <= _MOST_NAMED:
         each = "; ".join(f"{name} {how_far(reach)}" for name, reach in reaches.items())
         return [f"{'' if are_all else 'other models '}reached: {each}".strip()]
+    n = f"{len(reaches)} {'' if are_all else 'other '}models"
     surest = max(reach.on_every_seed for reach in reaches.values())
     n_surest = sum(reach.on_every_seed == surest for reach in reaches.values())
-    other = "" if are_all else "other "
-    clause = f"of {len(reaches)} {other}models {n_surest} reached {counted(surest, 'hop')} on every seed and none more"
-    if n_surest == len(reaches):
-        clause = f"all {len(reaches)} {other}models reached {counted(surest, 'hop')} on every seed and none more"
+    who = "all of them" if n_surest == len(reaches) else counted(n_surest, "model")
+    clause = f"the most that any of {n} reached on every seed was {counted(surest, 'hop')} ({who})"
     if not surest:
-        clause = f"of {len(reaches)} {other}models none reached a hop on every seed"
+        clause = f"of {n} none reached {_the_least(reaches)} on every seed"
     furthest = max(reach.furthest for reach in reaches.values())
     if furthest > surest:
-        there = {name: reach.at(furthest) for name, reach in reaches.items() if reach.furthest == furthest}
-        name = max(there, key=lambda one: there[one].n_reached / there[one].n_seeds)
-        clause += f"; the furthest on any was {name}, {counted(furthest, 'hop')} on {there[name].said}"
+        clause += f"; on any seed, {counted(furthest, 'hop')}: {_those_at(furthest, reaches)}"
     return [clause]
+
+
+def _the_least(reaches: Mapping[str, Reach]) -> str:
+    """The smallest hop that was asked of these models, of which something is claimed."""
+    least = min(reach.counts[0].hop for reach in reaches.values() if reach.counts)
+    return "a hop" if least == 1 else f"{least} hops, the fewest asked,"
+
+
+def _those_at(hop: int, reaches: Mapping[str, Reach]) -> str:
+    """The models that reach a hop on some seeds, those on most seeds first; their number if they are many."""
+    there: dict[Count, list[str]] = {}
+    for name, reach in reaches.items():
+        if reach.furthest == hop:
+            there.setdefault(reach.at(hop), []).append(name)
+    said = [(at.said, there[at]) for at in sorted(there, key=lambda at: -at.share)]
+    if (n_models := sum(map(len, there.values()))) > _MOST_NAMED:
+        most, names = said[0]
+        return f"{n_models} models, {len(names)} of them on {most}{' each' if len(names) > 1 else ''} and none on more"
+    return "; ".join(f"{' and '.join(names)} on {seeds}{' each' if len(names) > 1 else ''}" for seeds, names in said)
 
 
 def _open(facts: Facts) -> list[str]:
@@ -187,6 +203,10 @@ def _open(facts: Facts) -> list[str]:
         )
     if facts.trained and {reach.furthest for reach in reaches.values() if reach.counts} == {0}:
         found.append("what these models can do: none learned a hop; try more steps, another lr, or smaller graphs")
+    least = min((reach.counts[0].hop for reach in reaches.values() if reach.counts), default=1)
+    if least > 1 and not all(reach.on_every_seed for reach in reaches.values()):
+        not_reached = f"a hop reach of 0 says only that {counted(least, 'hop')} were not reached"
+        found.append(f"what models can do of fewer than {counted(least, 'hop')}: that was not asked, and {not_reached}")
     if n_untested := len(facts.declared.untested):
         found.append(f"{counted(n_untested, 'declared comparison')} without one model on each side in these results")
     return [f"not decided: {clause}" for clause in found + _beyond(facts, reaches) + _unfinished(facts, reaches)]
@@ -203,12 +223,28 @@ def _beyond(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
     trained = max(facts.trained, default=0)
     for limit in sorted({trained, max(claimed, default=0)} & set(claimed)):
         at_limit = [name for name, reach in reaches.items() if reach.furthest == limit]
-        why = "more were not asked"
-        if limit < max(hops):
-            why = "more were asked, but not trained" if limit == trained else "of more nothing can be claimed"
         if at_limit:
+            why = _why_no_further(limit, trained, [hop for hop in hops if hop > limit], claimed)
             found.append(f"how far {_who(at_limit)} can go beyond {counted(limit, 'hop')}: {why}")
     return found
+
+
+def _why_no_further(limit: int, trained: int, more: Sequence[int], claimed: Sequence[int]) -> str:
+    """Why nothing is decided beyond a hop that was reached.
+
+    Args:
+        limit: The hop: the furthest that was trained, or that counts.
+        trained: The furthest that was trained.
+        more: The hops beyond it that were asked.
+        claimed: The hops that count as reached if they are.
+    """
+    counting = [str(hop) for hop in more if hop in claimed]
+    if counting:  # so none of them was trained
+        were, are = ("hop {} was", "is") if len(counting) == 1 else ("hops {} were", "are")
+        return f"{were.format(', '.join(counting))} asked, but not trained, and {are} not reached"
+    if more:
+        return "of more nothing can be claimed"
+    return "more were not asked" if limit <= trained else "more were neither trained nor asked"
 
 
 def _unfinished(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
@@ -225,7 +261,7 @@ def _unfinished(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
         found.append(f"how far {_who(missing)} can go: no seed was measured")
     n_failed = sum(n for label, n in facts.n_failed.items() if facts.names.short[label] in reaches)
     if n_failed:
-        found.append(f"{counted(n_failed, 'seed')} that failed and {'is' if n_failed == 1 else 'are'} left out")
+        found.append(f"{counted(n_failed, 'cell')} that failed and {'is' if n_failed == 1 else 'are'} left out")
     return found
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from nexus_bench.analysis.summary import hop_reach
 from nexus_bench.report.chart_parts import HOPS, PANEL, heatmap, in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.orders import Series
-from nexus_bench.report.palette import FAINT, SIZES, SOFT, Palette
+from nexus_bench.report.palette import FAINT, SHADE, SIZES, SOFT, Palette
 from nexus_bench.report.plotting import Spec, figure
 from nexus_bench.report.tables import REFERENCES
 
@@ -17,7 +17,7 @@ _LETTER = 7  # pixels of a letter at most, also in wider fonts
 _DASHES = {"chance": [1, 3], "shortcut": [9, 3, 1, 3], "partial_input": [6, 3]}
 
 
-def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, trained: Sequence[int]) -> Spec:
+def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, trained: Sequence[int]) -> Spec | None:
     """Accuracy against hop, a panel per family of models: means, seeds, references; other families in grey.
 
     Args:
@@ -25,6 +25,9 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         palette: The colours of the report.
         title: The task, its size and how models were trained.
         trained: The hops of training, whose range is shaded; empty for answers of other models.
+
+    Returns:
+        None if no cell was measured.
     """
     rows: list[dict[str, Any]] = []
     for (model, order), group in accuracy.groupby(["model", "order"], sort=False, dropna=False):
@@ -36,6 +39,8 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
             rows.append(same | {"kind": "mean", "hop": int(hop), "accuracy": rounded(mean), "seeds": int(n_seeds)})
             rows += [same | {"kind": "seed", "hop": int(hop), "accuracy": rounded(seed)} for seed in seeds]
     measured = [row for row in rows if row["accuracy"] is not None]
+    if not measured:
+        return None
     means = [row for row in measured if row["kind"] == "mean"]
     reached = {
         str(model): hop_reach(dict(zip(group["hop"], group["mean"], strict=True)))
@@ -60,7 +65,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
     layers: list[Spec] = [
         {
             "data": {"name": "trained"},
-            "mark": {"type": "rect", "color": FAINT, "opacity": 0.3, "clip": True},
+            "mark": {"type": "rect", "color": FAINT, "opacity": SHADE, "clip": True},
             "encoding": {"x": x | {"field": "from"}, "x2": {"field": "to"}},
         },
         {
@@ -129,13 +134,13 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         "references": lines,
         "trained": band,
     }
-    body = panels("rows", "family", families or ["none measured"], layers, height=170)
+    body = panels("rows", "family", families, layers, height=170)
     return figure(title, data, body, dark=palette.dark)
 
 
 def order_by_hop(accuracy: pd.DataFrame, series: Sequence[Series], *, title: str) -> Spec | None:
     """Heatmaps of mean accuracy: one row per order, one column per hop; one map per series of models."""
-    if not series:
+    if not series or accuracy["mean"].isna().all():
         return None
     by_model = {(row["model"], row["hop"]): row["mean"] for _, row in accuracy.iterrows()}
     rows = [
@@ -153,14 +158,19 @@ def order_by_hop(accuracy: pd.DataFrame, series: Sequence[Series], *, title: str
     return figure(title, {"rows": rows}, body)
 
 
-def seeds_by_hop(counts: pd.DataFrame, orders: Mapping[str, int], *, title: str) -> Spec:
+def seeds_by_hop(counts: pd.DataFrame, orders: Mapping[str, int], *, title: str) -> Spec | None:
     """A heatmap of how many seeds reach each hop, a row per model.
 
     Args:
         counts: `reached.seeds_reached` of one section, of one threshold.
         orders: Model -> attention order.
         title: The task, its size and how models were trained.
+
+    Returns:
+        None if no cell was measured.
     """
+    if not counts["n_seeds"].any():
+        return None
     rows = []
     for model, hop, n, n_seeds in zip(
         counts["model"], counts["hop"], counts["n_reached"], counts["n_seeds"], strict=True

@@ -29,6 +29,22 @@ const save = (name, url) => {
   const link = Object.assign(document.createElement("a"), { download: name, href: url });
   link.click();
 };
+const unfold = (column) => { // what `packing.py` folded
+  if (Array.isArray(column)) return column;
+  if (column.runs) return column.runs.flatMap((value, i) => (i % 2 ? [] : Array(column.runs[i + 1]).fill(value)));
+  if (column.thousandths) return unfold(column.thousandths).map((value) => (value === null ? null : value / 1000));
+  const every = unfold(column.every);
+  return Array.from({ length: column.n }, (_, i) => every[i % every.length]);
+};
+const joined = (table) => { // the text of a file, from its columns
+  if (typeof table === "string") return table;
+  const columns = table.map((column) => {
+    if (typeof column === "string") return column.split("\n");
+    const words = column.words.split("\n");
+    return unfold(column.at).map((number) => words[number]);
+  });
+  return columns[0].map((_, row) => columns.map((column) => column[row]).join(",")).join("\n") + "\n";
+};
 const saveText = (name, text, type) => save(name, `data:${type};charset=utf-8,${encodeURIComponent(text)}`);
 
 const gridOf = (table) => [...table.rows].filter((row) => !row.hidden).map((row) => [...row.cells].map(
@@ -52,7 +68,7 @@ const offer = (place, label, what, action) => {
 // --- what is chosen, and its place in the address ---
 const form = document.getElementById("filters");
 const selects = [...form.querySelectorAll("select")];
-const state = new Map(new URLSearchParams(location.hash.slice(1)));
+const state = new Map();
 const remember = () => {
   const kept = new URLSearchParams([...state].filter(([, value]) => value));
   history.replaceState(null, "", `#${kept}`);
@@ -62,15 +78,18 @@ const osTheme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dar
 const theme = () => document.documentElement.dataset.theme ?? osTheme();
 
 // --- figures ---
-const unpack = ({ fields, words, columns }) => (columns[0] ?? []).map((_, row) => {
-  const values = {};
-  fields.forEach((field, i) => {
-    const value = field in words ? words[field][columns[i][row]] : columns[i][row];
-    if (value !== null) values[field] = value;
+const unpack = ({ fields, words, columns: folded }) => {
+  const columns = folded.map(unfold);
+  return (columns[0] ?? []).map((_, row) => {
+    const values = {};
+    fields.forEach((field, i) => {
+      const value = field in words ? words[field][columns[i][row]] : columns[i][row];
+      if (value !== null) values[field] = value;
+    });
+    return values;
   });
-  return values;
-});
-const figures = JSON.parse(document.getElementById("figures").textContent);
+};
+const { config, figures } = JSON.parse(document.getElementById("figures").textContent);
 for (const figure of Object.values(figures)) {
   figure.rows = Object.fromEntries(Object.entries(figure.data).map(([name, packed]) => [name, unpack(packed)]));
 }
@@ -97,13 +116,18 @@ const fit = (spec, width) => {
   }
 };
 
+const hold = (place, view) => { // what is drawn there, which alone can be saved
+  place.view?.finalize();
+  place.view = view;
+  for (const button of place.closest("figure").querySelectorAll(".save button")) button.disabled = !view;
+};
+
 const draw = async (place) => {
   const { spec: base, rows } = figures[place.dataset.figure];
-  const spec = structuredClone(base);
+  const spec = structuredClone({ config, ...base });
   spec.datasets = Object.fromEntries(Object.entries(rows).map(([name, all]) => [name, all.filter(isShown)]));
   delete spec.title; // the page has it above
   const first = Object.keys(rows)[0];
-  place.view?.finalize();
   if (spec.datasets[first].length === 0) {
     place.textContent = "Nothing to show of what is chosen.";
     return;
@@ -117,14 +141,16 @@ const draw = async (place) => {
   const drawn = await vegaEmbed(place, JSON.parse(text), {
     actions: false, ast: true, renderer: "svg", defaultStyle: false, tooltip: { theme: theme() },
   });
-  place.view = drawn.view;
+  hold(place, drawn.view);
 };
 
 let turn = 0;
 const drawAll = async () => {
   const mine = ++turn;
   delete document.documentElement.dataset.drawn;
-  for (const place of document.querySelectorAll(".drawing[data-figure]")) {
+  const places = [...document.querySelectorAll(".drawing[data-figure]")];
+  for (const place of places) hold(place);
+  for (const place of places) {
     if (mine !== turn) return; // something else was chosen meanwhile
     if (place.closest("section").hidden || !figures[place.dataset.figure]) continue;
     await draw(place);
@@ -169,7 +195,26 @@ const setTheme = (name) => {
   document.getElementById("theme").textContent = theme() === "dark" ? "light" : "dark";
 };
 
+const apply = () => { // what the address says; what does not exist chooses nothing
+  state.clear();
+  for (const [name, value] of new URLSearchParams(location.hash.slice(1))) state.set(name, value);
+  for (const select of selects) {
+    const value = state.get(select.name) ?? "";
+    select.value = [...select.options].some((option) => option.value === value) ? value : "";
+  }
+  for (const table of document.querySelectorAll("table")) {
+    const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading) => heading.removeAttribute("aria-sort"));
+    table.tBodies[0].append(...asMade.get(table));
+    const [, column, way] = /^(\d+)(up|down)$/.exec(state.get(table.id) ?? "") ?? [];
+    if (column && Number(column) < headings.length) sortBy(table, Number(column), way === "up");
+  }
+  setTheme(["light", "dark"].includes(state.get("theme")) ? state.get("theme") : undefined);
+  return filter();
+};
+
 // --- begin ---
+const asMade = new Map([...document.querySelectorAll("table")].map((table) => [table, [...table.tBodies[0].rows]]));
 for (const table of document.querySelectorAll("table")) {
   [...table.tHead.rows[0].cells].forEach((heading, column) => {
     const button = document.createElement("button");
@@ -183,12 +228,10 @@ for (const table of document.querySelectorAll("table")) {
     });
     heading.replaceChildren(button);
   });
-  const [, column, way] = /^(\d+)(up|down)$/.exec(state.get(table.id) ?? "") ?? [];
-  if (column && Number(column) < table.tHead.rows[0].cells.length) sortBy(table, Number(column), way === "up");
 }
 const downloads = JSON.parse(document.getElementById("downloads").textContent);
 for (const link of document.querySelectorAll("a[download]")) {
-  const bytes = new TextEncoder().encode(downloads[link.download]);
+  const bytes = new TextEncoder().encode(joined(downloads[link.download]));
   const latin = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   link.href = `data:text/csv;charset=utf-8;base64,${btoa(latin)}`;
 }
@@ -209,11 +252,6 @@ for (const place of document.querySelectorAll(".save")) {
     });
   }
 }
-for (const select of selects) {
-  const value = state.get(select.name);
-  if ([...select.options].some((option) => option.value === value)) select.value = value;
-}
-setTheme(["light", "dark"].includes(state.get("theme")) ? state.get("theme") : undefined);
 form.hidden = false;
 form.addEventListener("change", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
@@ -243,4 +281,7 @@ addEventListener("resize", () => {
   width = innerWidth;
   drawAll();
 });
-filter();
+addEventListener("hashchange", () => {
+  if (!document.getElementById(location.hash.slice(1))) apply(); // else a link within the page
+});
+apply();

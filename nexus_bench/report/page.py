@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from nexus_bench.report.build import Report
+from nexus_bench.report.packing import packed_csv, packed_rows
 from nexus_bench.report.palette import INK, PAPER, SOFT, Palette, palette_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import COSTS, HOP_REACH, Table
@@ -71,8 +72,8 @@ def rendered(template: str, *, sections: Sequence[Any], downloads: Mapping[str, 
             colours=_colours(models, palette_of(models)),
             orders=sorted({order for row in rows for order in row.orders}),
             links=list(downloads),
-            downloads=as_script(dict(downloads)),
-            figures=as_script({picture.name: _packed(picture) for picture in pictures if picture.spec}),
+            downloads=as_script({name: packed_csv(text) for name, text in downloads.items()}),
+            figures=as_script(_packed(pictures)),
             chips=chips,
             numbers=lambda names: ",".join(str(chips[name]) for name in names),
             style=(PARTS / "page.css").read_text(encoding="utf-8"),
@@ -142,24 +143,15 @@ def _inline(svg: str) -> Markup:
     return Markup(svg)
 
 
-def _packed(picture: Picture) -> dict[str, Any]:
-    """The specification of a figure with its rows as columns, and repeated words as numbers."""
-    assert picture.spec is not None
-    spec = {name: value for name, value in picture.spec.items() if name != "datasets"}
-    return {"spec": spec, "data": {name: _columns(rows) for name, rows in picture.spec["datasets"].items()}}
-
-
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    fields = list(dict.fromkeys(field for row in rows for field in row))
-    columns = {field: [row.get(field) for row in rows] for field in fields}
-    words = {
-        field: list(dict.fromkeys(column))
-        for field, column in columns.items()
-        if all(isinstance(value, str | None) for value in column)
-    }
-    numbered = {field: {word: number for number, word in enumerate(found)} for field, found in words.items()}
-    packed = [[numbered[f][v] for v in column] if f in words else column for f, column in columns.items()]
-    return {"fields": fields, "words": words, "columns": packed}
+def _packed(pictures: Sequence[Picture]) -> dict[str, Any]:
+    """The specifications of figures and their rows, packed; how figures look stands once, as all share it."""
+    specs = {picture.name: picture.spec for picture in pictures if picture.spec}
+    shared = next(iter(specs.values()))["config"] if specs else {}
+    found = {}
+    for name, spec in specs.items():
+        own = {key: value for key, value in spec.items() if key != "datasets" and (key, value) != ("config", shared)}
+        found[name] = {"spec": own, "data": {of: packed_rows(rows) for of, rows in spec["datasets"].items()}}
+    return {"config": shared, "figures": found}
 
 
 def as_script(value: Any) -> str:

@@ -1,19 +1,44 @@
-"""The colours of a report: hue is the family of a model, lightness its order, in every figure, table and theme.
+"""The colours of a report: hue is the family of a model, lightness its order, in tables and in charts of models.
 
-Colours are made to a contrast with the background, so that none is too pale on a light page or too dark on a dark one.
+A family has the same hue in every report. Colours are made to a contrast with the background, so that none is too pale
+on a light page or too dark on a dark one.
 """
 
+import itertools
 import math
 import re
+import zlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
 PAPER, INK, SOFT, FAINT = "#ffffff", "#1b1f24", "#57606a", "#d0d7de"  # background, text, reference lines, grids
 LOW, HIGH = "#eef2f7", "#6aa5e8"  # the ends of a scale of shares, on all of which text can be read
 DARK = {PAPER: "#0d1117", INK: "#e6edf3", SOFT: "#9da7b3", FAINT: "#3d444d", LOW: "#1a222d", HIGH: "#2563b0"}
-LEAST_CONTRAST, _MOST_CONTRAST, _ONE_CONTRAST = 3.3, 11.0, 5.0  # WCAG 2.2, 1.4.11, asks 3 of what must be seen
-_HUES = (250.0, 50.0, 150.0, 320.0, 200.0, 25.0, 110.0, 285.0)  # degrees in OKLCH; far apart for colour-blind readers
-_TURN = 18.0  # degrees between a hue and its next use
+SHADE = 0.25  # of FAINT over the background, behind hops that were trained
+# Contrasts of models, least and most: WCAG 2.2, 1.4.11, asks 3 of what must be seen, also on the shade, and 1.4.3 asks
+# 4.5 of text, as names have the colour of their model
+_LEAST, _ONLY, _MOST = 4.6, 5.0, 12.0
+_LEAST_OF_HOPS, _MOST_OF_HOPS = 3.3, 11.0  # lines alone, which are many
+_LEVELS = (2, 3, 4, 8)  # whose lightness is the same everywhere
+_HUES = {  # of the families of bundled suites, degrees in OKLCH; the first eight far apart for colour-blind readers
+    "nexus, refine q": 250.0,
+    "nexus, refine qk": 50.0,
+    "standard, n_layers": 150.0,
+    "standard, n_loops, inject": 320.0,
+    "nexus, compare mirrored, refine qk": 200.0,
+    "tree, folds": 25.0,
+    "delta_net": 110.0,
+    "standard, n_loops": 285.0,
+    "linear": 268.0,
+    "mamba2": 68.0,
+    "delta_net, n_householder, eigenvalues signed, gated True": 168.0,
+    "standard, n_loops, inject, random_loops": 338.0,
+    "nexus, mix last, refine qkv": 218.0,
+    "nexus, compare self, refine qk": 128.0,
+    "nexus, refine qk, gated": 303.0,
+}
+_OTHERS = (89.0, 0.0, 184.0, 234.0, 139.0, 10.0, 80.0, 98.0, 159.0, 209.0, 259.0, 294.0)  # of all other families
+_TURN = 5.0  # degrees between a hue and its next use
 _CHROMA = 0.15
 _NEUTRAL = "standard"  # this family has no hue
 _LEVEL = re.compile(r"(\w+) (\d+)")
@@ -68,36 +93,57 @@ def palette_of(models: Iterable[str]) -> Palette:
     levels: dict[str, set[int]] = {}
     for kind in map(kind_of, models):
         levels.setdefault(kind.family, set()).add(kind.level)
-    hued = [family for family in levels if family != _NEUTRAL]
+    hues = _hues_of(levels)
     light: dict[Kind, str] = {}
     dark = dict(DARK)
     for family, found in levels.items():
-        number = hued.index(family) if family in hued else 0
-        hue = _HUES[number % len(_HUES)] + _TURN * (number // len(_HUES))
-        chroma = 0.0 if family == _NEUTRAL else _CHROMA
-        for level, contrast in zip(sorted(found), contrasts(len(found)), strict=True):
+        hue, chroma = (0.0, 0.0) if family == _NEUTRAL else (hues[family], _CHROMA)
+        for level, contrast in zip(sorted(found), _contrasts_of(sorted(found)), strict=True):
             kind = Kind(family, level)
             light[kind] = at_contrast(contrast, PAPER, hue, chroma)
             dark[light[kind]] = at_contrast(contrast, DARK[PAPER], hue, chroma)
     return Palette(light, dark)
 
 
+def _hues_of(families: Iterable[str]) -> dict[str, float]:
+    """The hue of each family: its own, or one that its name chooses; the next one if another family has that."""
+    hues = {family: _HUES[family] for family in families if family in _HUES}
+    for family in sorted(set(families) - set(_HUES)):
+        n, wanted = len(_OTHERS), zlib.crc32(family.encode())
+        further = (_OTHERS[i % n] + _TURN * ((i - wanted) // n) for i in itertools.count(wanted))
+        hues[family] = next(hue for hue in further if hue not in hues.values())
+    return hues
+
+
 def hop_colours(hops: Iterable[int]) -> dict[int, tuple[str, str]]:
     """Colour of each hop on light and on dark pages: the more hops the stronger, from green to violet."""
     hops = list(hops)
     found = {}
-    for number, (hop, contrast) in enumerate(zip(hops, contrasts(len(hops)), strict=True)):
+    strengths = _from_to(_LEAST_OF_HOPS, _MOST_OF_HOPS, len(hops))
+    for number, (hop, contrast) in enumerate(zip(hops, strengths, strict=True)):
         hue = 150.0 + 150.0 * number / max(len(hops) - 1, 1)
         light, dark = (at_contrast(contrast, paper, hue, 0.12) for paper in (PAPER, DARK[PAPER]))
         found[hop] = light, dark
     return found
 
 
-def contrasts(n: int) -> list[float]:
-    """The contrasts of n levels, the last the strongest, each by the same factor above the one before."""
-    if n < 2:
-        return [_ONE_CONTRAST] * n
-    return [LEAST_CONTRAST * (_MOST_CONTRAST / LEAST_CONTRAST) ** (i / (n - 1)) for i in range(n)]
+def shaded(paper: str) -> str:
+    """The background of hops that were trained, on a light or dark page."""
+    faint = FAINT if paper == PAPER else DARK[FAINT]
+    mixed = (round(SHADE * int(faint[i : i + 2], 16) + (1 - SHADE) * int(paper[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{value:02x}" for value in mixed)
+
+
+def _contrasts_of(levels: list[int]) -> list[float]:
+    """The contrasts of the levels of a family: those of `_LEVELS`, or evenly apart if it has others."""
+    if set(levels) <= set(_LEVELS):
+        return [_from_to(_LEAST, _MOST, len(_LEVELS))[_LEVELS.index(level)] for level in levels]
+    return _from_to(_LEAST, _MOST, len(levels))
+
+
+def _from_to(least: float, most: float, n: int) -> list[float]:
+    """Contrasts from the least to the most, each by the same factor above the one before."""
+    return [_ONLY] if n == 1 else [least * (most / least) ** (i / (n - 1)) for i in range(n)]
 
 
 def contrast_of(one: str, other: str) -> float:

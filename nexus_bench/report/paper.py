@@ -14,7 +14,7 @@ from typing import Any
 from nexus_bench.analysis.power import fewest_further
 from nexus_bench.errors import UsageError, errors_in_a_line
 from nexus_bench.io.files import to_json, write_atomic
-from nexus_bench.report.challenges import Challenge, challenge_table, challenged, read_challenges
+from nexus_bench.report.challenges import Challenge, challenge_table, challenged, read_challenges, read_reports
 from nexus_bench.report.controls import Control, read_study
 from nexus_bench.report.study import Family, Study
 from nexus_bench.report.verdict_limits import cautions, not_interpreted, power_of, uninterpreted
@@ -39,7 +39,7 @@ def make_numbers(run: Path, controls: Path | None, challenges: Path | None, home
     if not run.is_dir():
         return to_json({"has_results": False})
     study, found = read_study(run, controls)
-    tried = read_challenges(challenges, study, run)
+    tried = read_challenges(read_reports(challenges), study, run)
     return to_json(numbers_of(study, found, tried, figures=os.path.relpath(run / "figures", home)))
 
 

@@ -31,7 +31,7 @@ def reach_by_order(
         title: The task, its size and how models were trained.
         largest: The largest hop evaluated: no reach can be above it.
     """
-    if not series:
+    if not series or reach["mean"].isna().all():
         return None
     found = {str(row["model"]): row for _, row in reach.iterrows()}
     rows, orders = [], sorted({order for one in series for order in one.models})

@@ -21,6 +21,11 @@ class Count(NamedTuple):
         """`8 of 10 seeds`."""
         return f"{self.n_reached} of {counted(self.n_seeds, 'seed')}"
 
+    @property
+    def share(self) -> float:
+        """Of the seeds measured there."""
+        return self.n_reached / self.n_seeds
+
 
 class Reach(NamedTuple):
     """Counts at the hops of which something is claimed, ascending.
@@ -80,7 +85,9 @@ def how_far(reach: Reach) -> str:
     if not reach.counts:
         return "no hop that a claim can be made of"
     if not reach.furthest:
-        return f"no hop ({reach.counts[0].said})" if reach.has_seeds else "no hop"
+        least = reach.counts[0]
+        said = "no hop" if least.hop == 1 else f"none of the hops asked, from {least.hop} on"
+        return f"{said} ({least.said})" if reach.has_seeds else said
     if not reach.has_seeds:
         return f"{counted(reach.furthest, 'hop')} (one set of answers)"
     if reach.on_every_seed == reach.furthest:

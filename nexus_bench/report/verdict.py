@@ -12,7 +12,15 @@ from pathlib import Path
 
 from nexus_bench.errors import errors_in_a_line
 from nexus_bench.io.files import write_atomic
-from nexus_bench.report.challenges import Challenge, challenge_table, challenged, read_challenges, write_pages
+from nexus_bench.report.build import Report
+from nexus_bench.report.challenges import (
+    Challenge,
+    challenge_table,
+    challenged,
+    read_challenges,
+    read_reports,
+    write_pages,
+)
 from nexus_bench.report.controls import Control, controls_of, read_study
 from nexus_bench.report.family_pages import FAMILIES, family_pages
 from nexus_bench.report.output import read_report, write_report
@@ -66,8 +74,9 @@ def make_verdict(run: Path, controls: Path | None, challenges: Path | None, page
         for name, text in family_pages(of_controls, with_figures=False).items():
             write_atomic(controls / FAMILIES / name, text)
         found = controls_of(of_controls, study)
-    write_pages(challenges)
-    write_atomic(page, _linked(study, found, run, controls, challenges, page.parent))
+    tried = read_reports(challenges)
+    write_pages(tried)
+    write_atomic(page, _linked(study, found, tried, run, controls, challenges, page.parent))
 
 
 def read_verdict(run: Path, controls: Path | None, challenges: Path | None, home: Path) -> str:
@@ -79,16 +88,22 @@ def read_verdict(run: Path, controls: Path | None, challenges: Path | None, home
         challenges: Likewise.
         home: The folder of the page, from which its links start.
     """
-    return _linked(*read_study(run, controls), run, controls, challenges, home)
+    return _linked(*read_study(run, controls), read_reports(challenges), run, controls, challenges, home)
 
 
 def _linked(
-    study: Study, found: Mapping[str, Control], run: Path, controls: Path | None, challenges: Path | None, home: Path
+    study: Study,
+    found: Mapping[str, Control],
+    tried: Mapping[Path, Report],
+    run: Path,
+    controls: Path | None,
+    challenges: Path | None,
+    home: Path,
 ) -> str:
     return verdict(
         study,
         found,
-        read_challenges(challenges, study, run),
+        read_challenges(tried, study, run),
         to=os.path.relpath(run, home),
         to_controls=os.path.relpath(controls, home) if found and controls else "",
         to_challenges=os.path.relpath(challenges, home) if challenges else "",

@@ -47,10 +47,10 @@ One file in `tasks/reproductions/`, or anywhere else, given by its path:
 
 A scale holds `about` (how long, where), `flops` (operations, as `--json` prints them, or omitted), `departures` of its
 own, `suite` (a [suite](suites.md) without its name), `ask` and `checks`. `ask` lists questions to the trained models,
-as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `settings`. A check is a sentence of the claim
-(`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or hop `reach`), and `figures`. A figure has `where`,
-columns and options of results.csv that select the rows of one model, setting and split (`test` if none is named), and
-one relation:
+as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `trained`, `settings`. A check is a sentence
+of the claim (`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or hop `reach`), and `figures`. A figure
+has `where`, columns and options of results.csv that select the rows of one model, setting and split (`test` if none is
+named), and one relation:
 
 | relation | it holds for |
 |---|---|

@@ -106,12 +106,13 @@ class Ask(Spec):
     n_facts: int | None = Field(default=None, ge=1)
     n: int | None = Field(default=None, ge=1, description="Graphs; null: as many as in the test split.")
     loops: int | None = Field(default=None, ge=1)
+    trained: bool = Field(default=False, description="Graphs that were trained on.")
     settings: Config = Field(default={})
 
     @property
     def question(self) -> Question:
         """The question of `inspection`."""
-        return Question(self.hops, self.n_facts, dict(self.settings), self.n, self.loops)
+        return Question(self.hops, self.n_facts, dict(self.settings), self.n, self.loops, self.trained)
 
 
 class Scale(Spec):

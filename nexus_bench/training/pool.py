@@ -52,9 +52,12 @@ class Pool:
         self._drawers = Drawers(sources, n_drawers) if n_drawers else None
         self._draw = self._drawers.draw if self._drawers else partial(draw, sources)
         self._threads = ThreadPoolExecutor(max_workers=self._drawers.n if self._drawers else 1)
-        self._ahead: tuple[int, list[Future[Drawn]]] | None = None
+        first = stacked(list(self._threads.map(self._draw, self._orders(0))))
+        self._is_on_gpu = device.type == "cuda"
+        self._next = Arrays(*(torch.empty_like(part, pin_memory=self._is_on_gpu) for part in first))
+        self._ahead: tuple[int, list[Future[None]]] = (0, [])
         self._generation = 0
-        self.arrays = Arrays(*(part.to(device) for part in stacked(self._made(0))))
+        self.arrays = Arrays(*(part.to(device, copy=True) for part in first))
         self.order = torch.from_numpy(feed.order(0)).to(device)
         self._make_ahead(1)
 
@@ -63,10 +66,16 @@ class Pool:
         generation = self._feed.generation(step)
         if generation == self._generation:
             return
-        for buffer, part in zip(self.arrays, stacked(self._made(generation)), strict=True):
+        if self._ahead[0] != generation:
+            self._make_ahead(generation)
+        for future in self._ahead[1]:
+            future.result()
+        for buffer, part in zip(self.arrays, self._next, strict=True):
             buffer.copy_(part, non_blocking=True)
         if self._feed.reuse > 1:
             self.order.copy_(torch.from_numpy(self._feed.order(generation)), non_blocking=True)
+        if self._is_on_gpu:  # here and in no thread: a thread must not wait for a device that captures a graph
+            torch.cuda.current_stream().synchronize()
         self._generation = generation
         self._make_ahead(generation + 1)
 
@@ -77,15 +86,19 @@ class Pool:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _make_ahead(self, generation: int) -> None:
-        steps, size = self._feed.batches(generation), self._feed.batch_size
-        orders = [Order(source, steps, size, self._encoding) for source in range(self._n_sources)]
-        self._ahead = (generation, [self._threads.submit(self._draw, order) for order in orders])
+        """Begin to draw a generation into `_next`, once nothing else is written there or read from there."""
+        for future in self._ahead[1]:
+            if not future.cancel():
+                future.result()
+        orders = self._orders(generation)
+        self._ahead = (generation, [self._threads.submit(self._fill, order) for order in orders])
 
-    def _made(self, generation: int) -> list[Drawn]:
-        if self._ahead is None or self._ahead[0] != generation:
-            self._make_ahead(generation)
-        assert self._ahead is not None
-        return [future.result() for future in self._ahead[1]]
+    def _fill(self, order: Order) -> None:
+        self._draw(order, Drawn(*(part[order.source].numpy() for part in self._next)))
+
+    def _orders(self, generation: int) -> list[Order]:
+        steps, size = self._feed.batches(generation), self._feed.batch_size
+        return [Order(source, steps, size, self._encoding) for source in range(self._n_sources)]
 
 
 def stacked(parts: list[Drawn]) -> Arrays:

@@ -76,7 +76,7 @@ class Stacked(Engine):
         distinct = list(dict.fromkeys(row.source for row in rows))
         self._which = torch.tensor([distinct.index(row.source) for row in rows], device=device)[:, None]
         self._validation = stacked(
-            [encode(source.held_out[VAL].examples, self.schema, self.encoding) for source in distinct]
+            [encode(source.held_out[VAL].examples, source.law, self.encoding) for source in distinct]
         )
         self._layout = to_batch(distinct[0].batch(0, 1), self.schema, self.encoding, device).layout
         # From here on only the pool reads the sources. What is drawn is small, what is stored may be large: it stays.

@@ -216,6 +216,7 @@ def test_an_evaluation_returns_its_rows_and_the_report_follows(run: nb.Run) -> N
     assert rows["hop"].tolist() == [2, 2] and rows["split"].unique().tolist() == ["eval_hops2_n5"]
     assert run.results["split"].isin(["eval_hops2_n5"]).sum() == 2
     assert "accuracy_by_hop-eval_hops2_n5" in set(run.figures) - set(before)
+    assert run.evaluate("order 2", trained=True, n=40)["split"].unique().tolist() == ["eval_trained_n40"]
     with pytest.raises(nb.NexusBenchError, match="say what to evaluate on that differs from training"):
         run.evaluate()
 

@@ -39,6 +39,16 @@ def test_help_and_data_commands_do_not_import_torch(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_help_show_and_lists_start_without_pandas(tmp_path: Path) -> None:
+    script = (
+        "import sys; from nexus_bench import cli; "
+        "cli.run(['-h']); cli.run(['status', '-h']); cli.run(['show', 'pointer_chase']); cli.run(['list', 'tasks']); "
+        "sys.exit('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_gen_writes_a_dataset_where_the_readme_says(command: Command) -> None:
     result = command("gen", "--hops", "3", "--n", "20", "--n-test", "10")
     assert result.returncode == 0 and result.stderr == ""

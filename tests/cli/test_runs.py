@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 
 from nexus_bench.cli.found_runs import find_runs, finding_of
-from nexus_bench.experiment import environment
+from nexus_bench.experiment import recorded
 from nexus_bench.experiment.records import CellRecords
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
@@ -52,7 +52,7 @@ def test_watch_shows_a_run_until_nothing_trains_there(
     assert idle.stderr == "no process is training in runs/tiny; all of its cells are done\n"
     with monkeypatch.context() as patched:
         patched.setattr(CellRecords, "finished", lambda self, cell_id: False)
-        patched.setattr(environment, "cells_of_tables", lambda run: {"another"})
+        patched.setattr(recorded, "cells_of_tables", lambda run: {"another"})
         idle = command("status", str(run), "--watch")
     assert idle.stderr == ("no process is training in runs/tiny; `nexus-bench train runs/tiny` goes on\n")
     left = [True] * 6  # asked before, by each turn, and by each reading of the states
@@ -101,6 +101,16 @@ def test_the_finding_of_a_run_is_the_first_sentence_of_its_report(tmp_path: Path
     assert finding_of(tmp_path) == "Order m reached m hops [3 of 3]."
     (tmp_path / "report.md").write_text("# nexus-bench: quick\n\n## **bold**, but later\n")
     assert finding_of(tmp_path) is None
+
+
+def test_runs_are_not_looked_for_among_the_cells_of_a_run(run: Path) -> None:
+    inner = run / "cells" / "0" / "spec.yaml"
+    inner.parent.mkdir()
+    inner.write_text((run / "spec.yaml").read_text())
+    (run / "nowhere").symlink_to(run / "gone")
+    (found,) = find_runs(Path())
+    assert found.path == str(run)
+    assert found.n_bytes == sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
 
 
 def test_train_says_what_is_asked_before_pytorch_is_imported(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing import Pipe
 
 import numpy as np
 import pytest
 
-from nexus_bench.data.drawers import Drawers, DrawingError, Order, draw, encode
+from nexus_bench.data import drawers as drawing
+from nexus_bench.data.drawers import Drawers, DrawingError, Drawn, Order, draw, encode
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import Examples
@@ -43,9 +47,7 @@ def test_encoded_piece_by_piece_is_encoded_at_once(
     steps: range, batch_size: int, encoding: str, small_spec: TaskSpec
 ) -> None:
     (source, *_) = splits = sources(small_spec)
-    whole = encode(
-        Examples.concatenate([source.batch(step, batch_size) for step in steps]), source.law.schema, encoding
-    )
+    whole = encode(Examples.concatenate([source.batch(step, batch_size) for step in steps]), source.law, encoding)
     for ours, theirs in zip(draw(splits, Order(0, steps, batch_size, encoding)), whole, strict=True):
         assert ours.dtype == theirs.dtype and ours.shape == theirs.shape and (ours == theirs).all()
 
@@ -61,3 +63,37 @@ def test_a_family_that_fails_and_a_process_that_dies_are_told(small_spec: TaskSp
     with pytest.raises(DrawingError, match="ended"):
         drawers.draw(order)
     drawers.close()
+
+
+def test_what_is_drawn_is_written_where_it_is_wanted(small_spec: TaskSpec) -> None:
+    drawers = Drawers(sources(small_spec), 1)
+    order = Order(1, range(4), 100, "fact")
+    try:
+        wanted = drawers.draw(order)
+        into = Drawn(*(np.zeros_like(part) for part in wanted))
+        for way in (drawers.draw, partial(draw, sources(small_spec))):
+            for part in into:
+                part[...] = 0
+            made = way(order, into)
+            assert all(ours is theirs for ours, theirs in zip(made, into, strict=True))
+            assert all((ours == theirs).all() for ours, theirs in zip(into, wanted, strict=True))
+        with pytest.raises(DrawingError, match="other shapes"):
+            drawers.draw(order._replace(steps=range(5)), into)
+    finally:
+        drawers.close()
+
+
+@pytest.mark.parametrize("has_readv", [True, False])
+def test_arrays_of_any_size_go_through_a_connection(monkeypatch: pytest.MonkeyPatch, has_readv: bool) -> None:
+    monkeypatch.setattr(drawing, "_HAS_READV", has_readv)
+    sent = [np.arange(n, dtype=kind) for n, kind in ((1, np.uint8), (3_000_000, np.int16), (70_000, np.int32))]
+    mine, theirs = Pipe()
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(drawing._send, theirs, sent)
+        got = [np.zeros_like(array) for array in sent]
+        drawing._receive(mine, got)
+        done.result()
+        assert all((ours == theirs).all() for ours, theirs in zip(got, sent, strict=True))
+        thread.submit(lambda: (drawing._send(theirs, sent[:1]), theirs.close()))
+        with pytest.raises((EOFError, OSError)):
+            drawing._receive(mine, got[:2])

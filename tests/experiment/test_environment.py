@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nexus_bench.experiment.environment import kept_note
+from nexus_bench.experiment.recorded import kept_note
 from nexus_bench.experiment.run_folder import RunFolder
 from tests.conftest import Command
 from tests.small import TINY

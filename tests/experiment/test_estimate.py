@@ -12,6 +12,8 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.training.engine import Single
+from nexus_bench.training.row import Row
+from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import Stacked
 from tests.small import TINY
 
@@ -59,6 +61,73 @@ def test_without_time_for_an_engine_it_is_reckoned_by_its_operations(
     told = estimate(plan, Execution("single"), None)
     assert {round(told.cells[cell.cell_id]) for cell in plan.to_do if cell.model.attention == "standard"} == {20}
     assert {round(told.cells[cell.cell_id]) for cell in plan.to_do if cell.model.attention == "nexus"} == {50}
+
+
+class Clock:
+    """A clock that goes on only where a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(estimates, "time", self)
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def takes(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_of_a_slow_engine_two_steps_and_one_batch_of_validation_are_timed(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, scored = Clock(monkeypatch), []
+
+    class Slow:
+        def __init__(self, rows: list[Row], job: object) -> None:
+            self.step, self.rows = 0, rows
+
+        def advance(self) -> None:
+            self.step += 1
+            clock.takes(50.0)
+
+        def scores(self) -> None:
+            scored.append(self.rows[0].source.held_out["val"].examples.n_graphs)
+            clock.takes(9.0)
+
+        def close(self) -> None:
+            assert self.step == 2
+
+    monkeypatch.setattr(estimates, "engine_of", Slow)
+    monkeypatch.setattr(estimates, "EVALUATION_GRAPHS", 3)
+    pace = estimates._paced(plan.to_do[:1], Execution("single"), None)
+    assert scored == [3], "of 8"
+    assert pace == Pace(50.0, 50.0, 9.0 * 8 / 3)
+
+
+def test_every_kind_of_engine_is_timed_before_a_second_one_and_none_begins_after_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, timed = Clock(monkeypatch), []
+    models = "[{attention: standard, d_model: [16, 32]}, {attention: standard, canon: A, encoding: flat}, NEXUS]"
+    head, _, tail = TINY.partition("models:")
+    text = f"{head}models: {models.replace('NEXUS', '{attention: nexus}')}\n{tail[tail.index('train:') :]}"
+    wide = make_plan(make_suite(parse_yaml(text, where="test"), where="test"), RunFolder(tmp_path / "run"))
+
+    def paced(stack: tuple[CellSpec, ...], *others: object) -> Pace:
+        timed.append((stack[0].model.attention, stack[0].model.canon, stack[0].model.d_model))
+        clock.takes(14.0)
+        return Pace(0.0, {"": 1.0, "A": 3.0}[stack[0].model.canon], 0.0)
+
+    monkeypatch.setattr(estimates, "_paced", paced)
+    monkeypatch.setattr(estimates, "_start_up", lambda: 0.0)
+    operations = {("", 16): 100.0, ("", 32): 200.0, ("A", 16): 190.0}  # the wide one is nearest to another kind
+    monkeypatch.setattr(
+        estimates, "_operations", lambda stack: operations[stack[0].model.canon, stack[0].model.d_model]
+    )
+    told = estimate(wide, Execution("single"), None)
+    assert timed == [("standard", "", 16), ("standard", "A", 16), ("nexus", "", 16)], "and not the wide one"
+    seconds = {(cell.model.canon, cell.model.d_model): told.cells[cell.cell_id] for cell in wide.to_do}
+    assert seconds == {("", 16): 20.0, ("", 32): 40.0, ("A", 16): 60.0}
 
 
 def test_a_job_begins_as_soon_as_a_process_is_free() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Command
+from tests.conftest import Command, assert_fails
 
 SPARSE = "train --task pointer_chase --hops 1-5 --attention standard --set n_queries=1 --set n_nodes=16 --set steps=5"
 QUIET = "--seeds 1 --executor inline --quiet"
@@ -36,3 +36,12 @@ def test_a_dataset_that_lacks_a_hop_is_refused(command: Command) -> None:
     assert made.returncode == 0
     ran = command(*f"train --attention standard --data d --set steps=5 {QUIET} --out r".split())
     assert ran.returncode == 3 and ran.stderr.startswith("error: d: split 'val' has no example of hop")
+
+
+def test_a_task_with_too_few_worlds_is_refused_by_the_plan(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus_bench.experiment.sources.Splits", None)  # nothing need be drawn
+    line = "train --task pointer_chase --attention standard --hops 1 n_nodes=3 vocab_size=5 --out run"
+    reason = "pointer_chase: 1,280 validation and test graphs need 2,560 distinct worlds, there are 20; ask for fewer"
+    for more in ("--dry-run", ""):
+        assert_fails(command(*line.split(), *more.split(), "--quiet"), 3, reason)
+    assert not Path("run").exists()

@@ -30,6 +30,7 @@ OOD = {  # what else each family can be asked: hops beyond training, and larger 
     "brevo": {"hop_ood": [4], "min_nodes": 7},
     "depo": {"size_ood": {"n_nodes": 30}, "min_nodes": 12},
     "hash_hop": {"size_ood": {"n_chains": 11}},
+    "fact_composition": {"hops": [1, 2], "pattern_ood": True, "ratio": 5},
     "mano": {},
     "mqar": {"hops": [1], "size_ood": {"n_tokens": 90}},
     "path_tokens": {"hops": [1, 3], "hop_ood": [4], "size_ood": {"n_arms": 5}},
@@ -63,6 +64,12 @@ GOLDEN: dict[str, dict[str, str]] = {
         "test": "5808c7511727067dbe0bf89746435364d742764c47b1322e6503aa2c618ed2ea",
         "val": "232f0a8a8c5a6cc3ab44c7ddebed3bd6b03eae50932972e2e831c78df0e991cb",
         "size_ood": "e50d32674d0041c267e86b7fca47f268e935a16fe32583ac937cfe9894ed997c",
+    },
+    "fact_composition 1": {
+        "train": "738d2ff65d73fc6f0aa78831018a3b5ca7bf2197c9f4629e62ffbba56d8bbbc2",
+        "test": "72fe91ce3fef95686733f2d6031dda7520c2cb85ee9862f25c0362acb9d0c2e5",
+        "val": "be129ea881e61efc98f6d5b16443c083bb75f8de8927c964080293c3744216d6",
+        "pattern_ood": "b9616300a17e6e4e447f3302a4faf1bc52947e68a2b15d115a8505827276c733",
     },
     "hash_hop 1": {
         "train": "0b64432b5d9058333aa4de0e74b372bb771a9b54dc3fed6ffda4718eb9e4a5c8",

@@ -14,7 +14,7 @@ from nexus_bench.errors import ConfigError, CorruptArtefactError, UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.trained import load_model, trained_cell, trained_cells
-from nexus_bench.generators.base import GENERATORS
+from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.inspection.run_data import draw
 from nexus_bench.io.config import Config
@@ -87,6 +87,22 @@ def test_saved_weights_score_what_they_scored(run: Path) -> None:
         assert {hop: at.n_correct for hop, at in scores.items()} == dict(
             zip(rows["hop"], rows["n_correct"], strict=True)
         )
+
+
+def test_what_was_trained_on_is_asked_again(run: Path, command: Command) -> None:
+    folder = RunFolder(run)
+    assert command("eval", "run", "--trained", "-n", "9", "--quiet").returncode == 0
+    results = read_results(folder.path)
+    for cell in trained_cells(folder, None):
+        source = open_source(cell, None)
+        steps = [source.batch(step, cell.train.batch_size) for step in range(3)]
+        examples = Examples.concatenate(steps)
+        scores = score(load_model(folder, cell), examples, source.law.schema, "fact")
+        rows = results[(results["cell_id"] == cell.cell_id) & (results["split"] == "eval_trained_n9")]
+        found = dict(zip(rows["hop"], rows["n_correct"], strict=True))
+        assert found == {hop: at.n_correct for hop, at in scores.items()}
+        loss = dict(zip(rows["hop"], rows["loss"], strict=True))
+        assert loss == pytest.approx({hop: at.loss for hop, at in scores.items()}, rel=1e-4)
 
 
 def test_damaged_weights_are_named(run: Path) -> None:
@@ -285,10 +301,17 @@ def test_learned_positions_end(command: Command, tmp_path: Path) -> None:
     assert command("eval", "run", "--n-facts", "5", "-q").returncode == 0
 
 
-def test_what_no_label_has_is_not_said_to_be_evaluated(command: Command) -> None:
+def test_what_no_label_has_is_not_said_to_be_evaluated(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     line = "train --task brevo --hops 1-6 --attention standard --set n_test=60 --set n_val=60 --set d_model=8 --steps 1"
     made = command(*line.split(), "--seeds", "1", "--executor", "inline", "--quiet", "--out", "run")
     assert made.returncode == 0, made.stderr
+    again: list[Path] = []
+
+    def noted(run: Path) -> pd.DataFrame:
+        again.append(run)
+        return read_results(run)
+
+    monkeypatch.setattr("nexus_bench.io.read_results.read_results", noted)
     nothing = command("eval", "run", "--hops", "6", "-n", "1", "-q")
     assert nothing.returncode == 0 and nothing.stdout.splitlines()[-1] == (
         "eval_hops6_n1: nothing was scored: no label has hop 6; ask for more graphs by --n, or other hops"
@@ -296,6 +319,7 @@ def test_what_no_label_has_is_not_said_to_be_evaluated(command: Command) -> None
     some = command("eval", "run", "--hops", "1,6", "-n", "1", "-q").stdout.splitlines()
     assert some[-2].startswith("eval_hops1,6_n1: not all was scored: no label has hop 6;")
     assert some[-1] == "eval_hops1,6_n1: 1 cell evaluated"
+    assert again == [], "the report has read the results"
 
 
 @pytest.mark.parametrize(
@@ -303,6 +327,8 @@ def test_what_no_label_has_is_not_said_to_be_evaluated(command: Command) -> None
     [
         ("eval run", 2, "say what to evaluate on that differs from training"),
         ("eval run --hops 9", 3, "queries of these weights have room for 4 hops, got 9; train with hop_ood up to 9"),
+        ("eval run --trained --hops 1", 3, "what was trained on is asked as it was; omit hops, n_facts and settings"),
+        ("eval run --trained -n 100", 3, "100 graphs are asked for that were trained, sure are 21; ask for fewer"),
         ("eval run --hops 1 --cell nobody", 2, "no trained cell is 'nobody'"),
         ("eval nowhere --hops 1", 5, "nowhere: is not a run folder"),
         ("predictions run --split vale", 3, "has no split 'vale'; it has hop_ood, test, val"),

@@ -7,6 +7,8 @@ import pytest
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE
 from nexus_bench.io.read_results import read_results
+from nexus_bench.report import challenges, plotting, task_drawing
+from nexus_bench.report.build import Report
 from nexus_bench.report.challenges import (
     AGAIN,
     NOT_AGAIN,
@@ -15,11 +17,13 @@ from nexus_bench.report.challenges import (
     challenge_table,
     challenged,
     read_challenges,
+    read_reports,
 )
 from nexus_bench.report.family_pages import family_page
 from nexus_bench.report.output import read_report
+from nexus_bench.report.plotting import Drawn
 from nexus_bench.report.study import Pair, Study, study_of
-from nexus_bench.report.verdict import verdict
+from nexus_bench.report.verdict import make_verdict, verdict
 from tests.paths import ROOT
 from tests.study import LOOPS_2, ORDER_2, study_run
 
@@ -71,11 +75,30 @@ def test_a_challenge_is_read_beside_the_family_of_the_study(tmp_path: Path) -> N
     run = study_run(tmp_path / "study", planted)
     study_run(tmp_path / "challenges/kinship-again", {"kinship": {ORDER_2: [2], LOOPS_2: [3]}})
     study = study_of(read_report([run]), [run])
-    found = read_challenges(tmp_path / "challenges", study, run)
+    found = read_challenges(read_reports(tmp_path / "challenges"), study, run)
     first = next(one for one in found if one.pair == study.pairs[0])
     assert (first.run, first.family.task, first.kind) == ("kinship-again", "kinship", REVERSED)
     assert len(found) == len(study.pairs)
-    assert read_challenges(tmp_path / "nowhere", study, run) == read_challenges(None, study, run) == ()
+    assert read_reports(tmp_path / "nowhere") == read_reports(None) == {}
+    assert read_challenges({}, study, run) == ()
+
+
+def test_a_verdict_reads_the_runs_of_challenges_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plotting, "_drawn", lambda spec: Drawn(b"", "<svg/>"))
+    monkeypatch.setattr(task_drawing, "drawing", lambda svg: Drawn(b"", svg))
+    run = study_run(tmp_path / "study", {"kinship": {ORDER_2: [3], LOOPS_2: [2]}})
+    one = study_run(tmp_path / "challenges/kinship-again", {"kinship": {ORDER_2: [2], LOOPS_2: [3]}})
+    read: list[list[Path]] = []
+
+    def noted(runs: list[Path]) -> Report:
+        read.append(runs)
+        return read_report(runs)
+
+    monkeypatch.setattr(challenges, "read_report", noted)
+    make_verdict(run, None, tmp_path / "challenges", tmp_path / "page.md")
+    assert read == [[one]]
+    assert "- **Challenges.** " in (tmp_path / "page.md").read_text()
+    assert (one / "families/kinship.md").is_file()
 
 
 def test_the_page_says_how_far_every_model_of_every_challenge_came() -> None:

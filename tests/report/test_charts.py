@@ -1,6 +1,7 @@
 """Charts: one specification each, the same bytes wherever it is drawn, and nothing that tells nothing."""
 
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -74,6 +75,13 @@ def test_no_chart_is_empty() -> None:
     for name, picture in pictures_of(orders(THREE)).items():
         assert picture.svg.count('aria-roledescription="mark') + picture.svg.count("mark-") > 4, name
         assert len(picture.png) > 5_000, name
+
+
+def test_a_figure_without_data_is_left_out() -> None:
+    failed = orders(THREE).assign(accuracy=pd.NA, status="failed").astype({"accuracy": "Float64"})
+    assert pictures_of(failed) == {}
+    one = failed.assign(accuracy=failed["accuracy"].mask(failed["cell_id"] == failed["cell_id"].iloc[0], 0.5))
+    assert {"accuracy_by_hop", "seeds_by_hop", "reach_by_order", "order_by_hop"} <= set(pictures_of(one))
 
 
 def test_the_heatmap_of_seeds_says_how_many_reach_each_hop() -> None:
@@ -190,18 +198,32 @@ def test_a_page_holds_the_specification_and_every_row_of_its_figures() -> None:
     packed = json.loads(html.partition('id="figures">')[2].partition("</script>")[0])
     for picture in report.sections[0].pictures:
         assert picture.spec is not None
-        figure = packed[picture.name]
-        assert figure["spec"] == {name: value for name, value in picture.spec.items() if name != "datasets"}
+        figure = packed["figures"][picture.name]
+        own = {"config": packed["config"]} | figure["spec"]
+        assert own == {name: value for name, value in picture.spec.items() if name != "datasets"}
         for name, rows in picture.spec["datasets"].items():
             assert unpacked(figure["data"][name]) == [
                 {field: value for field, value in row.items() if value is not None} for row in rows
             ]
 
 
+def unfolded(column: object) -> list[object]:
+    """As the script of the page does it."""
+    if isinstance(column, list):
+        return column
+    assert isinstance(column, dict)
+    if "runs" in column:
+        pairs = zip(column["runs"][::2], column["runs"][1::2], strict=True)
+        return [value for value, n in pairs for _ in range(n)]
+    if "thousandths" in column:
+        return [None if value is None else value / 1000 for value in unfolded(column["thousandths"])]  # type: ignore
+    return list(itertools.islice(itertools.cycle(unfolded(column["every"])), column["n"]))
+
+
 def unpacked(packed: dict[str, list[object]]) -> list[dict[str, object]]:
     columns = [
         [packed["words"][field][value] for value in column] if field in packed["words"] else column  # type: ignore
-        for field, column in zip(packed["fields"], packed["columns"], strict=True)
+        for field, column in zip(packed["fields"], map(unfolded, packed["columns"]), strict=True)
     ]
     rows = [dict(zip(packed["fields"], values, strict=True)) for values in zip(*columns, strict=True)]  # type: ignore
     return [{str(field): value for field, value in row.items() if value is not None} for row in rows]

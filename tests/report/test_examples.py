@@ -73,6 +73,13 @@ def test_pages_are_small(name: str) -> None:
     assert len(to_html(made(name), downloads=to_csvs(made(name))).encode()) < 2_000_000
 
 
+def test_the_page_of_a_study_of_hundreds_of_cells_is_small() -> None:
+    """With what repeats written twice, as JSON of rows and CSV, it would be larger."""
+    report = read_report([ROOT / "runs" / "beside" / "rivals", EXAMPLES / "matched"])
+    assert len(set(report.accuracy["model"])) > 40
+    assert len(to_html(report, downloads=to_csvs(report)).encode()) < 1_750_000
+
+
 def test_figures_are_what_this_code_draws() -> None:
     (section,) = made("quick").sections
     for picture in section.pictures:

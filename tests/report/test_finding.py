@@ -95,13 +95,43 @@ def test_models_that_differ_in_more_than_order_are_told_apart() -> None:
     many: Reaches = {name: [2, 2, 2] for name in "abcd"} | {"e": [1, 4, 4], "f": [4, 1, 1]}
     told = finding_of(reaching(staircase() | many))[1]
     assert told == (
-        "Of 6 other models 4 reached 2 hops on every seed and none more; the furthest on any was e, 4 hops on 2 of 3 "
-        "seeds."
+        "The most that any of 6 other models reached on every seed was 2 hops (4 models); on any seed, 4 hops: e on 2 "
+        "of 3 seeds; f on 1 of 3 seeds."
     )
     own = finding_of(reaching(staircase() | {"two_hop": [3, 3, 3]}))
     assert own[:2] == ["Reached: two_hop 3 hops (3 of 3 seeds).", RULE], "what reaches most comes first"
     alone = finding_of(reaching({"linear": [1, 2], "tree": [2, 2]}))[0]
     assert alone == "Reached: linear 1 hop on 2 of 2 seeds, 2 on 1 of 2; tree 2 hops (2 of 2 seeds)."
+
+
+def test_all_that_came_equally_far_are_told_or_their_number() -> None:
+    tied: Reaches = {name: [2, 2, 3] for name in "abcd"} | {"e": [2, 2, 2]}
+    assert finding_of(reaching(staircase() | tied))[1] == (
+        "The most that any of 5 other models reached on every seed was 2 hops (all of them); on any seed, 3 hops: a "
+        "and b and c and d on 1 of 3 seeds each."
+    )
+    many = finding_of(reaching(staircase() | tied | {"f": [2, 3, 3], "g": [3, 2, 3]}))[1]
+    assert many.endswith("on any seed, 3 hops: 6 models, 2 of them on 2 of 3 seeds each and none on more.")
+    one = finding_of(reaching(staircase() | tied | {"f": [2, 3, 3]}))[1]
+    assert one.endswith("on any seed, 3 hops: 5 models, 1 of them on 2 of 3 seeds and none on more.")
+    none = finding_of(reaching(staircase() | {name: [0, 1, 0] for name in "abcde"}))[1]
+    assert none.startswith(
+        "Of 5 other models none reached a hop on every seed; on any seed, 1 hop: 5 models, 5 of them"
+    )
+
+
+def test_where_one_hop_was_not_asked_reaching_none_does_not_deny_it() -> None:
+    from_2 = finding_of(reaching(staircase(), hops=(2, 3, 4), trained="2-4"))
+    assert from_2[0] == RULE.replace(
+        "attention 1", "attention reached none of the hops asked, from 2 on (0 of 3 seeds)"
+    )
+    assert from_2[-1] == (
+        "Not decided: what models can do of fewer than 2 hops: that was not asked, and a hop reach of 0 says only that "
+        "2 hops were not reached."
+    )
+    assert "fewer" not in " ".join(finding_of(reaching({"tree": [2, 3]}, hops=(2, 3, 4), trained="2-4")))
+    never = finding_of(reaching({name: [0] for name in "abcde"}, hops=(2, 3), trained="2,3"))
+    assert never[0] == "Of 5 models none reached 2 hops, the fewest asked, on every seed."
 
 
 def test_declared_comparisons_say_what_they_show_and_what_they_do_not() -> None:
@@ -130,9 +160,10 @@ def test_what_is_open_is_said() -> None:
     assert open_ == [
         "Not decided: whether any model reaches further than another beyond chance: no comparison was declared before "
         "training, and 5 seeds are too few (1 comparison needs 6 seeds).",
-        "Not decided: how far nexus, order 3 can go beyond 3 hops: more were asked, but not trained.",
+        "Not decided: how far nexus, order 3 can go beyond 3 hops: hop 4 was asked, but not trained, and "
+        "is not reached.",
         "Not decided: what longer training gives: validation was still rising on 7 of 7 seeds of nexus, order 2.",
-        "Not decided: 2 seeds that failed and are left out.",
+        "Not decided: 2 cells that failed and are left out.",
     ]
     unmeasured = finding_of(reaching(staircase() | {"tree": [None, None]}))
     assert unmeasured[-1] == "Not decided: how far tree can go: no seed was measured."
@@ -161,9 +192,15 @@ def test_what_is_open_beyond_the_furthest_hop_is_said_for_the_right_reason() -> 
     assert finding_of(capped)[-1] == f"{who}: of more nothing can be claimed."
     beyond = finding_of(reaching(staircase(order_4=[3] * 3) | {"nexus, order 3": [4] * 3}, trained="1-3"))
     assert beyond[-2:] == [
-        "Not decided: how far nexus, order 4 can go beyond 3 hops: more were asked, but not trained.",
-        "Not decided: how far nexus, order 3 can go beyond 4 hops: more were not asked.",
+        "Not decided: how far nexus, order 4 can go beyond 3 hops: hop 4 was asked, but not trained, and "
+        "is not reached.",
+        "Not decided: how far nexus, order 3 can go beyond 4 hops: more were neither trained nor asked.",
     ]
+    two = finding_of(reaching(staircase(order_4=[2] * 3), trained="1-2"))
+    assert two[-1].endswith("can go beyond 2 hops: hops 3, 4 were asked, but not trained, and are not reached.")
+    untold = reaching(staircase(), trained="1-3")
+    untold["partial_input"] = untold["partial_input"].mask(untold["hop"] >= 4, 0.95)
+    assert finding_of(untold)[-1].endswith("order 3 can go beyond 3 hops: of more nothing can be claimed.")
     single = finding_of(reaching({"nexus, order 2": [1], "nexus, order 3": [1]}))
     assert single[0] == "With nexus, orders 2 and 3 reached 1 hop (1 of 1 seed each)."
 
@@ -272,11 +309,22 @@ def test_the_findings_of_the_examples_are_true_to_their_results() -> None:
     ]
     reaches = counted_by_hand("matched")
     others = {model: seeds for model, seeds in reaches.items() if "nexus" not in model and model != "standard"}
-    furthest = max(others, key=lambda model: (max(others[model]), others[model].count(max(others[model]))))
+    counts = {model: seeds.count(3) for model, seeds in others.items() if max(seeds) == 3}
+    alike = [[model for model in counts if counts[model] == n] for n in sorted(set(counts.values()), reverse=True)]
     told = committed("matched")
-    assert told[2] == (
-        f"Of {len(others)} other models {sum(min(seeds) == 2 for seeds in others.values())} reached 2 hops on every "
-        f"seed and none more; the furthest on any was {furthest}, 3 hops on {others[furthest].count(3)} of 12 seeds."
+    assert (
+        len(counts) < len(others)
+        and max(map(max, others.values())) == 3
+        and told[2]
+        == (
+            f"The most that any of {len(others)} other models reached on every seed was 2 hops "
+            f"({sum(min(seeds) == 2 for seeds in others.values())} models); on any seed, 3 hops: "
+            + "; ".join(
+                f"{' and '.join(models)} on {counts[models[0]]} of 12 seeds{' each' if len(models) > 1 else ''}"
+                for models in alike
+            )
+            + "."
+        )
     )
     assert max(min(seeds) for seeds in others.values()) == 2
     assert re.search(r"shown, 7 of 11 comparisons: nexus, order 2, refine qk reaches further than standard;", told[0])

@@ -8,9 +8,9 @@ from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from nexus_bench.report.palette import DARK, FAINT, PAPER, contrast_of
+from nexus_bench.report.palette import DARK, FAINT, PAPER, SHADE, contrast_of, shaded
 from tests.paths import EXAMPLES
-from tests.report.browser import DESK, PHONE, drawn, opened
+from tests.report.browser import DESK, PHONE, TABLET, drawn, opened
 
 pytestmark = pytest.mark.slow
 
@@ -69,15 +69,28 @@ def shared(one: dict[str, float], other: dict[str, float], start: str, size: str
     return min(one[start] + one[size], other[start] + other[size]) - max(one[start], other[start])
 
 
-def test_the_main_tables_fit_the_screen_and_at_a_desk_all_do(page: webdriver.Chrome) -> None:
+def test_every_table_fits_the_screen(page: webdriver.Chrome) -> None:
     widths = page.execute_script(
         "document.querySelectorAll('details').forEach((each) => { each.open = true; });"
         "return [...document.querySelectorAll('.wide')]"
         ".map((each) => [each.firstElementChild.id, each.scrollWidth, each.clientWidth])"
     )
-    is_desk = page.execute_script("return innerWidth") >= DESK[0]
-    wide = [name for name, content, room in widths if content > room]
-    assert len(widths) > 15 and not [name for name in wide if is_desk or name.endswith(("-reached", "-accuracy"))]
+    assert len(widths) > 15 and [name for name, content, room in widths if content > room] == []
+
+
+def test_on_a_phone_a_pair_is_a_card_that_says_what_its_numbers_are(driver: webdriver.Chrome, folder: Path) -> None:
+    for width, is_card in ((PHONE[0], True), (TABLET[0], True), (DESK[0], False)):
+        page = opened(driver, folder, width, 900)
+        page.execute_script("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        row = page.find_element(By.CSS_SELECTOR, "table.pairs tbody tr")
+        cells = [cell for cell in row.find_elements(By.TAG_NAME, "td") if cell.is_displayed()]
+        said = [
+            page.execute_script("return getComputedStyle(arguments[0], '::before').content", cell) for cell in cells
+        ]
+        columns = [cell.get_attribute("data-of") for cell in cells]
+        assert said == ([f'"{column}"' for column in columns] if is_card else ["none"] * len(cells))
+        heads = page.find_element(By.CSS_SELECTOR, "table.pairs thead").text
+        assert len(cells) > 8 and all(str(column) in heads for column in columns), "which sort the cards"
 
 
 def test_the_finding_is_on_the_first_screen_and_the_first_figure_at_a_desk(page: webdriver.Chrome) -> None:
@@ -117,16 +130,20 @@ def test_dark_pages_are_dark_and_so_are_their_figures_by_the_system_and_by_the_s
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_line_of_a_figure_is_seen_in_both_themes(theme: str, driver: webdriver.Chrome, folder: Path) -> None:
     page = opened(driver, folder, *DESK, theme=theme)
-    strokes = page.execute_script(
-        "return [...new Set([...document.querySelectorAll('.drawing .mark-line path, .drawing .mark-symbol path')]"
-        ".filter((mark) => !mark.closest('.role-legend'))"
-        ".map((mark) => mark.getAttribute('stroke') ?? mark.getAttribute('fill')))]"
+    everywhere, on_shade, bands = page.execute_script(
+        "const of = (marks) => [...document.querySelectorAll(marks)].filter((mark) => !mark.closest('.role-legend'));"
+        "const colour = (mark) => mark.getAttribute('stroke') ?? mark.getAttribute('fill');"
+        "const lines = (at) => [...new Set(of(`${at} .mark-line path, ${at} .mark-symbol path`).map(colour))];"
+        "const shaded = \"[data-figure='accuracy_by_hop']\"; const bands = of(`${shaded} .mark-rect path`);"
+        "return [lines('.drawing'), lines(shaded), bands.map((one) => [colour(one), one.getAttribute('opacity')])]"
     )
     paper = DARK[PAPER] if theme == "dark" else PAPER
     faint = {FAINT, DARK[FAINT]}  # other families, behind those of a panel
-    colours = {colour for colour in strokes if str(colour).startswith("#")} - faint
-    assert len(colours) > 10
-    assert {colour: contrast_of(colour, paper) for colour in colours if contrast_of(colour, paper) < 3} == {}
+    assert {float(opacity) for fill, opacity in bands if fill in faint} == {SHADE}, "as `shaded` has it"
+    for strokes, behind, n in ((everywhere, paper, 10), (on_shade, shaded(paper), 6)):
+        colours = {colour for colour in strokes if str(colour).startswith("#")} - faint
+        assert len(colours) > n
+        assert {colour: contrast_of(colour, behind) for colour in colours if contrast_of(colour, behind) < 3} == {}
 
 
 @pytest.mark.parametrize("name", ["accuracy_by_hop", "order_by_hop", "reach_by_cost", "reach_by_order", "seeds_by_hop"])

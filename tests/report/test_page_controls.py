@@ -93,6 +93,38 @@ def test_figures_and_tables_can_be_saved(desk: webdriver.Chrome) -> None:
     assert "nexus, order 2, refine q & 2.0 & 10/10 [0.69, 1.00] & " in texts["table-1-reached.tex"]
 
 
+def test_a_figure_of_nothing_that_is_chosen_cannot_be_saved(desk: webdriver.Chrome) -> None:
+    def buttons() -> list[bool]:
+        found = desk.find_elements(By.CSS_SELECTOR, "[data-of='learning_curves'] button")
+        return [button.is_enabled() for button in found]
+
+    assert buttons() == [True] * 3
+    data = "figures.learning_curves.rows"
+    desk.execute_script(f"{data}.rows = {data}.rows.filter((row) => row.order !== 4)")
+    for order, can_be_saved in (("4", False), ("3", True)):
+        Select(desk.find_element(By.ID, "order")).select_by_visible_text(order)
+        drawn(desk)
+        told = desk.find_element(By.CSS_SELECTOR, "[data-figure='learning_curves']").text
+        assert (told == "Nothing to show of what is chosen.") != can_be_saved
+        assert buttons() == [can_be_saved] * 3
+
+
+def test_a_link_that_is_pasted_into_the_open_page_applies(desk: webdriver.Chrome) -> None:
+    before, n_rows = first_table(desk), len(rows_shown(desk))
+    heading = "section:first-of-type table:first-of-type thead th[aria-sort]"
+    for link in ("order=3&theme=dark&table-1-reached=1up", "order=3", ""):
+        desk.execute_script("location.hash = arguments[0]", link)
+        WebDriverWait(desk, 10).until(lambda _, link=link: (len(rows_shown(desk)) < n_rows) == bool(link))  # type: ignore
+        drawn(desk)
+        assert bool(desk.find_elements(By.CSS_SELECTOR, heading)) == ("up" in link)
+        assert all("order 3" in row.text for row in rows_shown(desk)) == bool(link)
+    assert first_table(desk) == before
+    assert desk.execute_script("return document.documentElement.dataset.theme") == "dark", "no link chose light"
+    Select(desk.find_element(By.ID, "order")).select_by_visible_text("3")
+    desk.execute_script("location.hash = 'section-2'")
+    assert desk.find_element(By.ID, "order").get_attribute("value") == "3", "a place in the page chooses nothing"
+
+
 def test_shift_and_the_wheel_zoom_and_the_wheel_alone_scrolls(desk: webdriver.Chrome) -> None:
     def ticks() -> list[str]:
         place = desk.find_element(By.CSS_SELECTOR, "[data-figure='learning_curves']")

@@ -17,6 +17,7 @@ from nexus_bench.report.palette import (
     hop_colours,
     kind_of,
     palette_of,
+    shaded,
 )
 from tests.paths import ROOT
 
@@ -35,10 +36,13 @@ def test_contrast_is_that_of_wcag() -> None:
 @pytest.mark.parametrize("models", [ORDERS, RIVALS], ids=["orders", "rivals"])
 def test_every_colour_is_seen_on_light_and_on_dark_pages(models: list[str]) -> None:
     palette = palette_of(models)
-    for colour in palette.light.values():
-        assert contrast_of(colour, PAPER) >= 3 and contrast_of(palette.dark[colour], DARK[PAPER]) >= 3
+    colours = [(light, palette.dark[light]) for light in palette.light.values()]
     for light, dark in hop_colours(range(1, 13)).values():
         assert contrast_of(light, PAPER) >= 3 and contrast_of(dark, DARK[PAPER]) >= 3
+    for light, dark in colours:
+        assert contrast_of(light, PAPER) >= 4.5 and contrast_of(dark, DARK[PAPER]) >= 4.5, "names have the colour too"
+    for light, dark in [*colours, (SOFT, DARK[SOFT])]:  # over hops that were trained
+        assert contrast_of(light, shaded(PAPER)) >= 3 and contrast_of(dark, shaded(DARK[PAPER])) >= 3
     assert contrast_of(SOFT, PAPER) >= 3 and contrast_of(DARK[SOFT], DARK[PAPER]) >= 3
     for end in (LOW, HIGH):
         assert contrast_of(INK, end) >= 4.5 and contrast_of(DARK[INK], DARK[end]) >= 4.5, "text on a heatmap"
@@ -62,6 +66,18 @@ def test_orders_of_a_family_share_a_hue_and_grow_stronger() -> None:
     assert blue[1:3] < blue[5:7] and orange[1:3] > orange[5:7]
     red, green, grey = (palette.of("standard")[i : i + 2] for i in (1, 3, 5))
     assert red == green == grey, "standard attention has no hue"
+
+
+def test_a_model_has_the_same_colour_in_every_report() -> None:
+    whole = palette_of([*RIVALS, *ORDERS])
+    for models in (RIVALS, ORDERS, RIVALS[3:], ORDERS[::-1], ["standard", "nexus, order 3, refine qk"]):
+        assert {model: palette_of(models).of(model) for model in models} == {model: whole.of(model) for model in models}
+    more = palette_of([*RIVALS, *ORDERS, *(f"mine {i}" for i in range(60))])
+    known = [*RIVALS, *ORDERS]
+    assert {model: more.of(model) for model in known} == {model: whole.of(model) for model in known}
+    assert len({more.of(f"mine {i}") for i in range(60)}) == 60, "any number of other families"
+    alone = palette_of(["standard", "mine 1", "mine 2"])
+    assert alone.light == palette_of(["mine 2", "mine 1", "standard"]).light, "of whatever order"
 
 
 def test_size_changes_no_colour_and_the_family_is_the_same_in_any_order_of_models() -> None:

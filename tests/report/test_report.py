@@ -128,7 +128,7 @@ def test_the_page_needs_no_other_file(results: pd.DataFrame) -> None:
     outside = page.partition("<script")[0] + page.rpartition("</script>")[2]
     assert not re.findall(r"(?:src|href)=|@import|url\(", outside), "scripts are in the page, and fetch nothing"
     assert "0.300 <small>[0.000, 0.935]</small>" in page
-    assert 'download="report.csv"' in page and '{"report.csv":"a,b\\n1,2\\n"}' in page
+    assert 'download="report.csv"' in page and '{"report.csv":["a\\n1","b\\n2"]}' in page, "packed"
 
 
 def test_names_from_results_cannot_inject_markup() -> None:

@@ -176,6 +176,7 @@ def test_the_reproductions_of_the_issue_are_there() -> None:
         "crasp-depth",
         "mano",
         "depth-log-k",
+        "grokking",
         "hops-alone",
         "delta-s3",
         "mqar",

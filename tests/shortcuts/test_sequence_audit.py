@@ -28,6 +28,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
         {"n_nodes": 12, "n_letters": 30, "max_letters": 1, "n_asked": 1, "hops": "1-3"},
         {"n_nodes": 9, "min_nodes": 4, "n_asked": 2, "hops": "1-2"},
     ),
+    "fact_composition": (
+        {"n_entities": 30, "n_relations": 9, "out_degree": 6, "ratio": 4, "n_test": 30, "n_val": 30},
+        {"n_entities": 50, "n_relations": 8, "out_degree": 8, "graph": 1, "hops": 2},
+    ),
     "hash_hop": ({"n_letters": 4, "max_letters": 4, "n_chains": 4, "n_asked": 2, "hops": "1-2"},),
     "hop_k": (
         *({"n_symbols": 8, "n_tokens": 64, "hops": "1-3"}, {"n_symbols": 3, "n_tokens": 40, "hops": "1-3"}),

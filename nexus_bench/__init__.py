@@ -78,4 +78,4 @@ if not TYPE_CHECKING:  # or else a misspelt name would have every type
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})

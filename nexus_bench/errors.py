@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 # Each gives what other packages registered so far: its kind and name in words, and its class
 OTHERS: list[Callable[[], list[tuple[str, type]]]] = []
@@ -122,17 +123,45 @@ def errors_in_a_line() -> Iterator[None]:
 
 
 REPAIR = "; repair or uninstall its package"  # what to do about a package of others
-_USUAL = {  # what others call a setting, and what it is called here
-    "dim": "d_model", "width": "d_model", "hidden_size": "d_model", "epochs": "steps", "n_steps": "steps",
-    "max_steps": "steps", "heads": "n_heads", "num_heads": "n_heads", "layers": "n_layers", "depth": "n_layers",
-    "num_layers": "n_layers", "loops": "n_loops", "learning_rate": "lr", "nodes": "n_nodes", "seed": "seeds",
+_USUAL = {  # what others call a setting or an option, and what is written here; with "=" the value is another, too
+    "dim": "d_model", "width": "d_model", "hidden_size": "d_model", "n_embd": "d_model", "epochs": "steps=N",
+    "n_epochs": "steps=N", "max_epochs": "steps=N", "n_steps": "steps", "max_steps": "steps", "iterations": "steps",
+    "heads": "n_heads", "num_heads": "n_heads", "n_head": "n_heads", "layers": "n_layers", "depth": "n_layers",
+    "num_layers": "n_layers", "n_layer": "n_layers", "loops": "n_loops", "learning_rate": "lr", "bs": "batch_size",
+    "batch": "batch_size", "nodes": "n_nodes", "num_nodes": "n_nodes", "seed": "seeds", "n_seeds": "seeds",
+    "num_seeds": "seeds", "num_hops": "hops", "n_hops": "hops", "hop": "hops", "orders": "order", "wd": "weight_decay",
+    "warmup": "warmup_steps", "model": "attention", "models": "attention", "attentions": "attention",
+    "mechanism": "attention", "tasks": "task", "family": "task", "dataset": "data", "data_dir": "data",
+    "output": "out", "output_dir": "out", "out_dir": "out", "save_dir": "out", "run_dir": "out",
+    "n_workers": "workers", "num_workers": "workers", "jobs": "workers", "gpu": "device=cuda", "gpus": "device=cuda",
+    "n_gpus": "device=cuda", "cuda": "device=cuda", "cpu": "device=cpu", "precision": "mode=bfloat16",
+    "dtype": "mode=bfloat16", "bf16": "mode=bfloat16", "fp16": "mode=bfloat16", "amp": "mode=bfloat16",
+    "wandb": "logger=wandb", "mlflow": "logger=mlflow", "config": "suite", "n_train": "n",
 }  # fmt: skip
+
+
+class Usual(NamedTuple):
+    """What is written here.
+
+    Attributes:
+        name: The name here.
+        value: Its value; empty if it is the one that was given.
+    """
+
+    name: str
+    value: str
+
+
+def usual(name: str) -> Usual:
+    """What is written here for a name of other tools; of any other name itself."""
+    here, _, value = _USUAL.get(name, name).partition("=")
+    return Usual(here, value)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """The one-line message for an unknown name, with the closest known one."""
     names = sorted(known)
-    usual = [_USUAL[name]] if _USUAL.get(name) in names else []
-    close = usual or difflib.get_close_matches(name, names, n=1)
+    meant = usual(name).name
+    close = [meant] if meant in names else difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"

@@ -33,6 +33,12 @@ def not_watched_by_github(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def as_wide_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tests print is not for the terminal that they are run from."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def every_figure_is_drawn_once() -> Iterator[Callable[[], None]]:
     """Half of the time of a report is drawing: what is drawn is kept. Gives what makes figures be drawn again."""

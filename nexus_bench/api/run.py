@@ -38,8 +38,8 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = values.path("path", path)
-        self._folder = RunFolder(self.path)
+        self._given = values.path("path", path)
+        self._home = self._given.absolute()  # the working directory may change
         self._built: tuple[Any, Report] | None = None  # what the report was made from, and the report
         if (self.path / SPEC).exists() or not is_there(self.path / RESULTS):
             run_folder.open(self.path)
@@ -47,14 +47,34 @@ class Run:
             read_results(self.path)  # answers of another model, or a copy of the results alone
 
     @property
+    def path(self) -> Path:
+        """The folder, as it was given while that leads there, else from the root."""
+        return self._given if self._given.absolute() == self._home else self._home
+
+    @property
+    def _folder(self) -> RunFolder:
+        return RunFolder(self.path)
+
+    @property
     def results(self) -> pd.DataFrame:
-        """`results.csv`: one row per cell, split and hop; the columns are those of `docs/columns.md`."""
+        """`results.csv`: one row per cell, split and hop; the columns are those of `docs/columns.md`.
+
+        Raises:
+            UsageError: No cell is finished yet.
+        """
         return read_results(self.path)
 
     @property
     def curves(self) -> pd.DataFrame:
-        """`curve.csv`: validation accuracy and loss by hop while training, one row per cell, step and hop."""
-        return read_curves(self.path, whole=True)
+        """`curve.csv`: validation accuracy and loss by hop while training, one row per cell, step and hop.
+
+        Raises:
+            UsageError: No cell is finished yet.
+        """
+        curves = read_curves(self.path, whole=True)
+        if curves.empty:  # as those of answers of another model
+            read_results(self.path)
+        return curves
 
     @property
     def places(self) -> pd.DataFrame:
@@ -108,7 +128,7 @@ class Run:
             UsageError: No cell is finished yet, or a parameter does not vary in this run.
         """
         names = values.names("by", by)
-        return ReportView(build([self.path], by=names.split(",")).report if names else self._report(), self.path)
+        return ReportView(build([self.path], by=names.split(",")).report if names else self._report(), self._home)
 
     @in_python()
     def model(self, cell: str | None = None, *, seed: int | None = None) -> "nn.Module":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nexus_bench.api import values
 from nexus_bench.api.run import Run
 from nexus_bench.api.values import Hops, in_python, plain, without_none
-from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError
+from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError, usual
 from nexus_bench.io.files import sha256
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.suite import Suite
     from nexus_bench.experiment.train import Trained
+
+_OF_COMMAND = ("logger", "tensorboard", "stack", "scheduler", "log_every", "curve_points", "dry_run", "print_config")
 
 
 @in_python()
@@ -77,9 +79,13 @@ def train(
     given = without_none(order=order, hops=hops, seeds=seeds)
     if "suite" in settings:
         raise UsageError("suite names the run; give a mapping or a file with another name")
+    for name in settings:
+        if (here := usual(name).name) in _OF_COMMAND:
+            option = "--" + here.replace("_", "-")
+            raise UsageError(f"{name} is no argument; `nexus-bench train {option}` has it, or omit it")
     data = values.path_or_none("data", data)
     grid = select(suite, task=task, attention=attention, data=data, settings=settings | given)
-    out = _folder_of(grid, quiet=quiet) if out is None else out
+    out = folder_of(grid, suite, chooses="out=", quiet=quiet) if out is None else out
     prepared = prepare(grid, data=data, out=out, device=device, mode=mode, executor=executor, workers=workers)
     trained = prepared.train(quiet=quiet)
     if trained.failures:
@@ -90,11 +96,18 @@ def train(
     return Run(trained.folder.path)
 
 
-def _folder_of(grid: "Suite", *, quiet: bool) -> Path:
+def folder_of(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Path:
     """The folder of a study that is given none: its name's, unless that would lose rows which another study shows.
 
     What cannot be read is no other study: what is wrong there is told when this one is planned.
+
+    Args:
+        grid: The study.
+        suite: What it was asked for by; a run folder is gone on with.
+        chooses: What chooses a folder, as the caller writes it.
+        quiet: Do not tell that it is another folder.
     """
+    from nexus_bench.experiment.on_the_spot import run_named
     from nexus_bench.experiment.suite import make_suite
     from nexus_bench.io.config import read_config
     from nexus_bench.io.read_results import SPEC
@@ -102,9 +115,9 @@ def _folder_of(grid: "Suite", *, quiet: bool) -> Path:
     def content(suite: "Suite") -> set[str]:
         return {cell.cell_id for cell in suite.cells} | {f"seed {seed}" for seed in suite.seeds}
 
-    named = Path("runs") / grid.name
-    own = named.with_name(f"{grid.name}-{sha256(' '.join(sorted(content(grid))).encode())[:6]}")
-    for path in (named, *sorted(named.parent.glob(f"{glob.escape(grid.name)}-*")), own):
+    named = (run_named(str(suite)) if isinstance(suite, str | Path) else None) or Path("runs") / grid.name
+    own = named.with_name(f"{named.name}-{sha256(' '.join(sorted(content(grid))).encode())[:6]}")
+    for path in (named, *sorted(named.parent.glob(f"{glob.escape(named.name)}-*")), own):
         try:
             held = make_suite(read_config(path / SPEC), str(path)) if (path / SPEC).is_file() else None
         except NexusBenchError:
@@ -114,7 +127,7 @@ def _folder_of(grid: "Suite", *, quiet: bool) -> Path:
             break
     if path != named and not quiet:
         told = f"{named} holds a study of other settings, which is kept; this one goes into {path}"
-        print(f"{told} (out= chooses another)", file=sys.stderr)
+        print(f"{told} ({chooses} chooses another)", file=sys.stderr)
     return path
 
 
@@ -162,6 +175,7 @@ def select(
         ConfigError: A name or a value is not allowed.
         UsageError: Arguments contradict each other.
     """
+    from nexus_bench.experiment.on_the_spot import no_longer_further, without_baseline
     from nexus_bench.experiment.suite import apply_settings, make_suite, select_suite
 
     tasks, attentions = values.names("task", task), values.names("attention", attention)
@@ -172,7 +186,14 @@ def select(
         where = "suite"
         return make_suite(apply_settings(plain(suite), changed, where), where)
     named = None if suite is None else str(values.path("suite", suite))
-    return make_suite(*select_suite(named, task=tasks, attention=attentions, data=data, settings=changed))
+    selected = select_suite(named, task=tasks, attention=attentions, data=data, settings=changed)
+    grid, config = make_suite(*selected), selected.config
+    notes = without_baseline(config["models"], attentions) if "order" in changed else ()
+    if "hops" in changed:
+        others = {key: value for key, value in changed.items() if key != "hops"}
+        before = select_suite(named, task=tasks, attention=attentions, data=data, settings=others)
+        notes += no_longer_further(before.config, config)
+    return grid._replace(notes=notes)
 
 
 def prepare(

@@ -29,6 +29,7 @@ from nexus_bench.cli import (
     runs,
     training,
 )
+from nexus_bench.cli.completion import complete_named_shell
 from nexus_bench.cli.help import Command, Group
 from nexus_bench.cli.mistakes import mistake
 from nexus_bench.errors import (
@@ -73,6 +74,8 @@ def run(arguments: list[str]) -> int:
     """
     try:
         with _renames_told():
+            if complete_named_shell(arguments):
+                return 0
             code = app(with_present_words(arguments), prog_name="nexus-bench", standalone_mode=False)
     except NexusBenchError as error:
         return _fail(str(error), error.exit_code, is_told=error.is_told)
@@ -174,10 +177,10 @@ timing.command(name="attention", cls=Command)(bench.bench_attention)
 timing.command(name="train", cls=Command)(bench.bench_train)
 app.add_typer(timing, name="bench", rich_help_panel="Maintain")
 beginning = typer.Typer(cls=Group, help="Begin a package of your own.", rich_markup_mode=None)
-beginning.callback()(lambda: None)
+beginning.callback(invoke_without_command=True)(new.new)
 beginning.command(name="attention", cls=Command)(new.new_attention)
 beginning.command(name="task", cls=Command)(new.new_task)
-app.add_typer(beginning, name="new", no_args_is_help=True, rich_help_panel="Check and extend")
+app.add_typer(beginning, name="new", rich_help_panel="Check and extend")
 
 
 class _StoppedError(SystemExit):

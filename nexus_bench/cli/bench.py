@@ -34,8 +34,9 @@ def bench_gen(
     On one core, with the check against reserved worlds, without writing to disk.
     """
     from nexus_bench.bench.generators import DEFAULT_HOPS, bench_generators, hops_to_time
-    from nexus_bench.cli.printing import print_table, rate_table
+    from nexus_bench.cli.printing import rate_table
     from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.generators.base import GENERATORS
     from nexus_bench.io.hops import format_hops
 
@@ -84,8 +85,9 @@ def bench_attention(
 
     from nexus_bench.bench.attention import Workload, attention_entries
     from nexus_bench.bench.attention import bench_attention as measure
-    from nexus_bench.cli.printing import attention_table, print_table
+    from nexus_bench.cli.printing import attention_table
     from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.io.config import parse_settings
 
@@ -121,8 +123,9 @@ def bench_train(
     A plain PyTorch loop, one model, and many models at once; in model-steps per second.
     """
     from nexus_bench.bench.training import bench_training, n_ways
-    from nexus_bench.cli.printing import print_table, training_table
+    from nexus_bench.cli.printing import training_table
     from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.experiment.execution import choose_device
 
     orders = positive_numbers(order, option="--order", what="attention orders as 2 or 1,2,3")

@@ -35,7 +35,8 @@ def compare(
     Cell by cell and hop by hop; exit code 6 if the new run is worse by more than noise.
     """
     from nexus_bench.analysis.compare_runs import METRICS
-    from nexus_bench.cli.printing import compare_table, print_table, tell_unsealed
+    from nexus_bench.cli.printing import compare_table, tell_unsealed
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.compare import compare as compare_runs

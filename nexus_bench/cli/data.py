@@ -43,6 +43,7 @@ def gen(
     """
     from nexus_bench.api.examples import plan
     from nexus_bench.cli.progress import progress
+    from nexus_bench.cli.screen import print_text
     from nexus_bench.data.show import as_text, show
     from nexus_bench.io.config import parse_settings
     from nexus_bench.io.hops import format_hops
@@ -70,7 +71,7 @@ def gen(
     if warning is not None:
         typer.echo(f"  {warning}")
     typer.echo("\none example")
-    typer.echo(as_text(show(law, seed=seed)))
+    print_text(as_text(show(law, seed=seed)), indent=8)
 
 
 def verify(
@@ -113,7 +114,8 @@ def audit(
 
     Exit code 6 if a reader of shortcuts is significantly above a ceiling that the family declares.
     """
-    from nexus_bench.cli.printing import audit_table, print_table
+    from nexus_bench.cli.printing import audit_table
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.data.task import make_task
     from nexus_bench.io.columns import IID
     from nexus_bench.io.config import parse_settings
@@ -155,6 +157,7 @@ def show(
     Its facts, the chain that derives the answer, its flat tokens, and its English.
     """
     from nexus_bench.api.examples import show as show_drawn
+    from nexus_bench.cli.screen import print_text
     from nexus_bench.io.config import parse_settings
 
     told = read_words(words, settings)
@@ -163,7 +166,7 @@ def show(
     if as_json:
         print_document("show", task=task, **shown._asdict())
     else:
-        typer.echo(str(shown))
+        print_text(str(shown), indent=8)
     if shown.denied:
         raise CheckFailedError(
             f"{task}: `solve` denies this label: {shown.denied}; correct the family's sample or solve"

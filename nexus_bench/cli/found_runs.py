@@ -10,9 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.table import Table
-
-from nexus_bench.errors import NexusBenchError
+from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.io.columns import FAILED
 from nexus_bench.io.config import Config
 from nexus_bench.io.packed import is_there, packed
@@ -76,19 +74,24 @@ def finding_of(run: Path) -> str | None:
     return None if said is None else re.sub(r"\\([^\w\s])", r"\1", said.strip("*"))
 
 
-def runs_table(found: list[FoundRun]) -> Table:
-    """One line for each run, and its finding below it."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("run", "state", "cells", "size", "changed"):
-        table.add_column(name, justify="right" if name in ("cells", "size") else "left", no_wrap=name != "run")
+def runs_as_text(found: list[FoundRun]) -> str:
+    """One aligned line for each run, and its finding below it."""
+    rows = [["run", "state", "cells", "size", "changed"]]
     for run in found:
         state = f"{run.n_failed} failed" if run.state == FAILED_CELLS else run.state
         changed = datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M")
         cells = f"{run.n_cells:,}" if run.n_planned is None else f"{run.n_cells:,} of {run.n_planned:,}"
-        table.add_row(run.path, state, cells, _size(run.n_bytes), changed)
-        for line in filter(None, (run.finding, run.problem)):
-            table.add_row(f"  {line}")
-    return table
+        rows.append([run.path, state, cells, _size(run.n_bytes), changed])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row, told in zip(rows, [(), *((run.finding, run.problem) for run in found)], strict=True):
+        path, state, cells, size, changed = (
+            text.rjust(width) if at in (2, 3) else text.ljust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append(f"{path}  {state}  {cells}  {size}  {changed}".rstrip())
+        lines += [f"  {line}" for line in told if line]
+    return "\n".join(lines)
 
 
 def _read(folder: Path) -> FoundRun:
@@ -113,8 +116,11 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     from nexus_bench.io.read_results import read_results
 
     run = RunFolder(folder)
-    has_rows = is_there(folder / RESULTS)
-    rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if has_rows else None
+    try:
+        has_rows = is_there(folder / RESULTS)
+        rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if has_rows else None
+    except UsageError:  # no cell is finished yet
+        rows = None
     n_cells = 0 if rows is None else rows["cell_id"].nunique()
     n_failed = 0 if rows is None else int((rows["status"] == FAILED).sum())
     config = run.read_spec() if (folder / SPEC).is_file() else None

@@ -6,6 +6,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from nexus_bench.cli.examples import EXAMPLES
+from nexus_bench.cli.given import as_options
 
 _OPTIONS, _GENERAL = "Options", "General"
 _LAST = ("Options", "General")  # groups of options that are not named, and what every command has
@@ -14,6 +15,10 @@ _OF_ALL = ("help", "as_json", "quiet")
 
 class Command(TyperCommand):
     """A command whose help is in groups and ends with examples."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse arguments, also those that are said in another way."""
+        return super().parse_args(ctx, args if ctx.resilient_parsing else as_options(self, args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the command, then its options."""

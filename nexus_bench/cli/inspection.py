@@ -113,7 +113,8 @@ def inspect(
 
     The attention of one example at every level, and, over many examples, where heads point along the path.
     """
-    from nexus_bench.cli.printing import print_table, walk_table
+    from nexus_bench.cli.printing import walk_table
+    from nexus_bench.cli.screen import print_table, print_text
     from nexus_bench.inspection.inspect import inspect as look_into
 
     seen = look_into(
@@ -134,7 +135,7 @@ def inspect(
             files=seen.files,
         )
         return
-    typer.echo(f"example {example}: {seen.query}: {drawn.answer}; answered {drawn.answered}")
+    print_text(f"example {example}: {seen.query}: {drawn.answer}; answered {drawn.answered}", indent=2)
     print_table(walk_table(f"{seen.title}, {walk.n_examples:,} examples", walk.rows))
     for said, column in (
         (f"from the query, some head of level i points at hop i (by chance {_by_chance(walk.rows)}):", "pointed"),
@@ -144,7 +145,7 @@ def inspect(
             "mean_ablated",
         ),
     ):
-        typer.echo(f"{said} {_diagonal(walk.rows, column)}")
+        print_text(f"{said} {_diagonal(walk.rows, column)}", indent=2)
     for path in seen.files:
         typer.echo(path)
 

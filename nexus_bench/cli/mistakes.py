@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nexus_bench.cli.examples import EXAMPLES
+from nexus_bench.errors import usual
 
 _MEANT = {  # commands that people expect -> what they are here
     "ci": "compare BASE NEW",
@@ -28,6 +29,14 @@ _MEANT = {  # commands that people expect -> what they are here
 }
 
 
+_OMIT = "lists with commas span a grid, as lr=1e-3,3e-3; omit it"
+_NOT_NEEDED = {  # options that people expect -> why there is none
+    "--multirun": _OMIT,
+    "-m": _OMIT,
+    "--resume": "the same command goes on with what is not done; omit it",
+}
+
+
 def mistake(error: Any, arguments: Sequence[str]) -> str:
     """One line for an error of Typer.
 
@@ -36,36 +45,48 @@ def mistake(error: Any, arguments: Sequence[str]) -> str:
         arguments: The command line.
     """
     context = getattr(error, "ctx", None)
-    where = context.command_path if context else "nexus-bench"
+    command = " ".join(context.command_path.split()[1:]) if context else _command_of(arguments)
+    where = f"nexus-bench {command}".rstrip()
     said = error.format_message().rstrip(".")
-    command = " ".join(where.split()[1:])
-    if name := getattr(error, "option_name", None):
-        hint = _setting(name, context, arguments)
-        if hint:
-            return f"no option {name}; {hint}"
+    option = getattr(error, "option_name", None) or ""
+    if option and context is not None and (hint := _meant(option, context.command, arguments)):
+        return f"no option {option}; {hint}"
     unknown = context is not None and said.startswith("No such command")
     if unknown and (meant := _MEANT.get(next((word for word in arguments if f"'{word}'" in said), ""))):
         return f"{said.partition('. Did you')[0]}; write `nexus-bench {meant}`"
     if unknown or command not in EXAMPLES:
         return f"{said}; see `{where} -h`"
-    return f"{said}; as in `nexus-bench {EXAMPLES[command][0]}`; see `{where} -h`"
+    example = next((line for line in EXAMPLES[command] if f"{option} " in line), EXAMPLES[command][0])
+    return f"{said}; as in `nexus-bench {example}`; see `{where} -h`"
 
 
-def _setting(option: str, context: Any, arguments: Sequence[str]) -> str | None:
-    """How a setting is written that was given as an option, such as `--d-model 64`; None if it is none."""
-    takes_settings = context is not None and any("--set" in param.opts for param in context.command.params)
-    if not takes_settings:
-        return None
-    key = option.lstrip("-").replace("-", "_")
-    if key not in _known_settings():
-        return None
-    given = [word for word in arguments if word == option or word.startswith(f"{option}=")]
-    value = "VALUE"
-    if given and "=" in given[0]:
-        value = given[0].partition("=")[2]
-    elif given and list(arguments).index(given[0]) + 1 < len(arguments):
-        value = list(arguments)[list(arguments).index(given[0]) + 1]
-    return f"it is a setting: write {key}={value}"
+def _command_of(arguments: Sequence[str]) -> str:
+    """The command that a command line begins with."""
+    return next((name for n in (2, 1) if (name := " ".join(arguments[:n])) in EXAMPLES), "")
+
+
+def _meant(option: str, command: Any, arguments: Sequence[str]) -> str | None:
+    """What is written in the place of an option that is unknown: `--d-model 64`, `--layers 2`; None if nobody knows."""
+    if option in _NOT_NEEDED:
+        return _NOT_NEEDED[option]
+    name, value = usual(option.lstrip("-").replace("-", "_"))
+    value = value or _value_of(option, arguments)
+    options = {of_it: param for param in command.params for of_it in param.opts}
+    here = "--" + name.replace("_", "-")
+    if here in options:
+        return f"write {here}" if options[here].is_flag else f"write {here} {value}"
+    if "--set" in options and name in _known_settings():
+        return f"it is a setting: write {name}={value}"
+    return None
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str:
+    """The value that an option was given; VALUE if it was given none."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == option:
+            return value if equals else "VALUE" if following.startswith("--") or not following else following
+    return "VALUE"
 
 
 def _known_settings() -> set[str]:

@@ -138,7 +138,8 @@ def lm(
 
     Without a network on exported tasks and .jsonl files.
     """
-    from nexus_bench.cli.printing import print_table, scores_table
+    from nexus_bench.cli.printing import scores_table
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.hf.lm import evaluate
     from nexus_bench.io.files import keep_others, to_json, write_atomic
 
@@ -167,7 +168,8 @@ def losses(
 
     By model, with intervals over seeds.
     """
-    from nexus_bench.cli.printing import losses_table, print_table
+    from nexus_bench.cli.printing import losses_table
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.hf.losses import losses as compare
     from nexus_bench.hf.losses import unsealed
 

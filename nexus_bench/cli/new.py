@@ -28,6 +28,12 @@ Place = Annotated[
 ]
 
 
+def new(context: typer.Context) -> None:
+    """Begin a package of your own."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 def new_attention(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the mechanism, its package and its folder.")],
     out: Place = None,

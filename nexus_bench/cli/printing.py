@@ -1,13 +1,11 @@
-"""Tables on stdout."""
+"""The tables that commands print."""
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from nexus_bench.io.columns import Row
@@ -25,12 +23,6 @@ if TYPE_CHECKING:  # some would import PyTorch or SciPy
     from nexus_bench.shortcuts.audit import Audited
 
 _MOST_CELLS = 1_000  # of a run, in a table
-
-
-def print_table(table: Table) -> None:
-    """Print to stdout, as wide as needed if stdout is not a terminal."""
-    width = None if sys.stdout.isatty() else 10_000
-    Console(markup=False, emoji=False, width=width).print(table)  # names may look like markup
 
 
 def tell_unsealed(runs: Sequence[Path]) -> None:

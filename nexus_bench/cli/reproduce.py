@@ -147,7 +147,7 @@ def _print(reproduction: "Reproduction", outcome: "Outcome") -> None:
     """The figures by check, claimed against measured, and the verdict."""
     from rich.table import Table
 
-    from nexus_bench.cli.printing import print_table
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.reproductions.page import HEADS, cells
 
     for number, verdict in enumerate(outcome.checks, 1):

@@ -30,7 +30,8 @@ def status(
 
     And which are recorded without weights, running (at which step), failed (and why) or still to do.
     """
-    from nexus_bench.cli.printing import print_table, status_table
+    from nexus_bench.cli.printing import status_table
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.experiment.run_folder import open
     from nexus_bench.experiment.status import read_status
 
@@ -58,7 +59,7 @@ def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellSt
     folder = RunFolder(run)
     if not folder.is_written_to():
         is_open = any(cell.state not in (DONE, RECORDED) for cell in states)
-        goes_on = f"`nexus-bench train {run}/spec.yaml -o {run}` goes on"
+        goes_on = f"`nexus-bench train {run}` goes on"
         typer.echo(f"no process is training in {run}; {goes_on if is_open else 'all of its cells are done'}", err=True)
         return states
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
@@ -81,8 +82,8 @@ def runs(
 
     Every run folder below FOLDER, the newest first.
     """
-    from nexus_bench.cli.found_runs import find_runs, runs_table
-    from nexus_bench.cli.printing import print_table
+    from nexus_bench.cli.found_runs import find_runs, runs_as_text
+    from nexus_bench.cli.screen import print_text
 
     root = where or Path("runs")
     if where is not None and not where.is_dir():
@@ -91,7 +92,7 @@ def runs(
     if as_json:
         print_document("runs", runs=found)
     elif found:
-        print_table(runs_table(found))
+        print_text(runs_as_text(found), indent=2)
     else:
         typer.echo(f"no runs below {root}; `nexus-bench train quick` makes one", err=True)
 
@@ -119,7 +120,7 @@ def open_(
         run = Path(found[0].path)
     page = run if run.suffix == ".html" else run / "report.html"
     if not page.is_file():
-        if page == run or not is_there(run / "results.csv"):
+        if page == run or not (is_there(run / "results.csv") or (run / "spec.yaml").is_file()):
             raise CorruptArtefactError(f"{run}: has no results; `nexus-bench runs` lists the runs that have")
         from nexus_bench.report.output import report
 

@@ -77,7 +77,7 @@ def train(
     ] = None,
     seeds: Annotated[
         Optional[str],
-        typer.Option(metavar="N", help="How many seeds, or which: 3 or 0,1,5.", rich_help_panel=WHAT),
+        typer.Option(metavar="SEEDS", help="How many seeds, or which: 3 or 0,1,5.", rich_help_panel=WHAT),
     ] = None,
     steps: Annotated[Optional[str], _values(help="Optimiser steps.")] = None,
     lr: Annotated[Optional[str], _values("--lr", help="Learning rates: 1e-3 or 1e-3,3e-3.")] = None,
@@ -130,7 +130,7 @@ def train(
     asked = one_name(said.names, suite, what="suite", command="train")
     named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
     with starting(f"train: {named}", "starting PyTorch", quiet=quiet or print_config or (dry_run and as_json)):
-        from nexus_bench.api.training import prepare, select
+        from nexus_bench.api.training import folder_of, prepare, select
         from nexus_bench.experiment.display import print_plan
         from nexus_bench.experiment.estimate import estimate
         from nexus_bench.experiment.status import read_status
@@ -147,6 +147,7 @@ def train(
             else:
                 typer.echo(to_yaml(grid.config), nl=False)
             return
+        out = out or folder_of(grid, asked, chooses="--out", quiet=quiet)
         prepared = prepare(
             grid, data=data, out=out, device=device, mode=mode, executor=executor, workers=workers, stack=stack,
             scheduler=scheduler,
@@ -200,7 +201,8 @@ def match(
     Standard and looped models with as many parameters, or as much compute, as each model; trains nothing.
     """
     from nexus_bench.api.training import select
-    from nexus_bench.cli.printing import matches_table, print_table
+    from nexus_bench.cli.printing import matches_table
+    from nexus_bench.cli.screen import print_table
     from nexus_bench.io.config import parse_settings
     from nexus_bench.model.matching import match as match_models
 

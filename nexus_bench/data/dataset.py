@@ -22,8 +22,7 @@ from nexus_bench.text.render import TextOptions
 
 DATASET_FORMAT = 3  # raised by hand when the fields of the manifest or the files change
 MANIFEST = "manifest.json"
-CARD = "README.md"
-CROISSANT = "croissant.json"
+CARD, CROISSANT = "README.md", "croissant.json"
 
 Manifest = dict[str, Any]
 
@@ -135,8 +134,9 @@ def read_manifest(folder: Path) -> Manifest:
         CorruptArtefactError: It is missing, truncated or edited.
         StorageError: There is no such folder.
     """
-    if not folder.is_dir():
-        raise StorageError(f"{folder}: is not a folder; make a dataset with `nexus-bench gen --out {folder}`")
+    if not (folder / MANIFEST).exists() and not any(folder.glob("train.*")):
+        what, out = ("dataset", "FOLDER") if folder.is_dir() else ("folder", folder)
+        raise StorageError(f"{folder}: is not a {what}; make a dataset with `nexus-bench gen --out {out}`")
     manifest = read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("manifest_sha256") != manifest_sha256(manifest):
         raise CorruptArtefactError(f"{folder / MANIFEST}: was edited: its hash does not match; run gen again")

@@ -134,7 +134,7 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     divide(defaults, task_keys(name), "task", where=shown_file(name))
     if "n_train" in entry and "n_train" not in family.Params.model_fields:
         raise ConfigError(
-            f"{where}: {name}: there is no n_train, training draws new graphs at every step; `gen --n` says how many a "
+            f"{where}: {name}: there is no n_train, training draws new graphs at every step; --n says how many a "
             "dataset has"
         )
     own, shared = divide(defaults | entry, task_keys(name), "task", where=where)

@@ -79,10 +79,11 @@ class Display:
         )
         if self._console.is_jupyter:
             self._live = NotebookView(self._view)
+        n_workers = 1 if execution.executor == "inline" else len(execution.places)
+        where = f"{self._device()}, {counted(n_workers, 'worker')}, mode {execution.mode}"
+        self._beginning = f"{plan.suite.name}: {counted(len(plan.to_do), 'cell')} to train on {where}, into {folder}"
         if self._console.is_terminal and plan.to_do:
-            n_workers = 1 if execution.executor == "inline" else len(execution.places)
-            where = f"{self._device()}, {counted(n_workers, 'worker')}, mode {execution.mode}"
-            self._print(f"{plan.suite.name}: {counted(len(plan.to_do), 'cell')} to train on {where}, into {folder}")
+            self._print(self._beginning)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
         if plan.n_deleted:
@@ -108,6 +109,8 @@ class Display:
             self._print(event.text)
         elif isinstance(event, Begun):
             self._running[event.cell_id] = None
+            if self._began is None and not self._console.is_terminal and not self._console.is_jupyter:
+                self._print(self._beginning)  # not before: what cannot begin is told by one line alone
             self._began = self._began or time.monotonic()
         elif isinstance(event, CellProgress):
             self._tell_point(event)
@@ -219,8 +222,8 @@ def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     )
     if plan.suite.n_later:
         console.print(f"then {plan.suite.n_later} more cells: each model with the recipe that is best on validation")
-    if told_few := undecided(plan.suite):
-        console.print(told_few)
+    for note in filter(None, (*plan.suite.notes, undecided(plan.suite))):
+        console.print(note)
 
 
 def _duration(seconds: float) -> str:

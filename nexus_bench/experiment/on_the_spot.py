@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from nexus_bench.attention.base import ATTENTIONS
+from nexus_bench.data.dataset import MANIFEST
 from nexus_bench.data.task import known_tasks, task_keys
-from nexus_bench.errors import UsageError
-from nexus_bench.io.bundled import bundled
-from nexus_bench.io.config import LONGEST_NAME, Config
+from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.io.bundled import bundled, read_bundled
+from nexus_bench.io.config import LONGEST_NAME, Config, read_config
+from nexus_bench.io.hops import format_hops, parse_hops
+from nexus_bench.io.read_results import SPEC
 
 BASELINE = "standard"
 
@@ -68,7 +71,81 @@ def suite_or_tasks(suite: str | None, task: str | None) -> tuple[str | None, str
     return None, suite
 
 
-def refuse_name_of_something_else(suite: str) -> None:
+def run_named(suite: str) -> Path | None:
+    """The run folder that is named in the place of a suite; None if it is something else."""
+    return Path(suite) if suite not in bundled("suite") and (Path(suite) / SPEC).is_file() else None
+
+
+def find_suite(name_or_path: str) -> tuple[Config, str]:
+    """The configuration of a suite, and its name in error messages.
+
+    Args:
+        name_or_path: A YAML file, a run folder, or a bundled name.
+
+    Raises:
+        ConfigError: There is none of that name, or the YAML is wrong.
+        UsageError: It is the name of something else.
+    """
+    if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
+        return read_config(Path(name_or_path)), name_or_path
+    if (home := run_named(name_or_path)) is not None:
+        return read_config(home / SPEC), str(home / SPEC)
+    if (Path(name_or_path) / MANIFEST).is_file():
+        raise UsageError(f"{name_or_path}: is a dataset; write `nexus-bench train --data {name_or_path}`")
+    if "/" in name_or_path or "\\" in name_or_path:
+        known = ", ".join(sorted(bundled("suite")))
+        what = "neither a .yaml file nor a bundled name nor a run folder"
+        raise ConfigError(f"suite '{name_or_path}' is {what}; known: {known}")
+    _refuse_name_of_something_else(name_or_path)
+    return read_bundled("suite", name_or_path), f"suite {name_or_path}"
+
+
+def without_trained(entry: Config) -> Config:
+    """An entry of `tasks` without the further hops that it trains on."""
+    try:
+        trained, further = parse_hops(entry["hops"]), parse_hops(entry["hop_ood"])
+    except (KeyError, ConfigError):  # what is wrong is told when the entry is read
+        return entry
+    left = [hop for hop in further if hop not in trained]
+    return entry if len(left) == len(further) else entry | {"hop_ood": left or None}
+
+
+def no_longer_further(before: Config, after: Config) -> tuple[str, ...]:
+    """What a user is told of further hops that `without_trained` left out.
+
+    Args:
+        before: The suite without the hop counts that were asked for.
+        after: The suite with them.
+    """
+    told = (
+        f"{new.get('task')}: further hops (hop_ood): {_hops(new)}; the suite has {_hops(old)}, of which some are "
+        "trained now; hop_ood=HOPS asks for others"
+        for old, new in zip(before["tasks"], after["tasks"], strict=True)
+        if old.get("hop_ood") != new.get("hop_ood")
+    )
+    return tuple(dict.fromkeys(told))
+
+
+def without_baseline(models: list[Config], attention: str | None) -> tuple[str, ...]:
+    """What a user is told if orders were given, and so no baseline came along.
+
+    Args:
+        models: The models of the suite, as its configuration has them.
+        attention: The attentions that were asked for, separated by commas.
+    """
+    names = names_in(attention)
+    orders = [order for entry in models for order in _listed(entry.get("order"))]
+    if not names or BASELINE in names or 1 in orders or all(order is None for order in orders):
+        return ()
+    return (f"no baseline is trained; --attention {','.join([BASELINE, *names])} adds it (in Python a list)",)
+
+
+def _hops(entry: Config) -> str:
+    further = entry.get("hop_ood")
+    return "none" if further is None else format_hops(parse_hops(further))
+
+
+def _refuse_name_of_something_else(suite: str) -> None:
     """Say how it is given, if the name of a suite is that of an attention.
 
     Raises:

@@ -15,12 +15,11 @@ from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_cells, read_seeds, with_recipe
-from nexus_bench.experiment.on_the_spot import changed, refuse_name_of_something_else, suite_or_tasks
+from nexus_bench.experiment.on_the_spot import changed, find_suite, suite_or_tasks, without_trained
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.tuning import Choice, Tuning, chosen, read_tuning
-from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.columns import MEASURED, TUNING
-from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name, read_config
+from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name
 from nexus_bench.io.entries import Keys, validate
 from nexus_bench.model.build import models_by_shape
 from nexus_bench.model.matching import with_baselines
@@ -29,6 +28,7 @@ from nexus_bench.training.spec import CellSpec, TrainSpec
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
 _SETTABLE = {"suite", "tune", "seeds", "matched", "comparisons"}  # keys that are values by themselves
+_BESIDES = {"task", "attention", "data", "out", "device", "mode", "executor", "workers"}  # what `train` takes, too
 
 
 class Suite(NamedTuple):
@@ -41,6 +41,7 @@ class Suite(NamedTuple):
             are chosen, those that are measured.
         seeds: The seeds that are measured.
         choices: Of a suite that is tuned: the recipes to choose from, for each task and model.
+        notes: What a user is told of it before training.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Suite(NamedTuple):
     cells: tuple[CellSpec, ...]
     seeds: tuple[int, ...]
     choices: tuple[Choice, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def purposes(self) -> dict[str, str]:
@@ -75,7 +77,7 @@ def select_suite(
     """The configuration that a command line selects.
 
     Args:
-        suite: A YAML path, a bundled name, or tasks; None means `quick`.
+        suite: A YAML path, a bundled name, a run folder, or tasks; None means `quick`.
         task: Tasks in the place of those of the suite, separated by commas.
         attention: Attentions in the place of the models of the suite, separated by commas (`on_the_spot.py`).
         data: A dataset folder that replaces the tasks of the suite.
@@ -89,7 +91,7 @@ def select_suite(
     suite, task = suite_or_tasks(suite, task)
     if data is not None and (task or "hops" in settings):
         raise UsageError("--data determines task and hops; omit --task and --hops")
-    config, where = _find_suite(suite or "quick")
+    config, where = find_suite(suite or "quick")
     if task or attention:
         where = "train"
         given = {"has_order": "order" in settings, "has_data": data is not None, "is_default": suite is None}
@@ -108,14 +110,14 @@ def apply_settings(config: Config, settings: Config, where: str = "suite") -> Co
         where: Name of the configuration in error messages.
 
     Returns:
-        A changed copy.
+        A changed copy, without the summary of the suite; further hops that are trained now are left out.
 
     Raises:
         ConfigError: No part of the suite has a value of that name.
     """
     if not settings:
         return config
-    config = {key: dict(value) if isinstance(value, dict) else value for key, value in config.items()}
+    config = {k: dict(value) if isinstance(value, dict) else value for k, value in config.items() if k != "summary"}
     tasks = [dict(entry) for entry in _entries(config, "tasks", where)]
     models = [dict(entry) for entry in _entries(config, "models", where)]
     config |= {"tasks": tasks, "models": models, "train": dict(_section(config, "train", where))}
@@ -134,9 +136,11 @@ def apply_settings(config: Config, settings: Config, where: str = "suite") -> Co
             raise ConfigError(f"{key} is not an option of {asked}; omit it, or choose one that has it: {having}")
         if not found:
             known = set().union(*(keys for _, keys in homes)) - {"content_sha256"}  # which is not for people
-            raise ConfigError(unknown_name("setting", key, known))
+            raise ConfigError(unknown_name("setting", key, known | _BESIDES))
         for home in found:
             home[key] = value
+    if "hops" in settings and "hop_ood" not in settings:
+        config["tasks"] = [without_trained(entry) for entry in tasks]
     return config
 
 
@@ -236,16 +240,6 @@ def suite_of(folder: RunFolder) -> Suite:
         CorruptArtefactError: It is not a run folder.
     """
     return with_chosen(make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml")), folder)
-
-
-def _find_suite(name_or_path: str) -> Selected:
-    if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
-        return Selected(read_config(Path(name_or_path)), name_or_path)
-    if "/" in name_or_path or "\\" in name_or_path:
-        known = ", ".join(bundled("suite"))
-        raise ConfigError(f"suite '{name_or_path}' is neither a .yaml file nor a bundled name; known: {known}")
-    refuse_name_of_something_else(name_or_path)
-    return Selected(read_bundled("suite", name_or_path), f"suite {name_or_path}")
 
 
 def _on_dataset(config: Config, folder: Path) -> Config:

@@ -74,7 +74,7 @@ def train(
         UsageError: The folder holds something else, or is being written to; or what a logger needs is not installed.
     """
     failures: list[Failure] = []
-    notes = [told for told in (undecided(plan.suite) if plan.to_do else None,) if told]
+    notes = [*plan.suite.notes, *([few] if plan.to_do and (few := undecided(plan.suite)) else [])]
     if plan.to_do and is_copy(folder):
         n_cells = counted(restore_cells(folder, plan.suite.name), "cell")
         notes.append(f"restored {n_cells} from the tables, without weights")

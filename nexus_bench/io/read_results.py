@@ -46,7 +46,6 @@ _OF_CELL = (  # the same in all rows of a cell
     *("n_params", "flops_per_step", "status", "curriculum", "model", "task_version", "mlp_ratio", "reuse"),
     *("attention_options", "recipe_options", "model_options"),
 )
-_AGAIN = "run `nexus-bench train` on it again"
 
 
 def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
@@ -72,6 +71,14 @@ def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
     check_format(run)
     if (run / SPEC).exists() or (run / ENVIRONMENT).exists():
         raise CorruptArtefactError(f"{run / SEAL}: is missing; restore it, or train into another folder")
+
+
+def where_runs_are(named: Path) -> str:
+    """What a user is told whose folder is no run folder: the run that was meant, those in it, or how one is made."""
+    if ((meant := Path("runs") / named) / SPEC).is_file():
+        return f"did you mean {meant}?"
+    within = sorted(str(path.parent) for path in named.glob(f"*/{SPEC}"))
+    return f"give one of those in it: {', '.join(within[:5])}" if within else "make one with `nexus-bench train`"
 
 
 def is_sealed(run: Path) -> bool:
@@ -124,18 +131,19 @@ def read_results(run: Path) -> pd.DataFrame:
     path = run / RESULTS
     check_run(run)
     if not is_there(path) and not (run / SPEC).exists():
-        raise StorageError(f"{run}: is not a run folder; make one with `nexus-bench train`")
-    unfinished = UsageError(f"{run}: no cell is finished yet; {_AGAIN}")
+        raise StorageError(f"{run}: is not a run folder; {where_runs_are(run)}")
+    unfinished = UsageError(f"{run}: no cell is finished yet; `nexus-bench train {run}` goes on with it")
     if not is_there(path):  # nor was it ever: the seal knows what was written
         raise unfinished
     frame = read_csv(path, COLUMNS)
     if frame.empty and is_sealed(run):
         raise unfinished
+    again = f"`nexus-bench train {run}` writes it again" if (run / SPEC).exists() else "make it again"
     if frame.empty:
-        raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {_AGAIN}")
+        raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {again}")
     for is_wrong, what in _faults(frame, is_sealed=is_sealed(run)):
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
-            raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {_AGAIN}")
+            raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {again}")
     return frame
 
 

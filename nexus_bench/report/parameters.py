@@ -72,6 +72,8 @@ def parameter_sections(rows: pd.DataFrame, by: Sequence[str] = ()) -> list[Secti
                 sections += [_section(sweep) for sweep in _sweeps(axis, settings, others)]
     for name in by:
         if name not in varying:
+            if not varying:
+                raise UsageError(f"no parameter varies within a task, so none can be shown by {name}; omit --by")
             raise UsageError(unknown_name("varying parameter", name, sorted(varying)))
     return _numbered(sections)
 

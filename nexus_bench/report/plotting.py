@@ -80,6 +80,12 @@ class Picture(NamedTuple):
         """The figure in vectors."""
         return self.draw().svg
 
+    def __reduce__(self) -> tuple[Callable[..., "Picture"], tuple[Any, ...]]:
+        """To be pickled: what is drawn from a specification is drawn again when it is asked for."""
+        if self.spec is None:
+            return Picture, (self.name, self.caption, functools.partial(Drawn, *self.draw()))
+        return functools.partial(render, self.spec, name=self.name, caption=self.caption), ()
+
 
 def figure(
     title: str, data: Mapping[str, Sequence[Mapping[str, Any]]], body: Spec, *, dark: Mapping[str, str] = DARK

@@ -1,5 +1,6 @@
 """Training from Python, and what a run offers then."""
 
+import pickle
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import nexus_bench as nb
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.jobs import Job, n_drawers
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.io import renames
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, WALK_COLUMNS
@@ -316,3 +318,41 @@ def test_a_report_opens_in_its_run_folder_and_leaves_other_pages_alone(
 def test_a_run_at_the_end_of_a_cell_shows_its_finding(run: nb.Run) -> None:
     first, *_ = run.finding.splitlines()
     assert f"<b>{first}</b>" in run._repr_html_()
+
+
+def test_a_run_and_what_it_shows_can_be_pickled(run: nb.Run) -> None:
+    report, figure = run.report(), run.plot()
+    again = pickle.loads(pickle.dumps((run, report, figure)))
+    assert again[0].finding == run.finding and again[1].html == report.html and again[2].svg == figure.svg
+
+
+def test_an_inspection_can_be_pickled(run: nb.Run, tmp_path: Path) -> None:
+    seen = run.inspect("order 2", seed=0, n=8, out=tmp_path)
+    assert pickle.loads(pickle.dumps(seen)).title == seen.title
+
+
+def test_a_run_is_found_after_the_working_directory_has_changed(
+    run: nb.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run.path.parent)
+    opened = nb.open(run.path.name)
+    assert opened.path == Path(run.path.name)
+    monkeypatch.chdir(tmp_path)
+    assert opened.path == run.path and len(opened.results) == len(run.results) and len(opened.cells) == 6
+
+
+def test_an_unfinished_run_says_so_wherever_it_is_asked(run: nb.Run, tmp_path: Path) -> None:
+    unfinished = RunFolder(tmp_path / "new")
+    unfinished.path.mkdir()
+    unfinished.write_spec(RunFolder(run.path).read_spec())
+    opened = nb.open(unfinished.path)
+    for ask in (lambda: opened.results, lambda: opened.curves, lambda: opened.finding):
+        with pytest.raises(
+            nb.NexusBenchError, match=r"no cell is finished yet; `nexus-bench train .*/new` goes on with it"
+        ):
+            ask()
+
+
+def test_a_parameter_that_cannot_vary_is_refused_without_an_empty_list(run: nb.Run) -> None:
+    with pytest.raises(nb.NexusBenchError, match=r"^no parameter varies within a task, .* by n_nodes; omit by$"):
+        run.report(by="n_nodes")

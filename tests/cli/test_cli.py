@@ -153,7 +153,8 @@ def test_train_prints_the_staircase_and_writes_every_file(command: Command, tiny
     assert results["n_params"].nunique() == 1
     assert set(results["n_examples"]) == {8 * 6 // 2, 16 * 6 // 2}
     assert results["n_correct"].between(0, results["n_examples"]).all()
-    heading, *lines = result.stderr.splitlines()
+    begun, heading, *lines = result.stderr.splitlines()  # the first before any cell is trained
+    assert begun == "tiny: 4 cells to train on cpu, 1 worker, mode single, into runs/tiny"
     assert heading == f"     {'test accuracy by hop':>33}    1    2   steps    time"
     titles = [line[:38] for line in lines]  # one line a cell
     assert titles[:3:2] == ["1/4  standard                   seed 0", "3/4  nexus, order 2, refine qk  seed 0"]
@@ -174,7 +175,8 @@ def test_finished_cells_are_kept_and_only_new_ones_are_trained(command: Command,
     again = command("train", tiny, "--executor", "inline", "--set", "order=1")
     assert again.stderr == "4 of 4 cells are already done\n"
     more = command("train", tiny, "--executor", "inline", "--set", "order=1,2")
-    assert more.stderr.startswith("4 of 6 cells are already done\n") and more.stderr.count("\n") == 4
+    begun = "tiny: 2 cells to train on cpu, 1 worker, mode single, into runs/tiny\n"
+    assert more.stderr.startswith(f"4 of 6 cells are already done\n{begun}") and more.stderr.count("\n") == 5
     assert {p: p.stat().st_mtime_ns for p in weights} == weights
     assert Path("runs/tiny/results.csv").read_bytes().startswith(first)
 
@@ -275,7 +277,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("gen reachable --n-chains=3", 2, "no option --n-chains; it is a setting: write n_chains=3"),
         ("train --step 3", 2, "No such option: --step (Possible options: --set, --steps, --suite)"),
         ("train --step 3", 2, "as in `nexus-bench train --task pointer_chase`"),
-        ("train --steps 3 steps=4", 2, "--set steps is given twice"),
+        ("train --steps 3 steps=4", 2, "--steps is given twice; several values are written with commas: --steps 3,4"),
         ("train --task reachable,kinshipp", 3, "unknown task 'kinshipp'; did you mean 'kinship'?"),
         ("train --attention nexus,nexsu", 3, "unknown attention 'nexsu'; did you mean 'nexus'?"),
         ("train nexus", 2, "'nexus' is an attention; write `nexus-bench train --attention nexus`"),
@@ -283,7 +285,11 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("train kinship --task reachable", 2, "write `nexus-bench train --task kinship,reachable`"),
         ("train --suite quick deep", 2, "give one suite, got deep and quick"),
         ("show reachable --task kinship", 2, "give one task, got reachable and kinship"),
-        ("gen reachable,kinship", 2, "gen takes one task, got reachable,kinship; write one command for each"),
+        (
+            "gen reachable,kinship",
+            2,
+            "write one command for each: `nexus-bench gen reachable` and `nexus-bench gen kinship`",
+        ),
         ("audit", 2, "name a task, as in `nexus-bench audit pointer_chase`"),
         ("status", 2, "Missing argument 'RUN'; as in `nexus-bench status runs/quick`"),
         ("compare a", 2, "Missing argument 'NEW'; as in `nexus-bench compare runs/example/quick runs/quick`"),

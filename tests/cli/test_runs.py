@@ -54,9 +54,7 @@ def test_watch_shows_a_run_until_nothing_trains_there(
         patched.setattr(CellRecords, "finished", lambda self, cell_id: False)
         patched.setattr(recorded, "cells_of_tables", lambda run: {"another"})
         idle = command("status", str(run), "--watch")
-    assert idle.stderr == (
-        "no process is training in runs/tiny; `nexus-bench train runs/tiny/spec.yaml -o runs/tiny` goes on\n"
-    )
+    assert idle.stderr == ("no process is training in runs/tiny; `nexus-bench train runs/tiny` goes on\n")
     left = [True] * 6  # asked before, by each turn, and by each reading of the states
     slept: list[float] = []
     monkeypatch.setattr(RunFolder, "is_written_to", lambda self: bool(left) and left.pop())

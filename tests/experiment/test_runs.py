@@ -254,7 +254,8 @@ def test_status_tells_done_running_failed_and_to_do(command: Command, tmp_path: 
     assert command("status", "runs/tiny").stdout.startswith("8 cells: 4 done, 0 running, 4 failed, 0 to do")
     (tmp_path / "wider.yaml").write_text(TINY.replace("seeds: 2", "seeds: 3"))
     assert command("train", "wider.yaml", "--executor", "inline", "--set", "lr=1e-3", "--dry-run").returncode == 0
-    again = command("train", "wider.yaml", "--executor", "inline", "--set", "lr=1e-3", "--set", "warmup_steps=0")
+    here = "--executor inline --out runs/tiny".split()  # without --out it would go into a folder beside it
+    again = command("train", "wider.yaml", *here, "--set", "lr=1e-3", "--set", "warmup_steps=0")
     assert "4 of 6 cells are already done" in again.stderr, "only what changed is run"
 
 

@@ -291,8 +291,13 @@ def test_a_run_without_a_finished_cell_says_so(run: Path, command: Command, monk
     replace_sealed(Path("new"), {"spec.yaml": (run / "spec.yaml").read_text()})
     assert "4 to do" in command("status", "new").stdout
     for _ in range(2):
+        found = next(run for run in json.loads(command("runs", ".", "--json").stdout)["runs"] if run["path"] == "new")
+        assert (found["state"], found["n_cells"], found["n_planned"], found["problem"]) == ("stopped", 0, 4, None)
+        assert_fails(command("open", "new"), 2, "no cell is finished yet; `nexus-bench train new` goes on with it")
         for line in ("report new", "compare run new", "compare new run"):
-            assert_fails(command(*line.split()), 2, "new: no cell is finished yet; run `nexus-bench train` on it again")
+            assert_fails(
+                command(*line.split()), 2, "new: no cell is finished yet; `nexus-bench train new` goes on with it"
+            )
         table = (run / "results.csv").read_text().splitlines(keepends=True)[0]
         replace_sealed(Path("new"), {"results.csv": table})  # stopped by Ctrl-C before the first cell was done
     assert command(*TRAIN.replace("--out run", "--out new").split()).returncode == TRAINED

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nexus_bench.data.gallery import gallery_example, gallery_sequence, is_of_sequences
 from nexus_bench.generators.base import GENERATORS
+from nexus_bench.inspection.sequence_drawing import sequence_svg
 from nexus_bench.io.files import write_atomic
-from nexus_bench.report.sequence_drawing import sequence_svg
 from nexus_bench.report.task_drawing import example_svg
 
 

@@ -1,7 +1,6 @@
 """Charts: one specification each, the same bytes wherever it is drawn, and nothing that tells nothing."""
 
 import hashlib
-import itertools
 import json
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from nexus_bench.report.palette import palette_of
 from nexus_bench.report.plotting import VERSION, Picture, Spec
 from nexus_bench.report.reach_charts import pareto_front, reach_by_cost
 from tests.made import curve, report_of, table
+from tests.report.unpacking import unpacked
 
 
 def pictures_of(results: pd.DataFrame) -> dict[str, Picture]:
@@ -205,25 +205,3 @@ def test_a_page_holds_the_specification_and_every_row_of_its_figures() -> None:
             assert unpacked(figure["data"][name]) == [
                 {field: value for field, value in row.items() if value is not None} for row in rows
             ]
-
-
-def unfolded(column: object) -> list[object]:
-    """As the script of the page does it."""
-    if isinstance(column, list):
-        return column
-    assert isinstance(column, dict)
-    if "runs" in column:
-        pairs = zip(column["runs"][::2], column["runs"][1::2], strict=True)
-        return [value for value, n in pairs for _ in range(n)]
-    if "thousandths" in column:
-        return [None if value is None else value / 1000 for value in unfolded(column["thousandths"])]  # type: ignore
-    return list(itertools.islice(itertools.cycle(unfolded(column["every"])), column["n"]))
-
-
-def unpacked(packed: dict[str, list[object]]) -> list[dict[str, object]]:
-    columns = [
-        [packed["words"][field][value] for value in column] if field in packed["words"] else column  # type: ignore
-        for field, column in zip(packed["fields"], map(unfolded, packed["columns"]), strict=True)
-    ]
-    rows = [dict(zip(packed["fields"], values, strict=True)) for values in zip(*columns, strict=True)]  # type: ignore
-    return [{str(field): value for field, value in row.items() if value is not None} for row in rows]

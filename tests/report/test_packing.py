@@ -7,7 +7,7 @@ import random
 import pytest
 
 from nexus_bench.report.packing import folded, packed_csv
-from tests.report.test_charts import unfolded
+from tests.report.unpacking import unfolded
 
 COLUMNS = {
     "nothing": [],

@@ -1,0 +1,25 @@
+"""What a page holds packed, unpacked as its script does it."""
+
+import itertools
+
+
+def unfolded(column: object) -> list[object]:
+    """As the script of the page does it."""
+    if isinstance(column, list):
+        return column
+    assert isinstance(column, dict)
+    if "runs" in column:
+        pairs = zip(column["runs"][::2], column["runs"][1::2], strict=True)
+        return [value for value, n in pairs for _ in range(n)]
+    if "thousandths" in column:
+        return [None if value is None else value / 1000 for value in unfolded(column["thousandths"])]  # type: ignore
+    return list(itertools.islice(itertools.cycle(unfolded(column["every"])), column["n"]))
+
+
+def unpacked(packed: dict[str, list[object]]) -> list[dict[str, object]]:
+    columns = [
+        [packed["words"][field][value] for value in column] if field in packed["words"] else column  # type: ignore
+        for field, column in zip(packed["fields"], map(unfolded, packed["columns"]), strict=True)
+    ]
+    rows = [dict(zip(packed["fields"], values, strict=True)) for values in zip(*columns, strict=True)]  # type: ignore
+    return [{str(field): value for field, value in row.items() if value is not None} for row in rows]

@@ -1,6 +1,7 @@
 """A command line before it is parsed: an option or an argument that is said in another way becomes itself.
 
-`order=2` is `--order 2`, `--run FOLDER` is the argument RUN, and no option that has one value is given twice.
+`order=2` is `--order 2`, `--run FOLDER` is the argument RUN, and no option of a list is given twice: only its last would
+count. Of options with one value the last counts, as scripts that add to a line expect.
 """
 
 import re
@@ -24,7 +25,7 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
         arguments: What is given to it.
 
     Raises:
-        UsageError: An option is given twice, or a setting or a list is written with spaces.
+        UsageError: An option of a list is given twice, or a setting or a list is written with spaces.
     """
     if list(arguments) == ["help"]:
         return ["--help"]
@@ -55,8 +56,8 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
             if value is None and rest:
                 value = rest.pop(0)
                 said.append(value)
-            if option.name in values and not option.multiple:
-                raise UsageError(_twice(option, name, values[option.name], value or ""))
+            if option.name in values and _is_list(option) and not option.multiple:
+                raise UsageError(_twice(name, values[option.name], value or ""))
             values[option.name] = value or ""
         if has_settings and rest and _NUMBERS.fullmatch(rest[0]) and (_is_list(option) or is_setting(word)):
             raise UsageError(_with_commas(word if is_setting(word) else f"{name} {value}", rest))
@@ -99,8 +100,8 @@ def _is_list(option: Any) -> bool:
     return option is not None and option.metavar in _LISTS
 
 
-def _twice(option: Any, name: str, first: str, second: str) -> str:
-    if _is_list(option) and first != second:
+def _twice(name: str, first: str, second: str) -> str:
+    if first != second:
         return f"{name} is given twice; several values are written with commas: {name} {first},{second}"
     return f"{name} is given twice; keep one"
 

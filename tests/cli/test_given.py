@@ -19,9 +19,7 @@ from tests.small import TINY
         ("train --lr 1e-3 lr=3e-3", "commas: --lr 1e-3,3e-3$"),
         ("train --seeds 1 --seeds 2", "commas: --seeds 1,2$"),
         ("gen --hops 1 --hops 3", "commas: --hops 1,3$"),
-        ("train -o a --out b", "--out is given twice; keep one$"),
-        ("show kinship --seed 1 --seed 2", "--seed is given twice; keep one$"),
-        ("bench train --batch 1 --batch 2", "--batch is given twice; keep one$"),
+        ("gen --hops 2 --hops 2", "--hops is given twice; keep one$"),
         ("status --run a --run b", "--run is given twice; keep one$"),
         ("train steps=3 steps=4", "commas: --steps 3,4$"),
         ("train lr = 1e-3", "write lr=1e-3$"),
@@ -178,3 +176,9 @@ def test_completion_is_that_of_the_shell_that_is_named(command: Command) -> None
     assert "#compdef nexus-bench" in command("--show-completion", "zsh").stdout
     assert "complete --command nexus-bench" in command("--show-completion", "fish").stdout
     assert_fails(command("--show-completion", "zhs"), 2, "unknown shell 'zhs'; did you mean 'zsh'?")
+
+
+def test_of_an_option_with_one_value_the_last_counts(command: Command) -> None:
+    """So a script can add to a line."""
+    last = command("show", "kinship", "--seed", "1", "--seed", "2")
+    assert last.returncode == 0 and last.stdout == command("show", "kinship", "--seed", "2").stdout

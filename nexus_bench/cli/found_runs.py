@@ -113,11 +113,12 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
 
 def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     from nexus_bench.experiment.run_folder import RunFolder
-    from nexus_bench.io.read_results import read_results
+    from nexus_bench.io.read_results import check_run, is_sealed, read_results
 
     run = RunFolder(folder)
     try:
-        has_rows = is_there(folder / RESULTS)
+        if not (has_rows := is_there(folder / RESULTS)) and is_sealed(folder):
+            check_run(folder)
         rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if has_rows else None
     except UsageError:  # no cell is finished yet
         rows = None

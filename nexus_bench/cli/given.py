@@ -1,7 +1,7 @@
 """A command line before it is parsed: an option or an argument that is said in another way becomes itself.
 
-`order=2` is `--order 2`, `--run FOLDER` is the argument RUN, and no option of a list is given twice: only its last would
-count. Of options with one value the last counts, as scripts that add to a line expect.
+`order=2` is `--order 2`, `--run FOLDER` is the argument RUN, and no option of a list is given twice: only its last
+would count. Of options with one value the last counts, as scripts that add to a line expect.
 """
 
 import re

@@ -147,7 +147,7 @@ def train(
             else:
                 typer.echo(to_yaml(grid.config), nl=False)
             return
-        out = out or folder_of(grid, asked, chooses="--out", quiet=quiet)
+        out = out or folder_of(grid, asked, chooses="--out", quiet=False)
         prepared = prepare(
             grid, data=data, out=out, device=device, mode=mode, executor=executor, workers=workers, stack=stack,
             scheduler=scheduler,

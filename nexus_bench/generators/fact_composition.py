@@ -180,5 +180,8 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
         return best_guess(self._graph, self.hops, hop, None)
 
     def partial_input(self, hop: int) -> float:
-        """The likeliest answer to a reader of all tokens but one, who knows everything by heart."""
+        """The likeliest answer to a reader of all tokens but one, who knows everything by heart.
+
+        But for what is never trained: a reader who rules out compositions that he has seen would be right more often.
+        """
         return max(best_guess(self._graph, self.hops, hop, hidden) for hidden in range(hop + 1))

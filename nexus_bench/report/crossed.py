@@ -1,5 +1,7 @@
 """Datasets crossed with seeds: the section of models that were trained on several datasets with the same seeds."""
 
+from typing import Any
+
 import pandas as pd
 
 from nexus_bench.analysis.crossed import Shares, variance_shares
@@ -16,7 +18,7 @@ _LEAST = 2  # datasets and seeds
 
 
 def crossed_sections(rows: pd.DataFrame) -> list[Section]:
-    """A section for each setting that was trained on at least two stored datasets with the same seeds, at least two.
+    """A section for each setting that was trained on at least two stored datasets with at least two seeds in common.
 
     Args:
         rows: Rows of `rows.on_one_axis`, one recipe per model.
@@ -31,7 +33,7 @@ def crossed_sections(rows: pd.DataFrame) -> list[Section]:
 
 
 def _section(rows: pd.DataFrame) -> Section | None:
-    """The tables of one setting; None if no model has the same seeds on every dataset."""
+    """The tables of one setting; None if no model has two seeds in common on two datasets."""
     names = tables.names_of(accuracy_by_hop(rows))
     key = ["model", "dataset", "seed"]
     cells = pd.DataFrame(
@@ -54,10 +56,12 @@ def _section(rows: pd.DataFrame) -> Section | None:
 
 
 def _shares(cells: pd.DataFrame) -> Shares | None:
-    """The shares of the variance of mean accuracy of one model; None if a cell is missing, failed or twice there."""
-    table = cells.pivot_table(index="dataset", columns="seed", values="accuracy", dropna=False, sort=False)
-    is_whole = table.notna().all(axis=None) and len(cells) == table.size and min(table.shape) >= _LEAST
-    return variance_shares(table.to_numpy(dtype=float)) if is_whole else None
+    """The shares of the variance of mean accuracy of one model, over the seeds that no dataset lacks.
+
+    Datasets without any finished cell are left out. None if fewer than two datasets or seeds are left.
+    """
+    table = cells.pivot(index="dataset", columns="seed", values="accuracy").dropna(axis=0, how="all").dropna(axis=1)
+    return variance_shares(table.to_numpy(dtype=float)) if min(table.shape) >= _LEAST else None
 
 
 def _shares_table(shares: dict[str, Shares], names: tables.Names) -> tables.Table:
@@ -67,10 +71,11 @@ def _shares_table(shares: dict[str, Shares], names: tables.Names) -> tables.Tabl
         told += [tables.number(value, 3) for value in (of.p_data, of.p_weights)]
         rows.append(names.row([label], [names.short[label], *told]))
     about = (
-        "The variance between cells of accuracy, as a mean over the hops asked, in three parts: what the dataset "
-        "explains, its test split included; what the seed explains, which fixes the weights and the order of the data; "
-        "and what is left. The p values are of F tests that the first or the second makes no difference, uncorrected. "
-        "Dashes: all cells are equal."
+        "The variance between cells of accuracy, as a mean over the hops asked, in three parts: that of the dataset, "
+        "its test split included; that of the seed, which fixes the weights and the order of the data; and what is "
+        "left. The parts are the components of a two-way random model, estimated from the seeds that no dataset lacks. "
+        "The p values are of F tests that the first or the second makes no difference, uncorrected. Dashes: all cells "
+        "are equal."
     )
     columns = ["model", "dataset", "seed", "left", "p (dataset)", "p (seed)"]
     return tables.Table("crossed", "Variance by dataset and by seed", about, columns, rows, [])
@@ -82,11 +87,11 @@ def _cells_table(crossed: dict[str, pd.DataFrame], names: tables.Names) -> table
     for label, cells in crossed.items():
         for dataset, own in cells.groupby("dataset", sort=False):
             at = {int(cell["seed"]): cell for _, cell in own.iterrows()}
-            told = [f"{at[seed]['reach']} ({at[seed]['accuracy']:.3f})" if seed in at else "-" for seed in seeds]
+            told = [_cell(at.get(seed)) for seed in seeds]
             rows.append(names.row([label], [names.short[label], str(dataset)[:_SHOWN], *told]))
     about = (
         "Hop reach of every cell, and in brackets its accuracy as a mean over the hops asked. A row is a dataset, by "
-        f"the first {_SHOWN} digits of its content hash; a column is a seed."
+        f"the first {_SHOWN} digits of its content hash; a column is a seed. A dash: not trained, or failed."
     )
     return tables.Table("crossed_cells", "Every cell", about, ["model", "dataset", *map(str, seeds)], rows, [])
 
@@ -97,6 +102,10 @@ def _said(task: str, shares: dict[str, Shares], names: tables.Names) -> str:
         for label, of in shares.items()
     ]
     return f"{task}: variance of mean accuracy by dataset / by seed / left: {'; '.join(each)}."
+
+
+def _cell(cell: "pd.Series[Any] | None") -> str:
+    return "-" if cell is None or pd.isna(cell["accuracy"]) else f"{cell['reach']} ({cell['accuracy']:.3f})"
 
 
 def _percent(share: float) -> str:

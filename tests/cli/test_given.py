@@ -152,7 +152,7 @@ def test_a_run_folder_goes_on_and_other_settings_get_a_folder_beside_it(command:
     assert command(*train, "tiny.yaml").returncode == 0
     kept = Path("runs/tiny/results.csv").read_bytes()
     assert command("train", "runs/tiny", "--executor", "inline").stderr == "2 of 2 cells are already done\n"
-    other = command(*train, "tiny.yaml", "--steps", "10")
+    other = command(*train, "tiny.yaml", "--steps", "10", "--quiet")
     assert other.returncode == 0 and "runs/tiny holds a study of other settings, which is kept" in other.stderr
     assert Path("runs/tiny/results.csv").read_bytes() == kept and len(list(Path("runs").iterdir())) == 2
     more = command("train", "runs/tiny", "--executor", "inline", "--seeds", "2")

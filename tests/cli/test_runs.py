@@ -125,3 +125,10 @@ def test_train_says_what_is_asked_before_pytorch_is_imported(tmp_path: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "train: reachable\n")
+
+
+def test_a_run_whose_table_was_deleted_is_unreadable(run: Path, command: Command) -> None:
+    (run / "results.csv").unlink()
+    (found,) = find_runs(Path("runs"))
+    assert found.state == "unreadable" and found.problem is not None and "results.csv: is missing" in found.problem
+    assert_fails(command("status", str(run)), 4, found.problem)

@@ -61,7 +61,24 @@ def test_what_is_not_crossed_has_no_section(results: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("is_failed", [True, False], ids=["failed", "missing"])
-def test_a_model_that_lacks_a_cell_is_left_out(is_failed: bool) -> None:
+def test_seeds_that_a_dataset_lacks_do_not_count(is_failed: bool) -> None:
+    wide = crossed(datasets={dataset: [*found, 0.7] for dataset, found in ON.items()})
+    is_cell = (wide["seed"] == 2) & wide["task_options"].str.contains("1b1b")
+    lacking = wide.assign(accuracy=wide["accuracy"].mask(is_cell)) if is_failed else wide[~is_cell]
+    (section,), (of_common,) = crossed_sections(lacking), crossed_sections(crossed())
+    assert [row.cells for row in section.tables[0].rows] == [row.cells for row in of_common.tables[0].rows]
+    assert section.tables[1].rows[1].cells == ["nexus, order 2", "1b1b1b1b", "2 (1.000)", "1 (0.700)", "-"]
+
+
+def test_a_dataset_without_a_finished_cell_does_not_count() -> None:
+    results = crossed(datasets={**ON, "3d" * 16: [0.5, 0.5]})
+    failed = results.assign(accuracy=results["accuracy"].mask(results["task_options"].str.contains("3d3d")))
+    (section,), (of_others,) = crossed_sections(failed), crossed_sections(crossed())
+    assert [row.cells for row in section.tables[0].rows] == [row.cells for row in of_others.tables[0].rows]
+
+
+@pytest.mark.parametrize("is_failed", [True, False], ids=["failed", "missing"])
+def test_a_model_without_two_seeds_in_common_is_left_out(is_failed: bool) -> None:
     results = crossed()
     is_cell = (results["model"] == "standard") & (results["seed"] == 1) & results["task_options"].str.contains("1b1b")
     results = results.assign(accuracy=results["accuracy"].mask(is_cell)) if is_failed else results[~is_cell]

@@ -44,7 +44,7 @@ def others(annotation: Any, value: Any) -> Iterator[Any]:
     elif annotation is int:
         yield from (40, 60, 90, 1, 2, 3)
     elif annotation is float:
-        yield from (value / 2, value + 1)
+        yield from (1.5, 3.0) if value is None else (value / 2, value + 1)
 
 
 def base(task: str = "pointer_chase", attention: str = "standard") -> CellSpec:

@@ -90,7 +90,10 @@ def test_a_stopped_run_ends_within_two_seconds_and_keeps_its_state(
     assert run.wait(timeout=20) == code
     assert time.monotonic() - started < 2.0
     _, errors = run.communicate(timeout=20)
-    assert errors == "stopped: 0 of 4 cells are done; the same command continues\n"
+    assert errors.splitlines() == [
+        "tiny: 4 cells to train on cpu, 2 workers, mode single, into runs/tiny",
+        "stopped: 0 of 4 cells are done; the same command continues",
+    ]
     assert len(list(tmp_path.rglob("newest"))) == 2
     deadline = time.monotonic() + 5
     while is_running(run.pid):

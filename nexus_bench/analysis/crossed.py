@@ -37,6 +37,8 @@ def variance_shares(values: NDArray[np.float64]) -> Shares:
 
     Source: Searle, Casella and McCulloch, Variance Components (1992), section 4.3.
     """
+    if np.ptp(values) == 0:
+        return Shares(*[math.nan] * 5)
     n_rows, n_columns = values.shape
     by_row, by_column = values.mean(axis=1), values.mean(axis=0)
     residuals = values - by_row[:, None] - by_column[None, :] + values.mean()
@@ -44,8 +46,6 @@ def variance_shares(values: NDArray[np.float64]) -> Shares:
     rest = float((residuals**2).sum()) / df_rest
     of_rows, of_columns = n_columns * float(by_row.var(ddof=1)), n_rows * float(by_column.var(ddof=1))
     parts = np.array([max(of_rows - rest, 0) / n_columns, max(of_columns - rest, 0) / n_rows, rest])
-    if np.ptp(values) == 0:
-        return Shares(*[math.nan] * 5)
     p_data, p_weights = (
         float(stats.f.sf(square / rest, df, df_rest)) if rest else 0.0 if square else math.nan
         for square, df in ((of_rows, n_rows - 1), (of_columns, n_columns - 1))

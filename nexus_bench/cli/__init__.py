@@ -32,13 +32,7 @@ from nexus_bench.cli import (
 from nexus_bench.cli.completion import complete_named_shell
 from nexus_bench.cli.help import Command, Group
 from nexus_bench.cli.mistakes import mistake
-from nexus_bench.errors import (
-    ConfigError,
-    NexusBenchError,
-    StorageError,
-    UsageError,
-    blame,
-)
+from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import markdown, visible
 from nexus_bench.io.files import unwritable
 from nexus_bench.io.renames import RenamedWarning, with_present_words

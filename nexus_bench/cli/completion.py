@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import typer
-from typer._completion_shared import Shells, get_completion_script, install
 
 from nexus_bench.errors import UsageError, unknown_name
 
@@ -21,6 +20,8 @@ def complete_named_shell(arguments: Sequence[str]) -> bool:
     """
     if len(arguments) != 2 or arguments[0] not in _OPTIONS:
         return False
+    from typer._completion_shared import Shells, get_completion_script, install
+
     option, shell = arguments
     if shell not in (known := [one.value for one in Shells]):
         raise UsageError(unknown_name("shell", shell, known))

@@ -31,7 +31,16 @@ from nexus_bench.io.config import Config, read_config, to_yaml
 from nexus_bench.io.csv_files import read_csv, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
 from nexus_bench.io.packed import is_there
-from nexus_bench.io.read_results import ENVIRONMENT, MADE_AGAIN, RESULTS, SPEC, check_run, read_results, where_runs_are
+from nexus_bench.io.read_results import (
+    ENVIRONMENT,
+    MADE_AGAIN,
+    RESULTS,
+    SPEC,
+    check_run,
+    read_results,
+    runs_within,
+    where_runs_are,
+)
 from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records
 from nexus_bench.io.seal import SEAL, replace_sealed
 
@@ -169,8 +178,7 @@ class RunFolder:
         if not self.path.is_dir():
             raise StorageError(f"{self.path}: is not a run folder; {where_runs_are(self.path)}")
         if not (self.path / SPEC).is_file():
-            runs = sorted(str(path.parent) for path in self.path.glob(f"*/{SPEC}"))
-            which = "one that train wrote" if not runs else f"one of those in it: {', '.join(runs[:5])}"
+            which = runs_within(self.path) or "one that train wrote"
             raise CorruptArtefactError(f"{self.path}: is not a run folder, it has no spec.yaml; give {which}")
         try:
             return read_config(self.path / SPEC)

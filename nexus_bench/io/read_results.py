@@ -77,8 +77,14 @@ def where_runs_are(named: Path) -> str:
     """What a user is told whose folder is no run folder: the run that was meant, those in it, or how one is made."""
     if ((meant := Path("runs") / named) / SPEC).is_file():
         return f"did you mean {meant}?"
-    within = sorted(str(path.parent) for path in named.glob(f"*/{SPEC}"))
-    return f"give one of those in it: {', '.join(within[:5])}" if within else "make one with `nexus-bench train`"
+    within = runs_within(named)
+    return f"give {within}" if within else "make one with `nexus-bench train`"
+
+
+def runs_within(folder: Path) -> str:
+    """The first run folders in a folder, as a message names them; empty if there are none."""
+    runs = sorted(str(path.parent) for path in folder.glob(f"*/{SPEC}"))
+    return f"one of those in it: {', '.join(runs[:5])}" if runs else ""
 
 
 def is_sealed(run: Path) -> bool:

@@ -145,9 +145,8 @@ def build_report(
         pictures = [*section.pictures, *_places(places, part, section.title, palette)]
         pictures = [picture._replace(name=picture.name + suffix) for picture in pictures]
         sections.append(section._replace(pictures=pictures))
-    tested = rows[rows["group"] == TEST]
-    sections += parameter_sections(tested[tested["status"] != SCORED], by)
-    sections += crossed_sections(on_one_axis(rows[rows["status"] != SCORED]))
+    tested = rows[(rows["group"] == TEST) & (rows["status"] != SCORED)]
+    sections += [*parameter_sections(tested, by), *crossed_sections(tested)]
     return Report(
         title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
         sections=sections,

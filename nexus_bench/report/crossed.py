@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.crossed import Shares, variance_shares
-from nexus_bench.analysis.summary import SETTING, accuracy_by_hop, reaches_of
+from nexus_bench.analysis.summary import SETTING, reaches_of
 from nexus_bench.io.options import option_values, without
 from nexus_bench.report import tables
 from nexus_bench.report.notes import common_notes
@@ -21,7 +21,7 @@ def crossed_sections(rows: pd.DataFrame) -> list[Section]:
     """A section for each setting that was trained on at least two stored datasets with at least two seeds in common.
 
     Args:
-        rows: Rows of `rows.on_one_axis`, one recipe per model.
+        rows: Rows of the test split and of further hops, one recipe per model.
     """
     datasets = {text: option_values(text).get(_DATASET) for text in rows["task_options"].unique()}
     stored = rows.assign(dataset=rows["task_options"].map(datasets)).dropna(subset=["dataset"])
@@ -34,7 +34,7 @@ def crossed_sections(rows: pd.DataFrame) -> list[Section]:
 
 def _section(rows: pd.DataFrame) -> Section | None:
     """The tables of one setting; None if no model has two seeds in common on two datasets."""
-    names = tables.names_of(accuracy_by_hop(rows))
+    names = tables.names_of(rows)
     key = ["model", "dataset", "seed"]
     cells = pd.DataFrame(
         {

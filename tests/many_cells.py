@@ -83,7 +83,7 @@ def make_run(path: Path, n_cells: int, *, tables: bool = True) -> Suite:
     path.mkdir(parents=True)
     with mock.patch.object(os, "fsync"):
         folder.write_spec(suite.config)
-        folder.add_environment({"mode": "single", "device": "cpu", "torch": "2"})
+        folder.add_environment({"mode": "single", "device": "cpu", "torch": "2"}, "2026-01-31")
         make_records(folder, suite)
         if tables:
             folder.write_tables(suite.name, suite.purposes)

@@ -59,7 +59,7 @@ def study_run(folder: Path, reaches: Reaches, *, name: str = "reference", n_seed
     folder.mkdir(parents=True)
     with mock.patch.object(os, "fsync"):
         run.write_spec(suite.config)
-        run.add_environment({"mode": "tf32", "device": "a GPU", "torch": "2"})
+        run.add_environment({"mode": "tf32", "device": "a GPU", "torch": "2"}, "2026-01-31")
         for cell in cells:
             run.cells.save(_result(cell, _reach(reaches[cell.task.task], cell)))
         run.write_tables(suite.name, {cell.cell_id: MEASURED for cell in cells})

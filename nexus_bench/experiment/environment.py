@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 import numpy
 import torch
@@ -42,6 +43,11 @@ def machine_and_versions(device: str) -> Row:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
     }
+
+
+def today() -> str:
+    """The day in UTC, as `2026-11-28`."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def known_here_alone(cells: Iterable[CellSpec]) -> bool:

@@ -3,7 +3,7 @@
 Layout of a run folder:
 
     spec.yaml       the suite as it was run, including overrides; `nexus-bench train spec.yaml` runs it again
-    env.json        what cells were trained in: versions, instruction set, device, mode; one entry for each
+    env.json        what cells were trained in: versions, instruction set, device, mode, days; one entry for each
     results.csv     one row per (cell, split, hop)
     curve.csv       validation accuracy and loss by hop while training
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
@@ -32,6 +32,7 @@ from nexus_bench.io.csv_files import read_csv, to_csv
 from nexus_bench.io.files import drop_begun, locked, read_json, to_json, write_atomic
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import (
+    DAYS,
     ENVIRONMENT,
     MADE_AGAIN,
     RESULTS,
@@ -202,18 +203,31 @@ class RunFolder:
             raise CorruptArtefactError(f"{path}: was edited: environments is not a list; train into another folder")
         return listed
 
-    def add_environment(self, environment: Row) -> int:
-        """Add what cells are trained in to env.json, unless it is there; entries are never changed.
+    def add_environment(self, environment: Row, day: str) -> int:
+        """Add what cells are trained in to env.json; where it stands there, only its first and last day may change.
+
+        Days tell when it was used and not what it is. An entry without them, of an older version, stays without.
+
+        Args:
+            environment: What cells are trained in.
+            day: When, as `2026-11-28`.
 
         Returns:
             Its number in the list, from 1.
         """
         listed = self.environments()
-        if environment not in listed:
-            listed.append(environment)
+        known = [{key: value for key, value in entry.items() if key not in DAYS} for entry in listed]
+        if environment not in known:
+            known.append(environment)
+            listed.append(environment | dict.fromkeys(DAYS, day))
+        entry = listed[known.index(environment)]
+        if all(name in entry for name in DAYS):
+            first, last = (str(entry[name]) for name in DAYS)
+            entry |= zip(DAYS, (min(first, day), max(last, day)), strict=True)
+        if listed != self.environments():
             table = to_json({"format": FORMAT_VERSION, "environments": listed})
             replace_sealed(self.path, {ENVIRONMENT: table})
-        return listed.index(environment) + 1
+        return known.index(environment) + 1
 
     def check_records(self, cell_ids: Iterable[str]) -> None:
         """Read all records of cells, before anything is made of them.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError
 from nexus_bench.experiment.cuts import Pack, begun_packs, cut
-from nexus_bench.experiment.environment import environment_of
+from nexus_bench.experiment.environment import environment_of, today
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.dask import run_dask
@@ -110,7 +110,7 @@ class _Run:
             cells = (PlannedCell(cell.cell_id, self.titles[cell.cell_id], cell.train.steps) for cell in suite.cells)
             write_planned(self.folder.path, cells)
         if self.plan.to_do:
-            self.environment_number = self.folder.add_environment(self.environment)
+            self.environment_number = self.folder.add_environment(self.environment, today())
 
     def tell_what_is_kept(self) -> None:
         """Say it if the folder keeps cells of another mode, device or version of PyTorch."""
@@ -197,6 +197,8 @@ class _Run:
             has_sequences = any(cell.model.encoding == "sequence" for cell in self.cells.values())
             suite = self.plan.suite
             self.folder.write_tables(suite.name, suite.purposes, failed, has_sequences=has_sequences)
+            if self.saved:
+                self.folder.add_environment(self.environment, today())  # a run can last beyond the day it began
         finally:
             self.tables_at = time.monotonic()
             self.tables_took = self.tables_at - started

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import transformers
 
 from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.experiment.environment import machine_and_versions
+from nexus_bench.experiment.environment import machine_and_versions, today
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.hf.memory import told_if_it_runs_out
@@ -115,7 +115,7 @@ def retrofit(
         folder.write_spec({"suite": name, "retrofit": spec})
         mode = "bfloat16" if way.device == "cuda" else "single"
         versions = machine_and_versions(way.device) | {"transformers": transformers.__version__, "mode": mode}
-        environment = folder.add_environment(versions)
+        environment = folder.add_environment(versions, today())
         for cell, purpose in _cells(methods, recipe, seeds, setting, folder):
             cell_id = setting.cell_id(cell)
             purposes[cell_id] = purpose
@@ -133,6 +133,7 @@ def retrofit(
                 bare = without_figures(result) if purpose == MEASURED else None  # a rate that is tried may be too high
                 if bare is None:
                     folder.cells.save(result)
+                    folder.add_environment(versions, today())  # a run can last beyond the day it began
                 else:
                     failed.append(bare)
                     folder.cells.save_failure(cell_id, _DIVERGED)

@@ -31,6 +31,7 @@ from nexus_bench.io.seal import SEAL, check_sealed
 RESULTS, CURVES, TIMING = "results.csv", "curve.csv", "timing.csv"  # files of a run folder
 PLACES = "places.csv"  # of runs with tasks of sequences
 SPEC, ENVIRONMENT = "spec.yaml", "env.json"
+DAYS = ("first_day", "last_day")  # of an entry of env.json: when it was used, in UTC
 MADE_AGAIN = (RESULTS, CURVES, TIMING, PLACES)  # the tables, which `train` writes from the records of cells
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits

@@ -8,15 +8,15 @@ import pandas as pd
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.files import read_json
-from nexus_bench.io.read_results import ENVIRONMENT, SPEC
+from nexus_bench.io.read_results import DAYS, ENVIRONMENT, SPEC
 
 _PACKAGES = {"nexus_bench": "nexus-bench", "torch": "PyTorch", "python": "Python"}
 
 
 def provenance(runs: Sequence[Path], results: Sequence[pd.DataFrame]) -> list[str]:
-    """What each run was trained in, and the commands that make it and its report again.
+    """What each run was trained in and when, and the commands that make it and its report again.
 
-    Names of folders and dates are left out, as the same results give the same report everywhere.
+    Names of folders and the day of the report are left out, as the same run gives the same report everywhere.
 
     Args:
         runs: Run folders.
@@ -35,7 +35,7 @@ def provenance(runs: Sequence[Path], results: Sequence[pd.DataFrame]) -> list[st
 
 
 def _environments(run: Path) -> list[str]:
-    """One line per entry of env.json: versions, device and mode; nothing where there is none."""
+    """One line per entry of env.json: versions, device, mode and days; nothing where there is none."""
     if not (run / ENVIRONMENT).exists():
         return []
     found = read_json(run / ENVIRONMENT)
@@ -47,5 +47,7 @@ def _environments(run: Path) -> list[str]:
         parts = [f"{name} {entry[key]}" for key, name in _PACKAGES.items() if key in entry]
         parts += [f"device {entry['device']}"] if "device" in entry else []
         parts += [f"mode {entry['mode']}"] if "mode" in entry else []
+        days = dict.fromkeys(str(entry[name]) for name in DAYS if name in entry)
+        parts += [f"trained {' to '.join(days)}"] if days else []
         lines.append(", ".join(parts))
     return list(dict.fromkeys(lines))

@@ -1,14 +1,19 @@
 """What cells were trained in is kept for each of them, and said where a folder mixes it."""
 
 import json
+from itertools import chain, repeat
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+import nexus_bench as nb
+from nexus_bench.experiment import runner
 from nexus_bench.experiment.recorded import kept_note
 from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.io.seal import check_sealed
+from nexus_bench.report.output import report
 from tests.conftest import Command
 from tests.small import TINY
 
@@ -50,12 +55,47 @@ def test_the_file_of_an_older_version_is_the_first_entry(tmp_path: Path) -> None
     (tmp_path / "env.json").write_text(json.dumps({"format": 2, "mode": "single", "torch": "2.0"}))
     folder = RunFolder(tmp_path)
     assert folder.environments() == [{"mode": "single", "torch": "2.0"}]
-    assert folder.add_environment({"mode": "tf32"}) == 2
-    assert folder.add_environment({"mode": "single", "torch": "2.0"}) == 1
+    assert folder.add_environment({"mode": "tf32"}, "2026-11-28") == 2
+    assert folder.add_environment({"mode": "single", "torch": "2.0"}, "2026-11-28") == 1
     assert json.loads((tmp_path / "env.json").read_text())["environments"] == [
         {"mode": "single", "torch": "2.0"},
-        {"mode": "tf32"},
+        {"mode": "tf32", "first_day": "2026-11-28", "last_day": "2026-11-28"},
     ]
+
+
+def test_another_day_is_no_other_environment(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    days = ["2026-11-28", "2026-12-01", "2026-11-30", "2026-11-27"]
+    assert [folder.add_environment({"mode": "single"}, day) for day in days] == [1, 1, 1, 1]
+    assert folder.environments() == [{"mode": "single", "first_day": "2026-11-27", "last_day": "2026-12-01"}]
+    check_sealed(tmp_path, ["env.json"])
+    assert folder.add_environment({"mode": "tf32"}, "2026-12-02") == 2
+    assert folder.environments()[0]["last_day"] == "2026-12-01"
+
+
+def test_a_run_over_days_tells_them_and_a_report_made_again_has_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    trained = (
+        (1, ["2026-11-27"], "mode single, trained 2026-11-27."),
+        (2, ["2026-11-28", "2026-11-29"], "mode single, trained 2026-11-27 to 2026-11-29."),
+    )
+    for seeds, days, told in trained:
+        clock = chain(days, repeat(days[-1]))  # a run that begins on one day ends on the next
+        monkeypatch.setattr(runner, "today", lambda clock=clock: next(clock))
+        run = nb.train(
+            task="pointer_chase", attention="standard", hops=1, n_nodes=6, steps=2, n_val=32, n_test=32,
+            seeds=seeds, out=out, device="cpu", mode="single", executor="inline", quiet=True,
+        )  # fmt: skip
+        assert [told in line for line in run.report().markdown.splitlines()].count(True) == 1
+    assert list(pd.read_csv(out / "timing.csv")["environment"]) == [1, 1]
+    once, again = (tmp_path / name for name in ("once", "again"))
+    for folder in (once, again):
+        report([out], folder)
+    names = ("report.md", "report.html")
+    assert [(once / name).read_bytes() for name in names] == [(again / name).read_bytes() for name in names]
+    assert "trained 2026-11-27 to 2026-11-29" in (once / "report.html").read_text()
 
 
 def test_the_same_environment_needs_no_word() -> None:

@@ -10,7 +10,7 @@ from nexus_bench.report.boards import Board
 from nexus_bench.report.chart_parts import in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.palette import SOFT, Palette, kind_of
 from nexus_bench.report.plotting import Picture, Spec, figure, render
-from nexus_bench.report.reach_charts import family_shapes, has_spread
+from nexus_bench.report.reach_charts import best_so_far, family_shapes, has_spread
 from nexus_bench.report.standings import Standing
 
 PER_PARAMETER = "reach_per_parameter"  # name of a figure
@@ -53,7 +53,7 @@ def _chart(
             continue
         families.append(setting.task)
         sized.sort(key=lambda pair: pair[0])
-        best = [max(one.mean_reach for cost, one in sized if cost <= limit) for limit, _ in sized]  # at most so costly
+        best = best_so_far([(cost, one.mean_reach) for cost, one in sized])
         rows += [
             who(short[one.model], one.order)
             | {"task": one.task, "run": one.run, "parameters": one.n_params}

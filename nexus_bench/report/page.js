@@ -73,6 +73,11 @@ const remember = () => {
   const kept = new URLSearchParams([...state].filter(([, value]) => value));
   history.replaceState(null, "", `#${kept}`);
 };
+let soon;
+const rememberSoon = () => { // a wheel turns often, and browsers count how often an address changes
+  clearTimeout(soon);
+  soon = setTimeout(remember, 200);
+};
 
 const osTheme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 const theme = () => document.documentElement.dataset.theme ?? osTheme();
@@ -141,7 +146,31 @@ const draw = async (place) => {
   const drawn = await vegaEmbed(place, JSON.parse(text), {
     actions: false, ast: true, renderer: "svg", defaultStyle: false, tooltip: { theme: theme() },
   });
+  await keepZoom(place, drawn);
   hold(place, drawn.view);
+};
+
+// Zoom: what an axis is set to is a signal of Vega, `zoom_step` or so; in the address it is `figure.step=120_840`.
+const inAddress = ([from, to]) => [from, to].map((value) => { // to a thousandth of what is seen, or to four digits
+  const share = Math.abs(value) / (to - from);
+  return share < 1e-6 ? 0 : Number(value.toPrecision(Math.min(Math.max(4, 3 + Math.ceil(Math.log10(share))), 15)));
+}).join("_");
+const keepZoom = async (place, { view, vgSpec }) => {
+  const axes = vgSpec.signals.filter(({ name, update }) => name.startsWith("zoom") && !update).map(({ name }) => name);
+  const keyOf = (axis) => `${place.dataset.figure}.${axis.replace(/^zoom_?/, "")}`;
+  const isLog = JSON.stringify(figures[place.dataset.figure].spec).includes('"type":"log"');
+  for (const axis of axes) {
+    const [, from, to] = (/^(-?[\d.]{1,16})_(-?[\d.]{1,16})$/.exec(state.get(keyOf(axis)) ?? "") ?? []).map(Number);
+    if (from < to && !(isLog && from <= 0)) view.signal(axis, [from, to]);
+  }
+  await view.runAsync();
+  for (const axis of axes) view.addSignalListener(axis, (_, range) => {
+    state.set(keyOf(axis), range ? inAddress(range) : "");
+    rememberSoon();
+  });
+};
+const forgetZoom = () => {
+  for (const key of state.keys()) if (figures[key.split(".")[0]]) state.delete(key);
 };
 
 let turn = 0;
@@ -257,6 +286,7 @@ form.addEventListener("change", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("all").addEventListener("click", () => {
   form.reset();
+  forgetZoom();
   filter();
 });
 document.getElementById("theme").addEventListener("click", () => {

@@ -60,6 +60,7 @@ def reach_by_order(
     y: Spec = {"field": "reach", "type": "quantitative", "title": "hop reach", "scale": domain}
     y["axis"] = {"values": list(range(largest + 1)), "format": "d"}
     colour = in_colour(rows, palette)
+    most = max(row["seeds"] for row in rows if row["kind"] == "seed")
     layers: list[Spec] = [
         {
             "data": {"name": "bounds"},
@@ -96,7 +97,7 @@ def reach_by_order(
                     "field": "seeds",
                     "type": "quantitative",
                     "legend": None,
-                    "scale": {"rangeMin": 0, "rangeMax": 150},
+                    "scale": {"domain": [0, most], "rangeMin": 0, "rangeMax": 150},
                 },
                 "color": colour,
                 "tooltip": tips("model", "reach", "seeds"),
@@ -122,12 +123,14 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
         cost = sized[column].astype(float) / unit
         if not has_spread(list(cost)):
             continue
-        front = pareto_front(list(zip(cost, sized["mean"], strict=True)))
+        best = best_so_far(list(zip(cost, sized["mean"], strict=True)))
         rows = [
             who(str(model), order)
-            | {"cost": rounded(value), "reach": rounded(mean), "best": (value, mean) in front}
+            | {"cost": rounded(value), "reach": rounded(mean), "front": rounded(front)}
             | {"label": f"order {order}" if is_named and not pd.isna(order) and order > 1 else ""}
-            for model, order, value, mean in zip(sized["model"], sized["order"], cost, sized["mean"], strict=True)
+            for model, order, value, mean, front in zip(
+                sized["model"], sized["order"], cost, sized["mean"], best, strict=True
+            )
         ]
         is_wide = bool(cost.max() > 4 * cost.min())
         scale = {"type": "log", "nice": False, "padding": 24} if is_wide else {"zero": False, "padding": 24}
@@ -145,7 +148,6 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
                 "height": 170,
                 "layer": [
                     {
-                        "transform": [{"filter": "datum.best"}],
                         "mark": {
                             "type": "line",
                             "color": SOFT,
@@ -153,7 +155,7 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
                             "strokeWidth": 1,
                             "clip": True,
                         },
-                        "encoding": {"x": x, "y": y},
+                        "encoding": {"x": x, "y": y | {"field": "front"}},
                     },
                     {
                         "mark": {"type": "text", "dy": -12, "fontSize": 11, "clip": True},
@@ -182,13 +184,9 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
     return figure(title, data, body, dark=palette.dark)
 
 
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The Pareto front by cost: pairs (cost, reach) so that no other has at most the cost and at least the reach."""
-    front: list[tuple[float, float]] = []
-    for cost, reach in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or reach > front[-1][1]:
-            front.append((cost, reach))
-    return front
+def best_so_far(points: Sequence[tuple[float, float]]) -> list[float]:
+    """The Pareto front by cost: for each pair (cost, reach) the largest reach of those that cost at most as much."""
+    return [max(reach for cost, reach in points if cost <= limit) for limit, _ in points]
 
 
 def has_spread(costs: Sequence[float]) -> bool:

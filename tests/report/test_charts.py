@@ -14,7 +14,7 @@ from nexus_bench.report.build import build_report
 from nexus_bench.report.page import to_html
 from nexus_bench.report.palette import palette_of
 from nexus_bench.report.plotting import VERSION, Picture, Spec
-from nexus_bench.report.reach_charts import pareto_front, reach_by_cost
+from nexus_bench.report.reach_charts import best_so_far, reach_by_cost
 from tests.made import curve, report_of, table
 from tests.report.unpacking import unpacked
 
@@ -186,10 +186,10 @@ def test_very_many_curves_are_summarised_and_the_caption_says_so() -> None:
     assert "the mean over seeds" in drawn.caption
 
 
-def test_the_pareto_front_holds_what_none_beats() -> None:
-    assert pareto_front([(1.0, 1.0), (2.0, 3.0), (3.0, 2.0)]) == [(1.0, 1.0), (2.0, 3.0)]
-    assert pareto_front([(2.0, 1.0), (2.0, 2.0), (1.0, 2.0)]) == [(1.0, 2.0)]
-    assert pareto_front([(1.0, 1.0)]) == [(1.0, 1.0)]
+def test_the_pareto_front_is_what_none_beats() -> None:
+    assert best_so_far([(1.0, 1.0), (2.0, 3.0), (3.0, 2.0)]) == [1.0, 3.0, 3.0]
+    assert best_so_far([(2.0, 1.0), (2.0, 2.0), (1.0, 2.0)]) == [2.0, 2.0, 2.0]
+    assert best_so_far([(2.0, 5.0), (1.0, 1.0)]) == [5.0, 1.0]
 
 
 def test_a_page_holds_the_specification_and_every_row_of_its_figures() -> None:

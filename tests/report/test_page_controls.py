@@ -1,6 +1,7 @@
 """The report's page in use: what is chosen, sorted, zoomed, saved and reached by keyboard."""
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +13,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from nexus_bench.io.read_results import read_curves, read_results
+from nexus_bench.report.build import build_report
+from nexus_bench.report.output import write_report
+from tests.made import at, report_of, results_of
+from tests.paths import EXAMPLES
 from tests.report.browser import DESK, drawn, first_table, opened, rows_shown
 
 pytestmark = pytest.mark.slow
@@ -142,6 +148,91 @@ def test_shift_and_the_wheel_zoom_and_the_wheel_alone_scrolls(desk: webdriver.Ch
     assert ticks() == before
     desk.execute_script(wheel, True)
     WebDriverWait(desk, 10).until(lambda _: ticks() != before)
+
+
+def zoomed(page: webdriver.Chrome, figure: str, delta: int = -900) -> None:
+    """Turn the wheel with shift over the first line of a figure."""
+    page.execute_script(
+        f"const line = document.querySelector(\"[data-figure='{figure}'] .mark-line path\");"
+        "line.scrollIntoView({block: 'center'}); const box = line.getBoundingClientRect();"
+        "line.dispatchEvent(new WheelEvent('wheel', {bubbles: true, cancelable: true, deltaY: arguments[0],"
+        " clientX: box.x + box.width / 2, clientY: box.y + box.height / 2, shiftKey: true}));",
+        delta,
+    )
+
+
+def axes_of(page: webdriver.Chrome, figure: str) -> dict[str, list[float]]:
+    """What the axes of a figure that can be zoomed are set to; not those that are not zoomed."""
+    view = f"document.querySelector(\"[data-figure='{figure}']\").view"
+    signals = f"Object.entries({view}.getState().signals).filter(([name]) => name.startsWith('zoom'))"
+    return dict(page.execute_script(f"return {signals}.filter(([, set]) => Array.isArray(set))"))
+
+
+def test_zoom_stands_in_the_address_and_goes_with_a_double_click(driver: webdriver.Chrome, folder: Path) -> None:
+    page = opened(driver, folder, *DESK)
+    zoomed(page, "learning_curves")
+    zoomed(page, "reach_by_cost")
+    WebDriverWait(page, 10).until(lambda page: "reach_by_cost." in page.current_url)
+    address = page.current_url.partition("#")[2]
+    keys = [part.partition("=")[0] for part in address.split("&")]
+    assert keys[:2] == ["learning_curves.step", "learning_curves.accuracy"] and len(keys) == 3
+    assert len(address) < 120 and re.fullmatch(r"learning_curves\.step=-?[\d.]{1,6}_[\d.]{1,6}", address.split("&")[0])
+    seen = {figure: axes_of(page, figure) for figure in ("learning_curves", "reach_by_cost")}
+    page.find_element(By.ID, "theme").click()
+    drawn(page)
+    again = opened(driver, folder, *DESK, chosen=f"#{address}")
+    for figure, axes in seen.items():
+        kept = axes_of(again, figure)
+        assert kept.keys() == axes.keys() and len(kept) > 0
+        for axis, (low, high) in axes.items():
+            assert kept[axis] == pytest.approx([low, high], abs=(high - low) / 100)
+    line = again.find_element(By.CSS_SELECTOR, "[data-figure='learning_curves'] svg")
+    again.execute_script("arguments[0].dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))", line)
+    WebDriverWait(again, 10).until(lambda page: "learning_curves" not in page.current_url)
+    assert "reach_by_cost." in again.current_url and axes_of(again, "learning_curves") == {}
+    again.find_element(By.ID, "all").click()
+    drawn(again)
+    assert again.current_url.partition("#")[2] == "" and axes_of(again, "reach_by_cost") == {}
+
+
+def test_zoom_stays_when_something_else_is_chosen(desk: webdriver.Chrome) -> None:
+    zoomed(desk, "learning_curves")
+    WebDriverWait(desk, 10).until(lambda page: "learning_curves." in page.current_url)
+    before = axes_of(desk, "learning_curves")["zoom_step"]
+    Select(desk.find_element(By.ID, "order")).select_by_visible_text("3")
+    drawn(desk)
+    assert axes_of(desk, "learning_curves")["zoom_step"] == pytest.approx(before, rel=0.01)
+    assert "order=3" in desk.current_url and "learning_curves.step=" in desk.current_url
+
+
+@pytest.mark.parametrize("range_", ["", "1", "3_1", "a_b", "1_2_3", "0_Infinity", "0_1e-300"])
+def test_a_zoom_that_is_none_chooses_nothing(driver: webdriver.Chrome, folder: Path, range_: str) -> None:
+    page = opened(driver, folder, *DESK, chosen=f"#reach_by_cost.flops_per_step_cost={range_}&none.step=1_2")
+    assert page.get_log("browser") == [] and axes_of(page, "reach_by_cost") == {}
+
+
+def test_an_axis_of_logarithms_is_not_set_to_zero(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    results = read_results(EXAMPLES / "quick")
+    results = results.assign(flops_per_step=1e6 * 10 ** results["order"].fillna(1))
+    write_report(build_report(results, read_curves(EXAMPLES / "quick")), tmp_path)
+    assert '"type":"log"' in (tmp_path / "report.html").read_text()
+    for range_, kept in (("0_10", {}), ("5_50", {"zoomflops_per_step_cost": [5, 50]})):
+        page = opened(driver, tmp_path, *DESK, chosen=f"#reach_by_cost.flops_per_step_cost={range_}")
+        assert page.get_log("browser") == [] and axes_of(page, "reach_by_cost") == kept
+
+
+def test_a_model_is_drawn_alone_without_a_word_on_the_console(driver: webdriver.Chrome, tmp_path: Path) -> None:
+    seeds = {"standard": at(0.2, 0.2), "nexus, order 2": at(1.0, 1.0), "nexus, order 3": at(None, None)}
+    results = results_of(seeds).assign(order=lambda frame: frame["model"].str[-1].replace("d", "1").astype("Int64"))
+    costs = results["order"].map({1: 9_000_000, 2: 1_000_000, 3: 3_000_000}).astype("Int64")
+    write_report(report_of(results.assign(flops_per_step=costs)), tmp_path)
+    page = opened(driver, tmp_path, *DESK)
+    assert {"reach_by_cost", "reach_by_order"} <= set(page.execute_script("return Object.keys(figures)"))
+    models = page.find_elements(By.CSS_SELECTOR, "#legend button")
+    for model in models:
+        page.execute_script("arguments[0].click()", model)
+        drawn(page)
+    assert len(models) == 3 and page.get_log("browser") == [], "one is on no front, one has no seed that was measured"
 
 
 def test_a_table_is_sorted_by_click_and_by_key(desk: webdriver.Chrome) -> None:

@@ -1,14 +1,61 @@
 """Rows and tables in few bytes, as a page holds them: columns instead of rows, and what repeats is written once.
 
-The page's script undoes each step: `unfold`, `unpack` and `joined` in `page.js`. The same rows give the same bytes.
+The page's script undoes each step: `unfold`, `unpack`, `whole` and `joined` in `page.js`. The same rows give the same
+bytes: nothing is left to zlib, of which versions differ.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 _PARTS = 1000  # accuracies have three decimals
+DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_NONE = len(DIGITS) ** 2 - 1  # of two digits, for what is missing
+_WORTH = 24  # characters: shorter parts are no longer than what names them
+
+
+def shared(specs: Mapping[str, Any]) -> dict[str, Any]:
+    """Specifications of figures, of which parts that stand in several places are written once, and named by number.
+
+    >>> axis = {"title": "accuracy", "format": "d"}
+    >>> shared({"one": {"x": axis}, "two": {"y": axis}})
+    {'specs': {'one': {'x': {'$part': 0}}, 'two': {'y': {'$part': 0}}}, 'parts': [{'title': 'accuracy', 'format': 'd'}]}
+    """
+    counts: Counter[str] = Counter()
+    numbers: dict[str, int] = {}
+    parts: list[Any] = []
+
+    def count(value: Any) -> None:
+        if isinstance(value, dict | list):
+            text = json.dumps(value)
+            counts[text] += 1
+            for inner in _inside(value) if counts[text] == 1 else ():
+                count(inner)
+
+    def named(value: Any) -> Any:
+        text = json.dumps(value) if isinstance(value, dict | list) else ""
+        if len(text) <= _WORTH or counts[text] == 1:
+            return within(value)
+        if text not in numbers:
+            part = within(value)
+            numbers[text] = len(parts)
+            parts.append(part)
+        return {"$part": numbers[text]}
+
+    def within(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: named(inner) for key, inner in value.items()}
+        return [named(inner) for inner in value] if isinstance(value, list) else value
+
+    for spec in specs.values():
+        count(spec)
+    return {"specs": {name: within(spec) for name, spec in specs.items()}, "parts": parts}
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def packed_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -36,12 +83,12 @@ def packed_csv(text: str) -> list[Any] | str:
 
 
 def folded(column: Sequence[Any]) -> Any:
-    """A column as the shortest of: itself, thousandths, runs of equal values, a beginning that repeats.
+    """A column as the shortest of: itself, thousandths, pairs of digits, runs of equal values, a part that repeats.
 
     >>> folded([10, 20, 30, 10, 20, 30, 10, 20, 30, 10]), folded([7] * 12)
     ({'every': [10, 20, 30], 'n': 10}, {'runs': [7, 12]})
     >>> folded([0.998, 0.997, 0.983, 0.951, 0.948, 0.777, 0.662, 0.501, 0.25, 0.125])
-    {'thousandths': [998, 997, 983, 951, 948, 777, 662, 501, 250, 125]}
+    {'thousandths': {'digits': 'PmPlPXO3O0MJKWH1D6B9'}}
     """
     values = list(column)
     runs = [(value, len(list(same))) for value, same in groupby(values)]
@@ -51,7 +98,14 @@ def folded(column: Sequence[Any]) -> Any:
         ways.append({"every": folded(values[:beginning]), "n": len(values)})
     if any(isinstance(value, float) for value in values) and all(map(_is_in_thousandths, values)):
         ways.append({"thousandths": folded([None if v is None else round(v * _PARTS) for v in values])})
+    if all(value is None or (type(value) is int and 0 <= value < _NONE) for value in values):
+        ways.append({"digits": "".join(map(_digits, values))})
     return min(ways, key=lambda way: len(json.dumps(way, separators=(",", ":"))))
+
+
+def _digits(value: int | None) -> str:
+    high, low = divmod(_NONE if value is None else value, len(DIGITS))
+    return DIGITS[high] + DIGITS[low]
 
 
 def _is_in_thousandths(value: Any) -> bool:

@@ -29,10 +29,15 @@ const save = (name, url) => {
   const link = Object.assign(document.createElement("a"), { download: name, href: url });
   link.click();
 };
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const unfold = (column) => { // what `packing.py` folded
   if (Array.isArray(column)) return column;
   if (column.runs) return column.runs.flatMap((value, i) => (i % 2 ? [] : Array(column.runs[i + 1]).fill(value)));
   if (column.thousandths) return unfold(column.thousandths).map((value) => (value === null ? null : value / 1000));
+  if (column.digits !== undefined) {
+    const numbers = column.digits.match(/../g).map(([high, low]) => DIGITS.indexOf(high) * 64 + DIGITS.indexOf(low));
+    return numbers.map((number) => (number === 4095 ? null : number));
+  }
   const every = unfold(column.every);
   return Array.from({ length: column.n }, (_, i) => every[i % every.length]);
 };
@@ -94,10 +99,29 @@ const unpack = ({ fields, words, columns: folded }) => {
     return values;
   });
 };
-const { config, figures } = JSON.parse(document.getElementById("figures").textContent);
-for (const figure of Object.values(figures)) {
-  figure.rows = Object.fromEntries(Object.entries(figure.data).map(([name, packed]) => [name, unpack(packed)]));
+const { specs, parts, data } = JSON.parse(document.getElementById("figures").textContent);
+const ofEach = (found, action) => Object.fromEntries(Object.entries(found).map(([name, value]) => [name, action(value)]));
+const whole = (value) => { // what stands once and is named elsewhere, in its places
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map(whole);
+  return "$part" in value ? whole(parts[value.$part]) : ofEach(value, whole);
+};
+const figures = {}; // name -> specification, rows by name, and the packed rows
+for (const [name, spec] of Object.entries(specs)) {
+  figures[name] = { spec: whole(spec), data: data[name], rows: ofEach(data[name], unpack) };
 }
+
+// Vega, Vega-Lite and Vega-Embed, unpacked; their licences begin the script that this adds to the page.
+const library = (async () => {
+  const bytes = Uint8Array.from(atob(document.getElementById("vega").textContent), (byte) => byte.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  document.head.append(Object.assign(document.createElement("script"), { textContent: await new Response(stream).text() }));
+})();
+library.catch(() => {
+  for (const place of document.querySelectorAll(".drawing")) {
+    place.textContent = "This browser is too old to draw figures; they are also files in the folder figures.";
+  }
+});
 
 const isShown = (row) => !("model" in row) || selects.every(({ name, value }) => value === "" || !(name in row) ||
   (name === "parameters" ? row.parameters <= Number(value) : String(row[name]) === value));
@@ -129,7 +153,7 @@ const hold = (place, view) => { // what is drawn there, which alone can be saved
 
 const draw = async (place) => {
   const { spec: base, rows } = figures[place.dataset.figure];
-  const spec = structuredClone({ config, ...base });
+  const spec = structuredClone(base);
   spec.datasets = Object.fromEntries(Object.entries(rows).map(([name, all]) => [name, all.filter(isShown)]));
   delete spec.title; // the page has it above
   const first = Object.keys(rows)[0];
@@ -179,6 +203,7 @@ const drawAll = async () => {
   delete document.documentElement.dataset.drawn;
   const places = [...document.querySelectorAll(".drawing[data-figure]")];
   for (const place of places) hold(place);
+  await library;
   for (const place of places) {
     if (mine !== turn) return; // something else was chosen meanwhile
     if (place.closest("section").hidden || !figures[place.dataset.figure]) continue;
@@ -198,15 +223,24 @@ const suits = { // filter -> whether what an element says of itself is what is c
   parameters: ({ parameters }, { value }) => Number(parameters) <= Number(value),
 };
 const saysOf = { order: "orders", model: "models", run: "runs" };
-const isChosen = ({ dataset }) => selects.every((select) => select.value === "" ||
-  !((saysOf[select.name] ?? select.name) in dataset) || suits[select.name](dataset, select));
+const ordersOf = [...document.querySelectorAll("#legend button")].map(({ dataset }) => dataset.orders);
+const saidOf = ({ dataset }) => { // a row has the number of its model, and of those that this is compared with
+  if (!("chip" in dataset)) return dataset;
+  const models = [dataset.chip, ...(dataset.with?.split(",") ?? [])];
+  return { ...dataset, models: models.join(), orders: models.map((number) => ordersOf[number]).join() };
+};
+const isChosen = (element) => {
+  const said = saidOf(element);
+  return selects.every((select) => select.value === "" || !((saysOf[select.name] ?? select.name) in said) ||
+    suits[select.name](said, select));
+};
 
 const filter = () => {
   for (const { name, value } of selects) state.set(name, value);
   remember();
   let shown = 0;
   for (const section of document.querySelectorAll("section[data-task]")) {
-    const rows = [...section.querySelectorAll("tr[data-models]")];
+    const rows = [...section.querySelectorAll("tr[data-chip]")];
     for (const row of rows) row.hidden = !isChosen(row);
     const n = rows.filter((row) => !row.hidden).length;
     section.hidden = !isChosen(section) || n === 0;
@@ -257,6 +291,11 @@ for (const table of document.querySelectorAll("table")) {
     });
     heading.replaceChildren(button);
   });
+}
+for (const table of document.querySelectorAll("table.pairs")) { // on a small screen a row is a card that says what its numbers are
+  table.classList.add("cards");
+  const columns = [...table.tHead.rows[0].cells].map((heading) => heading.textContent);
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, column) => { cell.dataset.of = columns[column]; });
 }
 const downloads = JSON.parse(document.getElementById("downloads").textContent);
 for (const link of document.querySelectorAll("a[download]")) {

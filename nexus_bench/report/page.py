@@ -1,5 +1,6 @@
 """A report as one page that needs no other file and no network."""
 
+import base64
 import functools
 import json
 import re
@@ -11,13 +12,16 @@ import jinja2
 from markupsafe import Markup
 
 from nexus_bench.report.build import Report
-from nexus_bench.report.packing import packed_csv, packed_rows
+from nexus_bench.report.packing import packed_csv, packed_rows, shared
 from nexus_bench.report.palette import INK, PAPER, SOFT, Palette, palette_of
 from nexus_bench.report.plotting import Picture
 from nexus_bench.report.tables import COSTS, HOP_REACH, Table
 from nexus_bench.report.task_drawing import PATH
 
 PARTS = Path(__file__).parent
+# The library that draws, after the licences of what it holds, by `gzip -9n`. Packed once and kept so, since other
+# versions of zlib would give other bytes
+VEGA = "vega.js.gz"
 _HOP = re.compile(r"\d+ hops?")  # heading of a column
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)(?:/(\d+))?(?: \[|$)")
 _WIDE = ("accuracy_by", "learning_curves")  # figures that take the whole width
@@ -75,9 +79,10 @@ def rendered(template: str, *, sections: Sequence[Any], downloads: Mapping[str, 
             downloads=as_script({name: packed_csv(text) for name, text in downloads.items()}),
             figures=as_script(_packed(pictures)),
             chips=chips,
+            orders_of=_orders_of(rows),
             numbers=lambda names: ",".join(str(chips[name]) for name in names),
             style=(PARTS / "page.css").read_text(encoding="utf-8"),
-            vega=(PARTS / "vega.js").read_text(encoding="utf-8"),
+            vega=base64.b64encode((PARTS / VEGA).read_bytes()).decode(),
             script=(PARTS / "page.js").read_text(encoding="utf-8"),
             **values,
         )
@@ -94,6 +99,16 @@ def _environment() -> jinja2.Environment:
 def _colours(models: Sequence[str], palette: Palette) -> dict[str, tuple[str, str]]:
     """Model -> its colour on light and on dark pages."""
     return {model: (palette.of(model), palette.dark[palette.of(model)]) for model in models}
+
+
+def _orders_of(rows: Sequence[Any]) -> dict[str, list[int]]:
+    """Model -> its attention orders; of one that is in no row alone, those of its pairs."""
+    found: dict[str, list[int]] = {}
+    for row in sorted(rows, key=lambda row: len(row.models)):
+        for model in row.models:
+            if model not in found or len(row.models) == 1:
+                found[model] = sorted({*found.get(model, ()), *row.orders})
+    return found
 
 
 def _attributes(table: Table, column: int, cells: Sequence[str] = ()) -> Markup:
@@ -144,14 +159,11 @@ def _inline(svg: str) -> Markup:
 
 
 def _packed(pictures: Sequence[Picture]) -> dict[str, Any]:
-    """The specifications of figures and their rows, packed; how figures look stands once, as all share it."""
+    """The specifications of figures, and their rows, packed."""
     specs = {picture.name: picture.spec for picture in pictures if picture.spec}
-    shared = next(iter(specs.values()))["config"] if specs else {}
-    found = {}
-    for name, spec in specs.items():
-        own = {key: value for key, value in spec.items() if key != "datasets" and (key, value) != ("config", shared)}
-        found[name] = {"spec": own, "data": {of: packed_rows(rows) for of, rows in spec["datasets"].items()}}
-    return {"config": shared, "figures": found}
+    bare = {name: {key: value for key, value in spec.items() if key != "datasets"} for name, spec in specs.items()}
+    data = {name: {of: packed_rows(rows) for of, rows in spec["datasets"].items()} for name, spec in specs.items()}
+    return shared(bare) | {"data": data}
 
 
 def as_script(value: Any) -> str:

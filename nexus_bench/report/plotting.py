@@ -14,7 +14,7 @@ from nexus_bench.report.palette import DARK, FAINT, INK, PAPER, SOFT
 
 Spec = dict[str, Any]  # of Vega-Lite
 
-VERSION = "6.4"  # of Vega-Lite, as in `vega.js`
+VERSION = "6.4"  # of Vega-Lite, as in `vega.js.gz`
 FONT = "Liberation Sans, Arial, Helvetica, Narrowed, sans-serif"  # the first comes with vl-convert: as it lays out
 # Where a reader has none of these, DejaVu stands for them, as wide as they are, so that no text is cut off.
 _NARROWED = '@font-face{font-family:"Narrowed";src:local("DejaVu Sans");size-adjust:86%}'

@@ -1,5 +1,7 @@
 """Charts: one specification each, the same bytes wherever it is drawn, and nothing that tells nothing."""
 
+import base64
+import gzip
 import hashlib
 import json
 import subprocess
@@ -16,7 +18,7 @@ from nexus_bench.report.palette import palette_of
 from nexus_bench.report.plotting import VERSION, Picture, Spec
 from nexus_bench.report.reach_charts import best_so_far, reach_by_cost
 from tests.made import curve, report_of, table
-from tests.report.unpacking import unpacked
+from tests.report.unpacking import unpacked, whole
 
 
 def pictures_of(results: pd.DataFrame) -> dict[str, Picture]:
@@ -64,11 +66,13 @@ def digest(pictures: dict[str, Picture]) -> str:
 
 
 def test_the_page_draws_with_the_library_that_draws_the_files() -> None:
-    script = (page.PARTS / "vega.js").read_text(encoding="utf-8")
+    script = gzip.decompress((page.PARTS / page.VEGA).read_bytes()).decode()
     licences, _, bundle = script.partition("*/\n")
     assert bundle == vl_convert.javascript_bundle(vl_version=VERSION)
     assert licences.startswith("/*!") and "University of Washington" in licences and "Redistribution" in licences
-    assert "</script" not in script
+    html = to_html(report_of(orders(THREE)), downloads={})
+    packed = html.partition('<script type="application/gzip" id="vega">')[2].partition("</script>")[0]
+    assert gzip.decompress(base64.b64decode(packed, validate=True)).decode() == script
 
 
 def test_no_chart_is_empty() -> None:
@@ -198,10 +202,9 @@ def test_a_page_holds_the_specification_and_every_row_of_its_figures() -> None:
     packed = json.loads(html.partition('id="figures">')[2].partition("</script>")[0])
     for picture in report.sections[0].pictures:
         assert picture.spec is not None
-        figure = packed["figures"][picture.name]
-        own = {"config": packed["config"]} | figure["spec"]
+        own = whole(packed["specs"][picture.name], packed["parts"])
         assert own == {name: value for name, value in picture.spec.items() if name != "datasets"}
         for name, rows in picture.spec["datasets"].items():
-            assert unpacked(figure["data"][name]) == [
+            assert unpacked(packed["data"][picture.name][name]) == [
                 {field: value for field, value in row.items() if value is not None} for row in rows
             ]

@@ -17,6 +17,8 @@ COLUMNS = {
     "every, in runs": [hop for hop in range(100, 130) for _ in range(9)] * 4,
     "thousandths": [round(i * 0.003, 3) for i in range(60)],
     "more digits": [0.12345, 1234.5] * 7 + [0.1],
+    "digits": [0, 4094, 63, 64, None, 998, 777, 4000] * 3 + [1234, 2345, 3456],
+    "too large for digits": [4095, 4094, 1234, 2345, 3456, 4095],
     "missing": [None, 0.5, 0.998, None] * 20,
     "words": ["a", None, "b"] * 8,
     "truths": [True, False, True],
@@ -30,7 +32,7 @@ def test_a_column_comes_back_and_is_no_longer_than_it_was(column: list[object]) 
     assert len(json.dumps(packed)) <= len(json.dumps(column))
 
 
-@pytest.mark.parametrize("name", ["runs", "every", "every, in runs", "thousandths"])
+@pytest.mark.parametrize("name", ["runs", "every", "every, in runs", "thousandths", "digits"])
 def test_what_repeats_is_written_once(name: str) -> None:
     assert len(json.dumps(folded(COLUMNS[name]))) < 0.8 * len(json.dumps(COLUMNS[name]))
 

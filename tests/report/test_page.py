@@ -7,10 +7,11 @@ import pytest
 from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
 
 from nexus_bench.report.palette import DARK, FAINT, PAPER, SHADE, contrast_of, shaded
 from tests.paths import EXAMPLES
-from tests.report.browser import DESK, PHONE, TABLET, drawn, opened
+from tests.report.browser import DESK, PHONE, TABLET, drawn, opened, rows_shown
 
 pytestmark = pytest.mark.slow
 
@@ -18,6 +19,23 @@ pytestmark = pytest.mark.slow
 def test_nothing_is_said_on_the_console_and_nothing_is_fetched(page: webdriver.Chrome) -> None:
     assert page.get_log("browser") == []
     assert page.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)") == []
+
+
+def test_a_browser_that_cannot_unpack_the_library_says_so_and_shows_the_tables(
+    driver: webdriver.Chrome, folder: Path
+) -> None:
+    script = "Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.DecompressionStream"}
+    added = driver.execute_cdp_cmd(*script)
+    try:
+        driver.get("about:blank")
+        driver.get((folder / "report.html").as_uri())
+        told = [place.text for place in driver.find_elements(By.CSS_SELECTOR, ".drawing")]
+        assert set(told) == {"This browser is too old to draw figures; they are also files in the folder figures."}
+        n_rows = len(rows_shown(driver))
+        Select(driver.find_element(By.ID, "order")).select_by_visible_text("3")
+        assert 0 < len(rows_shown(driver)) < n_rows
+    finally:
+        driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
 def test_every_figure_is_drawn_and_the_page_is_no_wider_than_the_screen(page: webdriver.Chrome) -> None:

@@ -119,7 +119,7 @@ const library = (async () => {
 })();
 library.catch(() => {
   for (const place of document.querySelectorAll(".drawing")) {
-    place.textContent = "This browser is too old to draw figures; they are also files in the folder figures.";
+    place.textContent = "This browser is too old to draw figures.";
   }
 });
 
@@ -297,6 +297,8 @@ for (const table of document.querySelectorAll("table.pairs")) { // on a small sc
   const columns = [...table.tHead.rows[0].cells].map((heading) => heading.textContent);
   for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, column) => { cell.dataset.of = columns[column]; });
 }
+// The font by whose widths figures are laid out where there is none of the others; a figure takes it along.
+const narrowed = [...document.styleSheets[0].cssRules].find((rule) => rule instanceof CSSFontFaceRule);
 const downloads = JSON.parse(document.getElementById("downloads").textContent);
 for (const link of document.querySelectorAll("a[download]")) {
   const bytes = new TextEncoder().encode(joined(downloads[link.download]));
@@ -312,7 +314,10 @@ for (const place of document.querySelectorAll(".save")) {
   } else if (figures[name]) {
     const view = () => document.querySelector(`.drawing[data-figure="${name}"]`).view;
     offer(place, "PNG", name, async () => save(`${name}.png`, await view().toImageURL("png", 2)));
-    offer(place, "SVG", name, async () => saveText(`${name}.svg`, await view().toSVG(), "image/svg+xml"));
+    offer(place, "SVG", name, async () => {
+      const svg = (await view().toSVG()).replace(">", `><style>${narrowed.cssText}</style>`);
+      saveText(`${name}.svg`, svg, "image/svg+xml");
+    });
     offer(place, "CSV", name, () => {
       const rows = Object.values(figures[name].rows)[0].filter(isShown);
       const fields = Object.values(figures[name].data)[0].fields;

@@ -12,6 +12,14 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 DESK, TABLET, PHONE = (1440, 900), (768, 1024), (390, 844)
+# Texts of a figure, opened by itself, that go beyond its edges
+CUT_OFF = """
+const svg = document.documentElement, outer = svg.getBoundingClientRect();
+return [...svg.querySelectorAll('text')].filter((text) => {
+  const box = text.getBoundingClientRect();
+  return text.textContent && (box.left < outer.left - 1 || box.right > outer.left + svg.width.baseVal.value + 1);
+}).map((text) => text.textContent)
+"""
 SIZES = {"desk": DESK, "tablet": TABLET, "phone": PHONE}
 
 

@@ -18,7 +18,7 @@ from nexus_bench.report.build import build_report
 from nexus_bench.report.output import write_report
 from tests.made import at, report_of, results_of
 from tests.paths import EXAMPLES
-from tests.report.browser import DESK, drawn, first_table, opened, rows_shown
+from tests.report.browser import CUT_OFF, DESK, drawn, first_table, opened, rows_shown
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +97,19 @@ def test_figures_and_tables_can_be_saved(desk: webdriver.Chrome) -> None:
     assert texts["table-1-reached.csv"].startswith("model,hop reach,1 hop,2 hops,")
     assert '"nexus, order 2, refine q",2.0,"10/10 [0.69, 1.00]"' in texts["table-1-reached.csv"]
     assert "nexus, order 2, refine q & 2.0 & 10/10 [0.69, 1.00] & " in texts["table-1-reached.tex"]
+
+
+def test_no_text_of_a_saved_figure_is_cut_off(desk: webdriver.Chrome, tmp_path: Path) -> None:
+    desk.execute_script("window.saved = []; HTMLAnchorElement.prototype.click = function () { saved.push(this.href); }")
+    buttons = desk.find_elements(By.CSS_SELECTOR, "[data-of] [aria-label$='as SVG']")
+    for button in buttons:
+        desk.execute_script("arguments[0].click()", button)
+    WebDriverWait(desk, 60).until(lambda page: page.execute_script("return saved.length") == len(buttons) > 20)
+    figures = [unquote(url.partition(",")[2]) for url in desk.execute_script("return saved")]
+    for figure in figures:
+        (tmp_path / "figure.svg").write_text(figure)
+        desk.get((tmp_path / "figure.svg").as_uri())
+        assert desk.execute_script(CUT_OFF) == []
 
 
 def test_a_figure_of_nothing_that_is_chosen_cannot_be_saved(desk: webdriver.Chrome) -> None:

@@ -10,7 +10,7 @@ from nexus_bench.data import generate as writing
 from nexus_bench.data.dataset import Manifest
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.loading import LoadedDataset as LoadedDataset
-from nexus_bench.data.loading import load as load
+from nexus_bench.data.loading import load as read
 from nexus_bench.data.show import Shown as Shown
 from nexus_bench.data.show import show as show_drawn
 from nexus_bench.data.task import TaskSpec, make_task
@@ -23,6 +23,7 @@ from nexus_bench.text.render import TextOptions
 if TYPE_CHECKING:
     from nexus_bench.api.stream import Item, ItemStream
 
+load = in_python()(read)
 _IN_ENGLISH = ("text", "chat")  # formats
 
 

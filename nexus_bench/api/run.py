@@ -37,6 +37,7 @@ class Run:
         StorageError: It is not a folder.
     """
 
+    @in_python()
     def __init__(self, path: str | Path) -> None:
         self._given = values.path("path", path)
         self._home = self._given.absolute()  # the working directory may change
@@ -56,6 +57,7 @@ class Run:
         return RunFolder(self.path)
 
     @property
+    @in_python()
     def results(self) -> pd.DataFrame:
         """`results.csv`: one row per cell, split and hop; the columns are those of `docs/columns.md`.
 
@@ -65,6 +67,7 @@ class Run:
         return read_results(self.path)
 
     @property
+    @in_python()
     def curves(self) -> pd.DataFrame:
         """`curve.csv`: validation accuracy and loss by hop while training, one row per cell, step and hop.
 
@@ -77,11 +80,13 @@ class Run:
         return curves
 
     @property
+    @in_python()
     def places(self) -> pd.DataFrame:
         """`places.csv`: of sequences, accuracy by place of the label and by length; without rows for other tasks."""
         return read_places(self.path)
 
     @property
+    @in_python()
     def cells(self) -> pd.DataFrame:
         """One row per cell: cell_id, title, steps, and state: `done`, `recorded`, `running`, `failed` or `to do`.
 
@@ -261,6 +266,7 @@ class Run:
         rest = "".join(f"<li>{line}</li>" for line in told[1:])
         return f"<p>{html.escape(repr(self))}</p><p><b>{told[0]}</b></p>" + (f"<ul>{rest}</ul>" if rest else "")
 
+    @in_python()
     def _report(self) -> "Report":
         """The report, built again when a table has changed."""
         tables = (path for name in (RESULTS, CURVES, PLACES) for path in (self.path / name, packed(self.path / name)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nexus_bench.api import values
 from nexus_bench.api.run import Run
-from nexus_bench.api.values import Hops, in_python, plain, without_none
+from nexus_bench.api.values import OF_COMMAND, Hops, in_python, plain, without_none
 from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError, usual
 from nexus_bench.io.files import sha256
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.suite import Suite
     from nexus_bench.experiment.train import Trained
-
-_OF_COMMAND = ("logger", "tensorboard", "stack", "scheduler", "log_every", "curve_points", "dry_run", "print_config")
 
 
 @in_python()
@@ -80,7 +78,7 @@ def train(
     if "suite" in settings:
         raise UsageError("suite names the run; give a mapping or a file with another name")
     for name in settings:
-        if (here := usual(name).name) in _OF_COMMAND:
+        if (here := usual(name).name) in OF_COMMAND:
             option = "--" + here.replace("_", "-")
             raise UsageError(f"{name} is no argument; `nexus-bench train {option}` has it, or omit it")
     data = values.path_or_none("data", data)

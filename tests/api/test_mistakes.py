@@ -1,5 +1,6 @@
 """Mistakes in calls: one line that names the argument, before anything is written."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,15 +117,60 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert one == other
 
 
-def test_errors_name_arguments_as_a_call_has_them_and_commands_stay(run: nb.Run) -> None:
+def test_errors_name_arguments_and_calls_as_a_program_writes_them(run: nb.Run) -> None:
     with pytest.raises(ConfigError, match=r"^pointer_chase: .*train with `hop_ood=3` on graphs"):
         run.evaluate(hops=3)
-    said = "/a/--b: use --n-facts, a--b or `nexus-bench gen --out x`, or choose another --out"
-    with pytest.raises(
-        UsageError, match=r"^/a/--b: use n_facts, a--b or `nexus-bench gen --out x`, or choose another out$"
-    ):
+    said = "/a/--b: use --n-facts, a--b, `nexus-bench new --out x` or `nexus-bench gen --out x`, or another --out"
+    told = (
+        '/a/--b: use n_facts, a--b, `nexus-bench new --out x` or `nexus_bench.generate(..., out="x")`, or another out'
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
         with values.in_python():
             raise UsageError(said)
+
+
+@pytest.mark.parametrize(
+    ("command", "call"),
+    [
+        ("train", "nexus_bench.train()"),
+        ("train runs/a", 'nexus_bench.train("runs/a")'),
+        ("train reference -o runs/b", 'nexus_bench.train("reference", out="runs/b")'),
+        ("train --task kinship,ancestor", 'nexus_bench.train(task="kinship,ancestor")'),
+        ("train quick n_nodes=24 --seeds 3", 'nexus_bench.train("quick", n_nodes=24, seeds=3)'),
+        ("gen", "nexus_bench.generate(...)"),
+        ("gen ancestor --out 'my data'", 'nexus_bench.generate("ancestor", out="my data")'),
+        ("eval", "run.evaluate()"),
+        ("eval runs/a --n-facts 24", 'nexus_bench.open("runs/a").evaluate(n_facts=24)'),
+        ("report", "run.report()"),
+        ("open runs/a", 'nexus_bench.open("runs/a").report().open()'),
+        ("train --logger", None),
+        ("train --logger wandb", None),
+        ("train --executor dask --scheduler ...", None),
+        ("train my run", None),
+        ("train it's", None),
+        ("verify mine", None),
+        ("new", None),
+    ],
+)
+def test_a_command_is_told_as_the_call_that_does_the_same_or_stays(command: str, call: str | None) -> None:
+    assert values.as_call(f"nexus-bench {command}") == (call or f"nexus-bench {command}")
+
+
+def test_what_is_no_run_dataset_or_suite_is_told_with_the_call_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    nb.generate("ancestor", n=1, out="data")
+    calls: list[tuple[Callable[[], Any], str]] = [
+        (lambda: nb.open("nowhere"), "nowhere: is not a run folder; make one with `nexus_bench.train()`"),
+        (lambda: nb.load("nowhere"), 'make a dataset with `nexus_bench.generate(..., out="nowhere")`'),
+        (lambda: nb.train("data"), 'data: is a dataset; write `nexus_bench.train(data="data")`'),
+        (lambda: nb.train("nexus"), "'nexus' is an attention; write `nexus_bench.train(attention=\"nexus\")`"),
+        (lambda: nb.train("kinship", task="ancestor"), 'write `nexus_bench.train(task="kinship,ancestor")`'),
+    ]
+    for call, message in calls:
+        with pytest.raises(nb.NexusBenchError, match=re.escape(message)):
+            call()
 
 
 def test_the_command_line_trains_by_the_functions_of_the_api(

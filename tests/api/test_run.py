@@ -346,9 +346,9 @@ def test_an_unfinished_run_says_so_wherever_it_is_asked(run: nb.Run, tmp_path: P
     unfinished.path.mkdir()
     unfinished.write_spec(RunFolder(run.path).read_spec())
     opened = nb.open(unfinished.path)
-    for ask in (lambda: opened.results, lambda: opened.curves, lambda: opened.finding):
+    for ask in (lambda: opened.results, lambda: opened.curves, lambda: opened.finding, opened.plot):
         with pytest.raises(
-            nb.NexusBenchError, match=r"no cell is finished yet; `nexus-bench train .*/new` goes on with it"
+            nb.NexusBenchError, match=r'no cell is finished yet; `nexus_bench\.train\(".*/new"\)` goes on'
         ):
             ask()
 

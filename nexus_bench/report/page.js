@@ -116,11 +116,10 @@ const library = (async () => {
   const bytes = Uint8Array.from(atob(document.getElementById("vega").textContent), (byte) => byte.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   document.head.append(Object.assign(document.createElement("script"), { textContent: await new Response(stream).text() }));
-})();
-library.catch(() => {
-  for (const place of document.querySelectorAll(".drawing")) {
-    place.textContent = "This browser is too old to draw figures.";
-  }
+  return true;
+})().catch(() => {
+  for (const place of document.querySelectorAll(".drawing")) place.textContent = "This browser is too old to draw figures.";
+  return false;
 });
 
 const isShown = (row) => !("model" in row) || selects.every(({ name, value }) => value === "" || !(name in row) ||
@@ -203,7 +202,7 @@ const drawAll = async () => {
   delete document.documentElement.dataset.drawn;
   const places = [...document.querySelectorAll(".drawing[data-figure]")];
   for (const place of places) hold(place);
-  await library;
+  if (!await library) return;
   for (const place of places) {
     if (mine !== turn) return; // something else was chosen meanwhile
     if (place.closest("section").hidden || !figures[place.dataset.figure]) continue;

@@ -36,6 +36,7 @@ def test_a_browser_that_cannot_unpack_the_library_says_so_and_shows_the_tables(
         assert 0 < len(rows_shown(driver)) < n_rows
     finally:
         driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    assert driver.get_log("browser") == []
 
 
 def test_every_figure_is_drawn_and_the_page_is_no_wider_than_the_screen(page: webdriver.Chrome) -> None:

@@ -60,7 +60,7 @@ def train(
         executor: `process`: in processes, one per core; `inline`: in this one; `dask`; `auto`: in processes, unless a
             task or an attention was defined where these cannot import it, as in a notebook. Scripts need no
             `if __name__ == "__main__"`.
-        workers: Processes; None takes one per core, or 4 on each GPU.
+        workers: Processes; None takes one per core, or up to 8 on each GPU.
         quiet: Show only failures.
         settings: Any value of the suite by name, as `steps=500` or `lr=[1e-3, 3e-3]`; a list is an axis of the grid.
             `comparisons=[{"model": "nexus, order 2", "baseline": "standard"}]` declares before training what will be

@@ -93,7 +93,9 @@ def train(
         Optional[str],
         typer.Option(metavar="URL", help="With dask: tcp://host:port; default a local one.", rich_help_panel=HOW),
     ] = None,
-    workers: Annotated[Optional[int], _number("Processes: one per core, or 4 on each GPU.", HOW, 1, 1_000)] = None,
+    workers: Annotated[
+        Optional[int], _number("Processes: one per core, or up to 8 on each GPU.", HOW, 1, 1_000)
+    ] = None,
     log_every: Annotated[
         Optional[int], _number("Print evaluations every so many steps.", SHOWN, 1, 1_000_000_000)
     ] = None,

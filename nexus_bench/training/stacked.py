@@ -270,6 +270,11 @@ def prepare_determinism() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
+def prepare_compiler(n_processes: int) -> None:
+    """Bound PyTorch's compiler before its first use in a process: by itself it starts as many processes as cores."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(n_processes))
+
+
 def _rates(cell: CellSpec) -> np.ndarray:
     """By step: the share of the learning rate, and AdamW's corrections of the two moments."""
     steps = range(cell.train.steps + _WARM_UP)  # a capture makes so many more and undoes them

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 
 from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError
-from nexus_bench.experiment.cuts import Pack, begun_packs, cut
+from nexus_bench.experiment.cuts import cut
 from nexus_bench.experiment.environment import environment_of
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
@@ -22,6 +22,7 @@ from nexus_bench.experiment.references import References
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
+from nexus_bench.training.begun import Pack, begun_packs
 from nexus_bench.training.spec import CellSpec
 
 _PROGRESS_SECONDS = 1.0  # between two updates of progress.json

@@ -20,7 +20,7 @@ class Plan(NamedTuple):
     Attributes:
         suite: The grid.
         done: Cells that need no more training.
-        to_do: The other cells, in order.
+        to_do: The other cells, in order, but for seeds that are not asked for now.
         n_deleted: How many of these were finished before, and their records were deleted since.
         n_recorded: How many that are done have no record: the folder is a copy, and `train` restores them first.
     """
@@ -65,7 +65,8 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     recorded = recorded_in(folder) if is_copy(folder) else set()
     done = [cell for cell in suite.cells if cell.cell_id in recorded or folder.cells.finished(cell.cell_id)]
     ended = {cell.cell_id for cell in done} | set(failed)
-    to_do = [cell for cell in suite.cells if cell.cell_id not in ended]
+    left = [cell for cell in suite.cells if cell.cell_id not in ended]
+    to_do = [cell for cell in left if suite.asked is None or cell.seed in suite.asked]
     for task in {id(cell.task): cell.task for cell in to_do if cell.task.content_sha256 is None}.values():
         check_worlds(task.laws(), n_val=task.n_val, n_test=task.n_test)  # a dataset has its examples already
     n_deleted = len(cells_of_tables(folder.path).intersection(cell.cell_id for cell in to_do))

@@ -60,7 +60,8 @@ def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellSt
 
     folder = RunFolder(run)
     if not folder.is_written_to():
-        is_open = any(cell.state not in (DONE, RECORDED) for cell in states)
+        closed = (DONE, RECORDED) if is_copy(folder) else (DONE,)
+        is_open = any(cell.state not in closed for cell in states)
         goes_on = f"`nexus-bench train {run}` goes on"
         typer.echo(f"no process is training in {run}; {goes_on if is_open else 'all of its cells are done'}", err=True)
         return states

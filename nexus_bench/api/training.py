@@ -52,13 +52,13 @@ def train(
         data: A dataset folder from `generate`, instead of a task.
         out: The run folder; None takes one under `runs`, named for the suite. If that holds a study of other
             settings, it stays as it is, and this one gets a folder beside it, which one line tells. A grid that only
-            grows, as by more seeds, goes on in its folder.
+            grows, as by more seeds, goes on in its folder; of fewer seeds these are trained, and the others kept.
         device: `auto`, `cpu` or `cuda`.
         mode: `auto`, `single`, `deterministic`, `tf32` or `bfloat16`.
         executor: `process`: in processes, one per core; `inline`: in this one; `dask`; `auto`: in processes, unless a
             task or an attention was defined where these cannot import it, as in a notebook. Scripts need no
             `if __name__ == "__main__"`.
-        workers: Processes; None takes one per core, or 4 on each GPU.
+        workers: Processes; None takes one per core, or up to 8 on each GPU.
         quiet: Show only failures.
         settings: Any value of the suite by name, as `steps=500` or `lr=[1e-3, 3e-3]`; a list is an axis of the grid.
             `comparisons=[{"model": "nexus, order 2", "baseline": "standard"}]` declares before training what will be
@@ -83,7 +83,8 @@ def train(
             raise UsageError(f"{name} is no argument; `nexus-bench train {option}` has it, or omit it")
     data = values.path_or_none("data", data)
     grid = select(suite, task=task, attention=attention, data=data, settings=settings | given)
-    out = folder_of(grid, suite, chooses="out=", quiet=quiet) if out is None else out
+    if out is None:
+        grid, out = place(grid, suite, chooses="out=", quiet=quiet)
     prepared = prepare(grid, data=data, out=out, device=device, mode=mode, executor=executor, workers=workers)
     trained = prepared.train(quiet=quiet)
     if trained.failures:
@@ -94,7 +95,19 @@ def train(
     return Run(trained.folder.path)
 
 
-def folder_of(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Path:
+class Placed(NamedTuple):
+    """A study and its folder.
+
+    Attributes:
+        grid: The study; where the folder holds it with more seeds, that one, of which only the asked seeds are trained.
+        path: The run folder.
+    """
+
+    grid: "Suite"
+    path: Path
+
+
+def place(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Placed:
     """The folder of a study that is given none: its name's, unless that would lose rows which another study shows.
 
     What cannot be read is no other study: what is wrong there is told when this one is planned.
@@ -103,7 +116,7 @@ def folder_of(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Path:
         grid: The study.
         suite: What it was asked for by; a run folder is gone on with.
         chooses: What chooses a folder, as the caller writes it.
-        quiet: Do not tell that it is another folder.
+        quiet: Do not tell that it is another folder, or has more seeds.
     """
     from nexus_bench.experiment.on_the_spot import run_named
     from nexus_bench.experiment.suite import make_suite
@@ -113,20 +126,34 @@ def folder_of(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Path:
     def content(suite: "Suite") -> set[str]:
         return {cell.cell_id for cell in suite.cells} | {f"seed {seed}" for seed in suite.seeds}
 
+    def has_more_seeds(held: "Suite") -> bool:
+        asked = [cell for cell in held.cells if cell.seed in grid.seeds]
+        is_same = held.config.get("comparisons") == grid.config.get("comparisons")
+        return is_same and asked == list(grid.cells) and set(grid.seeds) < set(held.seeds)
+
     named = (run_named(str(suite)) if isinstance(suite, str | Path) else None) or Path("runs") / grid.name
     own = named.with_name(f"{named.name}-{sha256(' '.join(sorted(content(grid))).encode())[:6]}")
+    told = ""
     for path in (named, *sorted(named.parent.glob(f"{glob.escape(named.name)}-*")), own):
         try:
-            held = make_suite(read_config(path / SPEC), str(path)) if (path / SPEC).is_file() else None
+            config = read_config(path / SPEC) if (path / SPEC).is_file() else None
+            if config is not None and config.get("suite") != grid.name:
+                continue  # of a name that begins alike
+            held = None if config is None else make_suite(config, str(path))
         except NexusBenchError:
             held = None
-        is_new = held is None and path in (named, own)
-        if is_new or (held is not None and held.name == grid.name and content(held) <= content(grid)):
+        if held is not None and has_more_seeds(held):
+            told = f"{path} holds this study with {len(held.seeds)} seeds, and keeps them; of these "
+            told += f"{len(grid.seeds)} {'is' if len(grid.seeds) == 1 else 'are'} trained, if need be"
+            grid = held._replace(notes=grid.notes, asked=grid.seeds)
             break
-    if path != named and not quiet:
+        if (held is None and path in (named, own)) or (held is not None and content(held) <= content(grid)):
+            break
+    if path != named and not told:
         told = f"{named} holds a study of other settings, which is kept; this one goes into {path}"
+    if told and not quiet:
         print(f"{told} ({chooses} chooses another)", file=sys.stderr)
-    return path
+    return Placed(grid, path)
 
 
 class Prepared(NamedTuple):

@@ -171,10 +171,14 @@ def _with_interval(mean: float | None, low: float | None, high: float | None, di
     return f"{mean:{digits}}" + ("" if low is None else f" [{low:{digits}}, {high:{digits}}]")
 
 
-def status_table(states: "list[CellState]") -> Table:
+def status_table(states: "list[CellState]", *, is_copy: bool) -> Table:
     """The cells of a run with their states, how many are in each, and what they were trained in if that differs.
 
     Of a run of more than 1,000 cells the first ones are shown, those that are running or failed before the others.
+
+    Args:
+        states: The cells.
+        is_copy: Whether the run is a copy, whose recorded cells `train` restores; else it trains them again.
     """
     from nexus_bench.experiment.status import RECORDED, STATES
     from nexus_bench.io.plurals import counted
@@ -183,7 +187,8 @@ def status_table(states: "list[CellState]") -> Table:
     shown = [state for state in STATES if state != RECORDED or counts[state]]
     title = f"{counted(len(states), 'cell')}: " + ", ".join(f"{counts[state]:,} {state}" for state in shown)
     if counts[RECORDED]:
-        title += "\nrecorded: the results are in the tables; the weights are not kept here"
+        again = "" if is_copy else ", and `train` trains these cells again"
+        title += f"\nrecorded: the results are in the tables; the weights are not kept here{again}"
     is_mixed = len({cell.trained for cell in states if cell.trained}) > 1
     more = ["trained"] if is_mixed else []
     table = Table("cell_id", "cell", "state", "step", *more, box=None, title=title, title_justify="left")

@@ -41,7 +41,7 @@ def reproduce(
     workers: Annotated[
         Optional[int],
         typer.Option(
-            min=1, max=1_000, metavar="N", help="Processes: one per core, or 4 on each GPU.", rich_help_panel=HOW
+            min=1, max=1_000, metavar="N", help="Processes: one per core, or up to 8 on each GPU.", rich_help_panel=HOW
         ),
     ] = None,
     as_json: AsJson = False,

@@ -32,6 +32,7 @@ def status(
     """
     from nexus_bench.cli.printing import status_table
     from nexus_bench.cli.screen import print_table
+    from nexus_bench.experiment.restored import is_copy
     from nexus_bench.experiment.run_folder import open
     from nexus_bench.experiment.status import read_status
 
@@ -44,7 +45,7 @@ def status(
     if as_json:
         print_document("status", cells=states)
     else:
-        print_table(status_table(states))
+        print_table(status_table(states, is_copy=is_copy(folder)))
 
 
 def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellState]":
@@ -53,12 +54,14 @@ def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellSt
     from rich.live import Live
 
     from nexus_bench.cli.printing import status_table
+    from nexus_bench.experiment.restored import is_copy
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.status import DONE, RECORDED, read_status
 
     folder = RunFolder(run)
     if not folder.is_written_to():
-        is_open = any(cell.state not in (DONE, RECORDED) for cell in states)
+        closed = (DONE, RECORDED) if is_copy(folder) else (DONE,)
+        is_open = any(cell.state not in closed for cell in states)
         goes_on = f"`nexus-bench train {run}` goes on"
         typer.echo(f"no process is training in {run}; {goes_on if is_open else 'all of its cells are done'}", err=True)
         return states
@@ -66,7 +69,7 @@ def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellSt
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while folder.is_written_to():
             if console.is_terminal:
-                live.update(status_table(states), refresh=True)
+                live.update(status_table(states, is_copy=is_copy(folder)), refresh=True)
             time.sleep(every)
             states = read_status(folder)
     return states

@@ -93,7 +93,9 @@ def train(
         Optional[str],
         typer.Option(metavar="URL", help="With dask: tcp://host:port; default a local one.", rich_help_panel=HOW),
     ] = None,
-    workers: Annotated[Optional[int], _number("Processes: one per core, or 4 on each GPU.", HOW, 1, 1_000)] = None,
+    workers: Annotated[
+        Optional[int], _number("Processes: one per core, or up to 8 on each GPU.", HOW, 1, 1_000)
+    ] = None,
     log_every: Annotated[
         Optional[int], _number("Print evaluations every so many steps.", SHOWN, 1, 1_000_000_000)
     ] = None,
@@ -130,7 +132,7 @@ def train(
     asked = one_name(said.names, suite, what="suite", command="train")
     named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
     with starting(f"train: {named}", "starting PyTorch", quiet=quiet or print_config or (dry_run and as_json)):
-        from nexus_bench.api.training import folder_of, prepare, select
+        from nexus_bench.api.training import place, prepare, select
         from nexus_bench.experiment.display import print_plan
         from nexus_bench.experiment.estimate import estimate
         from nexus_bench.experiment.status import read_status
@@ -147,7 +149,8 @@ def train(
             else:
                 typer.echo(to_yaml(grid.config), nl=False)
             return
-        out = out or folder_of(grid, asked, chooses="--out", quiet=False)
+        if out is None:
+            grid, out = place(grid, asked, chooses="--out", quiet=False)
         prepared = prepare(
             grid, data=data, out=out, device=device, mode=mode, executor=executor, workers=workers, stack=stack,
             scheduler=scheduler,

@@ -1,50 +1,15 @@
-"""How the cells of a suite are cut into stacks, and which stacks were begun."""
+"""How the cells of a suite are cut into stacks."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import NamedTuple
 
-from nexus_bench.training.checkpoint import describe, packs
+from nexus_bench.training.begun import Pack
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
 from nexus_bench.training.spec import CellSpec
 
 _MAY_DIFFER = {"seed": True, "train": {"lr", "curriculum"}}  # between the models of a stack
 
 Stack = tuple[CellSpec, ...]
-
-
-class Pack(NamedTuple):
-    """A pack of rows that was begun.
-
-    Attributes:
-        folder: Its checkpoints.
-        mode: The mode it was trained in.
-        step: The step of its newest checkpoint.
-        cell_ids: Its cells in their order, also those that ended.
-    """
-
-    folder: Path
-    mode: str
-    step: int
-    cell_ids: tuple[str, ...]
-
-
-def begun_packs(checkpoints: Path) -> list[Pack]:
-    """The packs that have checkpoints; those that cannot be read are left out."""
-    found = []
-    for folder in packs(checkpoints):
-        ids: dict[str, None] = {}
-        modes, steps = [], []
-        for about in describe(folder):
-            with suppress(KeyError, TypeError):  # of another version of nexus-bench
-                ids |= dict.fromkeys([*(row["cell_id"] for row in about["rows"]), *about["ended"]])
-                modes.append(str(about["made_with"]["mode"]))
-                steps.append(int(about["step"]))
-        if steps:
-            found.append(Pack(folder, modes[0], steps[0], tuple(ids)))
-    return found
 
 
 def cut(

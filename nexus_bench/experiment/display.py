@@ -86,9 +86,8 @@ class Display:
             self._print(self._beginning)
         if plan.done and not quiet:
             self._console.print(f"{len(plan.done)} of {len(plan.suite.cells)} cells are already done", highlight=False)
-        if plan.n_deleted:
-            were = "that was" if plan.n_deleted == 1 else "that were"
-            self._print(f"training {counted(plan.n_deleted, 'cell')} {were} done and then deleted again")
+        for note in plan.notes:
+            self._print(note)
 
     def __enter__(self) -> "Display":
         if (self._console.is_terminal or self._console.is_jupyter) and not self._quiet:
@@ -209,9 +208,11 @@ class Display:
 def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     """Print the cells of a suite and the time they will take at most."""
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
-    titles = plan.titles
+    titles, done = plan.titles, {cell.cell_id for cell in plan.done}
     for cell in plan.suite.cells:
-        lasts = _duration(told.cells[cell.cell_id]) if cell.cell_id in told.cells else "done"
+        lasts = "done" if cell.cell_id in done else "left"
+        if cell.cell_id in told.cells:
+            lasts = _duration(told.cells[cell.cell_id])
         table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", str(cell.train.steps), lasts)
     console = output()
     console.print(table)
@@ -222,7 +223,7 @@ def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     )
     if plan.suite.n_later:
         console.print(f"then {plan.suite.n_later} more cells: each model with the recipe that is best on validation")
-    for note in filter(None, (*plan.suite.notes, undecided(plan.suite))):
+    for note in filter(None, (*plan.notes, *plan.suite.notes, undecided(plan.suite))):
         console.print(note)
 
 

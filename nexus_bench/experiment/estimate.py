@@ -59,7 +59,11 @@ def estimate(plan: Plan, execution: Execution, data: Path | None) -> Estimate:
     cells = {cell.cell_id: seconds / len(stack) for stack, seconds in zip(stacks, jobs, strict=True) for cell in stack}
     is_inline = execution.executor == "inline"
     starts = (1 if is_inline else 2) * _start_up()  # of the command, and of the processes that train
-    return Estimate(cells, starts + side_by_side(jobs, 1 if is_inline else len(execution.places)))
+    whole = side_by_side(jobs, 1 if is_inline else len(execution.places))
+    if execution.device == "cuda":  # processes take turns on a GPU, and set up beside it
+        setups = [paces[shape].setup for shape in shapes]
+        whole = max(whole, min(setups) + (sum(jobs) - sum(setups)) / execution.n_devices)
+    return Estimate(cells, starts + whole)
 
 
 def side_by_side(jobs: Sequence[float], n_places: int) -> float:

@@ -10,7 +10,7 @@ from nexus_bench.training.modes import SINGLE, STACKED
 from nexus_bench.training.stacked import MOST_MODELS
 
 CURVE_POINTS = 20
-GPU_WORKERS = 4  # processes on a GPU; more gain little
+GPU_WORKERS = 8  # processes on a GPU at most, with two cores each: most of a short job is its set-up
 EXECUTORS = ("process", "inline", "dask")
 
 
@@ -58,6 +58,11 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _gpu_workers() -> int:
+    """Processes on each GPU that the cores suffice for."""
+    return max(1, min(GPU_WORKERS, available_cores() // (2 * torch.cuda.device_count())))
+
+
 def choose_device(name: str) -> str:
     """Resolve `auto`: `cuda` if there is a GPU, else `cpu`.
 
@@ -90,7 +95,7 @@ def choose_execution(
     chosen_mode = choose_mode(mode, chosen)
     if stack is not None and chosen_mode == SINGLE:
         raise UsageError("--stack is for stacked modes; add --mode deterministic, tf32 or bfloat16, or omit it")
-    n_workers = n_workers or (GPU_WORKERS if chosen == "cuda" else available_cores())
+    n_workers = n_workers or (_gpu_workers() if chosen == "cuda" else available_cores())
     return Execution(chosen_mode, chosen, executor, n_workers, stack or MOST_MODELS, scheduler)
 
 

@@ -30,7 +30,7 @@ from nexus_bench.training.recipe import DIVERGED, thinned
 from nexus_bench.training.row import Row
 from nexus_bench.training.saved_rows import Restored, made_with, restore
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.stacked import CompilerError, Stacked, prepare_determinism
+from nexus_bench.training.stacked import CompilerError, Stacked, prepare_compiler, prepare_determinism
 
 
 class Job(NamedTuple):
@@ -44,7 +44,7 @@ class Job(NamedTuple):
         root: The run folder, which keeps the state of an unfinished job; None keeps no state.
         data: Dataset folder to train on; None means the endless stream of the task.
         begun: Folders of checkpoints that hold some of the cells.
-        share: The share of the machine's cores and of a GPU's memory that it may take.
+        share: The share of a GPU's memory, and of the machine's cores for each GPU, that it may take.
         curve_points: Evaluations of each cell that its curve keeps.
         compiles: Whether stacks are compiled, in the modes that do so.
     """
@@ -136,7 +136,12 @@ def engine_of(rows: Sequence[Row], job: Job) -> Engine:
 def n_drawers(rows: Sequence[Row], job: Job, device: torch.device) -> int:
     """Processes that draw examples beside a GPU; none for a task of a script or notebook, which they cannot import."""
     is_here_alone = any(type(row.source.law.family).__module__ == "__main__" for row in rows)
-    return 0 if device.type == "cpu" or is_here_alone else max(1, int(available_cores() * job.share))
+    return 0 if device.type == "cpu" or is_here_alone else n_cores(job)
+
+
+def n_cores(job: Job) -> int:
+    """Cores that a job beside a GPU may take."""
+    return max(1, int(available_cores() * job.share / max(1, torch.cuda.device_count())))
 
 
 def _current(device: torch.device) -> AbstractContextManager[object]:
@@ -162,6 +167,8 @@ class _Work:
         job = self.job
         if job.mode == DETERMINISTIC:
             prepare_determinism()
+        elif job.stacks:
+            prepare_compiler(n_cores(job))
         sources = open_sources(job.cells, job.data)
         rows = [Row(cell, source) for cell, source in zip(job.cells, sources, strict=True)]
         restored = self.restored(rows)

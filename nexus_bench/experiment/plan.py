@@ -4,8 +4,11 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from nexus_bench.data.splits import check_worlds
+from nexus_bench.experiment.recorded import recorded_in
+from nexus_bench.experiment.restored import is_copy
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import Suite, with_chosen
+from nexus_bench.io.plurals import counted
 from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import titles_of
@@ -17,14 +20,25 @@ class Plan(NamedTuple):
     Attributes:
         suite: The grid.
         done: Cells that need no more training.
-        to_do: The other cells, in order.
+        to_do: The other cells, in order, but for seeds that are not asked for now.
         n_deleted: How many of these were finished before, and their records were deleted since.
+        n_recorded: How many that are done have no record: the folder is a copy, and `train` restores them first.
     """
 
     suite: Suite
     done: list[CellSpec]
     to_do: list[CellSpec]
     n_deleted: int = 0
+    n_recorded: int = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What is said of cells that were done before, a line each."""
+        are = "is" if self.n_recorded == 1 else "are"
+        recorded = f"{counted(self.n_recorded, 'cell')} {are} restored from the tables, without weights"
+        were = "that was" if self.n_deleted == 1 else "that were"
+        deleted = f"training {counted(self.n_deleted, 'cell')} {were} done and then deleted again"
+        return [*([recorded] if self.n_recorded else []), *([deleted] if self.n_deleted else [])]
 
     @property
     def titles(self) -> dict[str, str]:
@@ -48,10 +62,12 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     folder.check(suite.name)
     suite = with_chosen(suite, folder)
     folder.check_records(cell.cell_id for cell in suite.cells)
-    done = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
+    recorded = recorded_in(folder) if is_copy(folder) else set()
+    done = [cell for cell in suite.cells if cell.cell_id in recorded or folder.cells.finished(cell.cell_id)]
     ended = {cell.cell_id for cell in done} | set(failed)
-    to_do = [cell for cell in suite.cells if cell.cell_id not in ended]
+    left = [cell for cell in suite.cells if cell.cell_id not in ended]
+    to_do = [cell for cell in left if suite.asked is None or cell.seed in suite.asked]
     for task in {id(cell.task): cell.task for cell in to_do if cell.task.content_sha256 is None}.values():
         check_worlds(task.laws(), n_val=task.n_val, n_test=task.n_test)  # a dataset has its examples already
     n_deleted = len(cells_of_tables(folder.path).intersection(cell.cell_id for cell in to_do))
-    return Plan(suite, done, to_do, n_deleted)
+    return Plan(suite, done, to_do, n_deleted, len(done) if recorded else 0)

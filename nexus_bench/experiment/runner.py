@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 
 from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError
-from nexus_bench.experiment.cuts import Pack, begun_packs, cut
+from nexus_bench.experiment.cuts import cut
 from nexus_bench.experiment.environment import environment_of, today
 from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
@@ -22,6 +22,7 @@ from nexus_bench.experiment.references import References
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
+from nexus_bench.training.begun import Pack, begun_packs
 from nexus_bench.training.spec import CellSpec
 
 _PROGRESS_SECONDS = 1.0  # between two updates of progress.json
@@ -98,6 +99,10 @@ class _Run:
         self.environment = environment_of(execution, plan.suite.cells)
         self.environment_number = 0  # in env.json, from 1
         self.failures = {failure.cell_id: failure for failure in failed}
+        left = self.cells.keys() - {cell.cell_id for cell in (*plan.done, *plan.to_do)} - self.failures.keys()
+        self.failed_before = {
+            cell_id for cell_id in left if folder.cells.failure(cell_id)
+        }  # of seeds not asked for now
         self.steps: dict[str, int] = {}  # steps made of the cells that are being trained
         self.saved: set[str] = set()
         self.told: set[str] = set()  # notes; what several stacks say is told once
@@ -181,7 +186,7 @@ class _Run:
 
     def find_deleted(self) -> None:
         """Report results that existed and are gone."""
-        for cell in self.plan.suite.cells:
+        for cell in (*self.plan.done, *self.plan.to_do):
             if cell.cell_id not in self.failures and not self.folder.cells.finished(cell.cell_id):
                 reason = f"{self.titles[cell.cell_id]}: its result was deleted during the run; run again"
                 failure = Failure(cell.cell_id, reason, FailedCellsError.exit_code)
@@ -191,7 +196,9 @@ class _Run:
     def write_tables(self) -> None:
         started = time.monotonic()
         failed = [
-            failed_result(cell, self.execution.mode) for cell in self.cells.values() if cell.cell_id in self.failures
+            failed_result(cell, self.execution.mode)
+            for cell in self.cells.values()
+            if cell.cell_id in self.failures or cell.cell_id in self.failed_before
         ]
         try:
             has_sequences = any(cell.model.encoding == "sequence" for cell in self.cells.values())

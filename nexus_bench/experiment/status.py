@@ -6,6 +6,7 @@ from nexus_bench.experiment.planned import planned_cells
 from nexus_bench.experiment.recorded import recorded_in, trained_in
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import FAILED
+from nexus_bench.training.begun import saved_steps
 
 DONE, RUNNING, TO_DO = "done", "running", "to do"  # and FAILED, as in the column `status`
 RECORDED = "recorded"  # in the tables, but its folder with the weights is not here, as in a copy without weights
@@ -19,7 +20,7 @@ class CellState(NamedTuple):
         cell_id: The cell.
         title: The cell in a few words, with every value that varies in the run.
         state: One of STATES.
-        step: Optimiser steps made, of a cell that is running.
+        step: Optimiser steps made, of a cell that is running; of one that is to do, those that are saved.
         steps: Steps allowed.
         reason: Why it failed.
         trained: Mode, device and PyTorch version of a cell that is done or recorded, in words; None if not known.
@@ -47,19 +48,21 @@ def read_status(folder: RunFolder) -> list[CellState]:
     recorded = recorded_in(folder) & others if others else set()
     trained = trained_in(folder, [*finished, *recorded])
     running = folder.read_progress() if folder.is_written_to() else {}
+    saved = saved_steps(folder.all_checkpoints)
     states = []
     for cell in cells:
         reason = folder.cells.failure(cell.cell_id) if cell.cell_id in others else None
-        step = running.get(cell.cell_id)
         if cell.cell_id in trained and cell.cell_id not in recorded:
             state = DONE
-        elif step is not None:
+        elif cell.cell_id in running:
             state = RUNNING
         elif reason is not None:
             state = FAILED
         else:
             state = RECORDED if cell.cell_id in recorded else TO_DO
-        kept = (step, reason if state == FAILED else None)
+        step = {RUNNING: running, TO_DO: saved}.get(state, {}).get(cell.cell_id)
         where = trained.get(cell.cell_id) if state in (DONE, RECORDED) else None
-        states.append(CellState(cell.cell_id, cell.title, state, kept[0], cell.steps, kept[1], where))
+        states.append(
+            CellState(cell.cell_id, cell.title, state, step, cell.steps, reason if state == FAILED else None, where)
+        )
     return states

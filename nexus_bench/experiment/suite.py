@@ -42,6 +42,7 @@ class Suite(NamedTuple):
         seeds: The seeds that are measured.
         choices: Of a suite that is tuned: the recipes to choose from, for each task and model.
         notes: What a user is told of it before training.
+        asked: The seeds to train now; what others have is kept as it is. None: all.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Suite(NamedTuple):
     seeds: tuple[int, ...]
     choices: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
+    asked: tuple[int, ...] | None = None
 
     @property
     def purposes(self) -> dict[str, str]:

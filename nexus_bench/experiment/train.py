@@ -75,7 +75,7 @@ def train(
     """
     failures: list[Failure] = []
     notes = [*plan.suite.notes, *([few] if plan.to_do and (few := undecided(plan.suite)) else [])]
-    if plan.to_do and is_copy(folder):
+    if is_copy(folder):
         n_cells = counted(restore_cells(folder, plan.suite.name), "cell")
         notes.append(f"restored {n_cells} from the tables, without weights")
         plan = make_plan(plan.suite, folder)

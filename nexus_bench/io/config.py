@@ -22,6 +22,7 @@ Config = dict[str, Any]
 LONGEST_NAME = 100  # characters
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")  # what a name that is safe as a folder name does not hold
 LARGEST = 2**63 - 1  # whole number: beyond it a table does not hold it
+_LARGEST_SHORT = 1_000_000_000  # whole number that may be written as 1e9
 _DEEPEST = 50  # lists and mappings in each other
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -159,6 +160,8 @@ def read_config(path: Path) -> Config:
 def parse_settings(settings: list[str]) -> Config:
     """Read `key=value` settings; a value is YAML, and `1,2,3` is a list. A single `{a: 1, b: 2}` is not.
 
+    A number such as `1e3` is a whole one.
+
     Raises:
         UsageError: A setting is malformed or given twice.
     """
@@ -173,8 +176,16 @@ def parse_settings(settings: list[str]) -> Config:
         is_list = "," in text and not text.lstrip().startswith(("[", '"', "'"))
         value = parse_yaml(f"[{text}]" if is_list else text, where=f"--set {key}")
         is_mapping = is_list and len(value) == 1 and isinstance(value[0], dict)  # its commas are within
-        config[key] = value[0] if is_mapping else value
+        value = value[0] if is_mapping else value
+        if "." not in text:  # which says that a number need not be whole
+            value = [_as_whole(one) for one in value] if isinstance(value, list) else _as_whole(value)
+        config[key] = value
     return config
+
+
+def _as_whole(value: Any) -> Any:
+    """A number such as 1e3 as the whole number that it is; all else stays."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_SHORT else value
 
 
 def _shortened(text: str) -> str:

@@ -17,6 +17,7 @@ _MOST_TOLD = 10  # numbers of a list in a message
 _LARGEST = 1_000_000_000
 _LARGEST_OF = {"d_model": 65_536, "n_heads": 65_536, "n_layers": 1_000, "n_loops": 10_000, "mlp_ratio": 1_000}
 _LARGEST_OF |= {"batch_size": 1_000_000, "order": 1_000, "n_queries": 1_000_000}
+_MEANT = {"order": "for standard attention write order=1"}  # perhaps, by one who asks for less than there is
 
 
 class Spec(BaseModel):
@@ -113,8 +114,9 @@ def _explain(error: ValidationError, *, known: tuple[str, ...]) -> str:
         return f"{key} is missing"
     if fault["type"] == "value_error":
         return message
+    meant = f"; {_MEANT[key]}" if fault["type"] == "greater_than_equal" and key in _MEANT else ""
     several = _several(fault["input"]) if fault["type"] in ("int_type", "int_parsing") else ""
-    return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}{several}"
+    return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}{several}{meant}"
 
 
 def _several(text: object) -> str:

@@ -88,7 +88,8 @@ def writing_atomic(path: Path) -> Iterator[IO[bytes]]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise unwritable(path, error, "write it elsewhere") from error
+        advice = "move that folder away, or write elsewhere" if path.is_dir() else "write it elsewhere"
+        raise unwritable(path, error, advice) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)  # it still exists only if writing failed

@@ -80,8 +80,7 @@ def finding(facts: Sequence[Facts], by: Sequence[str] = ()) -> list[str]:
 
 def _in_one_line(facts: Facts) -> str:
     said = "; ".join(_outcome(facts))
-    pairs = facts.declared.pairs
-    if not pairs.empty:
+    if not (pairs := facts.declared.pairs).empty:
         n_shown = int(pairs["verdict"].isin([BETTER, WORSE]).sum())
         said += f"; {n_shown} of {counted(len(pairs), 'declared comparison')} shown to differ"
     return f"{facts.setting}: {said}" if facts.setting else said
@@ -91,7 +90,8 @@ def _outcome(facts: Facts) -> list[str]:
     """What models reached, in clauses: orders that follow one rule, other orders, all other models."""
     reaches = _reaches(facts)
     if not reaches:
-        return [f"no seed was measured ({counted(sum(facts.n_failed.values()), 'cell')} failed)"]
+        n_cells = counted(sum(facts.n_failed.values()), "cell")
+        return [f"nothing was trained: {n_cells} failed; `nexus-bench status` says why"]
     if not any(reach.counts for reach in reaches.values()):
         return ["no hop can count as reached, since the ceilings allow no claim; accuracies are below"]
     told: set[str] = set()
@@ -218,7 +218,7 @@ def _beyond(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
     hops = sorted({int(hop) for hop in at["hop"]})
     claimed = sorted({int(hop) for hop in at.loc[at["n_reached"].notna(), "hop"]})
     found = []
-    if without := [str(hop) for hop in hops if hop not in claimed]:
+    if reaches and (without := [str(hop) for hop in hops if hop not in claimed]):
         found.append(f"hops {', '.join(without)}: the partial-input ceiling is 0.95 or more there, or not known")
     trained = max(facts.trained, default=0)
     for limit in sorted({trained, max(claimed, default=0)} & set(claimed)):

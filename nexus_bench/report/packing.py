@@ -1,6 +1,6 @@
 """Rows and tables in few bytes, as a page holds them: columns instead of rows, and what repeats is written once.
 
-The page's script undoes each step: `unfold`, `unpack`, `whole` and `joined` in `page.js`. The same rows give the same
+The page's script undoes each step: `unfold`, `unpack`, `whole` and `joined` in `unpack.js`. The same rows give the same
 bytes: nothing is left to zlib, of which versions differ.
 """
 

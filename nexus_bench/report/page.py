@@ -83,7 +83,7 @@ def rendered(template: str, *, sections: Sequence[Any], downloads: Mapping[str, 
             numbers=lambda names: ",".join(str(chips[name]) for name in names),
             style=(PARTS / "page.css").read_text(encoding="utf-8"),
             vega=base64.b64encode((PARTS / VEGA).read_bytes()).decode(),
-            script=(PARTS / "page.js").read_text(encoding="utf-8"),
+            script="\n".join((PARTS / name).read_text(encoding="utf-8") for name in ("unpack.js", "page.js")),
             **values,
         )
     )

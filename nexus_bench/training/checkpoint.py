@@ -8,7 +8,7 @@ Layout of the folder of a pack of rows:
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from nexus_bench.errors import StorageError
 from nexus_bench.io.files import sha256, write_atomic
+from nexus_bench.training.begun import HASH_BYTES
 
-_HASH_BYTES = 64  # hexadecimal SHA-256 at the head of the file, then a line break
 _SHARE = 20  # wait this many times the duration of saving before saving again
 
 
@@ -144,28 +144,9 @@ class Checkpoint:
             raise StorageError(f"{self._root}: was deleted while it was written to; run the command again")
 
 
-def describe(folder: Path) -> list[dict[str, Any]]:
-    """What the checkpoints in a folder say of themselves, the newest first; their content is not checked."""
-    found = []
-    for path in (folder / "newest", folder / "previous"):
-        try:
-            with path.open("rb") as file:
-                file.seek(_HASH_BYTES + 1)
-                n_header = int.from_bytes(file.read(8), "little")
-                found.append(json.loads(json.loads(file.read(n_header))["__metadata__"]["about"]))
-        except (OSError, ValueError, KeyError, OverflowError, MemoryError):
-            continue
-    return found
-
-
-def packs(checkpoints: Path) -> Iterable[Path]:
-    """The folders of packs under a folder of checkpoints, in the order of their names."""
-    return sorted({path.parent for name in ("newest", "previous") for path in checkpoints.glob(f"*/*/{name}")})
-
-
 def _parse(data: bytes) -> Saved:
-    content = data[_HASH_BYTES + 1 :]
-    if sha256(content).encode() != data[:_HASH_BYTES]:
+    content = data[HASH_BYTES + 1 :]
+    if sha256(content).encode() != data[:HASH_BYTES]:
         raise ValueError("the content does not match its hash")
     n_header = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + n_header])

@@ -12,6 +12,7 @@ from nexus_bench.model.batch import to_batch
 from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import HopScore, losses_of, score
 from nexus_bench.training.feed import feed_of
+from nexus_bench.training.optimizers import optimizer_of
 from nexus_bench.training.recipe import hop_limit, schedule
 from nexus_bench.training.row import Row, State, first_state, load_state, places_of, vector_of
 
@@ -84,8 +85,8 @@ class Single(Engine):
         self._device = device
         self._reused: tuple[int, Examples] | None = None  # a generation of the feed and its number
         self._model = row.build().to(device)
-        self._optimizer = torch.optim.AdamW(
-            self._model.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay, fused=True
+        self._optimizer = optimizer_of(
+            self.recipe.optimizer, self._model.parameters(), lr=self.recipe.lr, decay=self.recipe.weight_decay
         )
         if row.state is not None:
             self._load(row.state)
@@ -130,7 +131,8 @@ class Single(Engine):
         held = [self._optimizer.state[parameter] for parameter in self._model.parameters()]
         if all(held):  # none before the first step
             for name, theirs in (("moment1", "exp_avg"), ("moment2", "exp_avg_sq")):
-                state[name] = vector_of(moments[theirs] for moments in held)
+                if theirs in held[0]:
+                    state[name] = vector_of(moments[theirs] for moments in held)
         return {name: tensor.clone()[None] for name, tensor in state.items()}
 
     def _load(self, state: State) -> None:

@@ -18,6 +18,8 @@ from nexus_bench.io.entries import Spec
 from nexus_bench.io.hops import format_hops
 from nexus_bench.model.spec import ModelSpec
 
+_ADDED = {"give_up": None, "optimizer": "adamw"}  # to the recipe, with their defaults
+
 
 class GiveUp(Spec):
     """When a cell is given up: if it has not learned even its fewest hops."""
@@ -32,7 +34,7 @@ class TrainSpec(Spec):
     steps: int = Field(default=3000, ge=1, description="Optimiser steps.")
     batch_size: int = Field(default=32, ge=1, description="Graphs per step, each with all of its queries.")
     reuse: int = Field(default=1, ge=1, description="Steps that use each training graph; 1: every graph is new.")
-    lr: float = Field(default=3e-3, gt=0, description="Peak learning rate of AdamW.")
+    lr: float = Field(default=3e-3, gt=0, description="Peak learning rate.")
     warmup_steps: int = Field(default=100, ge=0, description="Linear warm-up, before the cosine to zero.")
     weight_decay: float = Field(default=0.01, ge=0)
     clip_norm: float = Field(default=1.0, gt=0, description="Largest gradient norm.")
@@ -42,11 +44,14 @@ class TrainSpec(Spec):
         description="Hops in training: all at once, one more at fixed steps, or one more once validation passes.",
     )
     stop_when_solved: bool = Field(default=True, description="Stop once validation stays solved.")
+    optimizer: Literal["adamw", "lion"] = Field(
+        default="adamw", description="Lion changes every weight by the rate, so it needs a lower one."
+    )
     give_up: GiveUp | None = Field(default=None, description="When to give up a cell; null: never.")
 
     def given(self) -> Config:
-        """The values as JSON; a rule that is absent is left out, so that it changes no name of a cell."""
-        return self.model_dump(mode="json", exclude={"give_up"} if self.give_up is None else None)
+        """The values as JSON; defaults of what was added since are left out, so that cells keep their names."""
+        return self.model_dump(mode="json", exclude={name for name in _ADDED if getattr(self, name) == _ADDED[name]})
 
 
 class CellSpec(Spec):

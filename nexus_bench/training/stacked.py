@@ -23,13 +23,13 @@ from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, losses_of
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.modes import DETERMINISTIC
+from nexus_bench.training.optimizers import ADAMW_BETAS, STEPS, Weights
 from nexus_bench.training.pool import Arrays, Pool, stacked
 from nexus_bench.training.recipe import schedule
 from nexus_bench.training.row import Row, first_names, first_state, load_state, places_of
 from nexus_bench.training.spec import CellSpec
 
 MOST_MODELS = 256  # per stack; more gain little
-_BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8  # of AdamW (Loshchilov and Hutter 2019), PyTorch's defaults
 _STEPS_AHEAD = 16  # steps that the CPU may queue before it waits: bounds the delay of a stop
 _WARM_UP = 3  # steps before a CUDA graph is captured, then undone
 
@@ -39,7 +39,7 @@ class CompilerError(Exception):
 
 
 class Stacked(Engine):
-    """The weights of all models are one matrix with one row per model; so are the moments of AdamW.
+    """The weights of all models are one matrix with one row per model; so are the means of the optimiser.
 
     Args:
         rows: Rows whose cells differ only in seed, learning rate and curriculum; those that share a source object share
@@ -60,7 +60,7 @@ class Stacked(Engine):
         self._template = rows[0].build().to(device)
         states = [row.state or first_state(row.build()) for row in rows]
         self._state = {name: torch.stack([state[name].to(device) for state in states]) for name in states[0]}
-        self._weights, self._moment1, self._moment2 = (self._state[n] for n in ("weights", "moment1", "moment2"))
+        self._held = Weights(*(self._state[name] for name in Weights._fields))
         self._buffers = {name: self._state[f"buffer.{name}"] for name, _ in self._template.named_buffers()}
         self._places = places_of(self._template)
         self._first_names = first_names(self._template)  # several modules may hold the same tensor
@@ -82,7 +82,7 @@ class Stacked(Engine):
         # From here on only the pool reads the sources. What is drawn is small, what is stored may be large: it stays.
         n_drawers = n_drawers if all(isinstance(source, Splits) for source in distinct) else 0
         self._pool = Pool(distinct, self.feed, self.encoding, device, n_drawers=n_drawers)
-        self._losses_of, self._update = self._losses_of_next, self._adamw
+        self._losses_of, self._update = self._losses_of_next, self._updated
         self._run: Callable[[], None] | None = None
 
     def end(self, index: int, status: str) -> None:
@@ -161,7 +161,7 @@ class Stacked(Engine):
             torch.compiler.reset()  # what was compiled for other stacks is captured already or no longer needed
             passes: dict[str, Any] = {"post_grad_custom_pre_pass": LongProducts()}
             self._losses_of = torch.compile(self._losses_of_next, fullgraph=True, dynamic=False, options=passes)
-            self._update = torch.compile(self._adamw, fullgraph=True, dynamic=False)
+            self._update = torch.compile(self._updated, fullgraph=True, dynamic=False)
         if self._device.type != "cuda":
             return self._step
         held = (*self._state.values(), self._at)
@@ -180,7 +180,7 @@ class Stacked(Engine):
         return graph.replay
 
     def _step(self) -> None:
-        weights = self._weights.detach().requires_grad_()
+        weights = self._held.weights.detach().requires_grad_()
         losses = self._losses_of(weights)
         (gradient,) = torch.autograd.grad(losses.sum(), weights)  # each loss depends on one row only
         self._update(gradient)
@@ -196,20 +196,21 @@ class Stacked(Engine):
         each = losses_of(logits.float(), batch.answer.long()) * counted
         return each.sum(dim=(1, 2)) / counted.sum(dim=(1, 2)).clamp(min=1)
 
-    def _adamw(self, gradient: Float[Tensor, "s w"]) -> None:
+    def _updated(self, gradient: Float[Tensor, "s w"]) -> None:
+        """A step of the optimiser, of the models that are still trained."""
         norm = gradient.square().sum(dim=1, keepdim=True).sqrt()
         gradient = gradient * (self.recipe.clip_norm / (norm + 1e-6)).clamp(max=1)
-        share, correction1, correction2 = self._rates[self._at][0].unbind()
-        lr = self._lr * share
-        moment1 = _BETA1 * self._moment1 + (1 - _BETA1) * gradient
-        moment2 = _BETA2 * self._moment2 + (1 - _BETA2) * gradient.square()
-        change = moment1 * correction1 / (moment2.sqrt() * correction2 + _EPS)
-        weights = self._weights * (1 - lr * self.recipe.weight_decay) - lr * change
-        for old, new in ((self._weights, weights), (self._moment1, moment1), (self._moment2, moment2)):
+        share, *corrections = self._rates[self._at][0].unbind()
+        step = STEPS[self.recipe.optimizer]
+        for old, new in zip(
+            self._held,
+            step(self._held, gradient, self._lr * share, self.recipe.weight_decay, *corrections),
+            strict=True,
+        ):
             old.copy_(torch.where(self._alive, new, old))
 
     def _scored(self, batch: Arrays) -> tuple[Tensor, Tensor]:
-        logits = self._logits(self._unpacked(self._weights), batch)
+        logits = self._logits(self._unpacked(self._held.weights), batch)
         loss = losses_of(logits.float(), batch.answer.long())
         return loss, logits.argmax(dim=-1) == batch.answer
 
@@ -270,9 +271,15 @@ def prepare_determinism() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
+def prepare_compiler(n_processes: int) -> None:
+    """Bound PyTorch's compiler before its first use in a process: by itself it starts as many processes as cores."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(n_processes))
+
+
 def _rates(cell: CellSpec) -> np.ndarray:
     """By step: the share of the learning rate, and AdamW's corrections of the two moments."""
+    beta1, beta2 = ADAMW_BETAS
     steps = range(cell.train.steps + _WARM_UP)  # a capture makes so many more and undoes them
     return np.array(
-        [(schedule(s, cell.train), 1 / (1 - _BETA1 ** (s + 1)), (1 - _BETA2 ** (s + 1)) ** -0.5) for s in steps]
+        [(schedule(s, cell.train), 1 / (1 - beta1 ** (s + 1)), (1 - beta2 ** (s + 1)) ** -0.5) for s in steps]
     )

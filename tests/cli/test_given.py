@@ -2,11 +2,16 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Command, assert_fails
+from nexus_bench.experiment import suite as suites
+from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.io.config import Config
+from nexus_bench.io.read_results import read_results
+from tests.conftest import Command, assert_fails, without_start
 from tests.small import TINY
 
 
@@ -151,12 +156,13 @@ def test_a_run_folder_goes_on_and_other_settings_get_a_folder_beside_it(command:
     train = "train --executor inline order=1 --seeds 1".split()
     assert command(*train, "tiny.yaml").returncode == 0
     kept = Path("runs/tiny/results.csv").read_bytes()
-    assert command("train", "runs/tiny", "--executor", "inline").stderr == "2 of 2 cells are already done\n"
+    again = command("train", "runs/tiny", "--executor", "inline")
+    assert without_start(again.stderr) == "2 of 2 cells are already done\n"
     other = command(*train, "tiny.yaml", "--steps", "10", "--quiet")
     assert other.returncode == 0 and "runs/tiny holds a study of other settings, which is kept" in other.stderr
     assert Path("runs/tiny/results.csv").read_bytes() == kept and len(list(Path("runs").iterdir())) == 2
     more = command("train", "runs/tiny", "--executor", "inline", "--seeds", "2")
-    assert more.returncode == 0 and more.stderr.startswith("2 of 4 cells are already done\n")
+    assert more.returncode == 0 and "\n2 of 4 cells are already done\n" in more.stderr
     assert_fails(command("status", "tiny"), 5, "tiny: is not a run folder; did you mean runs/tiny?")
     assert_fails(
         command("report", "runs"), 5, "runs: is not a run folder; give one of those in it: runs/tiny, runs/tiny-"
@@ -182,3 +188,46 @@ def test_of_an_option_with_one_value_the_last_counts(command: Command) -> None:
     """So a script can add to a line."""
     last = command("show", "kinship", "--seed", "1", "--seed", "2")
     assert last.returncode == 0 and last.stdout == command("show", "kinship", "--seed", "2").stdout
+
+
+def test_fewer_seeds_of_a_run_train_nothing_else_and_lose_no_row(command: Command) -> None:
+    Path("tiny.yaml").write_text(TINY)
+    train = "train tiny.yaml --executor inline order=1 --seeds".split()
+    assert command(*train, "3").returncode == 0
+    kept = {path: path.read_bytes() for path in Path("runs/tiny").rglob("*.csv")}
+    again = command(*train, "1")
+    told = "runs/tiny holds this study with 3 seeds, and keeps them; of these 1 is trained, if need be (--out chooses"
+    assert again.returncode == 0 and told in again.stderr and "6 of 6 cells are already done\n" in again.stderr
+    assert {path: path.read_bytes() for path in Path("runs/tiny").rglob("*.csv")} == kept
+    assert [path.name for path in Path("runs").iterdir()] == ["tiny"]
+    shutil.rmtree("runs/tiny/cells")
+    Path("runs/tiny/cells").mkdir()  # else it is a copy, which is restored
+    planned = command(*train, "0,2", "--dry-run").stdout
+    assert [line.split()[-1] for line in planned.splitlines()].count("left") == 2 and "4 of 6 cells to train" in planned
+    folder = RunFolder(Path("runs/tiny"))
+    left = [cell.cell_id for cell in suites.suite_of(folder).cells if cell.seed == 1]
+    folder.cells.save_failure(left[0], "no such luck")
+    assert command(*train, "0,2").returncode == 0
+    results = read_results(Path("runs/tiny"))
+    assert set(results[results["status"] == "failed"]["cell_id"]) == {left[0]} and set(results["seed"]) == {0, 1, 2}
+    assert len(list(Path("runs/tiny/cells").glob("*/result.json"))) == 4
+    assert "seeds: 3" in Path("runs/tiny/spec.yaml").read_text()
+
+
+def test_a_run_of_a_suite_whose_name_begins_alike_is_not_read(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def noted(config: Config, where: str) -> suites.Suite:
+        made.append(where)
+        return make(config, where)
+
+    make = suites.make_suite
+    Path("tiny.yaml").write_text(TINY)
+    train = "train tiny.yaml --executor inline --quiet order=1".split()
+    assert command(*train).returncode == 0
+    assert command(*train, "suite=tiny-2").returncode == 0
+    monkeypatch.setattr(suites, "make_suite", noted)
+    assert command(*train, "steps=10", "--dry-run").returncode == 0
+    assert "runs/tiny" in made and "runs/tiny-2" not in made

@@ -113,18 +113,21 @@ def test_runs_are_not_looked_for_among_the_cells_of_a_run(run: Path) -> None:
     assert found.n_bytes == sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
 
 
-def test_train_says_what_is_asked_before_pytorch_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("is_terminal", "told"), [(True, "train: reachable"), (False, "train: reachable; starting PyTorch")]
+)
+def test_train_says_what_is_asked_before_pytorch_is_imported(is_terminal: bool, told: str, tmp_path: Path) -> None:
     script = (
         "import sys, rich.console; from nexus_bench.cli import run\n"
         "printed = rich.console.Console.print\n"
         "def spied(self, *args, **more):\n"
         "    printed(self, *args, **more); sys.exit(3 if 'torch' in sys.modules else 0)\n"
         "rich.console.Console.print = spied\n"
-        "rich.console.Console.is_terminal = True\n"
+        f"rich.console.Console.is_terminal = {is_terminal}\n"
         "run(['train', '--task', 'reachable'])"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "train: reachable\n")
+    assert (done.returncode, done.stderr) == (0, f"{told}\n")
 
 
 def test_a_run_whose_table_was_deleted_is_unreadable(run: Path, command: Command) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.experiment.cuts import Pack, cut
+from nexus_bench.experiment.cuts import cut
+from nexus_bench.training.begun import Pack
 from nexus_bench.training.spec import CellSpec
 from tests.small import cell
 

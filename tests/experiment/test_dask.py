@@ -21,7 +21,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
-from tests.conftest import Command
+from tests.conftest import Command, without_start
 from tests.small import TINY
 
 pytest.importorskip("distributed")
@@ -145,7 +145,8 @@ def test_a_scheduler_that_does_not_answer_is_told(command: Command, tmp_path: Pa
     (tmp_path / "suite.yaml").write_text(SUITE)
     result = command("train", "suite.yaml", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:9")
     assert result.returncode == 5
-    assert result.stderr == "error: tcp://127.0.0.1:9: no Dask scheduler answers there; check --scheduler\n"
+    told = without_start(result.stderr)
+    assert told == "error: tcp://127.0.0.1:9: no Dask scheduler answers there; check --scheduler\n"
 
 
 def test_the_slurm_example_asks_for_what_it_says() -> None:

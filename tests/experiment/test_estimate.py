@@ -51,6 +51,15 @@ def test_jobs_are_of_the_size_of_stacks_and_share_their_seconds(plan: Plan, monk
     assert estimate(plan, Execution("deterministic", "cpu", "inline"), None).seconds == 2 * whole + 3
 
 
+def test_processes_take_turns_on_a_gpu_and_set_up_beside_it(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "_paced", lambda *given: Pace(10.0, 1.0, 4.0))
+    monkeypatch.setattr(estimates, "_start_up", lambda: 3.0)
+    turn = 20 * 1 + (2 + 16 / 8) * 4  # of each of two jobs
+    for n_gpus, whole in ((1, 10 + 2 * turn), (2, 10 + turn)):
+        monkeypatch.setattr("torch.cuda.device_count", lambda n=n_gpus: n)
+        assert estimate(plan, Execution("tf32", "cuda", n_workers=2), None).seconds == whole + 2 * 3
+
+
 def test_without_time_for_an_engine_it_is_reckoned_by_its_operations(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

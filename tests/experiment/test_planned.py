@@ -76,7 +76,9 @@ def test_a_folder_in_the_place_of_the_plan_is_told_by_train_alone(run: Path, com
     (run / PLAN).unlink()
     (run / PLAN).mkdir()
     assert planned_cells(RunFolder(run)) == expected
-    assert_fails(command(*LINE.split()), 5, f"{run / PLAN}: cannot be written: ")
+    told = command(*LINE.split())
+    assert_fails(told, 5, f"{run / PLAN}: cannot be written: ")
+    assert told.stderr.endswith("; move that folder away, or write elsewhere\n")
 
 
 def test_a_suite_that_is_tuned_is_kept_once_its_recipes_are_chosen(

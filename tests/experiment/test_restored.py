@@ -1,6 +1,7 @@
 """A copy of a run without the records of its cells is gone on with: nothing of it is lost or trained again."""
 
 import gzip
+import json
 import shutil
 from pathlib import Path
 
@@ -65,6 +66,19 @@ def test_only_what_is_new_is_trained(copy: Path, made: Path, command: Command) -
     asked = command("eval", "run", "--n-facts", "9", "--quiet")
     assert asked.returncode == 0 and read_csv(copy / RESULTS, COLUMNS)["split"].str.startswith("eval").sum() > 0
     assert_fails(command("eval", "run", "--n-facts", "8", "--quiet"), 4, f"{old}/model.safetensors: is missing")
+
+
+def test_a_dry_run_says_what_is_restored_and_changes_nothing(copy: Path, command: Command) -> None:
+    def held() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+
+    before = held()
+    plain = command(*"train suite.yaml --executor inline --out run --seeds 3 --dry-run".split())
+    assert plain.returncode == 0 and "2 of 6 cells to train, 1 at a time" in plain.stdout
+    assert "4 cells are restored from the tables, without weights\n" in plain.stdout
+    cells = json.loads(command(*f"{TRAIN} --seeds 3 --dry-run".split()).stdout)["cells"]
+    assert [cell["seconds"] is None for cell in cells].count(True) == 4
+    assert held() == before
 
 
 def test_a_restored_evaluation_cannot_be_asked_for_answers(copy: Path, command: Command) -> None:

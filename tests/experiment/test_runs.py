@@ -91,6 +91,7 @@ def test_a_stopped_run_ends_within_two_seconds_and_keeps_its_state(
     assert time.monotonic() - started < 2.0
     _, errors = run.communicate(timeout=20)
     assert errors.splitlines() == [
+        "train: suite.yaml; starting PyTorch",
         "tiny: 4 cells to train on cpu, 2 workers, mode single, into runs/tiny",
         "stopped: 0 of 4 cells are done; the same command continues",
     ]

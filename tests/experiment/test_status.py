@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from nexus_bench.experiment.events import Event, Progress
+from nexus_bench.experiment.execution import Execution
+from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.status import read_status
-from nexus_bench.experiment.suite import suite_of
+from nexus_bench.experiment.suite import make_suite, suite_of
+from nexus_bench.io.config import parse_yaml
 from tests.conftest import Command
 from tests.paths import EXAMPLES
 from tests.small import TINY
@@ -25,8 +30,12 @@ def test_status_of_a_run_without_weights_says_what_is_recorded(command: Command,
     counts = f"{n_here} done, {len(cells) - n_here} recorded, 0 running, 0 failed, 0 to do"
     assert done.stdout.split("\n")[0].strip() == f"{len(cells)} cells: {counts}"
     assert "the weights are not kept here" in done.stdout
+    is_trained_again = (EXAMPLES / name / "cells").exists()  # of a copy all cells are restored
+    assert ("`train` trains these cells again" in " ".join(done.stdout.split())) == is_trained_again
     idle = command("status", str(EXAMPLES / name), "--watch")
-    assert idle.stderr == f"no process is training in {EXAMPLES / name}; all of its cells are done\n"
+    goes_on = f"`nexus-bench train {EXAMPLES / name}` goes on"
+    what = goes_on if is_trained_again else "all of its cells are done"
+    assert idle.stderr == f"no process is training in {EXAMPLES / name}; {what}\n"
 
 
 def test_a_cell_that_is_to_be_trained_again_is_not_recorded(command: Command) -> None:
@@ -37,5 +46,26 @@ def test_a_cell_that_is_to_be_trained_again_is_not_recorded(command: Command) ->
     cell_id = suite_of(folder).cells[0].cell_id
     shutil.rmtree(run / "cells" / cell_id)
     assert [state.state for state in read_status(folder)].count("recorded") == 1
+    assert "`train` trains these cells again" in " ".join(command("status", "run").stdout.split())
+    assert "training 1 cell that was done and then deleted again\n" in command(*line.split(), "--dry-run").stdout
     with folder.writing("tiny", [cell_id]):
         assert "recorded" not in {state.state for state in read_status(folder)}
+
+
+def test_status_says_from_which_step_a_stopped_cell_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    suite = make_suite(parse_yaml(TINY, where="test"), where="test")
+    first, other, *_ = suite.cells
+    run = RunFolder(tmp_path / "run")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.cell_id == other.cell_id:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(make_plan(suite, run), run, Execution(executor="inline"), data=None, on_event=stop)
+    told = {state.cell_id: (state.state, state.step) for state in read_status(run)}
+    assert told.pop(first.cell_id) == ("done", None) and told.pop(other.cell_id) == ("to do", 10)
+    assert set(told.values()) == {("to do", None)}
+    assert "10 of 20" in command("status", "run").stdout

@@ -107,6 +107,12 @@ def test_settings_are_yaml_and_commas_make_lists() -> None:
     assert found == {"lr": [1e-3, 3e-3], "order": 2, "refine": ["q", "qk"], "vocab_size": None, "seeds": [4]}
 
 
+def test_a_whole_number_may_be_set_with_an_exponent() -> None:
+    found = parse_settings(["steps=1e3", "n=1e1,2", "lr=1e-3", "clip_norm=1.0", "weight=1e30", "tune={lr: [1e3]}"])
+    assert repr(found["steps"]) == "1000" and repr(found["n"]) == "[10, 2]"
+    assert [repr(found[key]) for key in ("lr", "clip_norm", "weight")] == ["0.001", "1.0", "1e+30"]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [(["lr"], "--set must be key=value, got 'lr'"), (["=1"], "key=value"), (["a=1", "a=2"], "--set a is given twice")],

@@ -6,11 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from nexus_bench.analysis.crossed import variance_shares
+from nexus_bench.analysis.summary import reaches_of
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite, select_suite, with_chosen
 from nexus_bench.io.columns import COLUMNS, TUNING
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.record_seals import check_records
+from nexus_bench.report.output import read_report
 from tests.paths import ROOT
 
 STUDY = sorted(path.parent for path in (ROOT / "runs" / "reference").glob("*/seal.json"))
@@ -78,3 +81,42 @@ def test_each_family_is_trained_by_the_first_recipe_that_serves_or_by_the_first_
         task: STAGES.index(("long-" if train.batch_size == 128 else "") + train.curriculum)
         for task, train in cells.items()
     }
+
+
+def test_the_page_says_how_far_cells_of_crossed_datasets_came_and_what_they_differ_by() -> None:
+    runs = sorted((ROOT / "runs" / "beside").glob("crossed-d?"))
+    results = pd.concat(
+        [read_csv(run / "results.csv", COLUMNS).assign(dataset=run.name) for run in runs], ignore_index=True
+    )
+    results = results[results["split"] == "test"]
+    page = (ROOT / "docs" / "reference_study.md").read_text()
+    for name, said in {"n_loops 2": "two loops", "order 2": "order 2", "order 3": "order 3"}.items():
+        cells = results[results["model"].str.contains(name)]
+        reaches = reaches_of(cells, ["dataset", "seed"]).value_counts().sort_index()
+        shares = variance_shares(cells.groupby(["dataset", "seed"])["accuracy"].mean().unstack().to_numpy())
+        reach = ", ".join(f"{hops} in {n}" for hops, n in reaches.items())
+        data, weights = (
+            f"{share:.0%} ({f'{p:.{digits}f}'[1:]})"
+            for share, p, digits in (
+                (shares.data, shares.p_data, 2),
+                (shares.weights, shares.p_weights, 3 if shares.p_weights < 0.01 else 2),
+            )
+        )
+        assert f"| {said} | {reach} | {data} | {weights} | {shares.rest:.0%} |" in page
+
+
+def test_another_gpu_gives_the_same_declared_comparisons() -> None:
+    first, again = (
+        read_report([ROOT / "runs" / where]).comparisons.query("kind == 'declared'").set_index(["model", "baseline"])
+        for where in ("reference/variable_chain", "beside/variable_chain-again")
+    )
+    assert list(first.index) == list(again.index) and len(first) == 6
+    assert list(first["verdict"]) == list(again["verdict"]) and (first["p_holm"] < 0.05).all()
+    reaches = [
+        reaches_of(results[(results["split"] == "test") & (results["purpose"] != TUNING)], ["model", "seed"])
+        for results in (
+            read_csv(ROOT / "runs" / where / "results.csv", COLUMNS)
+            for where in ("reference/variable_chain", "beside/variable_chain-again")
+        )
+    ]
+    assert int((reaches[0] == reaches[1]).sum()) == 106 and len(reaches[0]) == 108

@@ -1,5 +1,6 @@
 """A suite without a file: one that there is, with other tasks or other models."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import MANIFEST
 from nexus_bench.data.task import known_tasks, task_keys
 from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import LONGEST_NAME, Config, read_config
 from nexus_bench.io.hops import format_hops, parse_hops
 from nexus_bench.io.read_results import SPEC
+from nexus_bench.model.spec import model_keys
 
 BASELINE = "standard"
 
@@ -137,7 +140,7 @@ def without_baseline(models: list[Config], attention: str | None) -> tuple[str, 
     orders = [order for entry in models for order in _listed(entry.get("order"))]
     if not names or BASELINE in names or 1 in orders or all(order is None for order in orders):
         return ()
-    return (f"no baseline is trained; --attention {','.join([BASELINE, *names])} adds it (in Python a list)",)
+    return (f"no baseline is trained; attention={','.join([BASELINE, *names])} adds it",)
 
 
 def _hops(entry: Config) -> str:
@@ -165,3 +168,20 @@ def _entries(suite: Config, kind: str, name: str) -> list[Config]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def tell_whose_it_is(key: str, tasks: Sequence[Config], models: Sequence[Config]) -> None:
+    """Refuse a setting that other tasks or attentions have than those of a suite.
+
+    Raises:
+        ConfigError: Others have it.
+    """
+    kinds = ((tasks, "task", GENERATORS.names(), task_keys), (models, "attention", ATTENTIONS.names(), model_keys))
+    for entries, kind, names, keys_of in kinds:
+        if owners := [name for name in names if key in keys_of(name).own]:
+            asked = ", ".join(dict.fromkeys(str(entry.get(kind)) for entry in entries))
+            own = ", ".join(sorted(set().union(*(keys_of(name).own for name in asked.split(", ") if name in names))))
+            has = f" (options: {own})" if own else ""
+            raise ConfigError(
+                f"{key} is not an option of {asked}{has}; omit it, or choose one that has it: {', '.join(owners)}"
+            )

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.analysis.declared import check_declared, read_declared
-from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import read_manifest, spec_of
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_cells, read_seeds, with_recipe
-from nexus_bench.experiment.on_the_spot import changed, find_suite, suite_or_tasks, without_trained
+from nexus_bench.experiment.on_the_spot import changed, find_suite, suite_or_tasks, tell_whose_it_is, without_trained
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.tuning import Choice, Tuning, chosen, read_tuning
 from nexus_bench.io.columns import MEASURED, TUNING
@@ -131,12 +130,8 @@ def apply_settings(config: Config, settings: Config, where: str = "suite") -> Co
     homes += [(entry, _keys(entry, "attention", model_keys)) for entry in models]
     for key, value in settings.items():
         found = [home for home, keys in homes if key in keys]
-        owners = [name for name in ATTENTIONS.names() if key in model_keys(name).own]
-        if not found and owners:
-            asked = ", ".join(dict.fromkeys(str(entry.get("attention")) for entry in models))
-            having = ", ".join(owners)
-            raise ConfigError(f"{key} is not an option of {asked}; omit it, or choose one that has it: {having}")
         if not found:
+            tell_whose_it_is(key, tasks, models)
             known = set().union(*(keys for _, keys in homes)) - {"content_sha256"}  # which is not for people
             raise ConfigError(unknown_name("setting", key, known | _BESIDES))
         for home in found:

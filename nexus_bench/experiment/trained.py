@@ -18,6 +18,7 @@ from nexus_bench.report.build import shown_cells
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import SEPARATOR, titles_of
 
+_MOST_PARTS = 20
 _MOST_NAMED = 5  # cells in a message
 
 
@@ -41,8 +42,8 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ next to results.csv")
     found = selected(trained, asked, suite=suite.cells)
     if not found:
-        there = _named(trained, titles_of(suite.cells))
-        raise UsageError(f"{folder.path}: no trained cell is '{asked}'; there are {there}")
+        there = _parts(trained, titles_of(suite.cells))
+        raise UsageError(f"{folder.path}: no trained cell is '{asked}'; cells are told apart by {there}")
     return found
 
 
@@ -144,3 +145,13 @@ def _values(cell: CellSpec) -> str:
 def _named(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:
     named = "; ".join(f"{cell.cell_id} ({titles[cell.cell_id]})" for cell in cells[:_MOST_NAMED])
     return named + (f"; and {len(cells) - _MOST_NAMED} more" if len(cells) > _MOST_NAMED else "")
+
+
+def _parts(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:
+    """The fields of titles that tell these cells apart, or all of a single one."""
+    fields = [titles[cell.cell_id].split(SEPARATOR) for cell in cells]
+    common = set(fields[0]).intersection(*fields[1:]) if len(fields) > 1 else set()
+    apart = [field for field in dict.fromkeys(field for one in fields for field in one) if field not in common]
+    return "; ".join(apart[:_MOST_PARTS]) + (
+        f"; and {len(apart) - _MOST_PARTS} more" if len(apart) > _MOST_PARTS else ""
+    )

@@ -27,7 +27,8 @@ from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VA
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.report import figures, pair_tables, tables
 from nexus_bench.report.crossed import crossed_sections
-from nexus_bench.report.finding import Facts, finding
+from nexus_bench.report.facts import Facts
+from nexus_bench.report.finding import finding
 from nexus_bench.report.notes import common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
 from nexus_bench.report.palette import Palette, palette_of

@@ -4,50 +4,19 @@ Every count in a sentence is one of the tables; nothing is said that they do not
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
-import pandas as pd
-
-from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE, DeclaredPairs
-from nexus_bench.analysis.intervals import seeds_needed
-from nexus_bench.analysis.power import needs
-from nexus_bench.analysis.summary import REACHED
+from nexus_bench.analysis.compare_models import BETTER, WORSE
 from nexus_bench.io.plurals import counted
 from nexus_bench.report.declared_clauses import told_of
+from nexus_bench.report.facts import Facts
+from nexus_bench.report.left_open import left_open, left_open_of_several
 from nexus_bench.report.orders import Series
-from nexus_bench.report.reaches import Count, Reach, as_span, grouped, how_far, on_seeds, reach_of
-from nexus_bench.report.tables import Names
+from nexus_bench.report.reaches import Count, Reach, as_span, grouped, how_far, on_seeds
 
 _MOST_NAMED = 4  # pairs or models in one sentence
 _MOST_TASKS = 15  # lines
 _MOST_SETTINGS = 3  # of one task
 _STANDARD = "standard"
-
-
-class Facts(NamedTuple):
-    """What a finding is made of: the tables of one setting.
-
-    Attributes:
-        task: The task family.
-        setting: What tells this setting from others of the task; empty if it is the only one.
-        counts: `reached.seeds_reached` of the setting.
-        names: The display names of models.
-        series: `orders.series_of`: models that differ in order alone, by display name.
-        declared: `compare_models.declared_pairs`.
-        n_failed: Label -> cells that failed.
-        rising: `summary.still_rising`.
-        trained: The hops of training; empty for answers of other models.
-    """
-
-    task: str
-    setting: str
-    counts: pd.DataFrame
-    names: Names
-    series: Sequence[Series]
-    declared: DeclaredPairs
-    n_failed: Mapping[str, int]
-    rising: Mapping[str, tuple[int, int]]
-    trained: Sequence[int]
 
 
 def finding(facts: Sequence[Facts], by: Sequence[str] = ()) -> list[str]:
@@ -64,7 +33,7 @@ def finding(facts: Sequence[Facts], by: Sequence[str] = ()) -> list[str]:
     if len(facts) == 1:
         (one,) = facts
         shown, undecided = told_of(one.declared, one.names.short)
-        return [_sentence(clause) for clause in [*shown, *_outcome(one), *undecided, *_open(one)]]
+        return [_sentence(clause) for clause in [*shown, *_outcome(one), *undecided, *left_open(one)]]
     tasks = list(dict.fromkeys(one.task for one in facts))
     lines = []
     for task in tasks[:_MOST_TASKS]:
@@ -75,7 +44,7 @@ def finding(facts: Sequence[Facts], by: Sequence[str] = ()) -> list[str]:
         lines += [f"{task}, {one}." for one in told] if len(tasks) == 1 else [f"{task}: {'. '.join(told)}."]
     if len(tasks) > _MOST_TASKS:
         lines.append(f"{counted(len(tasks) - _MOST_TASKS, 'more task')} below.")
-    return [*lines, *by[:_MOST_NAMED], *(_sentence(clause) for clause in _open_of_several(facts))]
+    return [*lines, *by[:_MOST_NAMED], *(_sentence(clause) for clause in left_open_of_several(facts))]
 
 
 def _in_one_line(facts: Facts) -> str:
@@ -88,7 +57,7 @@ def _in_one_line(facts: Facts) -> str:
 
 def _outcome(facts: Facts) -> list[str]:
     """What models reached, in clauses: orders that follow one rule, other orders, all other models."""
-    reaches = _reaches(facts)
+    reaches = facts.reaches
     if not reaches:
         n_cells = counted(sum(facts.n_failed.values()), "cell")
         return [f"nothing was trained: {n_cells} failed; `nexus-bench status` says why"]
@@ -190,111 +159,5 @@ def _those_at(hop: int, reaches: Mapping[str, Reach]) -> str:
     return "; ".join(f"{' and '.join(names)} on {seeds}{' each' if len(names) > 1 else ''}" for seeds, names in said)
 
 
-def _open(facts: Facts) -> list[str]:
-    """What one setting leaves open, but for what was declared."""
-    reaches = _reaches(facts)
-    found = []
-    if facts.declared.pairs.empty and len(reaches) > 1:
-        fewest = min(reach.n_seeds for reach in reaches.values())
-        are_few = f", and {counted(fewest, 'seed')} {'is' if fewest == 1 else 'are'} too few ({needs(1)})"
-        found.append(
-            "whether any model reaches further than another beyond chance: no comparison was declared before training"
-            + (are_few if fewest < seeds_needed(1) else "")
-        )
-    if facts.trained and {reach.furthest for reach in reaches.values() if reach.counts} == {0}:
-        found.append("what these models can do: none learned a hop; try more steps, another lr, or smaller graphs")
-    least = min((reach.counts[0].hop for reach in reaches.values() if reach.counts), default=1)
-    if least > 1 and not all(reach.on_every_seed for reach in reaches.values()):
-        not_reached = f"a hop reach of 0 says only that {counted(least, 'hop')} were not reached"
-        found.append(f"what models can do of fewer than {counted(least, 'hop')}: that was not asked, and {not_reached}")
-    if n_untested := len(facts.declared.untested):
-        found.append(f"{counted(n_untested, 'declared comparison')} without one model on each side in these results")
-    return [f"not decided: {clause}" for clause in found + _beyond(facts, reaches) + _unfinished(facts, reaches)]
-
-
-def _beyond(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
-    """Hops beyond what was asked or trained, and hops of which nothing is claimed."""
-    at = facts.counts[facts.counts["threshold"] == REACHED]
-    hops = sorted({int(hop) for hop in at["hop"]})
-    claimed = sorted({int(hop) for hop in at.loc[at["n_reached"].notna(), "hop"]})
-    found = []
-    if reaches and (without := [str(hop) for hop in hops if hop not in claimed]):
-        found.append(f"hops {', '.join(without)}: the partial-input ceiling is 0.95 or more there, or not known")
-    trained = max(facts.trained, default=0)
-    for limit in sorted({trained, max(claimed, default=0)} & set(claimed)):
-        at_limit = [name for name, reach in reaches.items() if reach.furthest == limit]
-        if at_limit:
-            why = _why_no_further(limit, trained, [hop for hop in hops if hop > limit], claimed)
-            found.append(f"how far {_who(at_limit)} can go beyond {counted(limit, 'hop')}: {why}")
-    return found
-
-
-def _why_no_further(limit: int, trained: int, more: Sequence[int], claimed: Sequence[int]) -> str:
-    """Why nothing is decided beyond a hop that was reached.
-
-    Args:
-        limit: The hop: the furthest that was trained, or that counts.
-        trained: The furthest that was trained.
-        more: The hops beyond it that were asked.
-        claimed: The hops that count as reached if they are.
-    """
-    counting = [str(hop) for hop in more if hop in claimed]
-    if counting:  # so none of them was trained
-        were, are = ("hop {} was", "is") if len(counting) == 1 else ("hops {} were", "are")
-        return f"{were.format(', '.join(counting))} asked, but not trained, and {are} not reached"
-    if more:
-        return "of more nothing can be claimed"
-    return "more were not asked" if limit <= trained else "more were neither trained nor asked"
-
-
-def _unfinished(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
-    """Cells that were still learning, cells that failed, and models without a measured seed."""
-    found = []
-    rising = {facts.names.short[label]: counts for label, counts in facts.rising.items() if counts[0]}
-    if rising:
-        seeds = " and ".join(f"{n} of {n_cells} seeds of {name}" for name, (n, n_cells) in rising.items())
-        if len(rising) > 2:
-            seeds = f"{counted(sum(n for n, _ in rising.values()), 'seed')} of {len(rising)} models"
-        found.append(f"what longer training gives: validation was still rising on {seeds}")
-    missing = [name for name in facts.names.short.values() if name not in reaches]
-    if missing and reaches:
-        found.append(f"how far {_who(missing)} can go: no seed was measured")
-    n_failed = sum(n for label, n in facts.n_failed.items() if facts.names.short[label] in reaches)
-    if n_failed:
-        found.append(f"{counted(n_failed, 'cell')} that failed and {'is' if n_failed == 1 else 'are'} left out")
-    return found
-
-
-def _open_of_several(facts: Sequence[Facts]) -> list[str]:
-    """What several settings leave open, counted."""
-    verdicts = [verdict for one in facts if len(one.declared.pairs) for verdict in one.declared.pairs["verdict"]]
-    n = counted(len(facts), "setting")
-    found = []
-    if n_few := verdicts.count(TOO_FEW):
-        found.append(f"{counted(n_few, 'declared comparison')} with too few seeds")
-    if n_not_shown := verdicts.count(NOT_SHOWN):
-        found.append(f"{counted(n_not_shown, 'declared comparison')} that showed no difference")
-    if n_not_tested := verdicts.count(NOT_TESTED):
-        found.append(f"{counted(n_not_tested, 'declared comparison')} behind one that showed no difference")
-    if without := sum(one.declared.pairs.empty for one in facts):
-        found.append(f"who reaches further in {without} of {n}, of which no comparison was declared before training")
-    if at_limit := sum(bool(_beyond(one, _reaches(one))) for one in facts):
-        found.append(f"how far models can go that reached all that was asked, trained or claimed, in {at_limit} of {n}")
-    if unfinished := sum(bool(_unfinished(one, _reaches(one))) for one in facts):
-        found.append(f"cells that failed or were still learning, in {unfinished} of {n}")
-    return [f"not decided: {clause}" for clause in found]
-
-
-def _reaches(facts: Facts) -> dict[str, Reach]:
-    """Display name -> how far the model came; without models of which nothing is measured."""
-    at = facts.counts[facts.counts["threshold"] == REACHED]
-    found = {name: reach_of(at[at["model"] == label]) for label, name in facts.names.short.items()}
-    return {name: reach for name, reach in found.items() if reach.n_seeds}
-
-
 def _sentence(clause: str) -> str:
     return f"{clause[0].upper()}{clause[1:]}."
-
-
-def _who(names: Sequence[str]) -> str:
-    return " and ".join(names) if len(names) <= 2 else f"{len(names)} models"

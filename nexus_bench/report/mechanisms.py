@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from nexus_bench.analysis.select_recipes import is_tuning
 from nexus_bench.errors import errors_in_a_line
 from nexus_bench.io.files import write_atomic
 from nexus_bench.io.plurals import counted
+from nexus_bench.io.read_results import read_results
 from nexus_bench.report.as_markdown import table_as_markdown
 from nexus_bench.report.standings import Gathered, Setting, Standing, gather
 from nexus_bench.report.tables import Row, Table, number
@@ -39,13 +41,14 @@ def mechanisms_page(runs: Sequence[Path]) -> str:
     """The page as Markdown.
 
     Args:
-        runs: Run folders; those that are not there are left out.
+        runs: Run folders; those that are not there, or in which nothing has been trained but to choose learning rates,
+            are left out.
 
     Raises:
         ConfigError: A run is of an older format, or has no row of the test split.
         CorruptArtefactError: A file of a run is missing, truncated or edited.
     """
-    there = [run for run in runs if run.is_dir()]
+    there = [run for run in runs if run.is_dir() and not is_tuning(read_results(run)).all()]
     if not there:
         return f"{_HEAD}\n{_NOTHING}\n"
     found = gather(there)

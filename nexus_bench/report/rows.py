@@ -23,7 +23,9 @@ def told_apart(results: pd.DataFrame) -> pd.DataFrame:
     results = once(results)
     tuning = is_tuning(results)
     if tuning.all():
-        raise ConfigError("these results are of tuning alone, which a report does not show; run `nexus-bench train` on")
+        raise ConfigError(
+            "these results are of tuning alone, which a report does not show; run `nexus-bench train RUN`"
+        )
     if not (results["split"] == TEST).any():
         raise ConfigError("a report shows the test split, of which these results have no row; read their results.csv")
     return pd.concat([results[tuning], with_variants(results[~tuning])], ignore_index=True)

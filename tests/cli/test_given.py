@@ -142,7 +142,7 @@ def test_further_hops_that_are_trained_are_left_out_and_this_is_said(command: Co
 def test_orders_without_a_baseline_say_how_one_is_added(command: Command) -> None:
     line = "train --dry-run --steps 1 --seeds 1 --order 2 --attention".split()
     said = command(*line, "nexus").stdout
-    assert "no baseline is trained; --attention standard,nexus adds it" in said
+    assert "no baseline is trained; attention=standard,nexus adds it" in said
     assert "no baseline" not in command(*line, "standard,nexus").stdout
 
 

@@ -334,3 +334,21 @@ def test_that_nothing_was_learned_is_said_with_what_to_try() -> None:
     said = "Not decided: what these models can do: none learned a hop; try more steps, another lr, or smaller graphs."
     assert said in finding_of(reaching({"standard": [0, 0], "nexus, order 2": [0, 0]}))
     assert said not in finding_of(reaching({"standard": [0, 0], "nexus, order 2": [0, 1]}))
+
+
+@pytest.mark.parametrize(
+    ("standard", "second", "third", "who"),
+    [
+        ([1, 1], [2, 2], [1, 1], "order 3"),
+        ([1, 1], [2, 2], [2, 1], "order 3"),
+        ([1, 1], [0, 2], [1, 0], "orders 2 and 3"),
+        ([1, 1], [2, 2], [2, 2], ""),
+        ([1, 1], [2, 1], [1, 2], ""),
+    ],
+)
+def test_an_order_that_came_less_far_than_a_lower_one_may_not_have_learned(
+    standard: list[int | None], second: list[int | None], third: list[int | None], who: str
+) -> None:
+    found = finding_of(reaching({"standard": standard, "nexus, order 2": second, "nexus, order 3": third}))
+    said = [line for line in found if "a lower order reached more" in line]
+    assert len(said) == bool(who) and all(f"{who} can do" in line for line in said)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from nexus_bench.io.columns import TUNING
 from nexus_bench.report.mechanisms import mechanisms_page
 from tests.boards import FAR, NEAR, by, run_of
 from tests.paths import ROOT
@@ -36,3 +37,10 @@ def test_what_was_not_trained_is_said() -> None:
 
 def test_the_kept_page_is_what_this_code_makes() -> None:
     assert (ROOT / "docs" / "mechanisms.md").read_text() == mechanisms_page(RUNS)
+
+
+def test_a_run_that_has_only_been_tuned_is_left_out(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"standard": [NEAR, NEAR]})
+    results = pd.read_csv(run / "results.csv").assign(purpose=TUNING)
+    results.to_csv(run / "results.csv", index=False)
+    assert "has been trained for this page yet" in mechanisms_page([run])

@@ -249,8 +249,9 @@ def check(
     """
 
     def runs() -> None:
-        attention = make(mechanism, options)
-        attention(positions(), _taken(attention, LAYOUTS)[0])
+        attention, x = make(mechanism, options), positions()
+        if attention(x, _taken(attention, LAYOUTS)[0]).shape != x.shape:
+            raise Broken("shape")
 
     is_running = True
     for promise, function in PROMISES.items():

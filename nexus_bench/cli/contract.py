@@ -107,10 +107,10 @@ def _task(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
 
 def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
     from nexus_bench.attention.base import ATTENTIONS, Attention
+    from nexus_bench.attention.promises import Told, tell
     from nexus_bench.attention.promises import check as promises_of
-    from nexus_bench.attention.promises import tell
     from nexus_bench.experiment.suite import taken_names
-    from nexus_bench.model.promises import OPTIONS, keeps_its_options, small_model
+    from nexus_bench.model.promises import OPTIONS, keeps_its_options, small_model, values_not_asked
     from nexus_bench.model.promises import check as of_model
     from nexus_bench.model.spec import model_keys
 
@@ -124,6 +124,10 @@ def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
     def told() -> "Iterator[Told]":
         yield from promises_of(mechanism, options, explain=_explain) if is_layer else of_model(spec, explain=_explain)
         yield tell(OPTIONS, lambda: keeps_its_options(mechanism, options, taken_names()), explain=_explain)
+        if others := values_not_asked(mechanism, options):
+            yield Told(
+                "keeps its promises at other values of options", "not asked", f"--set {' or --set '.join(others)}"
+            )
 
     return _Asked("attention", told(), dict, mechanism.version)
 

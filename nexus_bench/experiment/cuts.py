@@ -15,7 +15,7 @@ Stack = tuple[CellSpec, ...]
 def cut(
     cells: Sequence[CellSpec], wanted: Iterable[str], begun: Iterable[Pack], *, mode: str, stack: int, n_devices: int
 ) -> list[Stack]:
-    """Cut cells into stacks of equal shape; in mode `single` each cell is one.
+    """Cut cells into stacks of equal shape; in mode `single` each cell is one, and those of a seed follow each other.
 
     In mode deterministic the bytes depend on the stack, so a stack is cut from the whole suite, whatever the number of
     devices, and one that was begun goes on as it was. In the other modes only wanted cells are stacked, the costly
@@ -31,7 +31,8 @@ def cut(
     """
     to_train = frozenset(wanted)
     if mode == SINGLE:
-        return [(cell,) for cell in cells if cell.cell_id in to_train]
+        in_turn = sorted(cells, key=lambda cell: cell.seed)  # so that a run that is stopped early can be compared
+        return [(cell,) for cell in in_turn if cell.cell_id in to_train]
     if mode != DETERMINISTIC:
         return _cut_for_devices([cell for cell in cells if cell.cell_id in to_train], stack, n_devices)
     by_id = {cell.cell_id: cell for cell in cells}

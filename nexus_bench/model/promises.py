@@ -4,8 +4,8 @@ A model is made as suites make it and asked on a small task; it computes in floa
 """
 
 import warnings
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
 
 import torch
 from pydantic import ValidationError
@@ -184,3 +184,19 @@ def _same(found: Tensor, wanted: Tensor, what: str) -> None:
     off = (found - wanted).abs().max().item()
     if not off <= 1e-5:
         raise Broken(f"{what} differ by {off:.1e}, at most 1e-05 is allowed")
+
+
+def values_not_asked(mechanism: type[Mechanism[Any]], options: Mapping[str, Any]) -> list[str]:
+    """Settings that ask an option of few values for another one than a check did: `compare=self`, one per option.
+
+    Args:
+        mechanism: Any mechanism.
+        options: Those that were checked; the others were at their defaults.
+    """
+    found = []
+    for name, field in mechanism.Options.model_fields.items():
+        values = (True, False) if field.annotation is bool else get_args(field.annotation)
+        is_closed = field.annotation is bool or get_origin(field.annotation) is Literal
+        others = [value for value in values if value != options.get(name, field.default)] if is_closed else []
+        found += [f"{name}={str(others[0]).lower() if field.annotation is bool else others[0]}"] if others else []
+    return found

@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import types
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
@@ -88,6 +88,23 @@ def test_a_mechanism_of_another_package_that_keeps_everything(theirs: type[Their
     assert states(done.stdout) == dict.fromkeys([*PROMISES, OPTIONS], "kept") | {
         "agrees with its reference": "not asked"
     }
+
+
+class Choices(AttentionOptions):
+    """Two of few values, one of many."""
+
+    ahead: Literal["v", "qv"] = "v"
+    gated: bool = False
+    start: float = 1.0
+
+
+def test_what_was_asked_at_one_value_alone_is_said(theirs: type[Theirs], command: Command) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(theirs, "Options", Choices)
+        at_defaults, at_another = command("check", "theirs"), command("check", "theirs", "ahead=qv", "gated=true")
+    said = "theirs: not asked: keeps its promises at other values of options"
+    assert at_defaults.stdout.splitlines()[-1] == f"{said} (--set ahead=qv or --set gated=true)"
+    assert at_another.stdout.splitlines()[-1] == f"{said} (--set ahead=v or --set gated=false)"
 
 
 FAULTS = {
@@ -209,14 +226,15 @@ def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, comm
     assert_fails(command(*line.split()), code, said)
 
 
-def test_what_crashes_is_told_once_and_nothing_more_is_asked(
-    theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("fault", "said"), [("raises", "Theirs.forward failed with"), ("shape", "gave (2, 7, 3)")])
+def test_what_crashes_or_has_another_shape_is_told_once_and_nothing_more_is_asked(
+    fault: str, said: str, theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Theirs, "fault", "raises")
+    monkeypatch.setattr(Theirs, "fault", fault)
     result = command("check", "theirs")
     lines = result.stdout.splitlines()
     assert result.returncode == 6
-    assert lines[0].startswith("theirs: broken: ") and "Theirs.forward failed with" in lines[0]
+    assert lines[0].startswith("theirs: broken: ") and said in lines[0]
     assert "uninstall" not in result.stdout and "fake" not in result.stdout + result.stderr
     assert [line for line in lines[1:] if "broken" in line] == []
     assert sum(line.endswith("(forward fails)") for line in lines) == len(PROMISES) - 1

@@ -36,3 +36,9 @@ def test_every_device_gets_a_stack_and_deterministic_stacks_do_not_depend_on_the
     assert len(stacks) == min(n_devices, len(every))
     assert sorted(seed for stack in seeds(stacks) for seed in stack) == [0, 1, 2, 3]
     assert seeds(cut(every, ids, [], mode="deterministic", stack=3, n_devices=n_devices)) == [[0, 1, 2], [3]]
+
+
+def test_alone_the_cells_of_a_seed_follow_each_other_so_that_what_is_stopped_can_be_compared() -> None:
+    every = [*cells(3), *(cell(order=2).model_copy(update={"seed": seed}) for seed in range(3))]
+    stacks = cut(every, [one.cell_id for one in every], [], mode="single", stack=256, n_devices=2)
+    assert seeds(stacks) == [[0], [0], [1], [1], [2], [2]]

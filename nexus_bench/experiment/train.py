@@ -16,6 +16,7 @@ from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import Suite
 from nexus_bench.experiment.undecided import undecided
 from nexus_bench.io.plurals import counted
+from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 from nexus_bench.training.titles import titles_of
@@ -75,6 +76,8 @@ def train(
     """
     failures: list[Failure] = []
     notes = [*plan.suite.notes, *([few] if plan.to_do and (few := undecided(plan.suite)) else [])]
+    if not plan.suite.choices and (others := cells_of_tables(folder.path) - plan.suite.purposes.keys()):
+        notes.append(f"{counted(len(others), 'cell')} that this grid lacks: left out of the tables, kept in cells/")
     if is_copy(folder):
         n_cells = counted(restore_cells(folder, plan.suite.name), "cell")
         notes.append(f"restored {n_cells} from the tables, without weights")

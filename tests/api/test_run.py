@@ -79,6 +79,17 @@ def test_a_study_of_other_settings_leaves_the_run_of_the_first_as_it_is(
     assert sorted(path.name for path in Path("runs").iterdir())[0] == first.path.name and len(more.cells) == 2
 
 
+def test_cells_that_leave_the_tables_of_a_folder_of_ones_own_choice_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = GRID | {"attention": "standard", "order": None, "executor": "inline", "out": tmp_path / "run"}
+    loud = TINY | {"quiet": False}
+    assert len(nb.train(**call, seeds=3, **loud).cells) == 3
+    assert "that this grid lacks" not in capsys.readouterr().err
+    assert len(nb.train(**call, seeds=1, **loud).cells) == 1
+    assert "2 cells that this grid lacks: left out of the tables, kept in cells/" in capsys.readouterr().err
+
+
 def test_training_begins_with_what_its_seeds_cannot_decide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pair = {"model": "gated", "baseline": "standard"}
     call = {"task": "pointer_chase", "attention": "gated", "hops": 1, "seeds": 1, "comparisons": [pair]}

@@ -124,7 +124,8 @@ def place(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Placed:
     from nexus_bench.io.read_results import SPEC
 
     def content(suite: "Suite") -> set[str]:
-        return {cell.cell_id for cell in suite.cells} | {f"seed {seed}" for seed in suite.seeds}
+        declared = f"comparisons {suite.config.get('comparisons')}"  # before training, so others are another study
+        return {cell.cell_id for cell in suite.cells} | {f"seed {seed}" for seed in suite.seeds} | {declared}
 
     def has_more_seeds(held: "Suite") -> bool:
         asked = [cell for cell in held.cells if cell.seed in grid.seeds]

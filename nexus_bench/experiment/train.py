@@ -76,14 +76,18 @@ def train(
     """
     failures: list[Failure] = []
     notes = [*plan.suite.notes, *([few] if plan.to_do and (few := undecided(plan.suite)) else [])]
-    if not plan.suite.choices and (others := cells_of_tables(folder.path) - plan.suite.purposes.keys()):
-        notes.append(f"{counted(len(others), 'cell')} that this grid lacks: left out of the tables, kept in cells/")
+    before = cells_of_tables(folder.path)
     if is_copy(folder):
         n_cells = counted(restore_cells(folder, plan.suite.name), "cell")
         notes.append(f"restored {n_cells} from the tables, without weights")
         plan = make_plan(plan.suite, folder)
     with Loggers(loggers, folder.path, plan.suite.name) as curves:
         while True:
+            if not plan.suite.n_later and (others := before - plan.suite.purposes.keys()):
+                notes.append(
+                    f"{counted(len(others), 'cell')} that this grid lacks: left out of the tables, kept in cells/"
+                )
+                before -= others
             curves.begin(plan)
             with Display(plan, execution, folder.path, quiet=quiet, log_every=log_every) as display:
 

@@ -10,6 +10,8 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.report.facts import Facts
 from nexus_bench.report.reaches import Reach, as_span
 
+_CLEARLY = 0.5  # hops, as a mean over seeds
+
 
 def left_open(facts: Facts) -> list[str]:
     """What one setting leaves open, but for what was declared."""
@@ -35,13 +37,11 @@ def left_open(facts: Facts) -> list[str]:
 
 
 def _behind(facts: Facts) -> list[str]:
-    """Orders that reached less on every seed than a lower one did, which need not be what they can do."""
-    found = []
+    """Orders that clearly reached less than a lower one did, which need not be what they can do."""
+    found, reaches = [], facts.reaches
     for series in facts.series if facts.trained else ():
-        hops = {
-            order: facts.reaches[name].on_every_seed for order, name in series.models.items() if name in facts.reaches
-        }
-        behind = [order for order in hops if any(hops[order] < hops[lower] for lower in hops if lower < order)]
+        hops = {order: reaches[name].mean for order, name in series.models.items() if name in reaches}
+        behind = [m for m in hops if any(hops[m] <= hops[lower] - _CLEARLY for lower in hops if lower < m)]
         if behind:
             why = "a lower order reached more, so more may not have been learned; try another lr or more steps"
             found.append(f"what {series.name}, {as_span(behind)} can do: {why}")

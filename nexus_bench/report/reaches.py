@@ -41,6 +41,11 @@ class Reach(NamedTuple):
     has_seeds: bool
 
     @property
+    def mean(self) -> float:
+        """Hops that a seed reaches on average, of those counted."""
+        return sum(at.share for at in self.counts)
+
+    @property
     def on_every_seed(self) -> int:
         """The largest hop that every seed reaches; 0 if none."""
         return max((count.hop for count in self.counts if 0 < count.n_seeds == count.n_reached), default=0)

@@ -79,6 +79,37 @@ def test_a_study_of_other_settings_leaves_the_run_of_the_first_as_it_is(
     assert sorted(path.name for path in Path("runs").iterdir())[0] == first.path.name and len(more.cells) == 2
 
 
+def test_a_declaration_that_comes_after_the_results_is_another_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call: dict[str, Any] = GRID | {"order": [1, 2], "attention": "nexus", "executor": "inline"}
+    declared = [{"model": "nexus, order 2", "baseline": "order 1"}]
+    first = nb.train(**call, seeds=1, **TINY)
+    second = nb.train(**call, seeds=1, comparisons=declared, **TINY)
+    assert second.path != first.path and second.path.name.startswith(first.path.name)
+    assert nb.train(**call, seeds=2, comparisons=declared, **TINY).path == second.path
+    assert nb.train(**call, seeds=2, **TINY).path == first.path
+
+
+def test_cells_of_a_recipe_that_is_no_longer_the_best_are_told_when_they_leave_the_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = {
+        "suite": "tuned",
+        "tasks": [{"task": "pointer_chase", "hops": "1-2", "n_nodes": 6, "n_val": 8, "n_test": 16}],
+        "model": {"d_model": 16},
+        "models": [{"attention": "standard"}],
+        "train": {"steps": 20, "batch_size": 4, "eval_every": 10},
+        "seeds": 1,
+    }
+    where = {"executor": "inline", "out": tmp_path / "run"}
+    nb.train(suite | {"tune": {"lr": [1e-3, 3e-3], "seeds": 1}}, **where)
+    assert "that this grid lacks" not in capsys.readouterr().err
+    nb.train(suite | {"tune": {"lr": [1e-12, 1e-11], "optimizer": ["adamw", "lion"], "seeds": 1}}, **where)
+    assert "3 cells that this grid lacks: left out of the tables" in capsys.readouterr().err  # one of them measured
+
+
 def test_cells_that_leave_the_tables_of_a_folder_of_ones_own_choice_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,8 +48,6 @@ def compare(
         raise UsageError(f"--max-drop must be 0 or more, and of accuracy at most 1; got {max_drop:g}")
     if not 0.5 <= confidence < 1:
         raise UsageError(f"--confidence must be from 0.5 to below 1, got {confidence:g}")
-    if base.resolve() == new.resolve():
-        raise UsageError(f"{new} is given twice; give the accepted run, then the new one, such as runs/quick")
     for run in (base, new):
         check_records(run)
     outcome = compare_runs(

@@ -124,7 +124,7 @@ def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
     def told() -> "Iterator[Told]":
         yield from promises_of(mechanism, options, explain=_explain) if is_layer else of_model(spec, explain=_explain)
         yield tell(OPTIONS, lambda: keeps_its_options(mechanism, options, taken_names()), explain=_explain)
-        if others := values_not_asked(mechanism, options):
+        if is_layer and (others := values_not_asked(mechanism, options)):
             yield Told(
                 "keeps its promises at other values of options", "not asked", f"--set {' or --set '.join(others)}"
             )

@@ -8,7 +8,6 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.dataset import MANIFEST
 from nexus_bench.data.task import known_tasks, task_keys
 from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.generators.base import GENERATORS
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import LONGEST_NAME, Config, read_config
 from nexus_bench.io.hops import format_hops, parse_hops
@@ -176,7 +175,7 @@ def tell_whose_it_is(key: str, tasks: Sequence[Config], models: Sequence[Config]
     Raises:
         ConfigError: Others have it.
     """
-    kinds = ((tasks, "task", GENERATORS.names(), task_keys), (models, "attention", ATTENTIONS.names(), model_keys))
+    kinds = ((tasks, "task", known_tasks(), task_keys), (models, "attention", ATTENTIONS.names(), model_keys))
     for entries, kind, names, keys_of in kinds:
         if owners := [name for name in names if key in keys_of(name).own]:
             asked = ", ".join(dict.fromkeys(str(entry.get(kind)) for entry in entries))

@@ -269,7 +269,7 @@ def test_status_of_a_run_in_progress(command: Command, tmp_path: Path) -> None:
         wait_for_checkpoints(tmp_path, n=2)
         time.sleep(1.5)
         cells = json.loads(command("status", "runs/tiny", "--json").stdout)["cells"]
-        assert [cell["state"] for cell in cells] == ["running", "running", "to do", "to do"]
+        assert [cell["state"] for cell in cells] == ["running", "to do", "running", "to do"], "seed by seed"
         assert cells[0]["step"] > 0
     finally:
         os.killpg(run.pid, signal.SIGKILL)

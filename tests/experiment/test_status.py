@@ -56,7 +56,7 @@ def test_status_says_from_which_step_a_stopped_cell_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     suite = make_suite(parse_yaml(TINY, where="test"), where="test")
-    first, other, *_ = suite.cells
+    first, other, *_ = sorted(suite.cells, key=lambda cell: cell.seed)  # as they are trained
     run = RunFolder(tmp_path / "run")
 
     def stop(event: Event) -> None:

@@ -129,8 +129,7 @@ def place(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Placed:
 
     def has_more_seeds(held: "Suite") -> bool:
         asked = [cell for cell in held.cells if cell.seed in grid.seeds]
-        is_same = held.config.get("comparisons") == grid.config.get("comparisons")
-        return is_same and asked == list(grid.cells) and set(grid.seeds) < set(held.seeds)
+        return asked == list(grid.cells) and content(grid) < content(held)
 
     named = (run_named(str(suite)) if isinstance(suite, str | Path) else None) or Path("runs") / grid.name
     own = named.with_name(f"{named.name}-{sha256(' '.join(sorted(content(grid))).encode())[:6]}")

@@ -143,15 +143,16 @@ def _values(cell: CellSpec) -> str:
 
 
 def _named(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:
-    named = "; ".join(f"{cell.cell_id} ({titles[cell.cell_id]})" for cell in cells[:_MOST_NAMED])
-    return named + (f"; and {len(cells) - _MOST_NAMED} more" if len(cells) > _MOST_NAMED else "")
+    return _first([f"{cell.cell_id} ({titles[cell.cell_id]})" for cell in cells], _MOST_NAMED)
 
 
 def _parts(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:
     """The fields of titles that tell these cells apart, or all of a single one."""
     fields = [titles[cell.cell_id].split(SEPARATOR) for cell in cells]
     common = set(fields[0]).intersection(*fields[1:]) if len(fields) > 1 else set()
-    apart = [field for field in dict.fromkeys(field for one in fields for field in one) if field not in common]
-    return "; ".join(apart[:_MOST_PARTS]) + (
-        f"; and {len(apart) - _MOST_PARTS} more" if len(apart) > _MOST_PARTS else ""
-    )
+    apart = dict.fromkeys(field for one in fields for field in one if field not in common)
+    return _first(list(apart), _MOST_PARTS)
+
+
+def _first(told: Sequence[str], most: int) -> str:
+    return "; ".join(told[:most]) + (f"; and {len(told) - most} more" if len(told) > most else "")

@@ -17,13 +17,8 @@ from nexus_bench.io.csv_files import read_csv, rows_of
 from nexus_bench.io.packed import is_there
 from nexus_bench.training.spec import CellSpec
 
-TUNABLE = (
-    "lr",
-    "warmup_steps",
-    "weight_decay",
-    "clip_norm",
-    "optimizer",
-)  # what neither makes another model nor another setting
+# What neither makes another model nor another setting
+TUNABLE = ("lr", "warmup_steps", "weight_decay", "clip_norm", "optimizer")
 _MOST_SEEDS, _MOST_RECIPES = 10_000, 10_000
 _WORST = -1.0  # of a recipe of which a cell failed
 

@@ -178,12 +178,12 @@ def parse_settings(settings: list[str]) -> Config:
         is_mapping = is_list and len(value) == 1 and isinstance(value[0], dict)  # its commas are within
         value = value[0] if is_mapping else value
         if "." not in text:  # which says that a number need not be whole
-            value = [_as_whole(one) for one in value] if isinstance(value, list) else _as_whole(value)
+            value = [as_whole(one) for one in value] if isinstance(value, list) else as_whole(value)
         config[key] = value
     return config
 
 
-def _as_whole(value: Any) -> Any:
+def as_whole(value: Any) -> Any:
     """A number such as 1e3 as the whole number that it is; all else stays."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_SHORT else value
 

@@ -1,11 +1,11 @@
 """Entries of a configuration, validated: the result is an object, or one line that says what is wrong."""
 
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nexus_bench.errors import ConfigError, unknown_name
-from nexus_bench.io.config import Config
+from nexus_bench.io.config import Config, as_whole
 from nexus_bench.io.hops import parse_hops
 
 SpecT = TypeVar("SpecT", bound=BaseModel)
@@ -89,18 +89,13 @@ def validate(model: type[SpecT], values: Config, *, where: str) -> SpecT:
         if type(value) is int and abs(value) > largest:
             raise ConfigError(f"{where}: {key} must be at most {largest}, got {value}")
     whole = {key for key, field in model.model_fields.items() if field.annotation in (int, int | None)}
-    values = {key: _as_whole(value) if key in whole else value for key, value in values.items()}
+    values = {key: as_whole(value) if key in whole else value for key, value in values.items()}
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_explain(error, known=tuple(model.model_fields))}") from error
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-
-
-def _as_whole(value: Any) -> Any:
-    """A number such as 1e3 as the whole number that it is; all else stays."""
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST else value
 
 
 def _explain(error: ValidationError, *, known: tuple[str, ...]) -> str:

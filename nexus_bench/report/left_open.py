@@ -26,7 +26,7 @@ def left_open(facts: Facts) -> list[str]:
         )
     if facts.trained and {reach.furthest for reach in reaches.values() if reach.counts} == {0}:
         found.append("what these models can do: none learned a hop; try more steps, another lr, or smaller graphs")
-    found += _behind(facts)
+    found += _behind(facts, reaches)
     least = min((reach.counts[0].hop for reach in reaches.values() if reach.counts), default=1)
     if least > 1 and not all(reach.on_every_seed for reach in reaches.values()):
         not_reached = f"a hop reach of 0 says only that {counted(least, 'hop')} were not reached"
@@ -36,9 +36,9 @@ def left_open(facts: Facts) -> list[str]:
     return [f"not decided: {clause}" for clause in found + _beyond(facts, reaches) + _unfinished(facts, reaches)]
 
 
-def _behind(facts: Facts) -> list[str]:
+def _behind(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:
     """Orders that clearly reached less than a lower one did, which need not be what they can do."""
-    found, reaches = [], facts.reaches
+    found = []
     for series in facts.series if facts.trained else ():
         hops = {order: reaches[name].mean for order, name in series.models.items() if name in reaches}
         behind = [m for m in hops if any(hops[m] <= hops[lower] - _CLEARLY for lower in hops if lower < m)]
@@ -116,7 +116,7 @@ def left_open_of_several(facts: Sequence[Facts]) -> list[str]:
         found.append(f"who reaches further in {without} of {n}, of which no comparison was declared before training")
     if at_limit := sum(bool(_beyond(one, one.reaches)) for one in facts):
         found.append(f"how far models can go that reached all that was asked, trained or claimed, in {at_limit} of {n}")
-    if behind := sum(bool(_behind(one)) for one in facts):
+    if behind := sum(bool(_behind(one, one.reaches)) for one in facts):
         found.append(f"what orders can do that reached less than a lower one, in {behind} of {n}")
     if unfinished := sum(bool(_unfinished(one, one.reaches)) for one in facts):
         found.append(f"cells that failed or were still learning, in {unfinished} of {n}")

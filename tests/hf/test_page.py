@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from transformers import DynamicCache
 
 from nexus_bench.hf import apply_nexus
 from tests.hf.tiny import D_HEAD, N_GROUPS, N_HEADS, logits, stock, tokens
-from tests.paths import ROOT
+from tests.paths import EXAMPLES, ROOT
 
 PAGE = (ROOT / "docs" / "pretrained_models.md").read_text()
 KEPT = re.findall(r"^\| (default|`(?:inner|compare|mix|refine) .*?) \| (.*? g) \|$", PAGE, flags=re.MULTILINE)
@@ -37,3 +38,38 @@ def test_a_cache_keeps_what_the_table_says(reading: str, formula: str, order: in
     kept = sum(x.numel() for x in (layer.keys, layer.values, *layer.slots.values()))
     product = re.sub(r"(?<=[\w)]) (?=[mgh])", " * ", formula)
     assert kept == 5 * D_HEAD * eval(product, {"m": order, "h": N_HEADS, "g": N_GROUPS})
+
+
+METHODS = {
+    "untouched": "untouched",
+    "standard": "standard",
+    "order 2, gated": "nexus, order 2, refine qk, gated",
+    "order 2, gated, last third": "nexus, order 2, refine qk, gated, layers 20-29",
+    "order 3, gated": "nexus, order 3, refine qk, gated",
+    "order 2, literal": "nexus, order 2, refine qk",
+}
+COLUMNS = [("kinship", hop) for hop in (1, 2, 3, 4)] + [("arc_easy", 1), ("piqa", 1)]
+
+
+def told_by(run: str, model: str, hop: int) -> str:
+    """An accuracy of a report, as the page writes it; empty where there is none."""
+    table = pd.read_csv(EXAMPLES / "retrofit" / run / "report.csv")
+    rows = table[(table.model == model) & (table.hop == hop) & (table.split == "test")]
+    if rows.empty:
+        return ""
+    (row,) = rows.itertuples()
+    mean, low, high = (f"{value:.3f}".replace("1.000", "1").removeprefix("0") for value in (row.mean, row.low, row.high))
+    return mean if row.n_seeds == 1 else f"{mean} [{low}, {high}]"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_table_of_what_fine_tuning_showed(method: str) -> None:
+    showed = PAGE.split("## What fine-tuning showed")[1]
+    (line,) = re.findall(rf"^\| {re.escape(method)} \|(.*)\|$", showed, flags=re.MULTILINE)
+    told = [told_by(run, METHODS[method], hop) for run, hop in COLUMNS]
+    assert [cell.strip() for cell in line.split("|")] == told
+
+
+def test_what_more_steps_showed_on_pointer_chase() -> None:
+    told = [told_by("pointer_chase", "standard", hop) for hop in (1, 2, 3, 4)]
+    assert f"answers {', '.join(told[:3])} and {told[3]} of 1 to 4 hops" in " ".join(PAGE.split())

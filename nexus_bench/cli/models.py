@@ -7,7 +7,7 @@ import typer
 
 from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, Task, given, hops_of
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, Task, given, hops_of, take_text_settings
 from nexus_bench.cli.words import Words, no_names, read_words
 from nexus_bench.errors import UsageError
 
@@ -63,6 +63,8 @@ def pretrain(
     from nexus_bench.hf.tokenizer import vocabulary_of
     from nexus_bench.io.columns import Row
     from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.entries import validate
+    from nexus_bench.text.render import TextOptions
 
     lr = arch_of(arch).lr
     named = read_words(words, settings)
@@ -80,6 +82,8 @@ def pretrain(
         told = task_settings(entry)
         entry = {key: value for key, value in entry.items() if key not in told}
         told |= given(task=task, hops=hops_of(hops))
+        if english := take_text_settings(told):
+            entry["english"] = validate(TextOptions, english, where="pretrain: text").model_dump()
         entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
     if compute_of is not None:
         nest = {"attention": "nexus", **parse_settings(compute_of.split())}

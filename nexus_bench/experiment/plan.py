@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from nexus_bench.data.splits import check_worlds
+from nexus_bench.errors import UsageError
 from nexus_bench.experiment.recorded import recorded_in
 from nexus_bench.experiment.restored import is_copy
 from nexus_bench.experiment.run_folder import RunFolder
@@ -57,13 +58,18 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     Raises:
         ConfigError: The folder holds a run of an older format, or a task has too few distinct worlds for its splits.
         CorruptArtefactError: A file in the folder was edited, or one that cannot be made again is missing.
-        UsageError: The folder holds something else.
+        UsageError: The folder holds something else, or cells that were trained when other comparisons were declared.
     """
     folder.check(suite.name)
     suite = with_chosen(suite, folder)
     folder.check_records(cell.cell_id for cell in suite.cells)
     recorded = recorded_in(folder) if is_copy(folder) else set()
     done = [cell for cell in suite.cells if cell.cell_id in recorded or folder.cells.finished(cell.cell_id)]
+    if done and folder.read_spec().get("comparisons") != suite.config.get("comparisons"):
+        raise UsageError(
+            f"{folder.path}: holds {counted(len(done), 'cell')} trained under other declared comparisons, which come "
+            "before results; choose another --out, or take the comparisons of its spec.yaml"
+        )
     ended = {cell.cell_id for cell in done} | set(failed)
     left = [cell for cell in suite.cells if cell.cell_id not in ended]
     to_do = [cell for cell in left if suite.asked is None or cell.seed in suite.asked]

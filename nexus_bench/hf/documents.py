@@ -99,7 +99,7 @@ def find_text(names: list[str]) -> Text:
     return Text(files, datasets, content.hexdigest())
 
 
-def told_documents(task: TaskSpec, *, validation: bool = False) -> Iterator[str]:
+def told_documents(task: TaskSpec, text: TextOptions, *, validation: bool = False) -> Iterator[str]:
     """Examples of a task in English, a question and its answer a document: training examples without end.
 
     They are written as `nexus-bench export` has lm-eval ask them, and are those of its seed 0: no graph that it asks is
@@ -107,13 +107,14 @@ def told_documents(task: TaskSpec, *, validation: bool = False) -> Iterator[str]
 
     Args:
         task: The task.
+        text: How it is told.
         validation: The validation examples instead, which have an end.
 
     Raises:
         ConfigError: The task has too few distinct graphs.
     """
     splits = Splits(task.laws(), seed=0, n_val=task.n_val, n_test=task.n_test)
-    teller = Teller(splits.law.family, TextOptions())
+    teller = Teller(splits.law.family, text)
     for first in [0] if validation else itertools.count(0, _GRAPHS_AT_ONCE):
         examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
         for told in tell(teller, splits.law, examples, first_graph=first):

@@ -34,6 +34,7 @@ class PretrainSpec(Spec):
     tokenizer: str | None = Field(default=None, description="A folder, a file or a name; null: trained on `text`.")
     vocab_size: int = Field(default=16_384, ge=260, le=1_000_000, description="Of a tokenizer that is trained.")
     task: Config | None = Field(default=None, description="A task whose English is mixed in.")
+    english: Config | None = Field(default=None, description="How the task is told; null: as `export` tells it.")
     task_share: float = Field(default=0.3, gt=0, le=1, description="Its share of the tokens.")
     seq_len: int = Field(default=2048, ge=8, le=1_000_000, description="Tokens of a sequence.")
     batch_size: int = Field(default=64, ge=1, le=1_000_000, description="Sequences of a step, on all devices together.")

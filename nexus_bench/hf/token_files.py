@@ -17,6 +17,7 @@ from nexus_bench.hf.library import quiet
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.tokenizer import load_tokenizer, train_tokenizer
 from nexus_bench.io.files import locked, read_json, sha256, sha256_of_file, to_json, unwritable, write_atomic
+from nexus_bench.text.render import TextOptions
 
 _TRAIN, _HELD_OUT, _ABOUT, _TOKENIZER = "train.bin", "held_out.bin", "about.json", "tokenizer"
 _VERSION = 1  # raised when the same text gives other tokens
@@ -72,6 +73,7 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
         "tokens": spec.tokens if not spec.text else None,  # a task alone is drawn until there are so many
         "documents": spec.documents,
         "held_out_share": None if spec.held_out else spec.held_out_share,
+        **({} if spec.english is None else {"english": spec.english}),  # tokens made before keep their name
     }
     key = sha256(json.dumps(about, sort_keys=True).encode())
     folder = place / key[:16]
@@ -171,7 +173,8 @@ def _divided(spec: PretrainSpec, text: Text, held_out: Text) -> tuple[Any, Any]:
 
 def _told(spec: PretrainSpec, *, validation: bool = False) -> Iterator[str]:
     assert spec.task is not None
-    return told_documents(TaskSpec.model_validate(spec.task), validation=validation)
+    text = TextOptions(**(spec.english or {}))
+    return told_documents(TaskSpec.model_validate(spec.task), text, validation=validation)
 
 
 def _until(documents: Iterator[str], n_characters: int) -> Iterator[str]:

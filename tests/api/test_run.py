@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import nexus_bench as nb
 from nexus_bench.attention.base import ATTENTIONS, Attention, AttentionOptions
+from nexus_bench.errors import UsageError
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.jobs import Job, n_drawers
 from nexus_bench.experiment.run_folder import RunFolder
@@ -90,6 +91,12 @@ def test_a_declaration_that_comes_after_the_results_is_another_study(
     assert second.path != first.path and second.path.name.startswith(first.path.name)
     assert nb.train(**call, seeds=2, comparisons=declared, **TINY).path == second.path
     assert nb.train(**call, seeds=2, **TINY).path == first.path
+    for later in ({"comparisons": declared}, {"comparisons": declared, "order": [1, 2, 3]}):
+        with pytest.raises(UsageError, match=r"holds 4 cells trained under other declared comparisons"):
+            nb.train(**call | later, seeds=2, out=first.path, **TINY)
+    with pytest.raises(UsageError, match=r"holds 4 cells trained under other"):
+        nb.train(**call, seeds=2, out=second.path, **TINY)  # what was declared cannot be taken back
+    assert nb.train(**call, seeds=2, comparisons=declared, out=second.path, **TINY).path == second.path
 
 
 def test_cells_of_a_recipe_that_is_no_longer_the_best_are_told_when_they_leave_the_tables(

@@ -58,7 +58,9 @@ def told_by(run: str, model: str, hop: int) -> str:
     if rows.empty:
         return ""
     (row,) = rows.itertuples()
-    mean, low, high = (f"{value:.3f}".replace("1.000", "1").removeprefix("0") for value in (row.mean, row.low, row.high))
+    mean, low, high = (
+        f"{value:.3f}".replace("1.000", "1").removeprefix("0") for value in (row.mean, row.low, row.high)
+    )
     return mean if row.n_seeds == 1 else f"{mean} [{low}, {high}]"
 
 

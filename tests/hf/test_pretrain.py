@@ -75,6 +75,18 @@ def test_settings_that_are_not_of_the_run_are_of_its_task(call: Command) -> None
     assert (task["params"]["n_nodes"], task["hops"]) == (7, [1])
 
 
+def test_a_task_can_be_told_otherwise(call: Command) -> None:
+    line = [*LINE, "--task", "pointer_chase", "--hops", "1-2", "n_val=5", "n_test=5", "--task-share", "0.5"]
+    for folder, words in {"r": [], "first": ["question=first", "target=steps"]}.items():
+        done = call(*line, *words, "--tokens", "64", "--out", folder)
+        assert done.returncode == 0, done.stderr
+    assert yaml.safe_load(Path("r/spec.yaml").read_text())["english"] is None
+    told = yaml.safe_load(Path("first/spec.yaml").read_text())["english"]
+    assert (told["question"], told["target"]) == ("first", "steps")
+    refused = call(*LINE, "question=first", "--tokens", "64", "--out", "no")
+    assert (refused.returncode, "unknown key 'question'" in refused.stderr) == (3, True), "it is of a task"
+
+
 def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(call: Command) -> None:
     line = [*LINE, "--tokens", "256", "--out", "r", "--json", "--quiet"]
     first = call(*line)

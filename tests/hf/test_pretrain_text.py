@@ -155,8 +155,21 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     asked = {world(row["prompt"], row["answer"]) for row in rows}
     trained = {world(*piece.split("\nAnswer: ")) for piece in told}
     assert len(asked) > 10 and len(trained) > 10 and not asked & trained
-    first = next(told_documents(task))
+    first = next(told_documents(task, TextOptions()))
     assert first == told[0] and first.count("\nAnswer: ") == 1 and not first.endswith("\n")
+
+
+def test_a_task_is_told_as_the_spec_says(tmp_path: Path) -> None:
+    task = make_task({"task": "pointer_chase", "hops": [1, 2], "n_val": 7, "n_test": 7}, where="test")
+    told: dict[str, Any] = {"task": task.model_dump(mode="json"), "vocab_size": 300, "seq_len": 16, "tokens": 999}
+    pieces = {}
+    for name, english in {"plain": None, "first": {"question": "first", "target": "steps"}}.items():
+        files = token_files(spec_of(**told, english=english), tmp_path / "made")
+        pieces[name] = decoded(files, np.append(files.train, files.end_of_text))[0]
+    prompt, answer = pieces["plain"].split("\nAnswer: ")
+    assert prompt.endswith("?") and "So the answer is" not in answer
+    prompt, answer = pieces["first"].split("\nAnswer: ")
+    assert not prompt.endswith("?") and "?" in prompt and "So the answer is" in answer
 
 
 def test_a_task_alone_is_drawn_until_there_are_enough_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,15 @@ from tests.paths import EXAMPLES, ROOT
 
 MOST_BYTES = 12_000_000  # of all runs
 MOST_OF_A_TABLE = 512 * 1024  # larger ones are packed; a forge does not show them anyway
-RUNS = ["matched", "quick", "retrofit/arc_easy", "retrofit/kinship", "retrofit/piqa", "retrofit/pointer_chase", "staircase"]
+RUNS = [
+    "matched",
+    "quick",
+    "retrofit/arc_easy",
+    "retrofit/kinship",
+    "retrofit/piqa",
+    "retrofit/pointer_chase",
+    "staircase",
+]
 
 
 @functools.cache

@@ -106,6 +106,10 @@ def lion_row(model: str) -> str:
     return f"| {model} | {' | '.join(told)} | {costs(tables[:1], model)} |"
 
 
+def page_says(sentence: str) -> None:
+    assert sentence in TEXT, sentence
+
+
 def rows_after(heading: str) -> list[str]:
     """The lines of the table under a heading of the page, without its head."""
     section = PAGE.split(f"### {heading}\n")[1].split("\n##")[0]
@@ -129,6 +133,32 @@ def test_the_tables_of_the_page_are_those_of_the_runs() -> None:
     assert rows_after("Another optimiser") == [
         lion_row(model) for model in models([beside("reference-lion", "pointer_chase")])
     ]
+
+
+def seeds_and_rates(rows: pd.DataFrame) -> tuple[int, int, int]:
+    """Seeds that are measured, rates that were tried, and seeds that these were chosen on."""
+    tuning = rows[rows["purpose"] == TUNING]
+    return rows[rows["purpose"] != TUNING]["seed"].nunique(), tuning["lr"].nunique(), tuning["seed"].nunique()
+
+
+def test_the_page_says_how_many_seeds_rates_and_hops_there_were() -> None:
+    studies = [trained(ROOT / "runs" / "reference" / task) for task in WIDE]
+    assert {seeds_and_rates(rows) for rows in studies} == {(12, 4, 2), (12, 5, 2)}
+    wide, flat, lion = (trained(BESIDE / suite) for suite in SUITES)
+    assert [seeds_and_rates(rows) for rows in (wide, flat, lion)] == [(4, 2, 1), (6, 2, 1), (6, 4, 2)]
+    assert (
+        [rows["hop"].max() for rows in studies] == [5, 4, 4] == [beside("reference-wide", t)["hop"].max() for t in WIDE]
+    )
+    page_says(
+        "The upper nine models are those of the study, with its 12 seeds and 4 or 5 rates on two others; the models "
+        "below have 4 seeds and 2 rates on one. Most that was asked: 5 hops of `pointer_chase`, 4 of the others."
+    )
+    assert sorted(flat["hop"].unique()) == [1, 2, 3] and {row.d_model for row in flat.itertuples()} == {64}
+    assert [studied(task)["hop"].max() for task in FLAT] == [5, 3, 4, 5]
+    page_says("hops 1-3, width 64, 6 seeds, two rates on one. Graphs are smaller than in the study; in brackets")
+    page_says("on facts, where 5, 3, 4 and 5 hops were asked.")
+    assert [f"{lr:g}" for lr in sorted(lion["lr"].unique())] == ["3e-05", "0.0001", "0.0003", "0.001"]
+    page_says("rates from 3e-5 to 1e-3, chosen on two seeds. Lion has 6 seeds here, AdamW the 12 of the study.")
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -186,6 +216,9 @@ def test_the_page_says_which_rates_were_best_and_how_many_cells_were_still_risin
     assert len(wide) == (wide.isin([1e-3, 3e-3])).sum()
     narrow = [name for name in wide.index.unique("name") if name.startswith("standard, n_loops 3, inject, d_model")]
     assert len(narrow) == 2 and set(wide.loc[:, narrow]) == {3e-3}
+    page_says(
+        "All of three narrow loops are at 3e-3 and may come further above it; below 1e-3, where three layers were"
+    )
     three = [one(studied(task), "standard, n_layers 3", "lr") for task in WIDE]
     assert sum(lr < 1e-3 for lr in three) == 2
     assert f"{sum(n_rising.values())} of 312 cells, {n_rising['kinship']} of them of `kinship`" in TEXT
@@ -211,6 +244,12 @@ def test_what_the_page_says_of_a_fourth_pass_and_of_other_readings() -> None:
     loops = "standard, n_loops 4, inject"
     assert [set(reaches(pointer, loops)), set(reaches(ancestor, loops))] == [{5}, {4}]
     assert sorted(reaches(kinship, loops)) == [0, 0, 0, 1]
+    page_says("On `pointer_chase` order 4 makes 0.75")
+    page_says(
+        "four loops make all 5 on every seed. On `ancestor` order 4 is behind order 3 in either reading, and "
+        "four loops make all 4. On `kinship` order 4 learns nothing, mirrored it is where order 3 is, and one seed of "
+        "four loops comes to 1 hop."
+    )
     for order in (2, 3):
         own = [reaches(rows, f"nexus, order {order}, compare self") for rows in (pointer, ancestor, kinship)]
         assert own == [[order] * 4, [2] * 4, [2] * 4]
@@ -218,6 +257,10 @@ def test_what_the_page_says_of_a_fourth_pass_and_of_other_readings() -> None:
         for rows, task in ((pointer, WIDE[0]), (ancestor, WIDE[1])):
             nests = [(of, name) for of in (rows, studied(task)) for name in models([of]) if f"order {order}" in name]
             assert max(nests, key=lambda nest: float(reach(*nest)))[1] == valued
+    page_says(
+        "exactly m hops on every seed of `pointer_chase`, 2 of `ancestor` at either order, and 2 of `kinship` on all 8 "
+        "seeds. No model of the study makes these 2 on more than 5 of 12"
+    )
     counts = [sum(hops >= 2 for hops in reaches(studied("kinship"), model)) for model in models([studied("kinship")])]
     assert f"on more than {max(counts)} of 12 seeds" in TEXT
     for run in (ROOT / "runs" / "recipes").glob("kinship-*"):
@@ -227,7 +270,11 @@ def test_what_the_page_says_of_a_fourth_pass_and_of_other_readings() -> None:
         reaches(control, "standard, n_layers 4") == [5, 5]
         and choices("reference-wide")[WIDE[0], "standard, n_layers 4"] == 1e-3
     )
+    page_says("made all 5 on both of their seeds, by the same recipe at the same rate: seeds of so deep a model differ")
+    page_says("and 4 of them say little.")
     assert set(reaches(ancestor, "nexus, order 2, mix last, refine qkv")) == {3}
+    page_says("Order 2 makes 3 hops of `ancestor` on every seed, and order 3 as many as")
+    page_says("On `kinship` order 3 learns nothing. - **Loops")
     share = one(ancestor, "nexus, order 3, mix last, refine qkv", "flops_per_step") / one(
         studied("ancestor"), "standard, n_loops 3, inject", "flops_per_step"
     )
@@ -265,7 +312,8 @@ def test_what_the_page_says_of_layers_and_loops_of_the_size_of_a_nest() -> None:
                 parameters.append(one(rows, near["loops"], "n_params") / size)
     said = {what: ", ".join(values) for what, values in told.items()}
     assert (
-        f"three loops have {min(parameters):.0%} to {max(parameters):.0%} of its parameters and reach "
+        f"At the width at which they compute as order 3 does, three loops have {min(parameters):.0%} to "
+        f"{max(parameters):.0%} of its parameters and reach "
         f"{said['three loops']} (order 3: {said['nexus, order 3']}); two loops reach {said['two loops']} (order 2: "
         f"{said['nexus, order 2']})."
     ) in TEXT
@@ -284,14 +332,24 @@ def test_what_the_page_says_of_width_heads_and_rivals() -> None:
     assert len(wide) == 3 and all(set(reaches(ancestor, name)) == {1} for name in wide)
     for name in wide:
         assert float(reach(pointer, name)) >= float(reach(studied(WIDE[0]), name.split(", d_model")[0]))
+    page_says(
+        "At width 256 one layer and both nests are as far on `pointer_chase` as before, or further, and none of them "
+        "makes more than 1 hop of `ancestor`. With 8 heads order 2 is as far as before, or further; order 3 falls"
+    )
     for rows, task in zip((pointer, ancestor, kinship), WIDE, strict=True):
         assert float(reach(rows, "nexus, order 2, n_heads 8")) >= float(reach(studied(task), "nexus, order 2"))
     assert f"order 3 falls to {reach(ancestor, 'nexus, order 3, n_heads 8')} on `ancestor`" in TEXT
     assert set(reaches(pointer, "nexus, order 3, n_heads 1")) == {1}
     assert all(set(reaches(ancestor, f"nexus, order {order}, n_heads 1")) == {1} for order in (2, 3))
+    page_says(
+        "With 1 head order 3 stops at 1 hop of `pointer_chase`, both orders at 1 of `ancestor`, and neither learns "
+        "`kinship`. - **Tree** attention makes 2 hops of `pointer_chase` with 2 folds and 2 or 3 with 3; of "
+        "`ancestor` 1, or 2 on one seed, with 2 folds."
+    )
     assert sorted(reaches(pointer, "tree, folds 2")) == [2] * 4 and set(reaches(pointer, "tree, folds 3")) == {2, 3}
     assert sorted(reaches(ancestor, "tree, folds 2")) == [1, 1, 1, 2]
     assert [set(reaches(rows, "DeltaProduct, tokens")) for rows in (pointer, ancestor, kinship)] == [{1}, {0}, {0}]
+    page_says("It makes 1 hop of `pointer_chase` and none of the others;")
     lost = {(task, name) for task in WIDE for name in models([beside("reference-wide", task)]) if is_lost(task, name)}
     assert lost == {
         ("ancestor", "tree, folds 3"),
@@ -299,6 +357,10 @@ def test_what_the_page_says_of_width_heads_and_rivals() -> None:
         *(("kinship", f"nexus, order {order}, n_heads 1") for order in (2, 3)),
         *(("kinship", name) for name in ("tree, folds 2", "tree, folds 3", "DeltaProduct, tokens")),
     }
+    page_says(
+        "at chance or below even at 1 hop: on `ancestor` the tree of 3 folds; on `kinship` order 4, order 3 "
+        "with values refined, both trees, DeltaProduct, both orders with 1 head, and order 3 with 8."
+    )
 
 
 def is_lost(task: str, model: str) -> bool:
@@ -317,6 +379,9 @@ def test_what_the_page_says_of_tokens() -> None:
     }
     ahead = {task: reached[task, two] - reached[task, loops] for task in FLAT}
     assert ahead["pointer_chase"] < 0 and ahead["variable_chain"] < 0 and ahead["path_query"] == 0
+    page_says("**Order 2 against two loops** is as in the study in the three families that were learned: behind on")
+    page_says("Order 3 is ahead of two loops on `pointer_chase` alone, and behind order 2 on `path_query`.")
+    page_says("No seed reaches 3 hops.")
     for task in FLAT:
         assert float(reach(studied(task), layers)) >= float(reach(studied(task), loops))
     assert [sorted(reaches(beside("reference-flat", task), layers)) for task in ("path_query", "variable_chain")] == [
@@ -337,7 +402,11 @@ def test_what_the_page_says_of_tokens() -> None:
     }
     (near,) = {f"{at(pointer, name, 1):.2f}" for name in ("standard", two)}
     nearly = " and ".join(f"{at(chain, name, 3):.2f}" for name in (loops, three))
-    assert f"narrowly miss the 0.95 that count ({near} each)" in TEXT and f"`variable_chain` ({nearly})" in TEXT
+    page_says("and only one seed, of two layers, reaches it.")
+    page_says(
+        f"At 1 hop of `pointer_chase` one layer and order 2 narrowly miss the 0.95 that count ({near} each), as "
+        f"two loops and order 3 do at 3 hops of `variable_chain` ({nearly}),"
+    )
 
 
 def test_what_the_page_says_of_another_optimiser() -> None:
@@ -347,7 +416,9 @@ def test_what_the_page_says_of_another_optimiser() -> None:
     two = ("standard, n_loops 2, inject", "nexus, order 2", "nexus, order 2, compare mirrored")
     assert all(reaches(lion, name) == [2] * 6 for name in two)
     assert max(two, key=lambda name: float(reach(adamw, name))) == two[0]
+    page_says("Two loops and order 2 in either reading make exactly 2 hops on every seed.")
     three = ("nexus, order 3", "nexus, order 3, compare mirrored", "standard, n_loops 3, inject")
+    page_says("three loops are ahead of order 3, which makes 3 hops on every seed, and mirrored is between them.")
     for rows in (lion, adamw):
         means = [float(reach(rows, name)) for name in three]
         assert means == sorted(means) and len(set(means)) == 3 and set(reaches(rows, three[0])) == {3}

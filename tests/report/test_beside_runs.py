@@ -409,6 +409,18 @@ def test_what_the_page_says_of_tokens() -> None:
     )
 
 
+def test_what_the_page_says_of_tokens_with_learned_positions() -> None:
+    rivals = measured(BESIDE / "rivals").query("encoding == 'flat'")
+    assert set(rivals["position"]) == {"learned"} and set(rivals["n_facts"]) == {12}
+    assert set(beside("reference-flat", "pointer_chase")["n_facts"]) == {9}
+    reached = {name: reaches(rivals, name) for name in models([rivals])}
+    assert min(map(min, reached.values())) == 1
+    assert all(set(reached[f"nexus, order {order}"]) == {2} for order in (2, 3))
+    loops = [hops for name, found in reached.items() if "n_loops" in name for hops in found]
+    assert sum(hops >= 2 for hops in loops) / len(loops) < 0.2
+    page_says("every model makes 1 hop of `pointer_chase` on every seed, order 2 and 3 make 2, and loops seldom do.")
+
+
 def test_what_the_page_says_of_another_optimiser() -> None:
     lion, adamw = beside("reference-lion", "pointer_chase"), studied("pointer_chase")
     assert lion["recipe_options"].str.contains("optimizer=lion").all()

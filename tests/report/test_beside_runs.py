@@ -324,6 +324,10 @@ def test_what_the_page_says_of_layers_and_loops_of_the_size_of_a_nest() -> None:
     ) in TEXT
     far = {(f"{by:.2f}", task, kind) for by, task, kind in behind if abs(by) > 0.5}
     assert far == {("0.58", "ancestor", "three")} and "which are 0.58 behind" in TEXT
+    smaller = measured(ROOT / "runs" / "example" / "matched")
+    (loops,) = (name for name in models([smaller]) if "n_loops 3" in name and "d_model 40" in name)
+    assert float(reach(smaller, "nexus, order 3")) > float(reach(smaller, loops))
+    page_says("a smaller task with fewer steps, order 3 goes further than three loops of its compute:")
 
 
 def test_what_the_page_says_of_width_heads_and_rivals() -> None:

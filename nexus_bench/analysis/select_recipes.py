@@ -66,14 +66,16 @@ def select_recipes(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_grids(results: pd.DataFrame) -> pd.DataFrame:
-    """The results with a further column `grid`: the `Grid` of the model, from its tuning cells if it has some."""
+    """The results with a further column `grid`: the `Grid` of the model, from all of its cells.
+
+    Where another run measured what this one tuned with, a recipe may be left of which no cell of tuning counts.
+    """
     results = _apart(results)
     tuning = is_tuning(results)
     grids: dict[Any, Grid] = {}
     for _, group in results.groupby(_MODEL, sort=False, dropna=False):
         trials = group[tuning[group.index]]
-        tried = group if trials.empty else trials
-        rates = tuple(sorted(float(rate) for rate in tried["lr"].dropna().unique()))
-        grid = Grid(rates, tuple(varying(tried["recipe_options"])), int(trials["seed"].nunique()))
+        rates = tuple(sorted(float(rate) for rate in group["lr"].dropna().unique()))
+        grid = Grid(rates, tuple(varying(group["recipe_options"])), int(trials["seed"].nunique()))
         grids |= dict.fromkeys(group.index, grid)
     return results.assign(grid=pd.Series(grids, dtype=object))

@@ -58,10 +58,14 @@ def mechanisms_page(runs: Sequence[Path]) -> str:
 
 
 def _settings(found: Gathered) -> str:
-    """Which column is which task, and what can be guessed."""
+    """Which column is which task, and what is missing."""
     lines = [f"- **{_column(setting)}**: {setting.title}" for setting in found.settings]
     failed = sum(standing.n_failed for standing in found.standings)
     notes = [f"{counted(failed, 'cell')} failed, and stand in no figure."] if failed else []
+    places = len({one.shown_as for one in found.standings}) * len(found.settings)
+    if empty := places - len(found.standings):
+        told = f"{empty} of {counted(places, 'place')} are empty"
+        notes.append(f"**Not whole**: {told}, not trained yet, and others may lack seeds.")
     return "\n".join([*lines, "", *notes])
 
 

@@ -101,7 +101,10 @@ def cautions(study: Study, to: str) -> list[str]:
     """What a reader may not conclude, a sentence or two each."""
     return [
         f"One size and encoding, and one recipe a family ([{', '.join(study.shared)}](reference_study.md#design)): "
-        "another width, number of heads, optimiser or a causal sequence may order models otherwise.",
+        "another width, number of heads, optimiser or a causal sequence may order models otherwise. Some of these were "
+        "tried on a few families [beside the study](reference_study.md#beside-the-study), as exploration.",
+        "Loops and layers are as wide as the nest, so they compute more. Narrower ones of its compute or parameters "
+        "were tried [beside the study](reference_study.md#further-models) too.",
         "Trained models show what training found. A reach is a lower bound for a mechanism, never an upper one.",
         "Made-up graphs of symbols, with one answer each; nothing of this is a statement about language.",
         "The chance of a false claim is at most 5% at each place, over all families; over all places together it is "

@@ -31,8 +31,12 @@ def test_a_row_is_a_mechanism_and_a_column_a_task(tmp_path: Path) -> None:
     assert costs.loc["standard"].tolist() == ["1.00", "1.00"]
 
 
-def test_what_was_not_trained_is_said() -> None:
+def test_what_was_not_trained_is_said(tmp_path: Path) -> None:
     assert "has been trained for this page yet" in mechanisms_page([Path("nowhere")])
+    run_of(tmp_path / "run", {"standard": [NEAR, NEAR], "mamba2": [NEAR, NEAR]})
+    run_of(tmp_path / "other", {"mamba2": [NEAR, NEAR]}, n_facts=7)
+    assert "Not whole" not in mechanisms_page([tmp_path / "run"])
+    assert "**Not whole**: 1 of 4 places are empty" in mechanisms_page([tmp_path / "run", tmp_path / "other"])
 
 
 def test_the_kept_page_is_what_this_code_makes() -> None:

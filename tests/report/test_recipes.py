@@ -37,6 +37,20 @@ def test_cells_of_tuning_at_seeds_that_another_run_measures_choose_nothing() -> 
     assert report_of(both).sections[0].notes[0].startswith("Learning rates chosen on validation of 1 other seed ")
 
 
+def test_recipes_are_told_of_which_all_tuning_was_at_seeds_that_another_run_measures() -> None:
+    lion = {"recipe_options": "optimizer=lion"}
+    other = table(*(("a", 0.05, seed, {1: 0.95}) for seed in (0, 1))).assign(purpose="measured", **lion)
+    trials = table(*(("a", lr, 1, {1: 0.9}) for lr in (0.05, 0.1))).assign(purpose="tuning", **lion)
+    for results in (other, trials):
+        results["cell_id"] += f"-lion-{results['purpose'][0]}"
+    first = tuned().query("model == 'a'")
+    notes = report_of(pd.concat([first, trials, other], ignore_index=True)).sections[0].notes
+    assert notes[0] == (
+        "Recipes (learning rate and options) chosen on validation of 2 other seeds from 0.05, 0.1, 0.2, 0.4: "
+        "a: lr=0.05, optimizer=lion."
+    )
+
+
 def test_tuning_is_told_and_stands_in_no_table() -> None:
     report = report_of(tuned())
     (section,) = report.sections

@@ -15,6 +15,7 @@ from nexus_bench.experiment.suite import with_chosen
 from nexus_bench.io.columns import COLUMNS, TUNING
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.record_seals import check_records
+from nexus_bench.report.output import read_report
 from tests.paths import ROOT
 from tests.suites import select
 
@@ -438,3 +439,18 @@ def test_what_the_page_says_of_another_optimiser() -> None:
     for rows in (lion, adamw):
         means = [float(reach(rows, name)) for name in three]
         assert means == sorted(means) and len(set(means)) == 3 and set(reaches(rows, three[0])) == {3}
+
+
+def test_the_small_study_is_told_beside_the_large_one() -> None:
+    loops, nest = "standard, n_loops 2, inject", "nexus, order 2"
+    chase, chain = (beside("reference-small", task) for task in ("pointer_chase", "variable_chain"))
+    assert f"order 2 reaches {reach(chain, nest)} hops and two loops {reach(chain, loops)}, as the study" in TEXT
+    further = [mine - other for mine, other in zip(reaches(chase, nest), reaches(chase, loops), strict=True)]
+    assert (sum(one > 0 for one in further), sum(one < 0 for one in further), len(further)) == (6, 0, 7)
+    told = (
+        f"order 2 reaches {reach(chase, nest)} and two loops {reach(chase, loops)}, further on 6 seeds of 7 and behind"
+    )
+    assert told in TEXT and f"loops reach {reach(studied('pointer_chase'), loops)} there, and no difference" in TEXT
+    pairs = read_report([BESIDE / "reference-small"]).comparisons
+    declared = pairs[pairs["kind"] == "declared"].groupby("task")["verdict"].agg(list).to_dict()
+    assert declared == {"pointer_chase": ["better", "better"], "variable_chain": ["worse", "better"]}

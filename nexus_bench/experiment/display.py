@@ -222,7 +222,8 @@ def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
         f"at most about {_duration(told.seconds)} in mode {execution.mode}"
     )
     if plan.suite.n_later:
-        console.print(f"then {plan.suite.n_later} more cells: each model with the recipe that is best on validation")
+        best = "each model with the recipe that is best on validation"
+        console.print(f"then {plan.suite.n_later} more cells, within that time: {best}")
     for note in filter(None, (*plan.notes, *plan.suite.notes, undecided(plan.suite))):
         console.print(note)
 

@@ -33,7 +33,8 @@ class Estimate(NamedTuple):
 
     Attributes:
         cells: cell_id -> its share of the seconds of its job.
-        seconds: Of the whole command, all processes side by side, with their start.
+        seconds: Of the whole command, all processes side by side, with their start, and with the cells that follow once
+            recipes are chosen.
     """
 
     cells: dict[str, float]
@@ -58,11 +59,17 @@ def estimate(plan: Plan, execution: Execution, data: Path | None) -> Estimate:
     jobs = [_seconds(stack, paces[shape]) for stack, shape in zip(stacks, shapes, strict=True)]
     cells = {cell.cell_id: seconds / len(stack) for stack, seconds in zip(stacks, jobs, strict=True) for cell in stack}
     is_inline = execution.executor == "inline"
-    starts = (1 if is_inline else 2) * _start_up()  # of the command, and of the processes that train
-    whole = side_by_side(jobs, 1 if is_inline else len(execution.places))
+    n_places = 1 if is_inline else len(execution.places)
+    start = _start_up()
+    starts = (1 if is_inline else 2) * start  # of the command, and of the processes that train
+    whole = side_by_side(jobs, n_places)
     if execution.device == "cuda":  # processes take turns on a GPU, and set up beside it
         setups = [paces[shape].setup for shape in shapes]
         whole = max(whole, min(setups) + (sum(jobs) - sum(setups)) / execution.n_devices)
+        n_places = execution.n_devices
+    if n_later := plan.suite.n_later:  # of the same models, in processes of their own
+        whole += side_by_side([sum(jobs) / len(cells)] * n_later, n_places)
+        starts += 0 if is_inline else start
     return Estimate(cells, starts + whole)
 
 

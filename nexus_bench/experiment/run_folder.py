@@ -44,6 +44,7 @@ from nexus_bench.io.read_results import (
 )
 from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records
 from nexus_bench.io.seal import SEAL, replace_sealed
+from nexus_bench.training.begun import STATES
 
 
 def open(path: Path) -> "RunFolder":
@@ -96,6 +97,14 @@ class RunFolder:
             while folder.name != self.all_checkpoints.name:
                 folder = folder.parent
                 folder.rmdir()  # unless there is another unfinished job
+
+    def drop_emptied(self) -> None:
+        """Delete folders without a saved state, left by a run that was killed while it deleted them."""
+        for folder in [*self.all_checkpoints.glob("*/*"), *self.all_checkpoints.glob("*")]:
+            if folder.is_dir() and not any(path.name in STATES for path in folder.rglob("*")):
+                self.drop_checkpoints(folder)
+        with suppress(OSError):
+            self.all_checkpoints.rmdir()
 
     def check(self, name: str) -> None:
         """Check that the folder is new, empty, or a run of the same suite.

@@ -178,6 +178,7 @@ class _Run:
         for pack in self.packs:
             if not used & set(pack.cell_ids) and all(self.folder.cells.finished(cell_id) for cell_id in pack.cell_ids):
                 self.folder.drop_checkpoints(pack.folder)
+        self.folder.drop_emptied()
 
     def fail(self, failure: Failure) -> None:
         self.failures[failure.cell_id] = failure

@@ -111,7 +111,7 @@ def reach_by_order(
 def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec | None:
     """Hop reach against parameters and against the FLOPs of a training step; a line joins the best for their cost.
 
-    A panel whose costs differ by less than 1% is left out.
+    A panel whose costs differ by less than 1% is left out; so is a model where what it costs is not known.
     """
     sized = reach[reach["n_params"].notna() & reach["mean"].notna()]
     if len(sized) < 2:
@@ -120,16 +120,17 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
     data: dict[str, list[dict[str, Any]]] = {}
     side_by_side: list[Spec] = []
     for column, unit, label in (("n_params", 1e3, "thousand parameters"), ("flops_per_step", 1e6, "MFLOP per step")):
-        cost = sized[column].astype(float) / unit
-        if not has_spread(list(cost)):
+        known = sized[sized[column].notna()]
+        cost = known[column].astype(float) / unit
+        if len(known) < 2 or not has_spread(list(cost)):
             continue
-        best = best_so_far(list(zip(cost, sized["mean"], strict=True)))
+        best = best_so_far(list(zip(cost, known["mean"], strict=True)))
         rows = [
             who(str(model), order)
             | {"cost": rounded(value), "reach": rounded(mean), "front": rounded(front)}
             | {"label": f"order {order}" if is_named and not pd.isna(order) and order > 1 else ""}
             for model, order, value, mean, front in zip(
-                sized["model"], sized["order"], cost, sized["mean"], best, strict=True
+                known["model"], known["order"], cost, known["mean"], best, strict=True
             )
         ]
         is_wide = bool(cost.max() > 4 * cost.min())

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+STATES = ("newest", "previous")  # the files of a pack that hold its rows
 HASH_BYTES = 64  # hexadecimal SHA-256 at the head of a checkpoint, then a line break
 
 
@@ -52,7 +53,7 @@ def saved_steps(checkpoints: Path) -> dict[str, int]:
 def _describe(folder: Path) -> list[dict[str, Any]]:
     """What the checkpoints in a folder say of themselves, the newest first; their content is not checked."""
     found = []
-    for path in (folder / "newest", folder / "previous"):
+    for path in (folder / name for name in STATES):
         try:
             with path.open("rb") as file:
                 file.seek(HASH_BYTES + 1)
@@ -65,4 +66,4 @@ def _describe(folder: Path) -> list[dict[str, Any]]:
 
 def _packs(checkpoints: Path) -> Iterable[Path]:
     """The folders of packs under a folder of checkpoints, in the order of their names."""
-    return sorted({path.parent for name in ("newest", "previous") for path in checkpoints.glob(f"*/*/{name}")})
+    return sorted({path.parent for name in STATES for path in checkpoints.glob(f"*/*/{name}")})

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from nexus_bench.errors import StorageError
-from nexus_bench.io.files import sha256, write_atomic
+from nexus_bench.io.files import sha256, unwritable, write_atomic
 from nexus_bench.training.begun import HASH_BYTES
 
 _SHARE = 20  # wait this many times the duration of saving before saving again
@@ -128,8 +128,12 @@ class Checkpoint:
         self._check_root()
         content = safetensors.torch.save(saved.tensors, metadata={"about": json.dumps(saved.about)})
         data = sha256(content).encode() + b"\n" + content
-        if self.newest.exists():
+        try:
             self.newest.replace(self.previous)
+        except FileNotFoundError:
+            pass  # the first one
+        except OSError as error:
+            raise unwritable(self.newest, error, "make its folder writable") from error
         write_atomic(self.newest, data)
         now = time.monotonic()
         self._free_at = now + _SHARE * (now - started)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -98,6 +99,29 @@ def test_closed_streams_change_no_exit_code(line: str, code: int, said: str, tmp
     shell = ["bash", "-c", f"{sys.executable} -m nexus_bench {line}"]
     done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (code, said, "")
+
+
+@pytest.mark.parametrize("started", ["script", "module"])
+def test_a_stop_while_the_command_is_imported_is_quiet(started: str) -> None:
+    """Ctrl-C in the first half second, before the command line is there."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, function = scripts["nexus-bench"].split(":")
+    run = {
+        "script": f"importlib.import_module({module!r}).{function}()",
+        "module": "runpy.run_module('nexus_bench', run_name='__main__', alter_sys=True)",
+    }[started]
+    stopped = """
+import importlib, runpy, sys
+
+class Stopped:
+    def find_spec(self, name, path=None, target=None):
+        if name == "nexus_bench.cli.begin":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Stopped())
+"""
+    done = subprocess.run([sys.executable, "-c", stopped + run], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_failed_cells_are_told_by_the_exit_code_though_nobody_reads(tmp_path: Path, tiny: str) -> None:

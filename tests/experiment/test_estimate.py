@@ -60,6 +60,18 @@ def test_processes_take_turns_on_a_gpu_and_set_up_beside_it(plan: Plan, monkeypa
         assert estimate(plan, Execution("tf32", "cuda", n_workers=2), None).seconds == whole + 2 * 3
 
 
+@pytest.mark.parametrize(("n_workers", "seconds"), [(1, 8 * 20 + 4 * 20), (2, 4 * 20 + 2 * 20), (3, 3 * 20 + 2 * 20)])
+def test_the_cells_that_follow_those_of_tuning_are_part_of_the_time(
+    n_workers: int, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimates, "_paced", lambda *given: Pace(0.0, 1.0, 0.0))
+    monkeypatch.setattr(estimates, "_start_up", lambda: 3.0)
+    tuned = make_suite(parse_yaml(TINY + "tune: {lr: [1e-3, 1e-2], seeds: 2}\n", where="test"), where="test")
+    told = estimate(make_plan(tuned, RunFolder(tmp_path / "run")), Execution("single", n_workers=n_workers), None)
+    assert (len(told.cells), tuned.n_later) == (8, 4)
+    assert told.seconds == seconds + 3 * 3, "the command, and processes for either"
+
+
 def test_without_time_for_an_engine_it_is_reckoned_by_its_operations(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

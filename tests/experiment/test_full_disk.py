@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,6 +128,45 @@ def test_saved_states_that_a_kill_left_after_the_last_record_are_removed(
     assert list(Path("run/checkpoints").rglob("newest"))
     assert train("run")[0] == 0
     assert not Path("run/checkpoints").exists()
+
+
+@pytest.mark.parametrize("deleted", ["*/*/newest", "*/*/*", "*/*"])
+def test_what_a_kill_left_of_saved_states_while_they_were_deleted_is_removed(
+    deleted: str, train: Callable[[str], tuple[int, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights of rows that ended, an empty pack, and a job without packs."""
+
+    def killed(self: RunFolder, folder: Path) -> None:
+        for path in self.all_checkpoints.glob(deleted):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in self.all_checkpoints.rglob("previous"):
+            path.unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "drop_checkpoints", killed)
+        train("run")
+    assert list(Path("run/checkpoints").iterdir())
+    assert train("run")[0] == 0
+    assert not Path("run/checkpoints").exists()
+
+
+def test_a_saved_state_that_cannot_be_replaced_is_told_and_training_goes_on(
+    train: Callable[[str], tuple[int, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.name == "newest":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    code, errors = train("run")
+    assert code == 0, errors
+    said = "newest: cannot be written: Permission denied; make its folder writable; training goes on, and cannot be"
+    assert said in "".join(errors)
+    assert set(read_results(Path("run"))["status"]) == {"trained"}
 
 
 def test_files_that_may_not_grow_fail_every_cell_and_are_told(tmp_path: Path) -> None:

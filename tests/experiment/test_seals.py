@@ -106,6 +106,11 @@ def test_damage_to_any_file_is_named_by_the_commands_that_use_it(
         path.write_bytes(whole)
 
 
+def test_a_run_that_lacks_its_suite_is_no_unknown_suite(run: Path, command: Command) -> None:
+    (run / "spec.yaml").unlink()
+    assert_fails(command("train", run.name), 4, f"{run.name}/spec.yaml: is missing; restore it, or train into another")
+
+
 def test_any_file_that_is_missing_is_named_or_made_again(run: Path, command: Command) -> None:
     before = content(run)
     for path in kept_files(run):

@@ -165,7 +165,7 @@ def test_a_dry_run_says_how_many_cells_will_follow(command: Command) -> None:
     Path("suite.yaml").write_text(TUNED)
     *_, planned, later = command(*TRAIN, "--dry-run").stdout.splitlines()
     assert planned.startswith("12 of 12 cells to train")
-    assert later == "then 4 more cells: each model with the recipe that is best on validation"
+    assert later == "then 4 more cells, within that time: each model with the recipe that is best on validation"
     assert json.loads(command(*TRAIN, "--dry-run", "--json").stdout)["n_later"] == 4
 
 

@@ -192,3 +192,16 @@ def test_a_report_says_where_its_results_come_from_and_how_to_make_them_again(tm
         (tmp_path / "quick" / name).unlink()
     alone = output.report([tmp_path / "quick"]).report.provenance
     assert alone == ["Suite quick: what it was trained in is not recorded."]
+
+
+@pytest.mark.parametrize("uncounted", [["standard"], ["standard", "nexus"]])
+def test_a_model_whose_operations_cannot_be_counted_is_reported_without_them(uncounted: list[str]) -> None:
+    results = read_results(EXAMPLES / "quick")
+    is_uncounted = results["attention"].isin(uncounted)
+    assert results["flops_per_step"].nunique() > 1
+    built = report_of(results.assign(flops_per_step=results["flops_per_step"].mask(is_uncounted)))
+    (section,) = built.sections
+    costs = [row[-1] for row in cells_of(section.tables[0])]
+    assert [cost == "-" for cost in costs] == [True, "nexus" in uncounted, "nexus" in uncounted]
+    matched = cells_of(tables_of(section)["matched"])
+    assert {(row[1], row[-1]) for row in matched} == {("parameters", "-")}

@@ -22,6 +22,7 @@ from nexus_bench.data.task import task_keys
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.hf.pretrain_spec import SHAPE, PretrainSpec, Running
+from nexus_bench.hf.retrofit_spec import Recipe
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.model.spec import ModelSpec
 from nexus_bench.training.spec import TrainSpec
@@ -82,6 +83,7 @@ def test_settings_of_a_page_are_those_of_the_code(name: str) -> None:
         *NexusOptions.model_fields,
         *SHAPE,
         *PretrainSpec.model_fields,
+        *Recipe.model_fields,
         *Running.model_fields,
     }
     asked = {

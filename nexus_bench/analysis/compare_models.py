@@ -160,22 +160,19 @@ def _equal_sized(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _sizes_of(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["n_params"].notna()].drop_duplicates("model").set_index("model")
+    """One row a model; what it costs is NaN where it is not known, as of a mechanism that cannot be counted."""
+    sized = rows[rows["n_params"].notna()].drop_duplicates("model").set_index("model")
+    return sized.astype(dict.fromkeys(_SIZES.values(), float))
 
 
 def _pair(model: str, baseline: str, sizes: pd.DataFrame) -> dict[str, Any]:
     """A pair with what is equal, and with its ratios of size where both models have one."""
     pair: dict[str, Any] = {"model": model, "baseline": baseline, "equal": None}
     if model in sizes.index and baseline in sizes.index:
-        ratios = {size: _ratio(sizes[of][baseline], sizes[of][model]) for size, of in _SIZES.items()}
+        ratios = {size: float(sizes[of][baseline] / sizes[of][model]) for size, of in _SIZES.items()}
         equal = " and ".join(size for size, ratio in ratios.items() if abs(ratio - 1) <= CLOSE)
         pair |= {"equal": equal or None} | ratios
     return pair
-
-
-def _ratio(baseline: Any, model: Any) -> float:
-    """NaN where one of both is not known, as the operations of a mechanism that cannot be counted."""
-    return float("nan") if pd.isna(baseline) or pd.isna(model) else float(baseline / model)
 
 
 def _tested(pairs: Sequence[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame:

@@ -82,8 +82,8 @@ def pretrain(
         told = task_settings(entry)
         entry = {key: value for key, value in entry.items() if key not in told}
         told |= given(task=task, hops=hops_of(hops))
-        if english := take_text_settings(told):
-            entry["english"] = validate(TextOptions, english, where="pretrain: text").model_dump()
+        english = validate(TextOptions, take_text_settings(told), where="pretrain: text")
+        entry["english"] = english.model_dump(exclude_defaults=True) or None
         entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
     if compute_of is not None:
         nest = {"attention": "nexus", **parse_settings(compute_of.split())}

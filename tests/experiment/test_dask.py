@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,7 +25,7 @@ from nexus_bench.io.config import parse_yaml
 from tests.conftest import Command, without_start
 from tests.small import TINY
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 SUITE = TINY.replace("steps: 20", "steps: 600").replace("eval_every: 10", "eval_every: 50")
 
 
@@ -125,6 +126,25 @@ def test_a_scheduler_that_is_killed_loses_no_finished_cell(
     again = run(tmp_path / "dask", Execution(executor="inline"), tell=told.append)
     assert not {event.cell_id for event in told if isinstance(event, Begun)} & set(done)
     assert (again.path / "results.csv").read_bytes() == (in_one.path / "results.csv").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_scheduler_that_is_killed_while_a_result_is_fetched_is_told(
+    cluster: tuple[str, list["subprocess.Popen[str]"]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, (*_, scheduler) = cluster
+    fetch = distributed.Future.result
+
+    def fetch_from_a_dead_scheduler(future: Any) -> object:
+        assert future.status == "finished"
+        scheduler.kill()
+        scheduler.wait()
+        return fetch(future)
+
+    monkeypatch.setattr(distributed.Future, "result", fetch_from_a_dead_scheduler)
+    with pytest.raises(StorageError, match=f"{address}: the Dask scheduler is gone; start it again: the same command"):
+        run(tmp_path / "dask", Execution(executor="dask", scheduler=address, n_workers=2))
 
 
 @pytest.mark.slow

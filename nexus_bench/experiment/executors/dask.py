@@ -12,6 +12,7 @@ import pickle
 import queue
 import uuid
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -89,13 +90,7 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
             elif isinstance(event, distributed.Future) and event.key in by_key:
                 job, future = by_key.pop(event.key)
                 open_cells -= job.wanted  # ignore its late progress events
-                if future.status == "finished":
-                    yield from future.result()
-                elif future.status == "cancelled":  # by nobody: a client does that when its scheduler is gone
-                    gone = f"{client.scheduler.address}: the Dask scheduler is gone"
-                    raise StorageError(f"{gone}; start it again: the same command continues")
-                else:
-                    yield from _lost(job, future)
+                yield from _result(client, job, future)
                 yield JobDone(job.job_id)
     finally:
         if by_key and client.status == "running":
@@ -121,6 +116,17 @@ def work(job: Job, topic: str) -> list[Event]:
         job = job._replace(root=None, begun=())  # this worker does not see the run folder
     run_job(job, on_event=tell, should_stop=lambda: False)
     return kept
+
+
+def _result(client: Any, job: Job, future: Any) -> list[Event]:
+    """What a job that ended has told; a client cancels all of them itself when its scheduler is gone."""
+    try:
+        if future.status != "cancelled":
+            return future.result() if future.status == "finished" else _lost(job, future)
+        raise CancelledError
+    except (OSError, CancelledError) as error:  # a result is fetched by the scheduler, which may go meanwhile
+        gone = f"{client.scheduler.address}: the Dask scheduler is gone"
+        raise StorageError(f"{gone}; start it again: the same command continues") from error
 
 
 def _lost(job: Job, future: Any) -> list[Event]:

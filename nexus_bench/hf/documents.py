@@ -6,7 +6,7 @@ import itertools
 import lzma
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from nexus_bench.data.law import tell
 from nexus_bench.data.splits import Splits
@@ -15,7 +15,7 @@ from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.hf.library import HUB_NAME, quiet
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.files import open_file, parse_json, sha256_of_file
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.render import Teller, TextOptions, Told
 
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
@@ -99,8 +99,10 @@ def find_text(names: list[str]) -> Text:
     return Text(files, datasets, content.hexdigest())
 
 
-def told_documents(task: TaskSpec, text: TextOptions, *, validation: bool = False) -> Iterator[str]:
-    """Examples of a task in English, a question and its answer a document: training examples without end.
+def told_documents(
+    task: TaskSpec, text: TextOptions, *, ask: Literal["one", "all"], validation: bool = False
+) -> Iterator[str]:
+    """Examples of a task in English, with their answers: training examples without end.
 
     They are written as `nexus-bench export` has lm-eval ask them, and are those of its seed 0: no graph that it asks is
     among them.
@@ -108,6 +110,7 @@ def told_documents(task: TaskSpec, text: TextOptions, *, validation: bool = Fals
     Args:
         task: The task.
         text: How it is told.
+        ask: What a document asks: one question, or all of its graph, one after another.
         validation: The validation examples instead, which have an end.
 
     Raises:
@@ -117,8 +120,17 @@ def told_documents(task: TaskSpec, text: TextOptions, *, validation: bool = Fals
     teller = Teller(splits.law.family, text)
     for first in [0] if validation else itertools.count(0, _GRAPHS_AT_ONCE):
         examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
-        for told in tell(teller, splits.law, examples, first_graph=first):
-            yield f"{told.prompt}\nAnswer: {told.completion}"
+        told = tell(teller, splits.law, examples, first_graph=first)
+        if ask == "all":
+            yield from (_document(list(asked)) for _, asked in itertools.groupby(told, key=lambda one: one.graph))
+        else:
+            yield from (_document([one]) for one in told)
+
+
+def _document(asked: list[Told]) -> str:
+    """The facts, then each question with its answer."""
+    prompts = [asked[0].prompt, *(one.question for one in asked[1:])]
+    return "\n".join(f"{prompt}\nAnswer: {one.completion}" for prompt, one in zip(prompts, asked, strict=True))
 
 
 def _plain_suffix(path: Path) -> str:

@@ -90,7 +90,7 @@ def _claimed(spec: PretrainSpec, folder: Path) -> TokenFiles:
     files = token_files(spec, folder.parent / _TOKENS)
     mine = {**spec.model_dump(mode="json"), "content_sha256": files.sha256}
     if (folder / SPEC).is_file():
-        there = read_config(folder / SPEC)
+        there = {**_defaults(), **read_config(folder / SPEC)}  # a setting that is newer than the run
         differing = [key for key in mine | there if there.get(key) != mine.get(key)]
         if differing:
             key = differing[0]
@@ -102,6 +102,10 @@ def _claimed(spec: PretrainSpec, folder: Path) -> TokenFiles:
         write_atomic(folder / SPEC, to_yaml(mine))
     drop_begun(folder)
     return files
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: field.default for name, field in PretrainSpec.model_fields.items() if not field.is_required()}
 
 
 def _train(

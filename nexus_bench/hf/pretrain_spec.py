@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
@@ -35,6 +35,9 @@ class PretrainSpec(Spec):
     vocab_size: int = Field(default=16_384, ge=260, le=1_000_000, description="Of a tokenizer that is trained.")
     task: Config | None = Field(default=None, description="A task whose English is mixed in.")
     english: Config | None = Field(default=None, description="How the task is told; null: as `export` tells it.")
+    ask: Literal["one", "all"] = Field(
+        default="one", description="What a document of the task asks: one question, or all of its graph."
+    )
     task_share: float = Field(default=0.3, gt=0, le=1, description="Its share of the tokens.")
     seq_len: int = Field(default=2048, ge=8, le=1_000_000, description="Tokens of a sequence.")
     batch_size: int = Field(default=64, ge=1, le=1_000_000, description="Sequences of a step, on all devices together.")
@@ -48,6 +51,17 @@ class PretrainSpec(Spec):
     weight_decay: float = Field(default=0.1, ge=0, description="Of matrices, not of biases and norms.")
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient.")
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Of the weights and of the order of the sequences.")
+
+    @model_validator(mode="after")
+    def _all_questions_have_one_story(self) -> "PretrainSpec":
+        if self.ask == "all":
+            if self.task is None:
+                raise ValueError("ask is of a task that is mixed in; add --task")
+            if varied := sorted({"question", "sentences"} & set(self.english or {})):
+                raise ValueError(
+                    f"ask=all tells the facts once, before all questions; leave out {' and '.join(varied)}"
+                )
+        return self
 
     @property
     def label(self) -> str:

@@ -74,6 +74,7 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
         "documents": spec.documents,
         "held_out_share": None if spec.held_out else spec.held_out_share,
         **({} if spec.english is None else {"english": spec.english}),  # tokens made before keep their name
+        **({} if spec.ask == "one" else {"ask": spec.ask}),
     }
     key = sha256(json.dumps(about, sort_keys=True).encode())
     folder = place / key[:16]
@@ -174,7 +175,7 @@ def _divided(spec: PretrainSpec, text: Text, held_out: Text) -> tuple[Any, Any]:
 def _told(spec: PretrainSpec, *, validation: bool = False) -> Iterator[str]:
     assert spec.task is not None
     text = TextOptions(**(spec.english or {}))
-    return told_documents(TaskSpec.model_validate(spec.task), text, validation=validation)
+    return told_documents(TaskSpec.model_validate(spec.task), text, ask=spec.ask, validation=validation)
 
 
 def _until(documents: Iterator[str], n_characters: int) -> Iterator[str]:

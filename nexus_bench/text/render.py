@@ -51,6 +51,7 @@ class Told(NamedTuple):
         graph: Number of the graph in its split.
         query: Number of the query in its graph.
         prompt: Facts and question.
+        question: The question alone.
         completion: The text that a model should write.
         answer: The answer alone.
         hop: True hop count.
@@ -60,6 +61,7 @@ class Told(NamedTuple):
     graph: int
     query: int
     prompt: str
+    question: str
     completion: str
     answer: str
     hop: int
@@ -111,7 +113,7 @@ class Teller:
                 completion = answer
                 if self.options.target == "steps":
                     completion = " ".join([*(told[row] for row in derivation), f"{SO}{answer}."])
-                yield Told(first_graph + g, q, prompt, completion, answer, int(examples.hop[g, q]), order)
+                yield Told(first_graph + g, q, prompt, question, completion, answer, int(examples.hop[g, q]), order)
 
     @property
     def _needs_rows(self) -> bool:

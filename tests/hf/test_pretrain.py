@@ -83,6 +83,11 @@ def test_a_task_can_be_told_otherwise(call: Command) -> None:
     assert yaml.safe_load(Path("r/spec.yaml").read_text())["english"] is None
     told = yaml.safe_load(Path("first/spec.yaml").read_text())["english"]
     assert (told["question"], told["target"]) == ("first", "steps")
+    for words in (["question=first"], ["question=first", "sentences=backward"]):
+        varied = " and ".join(word.split("=")[0] for word in words)
+        said = f"pretrain: ask=all tells the facts once, before all questions; leave out {varied}"
+        assert_fails(call(*line, *words, "ask=all", "--tokens", "64", "--out", "no"), 3, said)
+    assert_fails(call(*LINE, "ask=all", "--out", "no"), 3, "pretrain: ask is of a task that is mixed in; add --task")
     refused = call(*LINE, "question=first", "--tokens", "64", "--out", "no")
     assert (refused.returncode, "unknown key 'question'" in refused.stderr) == (3, True), "it is of a task"
 
@@ -91,6 +96,9 @@ def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(call: Comman
     line = [*LINE, "--tokens", "256", "--out", "r", "--json", "--quiet"]
     first = call(*line)
     before = Path("r/model.safetensors").stat().st_mtime_ns
+    older = Path("r/spec.yaml").read_text().replace("ask: one\n", "")
+    assert older != Path("r/spec.yaml").read_text()
+    Path("r/spec.yaml").write_text(older)
     assert call(*line).stdout == first.stdout and Path("r/model.safetensors").stat().st_mtime_ns == before
     said = "r: holds another run: lr is 0.001 there and 0.002 here; choose another --out"
     assert_fails(call(*line, "--set", "lr=0.002"), 2, said)

@@ -155,7 +155,7 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     asked = {world(row["prompt"], row["answer"]) for row in rows}
     trained = {world(*piece.split("\nAnswer: ")) for piece in told}
     assert len(asked) > 10 and len(trained) > 10 and not asked & trained
-    first = next(told_documents(task, TextOptions()))
+    first = next(told_documents(task, TextOptions(), ask="one"))
     assert first == told[0] and first.count("\nAnswer: ") == 1 and not first.endswith("\n")
 
 
@@ -170,6 +170,21 @@ def test_a_task_is_told_as_the_spec_says(tmp_path: Path) -> None:
     assert prompt.endswith("?") and "So the answer is" not in answer
     prompt, answer = pieces["first"].split("\nAnswer: ")
     assert not prompt.endswith("?") and "?" in prompt and "So the answer is" in answer
+
+
+def test_a_document_can_ask_all_questions_of_its_graph(tmp_path: Path) -> None:
+    entry = {"task": "pointer_chase", "hops": [1, 2], "n_queries": 5, "n_val": 7, "n_test": 7}
+    task = make_task(entry, where="test")
+    told: dict[str, Any] = {"task": task.model_dump(mode="json"), "vocab_size": 300, "seq_len": 16, "tokens": 9999}
+    pieces = {}
+    for ask in ("one", "all"):
+        files = token_files(spec_of(**told, ask=ask), tmp_path / "made")
+        pieces[ask] = decoded(files, np.append(files.train, files.end_of_text))
+    for whole, alone in ((pieces["all"][0], pieces["one"][:5]), (pieces["all"][1], pieces["one"][5:10])):
+        sentences = zip(*(one.split(". ") for one in alone), strict=False)
+        story = "".join(f"{one}. " for one, *others in sentences if set(others) == {one})
+        assert story.count(". ") >= 8 and len({one.removeprefix(story) for one in alone}) == 5
+        assert whole == "\n".join([alone[0], *(one.removeprefix(story) for one in alone[1:])])
 
 
 def test_a_task_alone_is_drawn_until_there_are_enough_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from nexus_bench.analysis.select_recipes import is_tuning
+from nexus_bench.analysis.summary import SETTING
 from nexus_bench.errors import errors_in_a_line
 from nexus_bench.io.files import write_atomic
 from nexus_bench.io.plurals import counted
@@ -52,21 +53,37 @@ def mechanisms_page(runs: Sequence[Path]) -> str:
     if not there:
         return f"{_HEAD}\n{_NOTHING}\n"
     found = gather(there)
-    parts = [_HEAD, _settings(found), "## Accuracy", _table(found, "accuracy", _accuracy)]
+    parts = [_HEAD, _settings(found), _left(there), "## Accuracy", _table(found, "accuracy", _accuracy)]
     parts += ["## Hop reach", _table(found, "reach", _reach), "## What they cost", _costs(found)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
 def _settings(found: Gathered) -> str:
-    """Which column is which task, and what is missing."""
+    """Which column is which task, and what failed."""
     lines = [f"- **{_column(setting)}**: {setting.title}" for setting in found.settings]
     failed = sum(standing.n_failed for standing in found.standings)
     notes = [f"{counted(failed, 'cell')} failed, and stand in no figure."] if failed else []
-    places = len({one.shown_as for one in found.standings}) * len(found.settings)
-    if empty := places - len(found.standings):
-        told = f"{empty} of {counted(places, 'place')} are empty"
-        notes.append(f"**Not whole**: {told}, not trained yet, and others may lack seeds.")
     return "\n".join([*lines, "", *notes])
+
+
+def _left(runs: Sequence[Path]) -> str:
+    """What has only been tuned until now; empty if nothing is left."""
+    cells = pd.concat([read_results(run) for run in runs], ignore_index=True)
+    measured = cells[~is_tuning(cells)]
+    pair = [*SETTING, "model"]
+    n_tried, n_measured = (len(some.drop_duplicates(pair)) for some in (cells, measured))
+    if n_measured == n_tried:
+        return ""
+    without = [
+        f"{counted(len(names), what)} ({', '.join(sorted(names))})"
+        for column, what in (("attention", "mechanism"), ("task", "task"))
+        if (names := set(cells[column]) - set(measured[column]))
+    ]
+    nothing = f" Without any figure: {' and '.join(without)}." if without else ""
+    return (
+        f"**Not whole**: {n_measured} of {n_tried} pairs of a mechanism and a task are trained beyond the choice of a "
+        f"rate, some on fewer than 3 seeds.{nothing}"
+    )
 
 
 def _table(found: Gathered, name: str, cell: Callable[[Standing], str]) -> str:

@@ -46,7 +46,7 @@ One file in `tasks/reproductions/`, or anywhere else, given by its path:
 | `scales` | `small`, minutes on a laptop, and `published`, for a GPU; one of them is enough |
 
 A scale holds `about` (how long, where), `flops` (operations, as `--json` prints them, or omitted), `departures` of its
-own, `suite` (a [suite](suites.md) without its name), `ask` and `checks`. `ask` lists questions to the trained models,
+own, `suite` (a [suite](suites.md) without its name), `ask`, `checks` and `found`. `ask` lists questions to the trained models,
 as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `trained`, `settings`. A check is a sentence
 of the claim (`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or hop `reach`), and `figures`. A figure
 has `where`, columns and options of results.csv that select the rows of one model, setting and split (`test` if none is
@@ -62,7 +62,8 @@ named), and one relation:
 | `not_below: {n_loops: 1}, within: 0.05` | means at most .05 below those |
 
 `where` and `hops` of a check are those of all its figures. `nexus-bench reproduce mine.yaml` first checks that every
-figure selects rows that the suite will give. Decide the checks before anything is trained.
+figure selects rows that the suite will give. Decide the checks before anything is trained; `found` is a list of
+sentences, written afterwards: why it came out so, as far as that is known.
 """
 
 
@@ -97,6 +98,7 @@ def _section(reproduction: Reproduction) -> Iterator[str]:
             yield ""
         if _kept(at):
             yield from _judged(reproduction, at)
+            yield from ["", *(f"- Why: {markdown(line)}" for line in scale.found)] if scale.found else []
         else:
             yield from (f"{n}. {markdown(check.claim)}" for n, check in enumerate(scale.checks, 1))
     yield ""

@@ -20,6 +20,8 @@ def to_markdown(reproduction: Reproduction, scale: str, outcome: Outcome, flops:
         of_check = [one for one in outcome.figures if one.row["check"] == number]
         lines += [f"{number}. {markdown(of_check[0].row['claim'])}: **{verdict}**", ""]
         lines += [*table(HEADS, map(cells, of_check)), ""]
+    if at.found:
+        lines += ["## Why, as far as it is known", "", *(f"- {markdown(line)}" for line in at.found), ""]
     lines += ["## Departures from the source", ""]
     lines += [f"- {markdown(line)}" for line in (*reproduction.departures, *at.departures)] or ["None."]
     command = reproduction.command(scale, is_for_here=False)

@@ -124,6 +124,7 @@ class Scale(Spec):
     suite: Config = Field(description="A suite without its name.")
     ask: list[Ask] = Field(default=[])
     checks: list[Check] = Field(min_length=1)
+    found: list[str] = Field(default=[], description="Why it came out so, as far as it is known; written afterwards.")
 
 
 class Reproduction(Spec):

@@ -1,0 +1,149 @@
+"""What reproductions say of why they came out so: every figure is that of the run that is kept."""
+
+import pandas as pd
+
+from nexus_bench.io.columns import CURVE_COLUMNS
+from nexus_bench.io.csv_files import read_csv
+from nexus_bench.io.read_results import read_results
+from nexus_bench.reproductions.spec import read_reproduction
+from tests.paths import ROOT
+
+CANON = "canon ACD"
+
+
+def of(name: str, scale: str) -> tuple[str, pd.DataFrame]:
+    """What is said, and the accuracies of the test split: a row per model, task and seed, a column per hop."""
+    rows = read_results(ROOT / "runs" / "reproductions" / name / scale)
+    rows = rows[rows["split"] == "test"]
+    keys = ["model", "train_hops", "curriculum", "task_options", "seed"]
+    wide = rows.pivot_table("accuracy", keys, "hop", dropna=False, observed=True).dropna(how="all").reset_index()
+    return " ".join(read_reproduction(name).scale(scale).found), wide
+
+
+def steps_to(name: str, scale: str, hop: int) -> pd.DataFrame:
+    """The first step at which validation answers .95 of a hop, by model, hops trained, curriculum and seed."""
+    folder = ROOT / "runs" / "reproductions" / name / scale
+    keys = ["model", "train_hops", "curriculum", "seed"]
+    curve = read_csv(folder / "curve.csv", CURVE_COLUMNS).drop(columns=["model", "seed"])
+    curve = curve.merge(read_results(folder).drop_duplicates("cell_id")[["cell_id", *keys]], on="cell_id")
+    there = curve[(curve["hop"] == hop) & (curve["accuracy"] >= 0.95)]
+    return there.groupby(keys)["step"].min().reset_index()
+
+
+def to(values: "pd.Series[float]", digits: int = 2) -> str:
+    """From the least value to the largest."""
+    return f"{values.min():.{digits}f} to {values.max():.{digits}f}".replace("0.", ".")
+
+
+def learned(values: "pd.Series[float]") -> int:
+    return int((values >= 0.95).sum())
+
+
+def listed(values: "pd.Series[float]") -> list[str]:
+    return [f"{value:.3f}".removeprefix("0") for value in values]
+
+
+def test_hops_alone() -> None:
+    said, wide = of("hops-alone", "small")
+    assert f"{4000 * 32 * 12 / 1e6:.1f} million labels here" in said
+    all_at_once, taught = (
+        wide[(wide["train_hops"] == "1-4") & (wide["curriculum"] == c)] for c in ("none", "adaptive")
+    )
+    assert [learned(all_at_once[hop]) for hop in (2, 3)] == [1, 0]
+    assert "one seed of 5 learns 2 hops and none more" in said
+    assert [learned(taught[hop]) for hop in (3, 4)] == [4, 1] and "4 seeds learn 3 hops and one of them 4" in said
+    published, wide = of("hops-alone", "published")
+    steps = steps_to("hops-alone", "published", 4)
+    steps["looped"] = steps["model"].str.contains("n_loops 4")
+    alone = steps[steps["train_hops"] == "4"]
+    mixed = steps[(steps["train_hops"] == "1-4") & (steps["curriculum"] == "none")]
+    four = alone[~alone["looped"]]["step"]
+    assert len(four) == 5 and f"after {four.min():,} to {four.max():,} of the 8,000 steps, on every seed" in published
+    at_once = mixed[~mixed["looped"]]["step"]
+    assert len(at_once) == 4 and f"after {at_once.min():,} to {at_once.max():,} steps; on one seed never" in published
+    eased = steps[(steps["curriculum"] == "adaptive") & ~steps["looped"]]["step"]
+    assert set(eased) == {2000} and "with the curriculum 4 hops are answered after 2,000 steps" in published
+    assert f"{four.min() * 2048 / 1e6:.1f} million" in said
+    of_four = at_once * 512 / 1e6, four * 2048 / 1e6
+    millions = [f"{labels.min():.1f} to {labels.max():.1f}" for labels in of_four]
+    assert f"{millions[0]} million of these are" in published and f"{millions[1]} million labels are" in published
+    looped = alone[alone["looped"]]["step"]
+    assert len(looped) == 2 and looped.min() == 5000 and "4 hops alone on 2 seeds of 5, after 5,000 steps" in published
+    assert len(mixed[mixed["looped"]]) == 1 and "all at once on one" in published
+
+
+def test_depo() -> None:
+    said, wide = of("depo", "small")
+    canon = wide["model"].str.contains(CANON)
+    assert f"No model learns 2 hops ({to(wide[2])}, chance .14)" in said
+    assert f"{to(wide[canon][1])} with them, {to(wide[~canon][1])} without" in said
+    said, wide = of("depo", "published")
+    canon, standard = wide["model"].str.contains(CANON), wide["model"].str.startswith("standard")
+    assert ((wide[2] > 0.5).sum(), len(wide)) == (1, 18) and wide[2].max() < 0.6 and wide[3].max() < 0.1
+    assert f"not learn even 1 hop without Canon layers ({to(wide[standard & ~canon][1])}, chance .06)" in said
+    assert f"does with them ({to(wide[standard & canon][1])})" in said and wide[~standard][1].min() > 0.7
+
+
+def test_depth_log_k() -> None:
+    said, wide = of("depth-log-k", "small")
+    three, two = (wide[wide["model"].str.contains(f"n_layers {n}")] for n in (3, 2))
+    three = three.sort_values(3, ascending=False)
+    assert f"({listed(three[3])[0]})" in said and learned(three[3]) == 1
+    assert f"({', '.join(listed(three[2])[1:])})" in said and f"({to(two[2], 3)})" in said
+    said, wide = of("depth-log-k", "published")
+    six = wide[wide["model"].str.contains("n_layers 6")].mean(numeric_only=True)
+    assert ".96 at 12 hops, .91 at 13, .84 at 16" in said
+    assert [f"{six[hop]:.2f}" for hop in (12, 13, 16)] == ["0.96", "0.91", "0.84"]
+
+
+def test_loops() -> None:
+    said, wide = of("loops", "small")
+    layers, looped = wide["model"].str.contains("n_layers 3"), wide["model"].str.contains("n_loops 3")
+    random = wide["model"].str.contains("random_loops")
+    assert f"3 hops further ({to(wide[layers][3])}) than" in said
+    assert f"looped three times ({to(wide[looped & ~random][3])})" in said
+    assert f"2 hops are not learned ({to(wide[random][2])}, chance .59)" in said and wide[3].max() < 0.95
+
+
+def test_mano() -> None:
+    said, wide = of("mano", "small")
+    assert f"a single operation ({to(wide[1])})" in said and f"3 operations ({to(wide[3])}, chance .08)" in said
+
+
+def test_mqar() -> None:
+    said, wide = of("mqar", "small")
+    many, wider = wide["task_options"].str.contains("n_pairs=12"), ~wide["model"].str.contains("d_model 16")
+    linear = wide["model"].str.startswith("linear")
+    attention = wide[many & wider & ~linear]
+    assert "12 pairs on 2 seeds of 3" in said and learned(attention[1]) == 2
+    assert f"not begun after 2,000 ({listed(attention[1])[2]})" in said
+    first = steps_to("mqar", "small", 1)
+    assert "already after 500 steps" in said and first["step"].min() == 500
+    gains = [
+        wide[linear & wider & pairs][1].mean() - wide[linear & ~wider & pairs][1].mean() for pairs in (many, ~many)
+    ]
+    assert f"gains {gains[0]:.3f} by width at 12 pairs".replace("0.", ".") in said
+    assert f"at 4 pairs it gains {gains[1]:.2f}.".replace("0.", ".") in said
+
+
+def test_path_star() -> None:
+    said, wide = of("path-star", "small")
+    first, second, third = listed(wide[2].dropna())
+    assert f"the seeds answer {first}, {second} and {third}" in said
+    error = (0.5 * 0.5 / 512) ** 0.5
+    assert f"{0.5 - 2 * error:.2f} to {0.5 + 2 * error:.2f}".replace("0.", ".") in said
+
+
+def test_tree_composition() -> None:
+    said, wide = of("tree-composition", "published")
+    two, three = (wide["model"].str.contains(f"folds {folds}") for folds in (2, 3))
+    alone = wide["train_hops"] == "2"
+    assert (learned(wide[two & alone][2]), learned(wide[three & alone][2])) == (3, 4)
+    steps = steps_to("tree-composition", "published", 2)
+    of_two = steps[steps["model"].str.contains("folds 2") & (steps["train_hops"] == "2")]["step"]
+    assert set(of_two) == {500} and "on 3 seeds of 5, all within 500 steps, of three folds on 4" in said
+    others = wide[(two | three) & alone & (wide[2] < 0.95)][2]
+    assert f"the others stay at {to(others)} until the end" in said
+    assert learned(wide[(two | three) & ~alone][2]) == 10 and "all 10 learn 2 hops" in said
+    deeper = wide[three & ~alone][3]
+    assert learned(deeper) == 3 and f"the others stay at {to(deeper[deeper < 0.95])}" in said

@@ -72,6 +72,23 @@ def test_hops_alone() -> None:
     assert len(mixed[mixed["looped"]]) == 1 and "all at once on one" in published
 
 
+def test_crasp_depth() -> None:
+    said = " ".join(read_reproduction("crasp-depth").scale("small").found)
+    rows = read_results(ROOT / "runs" / "beside" / "crasp-length")
+    rows = rows[rows["split"].str.startswith("eval")]
+    assert set(rows.groupby(["split", "n_layers", "hop"])["seed"].nunique()) == {3}
+    means = rows.groupby(["split", "n_layers", "hop"])["accuracy"].mean()
+    lengths = [(41, 61), (81, 121), (161, 241)]
+    every = [f"eval_labels=every_min_tokens={least}_n_tokens={most}_n256" for least, most in lengths]
+    assert min(means[split, layers, layers + 2] for split in every for layers in (1, 2)) >= 0.995
+    for layers, words in ((1, "with one layer (4 blocks)"), (2, "with two (5 blocks)")):
+        first, second, third = (means[split, layers, layers + 3] for split in every)
+        assert first > second > third
+        assert f"from {first:.3f} to {third:.3f} {words}".replace("0.", ".") in said
+    starts = f"{means['eval_labels=starts_min_tokens=41_n_tokens=61_n512', 1, 4]:.3f}; {means[every[0], 1, 4]:.3f}"
+    assert f"({starts} at every place)".replace("0.", ".") in said
+
+
 def test_depo() -> None:
     said, wide = of("depo", "small")
     canon = wide["model"].str.contains(CANON)

@@ -33,8 +33,8 @@ class Run:
 
     Raises:
         ConfigError: It is of an older format.
-        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
-        StorageError: It is not a folder.
+        CorruptArtefactError: A file of it is damaged.
+        StorageError: It is not a run folder.
     """
 
     @in_python()
@@ -284,8 +284,8 @@ def open(path: str | Path) -> Run:
 
     Raises:
         ConfigError: It is of an older format.
-        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
-        StorageError: It is not a folder.
+        CorruptArtefactError: A file of it is damaged.
+        StorageError: It is not a run folder.
     """
     return Run(path)
 

@@ -42,7 +42,15 @@ def test_open_shows_the_report(run: Path, command: Command, monkeypatch: pytest.
     assert alone.stdout == "runs/tiny/report.html: no browser here; copy it to where there is one\n"
     (run / "report.html").unlink()
     assert command("open", str(run)).stdout == alone.stdout and (run / "report.html").is_file(), "it is made"
-    assert_fails(command("open", str(run / "other.html")), 4, "other.html: has no results; `nexus-bench runs` lists")
+    assert_fails(command("open", str(run / "other.html")), 5, "other.html: is not a run folder; make one with")
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_what_is_not_a_run_folder_has_one_exit_code_in_every_command(folder: str, command: Command) -> None:
+    Path("empty").mkdir()
+    lines = ("status RUN", "open RUN", "report RUN", "leaderboard RUN", "leaderboard RUN --check", "compare RUN RUN")
+    for line in (*lines, "eval RUN --hops 1", "inspect RUN", "predictions RUN", "reproduce loops --check RUN"):
+        assert_fails(command(*line.replace("RUN", folder).split()), 5, f"{folder}: is not a run folder")
 
 
 def test_watch_shows_a_run_until_nothing_trains_there(

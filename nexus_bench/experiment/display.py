@@ -17,12 +17,15 @@ from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.notebook import NotebookView
-from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.plan import Plan, left_out_note
 from nexus_bench.experiment.records import CellResult
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.undecided import undecided
 from nexus_bench.io.plurals import counted
+from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.model.costs import cost_of
 from nexus_bench.report.terminal import output
+from nexus_bench.training.begun import saved_steps
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
@@ -205,15 +208,18 @@ class Display:
         return self._newest[cell_id].step if cell_id in self._newest else 0
 
 
-def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
-    """Print the cells of a suite and the time they will take at most."""
+def print_plan(plan: Plan, told: Estimate, execution: Execution, folder: RunFolder) -> None:
+    """Print the cells of a suite, the time they will take at most, and what happens to what the folder holds."""
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
     titles, done = plan.titles, {cell.cell_id for cell in plan.done}
+    saved = saved_steps(folder.all_checkpoints, mode=execution.mode)
     for cell in plan.suite.cells:
         lasts = "done" if cell.cell_id in done else "left"
         if cell.cell_id in told.cells:
             lasts = _duration(told.cells[cell.cell_id])
-        table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", str(cell.train.steps), lasts)
+        begun = f"{saved[cell.cell_id]} of " if cell.cell_id in saved and lasts != "done" else ""
+        steps = f"{begun}{cell.train.steps}"
+        table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", steps, lasts)
     console = output()
     console.print(table)
     n_places = 1 if execution.executor == "inline" else len(execution.places)
@@ -224,7 +230,10 @@ def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     if plan.suite.n_later:
         best = "each model with the recipe that is best on validation"
         console.print(f"then {plan.suite.n_later} more cells, within that time: {best}")
-    for note in filter(None, (*plan.notes, *plan.suite.notes, undecided(plan.suite))):
+    n_begun = len(saved.keys() & {cell.cell_id for cell in plan.to_do})
+    goes_on = f"{counted(n_begun, 'cell')} {'goes' if n_begun == 1 else 'go'} on from a saved step" if n_begun else None
+    leaving = left_out_note(plan.suite, cells_of_tables(folder.path))
+    for note in filter(None, (goes_on, *plan.notes, leaving, *plan.suite.notes, undecided(plan.suite))):
         console.print(note)
 
 

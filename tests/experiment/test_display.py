@@ -89,7 +89,8 @@ def test_it_is_told_before_training_that_seeds_are_too_few_for_what_is_declared(
 ) -> None:
     models = "[{attention: standard}, {attention: nexus, order: [2, 3]}]"
     config = f"{{suite: few, tasks: [{{task: pointer_chase, hops: 2, n_nodes: 6}}], models: {models}, {settings}}}"
-    plan = make_plan(make_suite(parse_yaml(config, where="few"), where="few"), RunFolder(tmp_path))
-    displays.print_plan(plan, Estimate({}, 0.0), Execution())
+    folder = RunFolder(tmp_path)
+    plan = make_plan(make_suite(parse_yaml(config, where="few"), where="few"), folder)
+    displays.print_plan(plan, Estimate({}, 0.0), Execution(), folder)
     out = capsys.readouterr().out
     assert told in out if told else "declared" not in out

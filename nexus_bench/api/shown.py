@@ -31,7 +31,8 @@ class WholeTexts(pd.DataFrame):
 
     def _repr_html_(self) -> str | None:
         with pd.option_context("display.max_colwidth", None, "display.max_columns", None):
-            return super()._repr_html_()
+            shown: str | None = super()._repr_html_()  # type: ignore[misc]  # its stubs lack it
+            return shown
 
     def __repr__(self) -> str:
         shown = ("display.max_colwidth", None, "display.max_columns", None, "display.expand_frame_repr", False)

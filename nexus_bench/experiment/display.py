@@ -1,12 +1,13 @@
 """Display on stderr, or in a notebook, while training: the plan, and the progress of the run."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -31,6 +32,7 @@ from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
 
 _MOST_LINES = 6  # lines of running cells
+_FIRST_FORECAST = 60.0  # seconds
 _SOLVED = 0.95  # accuracy from which a hop counts as reached
 
 
@@ -69,14 +71,17 @@ class Display:
             TextColumn("elapsed"),
             TimeElapsedColumn(),
             TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self._console,
         )
         self._total = sum(cell.train.steps for cell in plan.to_do)
-        self._steps = self._bar.add_task("steps", total=self._total)
+        self._steps = self._bar.add_task("steps", total=self._total, left="")
         self._titles = plan.titles
         self._began: float | None = None  # when the first cell began
         self._n_steps, self._operations = 0, 0.0  # of all cells since then, as far as evaluations tell
+        self._ends: float | None = None  # when all steps are made, at the speed so far
+        self._told = _FIRST_FORECAST  # seconds after which the time that is left is told, where there is no view
+        self._n_later = plan.suite.n_later
         self._live: Live | NotebookView = Live(
             console=self._console, get_renderable=self._view, refresh_per_second=2, transient=True
         )
@@ -129,16 +134,33 @@ class Display:
     def _tell_point(self, event: CellProgress) -> None:
         cell, point, before = self._cells[event.cell_id], event.point, self._steps_of(event.cell_id)
         self._bar.advance(self._steps, point.step - before)
+        n_made = min(point.step - before, cell.train.eval_every)  # the others were made before it was stopped
+        self._n_steps += n_made
         if self._live.is_started:
-            self._n_steps += point.step - before
             compute = cost_of(cell.model, cell.task).compute or 0
-            self._operations += (point.step - before) * compute * cell.train.batch_size
+            self._operations += n_made * compute * cell.train.batch_size
         self._newest[event.cell_id] = point
+        self._forecast()
         if self._log_every and point.step // self._log_every > before // self._log_every:
             figures = "  ".join(f"{hop}: {at.accuracy:.3f} ({at.loss:.3f})" for hop, at in point.scores.items())
             self._print(
                 f"{self._titles[cell.cell_id]} | step {point.step:,} | validation accuracy (loss) by hop  {figures}"
             )
+
+    def _forecast(self) -> None:
+        """Reckon when all steps are made, at the mean speed so far; without a view tell it after 1, 2, 4, 8 minutes."""
+        now = time.monotonic()
+        if self._began is None or not self._n_steps:
+            return
+        took = now - self._began
+        n_left = self._bar.tasks[0].remaining or 0
+        left = n_left * took / self._n_steps
+        self._ends = now + left
+        if n_left and took >= self._told and not self._live.is_started:
+            later = f", then {counted(self._n_later, 'more cell')}" if self._n_later else ""
+            self._print(f"after {_duration(took)}: about {_duration(left)} left at the speed so far{later}")
+            while self._told <= took:
+                self._told *= 2
 
     def _tell_end(self, cell: CellSpec, event: CellResult | Failure) -> None:
         count = f"{self._n_ended}/{len(self._cells)}"
@@ -183,6 +205,8 @@ class Display:
             lines.append(Text(f"{rate}{share} on {self._device()}"))
         if self._last_error:
             lines.append(Text(f"last error: {self._last_error}", style="red"))
+        left = "-:--:--" if self._ends is None else timedelta(seconds=round(max(0, self._ends - time.monotonic())))
+        self._bar.update(self._steps, left=left)
         return Group(self._staircase(), *lines, self._bar)
 
     def _staircase(self) -> RichTable:

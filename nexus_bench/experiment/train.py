@@ -83,8 +83,8 @@ def train(
         plan = make_plan(plan.suite, folder)
     with Loggers(loggers, folder.path, plan.suite.name) as curves:
         while True:
-            if told := left_out_note(plan.suite, before):
-                notes.append(told)
+            if leaving := left_out_note(plan.suite, before):
+                notes.append(leaving)
                 before = set()
             curves.begin(plan)
             with Display(plan, execution, folder.path, quiet=quiet, log_every=log_every) as display:

@@ -127,7 +127,7 @@ def plan(
         raise UsageError(unknown_name("format", format, FORMATS))
     n = values.whole("n", n, least=1, most=MOST_GRAPHS)
     seed = _seed(seed)
-    own, told = _divided(settings) if format in _IN_ENGLISH else (dict(settings), {})
+    own, told = divided(settings) if format in _IN_ENGLISH else (dict(settings), {})
     text = validate(TextOptions, told, where=f"{where}: text") if format in _IN_ENGLISH else None
     spec = _task(task, hops, own, where=where)
     folder = writing.default_folder(spec, seed=seed) if out is None else values.path("out", out)
@@ -172,7 +172,7 @@ def dataset(task: str, *, hops: Hops | None = None, seed: int = 0, **settings: A
     """
     from nexus_bench.api.stream import ItemStream
 
-    own, told = _divided(settings)
+    own, told = divided(settings)
     text = validate(TextOptions, told, where="dataset: text")
     return ItemStream(_task(task, hops, own, where="dataset"), seed=_seed(seed), text=text)
 
@@ -206,7 +206,7 @@ def _task(task: str, hops: Hops | None, settings: Mapping[str, Any], *, where: s
     return make_task(plain({"task": task} | dict(settings) | without_none(hops=hops)), where=where)
 
 
-def _divided(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings of the task, and of how it is told in English."""
+def divided(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the task, and those of how it is told in English."""
     own = {key: value for key, value in settings.items() if key not in TextOptions.model_fields}
     return own, {key: value for key, value in settings.items() if key in TextOptions.model_fields}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nexus_bench.api import values
 from nexus_bench.api.inspection import Inspection
-from nexus_bench.api.shown import Figure, ReportView, build, figures_of
+from nexus_bench.api.shown import Figure, ReportView, WholeTexts, build, figures_of
 from nexus_bench.api.values import LARGEST_SEED, Hops, in_python, plain
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.experiment import run_folder
@@ -33,8 +33,8 @@ class Run:
 
     Raises:
         ConfigError: It is of an older format.
-        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
-        StorageError: It is not a folder.
+        CorruptArtefactError: A file of it is damaged.
+        StorageError: It is not a run folder.
     """
 
     @in_python()
@@ -95,7 +95,7 @@ class Run:
         from nexus_bench.experiment.status import read_status
 
         texts = dict.fromkeys(("cell_id", "title", "state", "reason", "trained"), "string")
-        return pd.DataFrame(read_status(self._folder)).astype(texts | {"step": "Int64", "steps": "Int64"})
+        return WholeTexts(read_status(self._folder)).astype(texts | {"step": "Int64", "steps": "Int64"})
 
     @property
     def finding(self) -> str:
@@ -284,8 +284,8 @@ def open(path: str | Path) -> Run:
 
     Raises:
         ConfigError: It is of an older format.
-        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
-        StorageError: It is not a folder.
+        CorruptArtefactError: A file of it is damaged.
+        StorageError: It is not a run folder.
     """
     return Run(path)
 

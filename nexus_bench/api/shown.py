@@ -22,6 +22,24 @@ from nexus_bench.report.tables import Table
 _TABLES = ("reached", "accuracy", "declared", "by_parameter", "crossed")  # those that a terminal prints, too
 
 
+class WholeTexts(pd.DataFrame):
+    """A table of which every column and every text is shown whole, also one that is longer than pandas shows texts."""
+
+    @property
+    def _constructor(self) -> type["WholeTexts"]:
+        return WholeTexts  # so that its parts are, too
+
+    def _repr_html_(self) -> str | None:
+        with pd.option_context("display.max_colwidth", None, "display.max_columns", None):
+            shown: str | None = super()._repr_html_()  # type: ignore[misc]  # its stubs lack it
+            return shown
+
+    def __repr__(self) -> str:
+        shown = ("display.max_colwidth", None, "display.max_columns", None, "display.expand_frame_repr", False)
+        with pd.option_context(*shown):
+            return super().__repr__()
+
+
 class Figure:
     """A figure: a notebook shows it, `save` writes it.
 

@@ -3,18 +3,22 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.io.columns import FAILED
 from nexus_bench.io.config import Config
 from nexus_bench.io.packed import is_there, packed
+from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import RESULTS, SPEC
+
+if TYPE_CHECKING:
+    from nexus_bench.experiment.run_folder import RunFolder
 
 DONE, TRAINING, STOPPED, FAILED_CELLS, UNREADABLE = "done", "training", "stopped", "failed cells", "unreadable"
 _UNITS = ("B", "kB", "MB", "GB")
@@ -26,14 +30,14 @@ class FoundRun(NamedTuple):
     Attributes:
         path: The folder.
         suite: The name of its suite, or of scored answers.
-        state: done, training, stopped (some cells are not trained), failed cells, or unreadable.
+        state: done, training, stopped (some cells are not trained, or are lost), failed cells, or unreadable.
         n_cells: Cells with results.
         n_planned: Cells of the suite; None of scored answers, and where it depends on what is found out in training.
         n_failed: Cells that failed.
         finding: What the run found, in a sentence; None if it says nothing.
         n_bytes: The size of all files in it.
-        changed: When its results changed last, as seconds since 1970.
-        problem: Why it cannot be read.
+        changed: When its results changed last, as seconds since 1970; 0 if that cannot be seen.
+        problem: Why it cannot be read, or that cells of its tables are lost.
     """
 
     path: str
@@ -49,15 +53,26 @@ class FoundRun(NamedTuple):
 
 
 def find_runs(root: Path) -> list[FoundRun]:
-    """The run folders below a folder, the newest first; not those of `pretrain`, which have no cells."""
-    found = [run for run in map(_read, _folders(root)) if run.suite is not None or run.problem is not None]
-    return sorted(found, key=lambda run: (-run.changed, run.path))
+    """The run folders below a folder, the newest first; not those of `pretrain`, which have no cells.
+
+    Then the folders whose content cannot be read, in which there may be more.
+    """
+    closed: list[OSError] = []
+    found = [run for run in map(_read, _folders(root, closed)) if run.suite is not None or run.problem is not None]
+    found.sort(key=lambda run: (-run.changed, run.path))
+    refused = (error for error in closed if not isinstance(error, FileNotFoundError))  # a folder that is gone
+    return found + [_unreadable(Path(error.filename), _told(error), 0, 0.0) for error in refused]
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """Folders with tables or settings of a run; not looked for among its cells, which are many."""
+def _folders(root: Path, closed: list[OSError]) -> Iterator[Path]:
+    """Folders with tables or settings of a run; not looked for among its cells, which are many.
+
+    Args:
+        root: Where to look.
+        closed: Given what goes wrong where a folder cannot be read.
+    """
     of_run = {RESULTS, packed(Path(RESULTS)).name, SPEC}
-    for at, below, files in os.walk(root):
+    for at, below, files in os.walk(root, onerror=closed.append):
         if not of_run.isdisjoint(files):
             below[:] = [name for name in below if name != "cells"]
             yield Path(at)
@@ -79,7 +94,7 @@ def runs_as_text(found: list[FoundRun]) -> str:
     rows = [["run", "state", "cells", "size", "changed"]]
     for run in found:
         state = f"{run.n_failed} failed" if run.state == FAILED_CELLS else run.state
-        changed = datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M")
+        changed = datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M") if run.changed else "unknown"
         cells = f"{run.n_cells:,}" if run.n_planned is None else f"{run.n_cells:,} of {run.n_planned:,}"
         rows.append([run.path, state, cells, _size(run.n_bytes), changed])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -101,7 +116,17 @@ def _read(folder: Path) -> FoundRun:
     try:
         return _readable(folder, n_bytes, changed)
     except NexusBenchError as error:
-        return FoundRun(str(folder), None, UNREADABLE, 0, None, 0, None, n_bytes, changed, str(error))
+        return _unreadable(folder, str(error), n_bytes, changed)
+    except OSError as error:
+        return _unreadable(folder, _told(error), n_bytes, changed)
+
+
+def _unreadable(folder: Path, problem: str, n_bytes: int, changed: float) -> FoundRun:
+    return FoundRun(str(folder), None, UNREADABLE, 0, None, 0, None, n_bytes, changed, problem)
+
+
+def _told(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}"
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
@@ -129,14 +154,25 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     if suite is None and rows is not None and len(rows):
         suite = str(rows["suite"].iloc[0])
     n_planned = None if config is None else _n_planned(config)
+    n_lost = 0 if rows is None else _n_lost(run, rows.loc[rows["status"] != FAILED, "cell_id"])
     if run.is_written_to():
         state = TRAINING
     elif n_failed:
         state = FAILED_CELLS
     else:
         is_begun = run.all_checkpoints.is_dir() or not n_cells or n_cells < (n_planned or 0)
-        state = STOPPED if is_begun else DONE
-    return FoundRun(str(folder), suite, state, n_cells, n_planned, n_failed, finding_of(folder), n_bytes, changed, None)
+        state = STOPPED if is_begun or n_lost else DONE
+    problem = None
+    if n_lost and state != TRAINING:
+        lack = "lacks its folder in cells/, and is" if n_lost == 1 else "lack their folders in cells/, and are"
+        problem = f"{counted(n_lost, 'cell')} {lack} trained again by `nexus-bench train {folder}`"
+    finding = finding_of(folder)
+    return FoundRun(str(folder), suite, state, n_cells, n_planned, n_failed, finding, n_bytes, changed, problem)
+
+
+def _n_lost(run: "RunFolder", cell_ids: Iterable[str]) -> int:
+    """How many cells of the tables have no record, where others have: in a copy of tables alone none is lost."""
+    return sum(not run.cells.finished(cell_id) for cell_id in set(cell_ids)) if run.cells.path.is_dir() else 0
 
 
 def _n_planned(config: Config) -> int | None:

@@ -18,7 +18,6 @@ from nexus_bench.cli.options import (
     Task,
     given,
     hops_of,
-    take_text_settings,
 )
 from nexus_bench.cli.words import TaskWords, one_task, read_words
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
@@ -44,6 +43,7 @@ def export(
 
     Test examples as tasks that the Language Model Evaluation Harness runs offline.
     """
+    from nexus_bench.api.examples import divided
     from nexus_bench.data.dataset import read_dataset
     from nexus_bench.data.generate import draw_dataset
     from nexus_bench.data.lm_eval import FILE_FORMATS, export_lm_eval, told_in
@@ -57,8 +57,7 @@ def export(
     named = read_words(words, settings)
     has_task = bool(named.names or task)
     task = one_task(named.names, task, command="export", default="pointer_chase")
-    overrides = parse_settings(named.settings)
-    told = take_text_settings(overrides)
+    overrides, told = divided(parse_settings(named.settings))
     if told.pop("target", "answer") != "answer":
         raise UsageError("the harness scores answers only; omit target")
     if data is not None and (overrides or hops is not None or has_task):

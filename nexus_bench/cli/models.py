@@ -7,7 +7,7 @@ import typer
 
 from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, Task, given, hops_of, take_text_settings
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, Task, given, hops_of
 from nexus_bench.cli.words import Words, no_names, read_words
 from nexus_bench.errors import UsageError
 
@@ -55,6 +55,7 @@ def pretrain(
 
     On text, and on the English of a task, if one is named. The same command resumes.
     """
+    from nexus_bench.api.examples import divided
     from nexus_bench.data.task import make_task
     from nexus_bench.hf.pretrain import default_folder
     from nexus_bench.hf.pretrain import pretrain as train
@@ -82,7 +83,8 @@ def pretrain(
         told = task_settings(entry)
         entry = {key: value for key, value in entry.items() if key not in told}
         told |= given(task=task, hops=hops_of(hops))
-        english = validate(TextOptions, take_text_settings(told), where="pretrain: text")
+        told, in_english = divided(told)
+        english = validate(TextOptions, in_english, where="pretrain: text")
         entry["english"] = english.model_dump(exclude_defaults=True) or None
         entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
     if compute_of is not None:

@@ -68,13 +68,6 @@ def positive_numbers(text: str, *, option: str, what: str) -> list[int]:
     return numbers
 
 
-def take_text_settings(overrides: dict[str, Any]) -> dict[str, Any]:
-    """Take out of `--set` what says how examples are told in English."""
-    from nexus_bench.text.render import TextOptions
-
-    return {key: overrides.pop(key) for key in TextOptions.model_fields if key in overrides}
-
-
 def given(**values: Any) -> dict[str, Any]:
     """Only the options that were given."""
     return {key: value for key, value in values.items() if value is not None}

@@ -17,7 +17,6 @@ from nexus_bench.cli.options import (
     given,
     hops_of,
     positive_numbers,
-    take_text_settings,
 )
 from nexus_bench.cli.words import Words, no_names, read_words
 from nexus_bench.errors import ConfigError, FailedCellsError, UsageError, unknown_name
@@ -58,6 +57,7 @@ def retrofit(
         raise UsageError("give --data or --task, and not both, as in `nexus-bench retrofit MODEL --task kinship`")
     if data is not None and hops is not None:
         raise UsageError("--data determines the hops; omit --hops")
+    from nexus_bench.api.examples import divided
     from nexus_bench.data.task import make_task
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.run_folder import RunFolder
@@ -73,7 +73,7 @@ def retrofit(
 
     own, others = recipe_from(parse_settings(named.settings) | given(steps=steps))
     recipe = validate(Recipe, own, where="retrofit")
-    told = take_text_settings(others)
+    others, told = divided(others)
     if told.pop("target", "answer") != "answer":
         raise UsageError("retrofit trains and scores answers only; omit target")
     chosen = choose_device(device)

@@ -10,7 +10,7 @@ import typer
 from nexus_bench.cli.choices import runs as run_folders
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Run
-from nexus_bench.errors import CorruptArtefactError, UsageError
+from nexus_bench.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from nexus_bench.experiment.status import CellState
@@ -115,6 +115,7 @@ def open_(
     """
     from nexus_bench.cli.found_runs import find_runs
     from nexus_bench.io.packed import is_there
+    from nexus_bench.io.read_results import where_runs_are
 
     if run is None:
         found = find_runs(Path("runs"))
@@ -124,7 +125,7 @@ def open_(
     page = run if run.suffix == ".html" else run / "report.html"
     if not page.is_file():
         if page == run or not (is_there(run / "results.csv") or (run / "spec.yaml").is_file()):
-            raise CorruptArtefactError(f"{run}: has no results; `nexus-bench runs` lists the runs that have")
+            raise StorageError(f"{run}: is not a run folder; {where_runs_are(run)}")
         from nexus_bench.report.output import report
 
         report([run], run)

@@ -169,7 +169,7 @@ def train(
             later = {"seconds": told.seconds, "n_later": plan.suite.n_later}
             print_document("train --dry-run", suite=grid.name, n_workers=execution.n_workers, cells=cells, **later)
         else:
-            print_plan(plan, told, execution)
+            print_plan(plan, told, execution, prepared.folder)
         return
     where = [*split_commas([logger]), *(["tensorboard"] if tensorboard else [])]
     trained = prepared.train(quiet=quiet, log_every=log_every, loggers=where)

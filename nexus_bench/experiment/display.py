@@ -1,12 +1,13 @@
 """Display on stderr, or in a notebook, while training: the plan, and the progress of the run."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -17,17 +18,21 @@ from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.notebook import NotebookView
-from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.plan import Plan, left_out_note
 from nexus_bench.experiment.records import CellResult
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.undecided import undecided
 from nexus_bench.io.plurals import counted
+from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.model.costs import cost_of
 from nexus_bench.report.terminal import output
+from nexus_bench.training.begun import saved_steps
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
 
 _MOST_LINES = 6  # lines of running cells
+_FIRST_FORECAST = 60.0  # seconds
 _SOLVED = 0.95  # accuracy from which a hop counts as reached
 
 
@@ -66,14 +71,17 @@ class Display:
             TextColumn("elapsed"),
             TimeElapsedColumn(),
             TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self._console,
         )
         self._total = sum(cell.train.steps for cell in plan.to_do)
-        self._steps = self._bar.add_task("steps", total=self._total)
+        self._steps = self._bar.add_task("steps", total=self._total, left="")
         self._titles = plan.titles
         self._began: float | None = None  # when the first cell began
         self._n_steps, self._operations = 0, 0.0  # of all cells since then, as far as evaluations tell
+        self._ends: float | None = None  # when all steps are made, at the speed so far
+        self._told = _FIRST_FORECAST  # seconds after which the time that is left is told, where there is no view
+        self._n_later = plan.suite.n_later
         self._live: Live | NotebookView = Live(
             console=self._console, get_renderable=self._view, refresh_per_second=2, transient=True
         )
@@ -126,16 +134,33 @@ class Display:
     def _tell_point(self, event: CellProgress) -> None:
         cell, point, before = self._cells[event.cell_id], event.point, self._steps_of(event.cell_id)
         self._bar.advance(self._steps, point.step - before)
+        n_made = min(point.step - before, cell.train.eval_every)  # the others were made before it was stopped
+        self._n_steps += n_made
         if self._live.is_started:
-            self._n_steps += point.step - before
             compute = cost_of(cell.model, cell.task).compute or 0
-            self._operations += (point.step - before) * compute * cell.train.batch_size
+            self._operations += n_made * compute * cell.train.batch_size
         self._newest[event.cell_id] = point
+        self._forecast()
         if self._log_every and point.step // self._log_every > before // self._log_every:
             figures = "  ".join(f"{hop}: {at.accuracy:.3f} ({at.loss:.3f})" for hop, at in point.scores.items())
             self._print(
                 f"{self._titles[cell.cell_id]} | step {point.step:,} | validation accuracy (loss) by hop  {figures}"
             )
+
+    def _forecast(self) -> None:
+        """Reckon when all steps are made, at the mean speed so far; without a view tell it after 1, 2, 4, 8 minutes."""
+        now = time.monotonic()
+        if self._began is None or not self._n_steps:
+            return
+        took = now - self._began
+        n_left = self._bar.tasks[0].remaining or 0
+        left = n_left * took / self._n_steps
+        self._ends = now + left
+        if n_left and took >= self._told and not self._live.is_started:
+            later = f", then {counted(self._n_later, 'more cell')}" if self._n_later else ""
+            self._print(f"after {_duration(took)}: about {_duration(left)} left at the speed so far{later}")
+            while self._told <= took:
+                self._told *= 2
 
     def _tell_end(self, cell: CellSpec, event: CellResult | Failure) -> None:
         count = f"{self._n_ended}/{len(self._cells)}"
@@ -180,6 +205,8 @@ class Display:
             lines.append(Text(f"{rate}{share} on {self._device()}"))
         if self._last_error:
             lines.append(Text(f"last error: {self._last_error}", style="red"))
+        left = "-:--:--" if self._ends is None else timedelta(seconds=round(max(0, self._ends - time.monotonic())))
+        self._bar.update(self._steps, left=left)
         return Group(self._staircase(), *lines, self._bar)
 
     def _staircase(self) -> RichTable:
@@ -205,15 +232,18 @@ class Display:
         return self._newest[cell_id].step if cell_id in self._newest else 0
 
 
-def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
-    """Print the cells of a suite and the time they will take at most."""
+def print_plan(plan: Plan, told: Estimate, execution: Execution, folder: RunFolder) -> None:
+    """Print the cells of a suite, the time they will take at most, and what happens to what the folder holds."""
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
     titles, done = plan.titles, {cell.cell_id for cell in plan.done}
+    saved = saved_steps(folder.all_checkpoints, mode=execution.mode)
     for cell in plan.suite.cells:
         lasts = "done" if cell.cell_id in done else "left"
         if cell.cell_id in told.cells:
             lasts = _duration(told.cells[cell.cell_id])
-        table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", str(cell.train.steps), lasts)
+        begun = f"{saved[cell.cell_id]} of " if cell.cell_id in saved and lasts != "done" else ""
+        steps = f"{begun}{cell.train.steps}"
+        table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", steps, lasts)
     console = output()
     console.print(table)
     n_places = 1 if execution.executor == "inline" else len(execution.places)
@@ -224,7 +254,10 @@ def print_plan(plan: Plan, told: Estimate, execution: Execution) -> None:
     if plan.suite.n_later:
         best = "each model with the recipe that is best on validation"
         console.print(f"then {plan.suite.n_later} more cells, within that time: {best}")
-    for note in filter(None, (*plan.notes, *plan.suite.notes, undecided(plan.suite))):
+    n_begun = len(saved.keys() & {cell.cell_id for cell in plan.to_do})
+    goes_on = f"{counted(n_begun, 'cell')} {'goes' if n_begun == 1 else 'go'} on from a saved step" if n_begun else None
+    leaving = left_out_note(plan.suite, cells_of_tables(folder.path))
+    for note in filter(None, (goes_on, *plan.notes, leaving, *plan.suite.notes, undecided(plan.suite))):
         console.print(note)
 
 

@@ -59,7 +59,7 @@ def check_size(n_cells: int, *, where: str) -> None:
 
 
 def read_seeds(config: Config, *, where: str) -> list[int]:
-    """The value of `seeds` of a suite: a count, or a list.
+    """The value of `seeds` of a suite: a count, or a list, whose order says nothing.
 
     Raises:
         ConfigError: It is neither, a seed is out of range, or is given twice.
@@ -70,7 +70,7 @@ def read_seeds(config: Config, *, where: str) -> list[int]:
     if isinstance(seeds, list) and seeds and all(type(seed) is int and 0 <= seed <= LARGEST for seed in seeds):
         if len(set(seeds)) < len(seeds):
             raise ConfigError(f"{where}: seeds {seeds} contain a seed twice; remove one")
-        return seeds
+        return sorted(seeds)
     raise ConfigError(
         f"{where}: seeds must be a count from 1 to {MOST_CELLS}, or a list of integers from 0 to 2**63 - 1, "
         f"got {seeds!r}"

@@ -1,6 +1,6 @@
 """The plan of a run: what is done, and what is to do."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from typing import NamedTuple
 
 from nexus_bench.data.splits import check_worlds
@@ -10,6 +10,7 @@ from nexus_bench.experiment.restored import is_copy
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import Suite, with_chosen
 from nexus_bench.io.plurals import counted
+from nexus_bench.io.read_results import check_run
 from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import titles_of
@@ -47,6 +48,19 @@ class Plan(NamedTuple):
         return titles_of(self.suite.cells)
 
 
+def left_out_note(suite: Suite, shown: Set[str]) -> str | None:
+    """A line if cells leave the tables of a folder, as of another grid or of a recipe that is no longer the best.
+
+    Args:
+        suite: The suite; while its recipes are not chosen, it is not known which cells leave.
+        shown: The cells that the tables hold, from `cells_of_tables`.
+    """
+    others = set() if suite.n_later else shown - suite.purposes.keys()
+    if not others:
+        return None
+    return f"{counted(len(others), 'cell')} that this grid lacks: left out of the tables, kept in cells/"
+
+
 def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> Plan:
     """Plan a run: find the cells of a suite that a folder lacks.
 
@@ -63,7 +77,9 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     folder.check(suite.name)
     suite = with_chosen(suite, folder)
     folder.check_records(cell.cell_id for cell in suite.cells)
-    recorded = recorded_in(folder) if is_copy(folder) else set()
+    if has_tables_alone := is_copy(folder):
+        check_run(folder.path)  # cells are restored from all of its tables
+    recorded = recorded_in(folder) if has_tables_alone else set()
     done = [cell for cell in suite.cells if cell.cell_id in recorded or folder.cells.finished(cell.cell_id)]
     if done and folder.read_spec().get("comparisons") != suite.config.get("comparisons"):
         raise UsageError(

@@ -52,7 +52,7 @@ def planned_cells(folder: RunFolder) -> list[PlannedCell]:
 
     Raises:
         ConfigError: The suite of the run is not one for this version.
-        CorruptArtefactError: It is not a run folder.
+        StorageError: It is not a run folder.
     """
     with suppress(CorruptArtefactError):  # then they are found again
         told = read_sealed(folder.path / PLAN, advice="delete it") if (folder.path / PLAN).is_file() else {}

@@ -52,8 +52,8 @@ def open(path: Path) -> "RunFolder":
 
     Raises:
         ConfigError: It is of an older format.
-        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
-        StorageError: It is not a folder.
+        CorruptArtefactError: A file of it is damaged.
+        StorageError: It is not a run folder.
     """
     folder = RunFolder(path)
     check_run(path)
@@ -182,14 +182,14 @@ class RunFolder:
         """The suite as it was run.
 
         Raises:
-            CorruptArtefactError: It is not a run folder, or the file is damaged.
-            StorageError: It is not a folder.
+            CorruptArtefactError: The file is damaged.
+            StorageError: It is not a run folder.
         """
         if not self.path.is_dir():
             raise StorageError(f"{self.path}: is not a run folder; {where_runs_are(self.path)}")
         if not (self.path / SPEC).is_file():
             which = runs_within(self.path) or "one that train wrote"
-            raise CorruptArtefactError(f"{self.path}: is not a run folder, it has no spec.yaml; give {which}")
+            raise StorageError(f"{self.path}: is not a run folder, it has no spec.yaml; give {which}")
         try:
             return read_config(self.path / SPEC)
         except ConfigError as error:

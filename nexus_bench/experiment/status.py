@@ -40,7 +40,7 @@ def read_status(folder: RunFolder) -> list[CellState]:
 
     Raises:
         ConfigError: The suite of the run is not one for this version.
-        CorruptArtefactError: It is not a run folder.
+        StorageError: It is not a run folder.
     """
     cells = planned_cells(folder)
     finished = [cell.cell_id for cell in cells if folder.cells.finished(cell.cell_id)]

@@ -52,10 +52,10 @@ def check_submission(run: Path) -> Submission:
         CorruptArtefactError: A file is missing or was edited, or a row is not that of its cell.
         StorageError: It is not a run folder.
     """
-    if run.is_dir():
-        for name in (SPEC, RESULTS, ENVIRONMENT):
-            if not (run / name).is_file():
-                raise CorruptArtefactError(f"{run / name}: is missing; {_ADVICE}")
+    names = (SPEC, RESULTS, ENVIRONMENT)
+    lacking = [name for name in names if not (run / name).is_file()]
+    if 0 < len(lacking) < len(names):
+        raise CorruptArtefactError(f"{run / lacking[0]}: is missing; {_ADVICE}")
     folder, results = open(run), read_results(run)
     suite = suite_of(folder)
     titles, there = titles_of(suite.cells), set(results["cell_id"])

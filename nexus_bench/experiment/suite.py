@@ -234,7 +234,8 @@ def suite_of(folder: RunFolder) -> Suite:
 
     Raises:
         ConfigError: It is not one for this version.
-        CorruptArtefactError: It is not a run folder.
+        CorruptArtefactError: spec.yaml or a record of it was edited.
+        StorageError: It is not a run folder.
     """
     return with_chosen(make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml")), folder)
 

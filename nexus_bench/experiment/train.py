@@ -9,7 +9,7 @@ from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Event, Failure, Note
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.loggers import Loggers
-from nexus_bench.experiment.plan import Plan, make_plan
+from nexus_bench.experiment.plan import Plan, left_out_note, make_plan
 from nexus_bench.experiment.restored import is_copy, restore_cells
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
@@ -83,11 +83,9 @@ def train(
         plan = make_plan(plan.suite, folder)
     with Loggers(loggers, folder.path, plan.suite.name) as curves:
         while True:
-            if not plan.suite.n_later and (others := before - plan.suite.purposes.keys()):
-                notes.append(
-                    f"{counted(len(others), 'cell')} that this grid lacks: left out of the tables, kept in cells/"
-                )
-                before -= others
+            if leaving := left_out_note(plan.suite, before):
+                notes.append(leaving)
+                before = set()
             curves.begin(plan)
             with Display(plan, execution, folder.path, quiet=quiet, log_every=log_every) as display:
 

@@ -33,7 +33,7 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
 
     Raises:
         ConfigError: The suite of the run is not one for this version.
-        CorruptArtefactError: It is not a run folder.
+        StorageError: It is not a run folder.
         UsageError: There is no such cell, or none is trained.
     """
     suite = suite_of(folder)

@@ -74,8 +74,8 @@ def inspect(
 
     Raises:
         ConfigError: No split has such examples, or there is no example of that number.
-        CorruptArtefactError: It is not a run folder, or weights or the dataset are damaged.
-        StorageError: A file cannot be written.
+        CorruptArtefactError: Weights or the dataset are damaged.
+        StorageError: It is not a run folder, or a file cannot be written.
         UsageError: Not exactly one trained cell is selected, the mechanism has no map, or `out` holds other files.
     """
     keep_others(out, _FILES)

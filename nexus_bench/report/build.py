@@ -29,7 +29,7 @@ from nexus_bench.report import figures, pair_tables, tables
 from nexus_bench.report.crossed import crossed_sections
 from nexus_bench.report.facts import Facts
 from nexus_bench.report.finding import finding
-from nexus_bench.report.notes import common_notes, modes_note, notes_of
+from nexus_bench.report.notes import below_chance_note, common_notes, modes_note, notes_of
 from nexus_bench.report.orders import series_of
 from nexus_bench.report.palette import Palette, palette_of
 from nexus_bench.report.parameters import parameter_sections
@@ -210,7 +210,7 @@ def _main(
     ]
     grids = dict(zip(tested["model"], tested["grid"], strict=True))
     notes = notes_of(names, reach, grids, still_rising(curves), pairs.declared, pairs.every)
-    notes += modes_note(tested)
+    notes += modes_note(tested) + below_chance_note(rows, names, _trained_hops(rows))
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
 
 
@@ -272,7 +272,8 @@ def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame, palette: Pal
         _seeds_by_hop(reached, names, title),
         figures.accuracy_by_hop(short, palette, title=title, trained=_trained_hops(rows)),
     ]
-    return Section(title, str(rows["task"].iloc[0]), made, common_notes(names), [p for p in drawn if p is not None])
+    notes = common_notes(names) + below_chance_note(rows, names, _trained_hops(rows))
+    return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in drawn if p is not None])
 
 
 def _trained_hops(rows: pd.DataFrame) -> tuple[int, ...]:

@@ -106,6 +106,8 @@ def compare(
     )
     title = f"{metric} on {split}, {new} compared with {base}"
     told = conclusion(compared, max_drop=max_drop, confidence=confidence)
+    if base.resolve() == new.resolve():
+        told.append("both are the same folder, so nothing can differ")
     failing = failures(compared, strict=strict)
     why = complaint(compared, failing, max_drop=max_drop, strict=strict) if failing else ""
     rows = [row(one) for one in compared]

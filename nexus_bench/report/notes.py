@@ -1,6 +1,6 @@
 """The notes under the tables of a report: sentences on how they came about and what they show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -8,6 +8,8 @@ from nexus_bench.analysis.compare_models import BETTER, NOT_TESTED, TOO_FEW, WOR
 from nexus_bench.analysis.intervals import seeds_needed
 from nexus_bench.analysis.power import needs
 from nexus_bench.analysis.select_recipes import Grid
+from nexus_bench.io.columns import SCORED
+from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import only
 from nexus_bench.io.plurals import counted
 from nexus_bench.report.rows import VARIANT
@@ -15,6 +17,7 @@ from nexus_bench.report.tables import Names
 
 AT_EDGE, RISING = "The best learning rate of", "Validation was still rising"  # how two notes begin
 _MOST_NAMED = 4  # pairs named in one sentence
+_ENOUGH = 50  # right guesses by chance, so that half of them is no accident
 
 
 def notes_of(
@@ -72,6 +75,31 @@ def modes_note(rows: pd.DataFrame) -> list[str]:
         return []
     named = ", ".join(f"{mode} ({counted(int(n), 'cell')})" for mode, n in counts.items())
     return [f"Cells were trained in several modes: {named}."]
+
+
+def below_chance_note(rows: pd.DataFrame, names: Names, trained: Sequence[int]) -> list[str]:
+    """A note if models are far below chance at hops on which they were not trained, or may not have been.
+
+    Args:
+        rows: Rows of results.csv, of one section.
+        names: The display names of models.
+        trained: The hops of training; a curriculum may not have come to all of them.
+    """
+    measured = rows[(rows["status"] != SCORED) & rows["accuracy"].notna()]
+    is_sure = measured["hop"].isin(trained) & (measured["curriculum"].fillna("none") == "none")
+    low: dict[str, list[int]] = {}
+    for _, cells in measured[~is_sure].groupby(["model", "hop"], sort=False):
+        first, chance = cells.iloc[0], cells["chance"].mean()
+        if cells["accuracy"].mean() < chance / 2 and cells["n_examples"].sum() * chance >= _ENOUGH:
+            low.setdefault(names.short[str(first["model"])], []).append(int(first["hop"]))
+    if not low:
+        return []
+    listed = "; ".join(f"{name} at {format_hops((*hops,))} hop{'s' * (hops != [1])}" for name, hops in low.items())
+    return [
+        f"Less than half of chance: {listed}. Chance is a guess among the possible answers. A model falls below it "
+        "where it gives the answer of another hop count, on which it was trained, or does not know which answers are "
+        "possible."
+    ]
 
 
 def _recipes(names: Names, reach: pd.DataFrame, grids: Mapping[str, Grid]) -> list[str]:

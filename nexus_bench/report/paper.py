@@ -131,6 +131,8 @@ def build(source: Path, pdf: Path) -> None:
 if __name__ == "__main__":
     run_, controls_, challenges_, home_, *pdf_ = map(Path, sys.argv[1:])
     with errors_in_a_line():
+        if pdf_ and not (home_ / SOURCE).is_file():
+            raise UsageError(f"{home_ / SOURCE}: is missing; give the folder of the paper, docs/paper, or omit PDF")
         write_atomic(home_ / NUMBERS, make_numbers(run_, controls_, challenges_, home_))
         for path in pdf_:
             build(home_ / SOURCE, path)

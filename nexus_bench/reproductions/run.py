@@ -59,8 +59,8 @@ def judge_folder(reproduction: Reproduction, scale: str, path: Path) -> Outcome:
 
     Raises:
         ConfigError: A figure selects nothing, or too much.
-        CorruptArtefactError: It is not a run folder, or a file of it is damaged.
-        StorageError: It is not a folder, or cannot be read.
+        CorruptArtefactError: A file of it is damaged.
+        StorageError: It is not a run folder, or cannot be read.
         UsageError: It holds a run of something else, or no finished cell.
     """
     folder = open_run(path)

@@ -42,10 +42,15 @@ def begun_packs(checkpoints: Path) -> list[Pack]:
     return found
 
 
-def saved_steps(checkpoints: Path) -> dict[str, int]:
-    """Cell id -> optimiser steps after which its newest state was saved, of the cells that have one."""
+def saved_steps(checkpoints: Path, *, mode: str | None = None) -> dict[str, int]:
+    """Cell id -> optimiser steps after which its newest state was saved, of the cells that have one.
+
+    Args:
+        checkpoints: The folder of checkpoints of a run.
+        mode: Only states of this mode, as others do not go on in it; None counts all.
+    """
     steps: dict[str, int] = {}
-    for pack in begun_packs(checkpoints):
+    for pack in (pack for pack in begun_packs(checkpoints) if mode in (None, pack.mode)):
         steps |= {cell_id: max(pack.step, steps.get(cell_id, 0)) for cell_id in pack.cell_ids}
     return steps
 

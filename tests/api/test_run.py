@@ -24,6 +24,7 @@ from nexus_bench.experiment.sources import open_source
 from nexus_bench.io import renames
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, WALK_COLUMNS
 from nexus_bench.training.row import Row
+from tests.paths import EXAMPLES
 from tests.small import cell
 
 SMALL: dict[str, Any] = {"n_nodes": 6, "n_val": 8, "n_test": 16, "d_model": 16, "steps": 20, "batch_size": 4}
@@ -115,6 +116,15 @@ def test_cells_of_a_recipe_that_is_no_longer_the_best_are_told_when_they_leave_t
     assert "that this grid lacks" not in capsys.readouterr().err
     nb.train(suite | {"tune": {"lr": [1e-12, 1e-11], "optimizer": ["adamw", "lion"], "seeds": 1}}, **where)
     assert "3 cells that this grid lacks: left out of the tables" in capsys.readouterr().err  # one of them measured
+
+
+def test_a_notebook_shows_the_titles_of_cells_whole() -> None:
+    """Pandas shows 50 characters of a text, and as many columns as a line of the terminal holds."""
+    cells = nb.open(EXAMPLES / "quick").cells
+    for shown in (cells, cells[cells["title"].str.contains("order 3")], pickle.loads(pickle.dumps(cells))):
+        for text in (shown._repr_html_(), repr(shown)):
+            assert all(name in text for column in ("cell_id", "title", "trained") for name in shown[column])
+    assert max(cells["title"].str.len()) > 50 and pd.get_option("display.max_colwidth") == 50
 
 
 def test_cells_that_leave_the_tables_of_a_folder_of_ones_own_choice_are_told(

@@ -307,7 +307,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("init mine", 2, "mine: a suite is a .yaml file; write `nexus-bench init mine.yaml`"),
         ("init --task kinshipp", 3, "unknown task 'kinshipp'; did you mean 'kinship'?"),
         ("open", 2, "no runs below runs; name a run folder, or make one with `nexus-bench train quick`"),
-        ("open nowhere", 4, "nowhere: has no results; `nexus-bench runs` lists the runs that have"),
+        ("open nowhere", 5, "nowhere: is not a run folder; make one with `nexus-bench train`"),
         ("runs nowhere", 2, "nowhere: is not a folder; `nexus-bench runs` looks below runs"),
     ],
 )

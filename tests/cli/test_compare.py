@@ -1,6 +1,7 @@
 """The command `compare`: what it prints, writes and exits with."""
 
 import json
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -78,6 +79,17 @@ def test_the_csv_has_its_columns_and_the_same_bytes_again(command: Command) -> N
     assert found.iloc[2][["verdict", "new", "difference", "confidence", "note"]].tolist() == [
         *("missing", "", "", "", "the new run has no such cell")
     ]
+
+
+@pytest.mark.usefixtures("folders")
+def test_a_run_compared_with_itself_holds_and_it_is_said_that_this_says_nothing(command: Command) -> None:
+    said = "both are the same folder, so nothing can differ"
+    for new in ("good", "bad/../good"):
+        done = command("compare", "good", new, "--out", "o")
+        assert (done.returncode, done.stderr) == (0, "") and f"\n{said}\n" in done.stdout
+    shutil.copytree("good", "copy")
+    assert said not in command("compare", "good", "copy").stdout
+    assert json.loads(command("compare", "good", "good", "--json", "--out", "o").stdout)["conclusion"][-1] == said
 
 
 @pytest.mark.usefixtures("folders")

@@ -199,6 +199,8 @@ def test_fewer_seeds_of_a_run_train_nothing_else_and_lose_no_row(command: Comman
     told = "runs/tiny holds this study with 3 seeds, and keeps them; of these 1 is trained, if need be (--out chooses"
     assert again.returncode == 0 and told in again.stderr and "6 of 6 cells are already done\n" in again.stderr
     assert {path: path.read_bytes() for path in Path("runs/tiny").rglob("*.csv")} == kept
+    assert command(*train, "1,0").returncode == 0
+    assert {path: path.read_bytes() for path in Path("runs/tiny").rglob("*.csv")} == kept, "in any order"
     assert [path.name for path in Path("runs").iterdir()] == ["tiny"]
     shutil.rmtree("runs/tiny/cells")
     Path("runs/tiny/cells").mkdir()  # else it is a copy, which is restored

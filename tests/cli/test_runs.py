@@ -1,7 +1,10 @@
 """Commands about run folders, and what `train` says first."""
 
+import errno
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +16,7 @@ import rich.console
 import yaml
 from rich.console import Console
 
+from nexus_bench.cli import found_runs
 from nexus_bench.cli.found_runs import find_runs, finding_of
 from nexus_bench.experiment import recorded
 from nexus_bench.experiment.records import CellRecords
@@ -42,7 +46,15 @@ def test_open_shows_the_report(run: Path, command: Command, monkeypatch: pytest.
     assert alone.stdout == "runs/tiny/report.html: no browser here; copy it to where there is one\n"
     (run / "report.html").unlink()
     assert command("open", str(run)).stdout == alone.stdout and (run / "report.html").is_file(), "it is made"
-    assert_fails(command("open", str(run / "other.html")), 4, "other.html: has no results; `nexus-bench runs` lists")
+    assert_fails(command("open", str(run / "other.html")), 5, "other.html: is not a run folder; make one with")
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_what_is_not_a_run_folder_has_one_exit_code_in_every_command(folder: str, command: Command) -> None:
+    Path("empty").mkdir()
+    lines = ("status RUN", "open RUN", "report RUN", "leaderboard RUN", "leaderboard RUN --check", "compare RUN RUN")
+    for line in (*lines, "eval RUN --hops 1", "inspect RUN", "predictions RUN", "reproduce loops --check RUN"):
+        assert_fails(command(*line.replace("RUN", folder).split()), 5, f"{folder}: is not a run folder")
 
 
 def test_watch_shows_a_run_until_nothing_trains_there(
@@ -77,6 +89,43 @@ def test_a_run_that_was_stopped_says_so(run: Path, command: Command) -> None:
     assert (found["state"], found["n_cells"], found["n_planned"]) == ("done", 3, 3)
     (run / "checkpoints").mkdir()
     assert command("runs").stdout.split()[5:10] == ["runs/tiny", "stopped", "3", "of", "3"]
+
+
+def test_a_run_that_lost_a_cell_is_not_done(run: Path, command: Command) -> None:
+    spec = run / "spec.yaml"
+    assert command("train", str(spec), "--seeds", "2", "--executor", "inline", "--quiet").returncode == 0
+    cell, _ = (run / "cells").iterdir()
+    shutil.rmtree(cell)
+    (found,) = find_runs(Path("runs"))
+    lost = "1 cell lacks its folder in cells/, and is trained again by `nexus-bench train runs/tiny`"
+    assert (found.state, found.n_cells, found.problem) == ("stopped", 2, lost)
+    assert f"\n  {lost}\n" in command("runs").stdout and "1 recorded" in command("status", str(run)).stdout
+    shutil.rmtree(run / "cells")
+    (found,) = find_runs(Path("runs"))
+    assert (found.state, found.problem) == ("done", None), (
+        "a copy of the tables has no cells, and `train` restores them"
+    )
+
+
+def test_a_folder_that_cannot_be_listed_is_told(run: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = Path("runs/theirs")
+    closed.mkdir()
+    listed = os.scandir
+
+    def refused(path: str | Path) -> object:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    monkeypatch.setattr(webbrowser, "open", lambda page: False)
+    found = find_runs(Path("runs"))
+    assert [(one.path, one.state) for one in found] == [("runs/tiny", "done"), ("runs/theirs", "unreadable")]
+    assert "unknown\n  runs/theirs: Permission denied\n" in command("runs").stdout
+    assert command("open").stdout.startswith("runs/tiny/report.html"), "the newest run"
+    with monkeypatch.context() as patched:
+        patched.setattr(found_runs, "is_there", lambda path: refused(closed))
+        assert find_runs(Path("runs"))[0].problem == "runs/theirs: Permission denied", "its files cannot be seen"
 
 
 def test_cells_are_counted_with_the_recipes_that_tasks_have_of_their_own(tmp_path: Path) -> None:

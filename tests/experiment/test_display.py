@@ -43,6 +43,35 @@ def test_the_live_view_tells_the_sustained_rate(tmp_path: Path, monkeypatch: pyt
     assert f"sustained: 15 model-steps/s, {tflops:.3g} TFLOP/s" in captured.get()
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_time_that_is_left_is_told_also_where_evaluations_are_far_apart(
+    is_terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    shown = Console(file=io.StringIO(), force_terminal=is_terminal, width=80)
+    monkeypatch.setattr(displays.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(displays, "Console", lambda **given: shown)
+    suite = make_suite(parse_yaml(TINY.replace("seeds: 2", "seeds: 1"), where="test"), where="test")
+    first, second = suite.cells  # of 20 steps each
+    told = []
+    with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False) as display:
+        display.on_event(Begun(first.cell_id))
+        for seconds, cell, step in ((50, first, 20), (150, second, 10), (100, second, 20)):
+            now[0] += seconds  # of the first cell half was made before it was stopped
+            display.on_event(Progress(cell.cell_id, Point(step, {1: HopScore(8, 4, 0.5)})))
+            with shown.capture() as captured:
+                shown.print(display._view())
+            told.append(captured.get())
+    said = shown.file.getvalue()  # type: ignore[attr-defined]
+    if is_terminal:
+        assert [text.split(" left ")[1].split("\n")[0].strip() for text in told] == ["0:01:40", "0:01:40", "0:00:00"]
+        assert "at the speed so far" not in said
+    else:
+        assert [line for line in said.splitlines() if " left " in line] == [
+            "after 3 min 20 s: about 1 min 40 s left at the speed so far"
+        ]
+
+
 def test_a_notebook_shows_one_view_that_replaces_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[str, str, str]] = []
 
@@ -89,7 +118,8 @@ def test_it_is_told_before_training_that_seeds_are_too_few_for_what_is_declared(
 ) -> None:
     models = "[{attention: standard}, {attention: nexus, order: [2, 3]}]"
     config = f"{{suite: few, tasks: [{{task: pointer_chase, hops: 2, n_nodes: 6}}], models: {models}, {settings}}}"
-    plan = make_plan(make_suite(parse_yaml(config, where="few"), where="few"), RunFolder(tmp_path))
-    displays.print_plan(plan, Estimate({}, 0.0), Execution())
+    folder = RunFolder(tmp_path)
+    plan = make_plan(make_suite(parse_yaml(config, where="few"), where="few"), folder)
+    displays.print_plan(plan, Estimate({}, 0.0), Execution(), folder)
     out = capsys.readouterr().out
     assert told in out if told else "declared" not in out

@@ -39,7 +39,7 @@ def test_bad_options_are_one_line(arguments: list[str], code: int, message: str,
 
 
 def test_status_of_no_run_folder(command: Command, tmp_path: Path) -> None:
-    assert_fails(command("status", "."), 4, ".: is not a run folder, it has no spec.yaml; give one that train wrote")
+    assert_fails(command("status", "."), 5, ".: is not a run folder, it has no spec.yaml; give one that train wrote")
 
 
 def test_modes_and_curricula_are_columns_and_names(tiny: str, command: Command, tmp_path: Path) -> None:

@@ -120,7 +120,8 @@ def test_a_copy_that_lacks_a_table_is_not_trained_over(copy: Path, command: Comm
     for path in (copy / table, copy / f"{table}.gz"):
         path.unlink(missing_ok=True)
     kept = {path.name: path.read_bytes() for path in copy.iterdir() if path.suffix in (".gz", ".csv")}
-    assert_fails(command(*f"{TRAIN} --seeds 3".split()), 4, f"{table}: is missing")
+    for line in (f"{TRAIN} --seeds 3", f"{TRAIN} --seeds 3 --dry-run"):
+        assert_fails(command(*line.split()), 4, f"{table}: is missing")
     assert not (copy / "cells").exists() and all((copy / name).read_bytes() == text for name, text in kept.items())
 
 

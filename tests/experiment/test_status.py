@@ -43,6 +43,9 @@ def test_a_cell_that_is_to_be_trained_again_is_not_recorded(command: Command) ->
     line = "train tiny.yaml --executor inline --quiet --seeds 2 --attention standard suite=tiny -o run"
     assert command(*line.split()).returncode == 0
     run, folder = Path("run"), RunFolder(Path("run"))
+    fewer = command(*line.replace("--seeds 2", "--seeds 1").split(), "--dry-run").stdout
+    assert "1 cell that this grid lacks: left out of the tables, kept in cells/\n" in fewer
+    assert "lacks" not in command(*line.split(), "--dry-run").stdout
     cell_id = suite_of(folder).cells[0].cell_id
     shutil.rmtree(run / "cells" / cell_id)
     assert [state.state for state in read_status(folder)].count("recorded") == 1
@@ -69,3 +72,6 @@ def test_status_says_from_which_step_a_stopped_cell_goes_on(
     assert told.pop(first.cell_id) == ("done", None) and told.pop(other.cell_id) == ("to do", 10)
     assert set(told.values()) == {("to do", None)}
     assert "10 of 20" in command("status", "run").stdout
+    planned = command("train", "run", "--dry-run", "--executor", "inline", "--mode", "single").stdout
+    assert "10 of 20" in planned and "\n1 cell goes on from a saved step\n" in planned
+    assert "goes on" not in command("train", "run", "--dry-run", "--mode", "deterministic").stdout

@@ -198,6 +198,7 @@ def test_what_the_page_says_of_tokens() -> None:
     assert {name: sum(reaches(ancestor, name)) for name in models([ancestor]) if sum(reaches(ancestor, name))} == {
         layers: 1
     }
+    assert "with which ancestor was not\n" in (ROOT / "tasks" / "suites" / "reference-flat.yaml").read_text()
     (near,) = {f"{at(pointer, name, 1):.2f}" for name in ("standard", two)}
     nearly = " and ".join(f"{at(chain, name, 3):.2f}" for name in (loops, three))
     page_says("and only one seed, of two layers, reaches it.")

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,15 @@ PAPER = ROOT / "docs" / "paper"
 @pytest.fixture(scope="module")
 def numbers(study: Study) -> dict[str, Any]:
     return numbers_of(study, {}, figures="figures")
+
+
+def test_a_folder_without_the_source_of_the_paper_is_one_line(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "nexus_bench.report.paper", "nowhere", "nowhere", "nowhere", str(tmp_path)]
+    done = subprocess.run([*line, "paper.pdf"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    told = f"error: {tmp_path / SOURCE}: is missing; give the folder of the paper, docs/paper, or omit PDF\n"
+    assert (done.returncode, done.stderr) == (2, told) and not list(tmp_path.iterdir())
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and json.loads((tmp_path / NUMBERS).read_text()) == {"has_results": False}
 
 
 def test_the_source_has_no_number_of_its_own() -> None:

@@ -148,7 +148,7 @@ def lm(
     from nexus_bench.io.files import keep_others, to_json, write_atomic
 
     if out is not None:
-        keep_others(out.parent, {out.name: "{"})
+        keep_others(out.parent, {out.name: '{\n  "model": '})
     asked: dict[str, Any] = {"prompt": prompt, "n_shots": shots, "limit": limit, "batch_size": batch, "dtype": dtype}
     scores = evaluate(model, tasks, device=device, **asked)
     if out is not None:

@@ -13,6 +13,8 @@ from nexus_bench.errors import UsageError
 
 ARCHES = ("pythia-14m", "pythia-31m", "pythia-70m", "pythia-160m", "pythia-410m", "pythia-1b")
 
+_OPTIONS = ("arch", "attention", "seed", "text", "held_out", "tokenizer", "task")  # of pretrain; no settings as well
+
 
 def pretrain(
     words: Words = None,
@@ -55,6 +57,7 @@ def pretrain(
 
     On text, and on the English of a task, if one is named. The same command resumes.
     """
+    from nexus_bench.attention.nexus_options import NexusOptions
     from nexus_bench.data.task import make_task
     from nexus_bench.hf.pretrain import default_folder
     from nexus_bench.hf.pretrain import pretrain as train
@@ -70,6 +73,8 @@ def pretrain(
     named = read_words(words, settings)
     no_names(named, command="pretrain")
     entry: dict[str, Any] = parse_settings(named.settings)
+    if options := [key for key in entry if key in _OPTIONS]:
+        raise UsageError(f"{options[0]}: is an option; write --{options[0].replace('_', '-')}")
     if task is None and (hops is not None or task_share is not None):
         raise UsageError("--hops and --task-share are of a task; add --task")
     if compute_of is not None and not compute_of.strip():
@@ -86,7 +91,10 @@ def pretrain(
         entry["english"] = english.model_dump(exclude_defaults=True) or None
         entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
     if compute_of is not None:
-        nest = {"attention": "nexus", **parse_settings(compute_of.split())}
+        nest = parse_settings(compute_of.split())
+        if others := [key for key in nest if key not in (*NexusOptions.model_fields, "layers")]:
+            raise UsageError(f"--compute-of: {others[0]} is no option of a nest; give it outside, to both models")
+        nest["attention"] = "nexus"
         nested = make_asked(entry | nest, lr_of_arch=lr).spec
         entry |= equal_in_compute(nested, n_tokens=vocabulary_of(nested))
     asked = make_asked(entry, lr_of_arch=lr)

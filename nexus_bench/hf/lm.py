@@ -112,8 +112,7 @@ def evaluate(
             if not named:
                 longest = getattr(loaded.config, "max_position_embeddings", None)
                 raise ConfigError(
-                    f"{', '.join(tasks)}: lm-eval cannot ask it: {in_one_line(error)}; the model takes {longest} tokens, "
-                    "answers included"
+                    f"{', '.join(tasks)}: lm-eval cannot ask it: {in_one_line(error)}; the model takes {longest} tokens"
                 ) from error
             raise StorageError(
                 f"{', '.join(named)}: cannot be run ({type(error).__name__}: {first_line(error)}); without a network "

@@ -13,6 +13,7 @@ from nexus_bench.io.entries import Spec
 from nexus_bench.io.hops import format_hops
 
 UNTOUCHED, STANDARD = "untouched", "standard"
+_LARGEST_LR = 1000
 _LAST = {"last-half": 2, "last-third": 3, "last-quarter": 4}  # one of so many layers
 
 
@@ -45,7 +46,9 @@ class Recipe(Spec):
         default=(1e-5, 3e-5, 1e-4), description="Peak learning rates, of which validation chooses one per method."
     )
     tune_seeds: int = Field(default=1, ge=1, le=1000, description="Seeds to choose by; they are not reported.")
-    gate_lr: float = Field(default=1e-2, gt=0, description="Peak learning rate of gates, the same for all methods.")
+    gate_lr: float = Field(
+        default=1e-2, gt=0, le=_LARGEST_LR, description="Peak learning rate of gates, the same for all methods."
+    )
     warmup: float = Field(default=0.05, ge=0, lt=1, description="Share of linear warm-up, before the cosine to zero.")
     weight_decay: float = Field(default=0.01, ge=0, description="Of matrices.")
     clip_norm: float = Field(default=1.0, gt=0, description="Largest gradient norm.")
@@ -59,8 +62,10 @@ class Recipe(Spec):
     def _fits(self) -> Self:
         if self.batch_size % self.micro_batch:
             raise ValueError(f"batch_size must be a multiple of micro_batch {self.micro_batch}, got {self.batch_size}")
-        if not self.lr or min(self.lr) <= 0 or len(set(self.lr)) < len(self.lr):
-            raise ValueError(f"lr must be one or more different rates above 0, got {list(self.lr)}")
+        if not self.lr or not 0 < min(self.lr) <= max(self.lr) <= _LARGEST_LR or len(set(self.lr)) < len(self.lr):
+            raise ValueError(
+                f"lr must be one or more different rates above 0 and at most {_LARGEST_LR}, got {list(self.lr)}"
+            )
         return self
 
 

@@ -196,7 +196,7 @@ def equal_in_compute(spec: PretrainSpec, *, n_tokens: int) -> dict[str, Any]:
     d_head, layers = config.hidden_size // config.num_attention_heads, config.num_hidden_layers
 
     def width_of_mlp(width: int) -> int:
-        return max(1, round(width * config.intermediate_size / config.hidden_size))
+        return max(1, round(width * float(config.intermediate_size / config.hidden_size)))
 
     def off_by(n_heads: int) -> float:
         width = n_heads * d_head

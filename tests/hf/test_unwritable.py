@@ -5,8 +5,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from tests.conftest import Command, assert_fails
 from tests.hf.pretraining import LINE, log_of, write_text
@@ -37,6 +39,20 @@ def test_pretrain_tells_a_full_disk_and_goes_on(save_every: int, lacking: str, c
     assert not list(Path("r").glob(".*.begun")) and not Path("r/summary.json").exists()
     assert command(*words, "--out", "r").returncode == command(*words, "--out", "whole").returncode == 0
     assert log_of(Path("r")).equals(log_of(Path("whole")))
+
+
+def test_a_checkpoint_that_pytorch_cannot_write_whole_is_told(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 447232 vs 447120\nframes")
+
+    write_text(Path("t.txt"))
+    monkeypatch.setattr(torch, "save", fail)
+    done = command(*LINE, "--tokens", "384", "--set", "save_every=1", "--set", "log_every=1", "--quiet", "--out", "r")
+    assert_fails(
+        done, 5, "r/checkpoint.pt: cannot be written: [enforce fail at inline_container.cc:672] . unexpected pos"
+    )
 
 
 @pytest.mark.parametrize("option", ["--save-every 0", "--keep-models"])

@@ -46,9 +46,7 @@ class Recipe(Spec):
         default=(1e-5, 3e-5, 1e-4), description="Peak learning rates, of which validation chooses one per method."
     )
     tune_seeds: int = Field(default=1, ge=1, le=1000, description="Seeds to choose by; they are not reported.")
-    gate_lr: float = Field(
-        default=1e-2, gt=0, le=_LARGEST_LR, description="Peak learning rate of gates, the same for all methods."
-    )
+    gate_lr: float = Field(default=1e-2, gt=0, description="Peak learning rate of gates, the same for all methods.")
     warmup: float = Field(default=0.05, ge=0, lt=1, description="Share of linear warm-up, before the cosine to zero.")
     weight_decay: float = Field(default=0.01, ge=0, description="Of matrices.")
     clip_norm: float = Field(default=1.0, gt=0, description="Largest gradient norm.")
@@ -66,6 +64,8 @@ class Recipe(Spec):
             raise ValueError(
                 f"lr must be one or more different rates above 0 and at most {_LARGEST_LR:g}, got {list(self.lr)}"
             )
+        if self.gate_lr > _LARGEST_LR:
+            raise ValueError(f"gate_lr must be at most {_LARGEST_LR:g}, got {self.gate_lr:g}")
         return self
 
 

@@ -51,7 +51,7 @@ def edited(model: Path, to: Path, **values: Any) -> str:
         ),
         (["--set", "lr=0,1"], 3, "lr must be one or more different rates above 0"),
         (["--set", "lr=1e300"], 3, "lr must be one or more different rates above 0 and at most 1e+36"),
-        (["--set", "gate_lr=1e300"], 3, "gate_lr: input should be less than or equal to 1e+36"),
+        (["--set", "gate_lr=1e300"], 3, "gate_lr must be at most 1e+36, got 1e+300"),
         (["--set", "step=3"], 3, "retrofit: unknown setting 'step'; did you mean 'steps'?"),
         (["--set", "question=middle"], 3, "text: question: input should be 'last' or 'first', got 'middle'"),
         (["--set", "target=steps"], 2, "retrofit trains and scores answers only; omit target"),

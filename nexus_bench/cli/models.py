@@ -13,6 +13,8 @@ from nexus_bench.errors import UsageError
 
 ARCHES = ("pythia-14m", "pythia-31m", "pythia-70m", "pythia-160m", "pythia-410m", "pythia-1b")
 
+_OPTIONS = ("arch", "attention", "seed", "text", "held_out", "tokenizer", "task")  # of pretrain; no settings as well
+
 
 def pretrain(
     words: Words = None,
@@ -55,7 +57,11 @@ def pretrain(
 
     On text, and on the English of a task, if one is named. The same command resumes.
     """
+<<<<<<< HEAD
     from nexus_bench.api.examples import divided
+=======
+    from nexus_bench.attention.nexus_options import NexusOptions
+>>>>>>> 54dcff4a706c00aac6904867067586c8848b0a86
     from nexus_bench.data.task import make_task
     from nexus_bench.hf.pretrain import default_folder
     from nexus_bench.hf.pretrain import pretrain as train
@@ -71,6 +77,8 @@ def pretrain(
     named = read_words(words, settings)
     no_names(named, command="pretrain")
     entry: dict[str, Any] = parse_settings(named.settings)
+    if options := [key for key in entry if key in _OPTIONS]:
+        raise UsageError(f"{options[0]}: is an option; write --{options[0].replace('_', '-')}")
     if task is None and (hops is not None or task_share is not None):
         raise UsageError("--hops and --task-share are of a task; add --task")
     if compute_of is not None and not compute_of.strip():
@@ -88,7 +96,10 @@ def pretrain(
         entry["english"] = english.model_dump(exclude_defaults=True) or None
         entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
     if compute_of is not None:
-        nest = {"attention": "nexus", **parse_settings(compute_of.split())}
+        nest = parse_settings(compute_of.split())
+        if others := [key for key in nest if key not in (*NexusOptions.model_fields, "layers")]:
+            raise UsageError(f"--compute-of: {others[0]} is no option of a nest; give it outside, to both models")
+        nest["attention"] = "nexus"
         nested = make_asked(entry | nest, lr_of_arch=lr).spec
         entry |= equal_in_compute(nested, n_tokens=vocabulary_of(nested))
     asked = make_asked(entry, lr_of_arch=lr)
@@ -150,7 +161,7 @@ def lm(
     from nexus_bench.io.files import keep_others, to_json, write_atomic
 
     if out is not None:
-        keep_others(out.parent, {out.name: "{"})
+        keep_others(out.parent, {out.name: '{\n  "model": '})
     asked: dict[str, Any] = {"prompt": prompt, "n_shots": shots, "limit": limit, "batch_size": batch, "dtype": dtype}
     scores = evaluate(model, tasks, device=device, **asked)
     if out is not None:

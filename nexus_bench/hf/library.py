@@ -4,9 +4,13 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 import transformers
+
+from nexus_bench.errors import NexusBenchError, StorageError
+from nexus_bench.io.files import unwritable
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -27,6 +31,29 @@ def quiet() -> Iterator[None]:
         transformers.logging.set_verbosity(level)
         if bars:
             transformers.logging.enable_progress_bar()
+
+
+@contextmanager
+def told_if_unwritten(path: Path) -> Iterator[None]:
+    """What a library cannot write is one line: each has errors of its own for a full disk.
+
+    Args:
+        path: What is written within.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    try:
+        yield
+    except (NexusBenchError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__context__
+        if cause is not None:
+            raise unwritable(path, cause, "write it elsewhere") from error
+        raise StorageError(f"{path}: cannot be written: {first_line(error)}; free some space") from error
 
 
 def first_line(error: BaseException) -> str:

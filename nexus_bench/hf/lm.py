@@ -12,12 +12,12 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from nexus_bench.data.lm_eval import SCORED
-from nexus_bench.errors import ConfigError, StorageError, UsageError, unknown_name
+from nexus_bench.errors import ConfigError, StorageError, UsageError, in_one_line, unknown_name
 from nexus_bench.hf.library import first_line, quiet
 from nexus_bench.hf.processes import processes
 from nexus_bench.hf.tokenizer import load_tokenizer
 from nexus_bench.io.config import NOT_IN_NAMES
-from nexus_bench.io.files import parse_json, read_text
+from nexus_bench.io.files import parse_line, read_text
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -90,8 +90,8 @@ def evaluate(
                 raise UsageError(f"{folder}: {unknown_name('task', missing[0], own.all_tasks)}")
             asked += names or own.all_groups or own.all_tasks
         loaded, tokenizer = _loaded(model, _DTYPES[dtype], here.device)
-        harness = HFLM(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
         try:
+            harness = HFLM(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
             found = lm_eval.simple_evaluate(
                 model=harness,
                 tasks=[*asked, *named],
@@ -105,8 +105,15 @@ def evaluate(
                 raise UsageError(
                     f"there are too few others for {n_shots} examples before each; lower --shots"
                 ) from error
-            if not named or isinstance(error, torch.OutOfMemoryError | MemoryError):
+            if isinstance(error, torch.OutOfMemoryError | MemoryError):
                 raise
+            if not named and isinstance(error, OSError | RuntimeError):  # of files and of memory
+                raise
+            if not named:
+                longest = getattr(loaded.config, "max_position_embeddings", None)
+                raise ConfigError(
+                    f"{', '.join(tasks)}: lm-eval cannot ask it: {in_one_line(error)}; the model takes {longest} tokens"
+                ) from error
             raise StorageError(
                 f"{', '.join(named)}: cannot be run ({type(error).__name__}: {first_line(error)}); without a network "
                 "give exported folders or .jsonl files"
@@ -140,7 +147,8 @@ def _asked(tasks: list[str], prompt: str) -> tuple[dict[Path, list[str]], list[A
 
 def _of_file(path: Path, prompt: str) -> dict[str, Any]:
     """The configuration of a task from a file of questions."""
-    rows = [_checked(line, f"{path}:{n}") for n, line in enumerate(read_text(path).splitlines(), 1) if line.strip()]
+    lines = enumerate(read_text(path).split("\n"), 1)  # other ends of lines may stand in a text
+    rows = [_checked(line, f"{path}:{n}") for n, line in lines if line.strip()]
     kinds = {"choices" in row for row in rows}
     if len(kinds) != 1:
         raise ConfigError(
@@ -156,7 +164,7 @@ def _of_file(path: Path, prompt: str) -> dict[str, Any]:
 
     try:
         table = datasets.DatasetDict(test=datasets.Dataset.from_list(rows))
-    except (TypeError, ValueError) as error:  # of pyarrow
+    except (TypeError, ValueError, OverflowError) as error:  # of pyarrow
         raise ConfigError(f"{path}: a key must have values of one kind in all lines ({first_line(error)})") from error
     return {
         "task": NOT_IN_NAMES.sub("_", path.stem),
@@ -171,13 +179,12 @@ def _of_file(path: Path, prompt: str) -> dict[str, Any]:
 
 
 def _check_prompt(prompt: str, rows: list[dict[str, Any]], path: Path) -> None:
-    from jinja2 import TemplateError
     from lm_eval.utils import apply_template
 
     for n, row in enumerate(rows, 1):
         try:
             told = apply_template(prompt, row)
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except Exception as error:  # a template can call anything
             told_of = f"question {n} of {path} has {', '.join(row)}"
             raise ConfigError(f"--prompt: {first_line(error)}; {told_of}") from error
         if told.isdigit():  # the harness would take it for the number of a choice
@@ -185,10 +192,7 @@ def _check_prompt(prompt: str, rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def _checked(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = parse_json(line)
-    except ValueError as error:
-        raise ConfigError(f"{where}: is not JSON") from error
+    row = parse_line(line, where)
     if not isinstance(row, dict) or not isinstance(row.get("question"), str):
         raise ConfigError(f"{where}: needs `question`, a string, and `choices` and `gold`, or `answer`")
     choices = row.get("choices")
@@ -213,9 +217,13 @@ def _loaded(name: str, dtype: torch.dtype, device: torch.device) -> tuple[Any, A
     tokenizer = load_tokenizer(name)
     with quiet():
         try:
-            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, local_files_only=path.is_dir())
+            model, told = AutoModelForCausalLM.from_pretrained(
+                name, dtype=dtype, local_files_only=path.is_dir(), output_loading_info=True
+            )
         except Exception as error:  # the library raises whatever its parts raise
             raise ConfigError(f"{name}: transformers cannot load it: {first_line(error)}") from error
+    if missing := sorted(told["missing_keys"]):  # the library fills them at random
+        raise ConfigError(f"{name}: the weights lack {missing[0]}; give the folder of a whole model")
     return model.to(device).eval(), tokenizer
 
 

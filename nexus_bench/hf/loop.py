@@ -150,12 +150,13 @@ class Trained:
             if self.step % plan.log_every and not is_evaluated:
                 continue
             loss = self.here.sum(total).item() / ((self.step - logged) * n_tokens)  # here the host waits
-            if not math.isfinite(loss):
+            held = evaluate() if is_evaluated and math.isfinite(loss) else None
+            if not math.isfinite(loss) or (held is not None and not math.isfinite(held.held_out_loss)):
                 raise FailedCellsError(f"the loss is not a number at step {self.step}; lower lr ({self.spec.lr:g})")
             speed = clocked * n_tokens / (time.perf_counter() - clock) if clocked > 0 else None
             row: Row = {"step": self.step, "tokens": self.step * n_tokens, "loss": loss}
-            if is_evaluated:
-                row |= evaluate()._asdict()
+            if held is not None:
+                row |= held._asdict()
             self.rows.append(row | {"tokens_per_second": speed, "mfu": self._utilisation(speed)})
             if self.here.is_first:
                 on_row(self.rows[-1])

@@ -15,7 +15,7 @@ from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, 
 from nexus_bench.hf.apply import describe
 from nexus_bench.hf.batches import Plan
 from nexus_bench.hf.documents import check_apart
-from nexus_bench.hf.library import quiet
+from nexus_bench.hf.library import quiet, told_if_unwritten
 from nexus_bench.hf.loop import Held, Trained
 from nexus_bench.hf.memory import bytes_needed, check_memory, lower, told_if_it_runs_out
 from nexus_bench.hf.pretrain_spec import Asked, PretrainSpec, Running
@@ -80,6 +80,8 @@ def pretrain(asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda 
             if (folder / SUMMARY).is_file():
                 here.wait()
                 told = read_summary(folder) if here.is_first else None
+                if here.is_first:
+                    (folder / CHECKPOINT).unlink(missing_ok=True)  # of a process that was killed after the summary
                 return None if told is None else Summary(*(told[name] for name in Summary._fields))
             with told_if_it_runs_out(f"lower {lower(micro_batch)}"):
                 return _train(asked, folder, files, here, micro_batch, on_row, begun)
@@ -132,7 +134,13 @@ def _train(
         peak_tflops=peak_here(str(here.device), "bfloat16"),
     )
     if (folder / CHECKPOINT).is_file():
-        trained.load(_read_checkpoint(folder / CHECKPOINT, here.device))
+        state = _read_checkpoint(folder / CHECKPOINT, here.device)
+        try:
+            trained.load(state)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise _damaged(folder / CHECKPOINT) from error
     if here.is_first:
         write_atomic(folder / LOG, to_csv(trained.rows, LOG_COLUMNS))
 
@@ -149,7 +157,7 @@ def _train(
         write_atomic(folder / SAMPLES, "".join(json.dumps(one) + "\n" for one in trained.samples))
 
     def save() -> None:
-        with writing_atomic(folder / CHECKPOINT) as file:
+        with told_if_unwritten(folder / CHECKPOINT), writing_atomic(folder / CHECKPOINT) as file:
             torch.save(trained.state(), file)
 
     def evaluate() -> Held:
@@ -237,7 +245,7 @@ def _samples(trained: Trained, files: TokenFiles, n: int) -> list[dict[str, Any]
 
 def _save_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
     model.set_attn_implementation("sdpa")
-    with quiet():
+    with quiet(), told_if_unwritten(folder):
         tokenizer.save_pretrained(folder)
         model.save_pretrained(folder)
 
@@ -245,12 +253,18 @@ def _save_model(model: PreTrainedModel, tokenizer: Any, folder: Path) -> None:
 def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+            state: Any = torch.load(file, map_location=device, weights_only=True)
+        if not isinstance(state, dict):
+            raise _damaged(path)
         return state
     except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise CorruptArtefactError(f"{path}: is damaged; delete it to begin anew") from error
+        raise _damaged(path) from error
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _damaged(checkpoint: Path) -> CorruptArtefactError:
+    return CorruptArtefactError(f"{checkpoint}: is damaged; delete it to begin anew")
 
 
 def _median(values: list[float | None]) -> float | None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
 from nexus_bench.errors import ConfigError, StorageError
@@ -47,7 +46,11 @@ class Pretrained(NamedTuple):
                 model, told = AutoModelForCausalLM.from_pretrained(
                     self.folder, dtype=torch.float32, output_loading_info=True
                 )
-            except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+            except (MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # the library raises whatever its parts raise
+                if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+                    raise
                 raise ConfigError(
                     f"{self.folder}: the weights cannot be loaded: {first_line(error)}; get the model again"
                 ) from error

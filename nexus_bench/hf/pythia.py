@@ -182,7 +182,7 @@ def cost_of(spec: PretrainSpec, config: GPTNeoXConfig) -> Cost:
 def equal_in_compute(spec: PretrainSpec, *, n_tokens: int) -> dict[str, Any]:
     """A standard model whose operations per token are closest to those of a nested one.
 
-    It has as many layers, and more heads of the same width.
+    It has as many layers, more heads of the same width, and an MLP as wide in proportion.
 
     Args:
         spec: The nested one.
@@ -195,13 +195,16 @@ def equal_in_compute(spec: PretrainSpec, *, n_tokens: int) -> dict[str, Any]:
     wanted = cost_of(spec, config).flops_per_token
     d_head, layers = config.hidden_size // config.num_attention_heads, config.num_hidden_layers
 
+    def width_of_mlp(width: int) -> int:
+        return max(1, round(width * float(config.intermediate_size / config.hidden_size)))
+
     def off_by(n_heads: int) -> float:
         width = n_heads * d_head
-        weights = 12 * layers * width**2 + config.vocab_size * width
+        weights = layers * (4 * width**2 + 2 * width * width_of_mlp(width)) + config.vocab_size * width
         return float(6 * weights + 12 * layers * width * spec.seq_len - wanted)
 
     n = config.num_attention_heads
     while off_by(n + 1) < 0:
         n += 1
     n = min((n, n + 1), key=lambda n: abs(off_by(n)))
-    return {"hidden_size": n * d_head, "num_attention_heads": n, "intermediate_size": 4 * n * d_head}
+    return {"hidden_size": n * d_head, "num_attention_heads": n, "intermediate_size": width_of_mlp(n * d_head)}

@@ -13,13 +13,14 @@ from nexus_bench.errors import ConfigError, StorageError
 from nexus_bench.experiment.score import columns_beside
 from nexus_bench.io.columns import TEST, TRAIN, VAL, Row
 from nexus_bench.io.config import NOT_IN_NAMES, Config
-from nexus_bench.io.files import parse_json, read_text, sha256
+from nexus_bench.io.files import parse_line, read_text, sha256
 from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import options_text
 
 _OWN = (TRAIN, VAL, TEST)
 _SEED = 0  # of a task without a folder; all seeds of training share its examples
 _MANY = 1_000_000_000
+_LARGEST_HOP = 1_000_000
 _SHARE = 10  # one in so many lines of a file is for validation, and one for testing
 _WRITE = '{"prompt": "...", "answer": "..."}'
 
@@ -197,10 +198,7 @@ def _questions(text: str, path: Path, view: str) -> list[Question]:
 
 
 def _question(line: str, where: str, view: str) -> Question:
-    try:
-        row = parse_json(line)
-    except ValueError as error:
-        raise ConfigError(f"{where}: is not JSON; write {_WRITE}") from error
+    row = parse_line(line, where, f"; write {_WRITE}")
     if not isinstance(row, dict) or not (row.keys() >= {"prompt", "answer"} or "messages" in row):
         lacks = "answer" if isinstance(row, dict) and "prompt" in row else "prompt"
         raise ConfigError(f"{where}: has no {lacks}; write {_WRITE}, or `messages` that end with the assistant's")
@@ -215,8 +213,8 @@ def _question(line: str, where: str, view: str) -> Question:
             context = [{"role": "user", "content": context}]
     before = "" if isinstance(context, list) or context[-1].isspace() else DELIMITER
     hop, choices = row.get("hop", 1), row.get("choices", [])
-    if type(hop) is not int or hop < 1:
-        raise ConfigError(f"{where}: hop must be a whole number from 1, got {hop!r}")
+    if type(hop) is not int or not 1 <= hop <= _LARGEST_HOP:
+        raise ConfigError(f"{where}: hop must be a whole number from 1 to {_LARGEST_HOP:,}, got {hop!r}")
     if not isinstance(choices, list) or not all(isinstance(one, str) for one in choices):
         raise ConfigError(f"{where}: choices must be a list of texts")
     if choices and (answer not in choices or len(choices) < 2 or len(set(choices)) < len(choices)):

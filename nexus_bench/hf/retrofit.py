@@ -111,6 +111,7 @@ def retrofit(
         way.tell(warning)
     purposes: dict[str, str] = {}
     failed: list[CellResult] = []
+    unkept = 0
     with folder.writing(name):
         folder.write_spec({"suite": name, "retrofit": spec})
         mode = "bfloat16" if way.device == "cuda" else "single"
@@ -121,8 +122,9 @@ def retrofit(
             purposes[cell_id] = purpose
             is_new = not folder.cells.finished(cell_id)
             states = folder.checkpoints(cell_id)
+            keep = folder.path / _MODELS / cell_id if way.keep_models and purpose == MEASURED else None
+            unkept += not is_new and keep is not None and not keep.is_dir()
             if is_new:
-                keep = folder.path / _MODELS / cell_id if way.keep_models and purpose == MEASURED else None
                 with told_if_it_runs_out(
                     f"lower micro_batch (now {recipe.micro_batch}) in another --out, or repeat this command on a "
                     "larger or less busy device: finished cells are kept"
@@ -143,6 +145,9 @@ def retrofit(
                 continue
             way.tell(_line(cell, purpose, setting, _validated(folder, cell_id), is_new=is_new))
         folder.write_tables(name, purposes, failed)
+    if unkept:
+        warnings.append(f"--keep-models: {unkept} cells were done before without it; choose another --out to keep them")
+        way.tell(warnings[-1])
     built, files = report([folder.path], folder.path)
     return Retrofitted(folder.path, warnings, len(failed), built, [folder.results_csv, *files])
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from nexus_bench.experiment.environment import machine_and_versions
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.hf.apply import apply_nexus
-from nexus_bench.hf.library import quiet
+from nexus_bench.hf.library import quiet, told_if_unwritten
 from nexus_bench.hf.likelihood import answer_loss, collate_answers, score
 from nexus_bench.hf.pretrained import Pretrained
 from nexus_bench.hf.questions import Material, in_order
@@ -93,6 +93,9 @@ def run_cell(
         save_every: Seconds between saved states.
         environment: Number of the entry of env.json.
         keep: Where the trained model and its tokenizer are written; None keeps nothing.
+
+    Raises:
+        StorageError: A saved state or the model cannot be written, as on a full disk.
     """
     model = nested(setting.model.load(), cell.method)
     pace = Pace(0, 0.0)
@@ -102,7 +105,7 @@ def run_cell(
     model.to(setting.device).eval()
     rows = _rows(model, cell, setting)
     if keep is not None:
-        with quiet():
+        with quiet(), told_if_unwritten(keep):
             model.save_pretrained(keep)
             setting.model.tokenizer.save_pretrained(keep)
     own = {name: rows[0][name] for name in ("cell_id", "model", "seed")}

@@ -13,6 +13,7 @@ from nexus_bench.io.entries import Spec
 from nexus_bench.io.hops import format_hops
 
 UNTOUCHED, STANDARD = "untouched", "standard"
+_LARGEST_LR = 1e36  # steps are numbers of 32 bits
 _LAST = {"last-half": 2, "last-third": 3, "last-quarter": 4}  # one of so many layers
 
 
@@ -59,8 +60,12 @@ class Recipe(Spec):
     def _fits(self) -> Self:
         if self.batch_size % self.micro_batch:
             raise ValueError(f"batch_size must be a multiple of micro_batch {self.micro_batch}, got {self.batch_size}")
-        if not self.lr or min(self.lr) <= 0 or len(set(self.lr)) < len(self.lr):
-            raise ValueError(f"lr must be one or more different rates above 0, got {list(self.lr)}")
+        if not self.lr or not 0 < min(self.lr) <= max(self.lr) <= _LARGEST_LR or len(set(self.lr)) < len(self.lr):
+            raise ValueError(
+                f"lr must be one or more different rates above 0 and at most {_LARGEST_LR:g}, got {list(self.lr)}"
+            )
+        if self.gate_lr > _LARGEST_LR:
+            raise ValueError(f"gate_lr must be at most {_LARGEST_LR:g}, got {self.gate_lr:g}")
         return self
 
 

@@ -1,5 +1,6 @@
 """The summary of a finished pretraining run, sealed: an edited number is found when it is read."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ from nexus_bench.io.files import read_bytes, read_json
 from nexus_bench.io.seal import read_sealed, write_sealed
 
 SUMMARY = "summary.json"
+_WORDS = ("model", "device")
+_MAY_LACK = ("tokens_per_second", "mfu")
 
 
 class Summary(NamedTuple):
@@ -66,9 +69,17 @@ def read_summary(folder: Path, *, needed: Iterable[str] = Summary._fields) -> di
     path = folder / SUMMARY
     advice = "restore it, or delete it and repeat the command that wrote it"
     told = read_sealed(path, advice=advice) if is_sealed(folder) else read_json(path)
-    if not isinstance(told, dict) or not set(needed) <= set(told):
+    needed = set(needed)
+    if not isinstance(told, dict) or not needed <= set(told) or not all(_fits(told[name], name) for name in needed):
         raise CorruptArtefactError(f"{path}: is damaged: not what pretrain writes; {advice}")
     return told
+
+
+def _fits(value: Any, name: str) -> bool:
+    """Whether a summary can hold this value under this name."""
+    if name in _WORDS:
+        return isinstance(value, str)
+    return (type(value) in (int, float) and math.isfinite(value)) or (value is None and name in _MAY_LACK)
 
 
 def is_sealed(folder: Path) -> bool:

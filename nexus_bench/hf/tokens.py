@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from nexus_bench.errors import ConfigError
+from nexus_bench.hf.library import first_line
 from nexus_bench.hf.questions import Question
 
 _PART = 1000  # texts that are encoded at once
@@ -57,9 +58,12 @@ class Encoder:
                 has no template for messages.
         """
         asked = [self._texts(question) for question in questions]
-        flat = [text for one in asked for text in (one.context, *(one.context + c for c in one.continuations))]
-        ids = iter(self._encoded(flat, is_chat=bool(questions) and not isinstance(questions[0].context, str)))
-        return [self._one(question, one, ids) for question, one in zip(questions, asked, strict=True)]
+        pairs = list(zip(questions, asked, strict=True))
+        ids = {
+            is_chat: iter(self._encoded([one for question, one in pairs if _is_chat(question) == is_chat], is_chat))
+            for is_chat in (True, False)
+        }
+        return [self._one(question, one, ids[_is_chat(question)]) for question, one in pairs]
 
     def warnings(self) -> list[str]:
         """One line for each thing that figures must be read with."""
@@ -81,13 +85,19 @@ class Encoder:
         if not isinstance(context, str):
             if getattr(self._tokenizer, "chat_template", None) is None:
                 raise ConfigError(f"{question.where}: the tokenizer has no template for messages; use view=text")
-            context = str(self._tokenizer.apply_chat_template(context, tokenize=False, add_generation_prompt=True))
+            try:
+                context = str(self._tokenizer.apply_chat_template(context, tokenize=False, add_generation_prompt=True))
+            except Exception as error:  # a template can refuse what it is given, and fail in any way
+                raise ConfigError(
+                    f"{question.where}: the tokenizer's template takes no such messages: {first_line(error)}"
+                ) from error
             return Texts(context, (question.answer, *question.choices))
         plain = context.rstrip(" ")  # spaces belong to the token that follows them
         spaces = context[len(plain) :]
         return Texts(plain, tuple(spaces + text for text in (question.answer, *question.choices)))
 
-    def _encoded(self, texts: Sequence[str], *, is_chat: bool) -> Iterable[list[int]]:
+    def _encoded(self, asked: Sequence[Texts], is_chat: bool) -> Iterable[list[int]]:
+        texts = [text for one in asked for text in (one.context, *(one.context + c for c in one.continuations))]
         special = {"add_special_tokens": False} if is_chat else {}  # a template writes its own
         for start in range(0, len(texts), _PART):
             yield from self._tokenizer(list(texts[start : start + _PART]), **special)["input_ids"]
@@ -117,3 +127,7 @@ class Encoder:
         self._n_alike += is_alike
         label = question.choices.index(question.answer) if question.choices else -1
         return Encoded(question.hop, context, answer, tuple(choices), label)
+
+
+def _is_chat(question: Question) -> bool:
+    return not isinstance(question.context, str)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from nexus_bench.hf.library import in_precision
+from nexus_bench.hf.library import in_precision, told_if_unwritten
 from nexus_bench.io.files import write_atomic
 
 _WHOLE = "whole"  # a file in a saved state, written last
@@ -105,6 +105,9 @@ def train_in_order(
         collate: Makes a batch.
         optimizer: None takes the Trainer's AdamW.
         save_every: Seconds between saved states; 0 saves after every step.
+
+    Raises:
+        StorageError: A state cannot be saved, as on a full disk.
     """
     trainer = _InOrder(
         model=model,
@@ -134,6 +137,10 @@ class _InOrder(Trainer):
 
     def _get_train_sampler(self, *given: Any, **more: Any) -> Sampler[int]:
         return SequentialSampler(self.train_dataset)
+
+    def _save_checkpoint(self, *given: Any, **more: Any) -> None:
+        with told_if_unwritten(Path(self.args.output_dir)):
+            super()._save_checkpoint(*given, **more)
 
     def compute_loss(self, model: nn.Module, inputs: Batch, return_outputs: bool = False, **more: Any) -> Tensor:
         """The loss of a pass."""

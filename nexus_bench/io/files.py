@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ import filelock
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError, blame
 
 _MANIFEST = "manifest.json"  # of a dataset
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a character that JSON writes as two
 _BEGUN = ".begun"  # suffix of a file that is being written; a killed process leaves such a file behind
 
 
@@ -163,6 +165,30 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def parse_line(line: str, where: str, advice: str = "") -> Any:
+    """A line of JSON that somebody wrote, as a value.
+
+    Args:
+        line: The line.
+        where: Its file and number.
+        advice: What to write instead.
+
+    Raises:
+        ConfigError: It is not JSON, or a string in it is no text, as no file and no tokenizer takes it.
+    """
+    try:
+        value = parse_json(line)
+    except ValueError as error:
+        raise ConfigError(f"{where}: is not JSON{advice}") from error
+    if _ESCAPED_HALF.search(line):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = ascii(error.object[error.start])[1:-1]
+            raise ConfigError(f"{where}: {half} is half of a character; write both halves, or none") from error
+    return value
 
 
 def read_json(path: Path) -> Any:

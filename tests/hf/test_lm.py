@@ -1,6 +1,7 @@
 """`nexus-bench lm`: likelihoods, files of questions, exported tasks."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,12 @@ WRONG = [
     ("m --tasks q.jsonl --shots 5", 2, "there are too few others for 5 examples before each; lower --shots"),
     ("m --tasks q.jsonl --prompt {{nope}}", 3, "--prompt: 'nope' is undefined; question 1 of q.jsonl has question, "),
     ("m --tasks q.jsonl --prompt {{question", 3, "--prompt: unexpected end of template"),
+    ("m --tasks q.jsonl --prompt {{cycler()}}", 3, "--prompt: at least one item has to be provided; question 1 of q"),
+    ("m --tasks half.jsonl", 3, "half.jsonl:1: \\ud83d is half of a character; write both halves, or none"),
+    ("m --tasks large.jsonl", 3, "large.jsonl: a key must have values of one kind in all lines ("),
+    ("m --tasks long.jsonl", 3, "long.jsonl: lm-eval cannot ask it: AssertionError: no message ("),
+    ("m --tasks q.jsonl --out q.jsonl", 2, "q.jsonl: was not written by nexus-bench and is kept; choose another --out"),
+    ("other --tasks q.jsonl", 3, "other: the weights lack gpt_neox.layers.3.attention.dense.bias; give the folder of"),
     ("m --tasks q.jsonl --prompt {{gold}}", 3, "q.jsonl: question 1 is asked as '1', a number alone; add a word to"),
     ("m --tasks q.jsonl --dtype int8", 2, "unknown dtype 'int8'; did you mean"),
 ]
@@ -154,10 +161,25 @@ def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, offl
     write_rows(Path("bare/q.jsonl"), [good])
     write_rows(Path("few.jsonl"), [good | {"choices": ["b"]}])
     write_rows(Path("other.jsonl"), [{"goal": "a"}])
+    write_rows(Path("half.jsonl"), [good | {"question": "\ud83d"}])
+    write_rows(Path("large.jsonl"), [good | {"of": 10**30}])
+    write_rows(Path("long.jsonl"), [good | {"choices": ["b " * 600, "c"]}])
+    shutil.copytree("m", "other")
+    config = json.loads(Path("other/config.json").read_text())
+    Path("other/config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
     Path("empty.jsonl").write_text("\n")
     if "dtype" in said:
         said = "unknown dtype 'int8'; "
     assert_fails(offline("lm", *line.split(), "--device", "cpu"), code, said)
+
+
+def test_what_ends_a_line_elsewhere_may_stand_in_a_question_and_scores_are_written_again(offline: Command) -> None:
+    rows = [row | {"question": f"{row['question']}\u2028\x85and?\U0001f600"} for row in ROWS]
+    Path("u.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    for _ in range(2):
+        done = offline(*"lm m --tasks u.jsonl --device cpu --out scores.json".split())
+        assert done.returncode == 0, done.stderr
+    assert json.loads(Path("scores.json").read_text())["scores"][0]["n"] == len(ROWS)
 
 
 def test_git_is_not_asked_which_complains_where_there_is_no_repository(

@@ -62,6 +62,20 @@ def test_runs_that_differ_in_more_than_the_model_are_not_compared(
         losses([tmp_path / "a", tmp_path / "b"])
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"held_out_loss": "5"}, {"held_out_loss": None}, {"bits_per_byte": [1]}, {"model": 3}, {"parameters": "many"}],
+    ids=str,
+)
+def test_a_value_of_another_kind_in_an_unsealed_summary_is_damage(
+    damage: dict[str, Any], tmp_path: Path, command: Command
+) -> None:
+    write_run(tmp_path / "a", 5.0)
+    path = write_run(tmp_path / "b", 5.0, seed=1) / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    assert_fails(command("losses", str(tmp_path)), 4, f"{path}: is damaged: not what pretrain writes")
+
+
 @pytest.mark.parametrize("fault", ["twice", "none", "missing", "summary", "spec"])
 def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, fault: str) -> None:
     run = write_run(tmp_path / "a", 5.0)

@@ -203,6 +203,10 @@ WRONG = [
     ("--task pointer_chaise", 3, "unknown task 'pointer_chaise'"),
     ("--compute-of order=2 --attention nexus", 2, "--compute-of finds a standard model; omit --attention"),
     ("--set lr=1e30", 7, "the loss is not a number at step"),
+    ("--set lr=1e30 --tokens 64", 7, "the loss is not a number at step 1; lower lr (1e+30)"),
+    ("--set seed=3", 2, "seed: is an option; write --seed"),
+    ("--set held_out=o.txt", 2, "held_out: is an option; write --held-out"),
+    ("--compute-of order=2,seed=5", 2, "--compute-of: seed is no option of a nest; give it outside, to both models"),
     ("--device cuda", 2, "device cuda is not available here; use --device cpu"),
 ]
 
@@ -212,7 +216,7 @@ def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, call
     Path("bare").mkdir()
     Path("short.txt").write_text("a")
     Path("latin.txt").write_bytes("\u00e9".encode("latin-1"))
-    words = line.split()
+    words = [word.replace(",", " ") if word.startswith("order=") else word for word in line.split()]
     base = [w for w in LINE]
     if words[0] == "--set" and words[1].partition("=")[0] in ("seq_len", "documents"):
         at = next(i for i, w in enumerate(base) if w.startswith(words[1].partition("=")[0] + "="))
@@ -255,6 +259,16 @@ def test_a_damaged_checkpoint_and_a_folder_of_somebody_else_are_named(call: Comm
     Path("r/summary.json").unlink()
     Path("r/checkpoint.pt").write_bytes(b"damaged")
     assert_fails(call(*line), 4, "r/checkpoint.pt: is damaged; delete it to begin anew")
+    for other in ({"model": 3}, torch.ones(2), {"model": {}, "optimizer": {}, "step": 1, "rows": [], "samples": []}):
+        torch.save(other, "r/checkpoint.pt")
+        assert_fails(call(*line), 4, "r/checkpoint.pt: is damaged; delete it to begin anew")
+
+
+def test_a_checkpoint_that_a_kill_left_behind_a_finished_run_is_removed(call: Command) -> None:
+    line = [*LINE, "--tokens", "64", "--out", "r"]
+    assert call(*line).returncode == 0
+    Path("r/checkpoint.pt").write_bytes(b"of the last step but one")
+    assert call(*line).returncode == 0 and not Path("r/checkpoint.pt").exists()
 
 
 def test_a_single_held_out_document_is_one_sample_whatever_their_number(call: Command) -> None:

@@ -65,6 +65,22 @@ def test_a_standard_model_of_equal_compute_is_the_closest_in_whole_heads() -> No
     assert off_by(11) == min(off_by(heads) for heads in range(10, 13))
 
 
+def test_a_standard_model_of_equal_compute_keeps_the_proportion_of_its_mlp() -> None:
+    shape = {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 32}
+    nested = spec_of(attention="nexus", order=4, seq_len=64, **shape)
+    wanted = cost_of(nested, config(nested)).flops_per_token
+    sizes = equal_in_compute(nested, n_tokens=50_277)
+    assert sizes["intermediate_size"] == sizes["hidden_size"] / 2
+
+    def off_by(heads: int) -> float:
+        other = {"hidden_size": 16 * heads, "num_attention_heads": heads, "intermediate_size": 8 * heads}
+        wide = spec_of(seq_len=64, **(shape | other))
+        return abs(cost_of(wide, config(wide, 50_277)).flops_per_token - wanted)
+
+    heads = sizes["num_attention_heads"]
+    assert off_by(heads) == min(off_by(n) for n in range(4, heads + 3))
+
+
 def test_weights_begin_as_those_of_pythia() -> None:
     spec = spec_of(num_hidden_layers=5, hidden_size=128, num_attention_heads=4)
     model = build(spec, config(spec, 1000))

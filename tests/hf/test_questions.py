@@ -5,14 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer
 
 from nexus_bench.data.dataset import read_dataset
 from nexus_bench.data.lm_eval import documents
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError
-from nexus_bench.hf.questions import Size, drawn_material, in_order, open_material
+from nexus_bench.hf.questions import Question, Size, drawn_material, in_order, open_material
+from nexus_bench.hf.tokens import Encoder
 from nexus_bench.io.columns import TEST, TRAIN, VAL
 from nexus_bench.text.render import TextOptions
+from tests.hf.made import saved_model
 
 SIZE = Size(23, 5, 7)
 
@@ -67,6 +71,33 @@ def test_messages_end_with_the_answer_and_free_answers_have_no_chance(tmp_path: 
     assert material.references[TEST][1]["chance"] is None
 
 
+def test_messages_and_prompts_in_one_file_are_each_encoded_as_their_kind(tmp_path: Path) -> None:
+    saved_model(tmp_path / "m", ["what is one two"], chat=True)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "m")
+    begin = tokenizer.eos_token
+    tokenizer._tokenizer.post_processor = TemplateProcessing(
+        single=f"{begin} $A", special_tokens=[(begin, tokenizer.eos_token_id)]
+    )
+    said = [{"role": "user", "content": "what"}]
+    questions = [Question(1, said, "two", (), "a"), Question(1, "what is", " one", (), "b")]
+    encode = Encoder(tokenizer, 99).encode
+    for asked in (questions, questions[::-1]):
+        by_name = {
+            q.where: tokenizer.convert_ids_to_tokens(one.context) for q, one in zip(asked, encode(asked), strict=True)
+        }
+        assert by_name == {"a": ["user", "what", ".", "assistant"], "b": [begin, "what", "is"]}
+
+
+@pytest.mark.parametrize("template", ["{{ broken", "{{ raise_exception('no system') }}", "{{ 1 / 0 }}"])
+def test_a_template_that_takes_no_such_messages_is_told(template: str, tmp_path: Path) -> None:
+    saved_model(tmp_path / "m", ["what"], chat=True)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "m")
+    tokenizer.chat_template = template
+    question = Question(1, [{"role": "user", "content": "what"}], "two", (), "x.jsonl:1")
+    with pytest.raises(ConfigError, match=r"^x\.jsonl:1: the tokenizer's template takes no such messages: [^\n]+$"):
+        Encoder(tokenizer, 99).encode([question])
+
+
 @pytest.mark.parametrize(
     "text, reason",
     [
@@ -75,7 +106,19 @@ def test_messages_end_with_the_answer_and_free_answers_have_no_chance(tmp_path: 
         ('{"prompt": "a", "answer": "b"}\n\n{"prompt": "a"}', "lines.jsonl:3: has no answer; write"),
         ("3", "lines.jsonl:1: has no prompt; write"),
         ('{"prompt": "a", "answer": " "}', "lines.jsonl:1: prompt and answer must be text"),
-        ('{"prompt": "a", "answer": "b", "hop": 0}', "lines.jsonl:1: hop must be a whole number from 1, got 0"),
+        (
+            '{"prompt": "a", "answer": "b", "hop": 0}',
+            "lines.jsonl:1: hop must be a whole number from 1 to 1,000,000, got",
+        ),
+        (
+            '{"prompt": "a", "answer": "b", "hop": 1000001}',
+            "from 1 to 1,000,000, got 1000001",
+        ),
+        (
+            r'{"prompt": "\ud800", "answer": "b"}',
+            r"lines.jsonl:1: \\ud800 is half of a character; write both",
+        ),
+        (r'{"prompt": "a", "answer": "b", "choices": ["b", "\uDCff"]}', r"lines.jsonl:1: \\udcff is half of a charac"),
         ('{"prompt": "a", "answer": "b", "choices": ["c", "d"]}', "lines.jsonl:1: choices must be two or more diff"),
         ('{"prompt": "a", "answer": "b", "choices": "bc"}', "lines.jsonl:1: choices must be a list of texts"),
         ('{"messages": [{"role": "user", "content": "a"}]}', "lines.jsonl:1: messages must be two or more"),

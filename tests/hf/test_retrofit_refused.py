@@ -50,6 +50,8 @@ def edited(model: Path, to: Path, **values: Any) -> str:
             "batch_size must be a multiple of micro_batch 4, got 6",
         ),
         (["--set", "lr=0,1"], 3, "lr must be one or more different rates above 0"),
+        (["--set", "lr=1e300"], 3, "lr must be one or more different rates above 0 and at most 1e+36"),
+        (["--set", "gate_lr=1e300"], 3, "gate_lr must be at most 1e+36, got 1e+300"),
         (["--set", "step=3"], 3, "retrofit: unknown setting 'step'; did you mean 'steps'?"),
         (["--set", "question=middle"], 3, "text: question: input should be 'last' or 'first', got 'middle'"),
         (["--set", "target=steps"], 2, "retrofit trains and scores answers only; omit target"),
@@ -92,6 +94,9 @@ def test_wrong_models_end_in_one_line(command: Command, place: Path, monkeypatch
     for name, code, reason in cases:
         done = command("retrofit", name, "--data", str(place / "d"), "--steps", "1", "--quiet", "--out", "r")
         assert done.returncode == code and reason in done.stderr and done.stderr.count("\n") == 1, (name, done.stderr)
+    bent = edited(model, Path("bent"), hidden_act="bend")
+    done = command("retrofit", bent, "--data", str(place / "d"), "--steps", "1", "--quiet", "--out", "bend")
+    assert_fails(done, 3, "bent: the weights cannot be loaded: 'bend'; get the model again")
     for path in Path("short").iterdir():
         if path.name.startswith("tokenizer"):
             path.unlink()

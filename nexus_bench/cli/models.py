@@ -57,11 +57,8 @@ def pretrain(
 
     On text, and on the English of a task, if one is named. The same command resumes.
     """
-<<<<<<< HEAD
     from nexus_bench.api.examples import divided
-=======
     from nexus_bench.attention.nexus_options import NexusOptions
->>>>>>> 54dcff4a706c00aac6904867067586c8848b0a86
     from nexus_bench.data.task import make_task
     from nexus_bench.hf.pretrain import default_folder
     from nexus_bench.hf.pretrain import pretrain as train

@@ -14,7 +14,7 @@ from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.hf.library import HUB_NAME, quiet
 from nexus_bench.io.columns import VAL
-from nexus_bench.io.files import open_file, parse_json, sha256_of_file
+from nexus_bench.io.files import open_file, parse_line, sha256_of_file
 from nexus_bench.text.render import Teller, TextOptions, Told
 
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
@@ -59,7 +59,7 @@ def check_apart(folder: Path, texts: list[str]) -> None:
         UsageError: The folder is in one of the texts.
     """
     for text in texts:
-        if Path(text).is_dir() and folder.resolve().is_relative_to(Path(text).resolve()):
+        if text and Path(text).is_dir() and folder.resolve().is_relative_to(Path(text).resolve()):
             raise UsageError(f"{folder}: is in the text {text}, of which it would become a part; choose another --out")
 
 
@@ -73,10 +73,13 @@ def find_text(names: list[str]) -> Text:
     Raises:
         ConfigError: A folder has no text, a dataset has no column `text`, or `datasets` is missing.
         StorageError: A file cannot be read, or a dataset cannot be downloaded.
+        UsageError: A name is empty.
     """
     files: list[Path] = []
     datasets: list[Any] = []
     for name in names:
+        if not name:
+            raise UsageError("a text without a name; give a file, a folder or a dataset")
         path = Path(name)
         if path.is_dir() and any((path / file).is_file() for file in _OF_DATASETS):
             datasets += _loaded(name)
@@ -161,8 +164,8 @@ def _of_file(path: Path, divided: str) -> Iterator[str]:
 
 def _text_of(line: str, where: str) -> str:
     try:
-        text = parse_json(line)["text"]
-    except (ValueError, TypeError, KeyError) as error:
+        text = parse_line(line, where, " with a `text`")["text"]
+    except (TypeError, KeyError) as error:
         raise ConfigError(f"{where}: must be JSON with a `text`") from error
     if not isinstance(text, str):
         raise ConfigError(f"{where}: `text` must be a string, got {type(text).__name__}")

@@ -62,6 +62,9 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
     if not spec.text and spec.task is None:
         raise ConfigError("pretrain: there is nothing to train on; give --text, --task or both")
     text, held_out = find_text(spec.text), find_text(spec.held_out)
+    if shared := {path.resolve() for path in text.files} & {path.resolve() for path in held_out.files}:
+        name = min(path.name for path in shared)
+        raise ConfigError(f"pretrain: {name} is in --text and in --held-out; what is trained on tells nothing held out")
     given = None if spec.tokenizer is None else load_tokenizer(spec.tokenizer)
     about = {
         "version": _VERSION,
@@ -81,6 +84,8 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
     if not (folder / _ABOUT).is_file():
         with locked(place / f".{key[:16]}.lock", guards=folder, advice="choose another --out", wait=True):
             if not (folder / _ABOUT).is_file():
+                if folder.is_dir():
+                    raise CorruptArtefactError(f"{folder}: lacks {_ABOUT}; delete it to make it again")
                 _write(folder, spec, text, held_out, given, key)
     told = read_json(folder / _ABOUT)
     for name, content in told.get("files", {}).items():  # files made before had no hashes
@@ -153,6 +158,8 @@ def _divided(spec: PretrainSpec, text: Text, held_out: Text) -> tuple[Any, Any]:
     for document in text.documents(spec.documents):
         digest = _digest(document)
         sizes[digest] = sizes.get(digest, 0) + len(document)
+    if not sizes:
+        raise ConfigError(f"pretrain: {', '.join(spec.text)} holds no text")
     if len(sizes) < 2:
         raise ConfigError(
             "pretrain: the text is a single document, so none can be held out; give --held-out, or say where documents "
@@ -224,7 +231,7 @@ def _append(path: Path, documents: Iterator[list[int]], dtype: np.dtype[Any], *,
         for document in documents:
             if most is not None and n >= most:
                 break
-            np.asarray(document, dtype=dtype).tofile(file)
+            file.write(np.asarray(document, dtype=dtype).tobytes())  # `tofile` does not say that a disk is full
             n += len(document)
     return n
 

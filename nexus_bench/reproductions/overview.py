@@ -46,11 +46,11 @@ One file in `tasks/reproductions/`, or anywhere else, given by its path:
 | `scales` | `small`, minutes on a laptop, and `published`, for a GPU; one of them is enough |
 
 A scale holds `about` (how long, where), `flops` (operations, as `--json` prints them, or omitted), `departures` of its
-own, `suite` (a [suite](suites.md) without its name), `ask`, `checks` and `found`. `ask` lists questions to the trained models,
-as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `trained`, `settings`. A check is a sentence
-of the claim (`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or hop `reach`), and `figures`. A figure
-has `where`, columns and options of results.csv that select the rows of one model, setting and split (`test` if none is
-named), and one relation:
+own, `suite` (a [suite](suites.md) without its name), `ask`, `checks` and `found`. `ask` lists questions to the trained
+models, as `nexus-bench eval` has them: `cells`, `hops`, `n_facts`, `n`, `loops`, `trained`, `settings`. A check is a
+sentence of the claim (`claim`), a `measure` (`accuracy` or `loss`, means over `hops`, or hop `reach`), and `figures`. A
+figure has `where`, columns and options of results.csv that select the rows of one model, setting and split (`test` if
+none is named), and one relation:
 
 | relation | it holds for |
 |---|---|

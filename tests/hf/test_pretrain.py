@@ -295,6 +295,22 @@ def test_tokens_that_were_edited_are_found(call: Command) -> None:
         assert_fails(done, 4, f"{train}: is truncated or edited; delete {train.parent} to make it again")
     train.unlink()
     assert_fails(call(*LINE, "--tokens", "64", "--seed", "1", "--out", "s", "--quiet"), 4, f"{train}: is missing")
+    (train.parent / "about.json").unlink()
+    done = call(*LINE, "--tokens", "64", "--seed", "1", "--out", "s", "--quiet")
+    assert_fails(done, 4, f"{train.parent}: lacks about.json; delete it to make it again")
+
+
+def test_text_that_holds_nothing_or_is_held_out_as_well_is_refused(call: Command) -> None:
+    Path("empty.txt").write_text("\n \n")
+    Path("half.jsonl").write_text('{"text": "\\ud800"}\n')
+    base = LINE[: LINE.index("--text")] + LINE[LINE.index("--text") + 2 :]
+    for words, code, said in (
+        (["--text", "empty.txt"], 3, "pretrain: empty.txt holds no text"),
+        (["--text", ""], 2, "a text without a name; give a file, a folder or a dataset"),
+        (["--text", "half.jsonl"], 3, "half.jsonl:1: \\ud800 is half of a character"),
+        (["--text", "t.txt", "--held-out", "t.txt"], 3, "pretrain: t.txt is in --text and in --held-out"),
+    ):
+        assert_fails(call(*base, *words, "--out", "no"), code, said)
 
 
 def test_the_rate_rises_and_falls_to_a_tenth(call: Command, monkeypatch: pytest.MonkeyPatch) -> None:

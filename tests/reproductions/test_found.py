@@ -45,7 +45,13 @@ def listed(values: "pd.Series[float]") -> list[str]:
 
 def test_hops_alone() -> None:
     said, wide = of("hops-alone", "small")
-    assert f"{4000 * 32 * 12 / 1e6:.1f} million labels here" in said
+    longer = read_results(ROOT / "runs" / "beside" / "hops-alone-longer")
+    longer = longer[longer["split"] == "test"]
+    steps = {hop: rows["steps_to_95"] for hop, rows in longer.groupby("hop")}
+    assert {len(of_hop) for of_hop in steps.values()} == {3} and longer["accuracy"].min() > 0.99
+    assert f"after {steps[4].min():,} to {steps[4].max():,} steps" in said and set(steps[2]) == {1250}
+    assert f"or {steps[4].min() * 384 / 1e6:.1f} to {steps[4].max() * 384 / 1e6:.1f} million labels" in said
+    assert f"take 1,250 steps and 3 hops {steps[3].min():,} to {steps[3].max():,}" in said
     all_at_once, taught = (
         wide[(wide["train_hops"] == "1-4") & (wide["curriculum"] == c)] for c in ("none", "adaptive")
     )
@@ -63,7 +69,6 @@ def test_hops_alone() -> None:
     assert len(at_once) == 4 and f"after {at_once.min():,} to {at_once.max():,} steps; on one seed never" in published
     eased = steps[(steps["curriculum"] == "adaptive") & ~steps["looped"]]["step"]
     assert set(eased) == {2000} and "with the curriculum 4 hops are answered after 2,000 steps" in published
-    assert f"{four.min() * 2048 / 1e6:.1f} million" in said
     of_four = at_once * 512 / 1e6, four * 2048 / 1e6
     millions = [f"{labels.min():.1f} to {labels.max():.1f}" for labels in of_four]
     assert f"{millions[0]} million of these are" in published and f"{millions[1]} million labels are" in published

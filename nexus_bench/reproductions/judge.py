@@ -116,6 +116,11 @@ class _Made(NamedTuple):
             same, others = self._values(where | against, hops)
             if same == rows:
                 raise ConfigError(f"{self.what}: is compared with itself; name what differs under {figure.relation}")
+            if _hops_of(same) != _hops_of(rows):
+                raise ConfigError(
+                    f"{self.what}: is of hops {_hops_of(rows)}, and what it is compared with of hops {_hops_of(same)}; "
+                    "name `hops` that both have"
+                )
             found = {seed: found[seed] - others.get(seed, math.nan) for seed in found}
         seeds = list(found.values()) + [math.nan] * (self.n_seeds - len(found))
         top = {"accuracy": 1.0, "reach": float(max(row["hop"] for row in rows))}.get(check.measure, math.inf)
@@ -129,7 +134,7 @@ class _Made(NamedTuple):
             "claim": check.claim,
             "measure": check.measure,
             "where": told(where),
-            "hops": format_hops(tuple(sorted({row["hop"] for row in rows}))),
+            "hops": _hops_of(rows),
             "relation": figure.relation,
             "against": None if against is None else told(against),
             "claimed": figure.by if figure.relation == "above" else figure.claimed,
@@ -164,6 +169,10 @@ class _Made(NamedTuple):
         except ConfigError:  # not trained yet: of what is planned, each figure is one set of rows
             there = []
         return planned, values(there, self.check.measure)
+
+
+def _hops_of(rows: list[Row]) -> str:
+    return format_hops(tuple(sorted({row["hop"] for row in rows})))
 
 
 def _words(figure: Figure) -> str:

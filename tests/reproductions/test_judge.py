@@ -113,11 +113,37 @@ def test_a_relation_accepts_and_says_what_the_page_has(
             "by must be in 0..1 for accuracy",
         ),
         ({"where": {"n_layers": 2}, "at_least": 0.5, "within": 0.5}, "every accuracy is accepted; claim something"),
+        ({"where": {"n_layers": 2, "seed": 0}, "at_least": 1}, "figure 1: .*seed 0 selects a part of the rows of a model"),
+        ({"where": {"n_layers": 2, "hop": 2}, "at_least": 1}, "hop 2 selects a part .* hops are named by `hops`"),
+        ({"where": {"n_layers": 2, "status": "failed"}, "at_least": 1}, "no row has .* status failed"),
+        ({"where": {"n_layers": 2, "mode": "single"}, "at_least": 1}, "no row has .* mode single"),
     ],
 )
 def test_a_figure_that_says_nothing_is_refused(figure: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check_figures(toy(figure), "small")
+
+
+def test_one_of_several_recipes_is_not_selected_as_validation_chooses() -> None:
+    config = parse_yaml(TOY, where="toy")
+    config["scales"]["small"]["suite"]["train"]["lr"] = [1e-3, 1e-2]
+    check_figures(validate(Reproduction, config, where="toy"), "small")
+    config["scales"]["small"]["checks"][0]["figures"][0]["where"]["lr"] = 1e-2
+    with pytest.raises(ConfigError, match=r"check 1, figure 1: .*lr 0\.01 selects a part .* the best on validation"):
+        check_figures(validate(Reproduction, config, where="toy"), "small")
+
+
+def test_a_figure_is_compared_with_the_same_hops() -> None:
+    config = parse_yaml(TOY, where="toy")
+    at = config["scales"]["small"]
+    at["ask"] += [{"cells": "n_layers 2", "hops": "1"}]
+    at["checks"][0] |= {"hops": None}
+    figure = {"where": {"n_layers": 2}, "not_below": {"split": "eval_hops1"}, "within": 0.1}
+    at["checks"][0]["figures"] = [figure]
+    with pytest.raises(ConfigError, match="check 1, figure 1: is of hops 1-2, .* compared with of hops 1; name `hops`"):
+        check_figures(validate(Reproduction, config, where="toy"), "small")
+    figure["hops"] = 1
+    check_figures(validate(Reproduction, config, where="toy"), "small")
 
 
 def test_a_reach_above_the_hops_asked_is_refused() -> None:

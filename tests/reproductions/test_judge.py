@@ -100,12 +100,13 @@ def test_a_relation_accepts_and_says_what_the_page_has(
         ({"where": {"attention": "standard"}, "at_least": 1}, "selects 3 sets of rows, with model"),
         ({"where": {"n_layers": 2}, "hops": 7, "at_least": 1}, "hops 7 are not evaluated, only 1-2"),
         ({"where": {"n_layers": 2}, "above": {"n_layers": 5}, "by": 1}, "no row has split test, n_layers 5"),
-        ({"at_least": 1, "at_most": 2}, "a figure has one of .* got at_least and at_most"),
+        ({"at_least": 1, "at_most": 2}, "figures.0: a figure has one of .* got at_least and at_most"),
         ({"where": {}}, "got 0"),
         ({"above": {"n_loops": 1}}, "`by`, more than 0, goes with `above`"),
         ({"at_least": 1, "by": 1}, "`by`, more than 0, goes with `above`"),
         ({"near": {"n_loops": 1}}, "near needs `within`"),
-        ({"at_leest": 1}, "unknown key"),
+        ({"at_leest": 1}, "toy: scales.small.checks.0.figures.0: unknown key 'at_leest'; did you mean 'at_least'"),
+        ({"hops": "2-1", "at_least": 1}, "figures.0.hops: hops '2-1' run backwards"),
         ({"where": {"n_layers": 2}, "at_least": 1.5}, "figure 1: at_least must be in 0..1 for accuracy, got 1.5"),
         ({"where": {"n_layers": 2}, "equals": -0.1}, "equals must be in 0..1 for accuracy, got -0.1"),
         (
@@ -165,7 +166,7 @@ def test_a_reach_above_the_hops_asked_is_refused() -> None:
 @pytest.mark.parametrize(
     ("cells", "asked", "said"),
     [
-        ("n_loops 2", {"n_facts": 20}, "ask: .*n_loops 2.*: learned 8 positions, 20 are needed; use fewer facts"),
+        ("n_loops 2", {"n_facts": 20}, "reproduction toy: small: ask: .*n_loops 2.*: learned 8 positions, 20 are needed; use fewer facts"),
         ("n_layers 2", {"loops": 3}, "ask: .*n_layers 2.*: loops asks models .* with loops; choose them by cells"),
     ],
 )

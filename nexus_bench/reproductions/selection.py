@@ -84,8 +84,8 @@ def rows_of_figure(rows: Iterable[Row], where: Config, hops: tuple[int, ...] | N
         raise ConfigError(f"{what}: {told(wanted)} selects {len(groups)} sets of rows, with {differs}; name one")
     if len(found) < sum(tuple(_key(row)) in groups for row in rows):
         raise ConfigError(
-            f"{what}: {told(wanted)} selects a part of the rows of a model; all seeds are judged, of several recipes the "
-            "best on validation, and hops are named by `hops`"
+            f"{what}: {told(wanted)} selects a part of the rows of a model; all seeds are judged, of several recipes "
+            "the best on validation, and hops are named by `hops`"
         )
     there = {row["hop"] for row in found}
     if hops is not None and (lacking := tuple(hop for hop in hops if hop not in there)):

@@ -114,7 +114,10 @@ def test_a_relation_accepts_and_says_what_the_page_has(
             "by must be in 0..1 for accuracy",
         ),
         ({"where": {"n_layers": 2}, "at_least": 0.5, "within": 0.5}, "every accuracy is accepted; claim something"),
-        ({"where": {"n_layers": 2, "seed": 0}, "at_least": 1}, "figure 1: .*seed 0 selects a part of the rows of a model"),
+        (
+            {"where": {"n_layers": 2, "seed": 0}, "at_least": 1},
+            "figure 1: .*seed 0 selects a part of the rows of a model",
+        ),
         ({"where": {"n_layers": 2, "hop": 2}, "at_least": 1}, "hop 2 selects a part .* hops are named by `hops`"),
         ({"where": {"n_layers": 2, "status": "failed"}, "at_least": 1}, "no row has .* status failed"),
         ({"where": {"n_layers": 2, "mode": "single"}, "at_least": 1}, "no row has .* mode single"),
@@ -141,7 +144,9 @@ def test_a_figure_is_compared_with_the_same_hops() -> None:
     at["checks"][0] |= {"hops": None}
     figure = {"where": {"n_layers": 2}, "not_below": {"split": "eval_hops1"}, "within": 0.1}
     at["checks"][0]["figures"] = [figure]
-    with pytest.raises(ConfigError, match="check 1, figure 1: is of hops 1-2, .* compared with of hops 1; name `hops`"):
+    with pytest.raises(
+        ConfigError, match=r"check 1, figure 1: is of hops 1-2, .* compared with of hops 1; name `hops`"
+    ):
         check_figures(validate(Reproduction, config, where="toy"), "small")
     figure["hops"] = 1
     check_figures(validate(Reproduction, config, where="toy"), "small")
@@ -166,7 +171,11 @@ def test_a_reach_above_the_hops_asked_is_refused() -> None:
 @pytest.mark.parametrize(
     ("cells", "asked", "said"),
     [
-        ("n_loops 2", {"n_facts": 20}, "reproduction toy: small: ask: .*n_loops 2.*: learned 8 positions, 20 are needed; use fewer facts"),
+        (
+            "n_loops 2",
+            {"n_facts": 20},
+            "reproduction toy: small: ask: .*n_loops 2.*: learned 8 positions, 20 are needed; use fewer facts",
+        ),
         ("n_layers 2", {"loops": 3}, "ask: .*n_layers 2.*: loops asks models .* with loops; choose them by cells"),
     ],
 )

@@ -1,6 +1,8 @@
 """Entries of a configuration, validated: the result is an object, or one line that says what is wrong."""
 
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable
+from types import NoneType
+from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -93,25 +95,37 @@ def validate(model: type[SpecT], values: Config, *, where: str) -> SpecT:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error, known=tuple(model.model_fields))}") from error
+        raise ConfigError(f"{where}: {_explain(error, model)}") from error
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _explain(error: ValidationError, *, known: tuple[str, ...]) -> str:
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first fault: the key, what is allowed, and the value."""
     fault = error.errors()[0]
+    *outer, last = fault["loc"] or ("",)
     key = ".".join(str(part) for part in fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        return unknown_name("key", key, known)
+        place = "".join(f"{part}." for part in outer)[:-1]
+        return f"{place}{': ' if place else ''}{unknown_name('key', str(last), _keys_at(model, outer))}"
     if fault["type"] == "missing":
         return f"{key} is missing"
     if fault["type"] == "value_error":
-        return message
+        return f"{key}: {message}" if outer else message  # of several entries, which one
     meant = f"; {_MEANT[key]}" if fault["type"] == "greater_than_equal" and key in _MEANT else ""
     several = _several(fault["input"]) if fault["type"] in ("int_type", "int_parsing") else ""
     return f"{key}: {message[0].lower()}{message[1:]}, got {fault['input']!r}{several}{meant}"
+
+
+def _keys_at(model: type[BaseModel], path: Iterable[int | str]) -> tuple[str, ...]:
+    """The keys of an entry within an entry, by the keys and numbers that lead to it."""
+    kind: Any = model
+    for part in path:
+        is_entry = isinstance(kind, type) and issubclass(kind, BaseModel)
+        inner = kind.model_fields[str(part)].annotation if is_entry else get_args(kind)[-1]  # of a list, of a mapping
+        kind = next(one for one in get_args(inner) if one is not NoneType) if NoneType in get_args(inner) else inner
+    return tuple(kind.model_fields)
 
 
 def _several(text: object) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from nexus_bench.analysis.select_recipes import select_recipes
 from nexus_bench.errors import ConfigError
+from nexus_bench.experiment.suite import Suite
 from nexus_bench.io.columns import Row
 from nexus_bench.io.config import Config
 from nexus_bench.io.csv_files import rows_of
@@ -58,8 +59,8 @@ def check_figures(reproduction: Reproduction, scale: str) -> None:
     Raises:
         ConfigError: The suite is not valid, or a figure selects nothing, or too much.
     """
-    suite, asked = reproduction.suite(scale), reproduction.scale(scale).ask
-    _judged(reproduction, scale, planned_rows(suite, asked), len(suite.seeds))
+    suite = reproduction.suite(scale)
+    _judged(reproduction, scale, _planned(reproduction, scale, suite), len(suite.seeds))
 
 
 def judge(reproduction: Reproduction, scale: str, results: pd.DataFrame) -> Outcome:
@@ -73,9 +74,16 @@ def judge(reproduction: Reproduction, scale: str, results: pd.DataFrame) -> Outc
     Raises:
         ConfigError: The suite of the scale is not valid, or a figure selects nothing, or too much.
     """
-    suite, asked = reproduction.suite(scale), reproduction.scale(scale).ask
-    planned = planned_rows(suite, asked)
+    suite = reproduction.suite(scale)
+    planned = _planned(reproduction, scale, suite)
     return _judged(reproduction, scale, planned, len(suite.seeds), rows_of(select_recipes(results)))
+
+
+def _planned(reproduction: Reproduction, scale: str, suite: Suite) -> list[Row]:
+    try:
+        return planned_rows(suite, reproduction.scale(scale).ask)
+    except ConfigError as error:
+        raise ConfigError(f"reproduction {reproduction.reproduction}: {scale}: {error}") from error
 
 
 def _judged(
@@ -116,6 +124,11 @@ class _Made(NamedTuple):
             same, others = self._values(where | against, hops)
             if same == rows:
                 raise ConfigError(f"{self.what}: is compared with itself; name what differs under {figure.relation}")
+            if _hops_of(same) != _hops_of(rows):
+                raise ConfigError(
+                    f"{self.what}: is of hops {_hops_of(rows)}, and what it is compared with of hops {_hops_of(same)}; "
+                    "name `hops` that both have"
+                )
             found = {seed: found[seed] - others.get(seed, math.nan) for seed in found}
         seeds = list(found.values()) + [math.nan] * (self.n_seeds - len(found))
         top = {"accuracy": 1.0, "reach": float(max(row["hop"] for row in rows))}.get(check.measure, math.inf)
@@ -129,7 +142,7 @@ class _Made(NamedTuple):
             "claim": check.claim,
             "measure": check.measure,
             "where": told(where),
-            "hops": format_hops(tuple(sorted({row["hop"] for row in rows}))),
+            "hops": _hops_of(rows),
             "relation": figure.relation,
             "against": None if against is None else told(against),
             "claimed": figure.by if figure.relation == "above" else figure.claimed,
@@ -164,6 +177,10 @@ class _Made(NamedTuple):
         except ConfigError:  # not trained yet: of what is planned, each figure is one set of rows
             there = []
         return planned, values(there, self.check.measure)
+
+
+def _hops_of(rows: list[Row]) -> str:
+    return format_hops(tuple(sorted({row["hop"] for row in rows})))
 
 
 def _words(figure: Figure) -> str:

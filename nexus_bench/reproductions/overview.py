@@ -62,8 +62,9 @@ none is named), and one relation:
 | `not_below: {n_loops: 1}, within: 0.05` | means at most .05 below those |
 
 `where` and `hops` of a check are those of all its figures. `nexus-bench reproduce mine.yaml` first checks that every
-figure selects rows that the suite will give. Decide the checks before anything is trained; `found` is a list of
-sentences, written afterwards: why it came out so, as far as that is known.
+figure selects rows that the suite will give: all seeds and recipes of a model (of several learning rates the best on
+validation is judged), and where two are compared, the same hops. Decide the checks before anything is trained; `found`
+is a list of sentences, written afterwards: why it came out so, as far as that is known.
 """
 
 

@@ -22,6 +22,8 @@ from nexus_bench.reproductions.spec import Ask
 _OPTIONS = ("task_options", "attention_options", "model_options", "recipe_options")
 _ONE = (*SETTING, *MODEL, "split")  # the columns that the rows of one figure share
 
+_LATER = ("cell_id", "mode", "status", "version")  # columns that are not known before a cell is trained, or not theirs
+
 _USUAL = {name: ModelSpec.model_fields[name].default for name in LATER}  # which rows do not name
 
 Values = dict[int, float]  # seed -> value; NaN where its cell failed or is not there yet
@@ -49,11 +51,11 @@ def planned_rows(suite: Suite, asks: Sequence[Ask]) -> list[Row]:
 
 
 def settings_of(row: Mapping[str, Any]) -> Config:
-    """Everything that a row can be selected by: its columns, and the options within them."""
+    """Everything that a row can be selected by: its columns that are planned, and the options within them."""
     values: Config = {}
     for name in _OPTIONS:
         values = _values_of(row.get(name)) | values
-    own = {name: value for name, value in row.items() if name not in _OPTIONS and not _is_missing(value)}
+    own = {name: value for name, value in row.items() if name not in (*_OPTIONS, *_LATER) and not _is_missing(value)}
     return _USUAL | values | own
 
 
@@ -67,8 +69,10 @@ def rows_of_figure(rows: Iterable[Row], where: Config, hops: tuple[int, ...] | N
         what: Name of the figure in error messages.
 
     Raises:
-        ConfigError: No row is selected, or rows of several models, settings or hop counts that are not there.
+        ConfigError: No row is selected, or rows of several models, settings or hop counts that are not there, or only
+            some seeds or recipes of a model.
     """
+    rows = list(rows)
     wanted = {"split": TEST} | where
     found = [row for row in rows if _has(settings_of(row), wanted)]
     if not found:
@@ -78,6 +82,11 @@ def rows_of_figure(rows: Iterable[Row], where: Config, hops: tuple[int, ...] | N
         one, other, *_ = groups.values()
         differs = told({name: f"{one.get(name)} and {other.get(name)}" for name in _ONE if one[name] != other[name]})
         raise ConfigError(f"{what}: {told(wanted)} selects {len(groups)} sets of rows, with {differs}; name one")
+    if len(found) < sum(tuple(_key(row)) in groups for row in rows):
+        raise ConfigError(
+            f"{what}: {told(wanted)} selects a part of the rows of a model; all seeds are judged, of several recipes "
+            "the best on validation, and hops are named by `hops`"
+        )
     there = {row["hop"] for row in found}
     if hops is not None and (lacking := tuple(hop for hop in hops if hop not in there)):
         raise ConfigError(f"{what}: hops {format_hops(lacking)} are not evaluated, only {format_hops(_sorted(there))}")

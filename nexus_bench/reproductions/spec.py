@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
+from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.suite import Suite, make_suite
 from nexus_bench.inspection.question import Question
 from nexus_bench.io.bundled import bundled, read_bundled
@@ -15,7 +16,16 @@ from nexus_bench.io.hops import parse_hops
 
 KIND = "reproduction"
 SCALES = ("small", "published")
-Hops = Annotated[tuple[int, ...], BeforeValidator(parse_hops)]
+
+
+def _read_hops(value: Any) -> tuple[int, ...]:
+    try:
+        return parse_hops(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error  # so that pydantic says where
+
+
+Hops = Annotated[tuple[int, ...], BeforeValidator(_read_hops)]
 ScaleName = Literal["small", "published"]
 
 _VALUES = ("equals", "at_least", "at_most")

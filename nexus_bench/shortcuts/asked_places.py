@@ -62,6 +62,17 @@ class AskedPlaces(NamedTuple):
         row, *others = (array[rows] for array in self)
         return AskedPlaces(row.astype(np.int64), *(other.astype(np.int32) for other in others))
 
+    @property
+    def looks_up_all(self) -> Mask:
+        """Array (n), whether to look for the latest earlier occurrence of the token here is to see all of the steps."""
+        before = np.arange(self.tokens.shape[1], dtype=np.int32) < self.at[:, None]
+        own = self.tokens[np.arange(len(self.at)), self.at]
+        is_again = before & (self.tokens == own[:, None])
+        latest = np.where(is_again.any(axis=1), self.tokens.shape[1] - 1 - is_again[:, ::-1].argmax(axis=1), -1)
+        unread = (self.steps >= 0) & (self.steps < latest[:, None])
+        looks_all: Mask = np.logical_not(unread.any(axis=1))
+        return looks_all
+
     def beside(self, at: Int, offset: int) -> Int:
         """The token so far from each place; NOTHING where there is none: array (n)."""
         place = at + offset

@@ -151,6 +151,8 @@ class SequenceAudit:
 
     def _by_rule(self, name: str, score: AskedPlaces) -> Int:
         guess: Int = self.rules[name][score.row, score.at]
+        if name == "given_successor":  # where looking it up is to see all of the derivation, it is not looked up
+            guess = np.where(score.looks_up_all, self._by_rule("given_token", score), guess)
         return guess
 
     def _rank(self, make: Make, fit: AskedPlaces, score: AskedPlaces, seen: Seen) -> Int:

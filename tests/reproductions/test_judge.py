@@ -100,12 +100,13 @@ def test_a_relation_accepts_and_says_what_the_page_has(
         ({"where": {"attention": "standard"}, "at_least": 1}, "selects 3 sets of rows, with model"),
         ({"where": {"n_layers": 2}, "hops": 7, "at_least": 1}, "hops 7 are not evaluated, only 1-2"),
         ({"where": {"n_layers": 2}, "above": {"n_layers": 5}, "by": 1}, "no row has split test, n_layers 5"),
-        ({"at_least": 1, "at_most": 2}, "a figure has one of .* got at_least and at_most"),
+        ({"at_least": 1, "at_most": 2}, "figures.0: a figure has one of .* got at_least and at_most"),
         ({"where": {}}, "got 0"),
         ({"above": {"n_loops": 1}}, "`by`, more than 0, goes with `above`"),
         ({"at_least": 1, "by": 1}, "`by`, more than 0, goes with `above`"),
         ({"near": {"n_loops": 1}}, "near needs `within`"),
-        ({"at_leest": 1}, "unknown key"),
+        ({"at_leest": 1}, "toy: scales.small.checks.0.figures.0: unknown key 'at_leest'; did you mean 'at_least'"),
+        ({"hops": "2-1", "at_least": 1}, "figures.0.hops: hops '2-1' run backwards"),
         ({"where": {"n_layers": 2}, "at_least": 1.5}, "figure 1: at_least must be in 0..1 for accuracy, got 1.5"),
         ({"where": {"n_layers": 2}, "equals": -0.1}, "equals must be in 0..1 for accuracy, got -0.1"),
         (
@@ -113,11 +114,42 @@ def test_a_relation_accepts_and_says_what_the_page_has(
             "by must be in 0..1 for accuracy",
         ),
         ({"where": {"n_layers": 2}, "at_least": 0.5, "within": 0.5}, "every accuracy is accepted; claim something"),
+        (
+            {"where": {"n_layers": 2, "seed": 0}, "at_least": 1},
+            "figure 1: .*seed 0 selects a part of the rows of a model",
+        ),
+        ({"where": {"n_layers": 2, "hop": 2}, "at_least": 1}, "hop 2 selects a part .* hops are named by `hops`"),
+        ({"where": {"n_layers": 2, "status": "failed"}, "at_least": 1}, "no row has .* status failed"),
+        ({"where": {"n_layers": 2, "mode": "single"}, "at_least": 1}, "no row has .* mode single"),
     ],
 )
 def test_a_figure_that_says_nothing_is_refused(figure: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         check_figures(toy(figure), "small")
+
+
+def test_one_of_several_recipes_is_not_selected_as_validation_chooses() -> None:
+    config = parse_yaml(TOY, where="toy")
+    config["scales"]["small"]["suite"]["train"]["lr"] = [1e-3, 1e-2]
+    check_figures(validate(Reproduction, config, where="toy"), "small")
+    config["scales"]["small"]["checks"][0]["figures"][0]["where"]["lr"] = 1e-2
+    with pytest.raises(ConfigError, match=r"check 1, figure 1: .*lr 0\.01 selects a part .* the best on validation"):
+        check_figures(validate(Reproduction, config, where="toy"), "small")
+
+
+def test_a_figure_is_compared_with_the_same_hops() -> None:
+    config = parse_yaml(TOY, where="toy")
+    at = config["scales"]["small"]
+    at["ask"] += [{"cells": "n_layers 2", "hops": "1"}]
+    at["checks"][0] |= {"hops": None}
+    figure = {"where": {"n_layers": 2}, "not_below": {"split": "eval_hops1"}, "within": 0.1}
+    at["checks"][0]["figures"] = [figure]
+    with pytest.raises(
+        ConfigError, match=r"check 1, figure 1: is of hops 1-2, .* compared with of hops 1; name `hops`"
+    ):
+        check_figures(validate(Reproduction, config, where="toy"), "small")
+    figure["hops"] = 1
+    check_figures(validate(Reproduction, config, where="toy"), "small")
 
 
 def test_a_reach_above_the_hops_asked_is_refused() -> None:
@@ -139,7 +171,11 @@ def test_a_reach_above_the_hops_asked_is_refused() -> None:
 @pytest.mark.parametrize(
     ("cells", "asked", "said"),
     [
-        ("n_loops 2", {"n_facts": 20}, "ask: .*n_loops 2.*: learned 8 positions, 20 are needed; use fewer facts"),
+        (
+            "n_loops 2",
+            {"n_facts": 20},
+            "reproduction toy: small: ask: .*n_loops 2.*: learned 8 positions, 20 are needed; use fewer facts",
+        ),
         ("n_layers 2", {"loops": 3}, "ask: .*n_layers 2.*: loops asks models .* with loops; choose them by cells"),
     ],
 )

@@ -46,6 +46,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "word_problem": (
         {"group": "Z_5", "n_tokens": 12, "min_tokens": 5, "hops": "1-5"},
         {"group": "A_5", "n_tokens": 4, "hops": "3"},
+        {"group": "Z_2", "n_tokens": 5, "hops": "4-5"},  # of two words, what is looked through is known
     ),
 }
 OTHERS = [{"task": name} | setting for name, settings in SETTINGS.items() for setting in settings]

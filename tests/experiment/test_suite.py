@@ -23,7 +23,7 @@ def test_lists_are_axes_and_the_last_varies_fastest() -> None:
     config["models"] = [{"attention": "nexus", "order": [1, 2]}]
     cells = make_suite(config, where="x").cells
     assert [(c.model.options["order"], c.train.lr, c.seed) for c in cells] == [
-        (order, lr, seed) for order in (1, 2) for lr in (1e-3, 3e-3) for seed in (4, 2)
+        (order, lr, seed) for order in (1, 2) for lr in (1e-3, 3e-3) for seed in (2, 4)
     ]
 
 

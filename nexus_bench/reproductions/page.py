@@ -21,7 +21,8 @@ def to_markdown(reproduction: Reproduction, scale: str, outcome: Outcome, flops:
         lines += [f"{number}. {markdown(of_check[0].row['claim'])}: **{verdict}**", ""]
         lines += [*table(HEADS, map(cells, of_check)), ""]
     if at.found:
-        lines += ["## Why, as far as it is known", "", *(f"- {markdown(line)}" for line in at.found), ""]
+        lines += ["## Why, as far as it is known", "", "Of the first run at this scale; another may differ.", ""]
+        lines += [*(f"- {markdown(line)}" for line in at.found), ""]
     lines += ["## Departures from the source", ""]
     lines += [f"- {markdown(line)}" for line in (*reproduction.departures, *at.departures)] or ["None."]
     command = reproduction.command(scale, is_for_here=False)

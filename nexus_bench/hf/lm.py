@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM
 
 from nexus_bench.data.lm_eval import SCORED
 from nexus_bench.errors import ConfigError, StorageError, UsageError, in_one_line, unknown_name
 from nexus_bench.hf.library import first_line, quiet
+from nexus_bench.hf.pretrained import load_whole
 from nexus_bench.hf.processes import processes
 from nexus_bench.hf.tokenizer import load_tokenizer
 from nexus_bench.io.config import NOT_IN_NAMES
@@ -215,15 +215,12 @@ def _loaded(name: str, dtype: torch.dtype, device: torch.device) -> tuple[Any, A
     if path.is_dir() and not (path / "config.json").is_file():
         raise ConfigError(f"{name}: has no config.json; give a folder that `pretrain` or save_pretrained wrote")
     tokenizer = load_tokenizer(name)
-    with quiet():
-        try:
-            model, told = AutoModelForCausalLM.from_pretrained(
-                name, dtype=dtype, local_files_only=path.is_dir(), output_loading_info=True
-            )
-        except Exception as error:  # the library raises whatever its parts raise
-            raise ConfigError(f"{name}: transformers cannot load it: {first_line(error)}") from error
-    if missing := sorted(told["missing_keys"]):  # the library fills them at random
-        raise ConfigError(f"{name}: the weights lack {missing[0]}; give the folder of a whole model")
+    try:
+        model: Any = load_whole(name, dtype=dtype, offline=path.is_dir())
+    except ConfigError:
+        raise
+    except Exception as error:  # the library raises whatever its parts raise
+        raise ConfigError(f"{name}: transformers cannot load it: {first_line(error)}") from error
     return model.to(device).eval(), tokenizer
 
 

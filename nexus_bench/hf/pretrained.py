@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 
-from nexus_bench.errors import ConfigError, StorageError
+from nexus_bench.errors import ConfigError, NexusBenchError, StorageError
 from nexus_bench.hf.library import HUB_NAME, first_line, quiet
 from nexus_bench.hf.models import FAMILIES
 from nexus_bench.io.config import NOT_IN_NAMES
@@ -41,23 +41,37 @@ class Pretrained(NamedTuple):
         Raises:
             ConfigError: The weights are not those of the configuration.
         """
-        with quiet():
-            try:
-                model, told = AutoModelForCausalLM.from_pretrained(
-                    self.folder, dtype=torch.float32, output_loading_info=True
-                )
-            except (MemoryError, torch.OutOfMemoryError):
+        try:
+            return load_whole(self.folder, dtype=torch.float32)
+        except (NexusBenchError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # the library raises whatever its parts raise
+            if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
                 raise
-            except Exception as error:  # the library raises whatever its parts raise
-                if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
-                    raise
-                raise ConfigError(
-                    f"{self.folder}: the weights cannot be loaded: {first_line(error)}; get the model again"
-                ) from error
-        if missing := sorted(told["missing_keys"]):
-            raise ConfigError(f"{self.folder}: the weights lack {missing[0]}; give the folder of a whole model")
-        loaded: PreTrainedModel = model
-        return loaded
+            raise ConfigError(
+                f"{self.folder}: the weights cannot be loaded: {first_line(error)}; get the model again"
+            ) from error
+
+
+def load_whole(name: str | Path, *, dtype: torch.dtype, offline: bool = False) -> PreTrainedModel:
+    """A causal language model on the CPU with all of its weights; the library fills those that it lacks at random.
+
+    Args:
+        name: A folder, or the name of a model on the hub.
+        dtype: Of its weights.
+        offline: Look for nothing on the hub.
+
+    Raises:
+        ConfigError: The weights lack some.
+    """
+    with quiet():
+        model, told = AutoModelForCausalLM.from_pretrained(
+            name, dtype=dtype, local_files_only=offline, output_loading_info=True
+        )
+    if missing := sorted(told["missing_keys"]):
+        raise ConfigError(f"{name}: the weights lack {missing[0]}; give the folder of a whole model")
+    loaded: PreTrainedModel = model
+    return loaded
 
 
 def open_pretrained(name: str) -> Pretrained:

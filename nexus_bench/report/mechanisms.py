@@ -49,13 +49,20 @@ def mechanisms_page(runs: Sequence[Path]) -> str:
         ConfigError: A run is of an older format, or has no row of the test split.
         CorruptArtefactError: A file of a run is missing, truncated or edited.
     """
-    there = [run for run in runs if run.is_dir() and not is_tuning(read_results(run)).all()]
+    tables = {run: read_results(run) for run in runs if run.is_dir()}
+    there = {run: cells for run, cells in tables.items() if not is_tuning(cells).all()}
     if not there:
         return f"{_HEAD}\n{_NOTHING}\n"
-    found = gather(there)
-    parts = [_HEAD, _settings(found), _left(there), "## Accuracy", _table(found, "accuracy", _accuracy)]
+    found = gather(list(there))
+    parts = [
+        _HEAD,
+        _settings(found),
+        _left(pd.concat(there.values(), ignore_index=True)),
+        "## Accuracy",
+        _table(found, "accuracy", _accuracy),
+    ]
     parts += ["## Hop reach", _table(found, "reach", _reach), "## What they cost", _costs(found)]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
 def _settings(found: Gathered) -> str:
@@ -66,13 +73,13 @@ def _settings(found: Gathered) -> str:
     return "\n".join([*lines, "", *notes])
 
 
-def _left(runs: Sequence[Path]) -> str:
-    """What has only been tuned until now; empty if nothing is left."""
-    cells = pd.concat([read_results(run) for run in runs], ignore_index=True)
+def _left(cells: pd.DataFrame) -> str:
+    """What has only been tuned until now, or lacks seeds that others have; empty if nothing is left."""
     measured = cells[~is_tuning(cells)]
     pair = [*SETTING, "model"]
-    n_tried, n_measured = (len(some.drop_duplicates(pair)) for some in (cells, measured))
-    if n_measured == n_tried:
+    n_tried, n_seeds = len(cells.drop_duplicates(pair)), measured.groupby(pair, dropna=False)["seed"].nunique()
+    n_measured, n_short = len(n_seeds), int((n_seeds < n_seeds.max()).sum())
+    if n_measured == n_tried and not n_short:
         return ""
     without = [
         f"{counted(len(names), what)} ({', '.join(sorted(names))})"
@@ -82,7 +89,7 @@ def _left(runs: Sequence[Path]) -> str:
     nothing = f" Without any figure: {' and '.join(without)}." if without else ""
     return (
         f"**Not whole**: {n_measured} of {n_tried} pairs of a mechanism and a task are trained beyond the choice of a "
-        f"rate, some on fewer than 3 seeds.{nothing}"
+        f"rate, {n_short} of them on fewer than {n_seeds.max()} seeds.{nothing}"
     )
 
 

@@ -42,6 +42,9 @@ def test_what_was_not_trained_is_said(tmp_path: Path) -> None:
     said = "**Not whole**: 3 of 4 pairs of a mechanism and a task are trained"
     page = mechanisms_page([tmp_path / "run", other])
     assert said in page and "Without any figure: 1 mechanism (tree)." in page and "task (" not in page
+    fewer = run_of(tmp_path / "fewer", {"standard": [NEAR]}, n_facts=9)
+    page = mechanisms_page([tmp_path / "run", fewer])
+    assert "3 of 3 pairs" in page and "1 of them on fewer than 2 seeds." in page
 
 
 def test_the_kept_page_is_what_this_code_makes() -> None:

@@ -121,9 +121,8 @@ def work(job: Job, topic: str) -> list[Event]:
 def _result(client: Any, job: Job, future: Any) -> list[Event]:
     """What a job that ended has told; a client cancels all of them itself when its scheduler is gone."""
     try:
-        if future.status != "cancelled":
-            return future.result() if future.status == "finished" else _lost(job, future)
-        raise CancelledError
+        told: list[Event] = future.result() if future.status in ("finished", "cancelled") else _lost(job, future)
+        return told
     except (OSError, CancelledError) as error:  # a result is fetched by the scheduler, which may go meanwhile
         gone = f"{client.scheduler.address}: the Dask scheduler is gone"
         raise StorageError(f"{gone}; start it again: the same command continues") from error

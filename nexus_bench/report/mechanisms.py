@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from nexus_bench.io.files import write_atomic
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report.as_markdown import table_as_markdown
-from nexus_bench.report.standings import Gathered, Setting, Standing, gather
+from nexus_bench.report.standings import Gathered, Setting, Standing, gather, run_names
 from nexus_bench.report.tables import Row, Table, number
 
 _HEAD = """# Mechanisms by tasks
@@ -38,6 +39,26 @@ _ABOUT = {
 }
 
 
+class _Matrix(NamedTuple):
+    """Mechanisms by tasks, of one run.
+
+    Attributes:
+        names: Label -> name, of all mechanisms that were tried, in the order of the suite.
+        settings: The tasks of the run.
+        standings: What was measured.
+    """
+
+    names: dict[str, str]
+    settings: list[Setting]
+    standings: list[Standing]
+
+    @property
+    def trained(self) -> dict[str, str]:
+        """The names of what was measured."""
+        measured = {one.model for one in self.standings}
+        return {label: name for label, name in self.names.items() if label in measured}
+
+
 def mechanisms_page(runs: Sequence[Path]) -> str:
     """The page as Markdown.
 
@@ -54,14 +75,15 @@ def mechanisms_page(runs: Sequence[Path]) -> str:
     if not there:
         return f"{_HEAD}\n{_NOTHING}\n"
     found = gather(list(there))
+    matrices = _matrices(found, dict(zip(run_names(list(there)), there.values(), strict=True)))
     parts = [
         _HEAD,
         _settings(found),
         _left(pd.concat(there.values(), ignore_index=True)),
         "## Accuracy",
-        _table(found, "accuracy", _accuracy),
+        _table(matrices, "accuracy", _accuracy),
     ]
-    parts += ["## Hop reach", _table(found, "reach", _reach), "## What they cost", _costs(found)]
+    parts += ["## Hop reach", _table(matrices, "reach", _reach), "## What they cost", _costs(matrices)]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
@@ -93,30 +115,65 @@ def _left(cells: pd.DataFrame) -> str:
     )
 
 
-def _table(found: Gathered, name: str, cell: Callable[[Standing], str]) -> str:
-    """A row per mechanism, a column per setting."""
-    at = {(one.shown_as, one.setting): cell(one) for one in found.standings}
-    models = list(dict.fromkeys(one.shown_as for one in found.standings))
-    rows = [Row([model, *(at.get((model, one.number), "") for one in found.settings)], (), ()) for model in models]
-    columns = ["model", *map(_column, found.settings)]
-    return f"{table_as_markdown(Table(name, '', '', columns, rows, []))}\n\n{_ABOUT[name]}"
+def _matrices(found: Gathered, tables: dict[str, pd.DataFrame]) -> list[_Matrix]:
+    matrices = []
+    for run, cells in tables.items():
+        standings = [one for one in found.standings if one.run == run]
+        numbers = {one.setting for one in standings}
+        settings = [setting for setting in found.settings if setting.number in numbers]
+        matrices.append(_Matrix(_short_names(list(cells["model"].unique())), settings, standings))
+    return matrices
 
 
-def _costs(found: Gathered) -> str:
-    """Parameters and operations of a whole training, relative to the first model of each setting."""
-    first: dict[int, Standing] = {}
-    for one in found.standings:
-        first.setdefault(one.setting, one)
-    rows = []
-    for model in dict.fromkeys(one.shown_as for one in found.standings):
-        own = [one for one in found.standings if one.shown_as == model]
-        sizes = [one.n_params / base for one in own if one.n_params and (base := first[one.setting].n_params)]
-        work = [one.train_flops / first[one.setting].train_flops for one in own]
-        rows.append(Row([model, _range(sizes), _range(work)], (), ()))
-    baseline = found.standings[0].shown_as
-    columns = ["model", "parameters", "operations"]
-    about = f"Both relative to {baseline} on the same task; operations of the training that was made."
-    return f"{table_as_markdown(Table('costs', '', '', columns, rows, []))}\n\n{about}"
+def _short_names(labels: Sequence[str]) -> dict[str, str]:
+    """Labels without the parts that no two of them need to be told apart.
+
+    So a mechanism has one name in all columns, whichever others have been trained there.
+    """
+    parts = {label: label.split(", ") for label in labels}
+    for kind in dict.fromkeys(_kind(part) for of_one in parts.values() for part in of_one[1:]):
+        fewer = {label: [of_one[0], *(p for p in of_one[1:] if _kind(p) != kind)] for label, of_one in parts.items()}
+        if len(set(map(tuple, fewer.values()))) == len(parts):
+            parts = fewer
+    return {label: ", ".join(of_one) for label, of_one in parts.items()}
+
+
+def _kind(part: str) -> str:
+    """What a part of a label is about: `order` of `order 2`, `inject` of `inject`."""
+    return part.rpartition(" ")[0] or part
+
+
+def _table(matrices: Sequence[_Matrix], name: str, cell: Callable[[Standing], str]) -> str:
+    """For each run a row per mechanism, a column per setting."""
+    told = []
+    for one in matrices:
+        at = {(standing.model, standing.setting): cell(standing) for standing in one.standings}
+        rows = [
+            Row([short, *(at.get((label, setting.number), "") for setting in one.settings)], (), ())
+            for label, short in one.trained.items()
+        ]
+        told.append(table_as_markdown(Table(name, "", "", ["model", *map(_column, one.settings)], rows, [])))
+    return "\n\n".join([*told, _ABOUT[name]])
+
+
+def _costs(matrices: Sequence[_Matrix]) -> str:
+    """Parameters and operations of a whole training, relative to the first model of each run."""
+    told = []
+    for one in matrices:
+        baseline = next(iter(one.names))
+        first = {standing.setting: standing for standing in one.standings if standing.model == baseline}
+        rows = []
+        for label, short in one.trained.items():
+            pairs = [(s, first[s.setting]) for s in one.standings if s.model == label and s.setting in first]
+            sizes = [s.n_params / base.n_params for s, base in pairs if s.n_params and base.n_params]
+            work = [s.train_flops / base.train_flops for s, base in pairs]
+            rows.append(Row([short, _range(sizes), _range(work)], (), ()))
+        told.append(table_as_markdown(Table("costs", "", "", ["model", "parameters", "operations"], rows, [])))
+    about = (
+        "Both relative to the first mechanism of the suite on the same tasks, where both are trained; operations of "
+        "the training that was made, which ends early once a task is solved."
+    )
+    return "\n\n".join([*told, about])
 
 
 def _column(setting: Setting) -> str:
@@ -138,7 +195,9 @@ def _with_half_width(mean: float, low: float, high: float, *, digits: int) -> st
 
 
 def _range(values: Sequence[float]) -> str:
-    low, high = (f"{value:.2f}" for value in (min(values, default=float("nan")), max(values, default=float("nan"))))
+    if not values:
+        return ""
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return low if low == high else f"{low} to {high}"
 
 

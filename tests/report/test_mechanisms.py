@@ -31,6 +31,27 @@ def test_a_row_is_a_mechanism_and_a_column_a_task(tmp_path: Path) -> None:
     assert costs.loc["standard"].tolist() == ["1.00", "1.00"]
 
 
+def test_a_mechanism_has_one_name_in_all_columns(tmp_path: Path) -> None:
+    """Also where fewer of them are trained, so that other parts of their labels are shared."""
+    run = run_of(tmp_path / "run", {"standard": [NEAR, NEAR], "mamba2": [FAR, FAR], "tree": [FAR, FAR]})
+    results = pd.read_csv(run / "results.csv")
+    parts = {
+        "mamba2": "mamba2, position none",
+        "tree": "tree, folds 2, position rope",
+        "standard": "standard, position rope",
+    }
+    other = results[results["attention"] != "tree"].assign(
+        task="u", cell_id=lambda rows: rows["cell_id"].astype(str) + "u"
+    )
+    both = pd.concat([results, other], ignore_index=True).assign(model=lambda rows: rows["attention"].map(parts))
+    both.to_csv(run / "results.csv", index=False)
+    page = mechanisms_page([run])
+    accuracy = table_of(page, "Accuracy")
+    assert sorted(accuracy.index) == ["mamba2", "standard", "tree"], "nothing but these words tells them apart"
+    assert accuracy.loc["tree", "u"] == "" and (accuracy.loc["standard"] == "0.667").all()
+    assert table_of(page, "What they cost").loc["tree"].tolist() == ["1.00", "1.00"]
+
+
 def test_what_was_not_trained_is_said(tmp_path: Path) -> None:
     assert "has been trained for this page yet" in mechanisms_page([Path("nowhere")])
     run_of(tmp_path / "run", {"standard": [NEAR, NEAR], "mamba2": [NEAR, NEAR]})

@@ -137,6 +137,7 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
 
 
 def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
+    from nexus_bench.analysis.select_recipes import is_tuning
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.io.read_results import check_run, is_sealed, read_results
 
@@ -144,7 +145,7 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     try:
         if not (has_rows := is_there(folder / RESULTS)) and is_sealed(folder):
             check_run(folder)
-        rows = read_results(folder)[["suite", "cell_id", "status"]].drop_duplicates() if has_rows else None
+        rows = read_results(folder).drop_duplicates("cell_id") if has_rows else None
     except UsageError:  # no cell is finished yet
         rows = None
     n_cells = 0 if rows is None else rows["cell_id"].nunique()
@@ -153,14 +154,16 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     suite = config.get("suite") if config else None
     if suite is None and rows is not None and len(rows):
         suite = str(rows["suite"].iloc[0])
-    n_planned = None if config is None else _n_planned(config)
+    n_to_measure = None if config is None else _n_to_measure(config)
+    n_planned = None if config is None or config.get("tune") else n_to_measure
+    n_measured = 0 if rows is None else int((~is_tuning(rows)).sum())
     n_lost = 0 if rows is None else _n_lost(run, rows.loc[rows["status"] != FAILED, "cell_id"])
     if run.is_written_to():
         state = TRAINING
     elif n_failed:
         state = FAILED_CELLS
     else:
-        is_begun = run.all_checkpoints.is_dir() or not n_cells or n_cells < (n_planned or 0)
+        is_begun = run.all_checkpoints.is_dir() or not n_cells or n_measured < (n_to_measure or 0)
         state = STOPPED if is_begun or n_lost else DONE
     problem = None
     if n_lost and state != TRAINING:
@@ -175,11 +178,11 @@ def _n_lost(run: "RunFolder", cell_ids: Iterable[str]) -> int:
     return sum(not run.cells.finished(cell_id) for cell_id in set(cell_ids)) if run.cells.path.is_dir() else 0
 
 
-def _n_planned(config: Config) -> int | None:
-    """The cells that a suite spans; None if more are added in planning or training, or it is no grid."""
+def _n_to_measure(config: Config) -> int | None:
+    """The cells of a suite but for those that choose a recipe; None if planning adds some, or it is no grid."""
     from nexus_bench.experiment.grid import n_cells, read_seeds, with_recipe
 
-    if "tasks" not in config or config.get("matched") or config.get("tune"):
+    if "tasks" not in config or config.get("matched"):
         return None
     tasks = [with_recipe(entry, config.get("train", {})) for entry in config["tasks"]]
     models = [config.get("model", {}) | entry for entry in config["models"]]

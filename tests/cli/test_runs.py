@@ -22,10 +22,15 @@ from nexus_bench.experiment import recorded
 from nexus_bench.experiment.records import CellRecords
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
+from nexus_bench.io.columns import TUNING
 from nexus_bench.io.config import Config
+from nexus_bench.io.read_results import read_results
+from nexus_bench.io.seal import replace_sealed
 from tests.conftest import Command, assert_fails
-from tests.paths import EXAMPLES
+from tests.paths import EXAMPLES, ROOT
 from tests.small import TINY
+
+TUNED = ROOT / "runs" / "beside" / "reference-lion"
 
 
 @pytest.fixture
@@ -136,6 +141,20 @@ def test_cells_are_counted_with_the_recipes_that_tasks_have_of_their_own(tmp_pat
     (tmp_path / "own" / "spec.yaml").write_text(yaml.safe_dump(suite))
     (found,) = find_runs(tmp_path)
     assert found.n_planned == len(make_suite(suite, where="test").cells) == (2 + 1) * 2 * 3
+
+
+def test_a_tuned_run_that_lacks_cells_to_measure_is_not_done(tmp_path: Path) -> None:
+    """Though how many cells choose the recipes is known to the run alone."""
+    rows = read_results(TUNED)
+    assert (rows["purpose"] == TUNING).any(), "the run is tuned"
+    last = rows.loc[rows["purpose"] != TUNING, "cell_id"].iloc[-1]
+    spec = (TUNED / "spec.yaml").read_text()
+    for name, kept in (("whole", rows), ("less", rows[rows["cell_id"] != last])):
+        (tmp_path / name).mkdir()
+        replace_sealed(tmp_path / name, {"spec.yaml": spec, "results.csv": kept.to_csv(index=False)})
+    found = {Path(run.path).name: run for run in find_runs(tmp_path)}
+    assert {name: run.state for name, run in found.items()} == {"whole": "done", "less": "stopped"}
+    assert found["whole"].n_planned is None and found["less"].n_cells == found["whole"].n_cells - 1
 
 
 def test_runs_without_a_grid_are_not_counted_as_one() -> None:

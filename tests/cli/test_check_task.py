@@ -256,6 +256,15 @@ def test_a_family_that_keeps_everything_gets_its_digests(tmp_path: Path, command
     assert lines[-3:] == [f"letters: digest of version 1: {split}: {sha256}" for split, sha256 in pinned.items()]
 
 
+def test_a_family_of_sequences_is_checked_as_it_is_written(tmp_path: Path, command: Command) -> None:
+    with installed(tmp_path / "own", options=("--sequence",)):
+        done = command("check", "letters")
+        trained = command("train", "--task", "letters", "--hops", "1-2", "--print-config")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert f"letters: kept: {_OF_SEQUENCES}\n" in done.stdout and "letters: digest of version 1: val: " in done.stdout
+    assert trained.returncode == 0 and "task: letters" in trained.stdout, trained.stderr
+
+
 def test_tasks_and_attentions_are_checked_together_and_settings_find_their_owner(
     tmp_path: Path, command: Command
 ) -> None:

@@ -261,7 +261,11 @@ def test_show_draws_the_chain(command: Command) -> None:
             "--n: write sequence lengths as 256 or 256,512, each at most 1000000, got many",
         ),
         ("bench train --order [1", 3, "--set order:1: expected"),
-        ("match --task pointer_chase --attention nexus --order 2 --set order=3", 2, "--set order is given twice"),
+        (
+            "match --task pointer_chase --attention nexus --order 2 --set order=3",
+            2,
+            "--order 2 and --set order=3 are both given",
+        ),
         ("train --set order=0", 3, "order: input should be greater than or equal to 1, got 0"),
         (
             "train --order 0",

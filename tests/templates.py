@@ -14,15 +14,18 @@ Plant = Callable[..., Path]
 
 
 @contextmanager
-def installed(folder: Path, *changes: tuple[str, str], name: str = NAME) -> Iterator[Path]:
+def installed(
+    folder: Path, *changes: tuple[str, str], name: str = NAME, options: tuple[str, ...] = ()
+) -> Iterator[Path]:
     """The family for the time of a test, as if its package were installed.
 
     Args:
         folder: Where its package is written.
         *changes: What to write in the place of what, in its module or its YAML.
         name: The name of the family.
+        options: More of what `new task` is told.
     """
-    assert run(["new", "task", name, "--out", str(folder)]) == 0
+    assert run(["new", "task", name, "--out", str(folder), *options]) == 0
     files = [folder / name / f"{name}.{suffix}" for suffix in ("py", "yaml")]
     texts = [file.read_text() for file in files]
     for old, new in changes:

@@ -20,6 +20,7 @@ from nexus_bench.errors import (
 
 if TYPE_CHECKING:
     from nexus_bench.attention.promises import Told
+    from nexus_bench.data.task import TaskSpec
 
 
 class _Asked(NamedTuple):
@@ -100,9 +101,30 @@ def _task(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
     options = {key: value for key, value in given.items() if key in task_keys(name).all}
     unused.difference_update(options)
     spec = make_task({"task": name} | options, where="check")
+    _refuse_too_few_graphs(spec)
     more = {"parameters have names of their own": lambda spec: has_names_of_its_own(spec, taken_names())}
     told = promises_of(spec, more, explain=_explain)
     return _Asked("task", told, lambda: digests(spec), spec.law().family.version)
+
+
+def _refuse_too_few_graphs(spec: "TaskSpec") -> None:
+    """Refuse a setting with too few distinct graphs for its splits: a fault of the setting, not of the family.
+
+    Where they cannot be counted, since `n_worlds` fails, the promises tell it.
+
+    Raises:
+        ConfigError: There are too few.
+    """
+    from nexus_bench.data.promises import tell
+    from nexus_bench.data.splits import check_worlds
+
+    laws = spec.laws()
+
+    def count() -> None:
+        _ = [law.family.n_worlds for law in laws.values()]
+
+    if tell("worlds are counted", count, explain=_explain).state == "kept":
+        check_worlds(laws, n_val=spec.n_val, n_test=spec.n_test)
 
 
 def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:

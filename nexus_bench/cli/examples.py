@@ -171,8 +171,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "new task": (
         "new task my_task",
+        "new task my_task --sequence",
         "new task my_task -o packages/my_task",
-        "new task my_task --json",
     ),
     "new attention": (
         "new attention my_attention",

@@ -1,7 +1,8 @@
 """A command line before it is parsed: an option or an argument that is said in another way becomes itself.
 
 `order=2` is `--order 2`, `--run FOLDER` is the argument RUN, and no option of a list is given twice: only its last
-would count. Of options with one value the last counts, as scripts that add to a line expect.
+would count. Of options with one value the last counts, as scripts that add to a line expect; an option and a `--set` of
+its name are refused.
 """
 
 import re
@@ -25,7 +26,8 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
         arguments: What is given to it.
 
     Raises:
-        UsageError: An option of a list is given twice, or a setting or a list is written with spaces.
+        UsageError: An option of a list is given twice, an option is also a `--set`, or a setting or a list is written
+            with spaces.
     """
     if list(arguments) == ["help"]:
         return ["--help"]
@@ -35,6 +37,7 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
     said: list[str] = []
     told: dict[str, str] = {}  # an argument that was named -> its value
     values: dict[str, str] = {}  # an option -> its value
+    settings: list[str] = []  # the values of `--set`
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
@@ -59,8 +62,12 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
             if option.name in values and _is_list(option) and not option.multiple:
                 raise UsageError(_twice(name, values[option.name], value or ""))
             values[option.name] = value or ""
+            if name == "--set":
+                settings.append(value or "")
         if has_settings and rest and _NUMBERS.fullmatch(rest[0]) and (_is_list(option) or is_setting(word)):
             raise UsageError(_with_commas(word if is_setting(word) else f"{name} {value}", rest))
+    for setting in settings:
+        _refuse_both(setting, options, values)
     first = list(named)[: len(told)]
     if told.keys() - set(first):
         raise UsageError(
@@ -87,17 +94,30 @@ def _divided(word: str) -> tuple[str, str | None]:
     return (word[:2], word[2:] or None) if word.startswith("-") else (word, None)
 
 
+def _option_named(key: str, options: dict[str, Any]) -> str | None:
+    """The option that says what a setting of this name would; None if there is none."""
+    option = "--" + key.replace("_", "-")
+    is_one = option in options and option not in _NO_OPTIONS and not options[option].is_flag
+    return option if is_one else None
+
+
 def _as_option(word: str, options: dict[str, Any]) -> str:
     if not is_setting(word):
         return word
     key, _, value = without_section(word).partition("=")
-    option = "--" + key.replace("_", "-")
-    is_one = option in options and option not in _NO_OPTIONS and not options[option].is_flag
-    return f"{option}={value}" if is_one else word
+    option = _option_named(key, options)
+    return word if option is None else f"{option}={value}"
 
 
 def _is_list(option: Any) -> bool:
     return option is not None and option.metavar in _LISTS
+
+
+def _refuse_both(setting: str, options: dict[str, Any], values: dict[str, str]) -> None:
+    """Refuse a setting whose option is given as well."""
+    option = _option_named(without_section(setting).partition("=")[0].strip(), options)
+    if option is not None and options[option].name in values:
+        raise UsageError(f"{option} {values[options[option].name]} and --set {setting} are both given; keep one")
 
 
 def _twice(name: str, first: str, second: str) -> str:

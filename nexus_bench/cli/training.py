@@ -133,7 +133,7 @@ def train(
     named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
     with starting(f"train: {named}", "starting PyTorch", quiet=quiet or print_config or (dry_run and as_json)):
         from nexus_bench.api.training import place, prepare, select
-        from nexus_bench.experiment.display import print_plan
+        from nexus_bench.experiment.display import print_plan, steps_to_go_on_from
         from nexus_bench.experiment.estimate import estimate
         from nexus_bench.experiment.status import read_status
         from nexus_bench.io.config import parse_settings, to_yaml
@@ -161,9 +161,10 @@ def train(
         titles = plan.titles
         told = estimate(plan, execution, data)
         if as_json:
+            saved = steps_to_go_on_from(plan, execution, prepared.folder)
             cells = [
                 {"cell_id": cell.cell_id, "title": titles[cell.cell_id], "lr": cell.train.lr, "steps": cell.train.steps}
-                | {"seconds": told.cells.get(cell.cell_id)}
+                | {"seconds": told.cells.get(cell.cell_id), "step": saved.get(cell.cell_id)}
                 for cell in plan.suite.cells
             ]
             later = {"seconds": told.seconds, "n_later": plan.suite.n_later}

@@ -91,9 +91,10 @@ def check_worlds(laws: Mapping[str, Law], *, n_val: int, n_test: int) -> None:
     n_reserved = n_val + n_test * len(laws)
     for family in (law.family for law in laws.values()):
         if 2 * n_reserved > family.n_worlds:
+            larger = f", or try a larger {family.sized_by}" if family.sized_by else ""
             raise ConfigError(
-                f"{family.name}: {n_reserved:,} validation and test graphs need {2 * n_reserved:,} distinct "
-                f"worlds, there are {family.n_worlds:,}; ask for fewer graphs or raise the graph's size"
+                f"{family.name}: too few distinct graphs: {n_reserved:,} of validation and test need "
+                f"{2 * n_reserved:,}, there are {family.n_worlds:,}; lower n_val and n_test{larger}"
             )
 
 

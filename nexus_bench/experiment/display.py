@@ -232,16 +232,23 @@ class Display:
         return self._newest[cell_id].step if cell_id in self._newest else 0
 
 
+def steps_to_go_on_from(plan: Plan, execution: Execution, folder: RunFolder) -> dict[str, int]:
+    """Cell id -> the saved step from which it goes on, of the cells that were begun in this mode and are not done."""
+    done = {cell.cell_id for cell in plan.done}
+    saved = saved_steps(folder.all_checkpoints, mode=execution.mode)
+    return {cell_id: step for cell_id, step in saved.items() if cell_id not in done}
+
+
 def print_plan(plan: Plan, told: Estimate, execution: Execution, folder: RunFolder) -> None:
     """Print the cells of a suite, the time they will take at most, and what happens to what the folder holds."""
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
     titles, done = plan.titles, {cell.cell_id for cell in plan.done}
-    saved = saved_steps(folder.all_checkpoints, mode=execution.mode)
+    saved = steps_to_go_on_from(plan, execution, folder)
     for cell in plan.suite.cells:
         lasts = "done" if cell.cell_id in done else "left"
         if cell.cell_id in told.cells:
             lasts = _duration(told.cells[cell.cell_id])
-        begun = f"{saved[cell.cell_id]} of " if cell.cell_id in saved and lasts != "done" else ""
+        begun = f"{saved[cell.cell_id]} of " if cell.cell_id in saved else ""
         steps = f"{begun}{cell.train.steps}"
         table.add_row(cell.cell_id, titles[cell.cell_id], f"{cell.train.lr:g}", steps, lasts)
     console = output()

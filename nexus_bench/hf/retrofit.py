@@ -92,7 +92,7 @@ def retrofit(
         way: How it is run.
 
     Raises:
-        ConfigError: A prompt is longer than what the model takes, or has no answer.
+        ConfigError: A prompt is longer than what the model takes, or has no answer, or the weights cannot be loaded.
         CorruptArtefactError: A record in the folder was edited.
         StorageError: The folder cannot be written, or the memory of the device does not suffice.
         UsageError: The folder holds something else, or is being written to.
@@ -107,6 +107,9 @@ def retrofit(
     setting = Setting(model, material, encoded, recipe, way.device)
     folder.check(name)
     _check_same(folder, spec)
+    if not (folder.path / SPEC).exists():  # weights that cannot be loaded leave no folder behind
+        with told_if_it_runs_out("give a smaller model, or repeat this command on a larger or less busy device"):
+            model.load()
     for warning in warnings:
         way.tell(warning)
     purposes: dict[str, str] = {}

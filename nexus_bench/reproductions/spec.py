@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.suite import Suite, make_suite
@@ -136,6 +136,15 @@ class Scale(Spec):
     checks: list[Check] = Field(min_length=1)
     found: list[str] = Field(default=[], description="Why it came out so, as far as it is known; written afterwards.")
 
+    @field_validator("suite")
+    @classmethod
+    def _has_no_name(cls, suite: Config) -> Config:
+        if "suite" in suite:
+            raise ValueError(
+                f"has no name of its own, got suite {suite['suite']!r}; omit it, and write out what is trained"
+            )
+        return suite
+
 
 class Reproduction(Spec):
     """A published result that is trained again."""
@@ -159,8 +168,7 @@ class Reproduction(Spec):
 
     def suite_config(self, scale: str) -> Config:
         """The suite of a scale, with its name, which is that of its run."""
-        given = {key: value for key, value in self.scale(scale).suite.items() if key != "suite"}
-        return {"suite": f"{self.reproduction}-{scale}", "summary": self.claim} | given
+        return {"suite": f"{self.reproduction}-{scale}", "summary": self.claim} | self.scale(scale).suite
 
     def suite(self, scale: str) -> Suite:
         """The grid of a scale.

@@ -256,6 +256,23 @@ def test_a_family_that_keeps_everything_gets_its_digests(tmp_path: Path, command
     assert lines[-3:] == [f"letters: digest of version 1: {split}: {sha256}" for split, sha256 in pinned.items()]
 
 
+def test_a_family_of_sequences_is_checked_as_it_is_written(tmp_path: Path, command: Command) -> None:
+    with installed(tmp_path / "own", options=("--sequence",)):
+        done = command("check", "letters")
+        trained = command("train", "--task", "letters", "--hops", "1-2", "--print-config")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert f"letters: kept: {_OF_SEQUENCES}\n" in done.stdout and "letters: digest of version 1: val: " in done.stdout
+    assert trained.returncode == 0 and "task: letters" in trained.stdout, trained.stderr
+
+
+def test_worlds_that_cannot_be_counted_break_their_promises_alone(tmp_path: Path, command: Command) -> None:
+    with installed(tmp_path / "own", (_WORLDS, "return 1 // 0")):
+        done = command("check", "letters")
+    assert done.returncode == 6, done.stderr
+    assert done.stderr == "error: broken: letters: n_worlds is no overcount; letters: splits share no graph\n"
+    assert "letters: kept: no reader of the audit beats the ceilings" in done.stdout
+
+
 def test_tasks_and_attentions_are_checked_together_and_settings_find_their_owner(
     tmp_path: Path, command: Command
 ) -> None:
@@ -298,6 +315,12 @@ def test_without_scikit_learn_only_the_audit_is_not_asked(monkeypatch: pytest.Mo
         ("check pointer_chase --set n_node=3", 3, "n_node is not an option of pointer_chase; omit it"),
         ("check pointer_chase --set hops=9", 3, "check: pointer_chase: hops must be in 1..5, got 9"),
         ("check pointer_chase --set n_nodes=2", 3, "n_nodes: input should be greater than or equal to 3, got 2"),
+        (
+            "check pointer_chase n_nodes=3 hops=1 vocab_size=5",
+            3,
+            "pointer_chase: too few distinct graphs: 1,280 of validation and test need 2,560, there are 20; lower "
+            "n_val and n_test, or try a larger n_nodes",
+        ),
         ("check pointer_chase nexus --set order=0", 3, "nexus: order: input should be greater"),
     ],
 )

@@ -227,7 +227,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         ("gen --task ../x", 3, "unknown task '../x'"),
         ("gen --format nzp", 2, "unknown format 'nzp'; did you mean 'npz'?"),
         ("gen --set n_nodez=3", 3, "unknown key 'n_nodez'; did you mean 'n_nodes'?"),
-        ("gen --set n_nodes=3 --set vocab_size=3 --hops 1", 3, "there are 2; ask for fewer graphs"),
+        ("gen --set n_nodes=3 --set vocab_size=3 --hops 1", 3, "there are 2; lower n_val and n_test"),
         ("gen --n 0", 2, "nput should be greater than or equal to 1"),
         ("gen --nope", 2, "No such option: --nope"),
         ("train quik", 3, "unknown suite 'quik'; did you mean 'quick'?"),
@@ -261,7 +261,11 @@ def test_show_draws_the_chain(command: Command) -> None:
             "--n: write sequence lengths as 256 or 256,512, each at most 1000000, got many",
         ),
         ("bench train --order [1", 3, "--set order:1: expected"),
-        ("match --task pointer_chase --attention nexus --order 2 --set order=3", 2, "--set order is given twice"),
+        (
+            "match --task pointer_chase --attention nexus --order 2 --set order=3",
+            2,
+            "--order 2 and --set order=3 are both given",
+        ),
         ("train --set order=0", 3, "order: input should be greater than or equal to 1, got 0"),
         (
             "train --order 0",

@@ -14,13 +14,18 @@ from tests.paths import ROOT
 
 
 @pytest.mark.parametrize(
-    ("kind", "group", "passed"),
-    [("attention", "nexus_bench.attentions", "26 passed"), ("task", "nexus_bench.tasks", "37 passed, 5 skipped")],
+    ("kind", "options", "passed"),
+    [
+        ("attention", [], "26 passed"),
+        ("task", [], "37 passed, 5 skipped"),
+        ("task", ["--sequence"], "31 passed, 11 skipped"),
+    ],
 )
 def test_it_is_a_package_whose_own_tests_pass(
-    kind: str, group: str, passed: str, command: Command, tmp_path: Path
+    kind: str, options: list[str], passed: str, command: Command, tmp_path: Path
 ) -> None:
-    done = command("new", kind, "my_own")
+    group = f"nexus_bench.{kind}s"
+    done = command("new", kind, "my_own", *options)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert "next: pip install -e ./my_own && nexus-bench check my_own\nthen: nexus-bench train --task " in done.stdout
     folder = tmp_path / "my_own"

@@ -41,7 +41,7 @@ def test_a_dataset_that_lacks_a_hop_is_refused(command: Command) -> None:
 def test_a_task_with_too_few_worlds_is_refused_by_the_plan(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nexus_bench.experiment.sources.Splits", None)  # nothing need be drawn
     line = "train --task pointer_chase --attention standard --hops 1 n_nodes=3 vocab_size=5 --out run"
-    reason = "pointer_chase: 1,280 validation and test graphs need 2,560 distinct worlds, there are 20; ask for fewer"
+    reason = "pointer_chase: too few distinct graphs: 1,280 of validation and test need 2,560, there are 20; lower n_"
     for more in ("--dry-run", ""):
         assert_fails(command(*line.split(), *more.split(), "--quiet"), 3, reason)
     assert not Path("run").exists()

@@ -74,4 +74,8 @@ def test_status_says_from_which_step_a_stopped_cell_goes_on(
     assert "10 of 20" in command("status", "run").stdout
     planned = command("train", "run", "--dry-run", "--executor", "inline", "--mode", "single").stdout
     assert "10 of 20" in planned and "\n1 cell goes on from a saved step\n" in planned
+    for mode, steps in (("single", {None, 10}), ("deterministic", {None})):
+        document = json.loads(command("train", "run", "--dry-run", "--json", "--mode", mode).stdout)
+        assert {cell["step"] for cell in document["cells"]} == steps
+        assert [cell["cell_id"] for cell in document["cells"] if cell["step"]] == [other.cell_id] * (len(steps) - 1)
     assert "goes on" not in command("train", "run", "--dry-run", "--mode", "deterministic").stdout

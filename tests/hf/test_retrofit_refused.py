@@ -105,6 +105,11 @@ def test_wrong_models_end_in_one_line(command: Command, place: Path, monkeypatch
     Path("deep/model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:999])
     done = command("retrofit", "deep", "--data", str(place / "d"), "--steps", "1", "--quiet", "--out", "cut")
     assert_fails(done, 3, "deep: the weights cannot be loaded: ")
+    assert not [name for name in ("r", "bend", "cut") if Path(name).exists()], (
+        "the corrected command may use the folder"
+    )
+    right = command(*line(place, "--steps 1 --seeds 1", ("untouched",), out="bend"))
+    assert right.returncode == 0, right.stderr
     for path in Path("wide").iterdir():
         if path.name.startswith("model"):
             path.unlink()

@@ -88,6 +88,14 @@ def test_mistakes_end_in_one_line(toy: Command, words: list[str], code: int, sai
     assert_fails(toy("reproduce", *words), code, said)
 
 
+def test_a_suite_that_names_itself_ends_in_one_line(toy: Command) -> None:
+    named = Path("toy.yaml").read_text().replace("    suite:\n", "    suite:\n      suite: quick\n")
+    Path("named.yaml").write_text(named)
+    said = "named.yaml: scales.small.suite: has no name of its own, got suite 'quick'; omit it"
+    assert_fails(toy("reproduce", "named.yaml"), 3, said)
+    assert not Path("runs").exists()
+
+
 def test_a_failed_cell_leaves_the_claim_open_and_the_exit_code_says_so(
     toy: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

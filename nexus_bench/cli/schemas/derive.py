@@ -59,6 +59,9 @@ REPORT: Fields = {
     "notes": dict[str, list[str]],
 }
 PLANNED: Fields = {"cell_id": str, "title": str, "lr": float, "steps": int, "seconds": float}
+PLANNED |= {
+    "step": (int | None, Field(description="The saved step from which it goes on; null if it begins or is done."))
+}
 CHECKED: Fields = {"kind": str, "name": str, **get_type_hints(Told)}
 # Of `nexus_bench.hf`, which can be imported only where transformers is
 PRETRAINED: Fields = {"model": str, "parameters": int, "flops_per_token": float, "steps": int, "tokens": int}

@@ -88,10 +88,11 @@ def pretrain(asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda 
 
 
 def _claimed(spec: PretrainSpec, folder: Path) -> TokenFiles:
-    """The tokens of a run, whose folder is now its own."""
+    """The tokens of a run, whose folder is now its own; one in which nothing was trained belongs to nobody yet."""
     files = token_files(spec, folder.parent / _TOKENS)
     mine = {**spec.model_dump(mode="json"), "content_sha256": files.sha256}
-    if (folder / SPEC).is_file():
+    is_begun = any((folder / name).is_file() for name in (LOG, CHECKPOINT, SUMMARY))
+    if is_begun and (folder / SPEC).is_file():
         there = {**_defaults(), **read_config(folder / SPEC)}  # a setting that is newer than the run
         differing = [key for key in mine | there if there.get(key) != mine.get(key)]
         if differing:

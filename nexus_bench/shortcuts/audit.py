@@ -8,6 +8,7 @@ from scipy import stats
 from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.errors import CheckFailedError, UsageError
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.generators.parts.hidden_tokens import find_impossible
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
 from nexus_bench.shortcuts.english import guess_in_english
@@ -23,6 +24,7 @@ ENCODINGS = ("flat", "fact")
 _FALSE_ALARM = 0.005  # probability that a correct family fails an audit, over all readers, hops, steps and splits
 _CLUSTER = 32  # consecutive graphs, which may have been drawn together
 _MOST_TOLD = 2000  # examples of one hop count told in English
+_N_ALLOWED = 20  # sequences of which every token of a derivation must be one that could stand there
 
 
 class Audited(NamedTuple):
@@ -100,7 +102,8 @@ def audit(
         tokens are hidden.
 
     Raises:
-        CheckFailedError: The labels of the family are not what its solver derives from the facts.
+        CheckFailedError: The labels of the family are not what its solver derives from the facts, or a token of a
+            derivation is none that could stand there.
         UsageError: scikit-learn is not installed, or the family is of sequences and an option is not of them.
     """
     if generator.schema.is_sequence and (encoding != "flat" or joint or not isinstance(generator, SequenceFamily)):
@@ -116,6 +119,9 @@ def audit(
         score = _draw(law, n_graphs, "score", split, seed)
         _check_labels(law, score)
         if isinstance(law, SequenceFamily):
+            found = find_impossible(law, score.take(slice(_N_ALLOWED)))
+            if found is not None:
+                raise CheckFailedError(f"{law.name}: {split}, {found}")
             scored += _of_sequences(law, split, fit, score, options)
             continue
         for hop in sorted(law.hops):

@@ -15,7 +15,7 @@ from nexus_bench.data.promises import Promise, tell
 from nexus_bench.data.promises import Told as Told
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import UsageError
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
+from nexus_bench.generators.parts.hidden_tokens import find_impossible, guess_of_one
 from nexus_bench.generators.promises import Family, at_hops
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
@@ -25,6 +25,7 @@ from nexus_bench.streams import stream
 
 _N_GRAPHS, _N_AUDITED = 1500, 3000
 _N_HIDDEN, _SIGMAS = 300, 4  # sequences with a token hidden, and standard errors that are noise
+_N_ALLOWED = 20  # sequences of which every token of a derivation must be one that could stand there
 _ROUNDS = 20  # of gradient boosting
 _FALSE_ALARM = 0.005  # probability that a correct family fails, over all hops and facts
 
@@ -47,6 +48,11 @@ def needs_every_fact(spec: TaskSpec) -> None:
     asked = [(split, hop) for split, law in laws.items() for hop in law.hops if law.partial_input(hop) < 1]
     if not asked:
         raise NotAsked("partial_input is 1")
+    for split, family in laws.items():
+        if isinstance(family, SequenceFamily):
+            found = find_impossible(family, family.sample(_N_ALLOWED, stream("allowed")))
+            if found is not None:
+                raise Broken(f"{split}, {found}")
     for split, hop in asked:
         family = laws[split]
         if isinstance(family, SequenceFamily):

@@ -265,6 +265,24 @@ def test_a_family_of_sequences_is_checked_as_it_is_written(tmp_path: Path, comma
     assert trained.returncode == 0 and "task: letters" in trained.stdout, trained.stderr
 
 
+_OWN_WORDS = (
+    "    def chance(self, hop: int) -> float:",
+    """    def could_be(self, tokens, length, at):
+        return np.zeros((len(tokens), self.n_words), dtype=bool)
+
+    def chance(self, hop: int) -> float:""",
+)
+
+
+def test_a_hidden_token_that_could_be_no_word_is_told_by_check_and_audit(tmp_path: Path, command: Command) -> None:
+    with installed(tmp_path / "own", _OWN_WORDS, options=("--sequence",)):
+        checked, audited = command("check", "letters"), command("audit", "letters", "-n", "200")
+    says = "sequence 0, place 0 (from 0): `could_be` does not allow the token that stands there, word"
+    assert checked.returncode == 6
+    assert f"letters: broken: no fact of a derivation can be missed (iid, {says}" in checked.stdout
+    assert_fails(audited, 6, f"letters: iid, {says}")
+
+
 def test_worlds_that_cannot_be_counted_break_their_promises_alone(tmp_path: Path, command: Command) -> None:
     with installed(tmp_path / "own", (_WORLDS, "return 1 // 0")):
         done = command("check", "letters")

@@ -1,5 +1,6 @@
 """Families of sequences: their labels against slow solvers, their ceilings, and what the contract refuses."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,15 @@ from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.hop_k import HopK
 from nexus_bench.generators.parts.groups import named_group
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
+from nexus_bench.generators.parts.hidden_tokens import find_impossible, guess_of_one
+from nexus_bench.generators.path_tokens import PathTokens
 from nexus_bench.generators.promises import sees_no_later_token
 from nexus_bench.generators.sequences import NOTHING, Labels, SequenceFamily
 from nexus_bench.generators.word_problem import WordProblem
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.shortcuts.promises import Broken, needs_each_token
 from nexus_bench.shortcuts.rules import score_shortcuts
-from nexus_bench.streams import Int, stream
+from nexus_bench.streams import Int, Mask, stream
 from tests.families import SEQUENCES
 from tests.slow_solvers import agrees
 
@@ -137,6 +139,43 @@ def test_a_ceiling_that_is_too_low_is_broken() -> None:
     task = family({"task": "hop_k", "hops": "1-2"})
     with pytest.raises(Broken, match=r"token 1 of 2 hidden, the commonest label is right in \d+\.\d%; .* says 40\.0%"):
         needs_each_token(Low(task.params, task.hops), 2)
+
+
+def test_a_hidden_token_that_could_not_be_what_it_is_breaks_the_promise() -> None:
+    class Nothing(WordProblem):
+        def could_be(self, tokens: Int, length: Int, at: Int) -> Mask:
+            return np.zeros((len(tokens), self.n_words), dtype=np.bool_)
+
+    class Others(WordProblem):
+        def could_be(self, tokens: Int, length: Int, at: Int) -> Mask:
+            return np.arange(self.n_words) != tokens[np.arange(len(at)), at][:, None]
+
+    task = family({"task": "word_problem", "hops": "1-3", "n_tokens": 6})
+    examples = task.sample(5, stream("allowed"))
+    assert find_impossible(task, examples) is None
+    says = "sequence 0, place 0 .from 0.: `could_be` does not allow the token that stands there, "
+    for fault in (Nothing, Others):
+        found = find_impossible(fault(task.params, task.hops), examples)
+        assert found is not None and re.match(says, found), found
+
+
+def test_a_hidden_fact_is_among_its_variants() -> None:
+    class Others(PathTokens):
+        def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
+            may = super().variants(tokens, length, steps, step)
+            may[np.arange(len(tokens)), steps[:, step] // 2] = False
+            return may
+
+    class Nothing(PathTokens):
+        def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
+            return np.zeros_like(super().variants(tokens, length, steps, step))
+
+    task = family({"task": "path_tokens", "hops": "1-3"})
+    examples = task.sample(5, stream("allowed"))
+    assert find_impossible(task, examples) is None
+    for fault, says in ((Others, "none of the `variants` is what stands there"), (Nothing, "`variants` names nothing")):
+        found = find_impossible(fault(task.params, task.hops), examples)
+        assert found is not None and says in found, found
 
 
 def test_a_label_that_a_later_token_changes_is_broken() -> None:

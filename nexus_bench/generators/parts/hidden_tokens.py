@@ -9,9 +9,12 @@ from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.streams import Int, permutations, pick
 
 if TYPE_CHECKING:
+    from nexus_bench.generators.parts.examples import Examples
     from nexus_bench.generators.sequences import SequenceFamily
 
 _MOST_VARIANTS = 128  # that what is hidden is tried to be
+_MOST_ALLOWED = 1 << 24  # words, or tokens, that are asked about at once
+_MOST_FACTS = 500  # that have one of their variants, of each step
 
 
 def guess_of_one(
@@ -108,3 +111,69 @@ def labels_if(
 def _alike(variant: Int) -> Any:
     """The variant, if it is the same of all rows; words may differ from row to row."""
     return int(variant[0]) if (variant == variant[0]).all() else variant
+
+
+def find_impossible(family: "SequenceFamily[Any]", examples: "Examples") -> str | None:
+    """Look for what stands in a derivation though the family does not allow it there: a reader is not told the truth.
+
+    Args:
+        family: The family.
+        examples: Sequences; every labelled place of a hop count whose partial-input ceiling is below 1 is asked, of
+            facts of several tokens at most 500 at each step.
+
+    Returns:
+        What is wrong, and where; None if nothing is.
+    """
+    tokens = examples.facts[:, :, 0]
+    length = (tokens != NOTHING).sum(axis=1, dtype=np.int32)
+    hops = [hop for hop in family.hops if family.partial_input(hop) < 1]
+    is_asked = np.isin(examples.hop, hops)
+    at = np.broadcast_to(np.arange(tokens.shape[1], dtype=np.int32), tokens.shape)
+    row, steps = np.nonzero(is_asked)[0], family.places(tokens, length, at)[is_asked]
+    look = _impossible_facts if family.hides_whole_facts else _impossible_tokens
+    return look(family, tokens, length, row, steps) if (steps >= 0).any() else None
+
+
+def _impossible_tokens(
+    family: "SequenceFamily[Any]", tokens: Int, length: Int, row: NDArray[np.int64], steps: Int
+) -> str | None:
+    hidden = np.zeros(tokens.shape, dtype=np.bool_)
+    example, step = np.nonzero(steps >= 0)
+    hidden[row[example], steps[example, step]] = True
+    row, place = np.nonzero(hidden)
+    size = max(1, _MOST_ALLOWED // max(family.n_words, tokens.shape[1]))
+    for first in range(0, len(row), size):
+        g, at = row[first : first + size], place[first : first + size].astype(np.int32)
+        word = tokens[g, at]
+        bad = np.flatnonzero(~family.could_be(tokens[g], length[g], at)[np.arange(len(g)), word])
+        if len(bad):
+            n = int(bad[0])
+            return (
+                f"sequence {g[n]}, place {at[n]} (from 0): `could_be` does not allow the token that stands there, "
+                f"{family.symbol('word', int(word[n]))}; what it returns must be true of this word, too"
+            )
+    return None
+
+
+def _impossible_facts(
+    family: "SequenceFamily[Any]", tokens: Int, length: Int, row: NDArray[np.int64], steps: Int
+) -> str | None:
+    is_any = False
+    for step in range(steps.shape[1]):
+        has = np.flatnonzero(steps[:, step] >= 0)
+        has = has[:: 1 + len(has) // _MOST_FACTS]
+        may = family.variants(tokens[row[has]], length[row[has]], steps[has], step)
+        has, may = has[may.any(axis=1)], may[may.any(axis=1)]
+        is_any |= len(has) > 0
+        is_found = np.zeros(len(has), dtype=np.bool_)
+        for variant in np.flatnonzero(may.any(axis=0)).tolist():
+            n = np.flatnonzero(may[:, variant] & ~is_found)
+            own = tokens[row[has[n]]]
+            is_found[n] = (family.put(own, length[row[has[n]]], steps[has[n]], step, variant) == own).all(axis=1)
+        if not is_found.all():
+            n = int(is_found.argmin())
+            return (
+                f"sequence {row[has[n]]}, place {steps[has[n], step]} (from 0): none of the `variants` is what stands "
+                "there; with one of them `put` must give the same sequence"
+            )
+    return None if is_any else "`variants` names nothing that could stand there, whatever is hidden"

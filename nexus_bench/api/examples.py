@@ -145,7 +145,7 @@ def show(task: str, *, hops: Hops | None = None, seed: int = 0, **settings: Any)
         settings: Any parameter of the task by name.
 
     Raises:
-        ConfigError: A name or a value is not allowed.
+        ConfigError: A name or a value is not allowed, or of many sequences none has a label of these hops.
     """
     return show_drawn(_task(task, hops, settings, where="show").law(), seed=_seed(seed))
 

@@ -20,7 +20,7 @@ from nexus_bench.cli.options import (
     hops_of,
 )
 from nexus_bench.cli.words import TaskWords, one_task, read_words
-from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
+from nexus_bench.errors import CheckFailedError, ConfigError, UsageError, unknown_name
 
 
 def gen(
@@ -70,8 +70,12 @@ def gen(
     warning = None if text is None else order_warning(text)
     if warning is not None:
         typer.echo(f"  {warning}")
+    try:
+        shown = as_text(show(law, seed=seed))
+    except ConfigError as none:  # the folder is written: that labels are rare is no fault
+        shown = str(none)
     typer.echo("\none example")
-    print_text(as_text(show(law, seed=seed)), indent=8)
+    print_text(shown, indent=8)
 
 
 def verify(

@@ -2,12 +2,19 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nexus_bench.data.encodings import encode_flat, table_offsets
 from nexus_bench.data.faults import find_denied
 from nexus_bench.data.law import Law, tell
+from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Role, Schema
+from nexus_bench.io.hops import format_hops
 from nexus_bench.streams import Int, stream
 from nexus_bench.text.render import Teller, TextOptions
+
+_MOST_DRAWN, _AT_ONCE = 4_096, 64  # sequences that are looked through for one with a label
+_MOST_TOKENS = 1 << 20  # of those drawn at once
 
 
 class Shown(NamedTuple):
@@ -58,15 +65,34 @@ def show(law: Law, *, seed: int = 0) -> Shown:
     Args:
         law: The task at one setting.
         seed: Another seed shows another example.
+
+    Raises:
+        ConfigError: Of many sequences none has a label of these hops.
     """
     examples = law.sample(1, stream("show", law.family.name, seed))
     if law.schema.is_sequence:
+        examples = examples if examples.hop.any() else _with_a_label(law, seed)
         fault = find_denied(law, examples)
         return show_sequence(law, examples)._replace(denied=fault.what if fault else "")
     told = next(tell(Teller(law.family, TextOptions(target="steps")), law, examples))
     denied = find_denied(law, _one_of(examples, 0, 0))
     shown = show_example(law, examples)
     return shown._replace(prompt=told.prompt, completion=told.completion, denied=denied.what if denied else "")
+
+
+def _with_a_label(law: Law, seed: int) -> Examples:
+    """One drawn sequence that has a label, found among many."""
+    at_once = max(1, min(_AT_ONCE, _MOST_TOKENS // law.family.n_facts))
+    for number in range(_MOST_DRAWN // _AT_ONCE):
+        drawn = law.sample(at_once, stream("show", law.family.name, seed, "further", number))
+        has = np.flatnonzero(drawn.hop.any(axis=1))
+        if len(has):
+            return drawn.take(has[:1])
+    n, hops = at_once * (_MOST_DRAWN // _AT_ONCE), law.family.hops
+    raise ConfigError(
+        f"{law.family.name}: none of {n:,} sequences has a label of {format_hops(hops)} "
+        f"hop{'s' if hops != (1,) else ''}; ask other hops, or change the sizes"
+    )
 
 
 def show_example(law: Law, examples: Examples, *, graph: int = 0, query: int = 0) -> Shown:

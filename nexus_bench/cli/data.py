@@ -141,10 +141,11 @@ def audit(
     above = [row for row in rows if row.above]
     if above:
         row = max(above, key=lambda row: row.bound - row.ceiling)
+        told_by = "`could_be` or `variants`" if family.schema.is_sequence else "`alike`"
         raise CheckFailedError(
             f"{task}: {row.reader} scores {row.accuracy:.3f}, surely at least {row.bound:.3f}, at {row.hop} hops "
             f"({row.split}), above its ceiling of {row.ceiling:.3f} ({len(above)} of {len(rows)} readers are above "
-            "theirs); correct the family, its `alike`, or the ceiling that it declares"
+            f"theirs); correct the family, its {told_by}, or the ceiling that it declares"
         )
 
 
@@ -172,6 +173,5 @@ def show(
     else:
         print_text(str(shown), indent=8)
     if shown.denied:
-        raise CheckFailedError(
-            f"{task}: `solve` denies this label: {shown.denied}; correct the family's sample or solve"
-        )
+        sample, solve = ("`draw`", "`derive`") if shown.labels else ("`sample`", "`solve`")
+        raise CheckFailedError(f"{task}: {solve} denies this label: {shown.denied}; correct {sample} or {solve}")

@@ -60,7 +60,8 @@ def find_misfit(family: Generator[Any], schema: Schema, examples: Examples, *, n
             values = array[:, :, column]
             outside = np.asarray(np.logical_or(values < least, values >= size).any(axis=1))
             if outside.any():
-                return Fault(int(outside.argmax()), None, f"{name}: {role.name} is not in 0..{size - 1}")
+                where = "" if schema.is_sequence else f"{name}: "
+                return Fault(int(outside.argmax()), None, f"{where}{role.name} is not in 0..{size - 1}")
     unlabelled = (examples.hop == 0) & (examples.answer == NOTHING) & schema.is_sequence
     bad_answer = ((examples.answer < 0) | (examples.answer >= schema.n_classes)) & ~unlabelled
     bad_hop = ~np.isin(examples.hop, family.hops) & ~unlabelled
@@ -106,7 +107,7 @@ def find_denied(law: Law, examples: Examples) -> Fault | None:
         if bad.any():
             graph, query = _first(bad)
             says, gives = (_written(law, name, int(of[graph, query])) for of in (given, derived))
-            return Fault(graph, query, f"{name} is {says}, the facts give {gives}")
+            return Fault(graph, query, f"{name} is {says}, the {law.schema.called[1]} give {gives}")
     return None
 
 

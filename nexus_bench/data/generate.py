@@ -206,9 +206,10 @@ def _checked(chunks: Iterator[Examples], law: Law, split: str, n_graphs: int) ->
         if len(numbers) >= _CHECKED_AT_ONCE or start == n_graphs:
             denied = find_denied(law, Examples.concatenate(waiting))
             if denied:
+                where = law.schema.at(int(numbers[denied.graph]), denied.query)
                 raise CheckFailedError(
-                    f"{law.family.name}: {split}, graph {numbers[denied.graph]}, query {denied.query}: {denied.what}; "
-                    "correct the family: its sample or its solve is wrong"
+                    f"{law.family.name}: {split}, {where}: {denied.what}; "
+                    f"correct the family: its {' or its '.join(law.schema.written)} is wrong"
                 )
             numbers, waiting = numbers[:0], []
 

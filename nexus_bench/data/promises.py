@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
+from nexus_bench.data.counted_worlds import counts_no_world_too_many
 from nexus_bench.data.encodings import ENCODINGS, encodings_of, table_offsets
 from nexus_bench.data.faults import Fault, find_denied, find_misfit, find_twins, find_uneven
 from nexus_bench.data.law import Law
@@ -29,10 +30,9 @@ from nexus_bench.streams import stream
 from nexus_bench.text.parse import Reader
 from nexus_bench.text.render import Teller, TextOptions
 
-_N_GRAPHS, _N_EVEN, _N_COUNTED, _N_TRAINED = 50, 500, 20_000, 2_048
+_N_GRAPHS, _N_EVEN, _N_TRAINED = 50, 500, 2_048
 _N_SOLVED = 50  # sequences, of which every place may have a label
 _N_TOLD = 3  # graphs told in English
-_FEWEST_REPEATS, _FACTOR = 30, 2  # for an estimate of the number of worlds, and how far off it may be
 _TEXTS = [
     {"n_distractors": n, "sentences": sentences, "question": question, "target": target}
     for n, sentences, question, target in itertools.product(
@@ -65,23 +65,24 @@ def fits_its_schema(spec: TaskSpec) -> None:
     trained = spec.law()
     for split, law in spec.laws().items():
         examples = law.sample(_N_GRAPHS, stream("contract"))
-        _no(find_misfit(law.family, trained.schema, examples, n_graphs=_N_GRAPHS), split)
+        _no(find_misfit(law.family, trained.schema, examples, n_graphs=_N_GRAPHS), split, law)
         missing = sorted(set(law.family.hops) - set(examples.hop.ravel().tolist()))
         if missing:
-            raise Broken(f"{split}: none of {_N_GRAPHS} graphs has a query of {missing[0]} hops")
+            a_graph, one = law.schema.called[0], "label" if law.schema.is_sequence else "query"
+            raise Broken(f"{split}: none of {_N_GRAPHS} {a_graph}s has a {one} of {missing[0]} hops")
 
 
 def has_no_twins(spec: TaskSpec) -> None:
     """No fact and no query is twice in a graph."""
     _refuse_sequences(spec)
     for split, law in spec.laws().items():
-        _no(find_twins(law.sample(_N_GRAPHS, stream("distinct"))), split)
+        _no(find_twins(law.sample(_N_GRAPHS, stream("distinct"))), split, law)
 
 
 def is_even(spec: TaskSpec) -> None:
     """Hops are dealt evenly over those asked, and no answer is commoner than `chance` allows."""
     for split, law in spec.laws().items():
-        _no(find_uneven(law, law.sample(_N_EVEN, stream("even"))), split)
+        _no(find_uneven(law, law.sample(_N_EVEN, stream("even"))), split, law)
 
 
 def is_solved(spec: TaskSpec) -> None:
@@ -89,55 +90,24 @@ def is_solved(spec: TaskSpec) -> None:
     for split, law in spec.laws().items():
         is_sequence = law.schema.is_sequence
         examples = law.sample(_N_SOLVED if is_sequence else _N_EVEN, stream("derivation"))
-        _no(find_denied(law, examples), split)
+        _no(find_denied(law, examples), split, law)
         rows = np.sort(law.solve(examples.facts, examples.query).rows, axis=2)
         is_twice = ((rows[:, :, 1:] == rows[:, :, :-1]) & (rows[:, :, 1:] >= 0)).any(axis=2)
         n_used = (rows >= 0).sum(axis=2)
+        says, fact = ("`places` names", "token") if is_sequence else ("`solve` uses", "fact")
         for bad, what in (
-            (is_twice, "`solve` uses a fact twice; a hop is one more fact"),
-            (n_used > examples.hop, "`solve` uses more facts than the hop count says"),
+            (is_twice, f"{says} a {fact} twice; a hop is one more {fact}"),
+            (n_used > examples.hop, f"{says} more {fact}s than the hop count says"),
             ((n_used == 0) & (examples.hop > 0) & (not is_sequence), "`solve` names no fact that it used"),
         ):
             if bad.any():
                 graph, query = (int(at) for at in np.unravel_index(int(bad.argmax()), bad.shape))
-                _no(Fault(graph, query, what), split)
+                _no(Fault(graph, query, what), split, law)
         for hop in np.unique(examples.hop[examples.hop > 0]).tolist():
             if (most := int(n_used[examples.hop == hop].max())) < hop:
                 raise Broken(
-                    f"{split}: no derivation of {hop} hops uses more than {most} facts; a hop is one more fact"
+                    f"{split}: no derivation of {hop} hops uses more than {most} {fact}s; a hop is one more {fact}"
                 )
-
-
-def counts_no_world_too_many(spec: TaskSpec) -> None:
-    """`n_worlds` is the number of distinct sets of facts, or fewer, as far as 20,000 graphs can tell.
-
-    If every world came again, these are all. Else their number is estimated from all repeats, as for worlds that are
-    equally likely, and from those met once and twice, which common worlds do not distort (Chao, 1984, "Nonparametric
-    estimation of the number of classes in a population"). Where both differ, some worlds are common, and nothing can be
-    said of the others.
-    """
-    reasons = []
-    for split, law in spec.laws().items():
-        said = law.family.n_worlds
-        ids, counts = np.unique(worlds_of(law, law.sample(_N_COUNTED, stream("worlds"))), return_counts=True)
-        once, twice = int((counts == 1).sum()), int((counts == 2).sum())
-        repeats = int((counts * (counts - 1) // 2).sum())  # pairs of graphs with the same facts
-        if once == 0 and len(ids) < said:
-            raise Broken(
-                f"{split}: {_N_COUNTED:,} graphs are {len(ids):,} worlds, each met again; n_worlds says {said:,}"
-            )
-        if once == 0:
-            continue
-        if repeats < _FEWEST_REPEATS:
-            reasons.append(f"too many to be counted: {repeats} of {_N_COUNTED:,} graphs came again")
-            continue
-        alike = _N_COUNTED**2 / 2 / repeats
-        if len(ids) + once * (once - 1) / 2 / (twice + 1) > _FACTOR * alike:
-            reasons.append("some worlds are far commoner than others")
-        elif said > _FACTOR * alike:
-            raise Broken(f"{split}: graphs repeat as if there were {alike:,.0f} worlds; n_worlds says {said:,}")
-    if reasons:
-        raise NotAsked(reasons[0])
 
 
 def keeps_its_splits_apart(spec: TaskSpec) -> None:
@@ -148,7 +118,8 @@ def keeps_its_splits_apart(spec: TaskSpec) -> None:
     worlds = {split: worlds_of(law_of(split, laws), examples) for split, examples in drawn.items()}
     for one, other in itertools.combinations(worlds, 2):
         if among(worlds[one], np.sort(worlds[other])).any():
-            raise Broken(f"a graph of {one} has the facts of a graph of {other}")
+            a_graph, facts, _ = spec.law().schema.called
+            raise Broken(f"a {a_graph} of {one} has the {facts} of a {a_graph} of {other}")
 
 
 def is_encoded(spec: TaskSpec) -> None:
@@ -288,11 +259,11 @@ def has_names_of_its_own(spec: TaskSpec, taken: Collection[str]) -> None:
         raise Broken(f"the parameter '{shared[0]}' is also a value of a suite, so --set would change both; rename it")
 
 
-def _no(fault: Fault | None, split: str) -> None:
+def _no(fault: Fault | None, split: str, law: Law) -> None:
     """Break the promise if there is a fault."""
     if fault is not None:
-        at = [f"{what} {number}" for what, number in fault._asdict().items() if what != "what" and number is not None]
-        raise Broken(f"{', '.join([split, *at])}: {fault.what}")
+        at = "" if fault.graph is None else f", {law.schema.at(fault.graph, fault.query)}"
+        raise Broken(f"{split}{at}: {fault.what}")
 
 
 def _refuse_sequences(spec: TaskSpec) -> None:

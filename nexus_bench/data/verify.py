@@ -10,6 +10,7 @@ from nexus_bench.data.faults import Fault, find_denied, find_misfit, find_twins,
 from nexus_bench.data.splits import WorldIds, among, worlds_of
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import CorruptArtefactError
+from nexus_bench.generators.base import Schema
 from nexus_bench.io.columns import IID, TRAIN
 from nexus_bench.io.files import sha256_of_file
 
@@ -57,7 +58,7 @@ def verify(folder: Path) -> list[Verified]:
         examples = read_examples(path, manifest, law_of(split, laws), is_edited=is_edited)
         law = law_of(split, laws)
         is_sequence = law.schema.is_sequence
-        check = _Check(path, 1 if is_sequence else law.family.n_queries, is_edited=is_edited)
+        check = _Check(path, law.schema, 1 if is_sequence else law.family.n_queries, is_edited=is_edited)
         # a larger graph must do with the symbols of training
         check.no(find_misfit(law.family, laws[IID].schema, examples, n_graphs=manifest["n_graphs"][split]))
         check.no(None if is_sequence else find_twins(examples))
@@ -87,8 +88,8 @@ def verify(folder: Path) -> list[Verified]:
 class _Check:
     """What is wrong with one file, told with the first bad row."""
 
-    def __init__(self, path: Path, n_queries: int, *, is_edited: bool) -> None:
-        self._path, self._n_queries, self._is_edited = path, n_queries, is_edited
+    def __init__(self, path: Path, schema: Schema, n_queries: int, *, is_edited: bool) -> None:
+        self._path, self._schema, self._n_queries, self._is_edited = path, schema, n_queries, is_edited
 
     def no(self, fault: Fault | None, *, first_graph: int = 0) -> None:
         """Fail if there is a fault, in examples that begin with this graph; a sequence is one row."""
@@ -96,11 +97,11 @@ class _Check:
             return
         if fault.graph is None:
             self.fail(fault.what)
-        graph, query = first_graph + fault.graph, "" if fault.query is None else f", query {fault.query}"
+        graph = first_graph + fault.graph
         row = (
             graph * self._n_queries + min(fault.query or 0, self._n_queries - 1) + 1
         )  # where a file of rows has it; a CSV's head not counted
-        self.fail(f"row {row} (graph {graph}{query}): {fault.what}")
+        self.fail(f"row {row} ({self._schema.at(graph, fault.query)}): {fault.what}")
 
     def fail(self, what: str) -> NoReturn:
         advice = "run gen again" if self._is_edited else "the file is as gen wrote it, so correct the family"

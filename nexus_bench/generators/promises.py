@@ -39,12 +39,12 @@ def at_hops(family: Family, hops: tuple[int, ...], **params: Any) -> Family:
 
 def draws_what_its_stream_says(family: Family) -> None:
     """The same stream gives the same examples, also to another object of the class, and another stream gives others."""
-    first = family.sample(_N_GRAPHS, stream("again"))
+    first, sample, facts = family.sample(_N_GRAPHS, stream("again")), family.schema.written[0], family.schema.called[1]
     for drawn in (family, at_hops(family, family.hops)):
         if not _equal(first, drawn.sample(_N_GRAPHS, stream("again"))):
-            raise Broken("the same stream gives other examples; draw with the stream that `sample` is given alone")
+            raise Broken(f"the same stream gives other examples; draw with the stream that {sample} is given alone")
     if np.array_equal(first.facts, family.sample(_N_GRAPHS, stream("another")).facts):
-        raise Broken("another stream gives the same facts; draw with the stream that `sample` is given")
+        raise Broken(f"another stream gives the same {facts}; draw with the stream that {sample} is given")
 
 
 def is_sized_for_its_largest_hop(family: Family) -> None:
@@ -98,15 +98,18 @@ def solves_facts_that_are_never_drawn(family: Family) -> None:
     facts = examples.facts.copy()
     facts[:, :, -1] = np.take_along_axis(facts[:, :, -1], order, axis=1)
     solution: Solution = family.solve(facts, examples.query[::-1])
-    for name, array, most in (
-        ("answer", solution.answer, family.schema.n_classes),
-        ("rows", solution.rows, family.n_facts),
-        ("hop", solution.hop, family.n_facts + 1),
+    is_sequence = family.schema.is_sequence
+    derive, places = ("`derive`", "`places`") if is_sequence else ("`solve`", "`solve`")
+    shape = "(sequences, places)" if is_sequence else "(graphs, queries)"
+    for by, name, array, most in (
+        (derive, "label" if is_sequence else "answer", solution.answer, family.schema.n_classes),
+        (places, "places" if is_sequence else "rows", solution.rows, family.n_facts),
+        (derive, "hop", solution.hop, family.n_facts + 1),
     ):
         if array.dtype != np.int32 or array.shape[:2] != examples.answer.shape:
-            raise Broken(f"`solve` gives {name} as {array.dtype} of {array.shape}; write int32 of (graphs, queries)")
+            raise Broken(f"{by} gives {name} as {array.dtype} of {array.shape}; write int32 of {shape}")
         if name != "hop" and not (array.min(initial=0) >= -1 and array.max(initial=0) < most):
-            raise Broken(f"`solve` gives {name} from {array.min()} to {array.max()}; allowed are -1 to {most - 1}")
+            raise Broken(f"{by} gives {name} from {array.min()} to {array.max()}; allowed are -1 to {most - 1}")
 
 
 def declares_ceilings(family: Family) -> None:
@@ -136,7 +139,8 @@ def grows_by_what_it_names(family: Family) -> None:
         if larger.n_facts > family.n_facts and len(larger.schema.query) == len(family.schema.query):
             larger.sample(2, stream("larger"))
             return
-    raise Broken(f"no {name} from {now + 1} to {most} gives graphs of more than {family.n_facts} facts")
+    a_graph, facts, _ = family.schema.called
+    raise Broken(f"no {name} from {now + 1} to {most} gives {a_graph}s of more than {family.n_facts} {facts}")
 
 
 PROMISES: dict[str, Callable[[Family], None]] = {

@@ -187,9 +187,10 @@ def _check_labels(law: Generator[Any], score: Examples) -> None:
     answer, hop = law.labels(score.facts, score.query)
     is_wrong = (answer != score.answer) | (hop != score.hop)
     if is_wrong.any():
+        sample, solve = law.schema.written
         raise CheckFailedError(
-            f"{law.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what `solve` derives from "
-            "the facts; correct `sample` or `solve`"
+            f"{law.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what {solve} derives from "
+            f"the {law.schema.called[1]}; correct {sample} or {solve}"
         )
 
 

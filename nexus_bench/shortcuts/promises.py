@@ -111,7 +111,8 @@ def holds_its_ceilings(spec: TaskSpec) -> None:
     above = sorted((row for row in rows if row.above), key=lambda row: row.ceiling - row.bound)
     if above:
         row = above[0]
-        hidden = "" if row.hidden is None else f" with fact {row.hidden} hidden"
+        fact = "token" if isinstance(family, SequenceFamily) and not family.hides_whole_facts else "fact"
+        hidden = "" if row.hidden is None else f" with {fact} {row.hidden} hidden"
         raise Broken(
             f"{row.split}: {row.reader}{hidden} scores {row.accuracy:.3f}, surely at least {row.bound:.3f}, at "
             f"{row.hop} hops; {row.against} says {row.ceiling:.3f} ({len(above)} of {len(rows)} readers are above)"

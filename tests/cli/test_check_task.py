@@ -283,6 +283,36 @@ def test_a_hidden_token_that_could_be_no_word_is_told_by_check_and_audit(tmp_pat
     assert_fails(audited, 6, f"letters: iid, {says}")
 
 
+_SUMS = "return Drawn(tokens, np.where(hop > 0, sums, NOTHING), hop, length)"
+_DENIED = (_SUMS, _SUMS.replace("sums,", "(sums + 1) % self.params.modulus,"))
+
+
+def test_messages_about_sequences_name_what_their_author_writes(tmp_path: Path, command: Command) -> None:
+    with installed(tmp_path / "denied", _DENIED, options=("--sequence",)):
+        checked, audited, shown, written = (
+            command(*line.split())
+            for line in ("check letters", "audit letters -n 200", "show letters", "gen letters -n 200 --out d --quiet")
+        )
+        wrong = "sequence 0, place 0 (from 0): answer is label"
+        assert f"letters: broken: solve derives every label and hop (iid, {wrong}" in checked.stdout
+        assert "labels are not what `derive` derives from the tokens; correct `draw` or `derive`" in audited.stderr
+        assert "letters: `derive` denies this label: answer is label" in shown.stderr
+        assert "the tokens give label" in shown.stderr and shown.stderr.endswith("; correct `draw` or `derive`\n")
+        assert "letters: train, sequence " in written.stderr, written.stderr
+        assert written.stderr.endswith("; correct the family: its `draw` or its `derive` is wrong\n")
+    low = ("return 1 / self.params.modulus\n\n    def partial", "return 1 / 40\n\n    def partial")
+    with installed(tmp_path / "low", low, options=("--sequence",)):
+        audited = command("audit", "letters", "-n", "200")
+    assert audited.returncode == 6
+    assert audited.stderr.endswith(
+        "correct the family, its `could_be` or `variants`, or the ceiling that it declares\n"
+    )
+    unseeded = ("tokens = integers(rng, ", "tokens = integers(np.random.default_rng(), ")
+    with installed(tmp_path / "unseeded", unseeded, options=("--sequence",)):
+        checked = command("check", "letters")
+    assert "(the same stream gives other examples; draw with the stream that `draw` is given alone)" in checked.stdout
+
+
 def test_worlds_that_cannot_be_counted_break_their_promises_alone(tmp_path: Path, command: Command) -> None:
     with installed(tmp_path / "own", (_WORLDS, "return 1 // 0")):
         done = command("check", "letters")

@@ -50,12 +50,15 @@ def test_the_content_is_the_same_in_every_format(tmp_path: Path, spec: TaskSpec)
     assert len(set(made)) == 1
 
 
+_ROW = r"row 3 \(sequence 2, place 9 \(from 0\)\)"
+
+
 @pytest.mark.parametrize(
     ("key", "place", "value", "message"),
     [
-        ("answer", 9, lambda old: (old + 1) % 4, r"row 3 \(graph 2, query 9\): answer is s\d, the facts give s\d"),
-        ("hop", 9, lambda old: old % 3 + 1, r"row 3 \(graph 2, query 9\): hop is \d, the facts give \d"),
-        ("facts", 5, lambda old: [-1], r"row 3 \(graph 2\): a token follows the end of the sequence"),
+        ("answer", 9, lambda old: (old + 1) % 4, rf"{_ROW}: answer is s\d, the tokens give s\d"),
+        ("hop", 9, lambda old: old % 3 + 1, rf"{_ROW}: hop is \d, the tokens give \d"),
+        ("facts", 5, lambda old: [-1], r"row 3 \(sequence 2\): a token follows the end of the sequence"),
     ],
 )
 def test_an_edited_sequence_is_found_at_its_row(

@@ -48,6 +48,17 @@ class Schema(NamedTuple):
         """What a graph is called, what its facts are, and what its examples are, of a graph or of a sequence."""
         return ("sequence", "tokens", "labels") if self.is_sequence else ("graph", "facts", "examples")
 
+    @property
+    def written(self) -> tuple[str, str]:
+        """The methods that a family's author writes to draw examples, and to derive their labels again."""
+        return ("`draw`", "`derive`") if self.is_sequence else ("`sample`", "`solve`")
+
+    def at(self, graph: int, query: int | None) -> str:
+        """Where an example is, in words; all is numbered from 0."""
+        if self.is_sequence:
+            return f"sequence {graph}" + ("" if query is None else f", place {query} (from 0)")
+        return f"graph {graph}" + ("" if query is None else f", query {query}")
+
 
 class Examples(NamedTuple):
     """A batch of graphs, each with its facts and labelled queries.

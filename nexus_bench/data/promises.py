@@ -20,6 +20,7 @@ from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.generators.base import Examples
 from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.generators.promises import PROMISES as OF_FAMILIES
+from nexus_bench.generators.promises import RETURNS as RETURNS
 from nexus_bench.generators.promises import Broken as Broken
 from nexus_bench.generators.promises import Family
 from nexus_bench.generators.promises import NotAsked as NotAsked
@@ -233,6 +234,7 @@ def offers_its_answers(spec: TaskSpec) -> None:
 
 
 PROMISES: dict[str, Promise] = {
+    RETURNS: of_every_law(OF_FAMILIES[RETURNS]),
     "examples fit the schema": fits_its_schema,
     "facts and queries of a graph are distinct": has_no_twins,
     "hops and answers are even": is_even,

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Solution
+from nexus_bench.generators.parts.returned import is_given, is_number
 from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
@@ -20,6 +21,7 @@ from nexus_bench.registry.promises import tell as tell
 from nexus_bench.streams import permutations, stream
 
 _N_GRAPHS = 60
+RETURNS = "methods return what they must"  # without which nothing else can be asked
 
 Family = Generator[Any]
 
@@ -35,6 +37,39 @@ def at_hops(family: Family, hops: tuple[int, ...], **params: Any) -> Family:
     except ValidationError as error:
         raise ConfigError(f"{family.name}: {params} is not allowed") from error
     return type(family)(validated, hops, largest_hop=family.largest_hop, patterns=family.patterns)
+
+
+def returns_what_it_must(family: Family) -> None:
+    """Methods return what they are declared to, and labels and hop counts stand at the same places."""
+    examples = is_given(
+        family.name, family.schema.written[0].strip("`"), family.sample(_N_GRAPHS, stream("returned")), Examples
+    )
+    solution = is_given(family.name, "solve", family.solve(examples.facts, examples.query), Solution)
+    for method in (family.chance, family.partial_input):
+        for hop in family.hops:
+            is_number(family.name, method.__name__, method(hop))
+    if family.schema.is_sequence:
+        _names_places_before_each_label(family, examples, solution)
+
+
+def _names_places_before_each_label(family: Family, examples: Examples, solution: Solution) -> None:
+    """A label has a hop count, and the tokens that derive it stand at its place or before it."""
+    for method, label, hop in (("draw", *examples[2:]), ("derive", *solution[:2])):
+        for bad, what in (
+            ((label >= 0) & (hop <= 0), "a label without a hop count; write the number of hops, or no label, NOTHING"),
+            ((label < 0) & (hop != 0), "a hop count without a label; write a label, or 0 hops"),
+        ):
+            if bad.any():
+                sequence, place = (int(at) for at in np.unravel_index(int(bad.argmax()), bad.shape))
+                raise Broken(f"{family.schema.at(sequence, place)}: `{method}` gives {what}")
+    last = solution.rows.max(axis=2, initial=-1)
+    late = last > np.arange(last.shape[1])
+    if late.any():
+        sequence, place = (int(at) for at in np.unravel_index(int(late.argmax()), late.shape))
+        raise Broken(
+            f"{family.schema.at(sequence, place)}: `places` names place {last[sequence, place]}, after the label; a "
+            "causal model has not read it"
+        )
 
 
 def draws_what_its_stream_says(family: Family) -> None:
@@ -144,6 +179,7 @@ def grows_by_what_it_names(family: Family) -> None:
 
 
 PROMISES: dict[str, Callable[[Family], None]] = {
+    RETURNS: returns_what_it_must,
     "a stream gives its own examples": draws_what_its_stream_says,
     "graphs are sized for the largest hop": is_sized_for_its_largest_hop,
     "the order of the facts does not matter to solve": solves_in_any_order,

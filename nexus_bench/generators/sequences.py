@@ -12,6 +12,7 @@ from pydantic import Field
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, FamilyParams, Generator, Role, Schema, Solution
 from nexus_bench.generators.parts.patterns import ALL
+from nexus_bench.generators.parts.returned import integers_of, is_given
 from nexus_bench.generators.parts.sequences import NOTHING as NOTHING
 from nexus_bench.streams import Int, Mask, integers
 
@@ -199,18 +200,30 @@ class SequenceFamily(Generator[ParamsT]):
         return self.params
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
-        """Sequences as examples: NOTHING after the end of each."""
-        drawn = self.draw(n_graphs, rng)
+        """Sequences as examples: NOTHING after the end of each.
+
+        Raises:
+            ConfigError: `draw` returns something else than it must.
+        """
+        drawn, shape = is_given(self.name, "draw", self.draw(n_graphs, rng), Drawn), (n_graphs, self.n_facts)
+        for field, array in drawn._asdict().items():
+            integers_of(self.name, f"{field} of `draw`", array, shape[:1] if field == "length" else shape)
         is_there = np.arange(self.n_facts) < drawn.length[:, None]
         tokens, label = (np.where(is_there, array, NOTHING).astype(np.int32) for array in (drawn.tokens, drawn.label))
         query = np.empty((n_graphs, self.n_facts, 0), dtype=np.int32)
         return Examples(tokens[:, :, None], query, label, np.where(is_there, drawn.hop, 0).astype(np.int32))
 
     def labels(self, facts: Int, query: Int) -> tuple[Int, Int]:
-        """What `derive` says of every place within its sequence."""
+        """What `derive` says of every place within its sequence.
+
+        Raises:
+            ConfigError: It returns something else than it must.
+        """
         tokens, length = tokens_of(facts)
         is_there = np.arange(tokens.shape[1]) < length[:, None]
-        found = self.derive(tokens, length)
+        found = is_given(self.name, "derive", self.derive(tokens, length), Labels)
+        for field, array in found._asdict().items():
+            integers_of(self.name, f"{field} of `derive`", array, tokens.shape)
         return (
             np.where(is_there, found.label, NOTHING).astype(np.int32),
             np.where(is_there, found.hop, 0).astype(np.int32),
@@ -220,8 +233,16 @@ class SequenceFamily(Generator[ParamsT]):
         """The labels, and the places that derive them."""
         label, hop = self.labels(facts, query)
         at = np.broadcast_to(np.arange(facts.shape[1], dtype=np.int32), facts.shape[:2])
-        rows = np.where(hop[:, :, None] > 0, self.places(*tokens_of(facts), at), -1)
+        rows = np.where(hop[:, :, None] > 0, self.derivations(*tokens_of(facts), at), -1)
         return Solution(label, hop, rows.astype(np.int32))
+
+    def derivations(self, tokens: Int, length: Int, at: Int) -> Int:
+        """What `places` says.
+
+        Raises:
+            ConfigError: It returns something else than it must.
+        """
+        return integers_of(self.name, "what `places` returns", self.places(tokens, length, at), (*at.shape, -1))
 
     def deal_lengths(self, n_sequences: int, rng: np.random.Generator) -> Int:
         """The length of each sequence: array (g)."""

@@ -1,5 +1,6 @@
 """An adversary that tries to beat the ceilings that a family declares, with statistics that a verdict can rest on."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.errors import CheckFailedError, UsageError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.generators.parts.hidden_tokens import find_impossible
+from nexus_bench.generators.parts.returned import is_number
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
 from nexus_bench.shortcuts.english import guess_in_english
@@ -104,6 +106,7 @@ def audit(
     Raises:
         CheckFailedError: The labels of the family are not what its solver derives from the facts, or a token of a
             derivation is none that could stand there.
+        ConfigError: A method of the family does not return what it must.
         UsageError: scikit-learn is not installed, or the family is of sequences and an option is not of them.
     """
     if generator.schema.is_sequence and (encoding != "flat" or joint or not isinstance(generator, SequenceFamily)):
@@ -184,6 +187,8 @@ def _draw(law: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -
 
 
 def _check_labels(law: Generator[Any], score: Examples) -> None:
+    for method, hop in itertools.product((law.chance, law.partial_input), law.hops):
+        is_number(law.name, method.__name__, method(hop))
     answer, hop = law.labels(score.facts, score.query)
     is_wrong = (answer != score.answer) | (hop != score.hop)
     if is_wrong.any():

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.data.promises import PROMISES as OF_DATA
+from nexus_bench.data.promises import RETURNS, Promise, tell
 from nexus_bench.data.promises import Broken as Broken
 from nexus_bench.data.promises import NotAsked as NotAsked
-from nexus_bench.data.promises import Promise, tell
 from nexus_bench.data.promises import Told as Told
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import UsageError
@@ -128,7 +128,7 @@ PROMISES: dict[str, Promise] = {
 
 
 def check(spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exception], str]) -> Iterator[Told]:
-    """Check all promises of a task.
+    """Check all promises of a task; where its methods do not return what they must, nothing else is asked.
 
     Args:
         spec: The task at one setting.
@@ -136,4 +136,8 @@ def check(spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exc
         explain: One line about an error that its code raised.
     """
     for promise, ask in {**PROMISES, **more}.items():
-        yield tell(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]
+        told = tell(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]
+        yield told
+        if promise == RETURNS and told.state == "broken":
+            yield Told("all other promises", "not asked", "correct this one first")
+            return

@@ -45,6 +45,7 @@ FEW = {"hops": [1], "n_nodes": 3, "vocab_size": 5, "n_val": 2, "n_test": 6}  # 2
 
 _OF_SEQUENCES = "later tokens change no label"  # its fault is in tests/generators/test_sequences.py
 FAULTS: dict[str, tuple[str, dict[str, object], list[tuple[str, str]]]] = {
+    "a sample without labels": ("methods return what they must", {}, [(_LABEL, "return facts, query")]),
     "labels one hop too far": (
         "solve derives every label and hop",
         {},
@@ -283,8 +284,83 @@ def test_a_hidden_token_that_could_be_no_word_is_told_by_check_and_audit(tmp_pat
     assert_fails(audited, 6, f"letters: iid, {says}")
 
 
-_SUMS = "return Drawn(tokens, np.where(hop > 0, sums, NOTHING), hop, length)"
-_DENIED = (_SUMS, _SUMS.replace("sums,", "(sums + 1) % self.params.modulus,"))
+_DRAWN = "return Drawn(tokens, np.where(hop > 0, sums, NOTHING), hop, length)"
+_LABELS = "return Labels(np.where(hop > 0, np.stack(sums, axis=1), NOTHING).astype(np.int32), hop)"
+_PLACES = "before <= at[:, :, None], before"
+_CHANCE = "return 1 / self.params.modulus\n\n    def partial"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ((_LABELS, "return None"), "letters: `derive` must return Labels(label, hop), got None"),
+        ((_LABELS, "return (hop, hop)"), "letters: `derive` must return Labels(label, hop), got a tuple"),
+        (
+            (_LABELS, _LABELS.replace("Labels(", "Labels(1 * ").replace("np.int32", "np.int64")),
+            "letters: label of `derive` must be int32 of the shape (60, 12), got int64 of (60, 12)",
+        ),
+        (
+            (_DRAWN, _DRAWN.replace(" length)", " None)")),
+            "letters: length of `draw` must be int32 of the shape (60,), got None",
+        ),
+        (
+            (_DRAWN, _DRAWN.replace("(tokens", "(tokens.astype(np.int64)")),
+            "letters: tokens of `draw` must be int32 of the shape (60, 12), got int64 of (60, 12)",
+        ),
+        (
+            (_DRAWN, _DRAWN.replace("hop, length", "hop[:, :1], length")),
+            "letters: hop of `draw` must be int32 of the shape (60, 12), got int32 of (60, 1)",
+        ),
+        (
+            (_DRAWN, _DRAWN.replace("hop > 0", "hop > 1")),
+            "sequence 0, place 0 (from 0): `draw` gives a hop count without a label; write a label, or 0 hops",
+        ),
+        (
+            (_DRAWN, _DRAWN.replace("hop > 0", "hop < 9")),
+            "sequence 0, place 3 (from 0): `draw` gives a label without a hop count; write the number of hops, or no "
+            "label, NOTHING",
+        ),
+        (
+            (_LABELS, _LABELS.replace("hop > 0", "hop > 1")),
+            "sequence 0, place 0 (from 0): `derive` gives a hop count without a label; write a label, or 0 hops",
+        ),
+        (
+            (_PLACES, _PLACES + " + 1"),
+            "sequence 0, place 0 (from 0): `places` names place 1, after the label; a causal model has not read it",
+        ),
+        (
+            ("return np.where(before <= at[:, :, None], before, -1).astype(np.int32)", "return before"),
+            "letters: what `places` returns must be int32 of the shape (60, 12, any), got int32 of (3,)",
+        ),
+        ((_CHANCE, "return None\n\n    def partial"), "letters: `chance` must return a number from 0 to 1, got None"),
+    ],
+)
+def test_what_a_method_of_a_sequence_must_not_return_is_one_broken_promise(
+    change: tuple[str, str], said: str, tmp_path: Path, command: Command
+) -> None:
+    with installed(tmp_path / "own", change, options=("--sequence",)):
+        done = command("check", "letters")
+    assert done.returncode == 6 and done.stderr == "error: broken: letters: methods return what they must\n"
+    broken, others = done.stdout.splitlines()
+    assert broken == f"letters: broken: methods return what they must ({said})"
+    assert others == "letters: not asked: all other promises (correct this one first)"
+
+
+def test_what_a_method_of_a_sequence_must_not_return_ends_a_command_in_a_line(tmp_path: Path, command: Command) -> None:
+    for number, (change, said) in enumerate(
+        (
+            ((_LABELS, "return None"), "letters: `derive` must return Labels(label, hop), got None"),
+            (
+                (_CHANCE, "return None\n\n    def partial"),
+                "letters: `chance` must return a number from 0 to 1, got None",
+            ),
+        )
+    ):
+        with installed(tmp_path / f"own{number}", change, options=("--sequence",)):
+            assert_fails(command("audit", "letters", "-n", "200"), 3, said)
+
+
+_DENIED = (_DRAWN, _DRAWN.replace("sums,", "(sums + 1) % self.params.modulus,"))
 
 
 def test_messages_about_sequences_name_what_their_author_writes(tmp_path: Path, command: Command) -> None:

@@ -188,7 +188,7 @@ def test_a_family_of_sequences_with_wrong_labels_is_not_audited() -> None:
             return found._replace(label=np.where(found.label == 0, 1, found.label))
 
     family = law({"task": "hop_k", "hops": "1", "n_tokens": 20})
-    with pytest.raises(CheckFailedError, match="labels are not what `solve` derives"):
+    with pytest.raises(CheckFailedError, match="labels are not what `derive` derives from the tokens; correct `draw`"):
         audit(Wrong(family.params, family.hops), n_graphs=200, seed=0)
 
 

@@ -129,7 +129,7 @@ def find_impossible(family: "SequenceFamily[Any]", examples: "Examples") -> str 
     hops = [hop for hop in family.hops if family.partial_input(hop) < 1]
     is_asked = np.isin(examples.hop, hops)
     at = np.broadcast_to(np.arange(tokens.shape[1], dtype=np.int32), tokens.shape)
-    row, steps = np.nonzero(is_asked)[0], family.places(tokens, length, at)[is_asked]
+    row, steps = np.nonzero(is_asked)[0], family.derivations(tokens, length, at)[is_asked]
     look = _impossible_facts if family.hides_whole_facts else _impossible_tokens
     return look(family, tokens, length, row, steps) if (steps >= 0).any() else None
 
@@ -145,7 +145,10 @@ def _impossible_tokens(
     for first in range(0, len(row), size):
         g, at = row[first : first + size], place[first : first + size].astype(np.int32)
         word = tokens[g, at]
-        bad = np.flatnonzero(~family.could_be(tokens[g], length[g], at)[np.arange(len(g)), word])
+        may = family.could_be(tokens[g], length[g], at)
+        if not (isinstance(may, np.ndarray) and may.dtype == np.bool_ and may.shape == (len(g), family.n_words)):
+            return f"`could_be` must return True or False for each of {family.n_words} words, one row a hidden token"
+        bad = np.flatnonzero(~may[np.arange(len(g)), word])
         if len(bad):
             n = int(bad[0])
             return (

@@ -106,8 +106,9 @@ def audit(
         int, typer.Option("--n", "-n", min=200, max=10_000_000, help="Graphs to score in every split.")
     ] = 6_000,
     encoding: Annotated[
-        str, one_of(("flat", "fact"), help="flat: every reader; fact: without those of the facts' order.")
-    ] = "flat",
+        Optional[str],
+        one_of(("flat", "fact"), help="flat (default): every reader; fact: without those of the facts' order."),
+    ] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Also read the other queries of the graph.")] = False,
     details: Annotated[bool, typer.Option("--details", help="Print every reader, not only the best one.")] = False,
     seed: Seed = 0,
@@ -126,7 +127,7 @@ def audit(
     from nexus_bench.shortcuts.audit import ENCODINGS, worst
     from nexus_bench.shortcuts.audit import audit as score
 
-    if encoding not in ENCODINGS:
+    if encoding is not None and encoding not in ENCODINGS:
         raise UsageError(unknown_name("encoding", encoding, ENCODINGS))
     told = read_words(words, settings)
     task = one_task(told.names, task, command="audit")

@@ -142,8 +142,11 @@ def make_task(entry: Config, *, where: str) -> TaskSpec:
     spec = validate(TaskSpec, {**shared, "params": params.model_dump()}, where=f"{where}: {name}")
     try:
         spec.laws()
+        is_sequence = spec.law().schema.is_sequence
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+    if is_sequence and "text" in task_defaults(name):
+        raise ConfigError(f"{shown_file(name)}: `text` is of tasks with queries; a sequence has no English, so omit it")
     return spec
 
 

@@ -81,7 +81,7 @@ def audit(
     n_graphs: int,
     seed: int,
     others: Mapping[str, Generator[Any]] | None = None,
-    encoding: str = "flat",
+    encoding: str | None = None,
     joint: bool = False,
     english: bool = True,
     rounds: int = 40,
@@ -93,7 +93,8 @@ def audit(
         n_graphs: Graphs to score in every split; half as many more are fitted to.
         seed: Seed of the graphs.
         others: The laws of further splits, by name.
-        encoding: `flat` for every reader, `fact` for those that do not use the order of the facts.
+        encoding: `flat`, which is what None means, for every reader; `fact` for those that do not use the order of
+            the facts. A sequence has none of these.
         joint: Also run readers that see the other queries of the graph.
         english: Also run readers of the English; only with `flat`, and not of sequences.
         rounds: Rounds of gradient boosting.
@@ -109,12 +110,12 @@ def audit(
         ConfigError: A method of the family does not return what it must.
         UsageError: scikit-learn is not installed, or the family is of sequences and an option is not of them.
     """
-    if generator.schema.is_sequence and (encoding != "flat" or joint or not isinstance(generator, SequenceFamily)):
+    if generator.schema.is_sequence and (encoding is not None or joint or not isinstance(generator, SequenceFamily)):
         raise UsageError(
             f"{generator.name}: sequences are audited as they are read, by token; leave out --encoding and --joint"
         )
     require_sklearn()
-    is_flat = encoding == "flat"
+    is_flat = encoding in (None, "flat")
     options = _Options(seed, is_flat, joint, english and is_flat, rounds)
     scored: list[_Scored] = []
     for split, law in ({IID: generator} | dict(others or {})).items():
@@ -187,8 +188,8 @@ def _draw(law: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -
 
 
 def _check_labels(law: Generator[Any], score: Examples) -> None:
-    for method, hop in itertools.product((law.chance, law.partial_input), law.hops):
-        is_number(law.name, method.__name__, method(hop))
+    for method, n_hops in itertools.product((law.chance, law.partial_input), law.hops):
+        is_number(law.name, method.__name__, method(n_hops))
     answer, hop = law.labels(score.facts, score.query)
     is_wrong = (answer != score.answer) | (hop != score.hop)
     if is_wrong.any():

@@ -389,6 +389,14 @@ def test_messages_about_sequences_name_what_their_author_writes(tmp_path: Path, 
     assert "(the same stream gives other examples; draw with the stream that `draw` is given alone)" in checked.stdout
 
 
+def test_english_of_a_sequence_is_refused_in_a_line(tmp_path: Path, command: Command) -> None:
+    english = ("hops: 1-3", "text: {facts: ['{token} is there.'], questions: ['What is it?']}\nhops: 1-3")
+    with installed(tmp_path / "own", english, options=("--sequence",)):
+        told = [command(name, "letters") for name in ("check", "show")]
+    for done in told:
+        assert_fails(done, 3, "letters.yaml: `text` is of tasks with queries; a sequence has no English, so omit it")
+
+
 def test_worlds_that_cannot_be_counted_break_their_promises_alone(tmp_path: Path, command: Command) -> None:
     with installed(tmp_path / "own", (_WORLDS, "return 1 // 0")):
         done = command("check", "letters")

@@ -176,7 +176,7 @@ def test_words_of_a_sequence_are_candidates_once_with_what_is_seen_of_them() -> 
 def test_the_command_audits_sequences(command: Command) -> None:
     done = command("audit", "word_problem", "--hops", "1-2", "n_tokens=4", "-n", "200", "--json")
     assert done.returncode == 0 and {row["hidden"] for row in json.loads(done.stdout)["rows"]} == {None, 1, 2}
-    for options in (["--joint"], ["--encoding", "fact"]):
+    for options in (["--joint"], ["--encoding", "fact"], ["--encoding", "flat"]):
         refused = command("audit", "word_problem", *options)
         assert refused.returncode == 2 and "leave out --encoding and --joint" in refused.stderr
 

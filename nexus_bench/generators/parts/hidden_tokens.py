@@ -171,12 +171,14 @@ def _impossible_facts(
         is_found = np.zeros(len(has), dtype=np.bool_)
         for variant in np.flatnonzero(may.any(axis=0)).tolist():
             n = np.flatnonzero(may[:, variant] & ~is_found)
+            if not len(n):
+                continue
             own = tokens[row[has[n]]]
             is_found[n] = (family.put(own, length[row[has[n]]], steps[has[n]], step, variant) == own).all(axis=1)
         if not is_found.all():
-            n = int(is_found.argmin())
+            example = int(has[is_found.argmin()])
             return (
-                f"sequence {row[has[n]]}, place {steps[has[n], step]} (from 0): none of the `variants` is what stands "
+                f"sequence {row[example]}, place {steps[example, step]} (from 0): none of the `variants` is what stands "
                 "there; with one of them `put` must give the same sequence"
             )
     return None if is_any else "`variants` names nothing that could stand there, whatever is hidden"

@@ -178,7 +178,7 @@ def _impossible_facts(
         if not is_found.all():
             example = int(has[is_found.argmin()])
             return (
-                f"sequence {row[example]}, place {steps[example, step]} (from 0): none of the `variants` is what stands "
-                "there; with one of them `put` must give the same sequence"
+                f"sequence {row[example]}, place {steps[example, step]} (from 0): none of the `variants` is what "
+                "stands there; with one of them `put` must give the same sequence"
             )
     return None if is_any else "`variants` names nothing that could stand there, whatever is hidden"

@@ -6,6 +6,7 @@ import numpy as np
 
 from nexus_bench.data.law import Law
 from nexus_bench.generators.base import Examples, Generator, Schema
+from nexus_bench.generators.parts.returned import is_number
 from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.streams import Mask
 
@@ -123,7 +124,7 @@ def find_uneven(law: Law, examples: Examples) -> Fault | None:
             return Fault(None, None, f"hop {hop} is in {share:.1%} of the examples, expected {expected:.1%}")
         if not found.n_examples:
             continue  # a small split may lack a hop
-        chance, n_apart = family.chance(hop), found.n_examples
+        chance, n_apart = is_number(family.name, "chance", family.chance(hop)), found.n_examples
         if law.schema.is_sequence:  # the labels of one are alike
             n_apart = int((examples.hop == hop).any(axis=1).sum())
         if found.share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / n_apart):

@@ -358,6 +358,9 @@ def test_what_a_method_of_a_sequence_must_not_return_ends_a_command_in_a_line(tm
     ):
         with installed(tmp_path / f"own{number}", change, options=("--sequence",)):
             assert_fails(command("audit", "letters", "-n", "200"), 3, said)
+            if "chance" in said:
+                assert command("gen", "letters", "-n", "50", "--out", "d", "--quiet").returncode == 0
+                assert_fails(command("verify", "d"), 3, said)
 
 
 _DENIED = (_DRAWN, _DRAWN.replace("sums,", "(sums + 1) % self.params.modulus,"))

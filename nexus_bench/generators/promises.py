@@ -49,11 +49,11 @@ def returns_what_it_must(family: Family) -> None:
         for hop in family.hops:
             is_number(family.name, method.__name__, method(hop))
     if family.schema.is_sequence:
-        _names_places_before_each_label(family, examples, solution)
+        _has_labels_where_it_has_hops(family, examples, solution)
 
 
-def _names_places_before_each_label(family: Family, examples: Examples, solution: Solution) -> None:
-    """A label has a hop count, and the tokens that derive it stand at its place or before it."""
+def _has_labels_where_it_has_hops(family: Family, examples: Examples, solution: Solution) -> None:
+    """A place has both a label and a hop count, or neither."""
     for method, label, hop in (("draw", *examples[2:]), ("derive", *solution[:2])):
         for bad, what in (
             ((label >= 0) & (hop <= 0), "a label without a hop count; write the number of hops, or no label, NOTHING"),
@@ -62,14 +62,6 @@ def _names_places_before_each_label(family: Family, examples: Examples, solution
             if bad.any():
                 sequence, place = (int(at) for at in np.unravel_index(int(bad.argmax()), bad.shape))
                 raise Broken(f"{family.schema.at(sequence, place)}: `{method}` gives {what}")
-    last = solution.rows.max(axis=2, initial=-1)
-    late = last > np.arange(last.shape[1])
-    if late.any():
-        sequence, place = (int(at) for at in np.unravel_index(int(late.argmax()), late.shape))
-        raise Broken(
-            f"{family.schema.at(sequence, place)}: `places` names place {last[sequence, place]}, after the label; a "
-            "causal model has not read it"
-        )
 
 
 def draws_what_its_stream_says(family: Family) -> None:

@@ -230,10 +230,22 @@ class SequenceFamily(Generator[ParamsT]):
         )
 
     def solve(self, facts: Int, query: Int) -> Solution:
-        """The labels, and the places that derive them."""
+        """The labels, and the places that derive them.
+
+        Raises:
+            ConfigError: A method returns something else than it must, or `places` names one after the label.
+        """
         label, hop = self.labels(facts, query)
         at = np.broadcast_to(np.arange(facts.shape[1], dtype=np.int32), facts.shape[:2])
         rows = np.where(hop[:, :, None] > 0, self.derivations(*tokens_of(facts), at), -1)
+        last = rows.max(axis=2, initial=-1)
+        is_late = last > at
+        if is_late.any():
+            row, place = (int(index) for index in np.unravel_index(int(is_late.argmax()), at.shape))
+            raise ConfigError(
+                f"{self.name}: {self.schema.at(row, place)}: `places` names place {last[row, place]}, after the label; "
+                "a causal model has not read it"
+            )
         return Solution(label, hop, rows.astype(np.int32))
 
     def derivations(self, tokens: Int, length: Int, at: Int) -> Int:

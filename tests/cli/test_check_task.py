@@ -326,7 +326,8 @@ _CHANCE = "return 1 / self.params.modulus\n\n    def partial"
         ),
         (
             (_PLACES, _PLACES + " + 1"),
-            "sequence 0, place 0 (from 0): `places` names place 1, after the label; a causal model has not read it",
+            "letters: sequence 0, place 0 (from 0): `places` names place 1, after the label; a causal model has not read "
+            "it",
         ),
         (
             ("return np.where(before <= at[:, :, None], before, -1).astype(np.int32)", "return before"),
@@ -350,6 +351,10 @@ def test_what_a_method_of_a_sequence_must_not_return_ends_a_command_in_a_line(tm
     for number, (change, said) in enumerate(
         (
             ((_LABELS, "return None"), "letters: `derive` must return Labels(label, hop), got None"),
+            (
+                (_PLACES, _PLACES + " + 1"),
+                "letters: sequence 0, place 0 (from 0): `places` names place 1, after the label",
+            ),
             (
                 (_CHANCE, "return None\n\n    def partial"),
                 "letters: `chance` must return a number from 0 to 1, got None",

@@ -128,8 +128,7 @@ def find_impossible(family: "SequenceFamily[Any]", examples: "Examples") -> str 
     length = (tokens != NOTHING).sum(axis=1, dtype=np.int32)
     hops = [hop for hop in family.hops if family.partial_input(hop) < 1]
     is_asked = np.isin(examples.hop, hops)
-    at = np.broadcast_to(np.arange(tokens.shape[1], dtype=np.int32), tokens.shape)
-    row, steps = np.nonzero(is_asked)[0], family.derivations(tokens, length, at)[is_asked]
+    row, steps = np.nonzero(is_asked)[0], family.solve(examples.facts, examples.query).rows[is_asked]
     look = _impossible_facts if family.hides_whole_facts else _impossible_tokens
     return look(family, tokens, length, row, steps) if (steps >= 0).any() else None
 

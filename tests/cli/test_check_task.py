@@ -326,8 +326,8 @@ _CHANCE = "return 1 / self.params.modulus\n\n    def partial"
         ),
         (
             (_PLACES, _PLACES + " + 1"),
-            "letters: sequence 0, place 0 (from 0): `places` names place 1, after the label; a causal model has not read "
-            "it",
+            "letters: sequence 0, place 0 (from 0): `places` names place 1, after the label; a causal model has not "
+            "read it",
         ),
         (
             ("return np.where(before <= at[:, :, None], before, -1).astype(np.int32)", "return before"),

@@ -163,17 +163,19 @@ def _refuse_name(name: str, camel: str) -> None:
             raise UsageError(f"there is {what} '{name}' already, and tasks and attentions share their names; {another}")
     if name in sys.stdlib_module_names:
         raise UsageError(f"NAME cannot be '{name}': Python has a module of this name; {another}")
-    if _is_found(name):
-        raise UsageError(f"NAME cannot be '{name}': a module of this name is installed; {another}")
+    if place := _found_at(name):
+        raise UsageError(f"NAME cannot be '{name}': a module of this name is at {place}; {another}")
     if _is_distribution(name):
         raise UsageError(f"NAME cannot be '{name}': pip would put it in the place of an installed package; {another}")
 
 
-def _is_found(name: str) -> bool:
-    """Whether Python imports something else by this name; folders that only happen to lie on its path do not count."""
+def _found_at(name: str) -> str | None:
+    """Where Python finds something else by this name; a folder that only happens to lie on its path is nothing."""
     found = importlib.util.find_spec(name)
-    is_folder = found is not None and found.origin is None  # without an __init__.py, it gives way to a package
-    return found is not None and (not is_folder or name in importlib.metadata.packages_distributions())
+    if found is None or found.origin is not None:
+        return None if found is None else found.origin
+    is_installed = name in importlib.metadata.packages_distributions()  # else it gives way to a package
+    return next(iter(found.submodule_search_locations or ()), None) if is_installed else None
 
 
 def _is_distribution(name: str) -> bool:

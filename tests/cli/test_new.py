@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import Command, assert_fails
@@ -70,15 +71,17 @@ def test_a_name_is_that_of_a_package(name: str, kind: str, command: Command) -> 
         ("null", "NAME cannot be 'null', which is no text in YAML"),
         ("json", "NAME cannot be 'json': Python has a module of this name"),
         ("winreg", "NAME cannot be 'winreg': Python has a module of this name"),  # on another system
-        ("numpy", "NAME cannot be 'numpy': a module of this name is installed"),
-        ("nexus_bench", "NAME cannot be 'nexus_bench': a module of this name is installed"),
+        ("numpy", f"NAME cannot be 'numpy': a module of this name is at {np.__file__}"),
+        ("nexus_bench", f"NAME cannot be 'nexus_bench': a module of this name is at {ROOT / 'nexus_bench'}"),
         ("pyyaml", "NAME cannot be 'pyyaml': pip would put it in the place of an installed package"),
     ],
 )
 def test_a_name_that_python_or_yaml_reads_otherwise_is_refused(
     name: str, said: str, kind: str, command: Command, tmp_path: Path
 ) -> None:
-    assert_fails(command("new", kind, name), 2, f"{said}; choose another name")
+    refused = command("new", kind, name)
+    assert_fails(refused, 2, said)
+    assert refused.stderr.endswith("; choose another name\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -109,6 +112,19 @@ def test_a_class_that_would_hide_what_the_template_uses_is_refused(
     said = f"NAME '{name}' would define {hidden}, which {where} also imports; choose another name"
     assert_fails(command("new", *line.split()), 2, said)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_an_installed_package_shares_with_others_is_refused(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared" / "part").mkdir(parents=True)
+    about = tmp_path / "part-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: part\nVersion: 1\n")
+    (about / "RECORD").write_text("shared/part/__init__.py,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = f"NAME cannot be 'shared': a module of this name is at {tmp_path / 'shared'}; choose another name"
+    assert_fails(command("new", "task", "shared", "--out", "other"), 2, said)
 
 
 def test_what_hides_nothing_is_allowed(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

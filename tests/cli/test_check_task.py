@@ -265,6 +265,16 @@ def test_a_family_of_sequences_is_checked_as_it_is_written(tmp_path: Path, comma
     assert trained.returncode == 0 and "task: letters" in trained.stdout, trained.stderr
 
 
+def test_the_sequences_of_the_template_have_labels_up_to_their_ends_and_tokens_that_none_needs(tmp_path: Path) -> None:
+    with installed(tmp_path / "own", options=("--sequence",)):
+        task = make_task({"task": "letters"}, where="test").generator()
+        examples = task.sample(500, stream("ends"))
+        rows = task.solve(examples.facts, examples.query).rows
+    last = (examples.facts[:, :, 0] >= 0).sum(axis=1) - 1
+    assert len(np.unique(last)) > 1 and (examples.answer[np.arange(500), last] >= 0).mean() > 0.95
+    assert (rows >= 0).sum(axis=2).max() == 3 < last.min()
+
+
 def test_worlds_that_cannot_be_counted_break_their_promises_alone(tmp_path: Path, command: Command) -> None:
     with installed(tmp_path / "own", (_WORLDS, "return 1 // 0")):
         done = command("check", "letters")

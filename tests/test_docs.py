@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -18,7 +19,7 @@ from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.cli import app
 from nexus_bench.cli.schemas.markdown import columns_page
 from nexus_bench.data.gallery import gallery_page
-from nexus_bench.data.task import task_keys
+from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.hf.pretrain_spec import SHAPE, PretrainSpec, Running
@@ -31,6 +32,7 @@ from tests.release import missing
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {page.name: page.read_text() for page in PAGES}
+MEASURED = "type(self), self.params, self.hops, self.largest_hop, hop"
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -154,6 +156,20 @@ def test_the_citation_names_whom_the_licence_names() -> None:
     assert cited["version"] == __version__ and f"version = {{{__version__}}}" in TEXTS["README.md"]
     (newest, *_) = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     assert newest in (__version__, "Unreleased"), "raise the version, or add to what is not released"
+
+
+def test_the_measured_ceiling_that_the_page_shows_is_right_and_kept() -> None:
+    (block,) = (block for block in blocks(TEXTS["add_a_task.md"], "python") if "@cache\n" in block)
+    assert block.count("\n") <= 12 and f"measured({MEASURED})" in TEXTS["add_a_task.md"]
+    shown: dict[str, Any] = {}
+    exec(block, shown)
+    sums = make_task({"task": "word_problem", "group": "Z_5", "hops": "1-3", "n_tokens": 6}, where="t").generator()
+    look_ups = make_task({"task": "hop_k", "hops": "1-3", "n_tokens": 20}, where="t").generator()
+    for task, expected in ((sums, 0.2), (look_ups, look_ups.partial_input(3))):
+        found = eval(f"measured({MEASURED})", shown, {"self": task, "hop": 3})
+        assert found == pytest.approx(expected, abs=0.02)
+        assert eval(f"measured({MEASURED})", shown, {"self": task, "hop": 3}) == found
+    assert shown["measured"].cache_info().hits == 2
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from nexus_bench.errors import NexusBenchError, UsageError
-from nexus_bench.io.columns import FAILED
+from nexus_bench.io.columns import FAILED, TUNING
 from nexus_bench.io.config import Config
 from nexus_bench.io.packed import is_there, packed
 from nexus_bench.io.plurals import counted
@@ -137,7 +137,6 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
 
 
 def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
-    from nexus_bench.analysis.select_recipes import is_tuning
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.io.read_results import check_run, is_sealed, read_results
 
@@ -156,7 +155,7 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
         suite = str(rows["suite"].iloc[0])
     n_to_measure = None if config is None else _n_to_measure(config)
     n_planned = None if config is None or config.get("tune") else n_to_measure
-    n_measured = 0 if rows is None else int((~is_tuning(rows)).sum())
+    n_measured = 0 if rows is None else int((rows["purpose"] != TUNING).sum())
     n_lost = 0 if rows is None else _n_lost(run, rows.loc[rows["status"] != FAILED, "cell_id"])
     if run.is_written_to():
         state = TRAINING

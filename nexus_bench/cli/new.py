@@ -1,7 +1,11 @@
 """`nexus-bench new`: the beginning of a package of your own."""
 
+import ast
+import importlib.metadata
+import importlib.util
 import keyword
 import re
+import sys
 from pathlib import Path
 from string import Template
 from typing import Annotated, NamedTuple, Optional
@@ -11,6 +15,7 @@ import typer
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson
 from nexus_bench.errors import StorageError, UsageError
+from nexus_bench.io.config import parse_yaml
 from nexus_bench.io.files import write_atomic
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -69,9 +74,7 @@ def new_attention(
 
     Small, with a reference and a test; `nexus-bench check` tells whether it keeps what attentions promise.
     """
-    from nexus_bench.attention.base import ATTENTIONS
-
-    _write("attention", name, out, taken=ATTENTIONS.names(), as_json=as_json)
+    _write("attention", name, out, as_json=as_json)
 
 
 def new_task(
@@ -86,44 +89,42 @@ def new_task(
 
     Small, with its defaults and a test; `nexus-bench check` tells whether it keeps what tasks promise.
     """
-    from nexus_bench.generators.base import GENERATORS
-
-    _write("sequence" if sequence else "task", name, out, taken=GENERATORS.names(), as_json=as_json)
+    _write("sequence" if sequence else "task", name, out, as_json=as_json)
 
 
-def _write(shape: str, name: str, out: Path | None, *, taken: tuple[str, ...], as_json: bool) -> None:
+def _write(shape: str, name: str, out: Path | None, *, as_json: bool) -> None:
     """Fill the templates of a shape, and say what comes next.
 
     Args:
         shape: One of `_SHAPES`.
         name: The name in all of them.
         out: The folder to write; None for one of that name.
-        taken: Names that there are already.
         as_json: Whether to print a document.
 
     Raises:
         UsageError: The name or the folder cannot be used.
         StorageError: The folder cannot be written.
     """
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise UsageError(f"NAME must be lower-case letters, digits and '_', and begin with a letter, got {name!r}")
     kind, what, places, trained = _SHAPES[shape]
-    if name in taken:
-        raise UsageError(f"there is {what.split()[0]} {kind} '{name}' already; choose another name")
+    camel = "".join(part.capitalize() for part in name.split("_"))
+    _refuse_name(name, camel)
     folder = out or Path(name)
     if folder.exists():
         raise UsageError(f"{folder}: exists already; choose another folder with --out")
-    values = {"name": name, "camel": "".join(part.capitalize() for part in name.split("_"))}
-    files = []
+    sources = {f"{kind}/pyproject.toml": "pyproject.toml"} | {f"{shape}/{own}": at for own, at in places.items()}
+    texts = {}
+    for template, place in sources.items():
+        unfilled = Template((_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8"))
+        texts[place.format(name=name)] = unfilled.substitute(name=name, camel=camel)
+    for place, text in texts.items():
+        if place.endswith(".py") and (hidden := _bound_twice(text)):
+            raise UsageError(f"NAME '{name}' would define {hidden}, which {place} also imports; choose another name")
+    texts[f"{name}/__init__.py"] = f'"""{camel}, {what} for nexus-bench."""\n'
+    files = [folder / place for place in texts]
     try:
-        sources = {f"{kind}/pyproject.toml": "pyproject.toml"} | {f"{shape}/{own}": at for own, at in places.items()}
-        for template, place in sources.items():
-            text = Template((_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")).substitute(values)
-            files.append(folder / place.format(name=name))
-            files[-1].parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(files[-1], text)
-        files.append(folder / name / "__init__.py")
-        write_atomic(files[-1], f'"""{values["camel"]}, {what} for nexus-bench."""\n')
+        for file, text in zip(files, texts.values(), strict=True):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(file, text)
     except OSError as error:
         raise StorageError(f"{folder}: cannot be written: {error.strerror}") from error
     if as_json:
@@ -134,3 +135,64 @@ def _write(shape: str, name: str, out: Path | None, *, taken: tuple[str, ...], a
     where = folder if folder.is_absolute() else f"./{folder}"
     typer.echo(f"next: pip install -e {where} && nexus-bench check {name}")
     typer.echo(f"then: nexus-bench train {trained.format(name=name)}")
+
+
+def _refuse_name(name: str, camel: str) -> None:
+    """Refuse a name of which no package can be written, imported and asked for.
+
+    Args:
+        name: Of the package, its folder and its entry.
+        camel: Of its class.
+
+    Raises:
+        UsageError: It is not written as a name, has a meaning in Python or YAML, or something else is called so.
+    """
+    from nexus_bench.attention.base import ATTENTIONS
+    from nexus_bench.generators.base import GENERATORS
+
+    another = "choose another name"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"NAME must be lower-case letters, digits and '_', and begin with a letter, got {name!r}")
+    for word in (name, camel):
+        if keyword.iskeyword(word):
+            raise UsageError(f"NAME cannot be '{name}': {word} is a Python keyword; {another}")
+    if parse_yaml(f"task: {name}", where="NAME")["task"] != name:
+        raise UsageError(f"NAME cannot be '{name}', which is no text in YAML; {another}")
+    for what, registry in (("a task", GENERATORS), ("an attention", ATTENTIONS)):
+        if name in registry.names():
+            raise UsageError(f"there is {what} '{name}' already, and tasks and attentions share their names; {another}")
+    if name in sys.stdlib_module_names:
+        raise UsageError(f"NAME cannot be '{name}': Python has a module of this name; {another}")
+    if place := _found_at(name):
+        raise UsageError(f"NAME cannot be '{name}': a module of this name is at {place}; {another}")
+    if _is_distribution(name):
+        raise UsageError(f"NAME cannot be '{name}': pip would put it in the place of an installed package; {another}")
+
+
+def _found_at(name: str) -> str | None:
+    """Where Python finds something else by this name; a folder that only happens to lie on its path is nothing."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is not None:
+        return None if found is None else found.origin
+    is_installed = name in importlib.metadata.packages_distributions()  # else it gives way to a package
+    return next(iter(found.submodule_search_locations or ()), None) if is_installed else None
+
+
+def _is_distribution(name: str) -> bool:
+    """Whether pip has installed a package of this name, other than an earlier one for nexus-bench."""
+    try:
+        installed = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return not any(point.group.startswith("nexus_bench.") for point in installed.entry_points)
+
+
+def _bound_twice(text: str) -> str | None:
+    """A name that a module binds twice by imports, classes and functions, so that one hides the other."""
+    bound: list[str] = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            bound += [alias.asname or alias.name for alias in node.names]
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+            bound.append(node.name)
+    return next((name for at, name in enumerate(bound) if name in bound[:at]), None)

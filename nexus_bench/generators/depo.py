@@ -67,7 +67,7 @@ class Depo(WordHops[DepoParams]):
                 f"{params.n_asked}"
             )
         super().__init__(params, hops, largest_hop=largest_hop, patterns=patterns)
-        self.is_crowded = 2 * max(self.hops) >= self.fewest_words or 5 * params.n_asked > self.fewest_words
+        self.is_crowded = 2 * max(self.hops) >= self.fewest_words or 10 * params.n_asked >= self.fewest_words
 
     @property
     def max_hop(self) -> int:

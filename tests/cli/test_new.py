@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import Command, assert_fails
@@ -56,12 +57,84 @@ def test_it_overwrites_nothing(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["attention", "task"])
-@pytest.mark.parametrize("name", ["Mine", "1st", "a-b", "../x", "class", "", "x" * 61])
+@pytest.mark.parametrize("name", ["Mine", "1st", "a-b", "../x", "", "x" * 61])
 def test_a_name_is_that_of_a_package(name: str, kind: str, command: Command) -> None:
     assert_fails(command("new", kind, "--", name), 2, "NAME must be lower-case letters, digits and '_'")
 
 
-@pytest.mark.parametrize(("kind", "name"), [("attention", "standard"), ("task", "kinship")])
-def test_a_name_that_is_taken_is_refused(kind: str, name: str, command: Command) -> None:
-    article = "an" if kind == "attention" else "a"
-    assert_fails(command("new", kind, name), 2, f"there is {article} {kind} '{name}' already")
+@pytest.mark.parametrize("kind", ["attention", "task"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("class", "NAME cannot be 'class': class is a Python keyword"),
+        ("none", "NAME cannot be 'none': None is a Python keyword"),
+        ("null", "NAME cannot be 'null', which is no text in YAML"),
+        ("json", "NAME cannot be 'json': Python has a module of this name"),
+        ("winreg", "NAME cannot be 'winreg': Python has a module of this name"),  # on another system
+        ("numpy", f"NAME cannot be 'numpy': a module of this name is at {np.__file__}"),
+        ("nexus_bench", f"NAME cannot be 'nexus_bench': a module of this name is at {ROOT / 'nexus_bench'}"),
+        ("pyyaml", "NAME cannot be 'pyyaml': pip would put it in the place of an installed package"),
+    ],
+)
+def test_a_name_that_python_or_yaml_reads_otherwise_is_refused(
+    name: str, said: str, kind: str, command: Command, tmp_path: Path
+) -> None:
+    refused = command("new", kind, name)
+    assert_fails(refused, 2, said)
+    assert refused.stderr.endswith("; choose another name\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["attention", "task"])
+@pytest.mark.parametrize(("what", "name"), [("an attention", "standard"), ("a task", "kinship")])
+def test_a_name_that_a_task_or_an_attention_has_is_refused(what: str, name: str, kind: str, command: Command) -> None:
+    assert_fails(command("new", kind, name), 2, f"there is {what} '{name}' already, and tasks and attentions share")
+
+
+@pytest.mark.parametrize(
+    ("line", "hidden", "where"),
+    [
+        ("task labels --sequence", "Labels", "labels/labels.py"),
+        ("task drawn --sequence", "Drawn", "drawn/drawn.py"),
+        ("task sequence --sequence", "SequenceParams", "sequence/sequence.py"),
+        ("task int --sequence", "Int", "int/int.py"),
+        ("task named", "NamedParams", "named/named.py"),
+        ("task role", "Role", "role/role.py"),
+        ("attention tensor", "Tensor", "tensor/attention.py"),
+        ("attention heads", "Heads", "heads/reference.py"),
+        ("attention not_asked", "NotAsked", "tests/test_not_asked.py"),
+    ],
+)
+def test_a_class_that_would_hide_what_the_template_uses_is_refused(
+    line: str, hidden: str, where: str, command: Command, tmp_path: Path
+) -> None:
+    name = line.split()[1]
+    said = f"NAME '{name}' would define {hidden}, which {where} also imports; choose another name"
+    assert_fails(command("new", *line.split()), 2, said)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_an_installed_package_shares_with_others_is_refused(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared" / "part").mkdir(parents=True)
+    about = tmp_path / "part-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: part\nVersion: 1\n")
+    (about / "RECORD").write_text("shared/part/__init__.py,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = f"NAME cannot be 'shared': a module of this name is at {tmp_path / 'shared'}; choose another name"
+    assert_fails(command("new", "task", "shared", "--out", "other"), 2, said)
+
+
+def test_what_hides_nothing_is_allowed(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class of another template, a bare folder on the path, and an earlier package of ours, of which pip knows."""
+    (tmp_path / "heads").mkdir()
+    about = tmp_path / "letters-1.dist-info"
+    about.mkdir()
+    (about / "entry_points.txt").write_text("[nexus_bench.tasks]\nletters = letters.letters\n")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: letters\nVersion: 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for line in ("task labels", "task heads --sequence --out other", "attention letters"):
+        done = command("new", *line.split())
+        assert done.returncode == 0, done.stderr

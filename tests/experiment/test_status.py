@@ -69,12 +69,14 @@ def test_status_says_from_which_step_a_stopped_cell_goes_on(
     with pytest.raises(KeyboardInterrupt):
         run_plan(make_plan(suite, run), run, Execution(executor="inline"), data=None, on_event=stop)
     told = {state.cell_id: (state.state, state.step) for state in read_status(run)}
-    assert told.pop(first.cell_id) == ("done", None) and told.pop(other.cell_id) == ("to do", 10)
+    assert told.pop(first.cell_id) == ("done", None)
+    state, step = told.pop(other.cell_id)
+    assert state == "to do" and step in range(10, 20), "a busy machine makes some steps more before it stops"
     assert set(told.values()) == {("to do", None)}
-    assert "10 of 20" in command("status", "run").stdout
+    assert f"{step} of 20" in command("status", "run").stdout
     planned = command("train", "run", "--dry-run", "--executor", "inline", "--mode", "single").stdout
-    assert "10 of 20" in planned and "\n1 cell goes on from a saved step\n" in planned
-    for mode, steps in (("single", {None, 10}), ("deterministic", {None})):
+    assert f"{step} of 20" in planned and "\n1 cell goes on from a saved step\n" in planned
+    for mode, steps in (("single", {None, step}), ("deterministic", {None})):
         document = json.loads(command("train", "run", "--dry-run", "--json", "--mode", mode).stdout)
         assert {cell["step"] for cell in document["cells"]} == steps
         assert [cell["cell_id"] for cell in document["cells"] if cell["step"]] == [other.cell_id] * (len(steps) - 1)

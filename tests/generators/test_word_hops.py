@@ -224,3 +224,12 @@ def test_facts_stand_in_no_order(name: str) -> None:
         first_at.append(words[0::2].index(questions[0][2][0]) / (n_facts - 1))
     assert np.mean(goes_on) < 2 / n_facts, "the next fact begins where one ends as often as any other does"
     assert np.mean(first_at) == pytest.approx(0.5, abs=0.08), "the fact of the word asked about stands anywhere"
+
+
+@pytest.mark.parametrize(("hop", "n_nodes"), [(2, 20), (3, 20)])
+def test_a_reader_who_knows_the_hop_count_is_right_no_more_often_than_the_ceiling(hop: int, n_nodes: int) -> None:
+    """Of all labels: sequences with several of a hop count, by the answers before, are the easier ones."""
+    task = family({"task": "depo", "n_nodes": n_nodes})
+    share = guess_of_one(task, hop, 0, 800, stream("knows the hop")).mean()
+    assert share < task.partial_input(hop) < 0.3
+    assert share > 1.1 * task.chance(hop), "the hop count says much"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nexus_bench.generators.parts.sequences import NOTHING
-from nexus_bench.streams import Int, permutations, pick
+from nexus_bench.streams import Int, permutations
 
 if TYPE_CHECKING:
     from nexus_bench.generators.parts.examples import Examples
@@ -30,23 +30,25 @@ def guess_of_one(
         family: The family, with this hop count among its own.
         hop: Hop count of the labels.
         step: Which token of the derivation is hidden, from 0.
-        n_sequences: Sequences to draw; at most one place of each is used.
+        n_sequences: Sequences to draw, and the most labels of all of theirs that are asked.
         rng: Draws the sequences and the places.
 
     Returns:
-        One probability for each sequence whose place has such a token.
+        One probability for each place asked that has such a token.
     """
     drawn = family.draw(n_sequences, rng)
     is_there = np.arange(drawn.tokens.shape[1]) < drawn.length[:, None]
     tokens = np.where(is_there, drawn.tokens, NOTHING).astype(np.int32)
-    at = pick(rng, (drawn.hop == hop) & is_there)
-    steps = family.places(tokens, drawn.length, np.maximum(at, 0)[:, None])[:, 0]
+    row, at = np.nonzero((drawn.hop == hop) & is_there)  # every label counts, as in an accuracy
+    chosen = np.sort(permutations(rng, 1, len(row), k=min(n_sequences, len(row)))[0])
+    tokens, length, at = tokens[row[chosen]], drawn.length[row[chosen]], at[chosen].astype(np.int32)
+    steps = family.places(tokens, length, at[:, None])[:, 0]
     if step >= steps.shape[1]:
         return np.empty(0)
-    kept = np.flatnonzero((at >= 0) & (steps[:, step] >= 0))
-    may = family.variants(tokens[kept], drawn.length[kept], steps[kept], step)
+    kept = np.flatnonzero(steps[:, step] >= 0)
+    may = family.variants(tokens[kept], length[kept], steps[kept], step)
     kept, may = kept[may.any(axis=1)], may[may.any(axis=1)]
-    tokens, length, at, steps = tokens[kept], drawn.length[kept], at[kept], steps[kept]
+    tokens, length, at, steps = tokens[kept], length[kept], at[kept], steps[kept]
     variants = np.flatnonzero(may.any(axis=0))
     if may.sum(axis=1).max(initial=0) > _MOST_VARIANTS:
         variants = np.sort(permutations(rng, 1, may.shape[1], k=_MOST_VARIANTS)[0])

@@ -4,7 +4,7 @@ import numpy as np
 
 from nexus_bench.data.splits import worlds_of
 from nexus_bench.data.task import TaskSpec
-from nexus_bench.registry.promises import Broken, NotAsked
+from nexus_bench.generators.promises import Broken, NotAsked
 from nexus_bench.streams import stream
 
 _N_COUNTED = 20_000

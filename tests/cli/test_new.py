@@ -118,6 +118,7 @@ def test_a_folder_that_an_installed_package_shares_with_others_is_refused(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "shared" / "part").mkdir(parents=True)
+    (tmp_path / "shared" / "part" / "__init__.py").touch()  # newer Pythons count what is there
     about = tmp_path / "part-1.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: part\nVersion: 1\n")

@@ -117,14 +117,14 @@ def show_example(law: Law, examples: Examples, *, graph: int = 0, query: int = 0
     )
 
 
-def show_sequence(law: Law, examples: Examples, *, graph: int = 0) -> Shown:
-    """Describe one sequence: its tokens, its labels, and the derivation of the last one with the most hops."""
+def show_sequence(law: Law, examples: Examples, *, graph: int = 0, place: int | None = None) -> Shown:
+    """Describe one sequence: its tokens, its labels, and the derivation of one: the last one with the most hops."""
     schema = law.schema
     facts, _, answer, hop = (array[graph] for array in examples)
     tokens = facts[facts[:, 0] >= 0, 0]
     words = [law.symbol(schema.fact[0].vocabulary, int(word)) for word in tokens]
     one = examples.take(slice(graph, graph + 1))
-    at = asked_place(one)
+    at = asked_place(one) if place is None else place
     rows = rows_read(law, one, at)
     return Shown(
         facts=words,

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nexus_bench.data.show import show_example
+from nexus_bench.data.law import Law
+from nexus_bench.data.show import show_example, show_sequence
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder, open
@@ -66,7 +67,7 @@ def drawn_answers(runs: Mapping[str, Path], n: int) -> Drawn:
             continue
         data = RunData(RunFolder(run), None)
         for cell in _of_one_seed(streamed):
-            key, title = RunData.key(cell), _title(cell, data.source(cell).law.family.n_facts)
+            key, title = RunData.key(cell), _title(cell, data.source(cell).law)
             n_same = sum(other.startswith(title) for other in titles.values())
             task = titles.setdefault(key, title + (f" ({n_same + 1})" if n_same else ""))
             for place, shown, answer in _asked(data, cell, n):
@@ -123,7 +124,10 @@ def _asked(data: RunData, cell: CellSpec, n: int) -> Iterator[tuple[_Place, dict
         frame = predict(cell, model, few, source.law.schema, split=split).set_index(["graph", "query"])
         for graph, query in places:
             told: Any = frame.loc[(graphs.index(graph), query)]
-            shown = show_example(law, examples, graph=graph, query=query)
+            if law.schema.is_sequence:
+                shown = show_sequence(law, examples, graph=graph, place=query)
+            else:
+                shown = show_example(law, examples, graph=graph, query=query)
             yield (
                 (RunData.key(cell), split, graph, query),
                 {name: getattr(shown, name) for name in ("hop", "facts", "query", "answer", "chain")},
@@ -135,6 +139,7 @@ def _asked(data: RunData, cell: CellSpec, n: int) -> Iterator[tuple[_Place, dict
             )
 
 
-def _title(cell: CellSpec, n_facts: int) -> str:
+def _title(cell: CellSpec, law: Law) -> str:
+    size = counted(law.family.n_facts, "token" if law.schema.is_sequence else "fact")
     trained = f"trained on hops {format_hops(cell.task.hops)}, seed {cell.seed}"
-    return f"{cell.task.task}, {counted(n_facts, 'fact')}, {trained}"
+    return f"{cell.task.task}, {size}, {trained}"

@@ -66,3 +66,15 @@ def test_runs_on_the_same_task_and_seed_share_their_examples(trained: Path) -> N
     assert [[answer["run"] for answer in example["answers"]] for example in drawn.examples] == [
         ["a", "a", "b", "b"]
     ] * 2
+
+
+def test_labels_of_sequences_are_shown_with_their_own_derivations(command: Command) -> None:
+    suite = TINY.replace("pointer_chase", "mqar").replace("hops: 1-2", "hops: 1").replace("    n_nodes: 6\n", "")
+    Path("tiny.yaml").write_text(suite)
+    assert command("train", "tiny.yaml", "--executor", "inline", "--quiet").returncode == 0
+    drawn = drawn_answers({"tiny": Path("runs/tiny")}, 5)
+    assert len(drawn.examples) == 5 and " tokens, " in drawn.examples[0]["task"]
+    assert len({example["query"] for example in drawn.examples}) > 1
+    for example in drawn.examples:
+        place, read = (int(example[name].split()[1]) for name in ("query", "chain"))
+        assert read < place and example["facts"][read - 1] == example["answer"]

@@ -74,13 +74,14 @@ def keeps_the_future_out(attention: Attention[Any]) -> None:
 
 
 def keeps_examples_apart(attention: Attention[Any]) -> None:
-    """Another example of the batch changes nothing, in training and out of it."""
+    """Another example of the batch changes nothing, in training and out of it; nor does chance."""
     x = positions()
     changed = torch.cat([x[:1], 3 - 2 * x[1:]])
     for layout in _taken(attention, LAYOUTS, rope=False):
         for is_training in (True, False):
             attention.train(is_training)
-            before, after = attention(x, layout)[0], attention(changed, layout)[0]
+            before, again, after = (attention(batch, layout)[0] for batch in (x, x, changed))
+            _same(again, before, "something in forward is random: outputs for the same input")
             _same(after, before, f"outputs for another batch with {layout}")
 
 

@@ -113,9 +113,12 @@ def holds_its_ceilings(spec: TaskSpec) -> None:
         row = above[0]
         fact = "token" if isinstance(family, SequenceFamily) and not family.hides_whole_facts else "fact"
         hidden = "" if row.hidden is None else f" with {fact} {row.hidden} hidden"
+        told_by = "`could_be` or `variants`" if family.schema.is_sequence else "`alike`"
+        also = "" if row.hidden is None else f", its {told_by}"
         raise Broken(
             f"{row.split}: {row.reader}{hidden} scores {row.accuracy:.3f}, surely at least {row.bound:.3f}, at "
-            f"{row.hop} hops; {row.against} says {row.ceiling:.3f} ({len(above)} of {len(rows)} readers are above)"
+            f"{row.hop} hops; {row.against} says {row.ceiling:.3f} ({len(above)} of {len(rows)} readers are above); "
+            f"correct the family{also}, or the ceiling that it declares"
         )
 
 

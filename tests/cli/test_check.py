@@ -58,6 +58,8 @@ class Theirs(Attention[AttentionOptions]):
         if self.fault == "branch" and x.sum() > 0:
             v = v + 1
         out: Tensor = self.out(merge_heads(attend(q, k, v, layout)))
+        if self.fault == "random":
+            out = out + 1e-3 * torch.randn_like(out)
         if self.fault == "batch":
             out = out - 1e-3 * out.mean(dim=0, keepdim=True)
         if self.fault == "type":
@@ -111,6 +113,7 @@ FAULTS = {
     "shape": "keeps shape and type, gradients are finite",
     "unused": "keeps shape and type, gradients are finite",
     "batch": "examples of a batch are not seen",
+    "random": "examples of a batch are not seen",
     "future": "later positions are not seen",
     "keys": "positions that are no keys are not seen",
     "blocks": "a block is seen by itself alone",
@@ -135,6 +138,16 @@ def test_every_fault_breaks_a_promise(
     assert done.returncode == 6 and "Traceback" not in done.stderr
     assert states(done.stdout)[promise] == "broken", done.stdout
     assert f"theirs: {promise}" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_random_outputs_are_not_taken_for_what_other_examples_do(
+    theirs: type[Theirs], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(theirs, "fault", "random")
+    assert (
+        "not seen (something in forward is random: outputs for the same input differ by"
+        in command("check", "theirs").stdout
+    )
 
 
 @pytest.mark.parametrize("fault", ["rope", "place"])

@@ -389,7 +389,8 @@ def test_messages_about_sequences_name_what_their_author_writes(tmp_path: Path, 
         assert written.stderr.endswith("; correct the family: its `draw` or its `derive` is wrong\n")
     low = ("return 1 / self.params.modulus\n\n    def partial", "return 1 / 40\n\n    def partial")
     with installed(tmp_path / "low", low, options=("--sequence",)):
-        audited = command("audit", "letters", "-n", "200")
+        checked, audited = command("check", "letters"), command("audit", "letters", "-n", "200")
+    assert "readers are above); correct the family, or the ceiling that it declares)" in checked.stdout
     assert audited.returncode == 6
     assert audited.stderr.endswith(
         "correct the family, its `could_be` or `variants`, or the ceiling that it declares\n"

@@ -69,7 +69,7 @@ class Theirs(Attention[AttentionOptions]):
         return out[..., :3] if self.fault == "shape" else out
 
     def uncounted_flops(self, n: int) -> int:
-        return {"fewer": 10**12 // n, "fixed": -(10**9)}.get(self.fault, 0)
+        return {"fewer": 10**12 // n, "fixed": -(10**9), "negative": -n}.get(self.fault, 0)
 
 
 @pytest.fixture
@@ -124,6 +124,7 @@ FAULTS = {
     "elementwise": "its cost is counted",
     "fewer": "its cost is counted",
     "fixed": "its cost is counted",
+    "negative": "its cost is counted",
     "order": "the order of a set does not matter",
     "branch": "compiles as one graph",
 }

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from nexus_bench.hf.pretrain_spec import PretrainSpec
@@ -74,6 +74,14 @@ class Batches:
             places[places // self._plan.n_sequences == epoch] % self._plan.n_sequences
         ]
         return found
+
+
+def within_documents(ids: Int[Tensor, "b n"], end_of_text: int) -> Bool[Tensor, "b 1 n n"]:
+    """Which earlier tokens each sees: those of its document, of which the end-of-text token is the last."""
+    ends = (ids == end_of_text).int()
+    document = ends.cumsum(1) - ends
+    causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device).tril()
+    return ((document[:, :, None] == document[:, None, :]) & causal)[:, None]
 
 
 def put(x: np.ndarray[Any, Any], device: torch.device) -> Tensor:

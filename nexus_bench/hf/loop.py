@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from nexus_bench.errors import FailedCellsError
-from nexus_bench.hf.batches import IGNORED, Batches, Plan, cut_sequences, put
+from nexus_bench.hf.batches import IGNORED, Batches, Plan, cut_sequences, put, within_documents
 from nexus_bench.hf.library import in_precision
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.processes import Processes
@@ -44,15 +44,23 @@ class Held(NamedTuple):
 
 
 class Losses(nn.Module):
-    """The sum of the losses of all positions."""
+    """The sum of the losses of all positions.
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    Args:
+        model: The model.
+        end_of_text: The token that ends a document, if a token sees its own document alone; None if all of its
+            sequence.
+    """
+
+    def __init__(self, model: PreTrainedModel, end_of_text: int | None = None) -> None:
         super().__init__()
         self.model = model
+        self.end_of_text = end_of_text
 
     def forward(self, ids: Int[Tensor, "b n"], labels: Int[Tensor, "b n"]) -> Float[Tensor, ""]:
         """In float32, whatever the precision of the pass."""
-        logits = self.model(input_ids=ids, use_cache=False).logits
+        mask = None if self.end_of_text is None else within_documents(ids, self.end_of_text)
+        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
@@ -82,7 +90,10 @@ class Trained:
     ) -> None:
         self.model, self.spec, self.plan, self.here = model, spec, plan, here
         self.flops_per_token, self.peak_tflops = flops_per_token, peak_tflops
-        alone: nn.Module = Losses(model)  # held-out text is divided unevenly: processes must not wait for each other
+        end_of_text = int(model.config.eos_token_id) if spec.attend == "document" else None
+        alone: nn.Module = Losses(
+            model, end_of_text
+        )  # held-out text is divided unevenly: processes must not wait for each other
         self.parallel = alone if here.n == 1 else DistributedDataParallel(alone, broadcast_buffers=False)
         self.losses: Callable[[Tensor, Tensor], Tensor] = torch.compile(self.parallel) if compiled else self.parallel
         self.losses_alone: Callable[[Tensor, Tensor], Tensor] = torch.compile(alone) if compiled else alone

@@ -34,7 +34,8 @@ def bytes_needed(spec: PretrainSpec, config: GPTNeoXConfig, *, n_parameters: int
     levels = 0 if spec.nexus is None else spec.nexus.order - 1
     of_layers = (_LAYER + _LEVEL * levels) * config.num_hidden_layers * config.hidden_size * bits // 16
     of_logits = config.vocab_size * (bits // 8 + 4)
-    needed: int = n_parameters * _STATE + n_tokens * (of_layers + of_logits)
+    of_mask = spec.seq_len if spec.attend == "document" else 0  # a byte for each pair of positions
+    needed: int = n_parameters * _STATE + n_tokens * (of_layers + of_logits + of_mask)
     return needed
 
 

@@ -39,6 +39,9 @@ class PretrainSpec(Spec):
         default="one", description="What a document of the task asks: one question, or all of its graph."
     )
     task_share: float = Field(default=0.3, gt=0, le=1, description="Its share of the tokens.")
+    attend: Literal["sequence", "document"] = Field(
+        default="sequence", description="What a token sees: all before it in its sequence, or in its document."
+    )
     seq_len: int = Field(default=2048, ge=8, le=1_000_000, description="Tokens of a sequence.")
     batch_size: int = Field(default=64, ge=1, le=1_000_000, description="Sequences of a step, on all devices together.")
     tokens: int | None = Field(default=None, ge=1, description="Tokens to train on; null: each of them once.")

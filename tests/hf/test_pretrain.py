@@ -1,5 +1,6 @@
 """Runs of `nexus-bench pretrain`, from the command line to a model that transformers loads."""
 
+import itertools
 import json
 import signal
 import time
@@ -96,9 +97,9 @@ def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(call: Comman
     line = [*LINE, "--tokens", "256", "--out", "r", "--json", "--quiet"]
     first = call(*line)
     before = Path("r/model.safetensors").stat().st_mtime_ns
-    older = Path("r/spec.yaml").read_text().replace("ask: one\n", "")
-    assert older != Path("r/spec.yaml").read_text()
-    Path("r/spec.yaml").write_text(older)
+    spec = yaml.safe_load(Path("r/spec.yaml").read_text())
+    del spec["ask"], spec["attend"]  # as versions that did not have them wrote it
+    Path("r/spec.yaml").write_text(yaml.safe_dump(spec))
     assert call(*line).stdout == first.stdout and Path("r/model.safetensors").stat().st_mtime_ns == before
     said = "r: holds another run: lr is 0.001 there and 0.002 here; choose another --out"
     assert_fails(call(*line, "--set", "lr=0.002"), 2, said)
@@ -106,8 +107,36 @@ def test_a_finished_run_is_left_as_it_is_and_another_one_is_refused(call: Comman
     assert_fails(call(*line), 2, "r: holds another run: content_sha256 is ")
 
 
+def test_tokens_may_see_their_document_alone(call: Command) -> None:
+    line = [*LINE, "--attention", "nexus", "--tokens", "640"]
+    for out, more in (("all", []), ("own", ["attend=document"])):
+        done = call(*line, *more, "--out", out)
+        assert done.returncode == 0, done.stderr
+    # The held-out loss, computed anew: every document of a sequence by itself
+    model = AutoModelForCausalLM.from_pretrained("own")
+    held_out = next(Path(".tokens").glob("*/held_out.bin")).read_bytes()
+    ids = torch.frombuffer(bytearray(held_out), dtype=torch.uint16).long()
+    n = (len(ids) - 1) // 16
+    losses = []
+    for at in range(n):
+        cut = ids[at * 16 : at * 16 + 17]
+        ends = [0, *((cut[:-1] == 0).nonzero().flatten() + 1).tolist(), 16]
+        for first, stop in itertools.pairwise(ends):
+            if first < stop:
+                chances = model(cut[None, first:stop]).logits[0].log_softmax(-1)
+                losses += [-chances[i, cut[first + i + 1]].item() for i in range(stop - first)]
+    found = log_of(Path("own"))["held_out_loss"].iloc[-1]
+    assert len(losses) == n * 16 and found == pytest.approx(sum(losses) / len(losses), abs=1e-5)
+    assert found != pytest.approx(log_of(Path("all"))["held_out_loss"].iloc[-1], abs=1e-5)
+    refused = call("losses", "all", "own")
+    assert_fails(refused, 2, "own: attend is 'document', and 'sequence' in all; such losses say nothing of models: ")
+
+
 @pytest.mark.parametrize("options", ["micro_batch_size=1", "compile=yes"])
-def test_how_a_run_is_carried_out_changes_no_loss(options: str, call: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("attend", ["sequence", "document"])
+def test_how_a_run_is_carried_out_changes_no_loss(
+    options: str, attend: str, call: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compiled = []
 
     def compile(module: Any) -> Any:
@@ -117,7 +146,8 @@ def test_how_a_run_is_carried_out_changes_no_loss(options: str, call: Command, m
     _compile = torch.compile
     monkeypatch.setattr(torch, "compile", compile)
     for out, more in (("a", []), ("b", ["--set", options])):
-        done = call(*LINE, "--attention", "nexus", "--tokens", "640", "--out", out, *more)
+        line = [*LINE, "--attention", "nexus", "--tokens", "640", "--set", f"attend={attend}"]
+        done = call(*line, "--out", out, *more)
         assert done.returncode == 0, done.stderr
     assert len(compiled) == 2 * (options == "compile=yes")
     pd.testing.assert_frame_equal(log_of(Path("a")), log_of(Path("b")), rtol=1e-4)

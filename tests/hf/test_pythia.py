@@ -32,6 +32,23 @@ def test_every_arch_has_as_many_parameters_as_published() -> None:
     assert found == PUBLISHED
 
 
+@pytest.mark.parametrize("nest", [{}, {"attention": "nexus", "order": 3, "compare": "mirrored"}])
+def test_documents_of_a_sequence_that_do_not_see_each_other_are_as_alone(nest: dict[str, Any]) -> None:
+    spec = spec_of(**SHAPE, **nest)
+    model = build(spec, config(spec)).double().eval()
+    first, second, third = ([*range(at, at + n), 0] for at, n in ((5, 4), (7, 0), (3, 6)))
+    joined = torch.tensor([[*first, *second, *third], [*third, *second, *first]])
+    labels = joined.roll(-1, 1)
+    apart = sum(
+        Losses(model)(torch.tensor([one]), labels[:1, at : at + len(one)])
+        for one, at in ((first, 0), (second, len(first)), (third, len(first) + len(second)))
+    )
+    torch.testing.assert_close(Losses(model, 0)(joined[:1], labels[:1]), apart)
+    assert not torch.isclose(Losses(model)(joined[:1], labels[:1]), apart)
+    both = Losses(model, 0)(joined, labels)
+    torch.testing.assert_close(both, apart + Losses(model, 0)(joined[1:], labels[1:]))
+
+
 @pytest.mark.parametrize("seq_len", [64, 2048])
 def test_the_cost_of_the_standard_model_is_that_of_the_formula(seq_len: int) -> None:
     spec = spec_of("pythia-70m", seq_len=seq_len)

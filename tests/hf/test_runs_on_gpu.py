@@ -100,10 +100,11 @@ def test_a_killed_retrofit_goes_on_from_its_saved_step(
     pd.testing.assert_frame_equal(results("killed")[told], results("whole")[told], rtol=0, atol=0.05)
 
 
-def test_pretraining_is_the_same_within_rounding_compiled_or_not(command: Command) -> None:
+@pytest.mark.parametrize("attend", ["sequence", "document"])
+def test_pretraining_is_the_same_within_rounding_compiled_or_not(attend: str, command: Command) -> None:
     write_text(Path("t.txt"))
     for out, how in (("plain", "no"), ("compiled", "yes")):
-        words = [*LINE, *NEST, "--tokens", "1600", "--set", "log_every=1", "--set", f"compile={how}", *THERE]
+        words = [*LINE, *NEST, f"attend={attend}", "log_every=1", f"compile={how}", "--tokens", "1600", *THERE]
         done = command(*words, "--quiet", "--out", out)
         assert done.returncode == 0, done.stderr
     plain, compiled = log_of(Path("plain")), log_of(Path("compiled"))

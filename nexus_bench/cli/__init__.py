@@ -29,6 +29,7 @@ from nexus_bench.cli import (
     runs,
     training,
 )
+from nexus_bench.cli.beside import is_told_beside
 from nexus_bench.cli.completion import complete_named_shell
 from nexus_bench.cli.help import Command, Group
 from nexus_bench.cli.mistakes import mistake
@@ -87,6 +88,8 @@ def run(arguments: list[str]) -> int:
         if isinstance(error, OSError):  # what a module expects to go wrong with its own files, it says itself
             named = f"{error.filename}: {error.strerror}; use another place"
             return _fail(named if error.filename else _lost(error), StorageError.exit_code)
+        if is_told_beside():  # it lost the process that failed
+            return 1
         raise
     return code if isinstance(code, int) else 0
 
@@ -234,9 +237,14 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _fail(message: str, code: int, *, is_told: bool = False) -> int:
-    """Print an error as one line, whatever the names in it hold, and on the page of CI unless it is told there."""
+    """Print an error as one line, whatever the names in it hold, and on the page of CI unless it is told there.
+
+    Of the processes that torchrun started one prints it.
+    """
     from nexus_bench.report.ci import github_lines, github_summary
 
+    if is_told_beside():
+        return code
     if not is_told:
         with suppress(StorageError):
             github_lines("error", [("nexus-bench", message)])

@@ -166,14 +166,14 @@ def nested_layer(cache: Cache, index: int) -> NestedLayer:
     """
     kind = type(cache).__name__
     if not isinstance(cache, Cache) or not hasattr(cache, "layers") or getattr(cache, "offloading", False):
-        raise _unfit("offloaded cache" if getattr(cache, "offloading", False) else kind)
+        raise unfit("offloaded cache" if getattr(cache, "offloading", False) else kind)
     while len(cache.layers) <= index and cache.layer_class_to_replicate is not None:
         cache.layers.append(cache.layer_class_to_replicate())
     layer = cache.layers[index]
     if isinstance(layer, NestedLayer):
         return layer
     if type(layer) not in (DynamicLayer, StaticLayer):
-        raise _unfit(f"{kind} of {type(layer).__name__}")
+        raise unfit(f"{kind} of {type(layer).__name__}")
     if layer.keys is not None and layer.keys.numel() > 0 and not _is_untouched(layer):
         raise _foreign()
     nested: NestedLayer
@@ -190,7 +190,8 @@ def _is_untouched(layer: DynamicLayer | StaticLayer) -> bool:
     return isinstance(layer, StaticLayer) and not bool(layer.get_seq_length() > 0)
 
 
-def _unfit(kind: str) -> ConfigError:
+def unfit(kind: str) -> ConfigError:
+    """The error for a cache that cannot keep a nest."""
     return ConfigError(f"Nexus attention generates with a DynamicCache or StaticCache of full attention, got {kind}")
 
 

@@ -20,6 +20,7 @@ from nexus_bench.text.render import Teller, TextOptions, Told
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 _OF_DATASETS = ("dataset_info.json", "dataset_dict.json")
+_TEXTS = ("string", "large_string", "string_view")  # kinds of columns
 _GRAPHS_AT_ONCE = 64
 
 
@@ -37,7 +38,7 @@ class Text(NamedTuple):
     sha256: str
 
     def documents(self, divided: str) -> Iterator[str]:
-        """The documents, one by one; empty ones are left out.
+        """The documents, one by one; empty ones, and rows of a dataset without text, are left out.
 
         Args:
             divided: What a document of a text file is: `file`, or what a `blank_line` or a `line` ends.
@@ -49,7 +50,14 @@ class Text(NamedTuple):
         for path in self.files:
             yield from (document for document in _of_file(path, divided) if document.strip())
         for dataset in self.datasets:
-            yield from (row["text"] for row in dataset if row["text"].strip())
+            rows = dataset.select_columns("text").with_format(None)
+            yield from (row["text"] for row in rows if row["text"] is not None and row["text"].strip())
+
+    @property
+    def sources(self) -> set[Path]:
+        """All files that it comes from, those of datasets as well."""
+        kept = (file["filename"] for dataset in self.datasets for file in dataset.cache_files)
+        return {path.resolve() for path in (*self.files, *map(Path, kept))}
 
 
 def check_apart(folder: Path, texts: list[str]) -> None:
@@ -98,7 +106,9 @@ def find_text(names: list[str]) -> Text:
     for file in files:
         content.update(sha256_of_file(file).encode())
     for dataset in datasets:
-        content.update(str(dataset._fingerprint).encode())
+        content.update(str(dataset._fingerprint).encode())  # of how it was made, whatever came of that
+        for file in dataset.cache_files:
+            content.update(sha256_of_file(Path(file["filename"])).encode())
     return Text(files, datasets, content.hexdigest())
 
 
@@ -178,17 +188,25 @@ def _loaded(name: str) -> list[Any]:
         import datasets
     except ImportError as error:
         raise ConfigError(f"{name}: reading it needs the package `datasets`; pip install datasets") from error
+    is_here = Path(name).is_dir()
     try:
-        if Path(name).is_dir():
-            found = datasets.load_from_disk(name)
-            if isinstance(found, datasets.DatasetDict):
-                found = found["train"] if "train" in found else next(iter(found.values()))
-        else:
-            with quiet():
-                found = datasets.load_dataset(name, split="train")
-    except (OSError, ValueError, RuntimeError) as error:
+        with quiet():
+            found = datasets.load_from_disk(name) if is_here else datasets.load_dataset(name, split="train")
+    except Exception as error:  # of a damaged folder the library raises what its parts raise
+        if is_here:
+            raise StorageError(
+                f"{name}: cannot be loaded as a dataset ({type(error).__name__}); save it again"
+            ) from error
         said = f"{name}: is no file or folder here, and cannot be loaded as a dataset of the hub"
         raise StorageError(f"{said} ({type(error).__name__}); give a local file or folder") from error
+    if isinstance(found, datasets.DatasetDict):
+        if "train" not in found and len(found) != 1:
+            raise ConfigError(
+                f"{name}: has no split `train`, only {', '.join(found) or 'none'}; give the folder of one split"
+            )
+        found = found["train"] if "train" in found else next(iter(found.values()))
     if "text" not in found.column_names:
         raise ConfigError(f"{name}: has no column `text`, only {', '.join(found.column_names)}")
+    if (kind := getattr(found.features["text"], "dtype", "list")) not in _TEXTS:
+        raise ConfigError(f"{name}: its column `text` must hold strings, got {kind}")
     return [found]

@@ -8,6 +8,7 @@ the log alone.
 Axis letters: b sequences of a pass, n positions.
 """
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,12 @@ from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.processes import Processes
 from nexus_bench.hf.token_files import Tokens
 from nexus_bench.io.columns import Row
+
+_FIXED: dict[str, Any] = {  # buffers never change; how to say so, in PyTorch from 2.13 on and before
+    "forward_sync_buffers"
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    else "broadcast_buffers": False
+}
 
 
 class Held(NamedTuple):
@@ -91,10 +98,9 @@ class Trained:
         self.model, self.spec, self.plan, self.here = model, spec, plan, here
         self.flops_per_token, self.peak_tflops = flops_per_token, peak_tflops
         end_of_text = int(model.config.eos_token_id) if spec.attend == "document" else None
-        alone: nn.Module = Losses(
-            model, end_of_text
-        )  # held-out text is divided unevenly: processes must not wait for each other
-        self.parallel = alone if here.n == 1 else DistributedDataParallel(alone, broadcast_buffers=False)
+        # Held-out text is divided unevenly: processes must not wait for each other
+        alone: nn.Module = Losses(model, end_of_text)
+        self.parallel = alone if here.n == 1 else DistributedDataParallel(alone, **_FIXED)
         self.losses: Callable[[Tensor, Tensor], Tensor] = torch.compile(self.parallel) if compiled else self.parallel
         self.losses_alone: Callable[[Tensor, Tensor], Tensor] = torch.compile(alone) if compiled else alone
         parameters: list[nn.Parameter] = list(model.parameters())

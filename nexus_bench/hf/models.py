@@ -25,6 +25,7 @@ from transformers.models.llama.modeling_llama import LlamaAttention
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
 
 from nexus_bench.hf.attention import NexusAttention, NexusGPTNeoXAttention, NexusLlamaAttention, NexusQwen2Attention
+from nexus_bench.hf.cache import unfit
 from nexus_bench.hf.reading import Reading, check_fit
 from nexus_bench.io.entries import validate
 
@@ -42,6 +43,16 @@ class NexusModel(PreTrainedModel):
         for module in self.modules():
             if isinstance(module, NexusAttention) and module.gate is not None:
                 initialization.zeros_(module.gate)
+
+    def init_continuous_batching(self, *given: Any, **more: Any) -> Any:
+        """Refused of a nested model before it starts: the library's thread would drop the error, and all answers.
+
+        Raises:
+            ConfigError: A layer is nested.
+        """
+        if any(isinstance(module, NexusAttention) for module in self.modules()):
+            raise unfit("a paged cache")
+        return super().init_continuous_batching(*given, **more)
 
 
 class NexusLlamaConfig(LlamaConfig):

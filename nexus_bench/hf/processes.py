@@ -65,11 +65,9 @@ def processes(device: str) -> Iterator[Processes]:
         torch.cuda.set_device(mine)
     if n > 1:
         dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
-    try:
-        yield Processes(rank, n, mine)
-    finally:
-        if n > 1:
-            dist.destroy_process_group()
+    yield Processes(rank, n, mine)
+    if n > 1:  # after a failure others must not lose this process before it has said why
+        dist.destroy_process_group()
 
 
 _STARTED = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))  # what torchrun sets, and what holds without it

@@ -62,7 +62,7 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
     if not spec.text and spec.task is None:
         raise ConfigError("pretrain: there is nothing to train on; give --text, --task or both")
     text, held_out = find_text(spec.text), find_text(spec.held_out)
-    if shared := {path.resolve() for path in text.files} & {path.resolve() for path in held_out.files}:
+    if shared := text.sources & held_out.sources:
         name = min(path.name for path in shared)
         raise ConfigError(f"pretrain: {name} is in --text and in --held-out; what is trained on tells nothing held out")
     given = None if spec.tokenizer is None else load_tokenizer(spec.tokenizer)

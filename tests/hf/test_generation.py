@@ -117,6 +117,16 @@ def test_caches_that_cannot_keep_a_nest_are_refused() -> None:
         model.model.layers[0].self_attn(torch.zeros(1, 1, 60), place, None, **{CACHE: {}})
 
 
+def test_a_paged_cache_is_refused_before_a_thread_starts_that_would_drop_the_error() -> None:
+    model = apply_nexus(stock(), layers=[1])
+    said = "a DynamicCache or StaticCache of full attention, got a paged cache"
+    with pytest.raises(ConfigError, match=said):
+        model.generate(tokens(), max_new_tokens=2, cache_implementation="paged")
+    with pytest.raises(ConfigError, match=said):
+        model.generate_batch(tokens().tolist())
+    assert apply_nexus(stock(), 1).init_continuous_batching() is not None, "nothing is nested"
+
+
 def generated(model: Any, **given: Any) -> torch.Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(13)

@@ -206,9 +206,30 @@ def test_two_processes_train_as_one(call: Command, tmp_path: Path) -> None:
     more = ["--tokens", "1280", "--set", "log_every=1"]
     assert call(*LINE, *more, "--out", "one").returncode == 0
     told = finish(start_two(tmp_path, *more, "--set", "micro_batch_size=1", out="two"))
-    assert told.count("two: standard") == 1
+    assert told.count("two: standard") == 1 and "Warning" not in told
     pd.testing.assert_frame_equal(log_of(tmp_path / "one"), log_of(tmp_path / "two"), rtol=2e-4)
     assert json.loads((tmp_path / "two/summary.json").read_text())["device"] == "2 x cpu"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--set", "lr=1e30"], 7, "the loss is not a number at step 2; lower lr (1e+30)"),  # all fail
+        ([], 2, "a: holds another run: tokens is 64 there and 6400 here; choose another --out"),  # the first does
+        (["--sed", "1"], 2, "No such option: --sed"),
+    ],
+)
+def test_of_several_processes_one_says_what_is_wrong(
+    words: list[str], code: int, said: str, call: Command, tmp_path: Path
+) -> None:
+    assert call(*LINE, "--tokens", "64", "--out", "a").returncode == 0
+    more = ["--set", "log_every=1", *words]
+    process = start_two(tmp_path, *more, out="b" if code == 7 else "a")
+    told, _ = process.communicate(timeout=200)
+    assert said in told and told.count("error: ") == 1, told
+    assert told.count("Traceback") == 1, "that of torchrun itself"
+    assert f"exitcode  : {code} " in told.partition("Root Cause")[2]
 
 
 WRONG = [

@@ -56,6 +56,39 @@ def test_datasets_on_disk_are_read(tmp_path: Path) -> None:
         documents(tmp_path / "other")
 
 
+def test_datasets_on_disk_without_text_or_that_are_damaged_are_one_line(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    made = datasets.Dataset.from_list([{"text": None, "n": 1}, {"text": "one", "n": 2}])
+    made.with_format("numpy", columns=["n"]).save_to_disk(tmp_path / "some")
+    assert documents(tmp_path / "some") == ["one"]
+    for name, rows in {"numbers": [1, 2], "lists": [["one"]], "bytes": [b"one"], "nothing": [None]}.items():
+        datasets.Dataset.from_list([{"text": row} for row in rows]).save_to_disk(tmp_path / name)
+        with pytest.raises(ConfigError, match=f"{name}: its column `text` must hold strings, got "):
+            documents(tmp_path / name)
+    datasets.DatasetDict(a=made, b=made).save_to_disk(tmp_path / "parts")
+    with pytest.raises(ConfigError, match="parts: has no split `train`, only a, b; give the folder of one split"):
+        documents(tmp_path / "parts")
+    assert documents(tmp_path / "parts" / "b") == ["one"]
+    made.save_to_disk(tmp_path / "bare")
+    for damaged, content in {"bare/state.json": "{}", "some/state.json": "{", "parts/dataset_dict.json": "{}"}.items():
+        (tmp_path / damaged).write_text(content)
+        with pytest.raises(StorageError, match=f"{damaged[:4]}.*: cannot be loaded as a dataset .*; save it again"):
+            documents((tmp_path / damaged).parent)
+
+
+def test_a_dataset_on_disk_is_known_by_what_it_holds_and_is_not_held_out_from_itself(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list([{"text": "Ada walked"}]).save_to_disk(tmp_path / "d")
+    before = find_text([str(tmp_path / "d")]).sha256
+    assert before == find_text([str(tmp_path / "d")]).sha256
+    (data,) = (tmp_path / "d").glob("*.arrow")
+    data.write_bytes(data.read_bytes().replace(b"Ada", b"Eve"))  # made in the same way, as from a file that changed
+    assert documents(tmp_path / "d") == ["Eve walked"] and find_text([str(tmp_path / "d")]).sha256 != before
+    both = spec_of(text=[str(tmp_path / "d")], held_out=[f"{tmp_path}/d/"])
+    with pytest.raises(ConfigError, match=f"{data.name} is in --text and in --held-out"):
+        token_files(both, tmp_path / "made")
+
+
 @pytest.mark.parametrize(
     ("content", "error", "said"),
     [

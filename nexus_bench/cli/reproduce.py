@@ -61,7 +61,7 @@ def reproduce(
         return
     if check is not None and out is not None:
         raise UsageError("--check judges a run where it is; omit --out")
-    with starting(f"reproduce: {name} {scale}", "starting PyTorch", quiet=quiet):
+    with starting(f"reproduce: {name} {scale}", quiet=quiet):
         from nexus_bench.experiment.run_folder import RunFolder
         from nexus_bench.reproductions import run
         from nexus_bench.reproductions.judge import check_figures
@@ -127,7 +127,7 @@ def _train(
 
 def _list(*, as_json: bool, quiet: bool) -> None:
     """Every bundled reproduction: claim, source, cost, state."""
-    with starting("reproduce", "starting PyTorch", quiet=quiet or as_json):
+    with starting("reproduce", quiet=quiet or as_json):
         from nexus_bench.reproductions.listed import listed
         from nexus_bench.reproductions.spec import bundled_reproductions, read_reproduction
 

@@ -131,7 +131,7 @@ def train(
     said = read_words(words, settings, order=order, seeds=seeds, steps=steps, lr=lr, batch_size=batch_size)
     asked = one_name(said.names, suite, what="suite", command="train")
     named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
-    with starting(f"train: {named}", "starting PyTorch", quiet=quiet or print_config or (dry_run and as_json)):
+    with starting(f"train: {named}", quiet=quiet or print_config or (dry_run and as_json)):
         from nexus_bench.api.training import place, prepare, select
         from nexus_bench.experiment.display import print_plan, steps_to_go_on_from
         from nexus_bench.experiment.estimate import estimate

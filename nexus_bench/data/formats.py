@@ -41,7 +41,7 @@ class View(NamedTuple):
     """What a format may need to know in addition to the arrays.
 
     Attributes:
-        law: The family of the examples.
+        law: What draws the examples.
         text: How they are written in English.
     """
 

@@ -58,7 +58,7 @@ def ask(
     with folder.writing(suite.name):
         for cell in cells:
             if cell in new:
-                source, held, key = run.source(cell), run.asked(cell, question), run.key(cell)
+                source, held, key = run.source(cell), run.asked(cell, question), cell.source_key
                 if key not in references:
                     fit = source.held_out[TEST].examples
                     references[key] = reference_columns(fit, held, source.law.schema)

@@ -42,7 +42,7 @@ class RunData:
             ConfigError: The cell was trained on a dataset and `data` is not that one.
             CorruptArtefactError: The dataset is damaged.
         """
-        key = self.key(cell)
+        key = cell.source_key
         if key not in self._sources:
             self._sources[key] = open_source(cell, self._data)
         return self._sources[key]
@@ -90,7 +90,7 @@ class RunData:
         Raises:
             ConfigError: As `further_law` and `draw`.
         """
-        key = self.key(cell), question.examples
+        key = cell.source_key, question.examples
         if key not in self._drawn:
             beside = [other for other in self.suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
             try:
@@ -101,11 +101,6 @@ class RunData:
                     raise
                 raise ConfigError(f"{error}; or ask the cells of other tasks alone, by --cell") from error
         return self._drawn[key]
-
-    @staticmethod
-    def key(cell: CellSpec) -> str:
-        """A key that is the same for cells with the same graphs."""
-        return f"{cell.task.model_dump_json()} {cell.seed}"
 
 
 def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:

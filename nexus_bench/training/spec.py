@@ -82,6 +82,11 @@ class CellSpec(Spec):
         return copied
 
     @property
+    def source_key(self) -> str:
+        """What is the same for cells with the same examples: their task and their seed."""
+        return f"{self.task.model_dump_json()} {self.seed}"
+
+    @property
     def label(self) -> str:
         """The model in a few words, and its curriculum if that is not the default; results are grouped by it."""
         curriculum = self.train.curriculum

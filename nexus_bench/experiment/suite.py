@@ -24,6 +24,7 @@ from nexus_bench.model.build import models_by_shape
 from nexus_bench.model.matching import with_baselines
 from nexus_bench.model.spec import ModelSpec, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
+from nexus_bench.training.titles import titles_of
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
 _SETTABLE = {"suite", "tune", "seeds", "matched", "comparisons"}  # keys that are values by themselves
@@ -51,6 +52,11 @@ class Suite(NamedTuple):
     choices: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
     asked: tuple[int, ...] | None = None
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of every cell, by cell_id."""
+        return titles_of(self.cells)
 
     @property
     def purposes(self) -> dict[str, str]:

@@ -18,7 +18,6 @@ from nexus_bench.model.contract import Model
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.row import Source
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.titles import titles_of
 
 
 class RunData:
@@ -58,7 +57,7 @@ class RunData:
             return source.held_out[split]
         if not self._folder.cells.has_evaluation(cell.cell_id, split):
             known = ", ".join(sorted([*source.held_out, *self._folder.cells.evaluated_splits(cell.cell_id)]))
-            raise ConfigError(f"{titles_of(self.suite.cells)[cell.cell_id]}: has no split '{split}'; it has {known}")
+            raise ConfigError(f"{self.suite.titles[cell.cell_id]}: has no split '{split}'; it has {known}")
         return self.asked(cell, self._question(cell, split))
 
     def model(self, cell: CellSpec, question: Question | str, device: str) -> Model:
@@ -72,7 +71,7 @@ class RunData:
             own = question in self.source(cell).held_out
             question = Question(None, None, {}, None) if own else self._question(cell, question)
         model = load_model(self._folder, cell)
-        check_loops(cell, question, title=titles_of(self.suite.cells)[cell.cell_id])
+        check_loops(cell, question, title=self.suite.titles[cell.cell_id])
         if question.n_loops is not None and isinstance(model, Transformer):
             model.n_loops = question.n_loops
         return model.to(device)

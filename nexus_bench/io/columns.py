@@ -16,6 +16,7 @@ TRAIN, VAL, TEST = "train", "val", "test"  # splits of the same distribution
 IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; three are splits
 SCORED, FAILED = "scored", "failed"  # values of `status`
 MEASURED, TUNING = "measured", "tuning"  # values of `purpose`
+CURRICULUM = ", curriculum "  # in `model`, between the model and its curriculum
 
 COLUMNS = (
     Column("cell_id", "string", "the cell, one training run: a hash of task, model, recipe, seed and versions"),

@@ -37,7 +37,7 @@ COLUMNS = (
     Column("order", "Int64", "attention order m; 1 for mechanisms that do not nest"),
     Column("inner", "string", "Nexus: what the inner attention yields"),
     Column("combine", "string", "Nexus: how the inner output is combined with the input"),
-    Column("refine", "string", "Nexus: which of queries and keys are computed from the inner output"),
+    Column("refine", "string", "Nexus: which of queries, keys and values are computed from the inner output"),
     Column("share", "string", "Nexus: whether levels share weights"),
     Column("position", "string", "position embedding"),
     Column("mask", "string", "`facts`: only facts are attended to; `causal`: earlier positions, but of no other query"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nexus_bench.errors import ConfigError
+from nexus_bench.io.columns import CURRICULUM
 
 IN_ORDER = "in_order"  # declares comparisons that are tested one after the other
 EQUAL_SIZE = "matched"  # declares every pair of `compare_models.matched_pairs`
@@ -67,7 +68,7 @@ def matching(asked: str, labels: Sequence[str]) -> list[str]:
     """
     if asked in labels:
         return [asked]
-    if models := [label for label in labels if label.partition(", curriculum ")[0] == asked]:
+    if models := [label for label in labels if label.partition(CURRICULUM)[0] == asked]:
         return models
     parts = {part.strip() for part in asked.split(",")}
     return [label for label in labels if parts <= set(label.split(", "))]

@@ -62,7 +62,7 @@ class Figure:
 
     @property
     def png(self) -> bytes:
-        """The figure as pixels, 150 dots per inch."""
+        """The figure as pixels."""
         return self._picture.png
 
     @property

@@ -117,9 +117,9 @@ def _rate_of_sequences(name: str, hop: int, spec: TaskSpec, seconds: float) -> R
     return Rate(name, hop, n_places, speed, n_places, speed * float((first.hop > 0).mean()) * n_places, 0.0)
 
 
-def _texts_per_second(law: Generator[Any], seconds: float) -> float:
-    teller = Teller(law, TextOptions())
-    examples = law.sample(BLOCK_GRAPHS, stream("bench text"))
+def _texts_per_second(family: Generator[Any], seconds: float) -> float:
+    teller = Teller(family, TextOptions())
+    examples = family.sample(BLOCK_GRAPHS, stream("bench text"))
     n_lines, begin = 0, time.perf_counter()
     while (spent := time.perf_counter() - begin) < seconds or not n_lines:
         n_lines += sum(1 for told in teller.tell(examples) if told_as_text(told))

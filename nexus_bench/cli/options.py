@@ -5,7 +5,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from nexus_bench.cli.choices import DEVICES, one_of, runs, tasks
+from nexus_bench.cli.choices import DEVICES, EXECUTORS, MODES, one_of, runs, tasks
 from nexus_bench.errors import ConfigError, UsageError
 
 Task = Annotated[
@@ -30,6 +30,15 @@ TrainedOn = Annotated[
     typer.Option("--data", readable=False, metavar="FOLDER", help="The dataset of a run with `train --data`."),
 ]
 Device = Annotated[str, one_of(DEVICES, help="Where to compute.")]
+HOW = "How to run"  # a group in the help
+Mode = Annotated[str, one_of(MODES, help="Engine.", panel=HOW)]
+Executor = Annotated[str, one_of(EXECUTORS, help="Where jobs run.", panel=HOW)]
+Workers = Annotated[
+    Optional[int],
+    typer.Option(
+        min=1, max=1_000, metavar="N", help="Processes: one per core, or up to 8 on each GPU.", rich_help_panel=HOW
+    ),
+]
 LARGEST_SEED = 2**63 - 1
 _LARGEST_LENGTH = 1_000_000
 MOST_GRAPHS = 1_000_000_000

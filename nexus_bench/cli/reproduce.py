@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from nexus_bench.cli.choices import EXECUTORS, MODES, one_of, reproductions
+from nexus_bench.cli.choices import one_of, reproductions
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Device, Out, Quiet
+from nexus_bench.cli.options import AsJson, Device, Executor, Mode, Out, Quiet, Workers
 from nexus_bench.cli.starting import starting
 from nexus_bench.errors import FailedCellsError, UsageError, unknown_name
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from nexus_bench.reproductions.spec import Reproduction
 
 SCALES = ("small", "published")
-HOW = "How to run"
 
 
 def reproduce(
@@ -36,14 +35,9 @@ def reproduce(
     ] = None,
     out: Out = None,
     device: Device = "auto",
-    mode: Annotated[str, one_of(MODES, help="Engine.", panel=HOW)] = "auto",
-    executor: Annotated[str, one_of(EXECUTORS, help="Where jobs run.", panel=HOW)] = "process",
-    workers: Annotated[
-        Optional[int],
-        typer.Option(
-            min=1, max=1_000, metavar="N", help="Processes: one per core, or up to 8 on each GPU.", rich_help_panel=HOW
-        ),
-    ] = None,
+    mode: Mode = "auto",
+    executor: Executor = "process",
+    workers: Workers = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -61,7 +55,7 @@ def reproduce(
         return
     if check is not None and out is not None:
         raise UsageError("--check judges a run where it is; omit --out")
-    with starting(f"reproduce: {name} {scale}", "starting PyTorch", quiet=quiet):
+    with starting(f"reproduce: {name} {scale}", quiet=quiet):
         from nexus_bench.experiment.run_folder import RunFolder
         from nexus_bench.reproductions import run
         from nexus_bench.reproductions.judge import check_figures
@@ -127,7 +121,7 @@ def _train(
 
 def _list(*, as_json: bool, quiet: bool) -> None:
     """Every bundled reproduction: claim, source, cost, state."""
-    with starting("reproduce", "starting PyTorch", quiet=quiet or as_json):
+    with starting("reproduce", quiet=quiet or as_json):
         from nexus_bench.reproductions.listed import listed
         from nexus_bench.reproductions.spec import bundled_reproductions, read_reproduction
 

@@ -5,16 +5,16 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from nexus_bench.cli.choices import EXECUTORS, LOGGERS, MODES, attentions, loggers, one_of, suites, tasks
+from nexus_bench.cli.choices import LOGGERS, attentions, loggers, suites, tasks
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.ending import print_end
-from nexus_bench.cli.options import AsJson, Device, Out, Quiet, Settings, given, hops_of
+from nexus_bench.cli.options import HOW, AsJson, Device, Executor, Mode, Out, Quiet, Settings, Workers, given, hops_of
 from nexus_bench.cli.starting import starting
 from nexus_bench.cli.words import one_name, read_words, split_commas
 from nexus_bench.errors import FailedCellsError, UsageError
 
 _MOST_REASONS = 5  # of failed cells, said again at the end
-WHAT, RECIPE, HOW, SHOWN = "What to train", "Recipe", "How to run", "Output"
+WHAT, RECIPE, SHOWN = "What to train", "Recipe", "Output"
 
 SuiteWords = Annotated[
     Optional[list[str]],
@@ -84,18 +84,16 @@ def train(
     batch_size: Annotated[Optional[str], _values(help="Graphs per step.")] = None,
     settings: Settings = None,
     device: Device = "auto",
-    mode: Annotated[str, one_of(MODES, help="Engine.", panel=HOW)] = "auto",
+    mode: Mode = "auto",
     stack: Annotated[
         Optional[int], _number("Most models in one step; fewer if memory is short.", HOW, 1, 1_000_000)
     ] = None,
-    executor: Annotated[str, one_of(EXECUTORS, help="Where jobs run.", panel=HOW)] = "process",
+    executor: Executor = "process",
     scheduler: Annotated[
         Optional[str],
         typer.Option(metavar="URL", help="With dask: tcp://host:port; default a local one.", rich_help_panel=HOW),
     ] = None,
-    workers: Annotated[
-        Optional[int], _number("Processes: one per core, or up to 8 on each GPU.", HOW, 1, 1_000)
-    ] = None,
+    workers: Workers = None,
     log_every: Annotated[
         Optional[int], _number("Print evaluations every so many steps.", SHOWN, 1, 1_000_000_000)
     ] = None,
@@ -131,7 +129,7 @@ def train(
     said = read_words(words, settings, order=order, seeds=seeds, steps=steps, lr=lr, batch_size=batch_size)
     asked = one_name(said.names, suite, what="suite", command="train")
     named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
-    with starting(f"train: {named}", "starting PyTorch", quiet=quiet or print_config or (dry_run and as_json)):
+    with starting(f"train: {named}", quiet=quiet or print_config or (dry_run and as_json)):
         from nexus_bench.api.training import place, prepare, select
         from nexus_bench.experiment.display import print_plan, steps_to_go_on_from
         from nexus_bench.experiment.estimate import estimate

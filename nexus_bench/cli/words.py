@@ -1,7 +1,7 @@
 """Words after a command: names, and settings as `key=value`; what has an option of its own can be given either way."""
 
 import re
-from typing import Annotated, Any, NamedTuple, Optional
+from typing import Annotated, NamedTuple, Optional
 
 import typer
 
@@ -129,7 +129,7 @@ def one_task(names: list[str], option: str | None, *, command: str, default: str
     return task
 
 
-def no_names(given: Given, *, command: str) -> Any:
+def no_names(given: Given, *, command: str) -> None:
     """Refuse words that are no settings.
 
     Raises:

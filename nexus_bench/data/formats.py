@@ -41,7 +41,7 @@ class View(NamedTuple):
     """What a format may need to know in addition to the arrays.
 
     Attributes:
-        law: The family of the examples.
+        law: What draws the examples.
         text: How they are written in English.
     """
 
@@ -212,12 +212,11 @@ def _read_parquet(path: Path, view: View) -> Examples:
     table = parquet.read_table(path, page_checksum_verification=True)
     flat = {name: _flat(table[name].combine_chunks()) for name in COLUMNS}
     n_graphs = len(np.unique(flat["graph"]))
-    facts = _flat(table["facts"].combine_chunks())
     n_rows, n_facts = len(table), len(table["facts"][0])
     every = n_rows // n_graphs
     answer = flat["answer"].reshape(n_graphs, -1)
     return Examples(
-        facts=np.ascontiguousarray(facts.reshape(n_rows, n_facts, -1)[::every]),
+        facts=np.ascontiguousarray(flat["facts"].reshape(n_rows, n_facts, -1)[::every]),
         query=flat["query"].reshape(*answer.shape, flat["query"].size // answer.size),
         answer=answer,
         hop=flat["hop"].reshape(answer.shape),

@@ -86,7 +86,7 @@ def generate(
         UsageError: The folder holds something else, or another process is writing it.
     """
     if text is not None:
-        refuse_sequences(spec.generator(), "English texts")
+        refuse_sequences(spec.generator())
     laws = spec.laws()
     n_graphs = {TRAIN: n_train, VAL: spec.n_val, TEST: spec.n_test}
     n_graphs |= {name: spec.n_test for name in laws if name != IID}

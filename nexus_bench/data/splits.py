@@ -23,7 +23,7 @@ WorldIds = Words
 
 
 class HeldOut(NamedTuple):
-    """A split that is never trained on, and the generator that drew it."""
+    """A split that is never trained on, and the law that drew it."""
 
     law: Law
     examples: Examples
@@ -102,7 +102,7 @@ def draw_block(law: Law, *, seed: int, split: str, block: int, avoiding: WorldId
     """One block of the graphs of a split, none of them in a world to be avoided.
 
     Args:
-        law: The generator that draws them.
+        law: What draws them.
         seed: Seed of the dataset.
         split: Name of the split, part of the key of the random stream.
         block: Number of the block in the split.

@@ -154,8 +154,8 @@ def check_symbols(trained: Law, other: Law, *, what: str) -> None:
     """Every symbol of other graphs must be one that training shows.
 
     Args:
-        trained: The generator of training.
-        other: Another generator of the same family.
+        trained: The law of training.
+        other: Another law of the same family.
         what: Its name for the message.
 
     Raises:

@@ -13,7 +13,6 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import check_run
 from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.titles import titles_of
 
 
 class Plan(NamedTuple):
@@ -45,7 +44,7 @@ class Plan(NamedTuple):
     @property
     def titles(self) -> dict[str, str]:
         """The title of every cell of the suite, by cell_id."""
-        return titles_of(self.suite.cells)
+        return self.suite.titles
 
 
 def left_out_note(suite: Suite, shown: Set[str]) -> str | None:

@@ -59,11 +59,10 @@ def planned_cells(folder: RunFolder) -> list[PlannedCell]:
         if all(told.get(key) == value for key, value in _of(folder.path).items()):
             return [PlannedCell(*cell) for cell in told["cells"]]
     from nexus_bench.experiment.suite import suite_of
-    from nexus_bench.training.titles import titles_of
 
-    cells = suite_of(folder).cells
-    titles = titles_of(cells)
-    return [PlannedCell(cell.cell_id, titles[cell.cell_id], cell.train.steps) for cell in cells]
+    suite = suite_of(folder)
+    titles = suite.titles
+    return [PlannedCell(cell.cell_id, titles[cell.cell_id], cell.train.steps) for cell in suite.cells]
 
 
 def _of(run: Path) -> dict[str, str]:

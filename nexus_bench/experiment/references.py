@@ -38,7 +38,7 @@ class References:
     def ahead(self, cells: Sequence[CellSpec]) -> Iterator[None]:
         """Compute the references of cells in a process of their own, in their order, while the cells are trained."""
         context = fork_server(__name__)
-        distinct = {_key(cell): cell for cell in cells}
+        distinct = {cell.source_key: cell for cell in cells}
         self._coming, sender = context.Pipe(duplex=False)
         process = context.Process(target=_compute, args=(distinct, self._data, sender), daemon=True)
         start_apart(process)
@@ -52,7 +52,7 @@ class References:
             self._coming = None
 
     def _of(self, cell: CellSpec) -> _BySplit:
-        key = _key(cell)
+        key = cell.source_key
         while key not in self._known and self._coming is not None:
             try:
                 known, found = self._coming.recv()
@@ -62,10 +62,6 @@ class References:
         if key not in self._known:
             self._known[key] = _references(open_source(cell, self._data))
         return self._known[key]
-
-
-def _key(cell: CellSpec) -> str:
-    return f"{cell.task.model_dump_json()} {cell.seed}"
 
 
 def _references(source: Source) -> _BySplit:

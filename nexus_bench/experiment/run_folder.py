@@ -1,4 +1,4 @@
-"""Run folders: the only module that reads and writes files under `runs/`.
+"""Run folders: what is in one, and the class through which other packages read it and add results to it.
 
 Layout of a run folder:
 

@@ -16,7 +16,6 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import ENVIRONMENT, RESULTS, SPEC, read_results
 from nexus_bench.model.costs import cost_of
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.titles import titles_of
 
 _ADVICE = "submit the whole folder as `nexus-bench train` wrote it"
 _ROUNDING = 1e-5  # of a value with six significant digits
@@ -58,7 +57,7 @@ def check_submission(run: Path) -> Submission:
         raise CorruptArtefactError(f"{run / lacking[0]}: is missing; {_ADVICE}")
     folder, results = open(run), read_results(run)
     suite = suite_of(folder)
-    titles, there = titles_of(suite.cells), set(results["cell_id"])
+    titles, there = suite.titles, set(results["cell_id"])
     missing = [cell for cell in suite.cells if cell.cell_id not in there]
     if missing or suite.n_later:
         such = f", such as {titles[missing[0].cell_id]}" if missing else ""

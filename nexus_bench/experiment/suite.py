@@ -5,18 +5,18 @@ recipes, then seeds. A task can have values of the recipe of its own, under `tra
 begins with the cells of tuning; those of the best recipes follow once these are done (`tuning.py`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.analysis.declared import check_declared, read_declared
 from nexus_bench.data.dataset import read_manifest, spec_of
-from nexus_bench.data.task import make_task, task_keys
+from nexus_bench.data.task import TaskSpec, make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_cells, read_seeds, with_recipe
 from nexus_bench.experiment.on_the_spot import changed, find_suite, suite_or_tasks, tell_whose_it_is, without_trained
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.experiment.tuning import Choice, Tuning, chosen, read_tuning
+from nexus_bench.experiment.tuning import Choice, Tuning, choice_of, chosen, read_tuning
 from nexus_bench.io.columns import MEASURED, TUNING
 from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name
 from nexus_bench.io.entries import Keys, validate
@@ -24,6 +24,7 @@ from nexus_bench.model.build import models_by_shape
 from nexus_bench.model.matching import with_baselines
 from nexus_bench.model.spec import ModelSpec, model_keys
 from nexus_bench.training.spec import CellSpec, TrainSpec
+from nexus_bench.training.titles import titles_of
 
 _KEYS = ("suite", "summary", "tasks", "model", "models", "train", "tune", "seeds", "matched", "comparisons")
 _SETTABLE = {"suite", "tune", "seeds", "matched", "comparisons"}  # keys that are values by themselves
@@ -51,6 +52,11 @@ class Suite(NamedTuple):
     choices: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
     asked: tuple[int, ...] | None = None
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The title of every cell, by cell_id."""
+        return titles_of(self.cells)
 
     @property
     def purposes(self) -> dict[str, str]:
@@ -186,22 +192,18 @@ def make_suite(config: Config, where: str) -> Suite:
     if type(has_baselines) is not bool:
         raise ConfigError(f"{where}: matched must be true or false, got {has_baselines!r}")
     models_of = models_by_shape(points, [task for task, _ in tasks], where=where)
+
+    def models_for(task: TaskSpec) -> Sequence[ModelSpec]:
+        models = models_of[task.law().schema.is_sequence]
+        return with_baselines(models, task) if has_baselines else models
+
     choices = tuple(
-        Choice(
-            tuple(
-                tuple(
-                    CellSpec(task=task, model=model, train=recipe, seed=seed)
-                    for seed in (tuning.seeds if tuning else seeds)
-                )
-                for recipe in to_try
-            )
-        )
+        choice_of(task, model, to_try, tuning.seeds if tuning else seeds)
         for task, recipes in tasks
-        for models in (models_of[task.law().schema.is_sequence],)
-        for model in (with_baselines(models, task) if has_baselines else models)
+        for model in models_for(task)
         for to_try in recipes
     )
-    cells = tuple(cell for choice in choices for trial in choice.trials for cell in trial)
+    cells = tuple(cell for choice in choices for cell in choice.cells)
     seen: set[str] = set()
     for cell in cells:
         if cell.cell_id in seen:
@@ -222,7 +224,7 @@ def with_chosen(suite: Suite, folder: RunFolder) -> Suite:
     best = chosen(suite.choices, folder) if suite.choices else None
     if best is None:
         return suite
-    tuning = tuple(cell for choice in suite.choices for trial in choice.trials for cell in trial)
+    tuning = tuple(cell for choice in suite.choices for cell in choice.cells)
     measured = tuple(
         CellSpec(task=cell.task, model=cell.model, train=cell.train, seed=seed) for cell in best for seed in suite.seeds
     )

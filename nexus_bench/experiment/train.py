@@ -19,7 +19,6 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
-from nexus_bench.training.titles import titles_of
 
 
 class Trained(NamedTuple):
@@ -42,7 +41,7 @@ class Trained(NamedTuple):
     @property
     def titles(self) -> dict[str, str]:
         """The title of every cell of the suite, by cell_id."""
-        return titles_of(self.suite.cells)
+        return self.suite.titles
 
 
 def train(

@@ -42,7 +42,7 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ next to results.csv")
     found = selected(trained, asked, suite=suite.cells)
     if not found:
-        there = _parts(trained, titles_of(suite.cells))
+        there = _parts(trained, suite.titles)
         raise UsageError(f"{folder.path}: no trained cell is '{asked}'; cells are told apart by {there}")
     return found
 
@@ -90,7 +90,7 @@ def trained_cell(
     cells = trained_cells(folder, asked)
     if len(cells) == 1:
         return cells[0]
-    titles = titles_of(suite_of(folder).cells)
+    titles = suite_of(folder).titles
     chosen = _of_chosen_recipe(folder, cells)
     if chosen is None:
         raise UsageError(f"{folder.path}: select one cell with --cell; there are {_named(cells, titles)}")
@@ -100,7 +100,7 @@ def trained_cell(
 
 def title_of(folder: RunFolder, cell: CellSpec) -> str:
     """A cell of a run in a few words, with every value that varies in the run."""
-    return titles_of(suite_of(folder).cells)[cell.cell_id]
+    return suite_of(folder).titles[cell.cell_id]
 
 
 def n_untrained(folder: RunFolder) -> int:

@@ -9,13 +9,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, unknown_name
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import COLUMNS, FAILED, VAL, Row
 from nexus_bench.io.config import LARGEST, Config
 from nexus_bench.io.csv_files import read_csv, rows_of
 from nexus_bench.io.packed import is_there
-from nexus_bench.training.spec import CellSpec
+from nexus_bench.model.spec import ModelSpec
+from nexus_bench.training.spec import CellSpec, TrainSpec
 
 # What neither makes another model nor another setting
 TUNABLE = ("lr", "warmup_steps", "weight_decay", "clip_norm", "optimizer")
@@ -38,6 +40,18 @@ class Choice(NamedTuple):
     """
 
     trials: tuple[tuple[CellSpec, ...], ...]
+
+    @property
+    def cells(self) -> tuple[CellSpec, ...]:
+        """The cells of all recipes, one recipe after the other."""
+        return tuple(cell for trial in self.trials for cell in trial)
+
+
+def choice_of(task: TaskSpec, model: ModelSpec, recipes: Sequence[TrainSpec], seeds: Sequence[int]) -> Choice:
+    """One model on one task: its cells with each recipe, on each of these seeds."""
+    return Choice(
+        tuple(tuple(CellSpec(task=task, model=model, train=recipe, seed=seed) for seed in seeds) for recipe in recipes)
+    )
 
 
 def read_tuning(config: Config, seeds: Sequence[int], *, train: Config, where: str) -> Tuning | None:
@@ -92,7 +106,7 @@ def chosen(choices: Sequence[Choice], folder: RunFolder) -> list[CellSpec] | Non
     Raises:
         CorruptArtefactError: A record of the folder was edited.
     """
-    cell_ids = [cell.cell_id for choice in choices for trial in choice.trials for cell in trial]
+    cell_ids = [cell.cell_id for choice in choices for cell in choice.cells]
     validated = _validated(folder, cell_ids)
     if not all(cell_id in validated for cell_id in cell_ids):
         return None

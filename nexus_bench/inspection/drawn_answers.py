@@ -67,7 +67,7 @@ def drawn_answers(runs: Mapping[str, Path], n: int) -> Drawn:
             continue
         data = RunData(RunFolder(run), None)
         for cell in _of_one_seed(streamed):
-            key, title = RunData.key(cell), _title(cell, data.source(cell).law)
+            key, title = cell.source_key, _title(cell, data.source(cell).law)
             n_same = sum(other.startswith(title) for other in titles.values())
             task = titles.setdefault(key, title + (f" ({n_same + 1})" if n_same else ""))
             for place, shown, answer in _asked(data, cell, n):
@@ -129,7 +129,7 @@ def _asked(data: RunData, cell: CellSpec, n: int) -> Iterator[tuple[_Place, dict
             else:
                 shown = show_example(law, examples, graph=graph, query=query)
             yield (
-                (RunData.key(cell), split, graph, query),
+                (cell.source_key, split, graph, query),
                 {name: getattr(shown, name) for name in ("hop", "facts", "query", "answer", "chain")},
                 {
                     "prediction": str(told["prediction"]),

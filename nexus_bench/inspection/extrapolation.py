@@ -7,7 +7,6 @@ import torch
 
 from nexus_bench.experiment.result_rows import further_rows
 from nexus_bench.experiment.run_folder import RunFolder
-from nexus_bench.experiment.trained import title_of
 from nexus_bench.inspection.askable import check_length
 from nexus_bench.inspection.question import Question
 from nexus_bench.inspection.run_data import RunData
@@ -58,13 +57,13 @@ def ask(
     with folder.writing(suite.name):
         for cell in cells:
             if cell in new:
-                source, held, key = run.source(cell), run.asked(cell, question), run.key(cell)
+                source, held, key = run.source(cell), run.asked(cell, question), cell.source_key
                 if key not in references:
                     fit = source.held_out[TEST].examples
                     references[key] = reference_columns(fit, held, source.law.schema)
                 model = run.model(cell, question, device)
                 one = to_batch(held.examples.take(slice(1)), source.law.schema, cell.model.encoding, _CPU)
-                check_length(model.longest, one.seq_len, title=title_of(folder, cell))
+                check_length(model.longest, one.seq_len, title=suite.titles[cell.cell_id])
                 answered = answer(model, held.examples, source.law.schema, cell.model.encoding)
                 trained = folder.cells.trained_row(cell.cell_id)
                 found = further_rows(trained, question.split, held, answered, references[key])

@@ -13,7 +13,6 @@ from nexus_bench.report.plotting import Drawn, Picture
 INK = "#1b1f24"  # text and axes
 PAPER = "#ffffff"  # background
 SOFT = "#6b7280"  # reference lines
-WIDTH = 5.2  # inches: text of 9 points can still be read on a phone
 
 _STYLE: Any = {
     "svg.hashsalt": "nexus-bench",
@@ -40,7 +39,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(*, height: float, width: float = WIDTH) -> Figure:
+def new_figure(*, height: float, width: float) -> Figure:
     """An empty figure; sizes in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 

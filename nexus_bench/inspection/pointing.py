@@ -53,7 +53,7 @@ class Walk(NamedTuple):
     """Where attention points over many examples, and in one of them.
 
     Attributes:
-        law: The generator that drew the examples.
+        law: What drew the examples.
         n_examples: Number of examples.
         accuracy: Share of them answered right.
         rows: Rows with WALK_COLUMNS.

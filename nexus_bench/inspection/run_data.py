@@ -18,7 +18,6 @@ from nexus_bench.model.contract import Model
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.row import Source
 from nexus_bench.training.spec import CellSpec
-from nexus_bench.training.titles import titles_of
 
 
 class RunData:
@@ -42,7 +41,7 @@ class RunData:
             ConfigError: The cell was trained on a dataset and `data` is not that one.
             CorruptArtefactError: The dataset is damaged.
         """
-        key = self.key(cell)
+        key = cell.source_key
         if key not in self._sources:
             self._sources[key] = open_source(cell, self._data)
         return self._sources[key]
@@ -58,7 +57,7 @@ class RunData:
             return source.held_out[split]
         if not self._folder.cells.has_evaluation(cell.cell_id, split):
             known = ", ".join(sorted([*source.held_out, *self._folder.cells.evaluated_splits(cell.cell_id)]))
-            raise ConfigError(f"{titles_of(self.suite.cells)[cell.cell_id]}: has no split '{split}'; it has {known}")
+            raise ConfigError(f"{self.suite.titles[cell.cell_id]}: has no split '{split}'; it has {known}")
         return self.asked(cell, self._question(cell, split))
 
     def model(self, cell: CellSpec, question: Question | str, device: str) -> Model:
@@ -72,7 +71,7 @@ class RunData:
             own = question in self.source(cell).held_out
             question = Question(None, None, {}, None) if own else self._question(cell, question)
         model = load_model(self._folder, cell)
-        check_loops(cell, question, title=titles_of(self.suite.cells)[cell.cell_id])
+        check_loops(cell, question, title=self.suite.titles[cell.cell_id])
         if question.n_loops is not None and isinstance(model, Transformer):
             model.n_loops = question.n_loops
         return model.to(device)
@@ -90,7 +89,7 @@ class RunData:
         Raises:
             ConfigError: As `further_law` and `draw`.
         """
-        key = self.key(cell), question.examples
+        key = cell.source_key, question.examples
         if key not in self._drawn:
             beside = [other for other in self.suite.cells if (other.task, other.seed) == (cell.task, cell.seed)]
             try:
@@ -101,11 +100,6 @@ class RunData:
                     raise
                 raise ConfigError(f"{error}; or ask the cells of other tasks alone, by --cell") from error
         return self._drawn[key]
-
-    @staticmethod
-    def key(cell: CellSpec) -> str:
-        """A key that is the same for cells with the same graphs."""
-        return f"{cell.task.model_dump_json()} {cell.seed}"
 
 
 def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:

@@ -16,6 +16,7 @@ TRAIN, VAL, TEST = "train", "val", "test"  # splits of the same distribution
 IID, HOP_OOD, SIZE_OOD, PATTERN_OOD = "iid", "hop_ood", "size_ood", "pattern_ood"  # laws; three are splits
 SCORED, FAILED = "scored", "failed"  # values of `status`
 MEASURED, TUNING = "measured", "tuning"  # values of `purpose`
+CURRICULUM = ", curriculum "  # in `model`, between the model and its curriculum
 
 COLUMNS = (
     Column("cell_id", "string", "the cell, one training run: a hash of task, model, recipe, seed and versions"),
@@ -36,7 +37,7 @@ COLUMNS = (
     Column("order", "Int64", "attention order m; 1 for mechanisms that do not nest"),
     Column("inner", "string", "Nexus: what the inner attention yields"),
     Column("combine", "string", "Nexus: how the inner output is combined with the input"),
-    Column("refine", "string", "Nexus: which of queries and keys are computed from the inner output"),
+    Column("refine", "string", "Nexus: which of queries, keys and values are computed from the inner output"),
     Column("share", "string", "Nexus: whether levels share weights"),
     Column("position", "string", "position embedding"),
     Column("mask", "string", "`facts`: only facts are attended to; `causal`: earlier positions, but of no other query"),

@@ -277,7 +277,7 @@ def _fault(path: Path, seal: Seal | None, found: str | None) -> str:
     return ": ".join(["was edited or cut", *([", ".join(told)] if told else [])])
 
 
-def _advice(name: str, *, is_missing: bool = False) -> str:
+def _advice(name: str, *, is_missing: bool) -> str:
     if name.endswith(".csv") and is_missing:
         return "restore it, or give the command again that made it"
     if name.endswith(".csv"):

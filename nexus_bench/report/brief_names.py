@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from nexus_bench.analysis.declared import matching
-
-CURRICULUM = ", curriculum "  # in a label, before the curriculum
+from nexus_bench.io.columns import CURRICULUM
 
 
 def without_curriculum(label: str) -> str:

@@ -1,6 +1,6 @@
 """Parts that charts share: small multiples, heatmaps, colours, the fields by which a page filters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -56,6 +56,23 @@ def in_colour(rows: Iterable[dict[str, Any]], palette: Palette) -> Spec:
     models = list(dict.fromkeys(row["model"] for row in rows))
     scale = {"domain": models, "range": [palette.of(model) for model in models]}
     return {"field": "model", "type": "nominal", "scale": scale, "legend": None}
+
+
+def in_colour_of_hops(colours: Mapping[int, tuple[str, str]]) -> Spec:
+    """Colour by hop, with a legend; the colours are those of `palette.hop_colours`."""
+    scale = {"domain": list(colours), "range": [light for light, _ in colours.values()]}
+    return {"field": "hop", "type": "ordinal", "title": "hops", "scale": scale}
+
+
+def accuracy_axis(title: str) -> Spec:
+    """The axis of accuracies, with room for a line at 1."""
+    y: Spec = {"field": "accuracy", "type": "quantitative", "scale": {"domain": [0, 1.04], "nice": False}}
+    return y | {"title": title, "axis": {"values": [0, 0.5, 1]}}
+
+
+def seed_tick() -> Spec:
+    """The mark of one seed, beside the line of the means."""
+    return {"type": "tick", "orient": "horizontal", "width": 9, "thickness": 1.5, "opacity": 0.55, "clip": True}
 
 
 def tips(*fields: str) -> list[Spec]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from nexus_bench.io.columns import CURRICULUM
 from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, anchor_of, page_name, sections_of
 from nexus_bench.report.output import read_report
@@ -12,7 +13,7 @@ from nexus_bench.report.study import Cited, Study, runs_of, study_of
 from nexus_bench.report.tables import Row, Table
 
 _COUNT = re.compile(r"(\d+)/(\d+)")
-_CURRICULUM = "curriculum "
+_CURRICULUM = CURRICULUM.removeprefix(", ")  # of a part of a label
 
 
 class Control(NamedTuple):

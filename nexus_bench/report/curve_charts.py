@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.summary import REACHED
-from nexus_bench.report.chart_parts import panels, rounded, tips, zoom
+from nexus_bench.report.chart_parts import accuracy_axis, in_colour_of_hops, panels, rounded, tips, zoom
 from nexus_bench.report.palette import DARK, SOFT, hop_colours
 from nexus_bench.report.plotting import Spec, figure
 
@@ -42,14 +42,11 @@ def learning_curves(curves: pd.DataFrame, orders: Mapping[str, int], *, title: s
     ]
     if not rows:
         return None
-    hops = sorted({row["hop"] for row in rows})
-    colours = hop_colours(hops)
+    colours = hop_colours(sorted({row["hop"] for row in rows}))
     x: Spec = {"field": "step", "type": "quantitative", "title": "steps", "axis": {}}
     x["axis"] = {"format": "~s", "grid": False, "tickCount": 4, "labelOverlap": True}
-    y: Spec = {"field": "accuracy", "type": "quantitative", "scale": {"domain": [0, 1.04], "nice": False}}
-    y |= {"title": "validation accuracy", "axis": {"values": [0, 0.5, 1]}}
-    hop: Spec = {"field": "hop", "type": "ordinal", "title": "hops"}
-    hop["scale"] = {"domain": hops, "range": [colours[one][0] for one in hops]}
+    y = accuracy_axis("validation accuracy")
+    hop = in_colour_of_hops(colours)
     layers: list[Spec] = [
         {
             "data": {"name": "solved"},

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.summary import hop_reach
-from nexus_bench.report.chart_parts import HOPS, PANEL, heatmap, in_colour, panels, rounded, tips, who, zoom
+from nexus_bench.report.chart_parts import HOPS, PANEL, heatmap, in_colour, panels, rounded, seed_tick, tips, who, zoom
 from nexus_bench.report.orders import Series
 from nexus_bench.report.palette import FAINT, SHADE, SIZES, SOFT, Palette
 from nexus_bench.report.plotting import Spec, figure
@@ -103,14 +103,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         },
         {
             "transform": [{"filter": "datum.kind === 'seed'"}],
-            "mark": {
-                "type": "tick",
-                "orient": "horizontal",
-                "width": 9,
-                "thickness": 1.5,
-                "opacity": 0.55,
-                "clip": True,
-            },
+            "mark": seed_tick(),
             "encoding": {"x": x, "y": y, "color": colour, "tooltip": tips("model", "hop", "accuracy")},
         },
     ]

@@ -127,13 +127,6 @@ def hop_colours(hops: Iterable[int]) -> dict[int, tuple[str, str]]:
     return found
 
 
-def shaded(paper: str) -> str:
-    """The background of hops that were trained, on a light or dark page."""
-    faint = FAINT if paper == PAPER else DARK[FAINT]
-    mixed = (round(SHADE * int(faint[i : i + 2], 16) + (1 - SHADE) * int(paper[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{value:02x}" for value in mixed)
-
-
 def _contrasts_of(levels: list[int]) -> list[float]:
     """The contrasts of the levels of a family: those of `_LEVELS`, or evenly apart if it has others."""
     if set(levels) <= set(_LEVELS):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from nexus_bench.report.chart_parts import panels, rounded, tips, who, zoom
+from nexus_bench.report.chart_parts import accuracy_axis, in_colour_of_hops, panels, rounded, seed_tick, tips, who, zoom
 from nexus_bench.report.palette import DARK, SOFT, hop_colours
 from nexus_bench.report.plotting import Spec, figure
 
@@ -29,8 +29,7 @@ def accuracy_by_parameter(accuracy: pd.DataFrame, parameter: str, *, title: str)
     chance = accuracy.groupby("value", sort=False)["chance"].mean()
     lines = [{"value": value, "accuracy": rounded(share), "reference": "chance"} for value, share in chance.items()]
     values = list(dict.fromkeys(accuracy["value"]))
-    hops = sorted({row["hop"] for row in rows})
-    colours = hop_colours(hops)
+    colours = hop_colours(sorted({row["hop"] for row in rows}))
     x: Spec = {"field": "value", "title": parameter, "type": "ordinal", "sort": values, "axis": {"labelAngle": 0}}
     if not any(isinstance(value, str) for value in values):
         is_wide = min(values) > 0 and max(values) >= _WIDE * min(values)
@@ -42,10 +41,8 @@ def accuracy_by_parameter(accuracy: pd.DataFrame, parameter: str, *, title: str)
             "scale": scale | {"nice": False, "padding": 12},
         }
         x["axis"] = {"values": values, "format": "~r", "labelOverlap": True, "grid": False}
-    y: Spec = {"field": "accuracy", "type": "quantitative", "scale": {"domain": [0, 1.04], "nice": False}}
-    y |= {"title": "accuracy", "axis": {"values": [0, 0.5, 1]}}
-    hop: Spec = {"field": "hop", "type": "ordinal", "title": "hops"}
-    hop["scale"] = {"domain": hops, "range": [colours[one][0] for one in hops]}
+    y = accuracy_axis("accuracy")
+    hop = in_colour_of_hops(colours)
     layers: list[Spec] = [
         {
             "data": {"name": "references"},
@@ -65,14 +62,7 @@ def accuracy_by_parameter(accuracy: pd.DataFrame, parameter: str, *, title: str)
         },
         {
             "transform": [{"filter": "datum.kind === 'seed'"}],
-            "mark": {
-                "type": "tick",
-                "orient": "horizontal",
-                "width": 9,
-                "thickness": 1.5,
-                "opacity": 0.55,
-                "clip": True,
-            },
+            "mark": seed_tick(),
             "encoding": {"x": x, "y": y, "color": hop, "tooltip": tips("model", "hop", "value", "accuracy")},
         },
     ]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from nexus_bench.io.csv_files import rows_of
 from nexus_bench.io.plurals import counted
-from nexus_bench.report.chart_parts import in_colour, panels, rounded, tips, who, zoom
+from nexus_bench.report.chart_parts import accuracy_axis, in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.palette import SOFT, Palette
 from nexus_bench.report.plotting import Spec, figure
 
@@ -54,8 +54,7 @@ def accuracy_by(
         "scale": {"nice": False, "zero": False, "padding": 6},
         "axis": {"format": "d", "grid": False, "tickMinStep": 1},
     }
-    y: Spec = {"field": "accuracy", "type": "quantitative", "scale": {"domain": [0, 1.04], "nice": False}}
-    y |= {"title": "accuracy", "axis": {"values": [0, 0.5, 1]}}
+    y = accuracy_axis("accuracy")
     layers: list[Spec] = [
         {
             "mark": {"type": "line", "color": SOFT, "strokeWidth": 1, "strokeDash": [1, 3], "clip": True},

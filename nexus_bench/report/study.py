@@ -11,11 +11,11 @@ from nexus_bench.analysis.declared import Declared, matching, read_declared
 from nexus_bench.analysis.summary import REACHED
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.io.bundled import bundled, read_bundled
-from nexus_bench.io.columns import TEST
+from nexus_bench.io.columns import CURRICULUM, TEST
 from nexus_bench.io.config import Config, read_config
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import RESULTS, SPEC
-from nexus_bench.report.brief_names import CURRICULUM, brief_names, named, without_curriculum
+from nexus_bench.report.brief_names import brief_names, named, without_curriculum
 from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, anchor_of, page_name, sections_of, shown_tables
 from nexus_bench.report.section import Section

@@ -15,7 +15,6 @@ from nexus_bench.io.entries import Spec, validate
 from nexus_bench.io.hops import parse_hops
 
 KIND = "reproduction"
-SCALES = ("small", "published")
 
 
 def _read_hops(value: Any) -> tuple[int, ...]:

@@ -76,7 +76,7 @@ class _Scored(NamedTuple):
 
 
 def audit(
-    generator: Generator[Any],
+    trained: Generator[Any],
     *,
     n_graphs: int,
     seed: int,
@@ -89,10 +89,10 @@ def audit(
     """Fit every reader to some graphs and score it on others, at every hop count.
 
     Args:
-        generator: The law of training.
+        trained: The family at the setting of training.
         n_graphs: Graphs to score in every split; half as many more are fitted to.
         seed: Seed of the graphs.
-        others: The laws of further splits, by name.
+        others: The same at the settings of further splits, by name.
         encoding: `flat`, which is what None means, for every reader; `fact` for those that do not use the order of
             the facts. A sequence has none of these.
         joint: Also run readers that see the other queries of the graph.
@@ -110,29 +110,29 @@ def audit(
         ConfigError: A method of the family does not return what it must.
         UsageError: scikit-learn is not installed, or the family is of sequences and an option is not of them.
     """
-    if generator.schema.is_sequence and (encoding is not None or joint or not isinstance(generator, SequenceFamily)):
+    if trained.schema.is_sequence and (encoding is not None or joint or not isinstance(trained, SequenceFamily)):
         raise UsageError(
-            f"{generator.name}: sequences are audited as they are read, by token; leave out --encoding and --joint"
+            f"{trained.name}: sequences are audited as they are read, by token; leave out --encoding and --joint"
         )
     require_sklearn()
     is_flat = encoding in (None, "flat")
     options = _Options(seed, is_flat, joint, english and is_flat, rounds)
     scored: list[_Scored] = []
-    for split, law in ({IID: generator} | dict(others or {})).items():
-        fit = _draw(law, -(-n_graphs // 2), "fit", split, seed)
-        score = _draw(law, n_graphs, "score", split, seed)
-        _check_labels(law, score)
-        if isinstance(law, SequenceFamily):
-            found = find_impossible(law, score.take(slice(_N_ALLOWED)))
+    for split, family in ({IID: trained} | dict(others or {})).items():
+        fit = _draw(family, -(-n_graphs // 2), "fit", split, seed)
+        score = _draw(family, n_graphs, "score", split, seed)
+        _check_labels(family, score)
+        if isinstance(family, SequenceFamily):
+            found = find_impossible(family, score.take(slice(_N_ALLOWED)))
             if found is not None:
-                raise CheckFailedError(f"{law.name}: {split}, {found}")
-            scored += _of_sequences(law, split, fit, score, options)
+                raise CheckFailedError(f"{family.name}: {split}, {found}")
+            scored += _of_sequences(family, split, fit, score, options)
             continue
-        for hop in sorted(law.hops):
-            to_fit = ask(fit, hop, stream("audit", law.name, seed, "fit", split, "ask", hop))
-            to_score = ask(score, hop, stream("audit", law.name, seed, "score", split, "ask", hop))
+        for hop in sorted(family.hops):
+            to_fit = ask(fit, hop, stream("audit", family.name, seed, "fit", split, "ask", hop))
+            to_score = ask(score, hop, stream("audit", family.name, seed, "score", split, "ask", hop))
             if len(to_fit.chosen) and len(to_score.chosen):
-                scored += _at_hop(law, split, hop, to_fit, to_score, options)
+                scored += _at_hop(family, split, hop, to_fit, to_score, options)
     return [_row(one, _FALSE_ALARM / len(scored)) for one in scored]
 
 
@@ -146,22 +146,22 @@ def worst(rows: list[Audited]) -> list[Audited]:
     return list(found.values())
 
 
-def _at_hop(law: Generator[Any], split: str, hop: int, fit: Asked, score: Asked, options: _Options) -> list[_Scored]:
-    ceilings: dict[Against, float] = {"chance": law.chance(hop), "partial_input": law.partial_input(hop)}
+def _at_hop(family: Generator[Any], split: str, hop: int, fit: Asked, score: Asked, options: _Options) -> list[_Scored]:
+    ceilings: dict[Against, float] = {"chance": family.chance(hop), "partial_input": family.partial_input(hop)}
     found = []
-    for reader in readers(law.schema, joint=options.joint):
+    for reader in readers(family.schema, joint=options.joint):
         ceiling = ceilings[reader.against]
         if hop > reader.n_facts and ceiling < 1 and (options.in_order or not reader.in_order):
-            right = reader.guess(fit, score, law.schema, options.rounds) == score.one.answer[:, 0]
+            right = reader.guess(fit, score, family.schema, options.rounds) == score.one.answer[:, 0]
             found.append(_Scored(split, hop, reader.name, None, reader.against, ceiling, right))
     if options.english and ceilings["chance"] < 1:
         few, others = (asked.one.take(slice(_MOST_TOLD)) for asked in (fit, score))
-        for name, answer in guess_in_english(law, few, others, options.rounds).items():
+        for name, answer in guess_in_english(family, few, others, options.rounds).items():
             right = answer == others.answer[:, 0]
             found.append(_Scored(split, hop, name, None, "chance", ceilings["chance"], right))
     for step in range(hop if ceilings["partial_input"] < 1 else 0):
         one, answers = guess_hidden(
-            law, fit.one, score.one, step, seed=options.seed, in_order=options.in_order, rounds=options.rounds
+            family, fit.one, score.one, step, seed=options.seed, in_order=options.in_order, rounds=options.rounds
         )
         for name, answer in answers.items():
             right = answer == one.answer[:, 0]
@@ -170,33 +170,33 @@ def _at_hop(law: Generator[Any], split: str, hop: int, fit: Asked, score: Asked,
 
 
 def _of_sequences(
-    law: SequenceFamily[Any], split: str, fit: Examples, score: Examples, options: _Options
+    family: SequenceFamily[Any], split: str, fit: Examples, score: Examples, options: _Options
 ) -> list[_Scored]:
-    key = ("audit", law.name, options.seed, split)
-    readers_of = SequenceAudit(law, fit, score, rounds=options.rounds, key=key)
+    key = ("audit", family.name, options.seed, split)
+    readers_of = SequenceAudit(family, fit, score, rounds=options.rounds, key=key)
     return [
-        _Scored(split, hop, read.reader, read.hidden, read.against, getattr(law, read.against)(hop), read.right)
-        for hop in hops_to_audit(law.hops)
+        _Scored(split, hop, read.reader, read.hidden, read.against, getattr(family, read.against)(hop), read.right)
+        for hop in hops_to_audit(family.hops)
         for read in readers_of.at(hop)
     ]
 
 
-def _draw(law: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -> Examples:
+def _draw(family: Generator[Any], n_graphs: int, use: str, split: str, seed: int) -> Examples:
     blocks = range(-(-n_graphs // BLOCK_GRAPHS))
-    drawn = [law.sample(BLOCK_GRAPHS, stream("audit", law.name, seed, use, split, block)) for block in blocks]
+    drawn = [family.sample(BLOCK_GRAPHS, stream("audit", family.name, seed, use, split, block)) for block in blocks]
     return Examples.concatenate(drawn).take(slice(n_graphs))
 
 
-def _check_labels(law: Generator[Any], score: Examples) -> None:
-    for method, n_hops in itertools.product((law.chance, law.partial_input), law.hops):
-        is_number(law.name, method.__name__, method(n_hops))
-    answer, hop = law.labels(score.facts, score.query)
+def _check_labels(family: Generator[Any], score: Examples) -> None:
+    for method, n_hops in itertools.product((family.chance, family.partial_input), family.hops):
+        is_number(family.name, method.__name__, method(n_hops))
+    answer, hop = family.labels(score.facts, score.query)
     is_wrong = (answer != score.answer) | (hop != score.hop)
     if is_wrong.any():
-        sample, solve = law.schema.written
+        sample, solve = family.schema.written
         raise CheckFailedError(
-            f"{law.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what {solve} derives from "
-            f"the {law.schema.called[1]}; correct {sample} or {solve}"
+            f"{family.name}: {int(is_wrong.sum()):,} of {is_wrong.size:,} labels are not what {solve} derives from "
+            f"the {family.schema.called[1]}; correct {sample} or {solve}"
         )
 
 

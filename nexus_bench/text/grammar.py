@@ -98,16 +98,16 @@ class Grammar(NamedTuple):
     answers: tuple[str, ...]
 
 
-def grammar_of(law: Generator[Any]) -> Grammar:
+def grammar_of(family: Generator[Any]) -> Grammar:
     """The grammar of a family, from its YAML; plain sentences of role and value if the YAML has none.
 
     Raises:
         ConfigError: The YAML names an unknown role or list, or leaves out a role.
     """
-    schema, where = law.schema, f"{shown_file(law.name)}: text"
-    given = task_defaults(law.name).get("text")
+    schema, where = family.schema, f"{shown_file(family.name)}: text"
+    given = task_defaults(family.name).get("text")
     section = _plain(schema) if given is None else validate(TextSection, given, where=where)
-    words = {name: _words(law, name, section.words.get(name), where=where) for name in schema.vocabularies}
+    words = {name: _words(family, name, section.words.get(name), where=where) for name in schema.vocabularies}
     return Grammar(
         section.intro,
         tuple(_template(text, schema.fact, words, where=where) for text in section.facts),
@@ -130,10 +130,10 @@ def shipped_list(name: str) -> tuple[str, ...]:
 
 
 def _words(
-    law: Generator[Any], vocabulary: str, given: str | list[str] | dict[str, str] | None, *, where: str
+    family: Generator[Any], vocabulary: str, given: str | list[str] | dict[str, str] | None, *, where: str
 ) -> tuple[str, ...]:
     """How each symbol is written; a symbol that the family itself writes as a word keeps that word in a list."""
-    own = [law.symbol(vocabulary, index) for index in range(law.schema.vocabularies[vocabulary])]
+    own = [family.symbol(vocabulary, index) for index in range(family.schema.vocabularies[vocabulary])]
     if given is None:
         return tuple(own)
     if isinstance(given, dict):

@@ -80,7 +80,7 @@ class Teller:
     """
 
     def __init__(self, family: Generator[Any], options: TextOptions) -> None:
-        refuse_sequences(family, "English texts")
+        refuse_sequences(family)
         self.family = family
         self.options = options
         self.grammar = grammar_of(family)

@@ -12,7 +12,7 @@ from nexus_bench.attention.base import ATTENTIONS
 from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.io.columns import FORMAT_VERSION
+from nexus_bench.io.columns import CURRICULUM, FORMAT_VERSION
 from nexus_bench.io.config import Config
 from nexus_bench.io.entries import Spec
 from nexus_bench.io.hops import format_hops
@@ -82,10 +82,15 @@ class CellSpec(Spec):
         return copied
 
     @property
+    def source_key(self) -> str:
+        """What is the same for cells with the same examples: their task and their seed."""
+        return f"{self.task.model_dump_json()} {self.seed}"
+
+    @property
     def label(self) -> str:
         """The model in a few words, and its curriculum if that is not the default; results are grouped by it."""
         curriculum = self.train.curriculum
-        return self.model.label + (f", curriculum {curriculum}" if curriculum != "none" else "")
+        return self.model.label + (f"{CURRICULUM}{curriculum}" if curriculum != "none" else "")
 
     @property
     def title(self) -> str:

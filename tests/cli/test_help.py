@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer.main
@@ -19,6 +19,7 @@ from nexus_bench.data.lm_eval import FILE_FORMATS
 from nexus_bench.experiment.execution import EXECUTORS
 from nexus_bench.experiment.loggers import LOGGERS
 from nexus_bench.inspection import predictions
+from nexus_bench.reproductions.spec import ScaleName
 from nexus_bench.shortcuts.audit import ENCODINGS
 from nexus_bench.training.modes import SINGLE, STACKED
 from tests.conftest import Command
@@ -91,6 +92,7 @@ def test_the_choices_that_help_shows_are_those_that_there_are() -> None:
     assert shown["export", "--files"] == f"[{'|'.join(FILE_FORMATS)}]"
     assert shown["compare", "--metric"] == f"[{'|'.join(METRICS)}]"
     assert shown["audit", "--encoding"] == f"[{'|'.join(ENCODINGS)}]"
+    assert shown["reproduce", "--scale"] == f"[{'|'.join(get_args(ScaleName))}]"
     assert shown["predictions", "--format"] == f"[{'|'.join(predictions.FORMATS)}]"
 
 

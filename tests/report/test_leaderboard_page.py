@@ -93,7 +93,7 @@ def first_column(driver: webdriver.Chrome, table: str) -> list[str]:
 def test_the_best_come_first_and_what_was_not_asked_last_either_way(driver: webdriver.Chrome, page: Path) -> None:
     opened(driver, page.parent, *DESK, name=page.name)
     heading = driver.find_elements(By.CSS_SELECTOR, "#table-1-mechanisms thead th")[4]
-    assert heading.text.replace("\u200b", "").startswith("shortest_\npath") or "shortest" in heading.text
+    assert "shortest" in heading.text
     heading.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
     assert first_column(driver, "table-1-mechanisms") == ["nexus, order 2", "standard", "nexus, order 3"]
     assert heading.get_attribute("aria-sort") == "descending"

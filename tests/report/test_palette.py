@@ -17,9 +17,9 @@ from nexus_bench.report.palette import (
     hop_colours,
     kind_of,
     palette_of,
-    shaded,
 )
 from tests.paths import ROOT
+from tests.shade import shaded
 
 ALL = pd.read_csv(ROOT / "runs" / "beside" / "rivals" / "results.csv.gz", usecols=["encoding", "model"])
 FACTS = ALL["model"][ALL["encoding"] == "fact"].unique()

@@ -10,17 +10,14 @@ if TYPE_CHECKING:
 NOTHING = -1  # in the place of a token that a sequence does not have, or of the answer of a token that has none
 
 
-def refuse_sequences(family: "Generator[Any]", what: str) -> None:
-    """Refuse a task of sequences where only queries are known.
-
-    Args:
-        family: The task.
-        what: What is of queries alone, in the plural.
+def refuse_sequences(family: "Generator[Any]") -> None:
+    """Refuse a task of sequences where it must be told in English, as tasks with queries alone can be.
 
     Raises:
         ConfigError: It is a task of sequences.
     """
     if family.schema.is_sequence:
         raise ConfigError(
-            f"{family.name}: is a task of sequences, which can be trained; {what} are of tasks with queries alone"
+            f"{family.name}: is a task of sequences, which can be trained; English texts are of tasks with queries "
+            "alone"
         )

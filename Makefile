@@ -47,14 +47,14 @@ figures: $(INSTALLED)
 	$(BIN)/nexus-bench schema --markdown > docs/columns.md
 	$(BIN)/python -m nexus_bench.api.reference > docs/api.md
 	$(BIN)/python -m nexus_bench.reproductions.overview > docs/reproductions.md
-	$(BIN)/python -m nexus_bench.report.mechanisms runs/beside/mechanisms runs/beside/mechanisms-flat docs/mechanisms.md
+	$(BIN)/python -m nexus_bench.report.leaderboard.mechanisms runs/beside/mechanisms runs/beside/mechanisms-flat docs/mechanisms.md
 
 verdict: $(INSTALLED)
 	$(BIN)/python -m nexus_bench.report.verdict runs/reference runs/recipes runs/challenges docs/verdict.md
 
 paper: verdict
 	$(BIN)/python $(PIP_INSTALL) "typst>=0.13"
-	$(BIN)/python -m nexus_bench.report.paper runs/reference runs/recipes runs/challenges docs/paper docs/paper/paper.pdf
+	$(BIN)/python -m nexus_bench.report.verdict.paper runs/reference runs/recipes runs/challenges docs/paper docs/paper/paper.pdf
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks

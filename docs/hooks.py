@@ -16,8 +16,8 @@ from mkdocs.structure.pages import Page
 from pymdownx.slugs import slugify
 
 from nexus_bench.report import output
-from nexus_bench.report.page import to_html
-from nexus_bench.report.study import runs_of
+from nexus_bench.report.page.page import to_html
+from nexus_bench.report.verdict.study import runs_of
 
 ROOT = Path(__file__).parent.parent
 ABOVE = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}

@@ -1,6 +1,6 @@
 """The colour that is seen behind hops that were trained, where a faint one lies over the page."""
 
-from nexus_bench.report.palette import DARK, FAINT, PAPER, SHADE
+from nexus_bench.report.charts.palette import DARK, FAINT, PAPER, SHADE
 
 
 def shaded(paper: str) -> str:

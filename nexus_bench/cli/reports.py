@@ -86,8 +86,8 @@ def leaderboard(
     from nexus_bench.inspection.drawn_answers import drawn_answers
     from nexus_bench.io.read_results import RESULTS
     from nexus_bench.io.record_seals import check_records
-    from nexus_bench.report.leaderboard import leaderboard as make_leaderboard
-    from nexus_bench.report.standings import run_names
+    from nexus_bench.report.leaderboard.build import leaderboard as make_leaderboard
+    from nexus_bench.report.leaderboard.standings import run_names
 
     named = dict(zip(run_names(runs), runs, strict=True))
     for run in runs:

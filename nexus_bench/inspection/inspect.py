@@ -16,7 +16,7 @@ from nexus_bench.io.csv_files import beginning, to_csv
 from nexus_bench.io.files import keep_others, write_atomic
 from nexus_bench.io.plurals import counted
 from nexus_bench.model.transformer import Transformer
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.charts.plotting import Picture
 from nexus_bench.training.spec import CellSpec
 
 _PICTURES = ("inspect_graph", "inspect_maps", "inspect_walk")

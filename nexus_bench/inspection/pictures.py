@@ -17,8 +17,8 @@ from nexus_bench.inspection.plotting import INK, PAPER, SOFT, new_figure, render
 from nexus_bench.inspection.pointing import FACT, QUERY, Example, Walk
 from nexus_bench.inspection.recording import Place
 from nexus_bench.io.columns import Row
-from nexus_bench.report.graph_layout import Point, layout
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.charts.graph_layout import Point, layout
+from nexus_bench.report.charts.plotting import Picture
 
 _PATH = "#0072B2"
 _ATTENTION = LinearSegmentedColormap.from_list("attention", [SOFT, "#D55E00", "#A32900"])

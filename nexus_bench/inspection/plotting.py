@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from nexus_bench.report.plotting import Drawn, Picture
+from nexus_bench.report.charts.plotting import Drawn, Picture
 
 INK = "#1b1f24"  # text and axes
 PAPER = "#ffffff"  # background

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from nexus_bench.data.law import Law
 from nexus_bench.data.show import asked_place, rows_read, show_sequence
 from nexus_bench.generators.base import Examples
-from nexus_bench.report.palette import INK, PAPER, SOFT
-from nexus_bench.report.plotting import FONT
-from nexus_bench.report.task_drawing import PATH
+from nexus_bench.report.charts.palette import INK, PAPER, SOFT
+from nexus_bench.report.charts.plotting import FONT
+from nexus_bench.report.charts.task_drawing import PATH
 
 _WIDEST = 640  # pixels of a row at most
 _LETTER = 6.5  # pixels

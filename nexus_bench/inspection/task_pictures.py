@@ -7,7 +7,7 @@ from nexus_bench.data.gallery import gallery_example, gallery_sequence, is_of_se
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.inspection.sequence_drawing import sequence_svg
 from nexus_bench.io.files import write_atomic
-from nexus_bench.report.task_drawing import example_svg
+from nexus_bench.report.charts.task_drawing import example_svg
 
 
 def task_picture(name: str) -> str:

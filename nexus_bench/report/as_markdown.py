@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from nexus_bench.io.escapes import markdown, markdown_cell
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.charts.plotting import Picture
 from nexus_bench.report.tables import Table
 
 

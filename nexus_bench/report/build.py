@@ -25,20 +25,21 @@ from nexus_bench.analysis.summary import (
 )
 from nexus_bench.io.columns import COMPARISON_COLUMNS, HOP_OOD, SCORED, TEST, VAL
 from nexus_bench.io.hops import parse_hops
-from nexus_bench.report import figures, pair_tables, tables
+from nexus_bench.report import pair_tables, tables
+from nexus_bench.report.charts import figures
+from nexus_bench.report.charts.palette import Palette, palette_of
+from nexus_bench.report.charts.plotting import Picture
+from nexus_bench.report.charts.task_drawing import task_pictures
 from nexus_bench.report.crossed import crossed_sections
-from nexus_bench.report.facts import Facts
-from nexus_bench.report.finding import finding
-from nexus_bench.report.notes import below_chance_note, common_notes, modes_note, notes_of
-from nexus_bench.report.orders import series_of
-from nexus_bench.report.palette import Palette, palette_of
 from nexus_bench.report.parameters import parameter_sections
-from nexus_bench.report.plotting import Picture
 from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
 from nexus_bench.report.section import Section as Section
-from nexus_bench.report.section_titles import apart, asked, named, that_differ
-from nexus_bench.report.task_drawing import task_pictures
 from nexus_bench.report.training_costs import training_costs
+from nexus_bench.report.words.facts import Facts
+from nexus_bench.report.words.finding import finding
+from nexus_bench.report.words.notes import below_chance_note, common_notes, modes_note, notes_of
+from nexus_bench.report.words.orders import series_of
+from nexus_bench.report.words.section_titles import apart, asked, named, that_differ
 
 
 class Report(NamedTuple):

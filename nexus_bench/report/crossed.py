@@ -8,9 +8,9 @@ from nexus_bench.analysis.crossed import Shares, variance_shares
 from nexus_bench.analysis.summary import SETTING, reaches_of
 from nexus_bench.io.options import option_values, without
 from nexus_bench.report import tables
-from nexus_bench.report.notes import common_notes
 from nexus_bench.report.section import Section
-from nexus_bench.report.section_titles import words_of
+from nexus_bench.report.words.notes import common_notes
+from nexus_bench.report.words.section_titles import words_of
 
 _DATASET = "content_sha256"  # the option that tells settings of stored datasets apart
 _SHOWN = 8  # digits of it, as Git shows of a commit

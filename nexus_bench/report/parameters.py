@@ -12,11 +12,12 @@ from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.io.columns import TEST
 from nexus_bench.io.options import option_values, value_text
 from nexus_bench.io.plurals import counted
-from nexus_bench.report import figures, tables
-from nexus_bench.report.notes import common_notes
+from nexus_bench.report import tables
+from nexus_bench.report.charts import figures
 from nexus_bench.report.rows import PRESENTED
 from nexus_bench.report.section import Section
-from nexus_bench.report.section_titles import words_of
+from nexus_bench.report.words.notes import common_notes
+from nexus_bench.report.words.section_titles import words_of
 
 _MOST_NAMED = 4  # models in one sentence
 _FOLLOW = ("n_facts", "vocab_size", "n_queries")  # mostly made from other parameters

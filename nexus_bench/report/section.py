@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nexus_bench.report.plotting import Picture
+from nexus_bench.report.charts.plotting import Picture
 from nexus_bench.report.tables import Table
 
 

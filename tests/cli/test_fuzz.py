@@ -29,8 +29,8 @@ from nexus_bench.experiment.suite import make_suite, select_suite
 from nexus_bench.io.config import Config, parse_yaml, to_yaml
 from nexus_bench.io.files import to_json
 from nexus_bench.io.seal import write_sealed
-from nexus_bench.report import figures
-from nexus_bench.report.plotting import Drawn, Picture
+from nexus_bench.report.charts import figures
+from nexus_bench.report.charts.plotting import Drawn, Picture
 from tests.hostile import VALUES, changes, edits
 from tests.paths import ROOT
 from tests.small import TINY

@@ -14,8 +14,8 @@ import pytest
 
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.read_results import read_results
-from nexus_bench.report import figures
-from nexus_bench.report.plotting import Drawn, Picture
+from nexus_bench.report.charts import figures
+from nexus_bench.report.charts.plotting import Drawn, Picture
 from tests.conftest import Command
 from tests.small import TINY
 

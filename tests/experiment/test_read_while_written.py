@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nexus_bench import cli
-from nexus_bench.report import figures
-from nexus_bench.report.plotting import Drawn, Picture
+from nexus_bench.report.charts import figures
+from nexus_bench.report.charts.plotting import Drawn, Picture
 from tests.conftest import Command
 from tests.small import TINY
 

@@ -13,7 +13,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.read_results import read_curves, read_results
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.output import read_report, write_report
-from nexus_bench.report.study import Study, study_of
+from nexus_bench.report.verdict.study import Study, study_of
 from tests.made import table
 from tests.paths import EXAMPLES
 from tests.report.browser import DESK, FLAGS, SIZES, opened

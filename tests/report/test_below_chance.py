@@ -10,8 +10,8 @@ from nexus_bench.inspection.predictions import predict
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import HOP_OOD, TEST
 from nexus_bench.io.read_results import read_results
-from nexus_bench.report.notes import below_chance_note
 from nexus_bench.report.tables import names_of
+from nexus_bench.report.words.notes import below_chance_note
 from tests.paths import EXAMPLES
 
 QUICK = EXAMPLES / "quick"

@@ -9,7 +9,10 @@ from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, T
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report import challenges, plotting, task_drawing
 from nexus_bench.report.build import Report
-from nexus_bench.report.challenges import (
+from nexus_bench.report.charts.plotting import Drawn
+from nexus_bench.report.family_pages import family_page
+from nexus_bench.report.output import read_report
+from nexus_bench.report.verdict.challenges import (
     AGAIN,
     NOT_AGAIN,
     REVERSED,
@@ -19,11 +22,8 @@ from nexus_bench.report.challenges import (
     read_challenges,
     read_reports,
 )
-from nexus_bench.report.family_pages import family_page
-from nexus_bench.report.output import read_report
-from nexus_bench.report.plotting import Drawn
-from nexus_bench.report.study import Pair, Study, study_of
-from nexus_bench.report.verdict import make_verdict, verdict
+from nexus_bench.report.verdict.page import make_verdict, verdict
+from nexus_bench.report.verdict.study import Pair, Study, study_of
 from tests.paths import ROOT
 from tests.study import LOOPS_2, ORDER_2, study_run
 

@@ -13,10 +13,10 @@ import vl_convert
 
 from nexus_bench.report import page
 from nexus_bench.report.build import build_report
-from nexus_bench.report.page import to_html
-from nexus_bench.report.palette import palette_of
-from nexus_bench.report.plotting import VERSION, Picture, Spec
-from nexus_bench.report.reach_charts import best_so_far, reach_by_cost
+from nexus_bench.report.charts.hop_reach import best_so_far, reach_by_cost
+from nexus_bench.report.charts.palette import palette_of
+from nexus_bench.report.charts.plotting import VERSION, Picture, Spec
+from nexus_bench.report.page.page import to_html
 from tests.made import curve, report_of, table
 from tests.report.unpacking import unpacked, whole
 

@@ -14,9 +14,9 @@ from nexus_bench.report import figures
 from nexus_bench.report import finding as told_by
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, build_report
+from nexus_bench.report.charts.plotting import Drawn, Picture
 from nexus_bench.report.output import to_document, to_markdown
-from nexus_bench.report.page import to_html
-from nexus_bench.report.plotting import Drawn, Picture
+from nexus_bench.report.page.page import to_html
 from tests.made import curve, table
 from tests.paths import EXAMPLES
 

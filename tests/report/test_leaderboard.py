@@ -9,11 +9,11 @@ from urllib.parse import unquote
 import pytest
 
 from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.report.board_tables import Cell, mechanisms, names_on
-from nexus_bench.report.boards import Board, boards_of
-from nexus_bench.report.leaderboard import leaderboard
+from nexus_bench.report.leaderboard.boards import Board, boards_of
+from nexus_bench.report.leaderboard.build import leaderboard
+from nexus_bench.report.leaderboard.standings import Standing, gather, run_names
+from nexus_bench.report.leaderboard.tables import Cell, mechanisms, names_on
 from nexus_bench.report.output import report
-from nexus_bench.report.standings import Standing, gather, run_names
 from tests.boards import FAR, MIDDLE, NEAR, by, run_of
 from tests.paths import EXAMPLES
 

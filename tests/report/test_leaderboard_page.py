@@ -9,7 +9,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from nexus_bench.report.leaderboard import leaderboard
+from nexus_bench.report.leaderboard.build import leaderboard
 from tests.boards import FAR, MIDDLE, NEAR, by, run_of
 from tests.paths import EXAMPLES
 from tests.report.browser import DESK, PHONE, drawn, opened, rows_shown

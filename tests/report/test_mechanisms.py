@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from nexus_bench.io.columns import TUNING
-from nexus_bench.report.mechanisms import mechanisms_page
+from nexus_bench.report.leaderboard.mechanisms import mechanisms_page
 from tests.boards import FAR, NEAR, by, run_of
 from tests.paths import ROOT
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from nexus_bench.report.packing import folded, packed_csv
+from nexus_bench.report.page.packing import folded, packed_csv
 from tests.report.unpacking import unfolded
 
 COLUMNS = {

@@ -9,7 +9,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-from nexus_bench.report.palette import DARK, FAINT, PAPER, SHADE, contrast_of
+from nexus_bench.report.charts.palette import DARK, FAINT, PAPER, SHADE, contrast_of
 from tests.paths import EXAMPLES
 from tests.report.browser import CUT_OFF, DESK, PHONE, TABLET, drawn, opened, rows_shown
 from tests.shade import shaded

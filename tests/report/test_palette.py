@@ -5,7 +5,7 @@ import itertools
 import pandas as pd
 import pytest
 
-from nexus_bench.report.palette import (
+from nexus_bench.report.charts.palette import (
     DARK,
     HIGH,
     INK,

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from nexus_bench.errors import UsageError, errors_in_a_line
-from nexus_bench.report.paper import NUMBERS, SOURCE, build, numbers_of, plain
-from nexus_bench.report.study import Study
-from nexus_bench.report.verdict_limits import uninterpreted
-from nexus_bench.report.verdict_sentences import told
+from nexus_bench.report.verdict.limits import uninterpreted
+from nexus_bench.report.verdict.paper import NUMBERS, SOURCE, build, numbers_of, plain
+from nexus_bench.report.verdict.sentences import told
+from nexus_bench.report.verdict.study import Study
 from tests.paths import ROOT
 
 PAPER = ROOT / "docs" / "paper"
@@ -27,7 +27,7 @@ def numbers(study: Study) -> dict[str, Any]:
 
 
 def test_a_folder_without_the_source_of_the_paper_is_one_line(tmp_path: Path) -> None:
-    line = [sys.executable, "-m", "nexus_bench.report.paper", "nowhere", "nowhere", "nowhere", str(tmp_path)]
+    line = [sys.executable, "-m", "nexus_bench.report.verdict.paper", "nowhere", "nowhere", "nowhere", str(tmp_path)]
     done = subprocess.run([*line, "paper.pdf"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     told = f"error: {tmp_path / SOURCE}: is missing; give the folder of the paper, docs/paper, or omit PDF\n"
     assert (done.returncode, done.stderr) == (2, told) and not list(tmp_path.iterdir())

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from nexus_bench.io.columns import PLACE_COLUMNS
-from nexus_bench.report.palette import palette_of
-from nexus_bench.report.place_charts import accuracy_by
-from nexus_bench.report.plotting import Spec
+from nexus_bench.report.charts.by_place import accuracy_by
+from nexus_bench.report.charts.palette import palette_of
+from nexus_bench.report.charts.plotting import Spec
 
 CHANCE = {1: 0.2, 2: 0.1, 3: 0.05}
 

@@ -11,10 +11,10 @@ from nexus_bench.io.read_results import read_results
 from nexus_bench.report import output
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import build_report
-from nexus_bench.report.orders import series_of
 from nexus_bench.report.output import to_document, to_markdown, write_report
-from nexus_bench.report.page import to_html
+from nexus_bench.report.page.page import to_html
 from nexus_bench.report.tables import COSTS
+from nexus_bench.report.words.orders import series_of
 from tests.made import cells_of, curve, report_of, table, tables_of
 from tests.paths import EXAMPLES
 

@@ -7,7 +7,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import to_csvs, to_markdown
-from nexus_bench.report.section_titles import asked, named
+from nexus_bench.report.words.section_titles import asked, named
 from tests.made import cells_of, curve, report_of, table
 from tests.paths import ROOT
 

@@ -13,17 +13,17 @@ from nexus_bench.analysis.compare_models import NOT_TESTED, TOO_FEW
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.report import plotting, task_drawing
 from nexus_bench.report.build import Report
-from nexus_bench.report.controls import controls_of
+from nexus_bench.report.charts.plotting import Drawn
 from nexus_bench.report.family_pages import family_pages
-from nexus_bench.report.notes import AT_EDGE
 from nexus_bench.report.output import read_report, to_markdown
-from nexus_bench.report.paper import NUMBERS, make_numbers
-from nexus_bench.report.plotting import Drawn
-from nexus_bench.report.study import Outcome, Study, runs_of, study_of
-from nexus_bench.report.verdict import NOTHING_YET, make_verdict, read_verdict, verdict
-from nexus_bench.report.verdict_limits import not_interpreted, uninterpreted
-from nexus_bench.report.verdict_sentences import most, theory, told
-from nexus_bench.report.verdict_tables import MEASURES, best_of, fits_of
+from nexus_bench.report.verdict.controls import controls_of
+from nexus_bench.report.verdict.limits import not_interpreted, uninterpreted
+from nexus_bench.report.verdict.page import NOTHING_YET, make_verdict, read_verdict, verdict
+from nexus_bench.report.verdict.paper import NUMBERS, make_numbers
+from nexus_bench.report.verdict.sentences import most, theory, told
+from nexus_bench.report.verdict.study import Outcome, Study, runs_of, study_of
+from nexus_bench.report.verdict.tables import MEASURES, best_of, fits_of
+from nexus_bench.report.words.notes import AT_EDGE
 from tests.paths import EXAMPLES, ROOT
 from tests.study import LAYERS_3, PLANTED, study_run
 
@@ -305,7 +305,7 @@ def test_pages_of_the_study_are_what_its_committed_runs_say(monkeypatch: pytest.
     """Both are made in one test, as to make the reports takes long."""
     run, controls, docs = ROOT / "runs" / "reference", ROOT / "runs" / "recipes", ROOT / "docs"
     challenges = ROOT / "runs" / "challenges"
-    monkeypatch.setattr("nexus_bench.report.controls.read_report", lambda runs: committed_report(above(runs)))
+    monkeypatch.setattr("nexus_bench.report.verdict.controls.read_report", lambda runs: committed_report(above(runs)))
     made = read_verdict(run, controls, challenges, docs) if run.is_dir() else NOTHING_YET
     assert (docs / "verdict.md").read_text() == made, "make verdict"
     assert (docs / "paper" / NUMBERS).read_text() == make_numbers(run, controls, challenges, docs / "paper"), (

@@ -22,7 +22,7 @@ from nexus_bench.io.files import keep_others, to_json, write_atomic
 from nexus_bench.model.costs import Cost
 from nexus_bench.model.matching import Match
 from nexus_bench.model.spec import ModelSpec
-from nexus_bench.report.standings import Setting, Standing
+from nexus_bench.report.leaderboard.standings import Setting, Standing
 from nexus_bench.reproductions.listed import Listed
 from nexus_bench.shortcuts.audit import Audited
 from nexus_bench.shortcuts.promises import Told

@@ -1,0 +1,1 @@
+"""Many runs in one table: mechanisms by families, as a page and as Markdown."""

@@ -134,5 +134,10 @@ def test_no_file_is_past_three_hundred_lines(path: Path) -> None:
     assert path.read_text().count("\n") <= 300
 
 
+def test_a_folder_holds_few_modules() -> None:
+    for folder in {path.parent for path in PACKAGE.rglob("*.py")}:
+        assert len(list(folder.glob("*.py"))) <= 35, f"{folder}: put modules of one purpose into a folder of their own"
+
+
 def test_the_public_names_are_what_the_package_hands_on() -> None:
     assert all(getattr(nexus_bench, name) is not None for name in nexus_bench.__all__)

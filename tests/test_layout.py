@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import grimp
+import networkx
 import pytest
 
 import nexus_bench
@@ -47,6 +48,11 @@ def test_few_arrows_run_between_units_and_none_both_ways() -> None:
     }
     assert len(arrows) <= 116
     assert not {(b, a) for a, b in arrows} & arrows
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    arrows = networkx.DiGraph((a, b) for a in GRAPH.modules for b in GRAPH.find_modules_directly_imported_by(a))
+    assert not [circle for circle in networkx.strongly_connected_components(arrows) if len(circle) > 1]
 
 
 def test_every_unit_has_its_place_in_at_most_thirteen_layers() -> None:

@@ -8,7 +8,7 @@ from nexus_bench.errors import StorageError
 from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Event, Failure, Note
 from nexus_bench.experiment.execution import Execution
-from nexus_bench.experiment.loggers import Loggers
+from nexus_bench.experiment.loggers.chosen import Loggers
 from nexus_bench.experiment.plan import Plan, left_out_note, make_plan
 from nexus_bench.experiment.restored import is_copy, restore_cells
 from nexus_bench.experiment.run_folder import RunFolder
@@ -65,7 +65,7 @@ def train(
         data: Dataset folder to train on; None means the endless stream of the task.
         quiet: Show nothing but failures on stderr.
         log_every: Also show an evaluation of each cell every so many steps.
-        loggers: Where learning curves go besides curve.csv; names of `loggers.LOGGERS`.
+        loggers: Where learning curves go besides curve.csv; names of `loggers.chosen.LOGGERS`.
 
     Raises:
         ConfigError: The data is too small for its splits or for a batch.

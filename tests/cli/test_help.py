@@ -17,7 +17,7 @@ from nexus_bench.cli.examples import EXAMPLES
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.lm_eval import FILE_FORMATS
 from nexus_bench.experiment.execution import EXECUTORS
-from nexus_bench.experiment.loggers import LOGGERS
+from nexus_bench.experiment.loggers.chosen import LOGGERS
 from nexus_bench.inspection import predictions
 from nexus_bench.reproductions.spec import ScaleName
 from nexus_bench.shortcuts.audit import ENCODINGS

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nexus_bench.experiment.events import Failure, Progress
-from nexus_bench.experiment.loggers import Loggers
+from nexus_bench.experiment.loggers.chosen import Loggers
 from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite

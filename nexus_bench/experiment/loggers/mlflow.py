@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nexus_bench.experiment.loggers import imported
+from nexus_bench.experiment.loggers.base import imported
 from nexus_bench.training.spec import CellSpec
 
 

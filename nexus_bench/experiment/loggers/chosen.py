@@ -1,49 +1,32 @@
-"""Where learning curves go while cells are trained, besides curve.csv, which is always written.
+"""The loggers that a run has chosen by name, told of what happens; curve.csv is always written."""
 
-To add a logger: a class with the methods of `Logger` in a module of its own, and its name in `LOGGERS`.
-"""
-
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
 
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.experiment.events import Event, Failure, Progress
+from nexus_bench.experiment.loggers.base import Logger
 from nexus_bench.experiment.plan import Plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import TEST
 from nexus_bench.training.spec import CellSpec
 
 
-class Logger(Protocol):
-    """Takes the curves of cells, several at a time."""
-
-    def log(self, cell: CellSpec, title: str, metrics: Mapping[str, float], step: int) -> None:
-        """Take values of a cell, such as `accuracy/2 hops`, at an optimiser step."""
-
-    def end(self, cell: CellSpec, *, has_failed: bool) -> None:
-        """A cell has ended; it may be that nothing was logged of it."""
-
-    def close(self) -> None:
-        """No more cells come."""
-
-
 def _tensorboard(folder: Path, suite: str) -> Logger:
-    from nexus_bench.experiment.tensorboard import TensorBoard
+    from nexus_bench.experiment.loggers.tensorboard import TensorBoard
 
     return TensorBoard(folder / "tensorboard")
 
 
 def _wandb(folder: Path, suite: str) -> Logger:
-    from nexus_bench.experiment.wandb import WandB
+    from nexus_bench.experiment.loggers.wandb import WandB
 
     return WandB(folder, suite)
 
 
 def _mlflow(folder: Path, suite: str) -> Logger:
-    from nexus_bench.experiment.mlflow import MLflow
+    from nexus_bench.experiment.loggers.mlflow import MLflow
 
     return MLflow(suite)
 
@@ -109,20 +92,3 @@ class Loggers:
     def _log(self, cell_id: str, metrics: Mapping[str, float], step: int) -> None:
         for logger in self._loggers:
             logger.log(self._cells[cell_id], self._titles[cell_id], metrics, step)
-
-
-def imported(module: str, *, logger: str, install: str) -> Any:
-    """A module that a logger needs.
-
-    Args:
-        module: Its name.
-        logger: The name of the logger.
-        install: What to install for it.
-
-    Raises:
-        UsageError: It is not installed.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UsageError(f"--logger {logger} needs {install}; pip install {install}, or use --logger csv") from error

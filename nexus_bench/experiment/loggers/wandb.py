@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nexus_bench.experiment.loggers import imported
+from nexus_bench.experiment.loggers.base import imported
 from nexus_bench.training.spec import CellSpec
 
 _PROJECT = "nexus-bench"  # unless WANDB_PROJECT names another

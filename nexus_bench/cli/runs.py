@@ -85,8 +85,9 @@ def runs(
 
     Every run folder below FOLDER, the newest first.
     """
-    from nexus_bench.cli.found_runs import find_runs, runs_as_text
+    from nexus_bench.cli.run_lines import runs_as_text
     from nexus_bench.cli.screen import print_text
+    from nexus_bench.experiment.found_runs import find_runs
 
     root = where or Path("runs")
     if where is not None and not where.is_dir():
@@ -113,7 +114,7 @@ def open_(
 
     Where there is no browser, its path is printed alone. A run without a page gets its report first.
     """
-    from nexus_bench.cli.found_runs import find_runs
+    from nexus_bench.experiment.found_runs import find_runs
     from nexus_bench.io.packed import is_there
     from nexus_bench.io.read_results import where_runs_are
 

@@ -16,9 +16,8 @@ import rich.console
 import yaml
 from rich.console import Console
 
-from nexus_bench.cli import found_runs
-from nexus_bench.cli.found_runs import find_runs, finding_of
-from nexus_bench.experiment import recorded
+from nexus_bench.experiment import found_runs, recorded
+from nexus_bench.experiment.found_runs import find_runs, finding_of
 from nexus_bench.experiment.records import CellRecords
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite

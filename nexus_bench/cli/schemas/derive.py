@@ -10,10 +10,10 @@ from pydantic import ConfigDict, Field, create_model
 
 from nexus_bench.bench import attention, generators, training
 from nexus_bench.cli.catalogue import Entry
-from nexus_bench.cli.found_runs import FoundRun
 from nexus_bench.cli.schemas import SCHEMA_VERSION
 from nexus_bench.data.show import Shown
 from nexus_bench.data.verify import Verified
+from nexus_bench.experiment.found_runs import FoundRun
 from nexus_bench.experiment.status import CellState
 from nexus_bench.experiment.submissions import Submission
 from nexus_bench.io import columns

@@ -5,23 +5,20 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from nexus_bench.errors import NexusBenchError, UsageError
+from nexus_bench.experiment import grid
+from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import FAILED, TUNING
 from nexus_bench.io.config import Config
 from nexus_bench.io.packed import is_there, packed
 from nexus_bench.io.plurals import counted
-from nexus_bench.io.read_results import RESULTS, SPEC
-
-if TYPE_CHECKING:
-    from nexus_bench.experiment.run_folder import RunFolder
+from nexus_bench.io.read_results import RESULTS, SPEC, check_run, is_sealed, read_results
 
 DONE, TRAINING, STOPPED, FAILED_CELLS, UNREADABLE = "done", "training", "stopped", "failed cells", "unreadable"
-_UNITS = ("B", "kB", "MB", "GB")
 
 
 class FoundRun(NamedTuple):
@@ -89,26 +86,6 @@ def finding_of(run: Path) -> str | None:
     return None if said is None else re.sub(r"\\([^\w\s])", r"\1", said.strip("*"))
 
 
-def runs_as_text(found: list[FoundRun]) -> str:
-    """One aligned line for each run, and its finding below it."""
-    rows = [["run", "state", "cells", "size", "changed"]]
-    for run in found:
-        state = f"{run.n_failed} failed" if run.state == FAILED_CELLS else run.state
-        changed = datetime.fromtimestamp(run.changed).strftime("%Y-%m-%d %H:%M") if run.changed else "unknown"
-        cells = f"{run.n_cells:,}" if run.n_planned is None else f"{run.n_cells:,} of {run.n_planned:,}"
-        rows.append([run.path, state, cells, _size(run.n_bytes), changed])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row, told in zip(rows, [(), *((run.finding, run.problem) for run in found)], strict=True):
-        path, state, cells, size, changed = (
-            text.rjust(width) if at in (2, 3) else text.ljust(width)
-            for at, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append(f"{path}  {state}  {cells}  {size}  {changed}".rstrip())
-        lines += [f"  {line}" for line in told if line]
-    return "\n".join(lines)
-
-
 def _read(folder: Path) -> FoundRun:
     files = list(_files(folder))
     n_bytes = sum(file.st_size for file in files)
@@ -137,9 +114,6 @@ def _files(folder: Path) -> Iterator[os.stat_result]:
 
 
 def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
-    from nexus_bench.experiment.run_folder import RunFolder
-    from nexus_bench.io.read_results import check_run, is_sealed, read_results
-
     run = RunFolder(folder)
     try:
         if not (has_rows := is_there(folder / RESULTS)) and is_sealed(folder):
@@ -172,24 +146,15 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
     return FoundRun(str(folder), suite, state, n_cells, n_planned, n_failed, finding, n_bytes, changed, problem)
 
 
-def _n_lost(run: "RunFolder", cell_ids: Iterable[str]) -> int:
+def _n_lost(run: RunFolder, cell_ids: Iterable[str]) -> int:
     """How many cells of the tables have no record, where others have: in a copy of tables alone none is lost."""
     return sum(not run.cells.finished(cell_id) for cell_id in set(cell_ids)) if run.cells.path.is_dir() else 0
 
 
 def _n_to_measure(config: Config) -> int | None:
     """The cells of a suite but for those that choose a recipe; None if planning adds some, or it is no grid."""
-    from nexus_bench.experiment.grid import n_cells, read_seeds, with_recipe
-
     if "tasks" not in config or config.get("matched"):
         return None
-    tasks = [with_recipe(entry, config.get("train", {})) for entry in config["tasks"]]
+    tasks = [grid.with_recipe(entry, config.get("train", {})) for entry in config["tasks"]]
     models = [config.get("model", {}) | entry for entry in config["models"]]
-    return n_cells(tasks, models, len(read_seeds(config, where=SPEC)))
-
-
-def _size(n_bytes: int) -> str:
-    """Bytes in three digits, such as 1.2 MB."""
-    power = min(3, (len(str(n_bytes)) - 1) // 3)
-    value = n_bytes / 1000**power
-    return f"{value:.0f} {_UNITS[power]}" if power == 0 or value >= 10 else f"{value:.1f} {_UNITS[power]}"
+    return grid.n_cells(tasks, models, len(grid.read_seeds(config, where=SPEC)))

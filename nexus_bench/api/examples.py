@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nexus_bench.api import values
-from nexus_bench.api.values import LARGEST_SEED, MOST_GRAPHS, Hops, in_python, plain, without_none
+from nexus_bench.api.values import LARGEST_SEED, MOST_GRAPHS, Hops, in_python, plain
 from nexus_bench.data import generate as writing
 from nexus_bench.data.dataset import Manifest
 from nexus_bench.data.formats import FORMATS
@@ -16,6 +16,7 @@ from nexus_bench.data.show import show as show_drawn
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import NexusBenchError as NexusBenchError
 from nexus_bench.errors import UsageError, unknown_name
+from nexus_bench.io.config import without_none
 from nexus_bench.io.entries import validate
 from nexus_bench.text.answers import plain_answer
 from nexus_bench.text.render import TextOptions

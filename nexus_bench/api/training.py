@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nexus_bench.api import values
 from nexus_bench.api.run import Run
-from nexus_bench.api.values import OF_COMMAND, Hops, in_python, plain, without_none
+from nexus_bench.api.values import OF_COMMAND, Hops, in_python, plain
 from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError, usual
+from nexus_bench.io.config import without_none
 from nexus_bench.io.files import sha256
 
 if TYPE_CHECKING:

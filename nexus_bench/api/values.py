@@ -43,11 +43,6 @@ def present_attribute(name: str) -> str:
     return present_name(PYTHON, name)
 
 
-def without_none(**values: Any) -> dict[str, Any]:
-    """Only the values that were given."""
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def whole(name: str, value: Any, *, least: int, most: int = MOST_GRAPHS) -> int:
     """A whole number, also one of NumPy, as Python's.
 

@@ -16,7 +16,6 @@ from nexus_bench.cli.options import (
     Seed,
     Settings,
     Task,
-    given,
     hops_of,
 )
 from nexus_bench.cli.words import TaskWords, one_task, read_words
@@ -45,13 +44,13 @@ def gen(
     from nexus_bench.cli.progress import progress
     from nexus_bench.cli.screen import print_text
     from nexus_bench.data.show import as_text, show
-    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.config import parse_settings, without_none
     from nexus_bench.io.hops import format_hops
     from nexus_bench.text.render import order_warning
 
     told = read_words(words, settings)
     task = one_task(told.names, task, command="gen", default="pointer_chase")
-    asked = parse_settings(told.settings) | given(n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
+    asked = parse_settings(told.settings) | without_none(n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
     planned = plan(task, hops=hops_of(hops), n=n, seed=seed, out=out, format=file_format, settings=asked, where="gen")
     folder, spec, text = planned.folder, planned.spec, planned.text
     with progress(f"{folder}", planned.n_graphs, quiet=quiet) as advance:
@@ -123,7 +122,7 @@ def audit(
     from nexus_bench.cli.screen import print_table
     from nexus_bench.data.task import make_task
     from nexus_bench.io.columns import IID
-    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.config import parse_settings, without_none
     from nexus_bench.shortcuts.audit import ENCODINGS, worst
     from nexus_bench.shortcuts.audit import audit as score
 
@@ -131,7 +130,7 @@ def audit(
         raise UsageError(unknown_name("encoding", encoding, ENCODINGS))
     told = read_words(words, settings)
     task = one_task(told.names, task, command="audit")
-    entry = {"task": task} | parse_settings(told.settings) | given(hops=hops_of(hops))
+    entry = {"task": task} | parse_settings(told.settings) | without_none(hops=hops_of(hops))
     laws = {split: law.family for split, law in make_task(entry, where="audit").laws().items()}
     family = laws.pop(IID)
     rows = score(family, n_graphs=n, seed=seed, others=laws, encoding=encoding, joint=joint)

@@ -16,7 +16,6 @@ from nexus_bench.cli.options import (
     Seed,
     Settings,
     Task,
-    given,
     hops_of,
 )
 from nexus_bench.cli.words import TaskWords, one_task, read_words
@@ -48,7 +47,7 @@ def export(
     from nexus_bench.data.generate import draw_dataset
     from nexus_bench.data.lm_eval import FILE_FORMATS, export_lm_eval, told_in
     from nexus_bench.data.task import make_task
-    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.config import parse_settings, without_none
 
     if export_format != "lm-eval":
         raise UsageError(unknown_name("format", export_format, ["lm-eval"]))
@@ -62,7 +61,7 @@ def export(
         raise UsageError("the harness scores answers only; omit target")
     if data is not None and (overrides or hops is not None or has_task):
         raise UsageError("with --data the task is that of the dataset; omit --task, --hops and settings of the task")
-    entry = {"task": task} | overrides | given(hops=hops_of(hops))
+    entry = {"task": task} | overrides | without_none(hops=hops_of(hops))
     dataset = draw_dataset(make_task(entry, where="export"), seed=seed) if data is None else read_dataset(data)
     text, warning = told_in(dataset.manifest, told)
     folder = out or Path("runs/lm-eval") / dataset.spec.task

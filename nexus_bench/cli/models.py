@@ -7,7 +7,7 @@ import typer
 
 from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, Task, given, hops_of
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Settings, Task, hops_of
 from nexus_bench.cli.words import Words, no_names, read_words
 from nexus_bench.errors import UsageError
 
@@ -66,7 +66,7 @@ def pretrain(
     from nexus_bench.hf.pythia import arch_of, equal_in_compute
     from nexus_bench.hf.tokenizer import vocabulary_of
     from nexus_bench.io.columns import Row
-    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.config import parse_settings, without_none
     from nexus_bench.io.entries import validate
     from nexus_bench.text.render import TextOptions
 
@@ -82,12 +82,14 @@ def pretrain(
         raise UsageError("--compute-of: names no nest; write order=2, or such as 'order=2 compare=mirrored'")
     if compute_of is not None and attention != "standard":
         raise UsageError("--compute-of finds a standard model; omit --attention")
-    entry |= given(text=text, held_out=held_out, tokenizer=tokenizer, order=order, tokens=tokens, task_share=task_share)
+    entry |= without_none(
+        text=text, held_out=held_out, tokenizer=tokenizer, order=order, tokens=tokens, task_share=task_share
+    )
     entry |= {"arch": arch, "attention": attention, "seed": seed}
     if task is not None:
         told = task_settings(entry)
         entry = {key: value for key, value in entry.items() if key not in told}
-        told |= given(task=task, hops=hops_of(hops))
+        told |= without_none(task=task, hops=hops_of(hops))
         told, in_english = divided(told)
         english = validate(TextOptions, in_english, where="pretrain: text")
         entry["english"] = english.model_dump(exclude_defaults=True) or None

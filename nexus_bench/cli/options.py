@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -75,8 +75,3 @@ def positive_numbers(text: str, *, option: str, what: str) -> list[int]:
     if not all(type(number) is int and 0 < number <= _LARGEST_LENGTH for number in numbers):
         raise UsageError(f"{option}: write {what}, each at most {_LARGEST_LENGTH}, got {text}")
     return numbers
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """Only the options that were given."""
-    return {key: value for key, value in values.items() if value is not None}

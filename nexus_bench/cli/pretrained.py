@@ -14,7 +14,6 @@ from nexus_bench.cli.options import (
     Quiet,
     Settings,
     Task,
-    given,
     hops_of,
     positive_numbers,
 )
@@ -66,12 +65,12 @@ def retrofit(
     from nexus_bench.hf.retrofit import Way, run_name
     from nexus_bench.hf.retrofit import retrofit as run_retrofit
     from nexus_bench.hf.retrofit_spec import Recipe, methods_from, recipe_from
-    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.config import parse_settings, without_none
     from nexus_bench.io.entries import validate
     from nexus_bench.report.output import to_document
     from nexus_bench.report.terminal import print_report
 
-    own, others = recipe_from(parse_settings(named.settings) | given(steps=steps))
+    own, others = recipe_from(parse_settings(named.settings) | without_none(steps=steps))
     recipe = validate(Recipe, own, where="retrofit")
     others, told = divided(others)
     if told.pop("target", "answer") != "answer":
@@ -86,7 +85,7 @@ def retrofit(
             raise ConfigError(f"retrofit: {unknown_name('setting', next(iter(others)), Recipe.model_fields)}")
         material = open_material(data, size=size, view=recipe.view, told=told)
     else:
-        entry = {"task": task} | others | given(hops=hops_of(hops))
+        entry = {"task": task} | others | without_none(hops=hops_of(hops))
         material = drawn_material(make_task(entry, where="retrofit"), size=size, view=recipe.view, told=told)
     folder = RunFolder(out or Path("runs") / run_name(pretrained, material))
     way = Way(

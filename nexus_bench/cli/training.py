@@ -8,7 +8,7 @@ import typer
 from nexus_bench.cli.choices import LOGGERS, attentions, loggers, suites, tasks
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.ending import print_end
-from nexus_bench.cli.options import HOW, AsJson, Device, Executor, Mode, Out, Quiet, Settings, Workers, given, hops_of
+from nexus_bench.cli.options import HOW, AsJson, Device, Executor, Mode, Out, Quiet, Settings, Workers, hops_of
 from nexus_bench.cli.starting import starting
 from nexus_bench.cli.words import one_name, read_words, split_commas
 from nexus_bench.errors import FailedCellsError, UsageError
@@ -134,12 +134,12 @@ def train(
         from nexus_bench.experiment.display import print_plan, steps_to_go_on_from
         from nexus_bench.experiment.estimate import estimate
         from nexus_bench.experiment.status import read_status
-        from nexus_bench.io.config import parse_settings, to_yaml
+        from nexus_bench.io.config import parse_settings, to_yaml, without_none
         from nexus_bench.report.ci import github_lines
         from nexus_bench.report.output import to_document
         from nexus_bench.report.terminal import print_report
 
-        overrides = parse_settings(said.settings) | given(hops=hops_of(hops))
+        overrides = parse_settings(said.settings) | without_none(hops=hops_of(hops))
         grid = select(asked, task=task, attention=attention, data=data, settings=overrides)
         if print_config:
             if as_json:
@@ -205,12 +205,14 @@ def match(
     from nexus_bench.api.training import select
     from nexus_bench.cli.printing import matches_table
     from nexus_bench.cli.screen import print_table
-    from nexus_bench.io.config import parse_settings
+    from nexus_bench.io.config import parse_settings, without_none
     from nexus_bench.model.matching import match as match_models
 
     said = read_words(words, settings, order=order)
     asked = one_name(said.names, suite, what="suite", command="match")
-    overrides = parse_settings(said.settings) | given(hops=hops_of(hops), matched=False, tune=False, comparisons=False)
+    overrides = parse_settings(said.settings) | without_none(
+        hops=hops_of(hops), matched=False, tune=False, comparisons=False
+    )
     cells = select(asked, task=task, attention=attention, data=None, settings=overrides).cells
     found = match_models((cell.task, cell.model) for cell in cells)
     if not found:

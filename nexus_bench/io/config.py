@@ -183,6 +183,11 @@ def parse_settings(settings: list[str]) -> Config:
     return config
 
 
+def without_none(**values: Any) -> Config:
+    """Only the values that were given."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
 def as_whole(value: Any) -> Any:
     """A number such as 1e3 as the whole number that it is; all else stays."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_SHORT else value

@@ -88,6 +88,15 @@ def small_task(small_spec: TaskSpec) -> Generator:
 
 
 @pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    """A small suite in the folder that commands run in."""
+    from tests.small import TINY
+
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return "tiny.yaml"
+
+
+@pytest.fixture
 def dataset_folder(tmp_path: Path, small_spec: TaskSpec) -> Path:
     folder = tmp_path / "data"
     generate(folder, small_spec, seed=3, n_train=50, file_format="npz")

@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from nexus_bench.data.task import make_task
+from nexus_bench.data.splits import Splits
+from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.generators.base import Generator
 from nexus_bench.io.config import Config
 from nexus_bench.model.build import build_model
@@ -16,6 +17,11 @@ from nexus_bench.training.spec import CellSpec, TrainSpec
 def small_law() -> Generator:
     task = {"task": "pointer_chase", "hops": [1, 2], "n_nodes": 7, "n_queries": 5}
     return make_task(task, where="test").generator()
+
+
+def sources(spec: TaskSpec, kind: type[Splits] = Splits) -> list[Splits]:
+    """A task at three seeds."""
+    return [kind(spec.laws(), seed=seed, n_val=spec.n_val, n_test=spec.n_test) for seed in range(3)]
 
 
 def untrained(law: Generator, **entry: Any) -> Transformer:

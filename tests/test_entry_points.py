@@ -2,12 +2,11 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
+from tests.outside import install, python
 
 PYPROJECT = """
 [build-system]
@@ -71,21 +70,12 @@ def site(tmp_path: Path) -> Path:
     (package / "backwards.py").write_text(TASK)
     (package / "backwards.yaml").write_text("task: backwards\nsummary: Theirs.\nhops: 1-2\nn_nodes: 9\n")
     (package / "uniform.py").write_text(ATTENTION)
-    install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    target = tmp_path / "site"
-    subprocess.run(
-        [sys.executable, "-m", *install, "--target", str(target), str(tmp_path / "source")],
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return target
+    install(tmp_path / "source", tmp_path / "site")
+    return tmp_path / "site"
 
 
 def call(site: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    line = [sys.executable, "-m", "nexus_bench", *arguments]
-    environment = {"PYTHONPATH": f"{site}:{ROOT}", "PATH": "/usr/bin:/bin"}
-    return subprocess.run(line, cwd=site.parent, env=environment, capture_output=True, text=True, timeout=120)
+    return python(site, "-m", "nexus_bench", *arguments)
 
 
 @pytest.mark.slow

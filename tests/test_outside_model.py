@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.outside import install, python
 from tests.paths import ROOT
 
 PAGES = ("add_a_task.md", "add_an_attention.md")
@@ -74,31 +73,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert {name for name, _ in shown} == {"prefix_sums.py", "prefix_sums.yaml", "fading.py"}
     for name, content in shown:
         (package / name).write_text(content)
-    install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    line = [sys.executable, "-m", *install, "--target", str(top / "site"), str(top / "source")]
-    subprocess.run(line, check=True, capture_output=True, timeout=120)
+    install(top / "source", top / "site")
     (top / "sums.yaml").write_text(SUITE)
     return top / "site"
-
-
-def call(site: Path, *line: str) -> "subprocess.CompletedProcess[str]":
-    environment = {"PYTHONPATH": f"{site}:{ROOT}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, *line], cwd=site.parent, env=environment, capture_output=True, text=True, timeout=300
-    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attention", ["fading", "nexus"])
 def test_it_is_trained_in_a_stack_as_alone_and_after_a_stop(attention: str, site: Path) -> None:
-    done = call(site, "-c", ALIKE, attention)
+    done = python(site, "-c", ALIKE, attention)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
 def test_it_is_trained_costed_stored_reported_and_asked_again(site: Path) -> None:
     nexus_bench, top = ("-m", "nexus_bench"), site.parent
-    done = call(
+    done = python(
         site, *nexus_bench, "train", "sums.yaml", "--set", "steps=400", "--quiet", "--workers", "1", "--out", "run"
     )
     assert done.returncode == 0, done.stderr
@@ -115,7 +105,7 @@ def test_it_is_trained_costed_stored_reported_and_asked_again(site: Path) -> Non
     assert rows.groupby(["cell_id", "split"])["n_examples"].sum().isin([60, 90]).all(), "one label a hop and sequence"
     best = rows[(rows["attention"] == "nexus") & (rows["hop"] == 1) & (rows["split"] == "test")]["accuracy"].max()
     assert best > 0.9, "to copy a token is learned in 400 steps"
-    told = call(site, *nexus_bench, "predictions", "run", "--split", "test", "--json")
+    told = python(site, *nexus_bench, "predictions", "run", "--split", "test", "--json")
     assert told.returncode == 0, told.stderr
     written = pd.read_csv(top / json.loads(told.stdout)["file"])
     assert len(written) == 4 * 90 and set(written["hop"]) == {1, 2, 3}
@@ -124,7 +114,7 @@ def test_it_is_trained_costed_stored_reported_and_asked_again(site: Path) -> Non
 @pytest.mark.slow
 def test_it_keeps_what_sequences_promise_and_is_written_and_shown(site: Path) -> None:
     for line in (["check", "prefix_sums"], ["gen", "prefix_sums", "-n", "50", "--out", "d"], ["verify", "d"]):
-        done = call(site, "-m", "nexus_bench", *line)
+        done = python(site, "-m", "nexus_bench", *line)
         assert done.returncode == 0, done.stderr
 
 
@@ -132,9 +122,9 @@ def test_it_keeps_what_sequences_promise_and_is_written_and_shown(site: Path) ->
 def test_what_takes_queries_alone_says_so_in_a_line(site: Path) -> None:
     nexus_bench = ("-m", "nexus_bench")
     only = "error: prefix_sums: is a task of sequences, which can be trained; "
-    done = call(site, *nexus_bench, "gen", "--task", "prefix_sums", "--format", "text")
+    done = python(site, *nexus_bench, "gen", "--task", "prefix_sums", "--format", "text")
     assert (done.returncode, done.stderr.startswith(only), done.stderr.count("\n")) == (3, True, 1), done.stderr
-    done = call(site, *nexus_bench, "bench", "attention", "fading")
+    done = python(site, *nexus_bench, "bench", "attention", "fading")
     assert (done.returncode, done.stderr.count("\n")) == (3, 1) and "'fading' is a whole model" in done.stderr
-    done = call(site, *nexus_bench, "train", "sums.yaml", "--set", "encoding=fact", "--out", "other")
+    done = python(site, *nexus_bench, "train", "sums.yaml", "--set", "encoding=fact", "--out", "other")
     assert done.returncode == 3 and "prefix_sums: encoding must be sequence, got fact" in done.stderr, done.stderr

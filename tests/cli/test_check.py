@@ -17,6 +17,7 @@ from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 from nexus_bench.attention.promises import PROMISES
 from nexus_bench.attention.promises import check as promises_of
 from nexus_bench.model.promises import OPTIONS
+from tests.checked import states
 from tests.conftest import Command, assert_fails
 from tests.paths import ROOT
 
@@ -77,11 +78,6 @@ def theirs(monkeypatch: pytest.MonkeyPatch) -> type[Theirs]:
     ATTENTIONS.names()
     monkeypatch.setitem(ATTENTIONS._entries, "theirs", Theirs)
     return Theirs
-
-
-def states(text: str) -> dict[str, str]:
-    lines = [line.split(": ", 2) for line in text.splitlines()]
-    return {promise.partition(" (")[0]: state for _, state, promise in lines}
 
 
 def test_a_mechanism_of_another_package_that_keeps_everything(theirs: type[Theirs], command: Command) -> None:

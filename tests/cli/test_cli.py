@@ -13,13 +13,6 @@ from nexus_bench import cli
 from nexus_bench.io.read_results import read_results
 from nexus_bench.version import __version__
 from tests.conftest import Command, assert_fails, without_start
-from tests.small import TINY
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> str:
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    return "tiny.yaml"
 
 
 def test_version_and_help(shell: Command) -> None:

@@ -23,12 +23,6 @@ from tests.small import TINY
 EXAMPLE = ROOT / "runs/example/quick"
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> str:
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    return "tiny.yaml"
-
-
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [

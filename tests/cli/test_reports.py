@@ -9,13 +9,6 @@ import pandas as pd
 import pytest
 
 from tests.conftest import Command, assert_fails
-from tests.small import TINY
-
-
-@pytest.fixture
-def tiny(command: Command) -> str:
-    Path("tiny.yaml").write_text(TINY)
-    return "tiny.yaml"
 
 
 def without_provenance(path: Path) -> bytes:

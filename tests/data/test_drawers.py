@@ -14,15 +14,12 @@ from nexus_bench.data.drawers import Drawers, DrawingError, Drawn, Order, draw, 
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import Examples
+from tests.small import sources
 
 
 class Broken(Splits):
     def batch(self, step: int, batch_size: int) -> Examples:
         raise KeyError("spoon")
-
-
-def sources(spec: TaskSpec, kind: type[Splits] = Splits) -> list[Splits]:
-    return [kind(spec.laws(), seed=seed, n_val=spec.n_val, n_test=spec.n_test) for seed in range(3)]
 
 
 @pytest.mark.parametrize("n", [1, 2, 8])

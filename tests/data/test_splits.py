@@ -1,9 +1,9 @@
-import hashlib
 import itertools
 
 import numpy as np
 import pytest
 
+from nexus_bench.data.digests import sha256_of
 from nexus_bench.data.law import Law
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, world_ids, worlds_of
 from nexus_bench.data.task import make_task
@@ -18,13 +18,6 @@ GOLDEN = {  # pointer_chase version 1, hops 1-3, 11 nodes, seed 7
 }
 
 GOLDEN_WORDS = [14758022725186672414, 13553001915951669908]
-
-
-def sha256(examples: Examples) -> str:
-    digest = hashlib.sha256()
-    for array in examples:
-        digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
-    return digest.hexdigest()
 
 
 def worlds(examples: Examples) -> set[frozenset[tuple[int, ...]]]:
@@ -66,9 +59,9 @@ def test_bytes_are_the_golden_ones() -> None:
     generator = make_task({"task": "pointer_chase", "hops": "1-3", "n_nodes": 11}, where="test").generator()
     splits = Splits({"iid": Law(generator)}, seed=7, n_val=13, n_test=17)
     assert {
-        "train": sha256(splits.train(0, 1100)),
-        "val": sha256(splits.held_out["val"].examples),
-        "test": sha256(splits.held_out["test"].examples),
+        "train": sha256_of(splits.train(0, 1100)),
+        "val": sha256_of(splits.held_out["val"].examples),
+        "test": sha256_of(splits.held_out["test"].examples),
     } == GOLDEN
 
 
@@ -111,19 +104,19 @@ def test_training_graphs_do_not_depend_on_how_they_are_asked_for(small_task: Gen
     splits = Splits({"iid": Law(small_task)}, seed=1, n_val=3, n_test=5)
     edges = [0, 7, 1000, 1023, 1024, 1025, 2048, 2100]
     pieces = [splits.train(start, stop) for start, stop in itertools.pairwise(edges)]
-    assert sha256(Examples.concatenate(pieces)) == sha256(whole)
+    assert sha256_of(Examples.concatenate(pieces)) == sha256_of(whole)
 
 
 def test_a_batch_is_its_slice_of_the_training_graphs(small_task: Generator) -> None:
     splits = Splits({"iid": Law(small_task)}, seed=1, n_val=3, n_test=5)
-    assert sha256(splits.batch(29, 70)) == sha256(splits.train(2030, 2100))
+    assert sha256_of(splits.batch(29, 70)) == sha256_of(splits.train(2030, 2100))
 
 
 def test_more_test_graphs_keep_the_first_ones(small_task: Generator) -> None:
     few, many = (
         Splits({"iid": Law(small_task)}, seed=1, n_val=3, n_test=n).held_out["test"].examples for n in (5, 1500)
     )
-    assert sha256(few) == sha256(many.take(slice(5)))
+    assert sha256_of(few) == sha256_of(many.take(slice(5)))
 
 
 @pytest.mark.parametrize("other", [1, 2, 43])

@@ -6,13 +6,6 @@ import pytest
 
 from nexus_bench.io.read_results import read_results
 from tests.conftest import Command, assert_fails
-from tests.small import TINY
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> str:
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    return "tiny.yaml"
 
 
 @pytest.mark.parametrize(

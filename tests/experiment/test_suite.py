@@ -78,7 +78,6 @@ def test_settings_reach_the_value_of_their_name_wherever_it_stands() -> None:
 
 
 QUICK: list[tuple[str, int | None]] = [("standard", None), ("nexus", 2), ("nexus", 3)]
-NESTS: list[tuple[str, int | None]] = [("nexus", 1), ("nexus", 4)]
 STAIRCASE = [*QUICK, ("nexus", 4)]
 
 

@@ -17,7 +17,7 @@ from nexus_bench.hf import describe
 from nexus_bench.hf.training import train_in_order, training_arguments
 from tests.conftest import Command
 from tests.hf.made import saved_model
-from tests.hf.retrofitting import line, results, write_place
+from tests.hf.retrofitting import line, results
 from tests.hf.tiny import stock
 
 METHODS = ("untouched", "standard", "order=2 gate=true", "order=2", "order=3 gate=true layers=last-half refine=q")
@@ -30,14 +30,6 @@ LABELS = [
 ]
 FEW = ("standard", "order=2 gate=true")
 COLOURS = ("red", "blue", "green", "black")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small dataset `d`, and a model `m` that knows its words."""
-    folder = tmp_path_factory.mktemp("retrofit")
-    write_place(folder)
-    return folder
 
 
 def test_methods_stand_side_by_side_in_the_usual_results(command: Command, place: Path) -> None:

@@ -10,15 +10,7 @@ from transformers import GPT2Config
 
 from nexus_bench.hf import retrofit_cells
 from tests.conftest import Command, assert_fails
-from tests.hf.retrofitting import line, write_place
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small dataset `d`, and a model `m` that knows its words."""
-    folder = tmp_path_factory.mktemp("retrofit")
-    write_place(folder)
-    return folder
+from tests.hf.retrofitting import line
 
 
 def edited(model: Path, to: Path, **values: Any) -> str:

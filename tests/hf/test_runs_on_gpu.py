@@ -20,7 +20,7 @@ from nexus_bench.hf.training import Pace, train_in_order
 from nexus_bench.training.peaks import peak_here
 from tests.conftest import Command
 from tests.hf.pretraining import LINE, LONG, finish, log_of, start, start_two, write_text
-from tests.hf.retrofitting import line, results, start_retrofit, write_place
+from tests.hf.retrofitting import line, results, start_retrofit
 
 pytestmark = [
     pytest.mark.gpu,
@@ -32,13 +32,6 @@ MODE = "bfloat16"
 THERE = ("--device", DEVICE)
 NEST = ("--attention", "nexus", "--order", "3", "--set", "compare=mirrored")
 METHODS, STEPS = ("standard", "order=2 gate=true"), 60  # of a retrofit that is killed
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("retrofit")
-    write_place(folder)
-    return folder
 
 
 def kill(process: subprocess.Popen[str], when: Callable[[], bool]) -> None:

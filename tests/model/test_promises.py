@@ -16,6 +16,7 @@ from nexus_bench.model.batch import Batch
 from nexus_bench.model.contract import Model
 from nexus_bench.model.promises import OPTIONS, PROMISES, keeps_its_options
 from nexus_bench.registry.promises import Broken
+from tests.checked import states
 from tests.conftest import Command, assert_fails
 from tests.paths import ROOT
 
@@ -56,11 +57,6 @@ def fading(monkeypatch: pytest.MonkeyPatch) -> type[Model]:
 
     monkeypatch.setitem(ATTENTIONS._entries, "fading", Faulty)
     return Faulty
-
-
-def states(text: str) -> dict[str, str]:
-    lines = [line.split(": ", 2) for line in text.splitlines()]
-    return {promise.partition(" (")[0]: state for _, state, promise in lines}
 
 
 ALL_KEPT = dict.fromkeys([*PROMISES, OPTIONS], "kept")

@@ -14,6 +14,7 @@ from nexus_bench.io.columns import IID
 from nexus_bench.streams import stream
 from nexus_bench.training.feed import Feed
 from nexus_bench.training.pool import Pool
+from tests.small import sources
 
 CPU = torch.device("cpu")
 
@@ -24,10 +25,6 @@ class Slow(Splits):
     def batch(self, step: int, batch_size: int) -> Examples:
         time.sleep(0.01)
         return super().batch(step, batch_size)
-
-
-def sources(spec: TaskSpec, kind: type[Splits] = Splits) -> list[Splits]:
-    return [kind(spec.laws(), seed=seed, n_val=spec.n_val, n_test=spec.n_test) for seed in range(3)]
 
 
 @pytest.mark.parametrize("n_drawers", [0, 2])

@@ -16,7 +16,7 @@ from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
 
 
-class Outcome(NamedTuple):
+class EndedCell(NamedTuple):
     """How a cell ended: weights by name, and the points that were told."""
 
     status: str
@@ -33,7 +33,7 @@ def run_cells(
     device: str = "cpu",
     should_stop: Callable[[], bool] = lambda: False,
     on_event: Callable[[Event], None] = lambda event: None,
-) -> list[Outcome]:
+) -> list[EndedCell]:
     """Train cells in one job; if `should_stop` ends it, StoppedError is raised and the checkpoints stay in `root`."""
     results: dict[str, CellResult] = {}
     failed: set[str] = set()
@@ -54,7 +54,7 @@ def run_cells(
     run_job(Job(tuple(cells), wanted, mode, device, root, None, tuple(begun)), on_event=hear, should_stop=should_stop)
     assert results.keys() | failed == wanted
     return [
-        Outcome(
+        EndedCell(
             results[cell_id].rows[0]["status"] if cell_id in results else "failed",
             safetensors.torch.load(results[cell_id].weights) if cell_id in results else {},  # type: ignore[arg-type]
             results[cell_id].curve if cell_id in results else [],

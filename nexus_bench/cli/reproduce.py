@@ -13,7 +13,7 @@ from nexus_bench.errors import FailedCellsError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from nexus_bench.experiment.run_folder import RunFolder
-    from nexus_bench.reproductions.judge import Outcome
+    from nexus_bench.reproductions.judge import JudgedClaim
     from nexus_bench.reproductions.spec import Reproduction
 
 SCALES = ("small", "published")
@@ -137,7 +137,7 @@ def _list(*, as_json: bool, quiet: bool) -> None:
             typer.echo(f"  {at.scale:<10} {cost:<14} {at.n_cells:>4} cells  {at.state}")
 
 
-def _print(reproduction: "Reproduction", outcome: "Outcome") -> None:
+def _print(reproduction: "Reproduction", outcome: "JudgedClaim") -> None:
     """The figures by check, claimed against measured, and the verdict."""
     from rich.table import Table
 

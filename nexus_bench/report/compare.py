@@ -40,8 +40,8 @@ _TESTED = (REGRESSION, FAILED, WITHIN_NOISE, OK, IMPROVEMENT)
 _DECIMALS = {"accuracy": 3, "reach": 2}
 
 
-class Outcome(NamedTuple):
-    """A comparison of two runs and its outcome.
+class RunComparison(NamedTuple):
+    """A new run compared with an accepted one.
 
     Attributes:
         title: What was compared.
@@ -75,7 +75,7 @@ def compare(
     strict: bool = False,
     out: Path | None = None,
     junit: Path | None = None,
-) -> Outcome:
+) -> RunComparison:
     """Compare a run with an accepted one, write compare.csv, and append to the GitHub summary inside GitHub Actions.
 
     Args:
@@ -116,7 +116,7 @@ def compare(
     if junit:
         write_atomic(junit, junit_xml(f"nexus-bench compare: {title}", cases(compared, failing)))
     github_summary(markdown(compared, told, failing, title))
-    return Outcome(title, compared, rows, told, failing, noisy(compared), why, files)
+    return RunComparison(title, compared, rows, told, failing, noisy(compared), why, files)
 
 
 def names(compared: Sequence[Compared], *, with_task: bool = True) -> list[str]:

@@ -23,7 +23,7 @@ _RELATIONS = {
 }
 
 
-class Judged(NamedTuple):
+class JudgedFigure(NamedTuple):
     """One figure, claimed and measured.
 
     Attributes:
@@ -37,7 +37,7 @@ class Judged(NamedTuple):
     verdict: str
 
 
-class Outcome(NamedTuple):
+class JudgedClaim(NamedTuple):
     """A claim, claimed and measured.
 
     Attributes:
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
         n_missing: Values that are missing, as cells failed or are not trained yet.
     """
 
-    figures: list[Judged]
+    figures: list[JudgedFigure]
     checks: list[str]
     verdict: str
     n_missing: int
@@ -63,7 +63,7 @@ def check_figures(reproduction: Reproduction, scale: str) -> None:
     _judged(reproduction, scale, _planned(reproduction, scale, suite), len(suite.seeds))
 
 
-def judge(reproduction: Reproduction, scale: str, results: pd.DataFrame) -> Outcome:
+def judge(reproduction: Reproduction, scale: str, results: pd.DataFrame) -> JudgedClaim:
     """Compare what is claimed with the results of a run, finished or not.
 
     Args:
@@ -88,10 +88,10 @@ def _planned(reproduction: Reproduction, scale: str, suite: Suite) -> list[Row]:
 
 def _judged(
     reproduction: Reproduction, scale: str, planned: list[Row], n_seeds: int, measured: Sequence[Row] | None = None
-) -> Outcome:
+) -> JudgedClaim:
     checks = reproduction.scale(scale).checks
     n_figures = sum(len(check.figures) for check in checks)
-    found: list[list[Judged]] = []
+    found: list[list[JudgedFigure]] = []
     for number, check in enumerate(checks, 1):
         of_check = []
         for nth, figure in enumerate(check.figures, 1):
@@ -102,7 +102,7 @@ def _judged(
     figures = [one for of_check in found for one in of_check]
     verdicts = [together(one.verdict for one in of_check) for of_check in found]
     n_missing = sum(one.row["n_missing"] for one in figures)
-    return Outcome(figures, verdicts, together(one.verdict for one in figures), n_missing)
+    return JudgedClaim(figures, verdicts, together(one.verdict for one in figures), n_missing)
 
 
 class _Made(NamedTuple):
@@ -115,7 +115,7 @@ class _Made(NamedTuple):
     n_seeds: int
     what: str
 
-    def judged(self, number: int, n_figures: int) -> Judged:
+    def judged(self, number: int, n_figures: int) -> JudgedFigure:
         check, figure = self.check, self.figure
         where, hops = check.where | figure.where, figure.hops or check.hops
         rows, found = self._values(where, hops)
@@ -153,7 +153,7 @@ class _Made(NamedTuple):
             "seeds": there,
             "verdict": verdict,
         }
-        return Judged(row, _words(figure), verdict)
+        return JudgedFigure(row, _words(figure), verdict)
 
     def _check_value(self, top: float, bounds: tuple[float, float]) -> None:
         """Refuse a figure whatever the results would be: one that no value meets, or that all values do.

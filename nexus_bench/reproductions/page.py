@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 from nexus_bench.io.escapes import markdown, markdown_cell
-from nexus_bench.reproductions.judge import Judged, Outcome
+from nexus_bench.reproductions.judge import JudgedClaim, JudgedFigure
 from nexus_bench.reproductions.spec import Reproduction
 from nexus_bench.reproductions.verdict import RULE
 
 HEADS = ("about", "measure", "hops", "claimed", "measured", "seeds", "verdict")
 
 
-def to_markdown(reproduction: Reproduction, scale: str, outcome: Outcome, flops: float | None) -> str:
+def to_markdown(reproduction: Reproduction, scale: str, outcome: JudgedClaim, flops: float | None) -> str:
     """The page of a judged run: source, verdict, figures by check, departures, the rule, how to run it again."""
     at = reproduction.scale(scale)
     lines = [f"# {reproduction.reproduction}, {scale} scale: {outcome.verdict}", ""]
@@ -44,13 +44,13 @@ def told_flops(flops: float | None) -> str:
     return "Its operations cannot be counted." if flops is None else f"At most {flops:.2g} floating-point operations."
 
 
-def cells(one: Judged) -> list[str]:
+def cells(one: JudgedFigure) -> list[str]:
     """A figure as the cells of a table."""
     row = one.row
     return [row["where"], row["measure"], row["hops"], one.claimed, measured(one), seeds(one), one.verdict]
 
 
-def measured(one: Judged) -> str:
+def measured(one: JudgedFigure) -> str:
     """Mean and interval of a figure; of seeds that all agree the mean alone."""
     row = one.row
     if not row["n_seeds"]:
@@ -62,7 +62,7 @@ def measured(one: Judged) -> str:
     return f"{said} [{row['low']:{digits}}, {row['high']:{digits}}]" if has_interval else said
 
 
-def seeds(one: Judged) -> str:
+def seeds(one: JudgedFigure) -> str:
     """How many seeds have a value, of how many."""
     n, missing = one.row["n_seeds"], one.row["n_missing"]
     return f"{n} of {n + missing}" if missing else str(n)

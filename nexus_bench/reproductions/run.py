@@ -16,7 +16,7 @@ from nexus_bench.io.files import write_atomic
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import SPEC, read_results
 from nexus_bench.model.costs import cost_of
-from nexus_bench.reproductions.judge import Outcome, judge
+from nexus_bench.reproductions.judge import JudgedClaim, judge
 from nexus_bench.reproductions.page import to_markdown
 from nexus_bench.reproductions.spec import Reproduction
 
@@ -54,7 +54,7 @@ def ask_all(
     return n_new
 
 
-def judge_folder(reproduction: Reproduction, scale: str, path: Path) -> Outcome:
+def judge_folder(reproduction: Reproduction, scale: str, path: Path) -> JudgedClaim:
     """Judge the claim on the results of a run folder; nothing is trained or written.
 
     Raises:
@@ -72,7 +72,7 @@ def judge_folder(reproduction: Reproduction, scale: str, path: Path) -> Outcome:
     return judge(reproduction, scale, read_results(path))
 
 
-def write(reproduction: Reproduction, scale: str, outcome: Outcome, folder: Path) -> list[Path]:
+def write(reproduction: Reproduction, scale: str, outcome: JudgedClaim, folder: Path) -> list[Path]:
     """Write reproduction.md and reproduction.csv: the same bytes for the same results.
 
     Raises:

@@ -21,7 +21,7 @@ from nexus_bench.report.verdict.limits import not_interpreted, uninterpreted
 from nexus_bench.report.verdict.page import NOTHING_YET, make_verdict, read_verdict, verdict
 from nexus_bench.report.verdict.paper import NUMBERS, make_numbers
 from nexus_bench.report.verdict.sentences import most, theory, told
-from nexus_bench.report.verdict.study import Outcome, Study, runs_of, study_of
+from nexus_bench.report.verdict.study import DeclaredOutcome, Study, runs_of, study_of
 from nexus_bench.report.verdict.tables import MEASURES, best_of, fits_of
 from nexus_bench.report.words.notes import AT_EDGE
 from tests.paths import EXAMPLES, ROOT
@@ -107,7 +107,7 @@ def test_what_stands_behind_a_difference_that_is_not_shown_is_not_tested(study: 
     assert plain(told(only(study, "pointer_chase"), 2, "run")).startswith("It is tested in none of 1 family")
 
 
-def with_outcome(study: Study, outcome: Outcome | None) -> Study:
+def with_outcome(study: Study, outcome: DeclaredOutcome | None) -> Study:
     families = [one._replace(outcomes=(outcome, *one.outcomes[1:])) for one in study.families]
     return study._replace(families=tuple(families))
 

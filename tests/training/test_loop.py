@@ -21,7 +21,7 @@ from nexus_bench.training.loop import StoppedError
 from nexus_bench.training.recipe import Point, hop_limit, schedule, stays_solved, thinned
 from nexus_bench.training.row import Row
 from nexus_bench.training.spec import CellSpec, TrainSpec
-from tests.jobs import Outcome, run_cells
+from tests.jobs import EndedCell, run_cells
 from tests.small import CPU, cell
 
 
@@ -32,7 +32,7 @@ def run(
     on_point: Callable[[Point], None] = lambda point: None,
     on_note: Callable[[str], None] = lambda text: None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Outcome:
+) -> EndedCell:
     """Train one cell alone, its checkpoints in a folder."""
 
     def hear(event: Event) -> None:
@@ -46,7 +46,7 @@ def run(
     return outcome
 
 
-def weights(trained: Outcome) -> dict[str, bytes]:
+def weights(trained: EndedCell) -> dict[str, bytes]:
     return {name: value.numpy().tobytes() for name, value in trained.weights.items()}
 
 

@@ -13,7 +13,7 @@ from nexus_bench.data.task import make_task
 from nexus_bench.experiment.events import Event, Note
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import Stacked
-from tests.jobs import Outcome, run_cells
+from tests.jobs import EndedCell, run_cells
 from tests.small import cell
 
 pytestmark = pytest.mark.gpu
@@ -37,7 +37,7 @@ def in_use() -> int:
     return torch.cuda.memory_reserved()
 
 
-def trained(cells: list[CellSpec]) -> tuple[list[Outcome], int]:
+def trained(cells: list[CellSpec]) -> tuple[list[EndedCell], int]:
     """With all of the memory; and how many bytes PyTorch took from the device, which is what it may be refused."""
     in_use()
     before = torch.cuda.memory_reserved()

@@ -12,7 +12,7 @@ from nexus_bench.io.read_results import SPEC
 from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, family_page, page_name
 from nexus_bench.report.output import read_report
-from nexus_bench.report.verdict.study import Family, Outcome, Pair, Study, runs_of, study_of
+from nexus_bench.report.verdict.study import DeclaredOutcome, Family, Pair, Study, runs_of, study_of
 from nexus_bench.report.verdict.tables import SAID
 
 KINDS = REVERSED, NOT_AGAIN, AGAIN = "Reversed", "Not shown again", "Shown again"
@@ -33,8 +33,8 @@ class Challenge(NamedTuple):
     run: str
     family: Family
     pair: Pair
-    outcome: Outcome
-    before: Outcome | None
+    outcome: DeclaredOutcome
+    before: DeclaredOutcome | None
 
     @property
     def kind(self) -> str | None:
@@ -73,7 +73,7 @@ def read_challenges(reports: Mapping[Path, Report], study: Study, run: Path) -> 
         challenge = study_of(report, [one])
         for family in challenge.families:
             before = {known.task: known.outcomes for known in study.families}.get(family.task, ())
-            places: Mapping[Asked, Outcome | None] = dict(zip(asked, before, strict=False))
+            places: Mapping[Asked, DeclaredOutcome | None] = dict(zip(asked, before, strict=False))
             for of_run, outcome in zip(_asked(one), family.outcomes, strict=True):
                 pair = study.pairs[asked.index(of_run)] if of_run in asked else _pair(of_run)
                 if outcome is not None:
@@ -133,7 +133,7 @@ def _each(one: Challenge, to_challenges: str) -> str:
     )
 
 
-def _said(outcome: Outcome, to: str) -> str:
+def _said(outcome: DeclaredOutcome, to: str) -> str:
     cells = outcome.row.cells
     told = f"{cells['difference'].partition(' ')[0]}, p {cells['p (Holm)']}: {SAID[outcome.verdict]}"
     return outcome.row.link(told, to=to)

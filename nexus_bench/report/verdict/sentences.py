@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE
-from nexus_bench.report.verdict.study import Family, Outcome, Study
+from nexus_bench.report.verdict.study import DeclaredOutcome, Family, Study
 from nexus_bench.report.verdict.tables import MEASURES, MISSING, THEORIES, Fit, best_of, fits_of
 
 TABLES = {
@@ -21,9 +21,9 @@ def topic(model: str, baseline: str) -> str:
     return f"{model} against {baseline}".capitalize()
 
 
-def outcomes(study: Study, place: int) -> dict[str, list[tuple[Family, Outcome | None]]]:
+def outcomes(study: Study, place: int) -> dict[str, list[tuple[Family, DeclaredOutcome | None]]]:
     """Verdict -> families, of the comparisons at one place, counted from 1."""
-    found: dict[str, list[tuple[Family, Outcome | None]]] = {}
+    found: dict[str, list[tuple[Family, DeclaredOutcome | None]]] = {}
     for family in study.families:
         outcome = family.outcomes[place - 1]
         found.setdefault(MISSING if outcome is None else outcome.verdict, []).append((family, outcome))
@@ -88,7 +88,7 @@ def _count(found: Sequence[object]) -> str:
     return f"[{len(found)}]({TABLES['declared']})"
 
 
-def _each(found: Sequence[tuple[Family, Outcome | None]], to: str) -> str:
+def _each(found: Sequence[tuple[Family, DeclaredOutcome | None]], to: str) -> str:
     """Each family with its difference and corrected p."""
     told = []
     for family, outcome in found:
@@ -128,7 +128,7 @@ def _computes(study: Study, place: int, to: str) -> str:
     return f" The baseline computes {' to '.join(dict.fromkeys(ends))} as much{sized}."
 
 
-def _has_ratio(outcome: Outcome) -> bool:
+def _has_ratio(outcome: DeclaredOutcome) -> bool:
     return outcome.row.cells["baseline's compute"].startswith("x ")
 
 

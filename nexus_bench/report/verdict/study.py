@@ -58,7 +58,7 @@ class Model(NamedTuple):
     rows: Mapping[str, Cited]
 
 
-class Outcome(NamedTuple):
+class DeclaredOutcome(NamedTuple):
     """A declared comparison on one family: its verdict, as `compare_models` gives it, and its row."""
 
     verdict: str
@@ -90,7 +90,7 @@ class Family(NamedTuple):
     claimed: tuple[int, ...]
     ceiling: Cited
     models: Mapping[str, Model]
-    outcomes: tuple[Outcome | None, ...]
+    outcomes: tuple[DeclaredOutcome | None, ...]
     notes: tuple[str, ...]
     figures: Mapping[str, str]
 
@@ -244,7 +244,7 @@ def _outcome(
     names: Names,
     page: str,
     tables: Mapping[str, Table],
-) -> Outcome | None:
+) -> DeclaredOutcome | None:
     sides = [matching(name, list(names.short)) for name in (model, baseline)]
     if any(len(side) != 1 for side in sides):
         return None
@@ -252,7 +252,7 @@ def _outcome(
     rows = comparisons[(comparisons["task"] == task) & (comparisons["kind"] == "declared")]
     row = rows[(rows["model"] == ours) & (rows["baseline"] == theirs)]
     cited = _row(page, tables, "declared", [names.short[ours], names.short[theirs]])
-    return Outcome(str(row["verdict"].iloc[0]), cited) if len(row) and cited else None
+    return DeclaredOutcome(str(row["verdict"].iloc[0]), cited) if len(row) and cited else None
 
 
 def _row(page: str, tables: Mapping[str, Table], name: str, models: Sequence[str]) -> Cited | None:

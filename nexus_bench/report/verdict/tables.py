@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE
 from nexus_bench.io.hops import format_hops
-from nexus_bench.report.verdict.study import Family, Model, Outcome, Study
+from nexus_bench.report.verdict.study import DeclaredOutcome, Family, Model, Study
 
 MISSING = "missing"
 SAID = {BETTER: "further", WORSE: "less far", NOT_SHOWN: "no difference shown", NOT_TESTED: "not tested"}
@@ -170,7 +170,7 @@ def named(family: Family, to: str) -> str:
     return f"[`{family.task}`]({to}/{family.page}){'' if family.claimed == family.hops else _NO_CLAIM}"
 
 
-def _declared(outcome: Outcome | None, to: str) -> str:
+def _declared(outcome: DeclaredOutcome | None, to: str) -> str:
     if outcome is None:
         return MISSING
     cells = outcome.row.cells

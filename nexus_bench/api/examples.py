@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nexus_bench.api import values
-from nexus_bench.api.values import LARGEST_SEED, MOST_GRAPHS, Hops, in_python, plain
+from nexus_bench.api.values import Hops, in_python, plain
 from nexus_bench.data import generate as writing
 from nexus_bench.data.dataset import Manifest
 from nexus_bench.data.formats import FORMATS
@@ -16,7 +16,7 @@ from nexus_bench.data.show import show as show_drawn
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import NexusBenchError as NexusBenchError
 from nexus_bench.errors import UsageError, unknown_name
-from nexus_bench.io.config import without_none
+from nexus_bench.io.config import LARGEST, MOST_GRAPHS, without_none
 from nexus_bench.io.entries import validate
 from nexus_bench.text.answers import plain_answer
 from nexus_bench.text.render import TextOptions
@@ -200,7 +200,7 @@ def score_answer(item: "Item | Mapping[str, Any] | str", text: str) -> float:
 
 def _seed(seed: Any) -> int:
     """A seed as Python's number: one of NumPy would name another stream."""
-    return values.whole("seed", seed, least=0, most=LARGEST_SEED)
+    return values.whole("seed", seed, least=0, most=LARGEST)
 
 
 def _task(task: str, hops: Hops | None, settings: Mapping[str, Any], *, where: str) -> TaskSpec:

@@ -10,11 +10,12 @@ import pandas as pd
 from nexus_bench.api import values
 from nexus_bench.api.inspection import Inspection
 from nexus_bench.api.shown import Figure, ReportView, WholeTexts, build, figures_of
-from nexus_bench.api.values import LARGEST_SEED, Hops, in_python, plain
+from nexus_bench.api.values import Hops, in_python, plain
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.experiment import run_folder
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import DTYPES as DTYPES
+from nexus_bench.io.config import LARGEST
 from nexus_bench.io.hops import parse_hops
 from nexus_bench.io.packed import is_there, packed
 from nexus_bench.io.read_results import CURVES, PLACES, RESULTS, SPEC, read_curves, read_places, read_results
@@ -292,6 +293,6 @@ def open(path: str | Path) -> Run:
 
 def _asked(cell: str | None, seed: int | None) -> str | None:
     named = None if cell is None else values.text("cell", cell)
-    of_seed = None if seed is None else f"seed {values.whole('seed', seed, least=0, most=LARGEST_SEED)}"
+    of_seed = None if seed is None else f"seed {values.whole('seed', seed, least=0, most=LARGEST)}"
     parts = [part for part in (named, of_seed) if part is not None]
     return " | ".join(parts) if parts else None

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.errors import NexusBenchError, UsageError
-from nexus_bench.io.config import LARGEST
+from nexus_bench.io.config import MOST_GRAPHS
 from nexus_bench.io.renames import KEY, PYTHON, present_name
 
 Hops = int | str | Sequence[int]
-LARGEST_SEED = LARGEST
-MOST_GRAPHS = 1_000_000_000
 # Options of `nexus-bench train` that are no arguments
 OF_COMMAND = ("logger", "tensorboard", "stack", "scheduler", "log_every", "curve_points", "dry_run", "print_config")
 _FUNCTIONS = {"train": "train", "gen": "generate", "show": "show"}  # command -> the function that does the same

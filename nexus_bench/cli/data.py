@@ -8,7 +8,6 @@ import typer
 from nexus_bench.cli.choices import DATA_FORMATS, one_of
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import (
-    MOST_GRAPHS,
     AsJson,
     Hops,
     Out,
@@ -20,6 +19,7 @@ from nexus_bench.cli.options import (
 )
 from nexus_bench.cli.words import TaskWords, one_task, read_words
 from nexus_bench.errors import CheckFailedError, ConfigError, UsageError, unknown_name
+from nexus_bench.io.config import MOST_GRAPHS
 
 
 def gen(

@@ -7,9 +7,10 @@ import typer
 
 from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
-from nexus_bench.cli.options import MOST_GRAPHS, AsJson, Device, Hops, Out, Quiet, Run, Settings, TrainedOn, hops_of
+from nexus_bench.cli.options import AsJson, Device, Hops, Out, Quiet, Run, Settings, TrainedOn, hops_of
 from nexus_bench.cli.words import Words, no_names, read_words
 from nexus_bench.errors import UsageError, unknown_name
+from nexus_bench.io.config import MOST_GRAPHS
 
 if TYPE_CHECKING:
     from nexus_bench.experiment.run_folder import RunFolder

@@ -8,7 +8,6 @@ import typer
 from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import (
-    MOST_GRAPHS,
     AsJson,
     Data,
     Hops,
@@ -20,6 +19,7 @@ from nexus_bench.cli.options import (
 )
 from nexus_bench.cli.words import TaskWords, one_task, read_words
 from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
+from nexus_bench.io.config import MOST_GRAPHS
 
 Split = Annotated[str, typer.Option(metavar="SPLIT", help="Which split.")]
 

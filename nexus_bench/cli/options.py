@@ -7,6 +7,7 @@ import typer
 
 from nexus_bench.cli.choices import DEVICES, EXECUTORS, MODES, one_of, runs, tasks
 from nexus_bench.errors import ConfigError, UsageError
+from nexus_bench.io.config import LARGEST
 
 Task = Annotated[
     Optional[str],
@@ -39,10 +40,8 @@ Workers = Annotated[
         min=1, max=1_000, metavar="N", help="Processes: one per core, or up to 8 on each GPU.", rich_help_panel=HOW
     ),
 ]
-LARGEST_SEED = 2**63 - 1
 _LARGEST_LENGTH = 1_000_000
-MOST_GRAPHS = 1_000_000_000
-Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of the examples.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST, help="Seed of the examples.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 

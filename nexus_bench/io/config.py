@@ -22,6 +22,7 @@ Config = dict[str, Any]
 LONGEST_NAME = 100  # characters
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")  # what a name that is safe as a folder name does not hold
 LARGEST = 2**63 - 1  # whole number: beyond it a table does not hold it
+MOST_GRAPHS = 1_000_000_000  # that one command or call draws
 _LARGEST_SHORT = 1_000_000_000  # whole number that may be written as 1e9
 _DEEPEST = 50  # lists and mappings in each other
 

@@ -10,7 +10,6 @@ import pytest
 
 import nexus_bench as nb
 from nexus_bench.api import training, values
-from nexus_bench.cli import options
 from nexus_bench.errors import ConfigError, UsageError
 
 TINY: dict[str, Any] = {"n_nodes": 6, "n_val": 8, "n_test": 16, "d_model": 16, "steps": 20, "batch_size": 4}
@@ -184,4 +183,12 @@ def test_the_command_line_trains_by_the_functions_of_the_api(
         )
     assert command("train", "quick", "--dry-run", "--out", str(tmp_path / "run")).returncode == 0
     assert asked == ["select", "prepare"]
-    assert (options.LARGEST_SEED, options.MOST_GRAPHS) == (values.LARGEST_SEED, values.MOST_GRAPHS)
+
+
+@pytest.mark.parametrize(("name", "most"), [("n", 1_000_000_000), ("seed", 2**63 - 1)])
+def test_a_call_and_a_command_refuse_the_same_numbers(name: str, most: int, command: Any) -> None:
+    with pytest.raises(UsageError, match=f"^{name} must be a whole number from . to {most}, got {most + 1}$"):
+        nb.generate("pointer_chase", **{name: most + 1})
+    done = command("gen", f"--{name}", str(most + 1))
+    assert done.returncode == 2 and f"Input should be less than or equal to {most};" in done.stderr
+    assert not Path("runs").exists()

@@ -5,14 +5,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solution
 from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts import patterns
 from nexus_bench.generators.parts.facts import look_up, shuffled, walk
-from nexus_bench.generators.parts.groups import LARGEST_SYMMETRIC, Group
-from nexus_bench.generators.parts.groups import named_group as named_group
+from nexus_bench.generators.parts.groups import LARGEST_SYMMETRIC, Group, GroupName, named_group
 from nexus_bench.streams import Int, integers, permutations
 
 _LONGEST, _MOST_FACTS = 50, 10_000
@@ -67,15 +66,10 @@ def _bounded(n: int, hop: int, kind: str) -> _Guess:
 class GroupWordParams(NamedParams):
     """The group, and the number of sets of stretches."""
 
-    group: str = Field(description="Z_2 to Z_100, S_3, S_4, S_5, A_4 or A_5.")
+    group: GroupName = Field(description="Z_2 to Z_100, S_3, S_4, S_5, A_4 or A_5.")
     n_sets: int = Field(
         ge=2, le=100, description="Sets of stretches of the cycle; a set has one stretch per element of the group."
     )
-
-    @field_validator("group")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        return named_group(name).name
 
 
 @GENERATORS.register
@@ -141,7 +135,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
     @property
     def reasoning(self) -> str:
         """Aggregation if the group is abelian: its products need no order."""
-        return "aggregation" if self._group.is_abelian else "depth"
+        return self._group.reasoning
 
     @property
     def distractors(self) -> str:
@@ -247,8 +241,5 @@ class GroupWord(NamedNodes[GroupWordParams]):
         return self.params.n_sets * len(self._group.points)
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """An element of Z_n is a number; any other is written as the images of 1, 2, 3, ... in a row."""
-        if vocabulary != "element":
-            return super().symbol(vocabulary, index)
-        points = self._group.points[index]
-        return str(points[0]) if self._group.name.startswith("Z") else "".join(str(point + 1) for point in points)
+        """An element as its group writes it."""
+        return self._group.symbol(index) if vocabulary == "element" else super().symbol(vocabulary, index)

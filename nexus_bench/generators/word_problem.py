@@ -2,10 +2,10 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.generators.parts.groups import Group, named_group
+from nexus_bench.generators.parts.groups import Group, GroupName, named_group
 from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily, SequenceParams
 from nexus_bench.streams import Int, integers
 
@@ -13,12 +13,7 @@ from nexus_bench.streams import Int, integers
 class WordProblemParams(SequenceParams):
     """The group."""
 
-    group: str = Field(description="Z_2 to Z_100, S_3, S_4, S_5, A_4 or A_5.")
-
-    @field_validator("group")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        return named_group(name).name
+    group: GroupName = Field(description="Z_2 to Z_100, S_3, S_4, S_5, A_4 or A_5.")
 
 
 @GENERATORS.register
@@ -56,7 +51,7 @@ class WordProblem(SequenceFamily[WordProblemParams]):
     @property
     def reasoning(self) -> str:
         """The products of an abelian group need no order."""
-        return "aggregation" if self._group.is_abelian else "depth"
+        return self._group.reasoning
 
     @property
     def _group(self) -> Group:
@@ -79,10 +74,8 @@ class WordProblem(SequenceFamily[WordProblemParams]):
         return n_worlds
 
     def symbol(self, vocabulary: str, index: int) -> str:
-        """An element as the list of where each point goes; that of a cyclic group as a number."""
-        if self.params.group.startswith("Z"):
-            return str(index)
-        return "".join(str(point + 1) for point in self._group.points[index])
+        """An element as its group writes it."""
+        return self._group.symbol(index)
 
     def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
         """Look the products up in the table of the group, place by place."""

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator
-from nexus_bench.generators.group_word import GroupWord, named_group
+from nexus_bench.generators.group_word import GroupWord
+from nexus_bench.generators.parts.groups import named_group
 from nexus_bench.generators.parts.patterns import HELD_OUT, TRAINED, is_among
 from nexus_bench.shortcuts.promises import needs_each_fact
 from nexus_bench.streams import integers, permutations, stream

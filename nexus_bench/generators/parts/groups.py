@@ -3,9 +3,10 @@
 import functools
 import itertools
 import re
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import AfterValidator
 
 from nexus_bench.streams import Int
 
@@ -26,6 +27,17 @@ class Group(NamedTuple):
     points: Int
     table: Int
     is_abelian: bool
+
+    @property
+    def reasoning(self) -> str:
+        """Aggregation if the group is abelian: its products need no order."""
+        return "aggregation" if self.is_abelian else "depth"
+
+    def symbol(self, element: int) -> str:
+        """An element of Z_n is a number; any other is written as the images of 1, 2, 3, ... in a row."""
+        if self.name.startswith("Z"):
+            return str(element)
+        return "".join(str(point + 1) for point in self.points[element])
 
 
 @functools.cache
@@ -49,3 +61,6 @@ def named_group(name: str) -> Group:
     index = {tuple(element): i for i, element in enumerate(points.tolist())}
     table = np.array([[index[tuple(second[first])] for second in points] for first in points], dtype=np.int32)
     return Group(name, points.astype(np.int32), table, bool((table == table.T).all()))
+
+
+GroupName = Annotated[str, AfterValidator(lambda name: named_group(name).name)]

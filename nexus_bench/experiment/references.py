@@ -11,7 +11,7 @@ from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.columns import TEST, VAL, Row
 from nexus_bench.io.processes import fork_server, start_apart
 from nexus_bench.shortcuts.references import reference_columns
-from nexus_bench.training.row import Source
+from nexus_bench.training.row import CellSource
 from nexus_bench.training.spec import CellSpec
 
 _BySplit = dict[str, dict[int, Row]]  # split -> hop -> columns
@@ -64,7 +64,7 @@ class References:
         return self._known[key]
 
 
-def _references(source: Source) -> _BySplit:
+def _references(source: CellSource) -> _BySplit:
     held = source.held_out
     return {
         split: reference_columns(held[VAL if split == TEST else TEST].examples, held[split], source.law.schema)

@@ -15,7 +15,7 @@ from nexus_bench.model.scoring import Answered, HopScore, answer, by_hop
 from nexus_bench.shortcuts.references import task_columns
 from nexus_bench.training.loop import Ending
 from nexus_bench.training.recipe import Point
-from nexus_bench.training.row import Source
+from nexus_bench.training.row import CellSource
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.version import __version__
 
@@ -47,7 +47,7 @@ class CellRows(NamedTuple):
     places: list[Row]
 
 
-def result_rows(cell: CellSpec, mode: str, source: Source, ending: Ending, cost: Cost) -> CellRows:
+def result_rows(cell: CellSpec, mode: str, source: CellSource, ending: Ending, cost: Cost) -> CellRows:
     """The rows of a trained cell without references: every split by hop, validation first; places of all others."""
     common = describe(cell, mode) | {
         "n_params": sum(p.numel() for p in ending.model.parameters()),

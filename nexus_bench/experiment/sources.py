@@ -9,11 +9,11 @@ from nexus_bench.data.dataset import Dataset, StoredSource, read_dataset
 from nexus_bench.data.splits import Splits
 from nexus_bench.errors import ConfigError
 from nexus_bench.io.columns import VAL
-from nexus_bench.training.row import Source
+from nexus_bench.training.row import CellSource
 from nexus_bench.training.spec import CellSpec
 
 
-def open_sources(cells: Sequence[CellSpec], data: Path | None) -> list[Source]:
+def open_sources(cells: Sequence[CellSpec], data: Path | None) -> list[CellSource]:
     """Open the examples of cells of one task; a dataset is read once, and cells of one seed share a source.
 
     Raises:
@@ -26,7 +26,7 @@ def open_sources(cells: Sequence[CellSpec], data: Path | None) -> list[Source]:
     return [opened[cell.seed] for cell in cells]
 
 
-def open_source(cell: CellSpec, data: Path | None, dataset: Dataset | None = None) -> Source:
+def open_source(cell: CellSpec, data: Path | None, dataset: Dataset | None = None) -> CellSource:
     """Open the examples of a cell: a dataset folder, or the stream of its task.
 
     Args:
@@ -57,7 +57,7 @@ def open_source(cell: CellSpec, data: Path | None, dataset: Dataset | None = Non
     return _with_every_hop(source, f"{task.task}, seed {cell.seed}")
 
 
-def _with_every_hop(source: Source, name: str) -> Source:
+def _with_every_hop(source: CellSource, name: str) -> CellSource:
     """The source; what a split without one of its hops says of that hop would be nothing."""
     for split, (law, examples) in source.held_out.items():
         lacking = set(law.family.hops) - set(np.unique(examples.hop).tolist())

@@ -16,7 +16,7 @@ from nexus_bench.inspection.askable import check_loops
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.model.contract import Model
 from nexus_bench.model.transformer import Transformer
-from nexus_bench.training.row import Source
+from nexus_bench.training.row import CellSource
 from nexus_bench.training.spec import CellSpec
 
 
@@ -31,10 +31,10 @@ class RunData:
     def __init__(self, folder: RunFolder, data: Path | None) -> None:
         self.suite = suite_of(folder)
         self._folder, self._data = folder, data
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, CellSource] = {}
         self._drawn: dict[tuple[str, str], HeldOut] = {}  # the key includes the name of the split
 
-    def source(self, cell: CellSpec) -> Source:
+    def source(self, cell: CellSpec) -> CellSource:
         """The source that a cell was trained on.
 
         Raises:
@@ -102,7 +102,7 @@ class RunData:
         return self._drawn[key]
 
 
-def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
+def draw(law: Law, question: Question, source: CellSource, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
     """The graphs of what is asked, the same for every model: none was trained, none is in another split.
 
     If they are those that were trained on, they are the first ones of training.
@@ -136,7 +136,7 @@ def draw(law: Law, question: Question, source: Source, *, cells: Sequence[CellSp
     return HeldOut(law, draw_graphs(law, n_graphs, seed=seed, split=question.examples, avoiding=seen))
 
 
-def _seen(source: Source, cells: Sequence[CellSpec]) -> WorldIds:
+def _seen(source: CellSource, cells: Sequence[CellSpec]) -> WorldIds:
     """The worlds of every split and of all steps that any of the cells may have made, sorted."""
     recipes = {(cell.train.steps, cell.train.batch_size) for cell in cells}
     worlds = [worlds_of(source.law, source.batch(i, size)) for n_steps, size in recipes for i in range(n_steps)]

@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nexus_bench.data.drawers import Drawers, Drawn, Order, draw
+from nexus_bench.data.drawers import Drawers, Drawn, Order, Source, draw
 from nexus_bench.training.feed import Feed
-from nexus_bench.training.row import Source
 
 
 class Arrays(NamedTuple):

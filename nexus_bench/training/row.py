@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.data.law import Law
+from nexus_bench.data.drawers import Source
 from nexus_bench.data.splits import HeldOut
-from nexus_bench.generators.base import Examples
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.build import build_model
 from nexus_bench.model.contract import Model
@@ -22,15 +21,10 @@ State = Mapping[str, Tensor]
 _ALIGNED = 32  # numbers
 
 
-class Source(Protocol):
-    """The source of the examples of a cell."""
+class CellSource(Source, Protocol):
+    """The source of the examples of a cell: of training graphs, and of those held out."""
 
-    law: Law
     held_out: dict[str, HeldOut]
-
-    def batch(self, step: int, batch_size: int) -> Examples:
-        """The training graphs of one step, the same at every call."""
-        ...
 
 
 @dataclass
@@ -50,7 +44,7 @@ class Row:
     """
 
     cell: CellSpec
-    source: Source
+    source: CellSource
     step: int = 0
     curve: list[Point] = field(default_factory=list)
     seconds: float = 0.0

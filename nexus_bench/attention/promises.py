@@ -68,7 +68,7 @@ def keeps_the_future_out(attention: Attention[Any]) -> None:
     x, changed = _changed([5], 3.0)
     for layout in _taken(attention, [Layout(causal=True), Layout(causal=True, n_keys=6)]):
         before, after = attention(x, layout), attention(changed, layout)
-        _same(after[:, :5], before[:, :5], f"earlier outputs with {layout}", most=0)
+        same(after[:, :5], before[:, :5], f"earlier outputs with {layout}", most=0)
         if torch.allclose(before[:, 5:], after[:, 5:]):
             raise Broken(f"a position does not see itself with {layout}")
 
@@ -81,8 +81,8 @@ def keeps_examples_apart(attention: Attention[Any]) -> None:
         for is_training in (True, False):
             attention.train(is_training)
             before, again, after = (attention(batch, layout)[0] for batch in (x, x, changed))
-            _same(again, before, "something in forward is random: outputs for the same input")
-            _same(after, before, f"outputs for another batch with {layout}")
+            same(again, before, "something in forward is random: outputs for the same input")
+            same(after, before, f"outputs for another batch with {layout}")
 
 
 def leaves_out_what_is_no_key(attention: Attention[Any]) -> None:
@@ -91,7 +91,7 @@ def leaves_out_what_is_no_key(attention: Attention[Any]) -> None:
     (layout,) = _taken(attention, [Layout(n_keys=4)], rope=False)
     before, after = attention(x, layout), attention(changed, layout)
     others = [0, 1, 2, 3, 4, 6]
-    _same(after[:, others], before[:, others], "outputs of others")
+    same(after[:, others], before[:, others], "outputs of others")
     if torch.allclose(before[:, 5], after[:, 5]):
         raise Broken("a position that is no key does not see its own input")
 
@@ -103,10 +103,10 @@ def gives_a_block_what_it_gets_alone(attention: Attention[Any]) -> None:
         together = attention(x, layout)
         for own in OWN:
             at = [0, 1, 2, *own]
-            _same(together[:, at], attention(x[:, at], layout), f"a block with {layout}")
+            same(together[:, at], attention(x[:, at], layout), f"a block with {layout}")
             if layout.causal:
                 sequence = replace(layout, n_shared=None, block=1)
-                _same(together[:, at], attention(x[:, at], sequence), f"a block, against one sequence, with {layout}")
+                same(together[:, at], attention(x[:, at], sequence), f"a block, against one sequence, with {layout}")
 
 
 def keeps_blocks_apart(attention: Attention[Any]) -> None:
@@ -116,7 +116,7 @@ def keeps_blocks_apart(attention: Attention[Any]) -> None:
             x, changed = _changed(own, _LOUD)
             before, after = attention(x, layout), attention(changed, layout)
             others = [at for at in range(N) if at not in own]
-            _same(after[:, others], before[:, others], f"outputs of other blocks with {layout}", most=0)
+            same(after[:, others], before[:, others], f"outputs of other blocks with {layout}", most=0)
             if torch.isclose(before[:, own], after[:, own]).all(dim=-1).any():
                 raise Broken(f"a block does not see itself with {layout}")
 
@@ -128,7 +128,7 @@ def follows_the_order_of_a_set(attention: Attention[Any]) -> None:
     (layout,) = _taken(attention, [Layout()], rope=False)
     order = torch.tensor([3, 6, 0, 2, 5, 1, 4])
     x = positions()
-    _same(attention(x[:, order], layout), attention(x, layout)[:, order], "outputs in another order")
+    same(attention(x[:, order], layout), attention(x, layout)[:, order], "outputs in another order")
 
 
 class _Later(Layout):
@@ -146,7 +146,7 @@ def counts_rotary_positions_by_distance(attention: Attention[Any]) -> None:
     x = positions()
     for layout in _taken(attention, [Layout(rope=True), Layout(causal=True, rope=True)], rope=False):
         found = attention(x, layout)
-        _same(attention(x, _Later(**vars(layout))), found, f"outputs of positions two places later with {layout}")
+        same(attention(x, _Later(**vars(layout))), found, f"outputs of positions two places later with {layout}")
         if torch.allclose(attention(x, replace(layout, rope=False)), found, atol=1e-6):
             raise Broken(f"it takes rotary positions, but does not turn queries and keys with {layout}")
 
@@ -156,7 +156,7 @@ def compiles(attention: Attention[Any]) -> None:
     for layout in _taken(attention, [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], rope=False):
         torch.compiler.reset()
         compiled = torch.compile(attention, backend="aot_eager", fullgraph=True)
-        _same(compiled(positions(), layout), attention(positions(), layout), f"compiled outputs with {layout}")
+        same(compiled(positions(), layout), attention(positions(), layout), f"compiled outputs with {layout}")
 
 
 def stacks(attention: Attention[Any]) -> None:
@@ -181,11 +181,11 @@ def stacks(attention: Attention[Any]) -> None:
         for number, module in enumerate(modules):
             alone = module(x, layout).square().mean()
             alone.backward()
-            _same(losses[number], alone.detach(), f"the loss of model {number} with {layout}", most=1e-6)
+            same(losses[number], alone.detach(), f"the loss of model {number} with {layout}", most=1e-6)
             for name, parameter in module.named_parameters():
                 assert parameter.grad is not None
                 what = f"the gradient of {name} of model {number} with {layout}"
-                _same(stacked[name][number], parameter.grad, what, most=1e-6)
+                same(stacked[name][number], parameter.grad, what, most=1e-6)
 
 
 def counts_its_cost(attention: Attention[Any]) -> None:
@@ -293,7 +293,8 @@ def _changed(at: list[int], by: float | Tensor) -> tuple[Tensor, Tensor]:
     return x, changed
 
 
-def _same(found: Tensor, wanted: Tensor, what: str, *, most: float = 1e-12) -> None:
+def same(found: Tensor, wanted: Tensor, what: str, *, most: float = 1e-12) -> None:
+    """Refuse tensors that are further apart than `most` anywhere."""
     off = (found - wanted).abs().max().item()
     if not off <= most:
         raise Broken(f"{what} differ by {off:.1e}, at most {most:.0e} is allowed")

@@ -71,7 +71,7 @@ class Losses(nn.Module):
         return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
-class Trained:
+class InTraining:
     """A model in training, with its optimiser.
 
     Args:

@@ -16,7 +16,7 @@ from nexus_bench.hf.apply import describe
 from nexus_bench.hf.batches import Plan
 from nexus_bench.hf.documents import check_apart
 from nexus_bench.hf.library import quiet, told_if_unwritten
-from nexus_bench.hf.loop import Held, Trained
+from nexus_bench.hf.loop import Held, InTraining
 from nexus_bench.hf.memory import bytes_needed, check_memory, lower, told_if_it_runs_out
 from nexus_bench.hf.pretrain_spec import Asked, PretrainSpec, Running
 from nexus_bench.hf.processes import Processes, processes
@@ -125,7 +125,7 @@ def _train(
     plan = _plan(spec, running, files, micro_batch, here.n)
     model = build(spec, config).to(here.device)
     model.train()
-    trained = Trained(
+    trained = InTraining(
         model,
         spec,
         plan,
@@ -223,7 +223,7 @@ def _plan(spec: PretrainSpec, running: Running, files: TokenFiles, micro_batch: 
     return Plan(steps, n_sequences, micro_batch, passes, running.log_every, evaluated, save_every)
 
 
-def _samples(trained: Trained, files: TokenFiles, n: int) -> list[dict[str, Any]]:
+def _samples(trained: InTraining, files: TokenFiles, n: int) -> list[dict[str, Any]]:
     """How the model goes on from the beginnings of held-out documents, drawn from its distribution."""
     ends = (files.held_out[: 10**7] == files.end_of_text).nonzero()[0]
     starts = [at for at in (0, *(int(end) + 1 for end in ends)) if at < len(files.held_out)][:n]

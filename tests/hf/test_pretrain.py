@@ -15,7 +15,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXForCausalLM
 
 from nexus_bench.hf import describe
-from nexus_bench.hf.loop import Trained
+from nexus_bench.hf.loop import InTraining
 from tests.conftest import Command, assert_fails
 from tests.hf.pretraining import LINE, TOY, finish, log_of, start, start_two, write_text
 
@@ -184,15 +184,15 @@ def test_a_run_goes_on_from_its_checkpoint_and_not_from_the_beginning(
     call: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
-    one_step = Trained.one_step
+    one_step = InTraining.one_step
 
-    def counted(self: Trained, passes: Any) -> Any:
+    def counted(self: InTraining, passes: Any) -> Any:
         made.append(self.step)
         if len(made) == 7:
             raise RuntimeError("stopped")
         return one_step(self, passes)
 
-    monkeypatch.setattr(Trained, "one_step", counted)
+    monkeypatch.setattr(InTraining, "one_step", counted)
     line = [*LINE, "--tokens", "640", "--set", "log_every=2", "--set", "save_every=4", "--out", "r"]
     with pytest.raises(RuntimeError, match="stopped"):
         call(*line)
@@ -294,10 +294,10 @@ def test_what_does_not_fit_into_the_memory_is_told_before_training(
 
 
 def test_memory_that_runs_out_in_training_is_one_line(call: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(self: Trained, passes: Any) -> Any:
+    def fails(self: InTraining, passes: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
 
-    monkeypatch.setattr(Trained, "one_step", fails)
+    monkeypatch.setattr(InTraining, "one_step", fails)
     said = "the memory of the device did not suffice; lower micro_batch_size (now 4), seq_len or vocab_size"
     assert_fails(call(*LINE, "--out", "r"), 5, said)
 

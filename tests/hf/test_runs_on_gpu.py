@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from nexus_bench.hf import describe, retrofit_cells
-from nexus_bench.hf.loop import Trained
+from nexus_bench.hf.loop import InTraining
 from nexus_bench.hf.training import Pace, train_in_order
 from nexus_bench.training.peaks import peak_here
 from tests.conftest import Command
@@ -127,13 +127,13 @@ def test_killed_pretraining_goes_on_from_its_checkpoint(command: Command, monkey
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["step"]
     assert 1 <= saved < 100
     made: list[int] = []
-    one_step = Trained.one_step
+    one_step = InTraining.one_step
 
-    def noted(self: Trained, passes: Any) -> Any:
+    def noted(self: InTraining, passes: Any) -> Any:
         made.append(self.step)
         return one_step(self, passes)
 
-    monkeypatch.setattr(Trained, "one_step", noted)
+    monkeypatch.setattr(InTraining, "one_step", noted)
     assert command(*LONG, *more, "--out", "r").returncode == 0
     assert made == list(range(saved, 100))
     pd.testing.assert_frame_equal(log_of(Path("r")), log_of(Path("whole")), rtol=0, atol=1e-2)

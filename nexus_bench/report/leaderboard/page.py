@@ -23,7 +23,7 @@ _AT_DESK = (*COSTS, "run", "of each seed", "TFLOP", "accuracy by hop")
 
 
 class BoardSection(NamedTuple):
-    """A board as the page shows it; the first five as in `build.Section`, `task` with all of its families."""
+    """A board as the page shows it; the first five as in `section.Section`, `task` with all of its families."""
 
     title: str
     task: str

@@ -57,7 +57,7 @@ def rendered(template: Path, *, sections: Sequence[Any], downloads: Mapping[str,
 
     Args:
         template: `page.html`, or one that extends it.
-        sections: As `build.Section`.
+        sections: As `section.Section`.
         downloads: File name -> content of what can be downloaded from the page.
         values: What else the template shows.
     """

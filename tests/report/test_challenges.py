@@ -7,11 +7,12 @@ import pytest
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE
 from nexus_bench.io.read_results import read_results
-from nexus_bench.report import challenges, plotting, task_drawing
 from nexus_bench.report.build import Report
+from nexus_bench.report.charts import plotting, task_drawing
 from nexus_bench.report.charts.plotting import Drawn
 from nexus_bench.report.family_pages import family_page
 from nexus_bench.report.output import read_report
+from nexus_bench.report.verdict import challenges
 from nexus_bench.report.verdict.challenges import (
     AGAIN,
     NOT_AGAIN,

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import pandas as pd
 import vl_convert
 
-from nexus_bench.report import page
 from nexus_bench.report.build import build_report
 from nexus_bench.report.charts.hop_reach import best_so_far, reach_by_cost
 from nexus_bench.report.charts.palette import palette_of
 from nexus_bench.report.charts.plotting import VERSION, Picture, Spec
+from nexus_bench.report.page import page
 from nexus_bench.report.page.page import to_html
 from tests.made import curve, report_of, table
 from tests.report.unpacking import unpacked, whole

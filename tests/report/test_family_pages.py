@@ -8,8 +8,8 @@ import pytest
 
 from nexus_bench.io.columns import TIMING_COLUMNS
 from nexus_bench.io.read_results import read_results
-from nexus_bench.report import plotting
 from nexus_bench.report.build import Report, build_report
+from nexus_bench.report.charts import plotting
 from nexus_bench.report.charts.plotting import Drawn
 from nexus_bench.report.family_pages import family_pages
 from nexus_bench.report.output import read_report, to_markdown, write_report

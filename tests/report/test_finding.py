@@ -10,13 +10,13 @@ from rich.console import Console
 from nexus_bench.analysis.compare_models import Declaration
 from nexus_bench.analysis.declared import Asked, Declared
 from nexus_bench.io.read_results import read_results
-from nexus_bench.report import figures
-from nexus_bench.report import finding as told_by
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, build_report
+from nexus_bench.report.charts import figures
 from nexus_bench.report.charts.plotting import Drawn, Picture
 from nexus_bench.report.output import to_document, to_markdown
 from nexus_bench.report.page.page import to_html
+from nexus_bench.report.words import finding as told_by
 from tests.made import curve, table
 from tests.paths import EXAMPLES
 

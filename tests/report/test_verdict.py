@@ -11,8 +11,8 @@ import pytest
 
 from nexus_bench.analysis.compare_models import NOT_TESTED, TOO_FEW
 from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.report import plotting, task_drawing
 from nexus_bench.report.build import Report
+from nexus_bench.report.charts import plotting, task_drawing
 from nexus_bench.report.charts.plotting import Drawn
 from nexus_bench.report.family_pages import family_pages
 from nexus_bench.report.output import read_report, to_markdown

@@ -18,21 +18,21 @@ from nexus_bench.cli import (
     compare,
     contract,
     data,
+    elsewhere,
     inspection,
-    language,
+    language_models,
     lists,
-    models,
     new,
-    pretrained,
     reports,
     reproduce,
+    retrofit,
     runs,
     training,
 )
-from nexus_bench.cli.beside import is_told_beside
 from nexus_bench.cli.completion import complete_named_shell
 from nexus_bench.cli.help import Command, Group
 from nexus_bench.cli.mistakes import mistake
+from nexus_bench.cli.torchrun import is_told_beside
 from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
 from nexus_bench.io.escapes import markdown, visible
 from nexus_bench.io.files import unwritable
@@ -148,12 +148,12 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "audit": data.audit,
     },
     "Language models": {
-        "export": language.export,
-        "lm": models.lm,
-        "score": language.score,
-        "pretrain": models.pretrain,
-        "losses": models.losses,
-        "retrofit": pretrained.retrofit,
+        "export": elsewhere.export,
+        "lm": language_models.lm,
+        "score": elsewhere.score,
+        "pretrain": language_models.pretrain,
+        "losses": language_models.losses,
+        "retrofit": retrofit.retrofit,
     },
     "Check and extend": {
         "compare": compare.compare,
@@ -161,7 +161,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     },
     "Maintain": {
         "schema": reports.schema,
-        "gallery": language.gallery,
+        "gallery": data.gallery,
     },
 }
 for panel, commands in _PANELS.items():

@@ -1,4 +1,4 @@
-"""Commands that generate, check and show data; none of them needs PyTorch."""
+"""Commands that generate, check and show data, and tasks; none of them needs PyTorch."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -175,3 +175,33 @@ def show(
     if shown.denied:
         sample, solve = ("`draw`", "`derive`") if shown.labels else ("`sample`", "`solve`")
         raise CheckFailedError(f"{task}: {solve} denies this label: {shown.denied}; correct {sample} or {solve}")
+
+
+def gallery(
+    out: Annotated[
+        Optional[Path],
+        typer.Option("--out", "-o", readable=False, metavar="FILE", help="Write the page here; default print it."),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit 6 if --out is not current; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the page that shows every task.
+
+    For each task an example as a drawing, tokens and English; chance and ceilings.
+    """
+    from nexus_bench.data.gallery import gallery_page
+    from nexus_bench.io.files import keep_others, read_bytes, write_atomic
+
+    page = gallery_page()
+    if check:
+        if out is None:
+            raise UsageError("--check compares with a file; give --out")
+        if read_bytes(out) != page.encode():
+            raise CheckFailedError(f"{out}: is out of date; write it again with `nexus-bench gallery --out {out}`")
+    elif out is not None:
+        keep_others(out.parent, {out.name: page.partition("\n")[0]})
+        write_atomic(out, page)
+    elif not as_json:
+        typer.echo(page, nl=False)
+    if as_json:
+        print_document("gallery", file=out, is_current=True if check else None, page=None if out else page)

@@ -1,4 +1,4 @@
-"""Configuration as text: strict YAML, `key=value` settings, hop ranges, and the bundled files of `tasks/`.
+"""Configuration as text: strict YAML, and `key=value` settings.
 
 The YAML is the JSON-like core of YAML 1.2: no tags, no anchors, no duplicate keys, and `no`, `010` and
 `12:30` are strings, while `1e-3` is a number.

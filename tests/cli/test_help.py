@@ -12,7 +12,7 @@ import typer.main
 from nexus_bench import cli
 from nexus_bench.analysis.compare_runs import METRICS
 from nexus_bench.attention.base import ATTENTIONS
-from nexus_bench.cli import choices, models
+from nexus_bench.cli import choices, language_models
 from nexus_bench.cli.examples import EXAMPLES
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.lm_eval import FILE_FORMATS
@@ -98,7 +98,7 @@ def test_the_choices_that_help_shows_are_those_that_there_are() -> None:
 
 def test_the_shapes_that_help_shows_are_those_that_there_are() -> None:
     pythia = pytest.importorskip("nexus_bench.hf.pythia")
-    assert set(models.ARCHES) == set(pythia.ARCHS)
+    assert set(language_models.ARCHES) == set(pythia.ARCHS)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Commands for pretrained language models."""
+"""The command that fine-tunes a pretrained language model with Nexus."""
 
 from pathlib import Path
 from typing import Annotated, Optional

@@ -1,4 +1,4 @@
-"""Commands for language models: tasks for an evaluation harness, and scores of the answers of any model."""
+"""Commands for models from elsewhere: tasks for an evaluation harness, and scores of the answers of any model."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -18,7 +18,7 @@ from nexus_bench.cli.options import (
     hops_of,
 )
 from nexus_bench.cli.words import TaskWords, one_task, read_words
-from nexus_bench.errors import CheckFailedError, UsageError, unknown_name
+from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.io.config import MOST_GRAPHS
 
 Split = Annotated[str, typer.Option(metavar="SPLIT", help="Which split.")]
@@ -73,36 +73,6 @@ def export(
     if warning is not None:
         typer.echo(warning)
     typer.echo(f"lm_eval --model hf --model_args pretrained=MODEL --include_path {folder} --tasks {names[0]}")
-
-
-def gallery(
-    out: Annotated[
-        Optional[Path],
-        typer.Option("--out", "-o", readable=False, metavar="FILE", help="Write the page here; default print it."),
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Exit 6 if --out is not current; write nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write the page that shows every task.
-
-    For each task an example as a drawing, tokens and English; chance and ceilings.
-    """
-    from nexus_bench.data.gallery import gallery_page
-    from nexus_bench.io.files import keep_others, read_bytes, write_atomic
-
-    page = gallery_page()
-    if check:
-        if out is None:
-            raise UsageError("--check compares with a file; give --out")
-        if read_bytes(out) != page.encode():
-            raise CheckFailedError(f"{out}: is out of date; write it again with `nexus-bench gallery --out {out}`")
-    elif out is not None:
-        keep_others(out.parent, {out.name: page.partition("\n")[0]})
-        write_atomic(out, page)
-    elif not as_json:
-        typer.echo(page, nl=False)
-    if as_json:
-        print_document("gallery", file=out, is_current=True if check else None, page=None if out else page)
 
 
 def score(

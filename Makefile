@@ -26,8 +26,8 @@ test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-exhaustive: $(INSTALLED)
-	$(BIN)/pytest -m exhaustive --numprocesses auto --dist worksteal --ignore tests/experiment
 	$(BIN)/pytest -m exhaustive tests/experiment
+	$(BIN)/pytest -m exhaustive --numprocesses auto --dist worksteal --ignore tests/experiment
 
 test-gpu:
 	$(PYTHON) -m pytest -m gpu tests/attention tests/training tests/hf

@@ -1,9 +1,7 @@
 """The pictures of docs/tasks.md: `python -m nexus_bench.inspection.task_pictures docs/pictures`."""
 
-import sys
-from pathlib import Path
-
 from nexus_bench.data.gallery import gallery_example, gallery_sequence, is_of_sequences
+from nexus_bench.errors import errors_in_a_line, paths_given
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.inspection.sequence_drawing import sequence_svg
 from nexus_bench.io.files import write_atomic
@@ -19,5 +17,7 @@ def task_picture(name: str) -> str:
 
 
 if __name__ == "__main__":
-    for family in GENERATORS.own_names():
-        write_atomic(Path(sys.argv[1]) / f"{family}.svg", task_picture(family))
+    with errors_in_a_line():
+        (folder,) = paths_given("nexus_bench.inspection.task_pictures FOLDER", least=1, most=1)
+        for family in GENERATORS.own_names():
+            write_atomic(folder / f"{family}.svg", task_picture(family))

@@ -1,6 +1,5 @@
 """The page of mechanisms by tasks: `python -m nexus_bench.report.leaderboard.mechanisms RUN... docs/mechanisms.md`."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +8,7 @@ import pandas as pd
 
 from nexus_bench.analysis.select_recipes import is_tuning
 from nexus_bench.analysis.summary import SETTING
-from nexus_bench.errors import errors_in_a_line
+from nexus_bench.errors import errors_in_a_line, paths_given, tell_absent
 from nexus_bench.io.files import write_atomic
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import read_results
@@ -203,5 +202,6 @@ def _range(values: Sequence[float]) -> str:
 
 if __name__ == "__main__":
     with errors_in_a_line():
-        *folders, page = map(Path, sys.argv[1:])
+        *folders, page = paths_given("nexus_bench.report.leaderboard.mechanisms RUN... PAGE", least=2)
+        tell_absent(folders)
         write_atomic(page, mechanisms_page(folders))

@@ -1,10 +1,11 @@
 """Writes the verdict of a study: `python -m nexus_bench.report.verdict RUN CONTROLS CHALLENGES PAGE`."""
 
-import sys
-from pathlib import Path
-
-from nexus_bench.errors import errors_in_a_line
+from nexus_bench.errors import errors_in_a_line, paths_given, tell_absent
 from nexus_bench.report.verdict.page import make_verdict
 
 with errors_in_a_line():
-    make_verdict(*map(Path, sys.argv[1:5]))
+    run, controls, challenges, page = paths_given(
+        "nexus_bench.report.verdict RUN CONTROLS CHALLENGES PAGE", least=4, most=4
+    )
+    tell_absent([run, controls, challenges])
+    make_verdict(run, controls, challenges, page)

@@ -6,13 +6,12 @@ PDF the paper is built too, which needs Typst (the extra `paper`). The others ar
 
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nexus_bench.analysis.power import fewest_further
-from nexus_bench.errors import UsageError, errors_in_a_line
+from nexus_bench.errors import UsageError, errors_in_a_line, paths_given, tell_absent
 from nexus_bench.io.files import to_json, write_atomic
 from nexus_bench.report.verdict.challenges import Challenge, challenge_table, challenged, read_challenges, read_reports
 from nexus_bench.report.verdict.controls import Control, read_study
@@ -129,10 +128,13 @@ def build(source: Path, pdf: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_, controls_, challenges_, home_, *pdf_ = map(Path, sys.argv[1:])
     with errors_in_a_line():
+        run_, controls_, challenges_, home_, *pdf_ = paths_given(
+            "nexus_bench.report.verdict.paper RUN CONTROLS CHALLENGES FOLDER [PDF]", least=4, most=5
+        )
         if pdf_ and not (home_ / SOURCE).is_file():
             raise UsageError(f"{home_ / SOURCE}: is missing; give the folder of the paper, docs/paper, or omit PDF")
+        tell_absent([run_, controls_, challenges_])
         write_atomic(home_ / NUMBERS, make_numbers(run_, controls_, challenges_, home_))
         for path in pdf_:
             build(home_ / SOURCE, path)

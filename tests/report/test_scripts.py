@@ -1,6 +1,7 @@
 """Scripts that write pages of the documentation: what they are given is checked, and told in one line."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ PICTURES = "nexus_bench.inspection.task_pictures"
 
 def _run(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", [module, *words])
-    monkeypatch.delitem(__import__("sys").modules, module, raising=False)
+    if module != VERDICT:  # a package, which stays as it is: what is run is its `__main__`
+        monkeypatch.delitem(sys.modules, module, raising=False)
     runpy.run_module(module, run_name="__main__")
 
 

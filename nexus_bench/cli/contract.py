@@ -13,6 +13,7 @@ from nexus_bench.errors import (
     CheckFailedError,
     ConfigError,
     NexusBenchError,
+    UsageError,
     blame,
     in_one_line,
     unknown_name,
@@ -59,6 +60,8 @@ def check(
 
     said = read_words(words, settings)
     names, given = split_commas(said.names), parse_settings(said.settings)
+    if not names:
+        raise UsageError("name a task or an attention, as in `nexus-bench check nexus order=3`")
     asked: dict[str, _Asked] = {}
     unused = set(given)
     for name in names:

@@ -152,7 +152,9 @@ def _refuse_name(name: str, camel: str) -> None:
 
     another = "choose another name"
     if not _NAME.fullmatch(name):
-        raise UsageError(f"NAME must be lower-case letters, digits and '_', and begin with a letter, got {name!r}")
+        raise UsageError(
+            f"NAME must be lower-case letters, digits and '_', at most 60, and begin with a letter, got {name!r}"
+        )
     for word in (name, camel):
         if keyword.iskeyword(word):
             raise UsageError(f"NAME cannot be '{name}': {word} is a Python keyword; {another}")

@@ -206,6 +206,7 @@ def check_name(name: Any, *, what: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise ConfigError(
-            f"{what} must be letters, digits, '.', '_' and '-', and begin with a letter or digit, got {name!r}"
+            f"{what} must be letters, digits, '.', '_' and '-', at most {LONGEST_NAME}, and begin with a letter or "
+            f"digit, got {name!r}"
         )
     return name

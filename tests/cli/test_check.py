@@ -226,6 +226,7 @@ def test_a_file_named_as_one_of_ours_is_not_compared_with_it(
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
+        ("check order=2", 2, "name a task or an attention, as in `nexus-bench check nexus order=3`"),
         ("check nexu", 3, "unknown task or attention 'nexu'; did you mean 'nexus'?"),
         ("check nexus --set order=0", 3, "nexus: order: input should be greater than or equal to 1, got 0"),
         ("check nexus --set ordre=2", 3, "ordre is not an option of nexus; omit it"),

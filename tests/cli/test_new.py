@@ -59,7 +59,9 @@ def test_it_overwrites_nothing(command: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["attention", "task"])
 @pytest.mark.parametrize("name", ["Mine", "1st", "a-b", "../x", "", "x" * 61])
 def test_a_name_is_that_of_a_package(name: str, kind: str, command: Command) -> None:
-    assert_fails(command("new", kind, "--", name), 2, "NAME must be lower-case letters, digits and '_'")
+    assert_fails(
+        command("new", kind, "--", name), 2, "NAME must be lower-case letters, digits and '_', at most 60, and"
+    )
 
 
 @pytest.mark.parametrize("kind", ["attention", "task"])

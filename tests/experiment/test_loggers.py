@@ -2,14 +2,15 @@
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from nexus_bench.errors import StorageError
 from nexus_bench.experiment.events import Failure, Progress
-from nexus_bench.experiment.loggers.chosen import Loggers
+from nexus_bench.experiment.loggers.chosen import LOGGERS, Loggers
 from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
@@ -126,6 +127,53 @@ def test_a_logger_that_is_not_installed_is_told_before_training(
     done = command("train", "tiny.yaml", "--executor", "inline", "--logger", logger)
     assert_fails(done, 2, f"--logger {logger} needs {install}; pip install {install}, or use --logger csv")
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(("logger", "install"), [("wandb", "'wandb>=0.20'"), ("mlflow", "mlflow")])
+def test_a_folder_that_is_called_as_a_logger_is_not_its_package(
+    logger: str, install: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, logger, ModuleType(logger))  # what Python makes of a folder without modules
+    Path("tiny.yaml").write_text(TINY)
+    done = command("train", "tiny.yaml", "--executor", "inline", "--logger", logger)
+    assert_fails(done, 2, f"--logger {logger} needs {install}; pip install {install}, or use --logger csv")
+
+
+@pytest.mark.parametrize("method", ["create_experiment", "log_metric", "set_terminated"])
+def test_a_logger_that_fails_is_one_line_and_the_same_command_goes_on(
+    method: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object, **more: object) -> None:
+        raise ConnectionError("no server\nat all")
+
+    fake = fake_mlflow(Sent())
+    setattr(fake.MlflowClient, method, fail)
+    monkeypatch.setitem(sys.modules, "mlflow", fake)
+    Path("tiny.yaml").write_text(TINY)
+    line = "train tiny.yaml --executor inline --quiet --seeds 1 --logger".split()
+    done = command(*line, "mlflow")
+    assert_fails(done, 5, "--logger mlflow: ConnectionError: no server (")
+    assert done.stderr.endswith("; mend that and give the same command again, or use --logger csv\n")
+    assert command(*line, "csv").returncode == 0
+
+
+def test_a_logger_that_cannot_be_closed_does_not_hide_why_training_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    class Fails:
+        def close(self) -> None:
+            closed.append("it")
+            raise OSError("disk gone")
+
+    monkeypatch.setitem(LOGGERS, "csv", lambda folder, suite: Fails())  # type: ignore[arg-type,return-value]
+    monkeypatch.setitem(LOGGERS, "wandb", lambda folder, suite: Fails())  # type: ignore[arg-type,return-value]
+    with pytest.raises(KeyboardInterrupt), Loggers(["csv", "wandb"], tmp_path, "tiny"):
+        raise KeyboardInterrupt
+    with pytest.raises(StorageError, match="--logger csv: OSError: disk gone"), Loggers(["csv"], tmp_path, "tiny"):
+        pass
+    assert len(closed) == 3
 
 
 def test_an_unknown_logger_is_refused(command: Command) -> None:

@@ -9,7 +9,11 @@ from nexus_bench.training.spec import CellSpec
 
 
 class Logger(Protocol):
-    """Takes the curves of cells, several at a time."""
+    """Takes the curves of cells, several at a time.
+
+    It is made before the run folder is, and writes nothing there until it is told of a cell. Whatever it raises ends
+    the command with one line.
+    """
 
     def log(self, cell: CellSpec, title: str, metrics: Mapping[str, float], step: int) -> None:
         """Take values of a cell, such as `accuracy/2 hops`, at an optimiser step."""
@@ -21,11 +25,12 @@ class Logger(Protocol):
         """No more cells come."""
 
 
-def imported(module: str, *, logger: str, install: str) -> Any:
+def imported(module: str, name: str, *, logger: str, install: str) -> Any:
     """A module that a logger needs.
 
     Args:
         module: Its name.
+        name: What the logger uses of it; a folder of the same name, such as wandb leaves here, can be imported too.
         logger: The name of the logger.
         install: What to install for it.
 
@@ -33,6 +38,8 @@ def imported(module: str, *, logger: str, install: str) -> Any:
         UsageError: It is not installed.
     """
     try:
-        return importlib.import_module(module)
-    except ImportError as error:
+        found = importlib.import_module(module)
+        getattr(found, name)
+    except (ImportError, AttributeError) as error:
         raise UsageError(f"--logger {logger} needs {install}; pip install {install}, or use --logger csv") from error
+    return found

@@ -1,10 +1,11 @@
 """The loggers that a run has chosen by name, told of what happens; curve.csv is always written."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from nexus_bench.errors import UsageError, unknown_name
+from nexus_bench.errors import NexusBenchError, StorageError, UsageError, in_one_line, unknown_name
 from nexus_bench.experiment.events import Event, Failure, Progress
 from nexus_bench.experiment.loggers.base import Logger
 from nexus_bench.experiment.plan import Plan
@@ -49,6 +50,7 @@ class Loggers:
         suite: Its suite.
 
     Raises:
+        StorageError: A logger failed, here or in any method.
         UsageError: A name is unknown, or what a logger needs is not installed.
     """
 
@@ -56,8 +58,11 @@ class Loggers:
         for name in names:
             if name not in LOGGERS:
                 raise UsageError(unknown_name("logger", name, LOGGERS))
-        makers = [LOGGERS[name] for name in dict.fromkeys(names)]
-        self._loggers = [make(folder, suite) for make in makers if make is not None]
+        self._loggers: dict[str, Logger] = {}
+        for name in dict.fromkeys(names):
+            if (make := LOGGERS[name]) is not None:
+                with _told(name):
+                    self._loggers[name] = make(folder, suite)
         self._cells: dict[str, CellSpec] = {}
         self._titles: dict[str, str] = {}
 
@@ -67,8 +72,14 @@ class Loggers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for logger in self._loggers:
-            logger.close()
+        try:
+            with ExitStack() as closing:  # all of them, also behind one that fails
+                for name, logger in self._loggers.items():
+                    closing.enter_context(_told(name))
+                    closing.callback(logger.close)
+        except StorageError:
+            if error is None:  # else it would hide why training ended
+                raise
 
     def begin(self, plan: Plan) -> None:
         """The cells of a plan are trained next."""
@@ -86,9 +97,28 @@ class Loggers:
             metrics = {f"test accuracy/{row['hop']} hops": row["accuracy"] for row in rows}
             self._log(event.cell_id, metrics, rows[0]["steps_done"])
         if isinstance(event, CellResult | Failure):
-            for logger in self._loggers:
-                logger.end(self._cells[event.cell_id], has_failed=isinstance(event, Failure))
+            for name, logger in self._loggers.items():
+                with _told(name):
+                    logger.end(self._cells[event.cell_id], has_failed=isinstance(event, Failure))
 
     def _log(self, cell_id: str, metrics: Mapping[str, float], step: int) -> None:
-        for logger in self._loggers:
-            logger.log(self._cells[cell_id], self._titles[cell_id], metrics, step)
+        for name, logger in self._loggers.items():
+            with _told(name):
+                logger.log(self._cells[cell_id], self._titles[cell_id], metrics, step)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What goes wrong in a logger is one line that names it: its service is away, say, or does not know who asks.
+
+    Raises:
+        StorageError: The logger failed; cells that are done are kept.
+    """
+    try:
+        yield
+    except (NexusBenchError, MemoryError):
+        raise
+    except Exception as error:  # of packages of others, which raise what they like
+        raise StorageError(
+            f"--logger {name}: {in_one_line(error)}; mend that and give the same command again, or use --logger csv"
+        ) from error

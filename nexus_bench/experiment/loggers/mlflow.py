@@ -18,7 +18,7 @@ class MLflow:
     """
 
     def __init__(self, suite: str) -> None:
-        self._client = imported("mlflow", logger="mlflow", install="mlflow").MlflowClient()
+        self._client = imported("mlflow", "MlflowClient", logger="mlflow", install="mlflow").MlflowClient()
         found = self._client.get_experiment_by_name(suite)
         self._experiment = found.experiment_id if found else self._client.create_experiment(suite)
         self._runs: dict[str, str] = {}

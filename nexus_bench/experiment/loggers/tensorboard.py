@@ -19,7 +19,7 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path) -> None:
-        module = imported("torch.utils.tensorboard", logger="tensorboard", install="tensorboard")
+        module = imported("torch.utils.tensorboard", "SummaryWriter", logger="tensorboard", install="tensorboard")
         self._make = module.SummaryWriter
         self._folder = folder
         self._writers: dict[str, Any] = {}

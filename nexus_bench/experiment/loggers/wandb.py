@@ -22,7 +22,7 @@ class WandB:
     """
 
     def __init__(self, folder: Path, suite: str) -> None:
-        self._wandb = imported("wandb", logger="wandb", install="'wandb>=0.20'")
+        self._wandb = imported("wandb", "setup", logger="wandb", install="'wandb>=0.20'")
         self._folder, self._suite = folder, suite
         self._runs: dict[str, Any] = {}
 

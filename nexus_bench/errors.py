@@ -3,8 +3,7 @@
 import difflib
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -110,46 +109,6 @@ def _is_method_of(entry: type, frame: FrameType) -> bool:
     """Whether a frame is a method of this class, its own or an inherited one."""
     owner = frame.f_locals.get("self", frame.f_locals.get("cls"))
     return owner is entry or type(owner) is entry
-
-
-@contextmanager
-def errors_in_a_line() -> Iterator[None]:
-    """Ends a script with one line and the exit code of its kind, as the command line does."""
-    try:
-        yield
-    except NexusBenchError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-
-
-def paths_given(line: str, *, least: int, most: int | None = None) -> list[Path]:
-    """The paths that a script was given.
-
-    Args:
-        line: How the script is called, with a word for each path.
-        least: How many it needs.
-        most: How many it takes; None: any number.
-
-    Raises:
-        UsageError: They are too few or too many, or one is an option.
-    """
-    words = sys.argv[1:]
-    if len(words) < least or (most is not None and len(words) > most) or any(word.startswith("-") for word in words):
-        raise UsageError(f"got {' '.join(words) or 'no paths'}; write `python -m {line}`")
-    return [Path(word) for word in words]
-
-
-def tell_absent(folders: Iterable[Path]) -> None:
-    """Say in a line each which folders of a script are not there, of those that may be missing.
-
-    Raises:
-        StorageError: One is something else than a folder.
-    """
-    for folder in folders:
-        if folder.exists() and not folder.is_dir():
-            raise StorageError(f"{folder}: is not a folder; give one that holds runs")
-        if not folder.exists():
-            sys.stderr.write(f"note: {folder}: is not there; the page is made without it\n")
 
 
 REPAIR = "; repair or uninstall its package"  # what to do about a package of others

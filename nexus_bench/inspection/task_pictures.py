@@ -1,10 +1,10 @@
 """The pictures of docs/tasks.md: `python -m nexus_bench.inspection.task_pictures docs/pictures`."""
 
 from nexus_bench.data.gallery import gallery_example, gallery_sequence, is_of_sequences
-from nexus_bench.errors import errors_in_a_line, paths_given
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.inspection.sequence_drawing import sequence_svg
 from nexus_bench.io.files import write_atomic
+from nexus_bench.io.scripts import errors_in_a_line, paths_given
 from nexus_bench.report.charts.task_drawing import example_svg
 
 

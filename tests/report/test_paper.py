@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from nexus_bench.errors import UsageError, errors_in_a_line
+from nexus_bench.errors import UsageError
+from nexus_bench.io.scripts import errors_in_a_line
 from nexus_bench.report.verdict.limits import uninterpreted
 from nexus_bench.report.verdict.paper import NUMBERS, SOURCE, build, numbers_of, plain
 from nexus_bench.report.verdict.sentences import told

@@ -8,10 +8,10 @@ import pandas as pd
 
 from nexus_bench.analysis.select_recipes import is_tuning
 from nexus_bench.analysis.summary import SETTING
-from nexus_bench.errors import errors_in_a_line, paths_given, tell_absent
 from nexus_bench.io.files import write_atomic
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import read_results
+from nexus_bench.io.scripts import errors_in_a_line, paths_given, tell_absent
 from nexus_bench.report.as_markdown import table_as_markdown
 from nexus_bench.report.leaderboard.standings import Gathered, Setting, Standing, gather, run_names
 from nexus_bench.report.tables import Row, Table, number

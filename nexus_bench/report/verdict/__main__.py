@@ -1,6 +1,6 @@
 """Writes the verdict of a study: `python -m nexus_bench.report.verdict RUN CONTROLS CHALLENGES PAGE`."""
 
-from nexus_bench.errors import errors_in_a_line, paths_given, tell_absent
+from nexus_bench.io.scripts import errors_in_a_line, paths_given, tell_absent
 from nexus_bench.report.verdict.page import make_verdict
 
 with errors_in_a_line():

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nexus_bench.analysis.power import fewest_further
-from nexus_bench.errors import UsageError, errors_in_a_line, paths_given, tell_absent
+from nexus_bench.errors import UsageError
 from nexus_bench.io.files import to_json, write_atomic
+from nexus_bench.io.scripts import errors_in_a_line, paths_given, tell_absent
 from nexus_bench.report.verdict.challenges import Challenge, challenge_table, challenged, read_challenges, read_reports
 from nexus_bench.report.verdict.controls import Control, read_study
 from nexus_bench.report.verdict.limits import cautions, not_interpreted, power_of, uninterpreted

@@ -1,0 +1,48 @@
+"""Scripts that write pages of the documentation: the paths that they are given, and how they end."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nexus_bench.errors import NexusBenchError, StorageError, UsageError
+
+
+@contextmanager
+def errors_in_a_line() -> Iterator[None]:
+    """Ends a script with one line and the exit code of its kind, as the command line does."""
+    try:
+        yield
+    except NexusBenchError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def paths_given(line: str, *, least: int, most: int | None = None) -> list[Path]:
+    """The paths that a script was given.
+
+    Args:
+        line: How the script is called, with a word for each path.
+        least: How many it needs.
+        most: How many it takes; None: any number.
+
+    Raises:
+        UsageError: They are too few or too many, or one is an option.
+    """
+    words = sys.argv[1:]
+    if len(words) < least or (most is not None and len(words) > most) or any(word.startswith("-") for word in words):
+        raise UsageError(f"got {' '.join(words) or 'no paths'}; write `python -m {line}`")
+    return [Path(word) for word in words]
+
+
+def tell_absent(folders: Iterable[Path]) -> None:
+    """Say in a line each which folders of a script are not there, of those that may be missing.
+
+    Raises:
+        StorageError: One is something else than a folder.
+    """
+    for folder in folders:
+        if not folder.exists():
+            sys.stderr.write(f"note: {folder}: is not there; the page is made without it\n")
+        elif not folder.is_dir():
+            raise StorageError(f"{folder}: is not a folder; give one that holds runs")

@@ -7,7 +7,18 @@ import pandas as pd
 
 from nexus_bench.analysis.summary import hop_reach
 from nexus_bench.report.charts.palette import FAINT, SHADE, SIZES, SOFT, Palette
-from nexus_bench.report.charts.parts import HOPS, PANEL, heatmap, in_colour, panels, rounded, seed_tick, tips, who, zoom
+from nexus_bench.report.charts.parts import (
+    HOPS,
+    PANEL,
+    heatmap,
+    in_colour,
+    line_of_means,
+    panels,
+    rounded,
+    seed_tick,
+    tips,
+    who,
+)
 from nexus_bench.report.charts.plotting import Spec, figure
 from nexus_bench.report.tables import REFERENCES
 from nexus_bench.report.words.orders import Series
@@ -89,18 +100,15 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
             "mark": {"type": "line", "color": FAINT, "strokeWidth": 1, "clip": True},
             "encoding": {"x": x, "y": y, "detail": {"field": "model"}},
         },
-        {
-            "transform": [{"filter": "datum.kind === 'mean'"}],
-            "params": [zoom("y")],
-            "mark": {"type": "line", "point": {"size": 40}, "strokeWidth": 2, "clip": True},
-            "encoding": {
+        line_of_means(
+            {
                 "x": x,
                 "y": y,
                 "color": colour,
                 "detail": {"field": "model"},
                 "tooltip": tips("model", "hop", "accuracy", "seeds"),
-            },
-        },
+            }
+        ),
         {
             "transform": [{"filter": "datum.kind === 'seed'"}],
             "mark": seed_tick(),

@@ -8,12 +8,12 @@ from nexus_bench.report.charts.palette import DARK, SOFT, hop_colours
 from nexus_bench.report.charts.parts import (
     accuracy_axis,
     in_colour_of_hops,
+    line_of_means,
     panels,
     rounded,
     seed_tick,
     tips,
     who,
-    zoom,
 )
 from nexus_bench.report.charts.plotting import Spec, figure
 
@@ -58,17 +58,14 @@ def accuracy_by_parameter(accuracy: pd.DataFrame, parameter: str, *, title: str)
             "mark": {"type": "line", "color": SOFT, "strokeWidth": 1, "strokeDash": [1, 3], "clip": True},
             "encoding": {"x": x, "y": y, "tooltip": tips("reference", "value", "accuracy")},
         },
-        {
-            "transform": [{"filter": "datum.kind === 'mean'"}],
-            "params": [zoom("y")],
-            "mark": {"type": "line", "point": {"size": 40}, "strokeWidth": 2, "clip": True},
-            "encoding": {
+        line_of_means(
+            {
                 "x": x,
                 "y": y,
                 "color": hop,
                 "tooltip": tips("model", "hop", "value", "accuracy", "low", "high", "seeds"),
-            },
-        },
+            }
+        ),
         {
             "transform": [{"filter": "datum.kind === 'seed'"}],
             "mark": seed_tick(),

@@ -89,6 +89,16 @@ def zoom(*axes: str, name: str = "") -> Spec:
     }
 
 
+def line_of_means(encoding: Spec) -> Spec:
+    """A layer: the means of the data as a line with points, under this encoding; its y axis can be zoomed."""
+    return {
+        "transform": [{"filter": "datum.kind === 'mean'"}],
+        "params": [zoom("y")],
+        "mark": {"type": "line", "point": {"size": 40}, "strokeWidth": 2, "clip": True},
+        "encoding": encoding,
+    }
+
+
 def rounded(value: Any) -> float | None:
     """A number of four significant digits, and accuracies of three decimals; None for what was not measured."""
     if value is None or pd.isna(value):

@@ -169,6 +169,11 @@ def scales_of(picture: Picture | None) -> list[Spec]:
     return found
 
 
+def test_accuracies_can_be_zoomed() -> None:
+    spec = pictures_of(orders(THREE))["accuracy_by_hop"].spec
+    assert '"zoom": "wheel![event.shiftKey]"' in json.dumps(spec)
+
+
 def test_a_panel_of_costs_without_spread_is_left_out() -> None:
     same = orders(THREE)
     assert "reach_by_cost" not in pictures_of(same), "all models cost the same"

@@ -52,7 +52,7 @@ app = typer.Typer(
 def main() -> NoReturn:
     """Run the command line and exit with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    _open_stdout()
+    _open_streams()
     try:
         code = run(sys.argv[1:])
         code = _flushed(code)
@@ -203,7 +203,18 @@ class _Stdout(io.FileIO):
             return memoryview(data).nbytes
 
 
-def _open_stdout() -> None:
+class _Stderr(_Stdout):
+    """Standard error; what it does not take is dropped: there is no other place to say so, and training goes on."""
+
+    def write(self, data: Any) -> int:
+        """Write, or drop."""
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def _open_streams() -> None:
     """Let a command end with its own exit code, whatever its caller did to the standard streams.
 
     Those that it closed are opened: else the next file that is opened would become one of them.
@@ -212,9 +223,11 @@ def _open_stdout() -> None:
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
-    old = sys.stdout
-    buffer = io.BufferedWriter(_Stdout(old.fileno(), "w", closefd=False))
-    sys.stdout = io.TextIOWrapper(buffer, old.encoding, "backslashreplace", line_buffering=old.isatty())
+    for name, kind in (("stdout", _Stdout), ("stderr", _Stderr)):
+        old = getattr(sys, name)
+        buffer = io.BufferedWriter(kind(old.fileno(), "w", closefd=False))
+        by_line = kind is _Stderr or old.isatty()
+        setattr(sys, name, io.TextIOWrapper(buffer, old.encoding, "backslashreplace", line_buffering=by_line))
 
 
 def _flushed(code: int) -> int:

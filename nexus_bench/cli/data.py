@@ -192,16 +192,17 @@ def gallery(
     from nexus_bench.data.gallery import gallery_page
     from nexus_bench.io.files import keep_others, read_bytes, write_atomic
 
-    page = gallery_page()
+    page, is_current = gallery_page(), None
     if check:
         if out is None:
             raise UsageError("--check compares with a file; give --out")
-        if read_bytes(out) != page.encode():
-            raise CheckFailedError(f"{out}: is out of date; write it again with `nexus-bench gallery --out {out}`")
+        is_current = read_bytes(out) == page.encode()
     elif out is not None:
         keep_others(out.parent, {out.name: page.partition("\n")[0]})
         write_atomic(out, page)
     elif not as_json:
         typer.echo(page, nl=False)
     if as_json:
-        print_document("gallery", file=out, is_current=True if check else None, page=None if out else page)
+        print_document("gallery", file=out, is_current=is_current, page=None if out else page)
+    if is_current is False:
+        raise CheckFailedError(f"{out}: is out of date; write it again with `nexus-bench gallery --out {out}`")

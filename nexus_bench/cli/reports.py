@@ -10,7 +10,7 @@ from nexus_bench.cli.choices import one_of
 from nexus_bench.cli.choices import runs as run_folders
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.options import AsJson, Out
-from nexus_bench.errors import NexusBenchError, UsageError, unknown_name
+from nexus_bench.errors import CheckFailedError, NexusBenchError, UsageError, unknown_name
 from nexus_bench.io.plurals import counted
 
 _FORMATS = ("csv", "md")
@@ -117,7 +117,7 @@ def _check_submissions(runs: list[Path], *, as_json: bool) -> None:
             accepted.append(check_submission(run))
         except NexusBenchError as error:
             refused.append((str(run), error))
-    if as_json and not refused:
+    if as_json and (not refused or isinstance(refused[0][1], CheckFailedError)):
         print_document("leaderboard", files=[], finding=[], settings=[], standings=[], accepted=accepted)
     for one in accepted if not as_json else ():
         failed = f", {one.n_failed} failed" if one.n_failed else ""

@@ -235,11 +235,15 @@ def suite_of(folder: RunFolder) -> Suite:
     """The suite of a run folder, with the recipes that were chosen there.
 
     Raises:
-        ConfigError: It is not one for this version.
+        ConfigError: It is not one for this version, or the run is one of `retrofit`.
         CorruptArtefactError: spec.yaml or a record of it was edited.
         StorageError: It is not a run folder.
     """
-    return with_chosen(make_suite(folder.read_spec(), where=str(folder.path / "spec.yaml")), folder)
+    spec = folder.read_spec()
+    if "retrofit" in spec:
+        readers = "`report`, `open`, `leaderboard` and `compare` read it"
+        raise ConfigError(f"{folder.path}: is a run of `nexus-bench retrofit`, which has no suite; {readers}")
+    return with_chosen(make_suite(spec, where=str(folder.path / "spec.yaml")), folder)
 
 
 def _on_dataset(config: Config, folder: Path) -> Config:

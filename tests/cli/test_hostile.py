@@ -87,12 +87,21 @@ def test_a_full_standard_output_is_one_line(what: str, tmp_path: Path) -> None:
         ("list tusks 2>&-", 2, ""),
         ("schema --markdown | head -1; exit ${PIPESTATUS[0]}", 0, "# Columns of every table\n"),
         ("show pointer_chase | true; exit ${PIPESTATUS[0]}", 0, ""),
+        ("list tusks 2>&1 | true; exit ${PIPESTATUS[0]}", 2, ""),
+        ("list tusks 2>/dev/full", 2, ""),
     ],
 )
 def test_closed_streams_change_no_exit_code(line: str, code: int, said: str, tmp_path: Path) -> None:
     shell = ["bash", "-c", f"{sys.executable} -m nexus_bench {line}"]
     done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (code, said, "")
+
+
+def test_training_goes_on_without_those_who_read_of_it(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    line = f"{sys.executable} -m nexus_bench train tiny.yaml --seeds 1 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1) and (tmp_path / "runs/tiny/report.md").is_file()
 
 
 @pytest.mark.parametrize("started", ["script", "module"])

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.io.record_seals import seal_records
+from nexus_bench.io.seal import replace_sealed
 from tests.boards import FAR, NEAR, run_of
 from tests.conftest import Command, assert_fails
 from tests.paths import EXAMPLES
 
 QUICK = EXAMPLES / "quick"
+RETROFIT = EXAMPLES / "retrofit/kinship"
 
 
 def submitted(name: str) -> Path:
@@ -74,6 +76,21 @@ def test_submissions_are_checked_and_each_fault_has_the_code_of_its_kind(
         f"error title={edited}", f"error title={bare}"
     ]  # fmt: skip
     assert not Path("runs/leaderboard").exists()
+
+
+def test_a_submission_without_all_cells_is_a_failed_check_which_has_its_document(command: Command) -> None:
+    whole, part = submitted("whole"), submitted("part")
+    lines = (part / "results.csv").read_text().splitlines(keepends=True)
+    replace_sealed(part, {"results.csv": "".join(line for line in lines if not line.startswith(lines[1][:16]))})
+    refused = command("leaderboard", "--check", str(whole), str(part), "--json")
+    assert refused.returncode == 6 and refused.stderr.startswith(f"error: {part}: lacks 1 cell of its suite")
+    assert [one["run"] for one in json.loads(refused.stdout)["accepted"]] == [str(whole)]
+
+
+@pytest.mark.parametrize("line", ["status", "leaderboard --check", "eval --hops 1", "predictions"])
+def test_a_retrofit_is_told_from_a_run_of_a_suite(line: str, command: Command) -> None:
+    told = f"{RETROFIT}: is a run of `nexus-bench retrofit`, which has no suite; `report`, `open`"
+    assert_fails(command(*line.split(), str(RETROFIT)), 3, told)
 
 
 def test_options_that_contradict_each_other_are_refused(command: Command) -> None:

@@ -100,6 +100,14 @@ def test_documents_are_as_their_schemas_say(command: Command, monkeypatch: pytes
     assert {path.name for path in Path.cwd().rglob("*.csv")} >= set(TABLES) - {"places.csv"}, "which sequences have"
 
 
+def test_a_page_that_is_out_of_date_has_its_document_as_well(command: Command) -> None:
+    Path("tasks.md").write_text("other tasks")
+    done = command(*"gallery --check --out tasks.md --json".split())
+    assert done.returncode == 6 and done.stderr.startswith("error: tasks.md: is out of date")
+    assert json.loads(done.stdout)["is_current"] is False
+    jsonschema.validate(json.loads(done.stdout), json.loads(read_schema("gallery")))
+
+
 def test_a_report_that_can_compare_nothing_is_as_its_schemas_say(command: Command) -> None:
     line = "train --task pointer_chase --hops 1 --attention standard --set n_nodes=5 --set d_model=8 --set steps=1"
     assert command(*line.split(), *"--seeds 1 --executor inline --quiet --out r".split()).returncode == 0

@@ -17,7 +17,7 @@ from nexus_bench.hf.pretrained import load_whole
 from nexus_bench.hf.processes import processes
 from nexus_bench.hf.tokenizer import load_tokenizer
 from nexus_bench.io.config import NOT_IN_NAMES
-from nexus_bench.io.files import parse_line, read_text
+from nexus_bench.io.files import check_listed, parse_line, read_text
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -68,7 +68,7 @@ def evaluate(
 
     Raises:
         ConfigError: lm-eval is missing, or a model, a task or a line is not possible.
-        StorageError: A model or the data of a task is not here and cannot be downloaded.
+        StorageError: A folder may not be read, or a model or the data of a task is not here and cannot be downloaded.
         UsageError: A task or a dtype is unknown.
     """
     try:
@@ -135,10 +135,12 @@ def _asked(tasks: list[str], prompt: str) -> tuple[dict[Path, list[str]], list[A
             if sum(one["task"] == made[-1]["task"] for one in made) > 1:
                 raise ConfigError(f"{task}: another file is called {made[-1]['task']}, too; rename one of them")
         elif path.is_dir():
+            check_listed(path)
             if not any(path.glob("*.yaml")):
                 raise ConfigError(f"{task}: holds no tasks of lm-eval; `nexus-bench export` writes such a folder")
             folders[path] = []
         elif "/" in task and path.parent.is_dir():
+            check_listed(path.parent)
             folders.setdefault(path.parent, []).append(path.name)
         else:
             named.append(task)

@@ -173,6 +173,14 @@ def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, offl
     assert_fails(offline("lm", *line.split(), "--device", "cpu"), code, said)
 
 
+@pytest.mark.parametrize("task", ["", "/nexus_kinship_choice"])
+def test_tasks_in_a_folder_that_may_not_be_read_are_a_fault_of_storage(
+    task: str, offline: Command, closed: Path
+) -> None:
+    done = offline("lm", "m", "--tasks", f"{closed}{task}", "--device", "cpu")
+    assert_fails(done, 5, f"{closed}: cannot be read: Permission denied; name a folder that can be")
+
+
 def test_what_ends_a_line_elsewhere_may_stand_in_a_question_and_scores_are_written_again(offline: Command) -> None:
     rows = [row | {"question": f"{row['question']}\u2028\x85and?\U0001f600"} for row in ROWS]
     Path("u.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

@@ -60,17 +60,17 @@ def hops_of(text: str | None, *, option: str = "--hops") -> list[int] | None:
         raise UsageError(f"{option}: {error}") from error
 
 
-def positive_numbers(text: str, *, option: str, what: str) -> list[int]:
+def positive_numbers(text: str, *, option: str, what: str, least: int = 1) -> list[int]:
     """The numbers of an option, such as `2` or `1,2,3`.
 
     Raises:
-        UsageError: They are not positive whole numbers.
+        UsageError: They are not whole numbers from the least to a million.
     """
     from nexus_bench.io.config import parse_settings
 
     name = option.lstrip("-")
     found = parse_settings([f"{name}={text}"])[name]
     numbers: list[int] = found if isinstance(found, list) else [found]
-    if not all(type(number) is int and 0 < number <= _LARGEST_LENGTH for number in numbers):
-        raise UsageError(f"{option}: write {what}, each at most {_LARGEST_LENGTH}, got {text}")
+    if not all(type(number) is int and least <= number <= _LARGEST_LENGTH for number in numbers):
+        raise UsageError(f"{option}: write {what}, each {least} to {_LARGEST_LENGTH:,}, got {text}")
     return numbers

@@ -251,7 +251,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         (
             "bench attention --n many",
             2,
-            "--n: write sequence lengths as 256 or 256,512, each at most 1000000, got many",
+            "--n: write sequence lengths as 256 or 256,512, each 1 to 1,000,000, got many",
         ),
         ("bench train --order [1", 3, "--set order:1: expected"),
         (

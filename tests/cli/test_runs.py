@@ -61,6 +61,22 @@ def test_what_is_not_a_run_folder_has_one_exit_code_in_every_command(folder: str
         assert_fails(command(*line.replace("RUN", folder).split()), 5, f"{folder}: is not a run folder")
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["finished", "begun"])
+def test_a_run_of_pretrain_is_told_from_one_of_a_suite(begun: bool, command: Command) -> None:
+    shutil.copytree(EXAMPLES / "pretrain" / "14m-order2-seed0", "p")
+    if begun:
+        for path in Path("p").iterdir():
+            if path.name != "spec.yaml":
+                path.unlink()
+    held = {path.name: path.read_bytes() for path in Path("p").iterdir()}
+    told = "p: is a run of `nexus-bench pretrain`, which has no cells; `losses` and `lm` read it"
+    lines = ("status p", "open p", "report p", "eval p --hops 1", "inspect p", "predictions p", "compare p p")
+    for line in (*lines, "leaderboard --check p", "train p", "reproduce loops --check p"):
+        assert_fails(command(*line.split()), 3, told)
+    assert_fails(command("train", "quick", "-o", "p"), 2, "p: holds a run of `nexus-bench pretrain`, which is kept")
+    assert {path.name: path.read_bytes() for path in Path("p").iterdir()} == held
+
+
 def test_watch_shows_a_run_until_nothing_trains_there(
     run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,10 +30,10 @@ TrainedOn = Annotated[
     Optional[Path],
     typer.Option("--data", readable=False, metavar="FOLDER", help="The dataset of a run with `train --data`."),
 ]
-Device = Annotated[str, one_of(DEVICES, help="Where to compute.")]
+Device = Annotated[str, one_of(DEVICES, help="Where to compute.", checked_as="device")]
 HOW = "How to run"  # a group in the help
-Mode = Annotated[str, one_of(MODES, help="Engine.", panel=HOW)]
-Executor = Annotated[str, one_of(EXECUTORS, help="Where jobs run.", panel=HOW)]
+Mode = Annotated[str, one_of(MODES, help="Engine.", panel=HOW, checked_as="mode")]
+Executor = Annotated[str, one_of(EXECUTORS, help="Where jobs run.", panel=HOW, checked_as="executor")]
 Workers = Annotated[
     Optional[int],
     typer.Option(

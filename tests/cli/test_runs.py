@@ -213,6 +213,27 @@ def test_train_says_what_is_asked_before_pytorch_is_imported(is_terminal: bool, 
     assert (done.returncode, done.stderr) == (0, f"{told}\n")
 
 
+def test_an_unknown_choice_is_told_before_pytorch_is_imported(tmp_path: Path) -> None:
+    lines = (
+        *(f"train --{option} nowhere" for option in ("device", "mode", "executor", "logger")),
+        "train --logger csv,nowhere --dry-run",
+        "train --tensorboard --logger nowhere --print-config",
+        "eval RUN --hops 1 --device nowhere",
+        "retrofit MODEL --task kinship --device nowhere",
+        "reproduce loops --mode nowhere",
+    )
+    script = (
+        "import sys; from nexus_bench.cli import run\n"
+        f"codes = {{run(line.split()) for line in {lines}}}\n"
+        "sys.exit(3 if 'torch' in sys.modules else codes != {2})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = [line.partition(" 'nowhere'; known: ")[0] for line in done.stderr.splitlines()]
+    kinds = ("device", "mode", "executor", "logger", "logger", "logger", "device", "device", "mode")
+    assert told == [f"error: unknown {kind}" for kind in kinds]
+
+
 def test_a_run_whose_table_was_deleted_is_unreadable(run: Path, command: Command) -> None:
     (run / "results.csv").unlink()
     (found,) = find_runs(Path("runs"))

@@ -24,8 +24,8 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     listed = os.scandir
 
-    def refused(path: str | Path = ".") -> object:
-        if Path(path).absolute() == folder:
+    def refused(path: int | str | Path = ".") -> object:
+        if not isinstance(path, int) and Path(path).absolute() == folder:  # an open folder is a number
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return listed(path)
 

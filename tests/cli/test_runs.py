@@ -24,6 +24,7 @@ from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.columns import TUNING
 from nexus_bench.io.config import Config
 from nexus_bench.io.read_results import read_results
+from nexus_bench.io.record_seals import seal_records
 from nexus_bench.io.seal import replace_sealed
 from tests.conftest import Command, assert_fails
 from tests.paths import EXAMPLES, ROOT
@@ -125,6 +126,20 @@ def test_a_run_that_lost_a_cell_is_not_done(run: Path, command: Command) -> None
     assert (found.state, found.problem) == ("done", None), (
         "a copy of the tables has no cells, and `train` restores them"
     )
+
+
+def test_a_copy_that_keeps_some_of_its_cells_is_done(tmp_path: Path) -> None:
+    """The example keeps one of its nine cells, whose weights the page on inspection shows."""
+    shutil.copytree(EXAMPLES / "quick", tmp_path / "quick")
+    (found,) = find_runs(tmp_path)
+    assert len(list((tmp_path / "quick" / "cells").iterdir())) == 1
+    assert (found.state, found.n_cells, found.n_planned, found.problem) == ("done", 9, 9, None)
+    seal_records(tmp_path / "quick", CellRecords(tmp_path / "quick" / "cells").record_names(["2068155cc9dcf72d"]))
+    (found,) = find_runs(tmp_path)
+    assert found.state == "stopped" and (found.problem or "").startswith("8 cells lack their folders"), "its seal knows"
+    shutil.copy(EXAMPLES / "quick" / "seal.json", tmp_path / "quick" / "seal.json")
+    shutil.rmtree(tmp_path / "quick" / "cells" / "2068155cc9dcf72d")
+    assert find_runs(tmp_path)[0].state == "stopped", "nothing of them is kept"
 
 
 def test_a_folder_that_cannot_be_listed_is_told(run: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

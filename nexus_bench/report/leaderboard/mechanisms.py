@@ -108,9 +108,10 @@ def _left(cells: pd.DataFrame) -> str:
         if (names := set(cells[column]) - set(measured[column]))
     ]
     nothing = f" Without any figure: {' and '.join(without)}." if without else ""
+    short = f", {n_short} of them on fewer than {n_seeds.max()} seeds" if n_short else ""
     return (
         f"**Not whole**: {n_measured} of {n_tried} pairs of a mechanism and a task are trained beyond the choice of a "
-        f"rate, {n_short} of them on fewer than {n_seeds.max()} seeds.{nothing}"
+        f"rate{short}.{nothing}"
     )
 
 

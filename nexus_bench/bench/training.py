@@ -21,7 +21,7 @@ from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.io.processes import fork_server
-from nexus_bench.model.batch import to_batch
+from nexus_bench.model.batch import to_training_batch
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.spec import make_model
 from nexus_bench.training.engine import Single
@@ -210,7 +210,7 @@ class _PlainLoop:
         source = open_source(cell, None)
         size = cell.train.batch_size
         self.batches = [
-            to_batch(source.batch(step, size), source.law.schema, cell.model.encoding, device)
+            to_training_batch(source.batch(step, size), source.law, cell.model.encoding, device)[0]
             for step in range(_PLAIN_BATCHES)
         ]
         with torch.random.fork_rng(devices=[]):

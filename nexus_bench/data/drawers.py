@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus_bench.data.encodings import ENCODINGS, smallest_integer
+from nexus_bench.data.encodings import ENCODINGS, at_labels, smallest_integer
 from nexus_bench.data.law import Law
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.generators.base import Examples
@@ -78,9 +78,9 @@ class DrawingError(NexusBenchError):
 
 
 def encode(examples: Examples, law: Law, encoding: str) -> Drawn:
-    """Examples of a law as small integers, whose types are the same for all of its examples."""
+    """Examples of a law as small integers, whose types and shapes are the same for all; sequences at their labels."""
     schema = law.schema
-    encoded = ENCODINGS[encoding](examples, schema)
+    encoded, examples = at_labels(ENCODINGS[encoding](examples, schema), examples, law.most_labels)
     return Drawn(
         encoded.tokens,
         examples.answer.astype(smallest_integer(schema.n_classes, is_signed=schema.is_sequence)),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Role, Schema
 from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.streams import Int
@@ -24,7 +25,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         tokens: Array (b, n, s) of rows of the embedding table, in the smallest integer type that holds them.
-        read_at: Array (c, q), the positions at which the answers are read; ascending.
+        read_at: Array (c, q), the positions at which the answers are read.
         length: Array (c), positions of a graph; the positions that follow are padding.
         n_keys: How many leading positions may be attended to; None means all.
         causal: Whether positions attend only to themselves and earlier ones.
@@ -97,6 +98,31 @@ def encode_sequence(examples: Examples, schema: Schema) -> Encoded:
     length = is_there.sum(axis=1, dtype=np.int32)
     read_at = np.tile(np.arange(ids.shape[1], dtype=np.int32), (len(ids), 1))
     return Encoded(tokens, read_at, length, None, causal=True)
+
+
+def at_labels(encoded: Encoded, examples: Examples, most: int | None) -> tuple[Encoded, Examples]:
+    """Encoded sequences that are read at their labels alone, as training does, and the examples with these answers.
+
+    Args:
+        encoded: What encode_sequence made of the examples.
+        examples: The examples; their answers are NOTHING where there is no label.
+        most: Labels of a sequence, at most: so many places are read. Those of a sequence with fewer are filled up with
+            its first place, without a label. None changes nothing.
+
+    Raises:
+        ConfigError: A sequence has more labels.
+    """
+    if most is None or most == examples.answer.shape[1]:
+        return encoded, examples
+    row, place = np.nonzero(examples.answer != NOTHING)
+    count = np.bincount(row, minlength=examples.n_graphs)
+    if count.max(initial=0) > most:
+        raise ConfigError(f"a sequence has {count.max()} labels, and most_labels of its family is {most}; raise it")
+    number = np.arange(len(row)) - (np.cumsum(count) - count)[row]  # of each label in its sequence
+    read_at, answer, hop = (np.full((examples.n_graphs, most), fill, dtype=np.int32) for fill in (0, NOTHING, 0))
+    read_at[row, number] = place
+    answer[row, number], hop[row, number] = examples.answer[row, place], examples.hop[row, place]
+    return encoded._replace(read_at=read_at), examples._replace(answer=answer, hop=hop)
 
 
 ENCODINGS: dict[str, Callable[[Examples, Schema], Encoded]] = {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator, Role, Schema, Solution
+from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.streams import Int
 from nexus_bench.text.render import Teller, Told
 
@@ -41,6 +42,11 @@ class Law:
         query = schema.query[: self._column] + schema.query[self._column + 1 :] + marks
         sizes = {name: size for name, size in schema.vocabularies.items() if name != "hop"}
         return Schema(schema.fact, query, schema.answer, sizes | {MARK: 2})
+
+    @property
+    def most_labels(self) -> int | None:
+        """Places of a sequence that have a label, at most; None if the family asks queries."""
+        return self.family.most_labels if isinstance(self.family, SequenceFamily) else None
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """A batch of the family's examples, as they are shown."""

@@ -124,6 +124,11 @@ class Brevo(SequenceFamily[BrevoParams]):
         return self._n_names
 
     @property
+    def most_labels(self) -> int:
+        """The nodes of the answer."""
+        return self.params.n_nodes
+
+    @property
     def n_facts(self) -> int:
         """With as many edges as there can be."""
         n = self.params.n_nodes

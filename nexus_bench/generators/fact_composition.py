@@ -113,6 +113,11 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
         return self.params.n_entities
 
     @property
+    def most_labels(self) -> int:
+        """The ends of both facts."""
+        return 2
+
+    @property
     def n_facts(self) -> int:
         """Tokens of a sequence; the facts of the knowledge graph are in none."""
         return _N_TOKENS

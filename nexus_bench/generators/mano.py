@@ -113,6 +113,11 @@ class Mano(SequenceFamily[ManoParams]):
         return self.params.modulus
 
     @property
+    def most_labels(self) -> int:
+        """The value of the expression."""
+        return 1
+
+    @property
     def n_facts(self) -> int:
         """Three tokens beside the longest expression."""
         return 2 * self.largest_hop + 4

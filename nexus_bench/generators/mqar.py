@@ -92,6 +92,11 @@ class Mqar(SequenceFamily[MqarParams]):
         return self._n_values
 
     @property
+    def most_labels(self) -> int:
+        """One a pair."""
+        return self.params.n_pairs
+
+    @property
     def n_worlds(self) -> int:
         """Orders of the pairs."""
         return math.perm(self._n_keys, self.params.n_pairs) * math.perm(self._n_values, self.params.n_pairs)

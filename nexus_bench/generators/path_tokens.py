@@ -110,6 +110,11 @@ class PathTokens(SequenceFamily[PathTokensParams]):
         return self.params.n_nodes
 
     @property
+    def most_labels(self) -> int:
+        """Each node of the path but the first and the last."""
+        return self._longest - 1
+
+    @property
     def n_facts(self) -> int:
         """Edges, the question, and the path."""
         return self._n_tokens(self._longest)

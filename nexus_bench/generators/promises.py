@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Solution
 from nexus_bench.generators.parts.returned import is_given, is_number
-from nexus_bench.generators.parts.sequences import NOTHING
+from nexus_bench.generators.sequences import NOTHING, SequenceFamily
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
 from nexus_bench.registry.promises import Told as Told
@@ -48,12 +48,12 @@ def returns_what_it_must(family: Family) -> None:
     for method in (family.chance, family.partial_input):
         for hop in family.hops:
             is_number(family.name, method.__name__, method(hop))
-    if family.schema.is_sequence:
+    if isinstance(family, SequenceFamily):
         _has_labels_where_it_has_hops(family, examples, solution)
 
 
-def _has_labels_where_it_has_hops(family: Family, examples: Examples, solution: Solution) -> None:
-    """A place has both a label and a hop count, or neither."""
+def _has_labels_where_it_has_hops(family: SequenceFamily[Any], examples: Examples, solution: Solution) -> None:
+    """A place has both a label and a hop count, or neither; no sequence has more of them than its family says."""
     for method, label, hop in (("draw", *examples[2:]), ("derive", *solution[:2])):
         for bad, what in (
             ((label >= 0) & (hop <= 0), "a label without a hop count; write the number of hops, or no label, NOTHING"),
@@ -62,6 +62,8 @@ def _has_labels_where_it_has_hops(family: Family, examples: Examples, solution: 
             if bad.any():
                 sequence, place = (int(at) for at in np.unravel_index(int(bad.argmax()), bad.shape))
                 raise Broken(f"{family.schema.at(sequence, place)}: `{method}` gives {what}")
+    if (n_labels := int((examples.answer != NOTHING).sum(axis=1).max())) > family.most_labels:
+        raise Broken(f"`draw` gives a sequence {n_labels} labels, and `most_labels` is {family.most_labels}; raise it")
 
 
 def draws_what_its_stream_says(family: Family) -> None:

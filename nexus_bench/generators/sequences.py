@@ -99,6 +99,11 @@ class SequenceFamily(Generator[ParamsT]):
     def n_labels(self) -> int:
         """Different labels; their ids run from 0."""
 
+    @property
+    def most_labels(self) -> int:
+        """Places of a sequence that have a label, at most. Training reads so many, so fewer than all make it faster."""
+        return self.n_facts
+
     @abstractmethod
     def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
         """Draw a batch, as `Generator.sample` must."""

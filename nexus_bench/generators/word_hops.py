@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from nexus_bench.errors import ConfigError
@@ -17,7 +16,7 @@ from nexus_bench.generators.parts.hidden_facts import Hidden, hidden_in, moved_r
 from nexus_bench.generators.parts.hidden_tokens import guess_of_one
 from nexus_bench.generators.parts.hidden_words import share_of_the_commonest
 from nexus_bench.generators.parts.patterns import ALL
-from nexus_bench.generators.parts.spelled_words import NO_LETTER, draw_words, lay_out, n_spellings
+from nexus_bench.generators.parts.spelled_words import NO_LETTER, draw_words, lay_out, n_spellings, spelled
 from nexus_bench.generators.parts.word_reader import Read, read
 from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
 from nexus_bench.streams import Int, Mask, integers, stream
@@ -143,6 +142,11 @@ class WordHops(SequenceFamily[ParamsT]):
         return 2 * self.params.n_letters
 
     @property
+    def most_labels(self) -> int:
+        """The letters of the answers."""
+        return self.params.n_asked * self.params.max_letters
+
+    @property
     def n_facts(self) -> int:
         """With the longest words."""
         return self._n_tokens(self.n_edges[1], self.params.max_letters)
@@ -165,9 +169,9 @@ class WordHops(SequenceFamily[ParamsT]):
     def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
         """Words and a graph of them, set one after the other."""
         words, graph = self._words(n_sequences, rng), self.draw_graph(n_sequences, rng)
-        asked, answer = (_spelled(words, number) for number in (graph.start, graph.end))
+        asked, answer = (spelled(words, number) for number in (graph.start, graph.end))
         g, n_asked, n_letters = answer.shape
-        facts = _spelled(words, graph.facts.reshape(g, -1)).reshape(g, -1)
+        facts = spelled(words, graph.facts.reshape(g, -1)).reshape(g, -1)
         one = np.ones((g, n_asked, 1), dtype=np.int32)
         questions = np.concatenate(
             [self.n_labels - 1 + graph.k[:, :, None], asked, one * (self.n_words - 1), answer], axis=2
@@ -197,7 +201,7 @@ class WordHops(SequenceFamily[ParamsT]):
         """Whether all other words that begin so go on as the answer does: array (g, a, l)."""
         number = np.arange(self.most_words)
         begins = (number < graph.n_words[:, None])[:, None, :] & (number != graph.start[:, :, None])  # g a w
-        answer, is_alone = _spelled(words, graph.end), []
+        answer, is_alone = spelled(words, graph.end), []
         for letter in range(words.shape[2]):
             before = begins
             begins = begins & (words[:, None, :, letter] == answer[:, :, None, letter])
@@ -247,7 +251,7 @@ class WordHops(SequenceFamily[ParamsT]):
         n_compared = self.params.n_asked * self.most_words * (self.most_words + self.n_labels)
         n, rng = min(_MOST_MEASURED, 1 + _MOST_COMPARED // n_compared), stream(self.name, "ceilings", hop)
         words, graph = self._words(n, rng), self.draw_graph(n, rng)
-        hops = np.where(_spelled(words, graph.end) == NO_LETTER, 0, self._hops(words, graph))
+        hops = np.where(spelled(words, graph.end) == NO_LETTER, 0, self._hops(words, graph))
         alone, found = self._is_determined(words, graph), []
         for n_known in (None, hop - 1):
             n_left = self.n_possible(graph, n_known)
@@ -287,12 +291,3 @@ def deal_k(hops: tuple[int, ...], n_sequences: int, n_asked: int, rng: np.random
     dealt = integers(rng, n_sequences, 1, high=len(hops)) + np.arange(n_asked, dtype=np.int32)
     k: Int = np.array(hops, dtype=np.int32)[dealt % len(hops)]
     return k
-
-
-def _spelled(words: Int, number: Int) -> Int:
-    """The letters of numbered words (g, x): array (g, x, l); none for a number of -1."""
-    flat: NDArray[np.int32] = words.reshape(-1, words.shape[2])
-    row = np.arange(0, len(flat), words.shape[1])[:, None]
-    letters: Int = flat.take(np.maximum(number, 0) + row, axis=0)
-    letters[number < 0] = NO_LETTER
-    return letters

@@ -5,12 +5,14 @@ Axis letters: b graphs, n positions, s slots, q queries of a graph, c b or 1: th
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from nexus_bench.attention.layout import Layout
-from nexus_bench.data.encodings import ENCODINGS
+from nexus_bench.data.encodings import ENCODINGS, Encoded, at_labels
+from nexus_bench.data.law import Law
 from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.generators.parts.sequences import NOTHING
 
@@ -56,9 +58,25 @@ class Batch(NamedTuple):
 
 def to_batch(examples: Examples, schema: Schema, encoding: str, device: torch.device) -> Batch:
     """Encode examples and move them to a device."""
-    encoded = ENCODINGS[encoding](examples, schema)
-    tokens, read_at, length, answer = map(
-        torch.from_numpy, (encoded.tokens, encoded.read_at, encoded.length, examples.answer)
-    )
+    return _batch(ENCODINGS[encoding](examples, schema), examples.answer, device)
+
+
+def to_training_batch(
+    examples: Examples, law: Law, encoding: str, device: torch.device
+) -> tuple[Batch, Int[np.ndarray, "b q"]]:
+    """Encode examples as they are trained, sequences at their labels alone, and move them to a device.
+
+    Returns:
+        The batch, and the hop count of each of its answers.
+
+    Raises:
+        ConfigError: A sequence has more labels than its family says.
+    """
+    encoded, examples = at_labels(ENCODINGS[encoding](examples, law.schema), examples, law.most_labels)
+    return _batch(encoded, examples.answer, device), examples.hop
+
+
+def _batch(encoded: Encoded, answer: Int[np.ndarray, "b q"], device: torch.device) -> Batch:
+    tokens, read_at, length, labels = map(torch.from_numpy, (encoded.tokens, encoded.read_at, encoded.length, answer))
     layout = Layout(encoded.causal, encoded.n_keys, n_shared=encoded.n_shared, block=encoded.block)
-    return Batch(tokens.int(), read_at, length, answer.to(torch.int64), layout).to(device)
+    return Batch(tokens.int(), read_at, length, labels.to(torch.int64), layout).to(device)

@@ -10,7 +10,7 @@ from nexus_bench.attention.base import Attention, Layout
 from nexus_bench.attention.flops import count_flops
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError
-from nexus_bench.model.batch import Batch, to_batch
+from nexus_bench.model.batch import Batch, to_training_batch
 from nexus_bench.model.build import build_model
 from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import losses_of
@@ -70,7 +70,7 @@ def _without_content(model_json: str, task_json: str) -> tuple[Model, Batch]:
     model, task = ModelSpec.model_validate_json(model_json), TaskSpec.model_validate_json(task_json)
     law = task.law()
     graph = law.sample(1, stream("matching"))
-    batch = to_batch(graph, law.schema, model.encoding, torch.device("cpu"))
+    batch, _ = to_training_batch(graph, law, model.encoding, torch.device("cpu"))
     with _META:
         return build_model(model, law.schema, seq_len=batch.seq_len, seed=0), batch.to(_META)
 

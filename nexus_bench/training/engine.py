@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.columns import VAL
-from nexus_bench.model.batch import to_batch
+from nexus_bench.model.batch import to_training_batch
 from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import HopScore, losses_of, score
 from nexus_bench.training.feed import feed_of
@@ -93,11 +93,11 @@ class Single(Engine):
 
     def loss(self) -> Tensor:
         """Mean cross-entropy over the queries of the next batch that the curriculum includes."""
-        examples = self._examples()
-        batch = to_batch(examples, self.schema, self.encoding, self._device)
+        law = self.rows[0].source.law
+        batch, hop = to_training_batch(self._examples(), law, self.encoding, self._device)
         counts = batch.is_labelled
         if self.recipe.curriculum != "none":
-            counts &= torch.from_numpy(examples.hop <= self.limit(0)).to(self._device)
+            counts &= torch.from_numpy(hop <= self.limit(0)).to(self._device)
         return (losses_of(self._model(batch), batch.answer) * counts).sum() / counts.sum().clamp(min=1)
 
     def _examples(self) -> Examples:

@@ -104,3 +104,12 @@ def _any_words(rng: np.random.Generator, n: int, n_letters: int, shortest: int, 
     words[np.arange(n), length - 1] += np.int32(n_letters)
     words[np.arange(longest) >= length[:, None]] = NO_LETTER
     return words
+
+
+def spelled(words: Int, number: Int) -> Int:
+    """The letters of numbered words (g, x): array (g, x, l); none for a number of -1."""
+    flat: NDArray[np.int32] = words.reshape(-1, words.shape[2])
+    row = np.arange(0, len(flat), words.shape[1])[:, None]
+    letters: Int = flat.take(np.maximum(number, 0) + row, axis=0)
+    letters[number < 0] = NO_LETTER
+    return letters

@@ -15,7 +15,7 @@ from nexus_bench.io.files import sha256
 
 if TYPE_CHECKING:
     from nexus_bench.experiment.execution import Execution
-    from nexus_bench.experiment.plan import Plan
+    from nexus_bench.experiment.plan import RunPlan
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.suite import Suite
     from nexus_bench.experiment.train import Trained
@@ -167,7 +167,7 @@ class Prepared(NamedTuple):
         data: The dataset folder that it is trained on, if any.
     """
 
-    plan: "Plan"
+    plan: "RunPlan"
     folder: "RunFolder"
     execution: "Execution"
     data: Path | None

@@ -19,7 +19,7 @@ from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import naive, reference_of
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
-from nexus_bench.registry.promises import Told as Told
+from nexus_bench.registry.promises import PromiseResult as PromiseResult
 from nexus_bench.registry.promises import tell as tell
 
 N_EXAMPLES, N_HEADS, N, WIDTH = 2, 3, 7, 6  # examples, heads, positions, width of a head
@@ -240,7 +240,7 @@ PROMISES: dict[str, Promise] = {
 
 def check(
     mechanism: type[Mechanism[Any]], options: dict[str, Any], *, explain: Callable[[Exception], str]
-) -> Iterator[Told]:
+) -> Iterator[PromiseResult]:
     """Check all promises of a mechanism.
 
     Args:
@@ -256,7 +256,7 @@ def check(
 
     is_running = True
     for promise, function in PROMISES.items():
-        told = Told(promise, "not asked", "forward fails")
+        told = PromiseResult(promise, "not asked", "forward fails")
         if is_running:
             told = tell(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
             is_running = told.state != "broken" or tell(promise, runs, explain=str).state != "broken"

@@ -37,7 +37,7 @@ class Source(Protocol):
         ...
 
 
-class Drawn(NamedTuple):
+class EncodedBatch(NamedTuple):
     """Encoded examples, in the smallest integer type that holds them.
 
     Attributes:
@@ -77,11 +77,11 @@ class DrawingError(NexusBenchError):
     exit_code = 7
 
 
-def encode(examples: Examples, law: Law, encoding: str) -> Drawn:
+def encode(examples: Examples, law: Law, encoding: str) -> EncodedBatch:
     """Examples of a law as small integers, whose types are the same for all of its examples."""
     schema = law.schema
     encoded = ENCODINGS[encoding](examples, schema)
-    return Drawn(
+    return EncodedBatch(
         encoded.tokens,
         examples.answer.astype(smallest_integer(schema.n_classes, is_signed=schema.is_sequence)),
         examples.hop.astype(smallest_integer(law.family.largest_hop + 1)),
@@ -90,7 +90,7 @@ def encode(examples: Examples, law: Law, encoding: str) -> Drawn:
     )
 
 
-def draw(sources: Sequence[Source], order: Order, into: Drawn | None = None) -> Drawn:
+def draw(sources: Sequence[Source], order: Order, into: EncodedBatch | None = None) -> EncodedBatch:
     """Draw and encode batches, one after the other, where this is called.
 
     Args:
@@ -111,7 +111,7 @@ def draw(sources: Sequence[Source], order: Order, into: Drawn | None = None) -> 
     if not source.law.schema.is_sequence:  # the same for all graphs
         read_at, length = read_at[:1], length[:1]
     columns = (tokens, answer, hop, read_at, length)
-    return Drawn(*(np.concatenate(c, out=out) for c, out in zip(columns, into or [None] * 5, strict=True)))
+    return EncodedBatch(*(np.concatenate(c, out=out) for c, out in zip(columns, into or [None] * 5, strict=True)))
 
 
 class Drawers:
@@ -137,7 +137,7 @@ class Drawers:
         """Processes, and so the calls of `draw` that go on side by side."""
         return len(self._ends)
 
-    def draw(self, order: Order, into: Drawn | None = None) -> Drawn:
+    def draw(self, order: Order, into: EncodedBatch | None = None) -> EncodedBatch:
         """As the function `draw`, in the process of the source; to be called from several threads.
 
         Raises:
@@ -152,7 +152,7 @@ class Drawers:
                     raise DrawingError(told)
                 if into is not None and told != _shapes(into):
                     raise DrawingError("a family drew arrays of other shapes or types than before")
-                drawn = into or Drawn(*(np.empty(shape, dtype) for shape, dtype in told))
+                drawn = into or EncodedBatch(*(np.empty(shape, dtype) for shape, dtype in told))
                 _receive(end, drawn)
         except (EOFError, OSError) as error:
             raise DrawingError("a process that draws examples ended; run again") from error
@@ -182,7 +182,7 @@ def _serve(end: Connection, sources: Sequence[Source]) -> None:
             return
 
 
-def _shapes(drawn: Drawn) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+def _shapes(drawn: EncodedBatch) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
     return [(array.shape, array.dtype) for array in drawn]
 
 

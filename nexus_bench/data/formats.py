@@ -19,7 +19,7 @@ from nexus_bench.generators.base import Examples
 from nexus_bench.io.files import open_file, parse_json
 from nexus_bench.text.lines import read_told, told_as_chat, told_as_text
 from nexus_bench.text.parse import Reader
-from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.render import Teller, TextExample, TextOptions
 
 COLUMNS = ("graph", "facts", "query", "answer", "hop")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member of an npz file: the same bytes whenever it is made
@@ -112,7 +112,7 @@ class _RowWriter:
 class _TextWriter:
     """One JSON line per example, in English."""
 
-    def __init__(self, path: Path, view: View, to_line: Callable[[Told], str]) -> None:
+    def __init__(self, path: Path, view: View, to_line: Callable[[TextExample], str]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._law = view.law
         self._teller = Teller(view.law.family, view.text)

@@ -13,7 +13,7 @@ from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.generators.defaults import task_defaults
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.streams import stream
-from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.render import Teller, TextExample, TextOptions
 
 _HOPS = range(1, 7)
 _SHOWN_HOP = 2  # hop count of the example
@@ -175,7 +175,7 @@ def _sizes(name: str, hop: int) -> dict[str, Any]:
     return {"n_nodes": 3 * hop} if type(n_nodes) is int and n_nodes < 3 * hop else {}
 
 
-def _told(law: Law, one: Examples, target: str) -> Told:
+def _told(law: Law, one: Examples, target: str) -> TextExample:
     return next(tell(Teller(law.family, TextOptions.model_validate({"target": target})), law, one))
 
 

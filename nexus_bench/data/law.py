@@ -12,7 +12,7 @@ import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator, Role, Schema, Solution
 from nexus_bench.streams import Int
-from nexus_bench.text.render import Teller, Told
+from nexus_bench.text.render import Teller, TextExample
 
 NUMBER, UNARY = "number", "unary"  # how a query writes its hop count
 MARK = "mark"  # the vocabulary of marks
@@ -78,7 +78,7 @@ class Law:
         return np.insert(query[:, :, :-largest], self._column, hop, axis=2)
 
 
-def tell(teller: Teller, law: Law, examples: Examples, *, first_graph: int = 0) -> Iterator[Told]:
+def tell(teller: Teller, law: Law, examples: Examples, *, first_graph: int = 0) -> Iterator[TextExample]:
     """Shown examples in English, which knows families alone.
 
     Args:

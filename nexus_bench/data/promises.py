@@ -24,7 +24,7 @@ from nexus_bench.generators.promises import RETURNS as RETURNS
 from nexus_bench.generators.promises import Broken as Broken
 from nexus_bench.generators.promises import Family
 from nexus_bench.generators.promises import NotAsked as NotAsked
-from nexus_bench.generators.promises import Told as Told
+from nexus_bench.generators.promises import PromiseResult as PromiseResult
 from nexus_bench.generators.promises import tell as tell
 from nexus_bench.io.columns import TRAIN
 from nexus_bench.streams import stream

@@ -15,7 +15,7 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.experiment.cuts import cut
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.jobs import Job, engine_of
-from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.plan import RunPlan
 from nexus_bench.experiment.sources import open_sources
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.costs import cost_of
@@ -49,7 +49,7 @@ class Pace(NamedTuple):
     evaluation: float
 
 
-def estimate(plan: Plan, execution: Execution, data: Path | None) -> Estimate:
+def estimate(plan: RunPlan, execution: Execution, data: Path | None) -> Estimate:
     """Time a few steps of the distinct engines that the plan needs, of as many as there is time for."""
     stacks = _stacks(plan, execution)
     if not stacks:
@@ -88,7 +88,7 @@ def _start_up() -> float:
     return time.perf_counter() - began
 
 
-def _stacks(plan: Plan, execution: Execution) -> list[tuple[CellSpec, ...]]:
+def _stacks(plan: RunPlan, execution: Execution) -> list[tuple[CellSpec, ...]]:
     """The cells of each job, in the order in which jobs begin."""
     wanted = [cell.cell_id for cell in plan.to_do]
     how = {"mode": execution.mode, "stack": execution.stack, "n_devices": execution.n_devices}

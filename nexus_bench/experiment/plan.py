@@ -15,7 +15,7 @@ from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.spec import CellSpec
 
 
-class Plan(NamedTuple):
+class RunPlan(NamedTuple):
     """The plan of a run.
 
     Attributes:
@@ -60,7 +60,7 @@ def left_out_note(suite: Suite, shown: Set[str]) -> str | None:
     return f"{counted(len(others), 'cell')} that this grid lacks: left out of the tables, kept in cells/"
 
 
-def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> Plan:
+def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> RunPlan:
     """Plan a run: find the cells of a suite that a folder lacks.
 
     Args:
@@ -91,4 +91,4 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     for task in {id(cell.task): cell.task for cell in to_do if cell.task.content_sha256 is None}.values():
         check_worlds(task.laws(), n_val=task.n_val, n_test=task.n_test)  # a dataset has its examples already
     n_deleted = len(cells_of_tables(folder.path).intersection(cell.cell_id for cell in to_do))
-    return Plan(suite, done, to_do, n_deleted, len(done) if recorded else 0)
+    return RunPlan(suite, done, to_do, n_deleted, len(done) if recorded else 0)

@@ -14,7 +14,7 @@ from nexus_bench.experiment.executors.dask import run_dask
 from nexus_bench.experiment.executors.inline import run_inline
 from nexus_bench.experiment.executors.process import run_processes
 from nexus_bench.experiment.jobs import Job
-from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.plan import RunPlan
 from nexus_bench.experiment.planned import PlannedCell, write_planned
 from nexus_bench.experiment.recorded import kept_note, trained_in
 from nexus_bench.experiment.records import CellResult
@@ -30,7 +30,7 @@ _TABLES_SHARE = 20  # wait this many times the duration of writing tables before
 
 
 def run_plan(
-    plan: Plan,
+    plan: RunPlan,
     folder: RunFolder,
     execution: Execution,
     *,
@@ -81,7 +81,7 @@ class _Run:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: RunPlan,
         folder: RunFolder,
         execution: Execution,
         jobs: Sequence[Job],
@@ -220,7 +220,7 @@ def _events(jobs: list[Job], execution: Execution) -> Generator[Event, None, Non
     return run_processes(jobs, devices=execution.places)
 
 
-def _make_jobs(plan: Plan, packs: Sequence[Pack], execution: Execution, root: Path, data: Path | None) -> list[Job]:
+def _make_jobs(plan: RunPlan, packs: Sequence[Pack], execution: Execution, root: Path, data: Path | None) -> list[Job]:
     wanted = {cell.cell_id for cell in plan.to_do}
     purposes = plan.suite.purposes
     by_cell: dict[str, list[Path]] = {}

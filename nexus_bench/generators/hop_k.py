@@ -11,7 +11,7 @@ from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.counted_symbols import counted_guess
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.hidden_tokens import guess_of_one
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily, SequenceParams
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily, SequenceParams
 from nexus_bench.streams import Int, Mask, integers, stream
 
 _N_MEASURED = 1_000  # sequences that the partial-input ceiling is measured on
@@ -93,7 +93,7 @@ class HopK(SequenceFamily[HopKParams]):
             return "nothing" if vocabulary == "label" else f"k={index - n + 1}"
         return f"s{index}"
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Random symbols; sorted by symbol, each place follows the latest earlier place of its symbol."""
         n, n_places = np.int32(self.params.n_symbols), self.n_facts - 1
         length, hop = self.deal_lengths(n_sequences, rng), self.deal_hop(n_sequences, rng)
@@ -116,7 +116,7 @@ class HopK(SequenceFamily[HopKParams]):
             label[before == 0] = NOTHING
         labels = np.full_like(tokens, NOTHING)
         labels[order, 1:] = label
-        return Drawn(tokens, labels, (labels != NOTHING) * hop[:, None], length)
+        return SequenceBatch(tokens, labels, (labels != NOTHING) * hop[:, None], length)
 
     def _after_the_latest(self, symbols: Int, row: NDArray[np.int64]) -> Int:
         """The place after the latest earlier one of the same symbol: array (g, n); 0 is nothing and leads to itself."""

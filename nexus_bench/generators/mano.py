@@ -12,7 +12,7 @@ from nexus_bench.generators.base import GENERATORS, FamilyParams
 from nexus_bench.generators.parts.expression_law import outermost
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.hidden_tokens import guess_of_one
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily
 from nexus_bench.streams import Int, Mask, integers, stream
 
 _LONGEST = 64  # operations
@@ -139,7 +139,7 @@ class Mano(SequenceFamily[ManoParams]):
         n = index - self._n_before
         return f"l={n + 1}" if n < self.largest_hop else ("begin", "=")[n - self.largest_hop]
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Write from left to right what is still owed, then evaluate from right to left on a stack."""
         p, n_most = self.params.modulus, 2 * self.largest_hop + 1
         n = self.deal_hop(n_sequences, rng)
@@ -166,7 +166,7 @@ class Mano(SequenceFamily[ManoParams]):
         label, hop = np.full_like(tokens, NOTHING), np.zeros_like(tokens)
         is_asked = np.isin(need, self.hops)
         label[g, end], hop[g, end] = np.where(is_asked, value, NOTHING), np.where(is_asked, need, 0)
-        return Drawn(tokens, label, hop, end + 1)
+        return SequenceBatch(tokens, label, hop, end + 1)
 
     def _evaluated(self, written: Int) -> tuple[Int, Int]:
         """Values and needs (g) of expressions (n, g); a stack holds both in one number."""

@@ -11,7 +11,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, FamilyParams
 from nexus_bench.generators.parts.facts import look_up, shuffled
 from nexus_bench.generators.parts.patterns import ALL
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily
 from nexus_bench.streams import Int, Mask, permutations
 
 _LONGEST = 100  # edges of an arm
@@ -133,7 +133,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
         """Nodes are numbers."""
         return "=" if index == self.params.n_nodes else str(index)
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Each length of arms by itself; node 0 is the centre, and arm a goes on in steps of the number of arms."""
         lengths = np.array(self._arms, dtype=np.int32)
         which = (permutations(rng, 1, len(lengths))[0, 0] + np.arange(n_sequences)) % len(lengths)
@@ -147,7 +147,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
                 array[rows, : drawn.shape[1]] = drawn
         label[~np.isin(hop, self.hops)] = NOTHING
         hop[label == NOTHING] = 0
-        return Drawn(tokens, label, hop, 2 * self.params.n_arms * lengths[which] + 4 + lengths[which])
+        return SequenceBatch(tokens, label, hop, 2 * self.params.n_arms * lengths[which] + 4 + lengths[which])
 
     def _of_length(self, length: int, n: int, rng: np.random.Generator) -> tuple[Int, Int, Int]:
         """Tokens, labels and hops of stars with arms of one length."""

@@ -16,7 +16,7 @@ from nexus_bench.generators.parts.returned import is_given, is_number
 from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
-from nexus_bench.registry.promises import Told as Told
+from nexus_bench.registry.promises import PromiseResult as PromiseResult
 from nexus_bench.registry.promises import tell as tell
 from nexus_bench.streams import permutations, stream
 

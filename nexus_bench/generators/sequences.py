@@ -42,7 +42,7 @@ class Labels(NamedTuple):
     hop: Int
 
 
-class Drawn(NamedTuple):
+class SequenceBatch(NamedTuple):
     """Sequences as a family draws them; what stands after the end of a sequence does not matter.
 
     Attributes:
@@ -100,7 +100,7 @@ class SequenceFamily(Generator[ParamsT]):
         """Different labels; their ids run from 0."""
 
     @abstractmethod
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Draw a batch, as `Generator.sample` must."""
 
     @abstractmethod
@@ -205,7 +205,7 @@ class SequenceFamily(Generator[ParamsT]):
         Raises:
             ConfigError: `draw` returns something else than it must.
         """
-        drawn, shape = is_given(self.name, "draw", self.draw(n_graphs, rng), Drawn), (n_graphs, self.n_facts)
+        drawn, shape = is_given(self.name, "draw", self.draw(n_graphs, rng), SequenceBatch), (n_graphs, self.n_facts)
         for field, array in drawn._asdict().items():
             integers_of(self.name, f"{field} of `draw`", array, shape[:1] if field == "length" else shape)
         is_there = np.arange(self.n_facts) < drawn.length[:, None]

@@ -18,8 +18,8 @@ from nexus_bench.generators.parts.hidden_tokens import guess_of_one
 from nexus_bench.generators.parts.hidden_words import share_of_the_commonest
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.parts.spelled_words import NO_LETTER, draw_words, lay_out, n_spellings
-from nexus_bench.generators.parts.word_reader import Read, read
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
+from nexus_bench.generators.parts.word_reader import ParsedWords, parse_words
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily
 from nexus_bench.streams import Int, Mask, integers, stream
 
 _MOST_COMPARED = 2**24  # pairs of words, for the ceilings
@@ -162,7 +162,7 @@ class WordHops(SequenceFamily[ParamsT]):
             return f"{index % n}{'.' if index >= n else ''}"
         return f"k={index - 2 * n + 1}" if index < self.n_words - 2 else ("begin", "answer")[index - self.n_words + 2]
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Words and a graph of them, set one after the other."""
         words, graph = self._words(n_sequences, rng), self.draw_graph(n_sequences, rng)
         asked, answer = (_spelled(words, number) for number in (graph.start, graph.end))
@@ -182,7 +182,7 @@ class WordHops(SequenceFamily[ParamsT]):
         flat = [np.concatenate([none, array.reshape(g, -1)], axis=1) for array in (label + 1, hop)]
         pieces = np.concatenate([begin, facts, questions.reshape(g, -1)], axis=1).astype(np.int32)
         laid = lay_out(pieces, flat, self.n_facts)
-        return Drawn(laid.tokens, laid.beside[0] - np.int32(1), laid.beside[1], laid.length)
+        return SequenceBatch(laid.tokens, laid.beside[0] - np.int32(1), laid.beside[1], laid.length)
 
     def _words(self, n_sequences: int, rng: np.random.Generator) -> Int:
         p = self.params
@@ -212,8 +212,10 @@ class WordHops(SequenceFamily[ParamsT]):
         """Of each fact, the end of the word that it gives; of a word that begins so, the token that was given last."""
         return self._read(tokens).places(at, self.largest_hop)
 
-    def _read(self, tokens: Int) -> Read:
-        return read(tokens, n_letters=self.params.n_letters, longest=self.params.max_letters, n_k=self.largest_hop)
+    def _read(self, tokens: Int) -> ParsedWords:
+        return parse_words(
+            tokens, n_letters=self.params.n_letters, longest=self.params.max_letters, n_k=self.largest_hop
+        )
 
     def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
         """The facts whose second word the hidden fact could have; none of other tokens, which stand there twice."""
@@ -228,7 +230,7 @@ class WordHops(SequenceFamily[ParamsT]):
         hidden = hidden_in(found, steps, step)
         rows = np.flatnonzero(hidden.fact != variant)
         facts = self.exchanged(hidden, variant)[rows]
-        changed[rows] = moved_round(tokens[rows], Read(*(array[rows] for array in found)), facts)
+        changed[rows] = moved_round(tokens[rows], ParsedWords(*(array[rows] for array in found)), facts)
         return changed
 
     def chance(self, hop: int) -> float:

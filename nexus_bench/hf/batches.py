@@ -19,7 +19,7 @@ from nexus_bench.streams import stream
 IGNORED = -100  # a label that is not counted
 
 
-class Plan(NamedTuple):
+class TrainingSchedule(NamedTuple):
     """When what happens.
 
     Attributes:
@@ -51,7 +51,7 @@ class Batches:
         here: The processes, each of which takes its part of every step.
     """
 
-    def __init__(self, tokens: Tokens, spec: PretrainSpec, plan: Plan, here: Processes) -> None:
+    def __init__(self, tokens: Tokens, spec: PretrainSpec, plan: TrainingSchedule, here: Processes) -> None:
         self._tokens, self._spec, self._plan, self._here = tokens, spec, plan, here
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)

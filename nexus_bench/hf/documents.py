@@ -15,7 +15,7 @@ from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.hf.library import HUB_NAME, quiet
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.files import open_file, parse_line, sha256_of_file
-from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.render import Teller, TextExample, TextOptions
 
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
@@ -140,7 +140,7 @@ def told_documents(
             yield from (_document([one]) for one in told)
 
 
-def _document(asked: list[Told]) -> str:
+def _document(asked: list[TextExample]) -> str:
     """The facts, then each question with its answer."""
     prompts = [asked[0].prompt, *(one.question for one in asked[1:])]
     return "\n".join(f"{prompt}\nAnswer: {one.completion}" for prompt, one in zip(prompts, asked, strict=True))

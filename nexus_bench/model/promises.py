@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from nexus_bench.attention.base import ATTENTIONS, AttentionOptions, Mechanism
-from nexus_bench.attention.promises import D_MODEL, N_HEADS, Broken, NotAsked, Told, same, tell
+from nexus_bench.attention.promises import D_MODEL, N_HEADS, Broken, NotAsked, PromiseResult, same, tell
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.config import Config
@@ -128,7 +128,7 @@ PROMISES: dict[str, Callable[[ModelSpec], None]] = {
 }
 
 
-def check(spec: ModelSpec, *, explain: Callable[[Exception], str]) -> Iterator[Told]:
+def check(spec: ModelSpec, *, explain: Callable[[Exception], str]) -> Iterator[PromiseResult]:
     """Check all promises of a model.
 
     Args:

@@ -14,7 +14,7 @@ from nexus_bench.generators.parts.returned import is_number
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
 from nexus_bench.shortcuts.english import guess_in_english
-from nexus_bench.shortcuts.features import Asked, ask
+from nexus_bench.shortcuts.features import OneQueryExamples, ask
 from nexus_bench.shortcuts.fits import require_sklearn
 from nexus_bench.shortcuts.followed import guess_hidden
 from nexus_bench.shortcuts.hidden import hide_a_fact as hide_a_fact
@@ -146,7 +146,9 @@ def worst(rows: list[Audited]) -> list[Audited]:
     return list(found.values())
 
 
-def _at_hop(family: Generator[Any], split: str, hop: int, fit: Asked, score: Asked, options: _Options) -> list[_Scored]:
+def _at_hop(
+    family: Generator[Any], split: str, hop: int, fit: OneQueryExamples, score: OneQueryExamples, options: _Options
+) -> list[_Scored]:
     ceilings: dict[Against, float] = {"chance": family.chance(hop), "partial_input": family.partial_input(hop)}
     found = []
     for reader in readers(family.schema, joint=options.joint):

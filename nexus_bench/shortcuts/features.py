@@ -19,7 +19,7 @@ _MOST_OUTSIDE = 4  # answers that are no symbols of the graph, such as absent
 _CHUNK = 256
 
 
-class Asked(NamedTuple):
+class OneQueryExamples(NamedTuple):
     """Examples of one hop count, one query of each graph.
 
     Attributes:
@@ -32,18 +32,18 @@ class Asked(NamedTuple):
     every: Examples
     chosen: Int
 
-    def take(self, index: slice | np.ndarray) -> "Asked":
+    def take(self, index: slice | np.ndarray) -> "OneQueryExamples":
         """The selected graphs."""
-        return Asked(self.one.take(index), self.every.take(index), self.chosen[index])
+        return OneQueryExamples(self.one.take(index), self.every.take(index), self.chosen[index])
 
 
-def ask(examples: Examples, hop: int, rng: np.random.Generator) -> Asked:
+def ask(examples: Examples, hop: int, rng: np.random.Generator) -> OneQueryExamples:
     """One query of this hop count of every graph that has one, drawn uniformly."""
     chosen = pick(rng, examples.hop == hop)
     graphs = np.flatnonzero(chosen >= 0)
     every, at = examples.take(graphs), chosen[graphs]
     query, answer, hops = (array[np.arange(len(at)), at][:, None] for array in every[1:])
-    return Asked(Examples(every.facts, query, answer, hops), every, at)
+    return OneQueryExamples(Examples(every.facts, query, answer, hops), every, at)
 
 
 def name_vocabularies(schema: Schema) -> set[str]:
@@ -247,7 +247,7 @@ def in_chunks(compute: Callable[[slice], Float], n: int) -> Float:
     return np.concatenate([compute(slice(i, i + _CHUNK)) for i in range(0, max(n, 1), _CHUNK)])
 
 
-def joint_class_features(asked: Asked, *, with_answers: bool) -> Float:
+def joint_class_features(asked: OneQueryExamples, *, with_answers: bool) -> Float:
     """How the other queries of the graph touch this one: names they share, by their roles; answers at fewer hops."""
     query = asked.every.query
     own = asked.one.query  # n 1 r
@@ -266,7 +266,7 @@ def joint_class_features(asked: Asked, *, with_answers: bool) -> Float:
     return stack(parts, len(query))
 
 
-def joint_name_features(asked: Asked, symbols: Int, *, with_answers: bool) -> Float:
+def joint_name_features(asked: OneQueryExamples, symbols: Int, *, with_answers: bool) -> Float:
     """Which candidates (n, m) are named in other queries, or are their answers at fewer hops: array (n, m, w)."""
     query, chosen = asked.every.query, asked.chosen[:, None]
     is_other = np.arange(query.shape[1]) != chosen  # n q

@@ -12,7 +12,7 @@ from nexus_bench.data.promises import PROMISES as OF_DATA
 from nexus_bench.data.promises import RETURNS, Promise, tell
 from nexus_bench.data.promises import Broken as Broken
 from nexus_bench.data.promises import NotAsked as NotAsked
-from nexus_bench.data.promises import Told as Told
+from nexus_bench.data.promises import PromiseResult as PromiseResult
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import UsageError
 from nexus_bench.generators.parts.hidden_tokens import find_impossible, guess_of_one
@@ -130,7 +130,9 @@ PROMISES: dict[str, Promise] = {
 }
 
 
-def check(spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exception], str]) -> Iterator[Told]:
+def check(
+    spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exception], str]
+) -> Iterator[PromiseResult]:
     """Check all promises of a task; where its methods do not return what they must, nothing else is asked.
 
     Args:
@@ -142,5 +144,5 @@ def check(spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exc
         told = tell(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]
         yield told
         if promise == RETURNS and told.state == "broken":
-            yield Told("all other promises", "not asked", "correct this one first")
+            yield PromiseResult("all other promises", "not asked", "correct this one first")
             return

@@ -9,17 +9,17 @@ import numpy as np
 
 from nexus_bench.generators.base import Examples
 from nexus_bench.text.parse import Reader
-from nexus_bench.text.render import Told
+from nexus_bench.text.render import TextExample
 
 Row = dict[str, Any]
 
 
-def told_as_text(told: Told) -> str:
+def told_as_text(told: TextExample) -> str:
     """A line with `prompt` and `completion`."""
     return _line(told, {"prompt": told.prompt, "completion": told.completion})
 
 
-def told_as_chat(told: Told) -> str:
+def told_as_chat(told: TextExample) -> str:
     """A line with `messages`, of a user and an assistant."""
     user, assistant = {"role": "user", "content": told.prompt}, {"role": "assistant", "content": told.completion}
     return _line(told, {"messages": [user, assistant]})
@@ -68,7 +68,7 @@ def _in_place(facts: list[list[int]], order: list[int] | None) -> list[list[int]
     return placed
 
 
-def _line(told: Told, asked: Row) -> str:
+def _line(told: TextExample, asked: Row) -> str:
     row = {"graph": told.graph, "query": told.query, **asked, "answer": told.answer, "hop": told.hop}
     if told.order is not None:
         row["order"] = told.order

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nexus_bench.data.drawers import Drawers, Drawn, Order, Source, draw
+from nexus_bench.data.drawers import Drawers, EncodedBatch, Order, Source, draw
 from nexus_bench.training.feed import Feed
 
 
 class Arrays(NamedTuple):
-    """Encoded examples of several sources, as `nexus_bench.data.drawers.Drawn`."""
+    """Encoded examples of several sources, as `nexus_bench.data.drawers.EncodedBatch`."""
 
     tokens: Int[Tensor, "u p n s"]
     answer: Int[Tensor, "u p q"]
@@ -93,13 +93,13 @@ class Pool:
         self._ahead = (generation, [self._threads.submit(self._fill, order) for order in orders])
 
     def _fill(self, order: Order) -> None:
-        self._draw(order, Drawn(*(part[order.source].numpy() for part in self._next)))
+        self._draw(order, EncodedBatch(*(part[order.source].numpy() for part in self._next)))
 
     def _orders(self, generation: int) -> list[Order]:
         steps, size = self._feed.batches(generation), self._feed.batch_size
         return [Order(source, steps, size, self._encoding) for source in range(self._n_sources)]
 
 
-def stacked(parts: list[Drawn]) -> Arrays:
+def stacked(parts: list[EncodedBatch]) -> Arrays:
     """The examples of several sources, with the axis u."""
     return Arrays(*(torch.stack([torch.from_numpy(part) for part in column]) for column in zip(*parts, strict=True)))

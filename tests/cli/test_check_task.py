@@ -286,7 +286,7 @@ def test_a_hidden_token_that_could_be_no_word_is_told_by_check_and_audit(tmp_pat
     assert re.search(f"letters: iid, {says}", audited.stderr)
 
 
-_DRAWN = "return Drawn(tokens, np.where(is_asked, sums, NOTHING), np.where(is_asked, n_read, 0), length)"
+_DRAWN = "return SequenceBatch(tokens, np.where(is_asked, sums, NOTHING), np.where(is_asked, n_read, 0), length)"
 _LABELS = "return Labels(label, hop)"
 _PLACES = "return np.where(is_step, digits, -1).astype(np.int32)"
 _LATE = "return np.where(is_step, digits + at[:, :, None] + 1, -1).astype(np.int32)"

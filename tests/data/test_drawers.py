@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nexus_bench.data import drawers as drawing
-from nexus_bench.data.drawers import Drawers, DrawingError, Drawn, Order, draw, encode
+from nexus_bench.data.drawers import Drawers, DrawingError, EncodedBatch, Order, draw, encode
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import Examples
@@ -67,7 +67,7 @@ def test_what_is_drawn_is_written_where_it_is_wanted(small_spec: TaskSpec) -> No
     order = Order(1, range(4), 100, "fact")
     try:
         wanted = drawers.draw(order)
-        into = Drawn(*(np.zeros_like(part) for part in wanted))
+        into = EncodedBatch(*(np.zeros_like(part) for part in wanted))
         for way in (drawers.draw, partial(draw, sources(small_spec))):
             for part in into:
                 part[...] = 0

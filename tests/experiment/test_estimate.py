@@ -7,7 +7,7 @@ import pytest
 from nexus_bench.experiment import estimate as estimates
 from nexus_bench.experiment.estimate import Pace, estimate, side_by_side
 from nexus_bench.experiment.execution import Execution
-from nexus_bench.experiment.plan import Plan, make_plan
+from nexus_bench.experiment.plan import RunPlan, make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
@@ -19,13 +19,13 @@ from tests.small import TINY
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def plan(tmp_path: Path) -> RunPlan:
     return make_plan(make_suite(parse_yaml(TINY, where="test"), where="test"), RunFolder(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(("mode", "other"), [("single", Stacked), ("deterministic", Single)])
 def test_the_engine_that_will_run_is_timed_and_no_other(
-    mode: str, other: type, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    mode: str, other: type, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(other, "__init__", None)
     told = estimate(plan, Execution(mode), None)
@@ -33,7 +33,7 @@ def test_the_engine_that_will_run_is_timed_and_no_other(
     assert told.seconds > sum(told.cells.values())
 
 
-def test_jobs_are_of_the_size_of_stacks_and_share_their_seconds(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_are_of_the_size_of_stacks_and_share_their_seconds(plan: RunPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
     def paced(stack: tuple[object, ...], *others: object) -> Pace:
@@ -51,7 +51,7 @@ def test_jobs_are_of_the_size_of_stacks_and_share_their_seconds(plan: Plan, monk
     assert estimate(plan, Execution("deterministic", "cpu", "inline"), None).seconds == 2 * whole + 3
 
 
-def test_processes_take_turns_on_a_gpu_and_set_up_beside_it(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_take_turns_on_a_gpu_and_set_up_beside_it(plan: RunPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "_paced", lambda *given: Pace(10.0, 1.0, 4.0))
     monkeypatch.setattr(estimates, "_start_up", lambda: 3.0)
     turn = 20 * 1 + (2 + 16 / 8) * 4  # of each of two jobs
@@ -73,7 +73,7 @@ def test_the_cells_that_follow_those_of_tuning_are_part_of_the_time(
 
 
 def test_without_time_for_an_engine_it_is_reckoned_by_its_operations(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimates, "_BUDGET", 0.0)
     monkeypatch.setattr(estimates, "_paced", lambda *given: Pace(0.0, 1.0, 0.0))
@@ -99,7 +99,7 @@ class Clock:
 
 
 def test_of_a_slow_engine_two_steps_and_one_batch_of_validation_are_timed(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, scored = Clock(monkeypatch), []
 
@@ -157,5 +157,5 @@ def test_a_job_begins_as_soon_as_a_process_is_free() -> None:
     assert side_by_side([5.0, 4.0], 8) == 5
 
 
-def test_nothing_to_do_takes_no_time(plan: Plan) -> None:
+def test_nothing_to_do_takes_no_time(plan: RunPlan) -> None:
     assert estimate(plan._replace(to_do=[]), Execution("single"), None) == ({}, 0.0)

@@ -13,7 +13,7 @@ import pytest
 
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError, StorageError
-from nexus_bench.hf.batches import Batches, Plan
+from nexus_bench.hf.batches import Batches, TrainingSchedule
 from nexus_bench.hf.documents import find_text, told_documents
 from nexus_bench.hf.processes import Processes
 from nexus_bench.hf.token_files import TokenFiles, _write, token_files
@@ -260,7 +260,7 @@ def test_each_epoch_has_every_sequence_once_whatever_the_number_of_processes(tmp
     spec = spec_of(seq_len=11, batch_size=4)
     seen: dict[int, list[list[int]]] = {}
     for n, micro in ((1, 4), (1, 1), (2, 2), (2, 1)):
-        plan = Plan(7, 7, micro, 4 // (n * micro), 1, frozenset(), 1)
+        plan = TrainingSchedule(7, 7, micro, 4 // (n * micro), 1, frozenset(), 1)
         for step in range(7):
             of_step: list[int] = []
             for rank in range(n):
@@ -272,7 +272,7 @@ def test_each_epoch_has_every_sequence_once_whatever_the_number_of_processes(tmp
     assert all(way == ways[0] for ways in seen.values() for way in ways)
     order = [number for step in range(7) for number in seen[step][0]]
     assert sorted(order) == sorted(list(range(7)) * 4)
-    one = Batches(tokens, spec, Plan(7, 7, 4, 1, 1, frozenset(), 1), Processes(0, 1, torch.device("cpu")))
+    one = Batches(tokens, spec, TrainingSchedule(7, 7, 4, 1, 1, frozenset(), 1), Processes(0, 1, torch.device("cpu")))
     places = [int(number) // 11 for step in range(7) for ids, _ in one.of(step) for number in ids[:, 0]]
     epochs = [tuple(places[at : at + 7]) for at in range(0, 28, 7)]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs) and len(set(epochs)) > 1

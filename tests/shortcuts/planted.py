@@ -14,7 +14,7 @@ from nexus_bench.generators.base import Examples, Generator, Role, Schema, Solut
 from nexus_bench.generators.pointer_chase import PointerChase
 from nexus_bench.generators.shortest_path import ShortestPath
 from nexus_bench.streams import Int, Mask, integers, permutations
-from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.render import Teller, TextExample, TextOptions
 
 Plant = Callable[[Generator, Examples, np.random.Generator], Examples]
 
@@ -217,7 +217,7 @@ def frequent_numbers(law: Generator, drawn: Examples, rng: np.random.Generator) 
 class OutspokenTeller(Teller):
     """Words the facts of some graphs by the answer."""
 
-    def tell(self, examples: Examples, **options: Any) -> Iterator[Told]:
+    def tell(self, examples: Examples, **options: Any) -> Iterator[TextExample]:
         for told in super().tell(examples, **options):
             prompt = told.prompt
             if told.graph % 8 == 0 and told.answer == "yes":

@@ -9,7 +9,7 @@ import numpy as np
 
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.spelled_words import NO_LETTER
-from nexus_bench.generators.parts.word_reader import Read
+from nexus_bench.generators.parts.word_reader import ParsedWords
 from nexus_bench.streams import Int, Mask
 
 
@@ -54,7 +54,7 @@ class Hidden(NamedTuple):
         return np.where(fact >= 0, look_up(self.into, np.maximum(fact, 0)[:, None])[:, 0], -1)
 
 
-def hidden_in(found: Read, steps: Int, step: int) -> Hidden:
+def hidden_in(found: ParsedWords, steps: Int, step: int) -> Hidden:
     """What is hidden, and what is known, if one token of a derivation is hidden.
 
     Args:
@@ -74,7 +74,7 @@ def hidden_in(found: Read, steps: Int, step: int) -> Hidden:
     return Hidden(fact, is_known, found.fact_end[:, 0::2] >= 0, into)
 
 
-def moved_round(tokens: Int, found: Read, facts: Int) -> Int:
+def moved_round(tokens: Int, found: ParsedWords, facts: Int) -> Int:
     """The streams in which each of some facts leads to where the next of them led, and the last to where the first did.
 
     Args:

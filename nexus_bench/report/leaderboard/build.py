@@ -43,7 +43,7 @@ def leaderboard(
     Args:
         runs: Run folders; those of `pretrain` are left out, and the page says so.
         out: Folder of the page; without it nothing is written.
-        examples: What models answered, as `inspection.drawn_answers` gives it.
+        examples: What models answered, as `inspection.answered_examples` gives it.
         notes: Further sentences on what is not shown, without a full stop.
 
     Raises:

@@ -46,7 +46,7 @@ def to_page(
     Args:
         gathered: The settings and standings.
         runs: Name -> folder.
-        examples: What models answered, as `inspection.drawn_answers` gives it.
+        examples: What models answered, as `inspection.answered_examples` gives it.
         notes: Further sentences on what is not shown.
         out: The folder of the page.
     """

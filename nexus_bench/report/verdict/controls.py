@@ -32,7 +32,7 @@ class Control(NamedTuple):
     row: Cited
 
 
-class Read(NamedTuple):
+class StudyWithControls(NamedTuple):
     """A study in its folder, and its controls.
 
     Attributes:
@@ -48,7 +48,7 @@ class Read(NamedTuple):
     of_controls: Report | None
 
 
-def read_study(run: Path, controls: Path | None) -> Read:
+def read_study(run: Path, controls: Path | None) -> StudyWithControls:
     """The study in a folder.
 
     Args:
@@ -64,7 +64,7 @@ def read_study(run: Path, controls: Path | None) -> Read:
     report = read_report(runs)
     study = study_of(report, runs)
     of_controls = read_report(runs_of(controls)) if controls is not None and controls.is_dir() else None
-    return Read(study, {} if of_controls is None else controls_of(of_controls, study), report, of_controls)
+    return StudyWithControls(study, {} if of_controls is None else controls_of(of_controls, study), report, of_controls)
 
 
 def controls_of(report: Report, study: Study) -> dict[str, Control]:

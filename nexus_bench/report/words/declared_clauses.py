@@ -10,14 +10,14 @@ from nexus_bench.io.plurals import counted
 _MOST_NAMED = 4  # pairs in one sentence
 
 
-class Told(NamedTuple):
+class DeclaredClauses(NamedTuple):
     """Clauses on differences that are shown, and on comparisons that show none or are not decided."""
 
     shown: list[str]
     open: list[str]
 
 
-def told_of(declared: DeclaredPairs, short: Mapping[str, str]) -> Told:
+def declared_clauses(declared: DeclaredPairs, short: Mapping[str, str]) -> DeclaredClauses:
     """What declared comparisons show, and what they do not, in clauses.
 
     Args:
@@ -26,7 +26,7 @@ def told_of(declared: DeclaredPairs, short: Mapping[str, str]) -> Told:
     """
     pairs = declared.pairs
     if pairs.empty:
-        return Told([], [])
+        return DeclaredClauses([], [])
     few = pairs[pairs["verdict"] == TOO_FEW]
     better: list[str] = []
     not_shown: list[str] = []
@@ -57,7 +57,7 @@ def told_of(declared: DeclaredPairs, short: Mapping[str, str]) -> Told:
             f"{'is' if paired == 1 else 'are'} too few to tell any outcome from chance "
             f"({needs(declared.n_tests, 'declared comparison')})"
         )
-    return Told(shown, clauses)
+    return DeclaredClauses(shown, clauses)
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from nexus_bench.io.renames import KEY, present_name
 from nexus_bench.report.build import Report
 from nexus_bench.report.charts.plotting import Picture
 from nexus_bench.report.output import Written, report, to_csvs, to_markdown
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.report.tables import Table
 
 _TABLES = ("reached", "accuracy", "declared", "by_parameter", "crossed")  # those that a terminal prints, too

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nexus_bench.experiment.plan import RunPlan
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.suite import Suite
-    from nexus_bench.experiment.train import Trained
+    from nexus_bench.experiment.train import TrainOutcome
 
 
 @in_python()
@@ -172,7 +172,7 @@ class Prepared(NamedTuple):
     execution: "Execution"
     data: Path | None
 
-    def train(self, *, quiet: bool, log_every: int | None = None, loggers: Sequence[str] = ()) -> "Trained":
+    def train(self, *, quiet: bool, log_every: int | None = None, loggers: Sequence[str] = ()) -> "TrainOutcome":
         """As `experiment.train.train`."""
         from nexus_bench.experiment.train import train
 

@@ -48,7 +48,7 @@ def evaluate(
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.run_folder import open
-    from nexus_bench.experiment.trained import trained_cells
+    from nexus_bench.experiment.trained_cells import trained_cells
     from nexus_bench.inspection.extrapolation import ask
     from nexus_bench.inspection.question import Question
     from nexus_bench.io.config import parse_settings
@@ -169,7 +169,7 @@ def predictions(
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.run_folder import open
-    from nexus_bench.experiment.trained import trained_cells
+    from nexus_bench.experiment.trained_cells import trained_cells
     from nexus_bench.inspection.predictions import FORMATS
     from nexus_bench.inspection.predictions import predictions as write_predictions
     from nexus_bench.io.plurals import counted
@@ -198,7 +198,7 @@ def _slug(asked: str) -> str:
 
 def _not_here(folder: "RunFolder", asked: str | None) -> str:
     """A remark on cells that have no weights here."""
-    from nexus_bench.experiment.trained import n_untrained
+    from nexus_bench.experiment.trained_cells import n_untrained
 
     n = 0 if asked else n_untrained(folder)
     return f"; weights of {n} more are not here" if n else ""

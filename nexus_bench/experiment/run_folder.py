@@ -9,7 +9,7 @@ Layout of a run folder:
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
     places.csv      of sequences: accuracy by place and by length
     seal.json       the hashes of all of these (`io/seal.py`)
-    plan.json       the cells of the suite, by name and title (`planned.py`)
+    plan.json       the cells of the suite, by name and title (`plan_file.py`)
     cells/          the record of each cell (`records.py`)
     checkpoints/    the saved state of unfinished jobs
     progress.json   steps made of the cells that are being trained

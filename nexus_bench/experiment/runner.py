@@ -15,7 +15,7 @@ from nexus_bench.experiment.executors.inline import run_inline
 from nexus_bench.experiment.executors.process import run_processes
 from nexus_bench.experiment.jobs import Job
 from nexus_bench.experiment.plan import RunPlan
-from nexus_bench.experiment.planned import PlannedCell, write_planned
+from nexus_bench.experiment.plan_file import PlannedCell, write_planned
 from nexus_bench.experiment.recorded import kept_note, trained_in
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.references import References

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nexus_bench.experiment.planned import planned_cells
+from nexus_bench.experiment.plan_file import planned_cells
 from nexus_bench.experiment.recorded import recorded_in, trained_in
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import FAILED

@@ -21,7 +21,7 @@ from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 
 
-class Trained(NamedTuple):
+class TrainOutcome(NamedTuple):
     """The outcome of a run.
 
     Attributes:
@@ -53,7 +53,7 @@ def train(
     quiet: bool = False,
     log_every: int | None = None,
     loggers: Sequence[str] = (),
-) -> Trained:
+) -> TrainOutcome:
     """Train the cells of a suite that a folder lacks, and report the whole suite.
 
     A suite that is tuned is planned again once its tuning is done; then the cells with the best recipes are trained.
@@ -105,5 +105,5 @@ def train(
     except StorageError:
         if not failures:
             raise
-        return Trained(folder, plan.suite, failures, None, [])  # failures are reported first
-    return Trained(folder, plan.suite, failures, built, [folder.results_csv, *files])
+        return TrainOutcome(folder, plan.suite, failures, None, [])  # failures are reported first
+    return TrainOutcome(folder, plan.suite, failures, built, [folder.results_csv, *files])

@@ -8,7 +8,7 @@ from nexus_bench.data.show import query_as_text
 from nexus_bench.errors import UsageError
 from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.experiment.trained import load_model, title_of, trained_cell
+from nexus_bench.experiment.trained_cells import load_model, title_of, trained_cell
 from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
 from nexus_bench.inspection.pointing import Walk, attention_rows, split_with, walk
 from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS

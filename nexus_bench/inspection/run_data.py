@@ -11,7 +11,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import suite_of
-from nexus_bench.experiment.trained import load_model
+from nexus_bench.experiment.trained_cells import load_model
 from nexus_bench.inspection.askable import check_loops
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.model.contract import Model

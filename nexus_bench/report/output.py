@@ -21,7 +21,7 @@ from nexus_bench.report.as_markdown import figure_lines, table_as_markdown
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
 from nexus_bench.report.family_pages import FAMILIES, family_pages
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.report.provenance import provenance
 
 # What a report writes, and how its files begin where that tells that nexus-bench wrote them

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nexus_bench.experiment.run_folder import open
-from nexus_bench.experiment.trained import trained_cells
+from nexus_bench.experiment.trained_cells import trained_cells
 from nexus_bench.inspection.answered_examples import answered_examples
 from nexus_bench.inspection.predictions import predictions
 from tests.conftest import Command

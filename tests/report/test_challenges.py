@@ -23,8 +23,8 @@ from nexus_bench.report.verdict.challenges import (
     read_challenges,
     read_reports,
 )
-from nexus_bench.report.verdict.page import make_verdict, verdict
 from nexus_bench.report.verdict.study import Pair, Study, study_of
+from nexus_bench.report.verdict.verdict_page import make_verdict, verdict
 from tests.paths import ROOT
 from tests.study import LOOPS_2, ORDER_2, study_run
 

@@ -15,7 +15,7 @@ from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.charts import figures
 from nexus_bench.report.charts.plotting import Picture, RenderedFigure
 from nexus_bench.report.output import to_document, to_markdown
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.report.words import finding as told_by
 from tests.made import curve, table
 from tests.paths import EXAMPLES

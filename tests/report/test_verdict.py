@@ -18,11 +18,11 @@ from nexus_bench.report.family_pages import family_pages
 from nexus_bench.report.output import read_report, to_markdown
 from nexus_bench.report.verdict.controls import controls_of
 from nexus_bench.report.verdict.limits import not_interpreted, uninterpreted
-from nexus_bench.report.verdict.page import NOTHING_YET, make_verdict, read_verdict, verdict
 from nexus_bench.report.verdict.paper import NUMBERS, make_numbers
 from nexus_bench.report.verdict.sentences import most, theory, told
 from nexus_bench.report.verdict.study import DeclaredOutcome, Study, runs_of, study_of
 from nexus_bench.report.verdict.tables import MEASURES, best_of, fits_of
+from nexus_bench.report.verdict.verdict_page import NOTHING_YET, make_verdict, read_verdict, verdict
 from nexus_bench.report.words.notes import AT_EDGE
 from tests.paths import EXAMPLES, ROOT
 from tests.study import LAYERS_3, PLANTED, study_run

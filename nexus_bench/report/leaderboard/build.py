@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from nexus_bench.io.files import keep_others, to_json, write_atomic
 from nexus_bench.report.leaderboard.boards import boards_of
-from nexus_bench.report.leaderboard.page import sentences, to_page
+from nexus_bench.report.leaderboard.leaderboard_page import sentences, to_page
 from nexus_bench.report.leaderboard.standings import Setting, Standing, gather, run_names
 
 EXAMPLES, PAGE = "examples.json", "index.html"

@@ -13,7 +13,7 @@ from nexus_bench.report.leaderboard.boards import Board, boards_of, leaders
 from nexus_bench.report.leaderboard.charts import PER_PARAMETER, cost_pictures, models_of
 from nexus_bench.report.leaderboard.standings import Gathered
 from nexus_bench.report.leaderboard.tables import BoardRow, BoardTable, Cell, mechanisms, names_on, origins
-from nexus_bench.report.page.page import as_script, rendered
+from nexus_bench.report.page.report_page import as_script, rendered
 from nexus_bench.report.tables import COSTS
 
 _PARTS = Path(__file__).parent
@@ -135,7 +135,7 @@ def _of_row(row: BoardRow, runs: Sequence[str]) -> Markup:
 
 
 def _attributes(table: BoardTable, column: int, cells: Sequence[Cell | str] = ()) -> Markup:
-    """What is not shown on a phone, what a column is sorted by, and its tint; as `page._attributes`."""
+    """What is not shown on a phone, what a column is sorted by, and its tint; as `report_page._attributes`."""
     if table.columns[column] in _AT_DESK:
         return Markup(' class="at-desk"')
     value = cells[column] if cells else ""

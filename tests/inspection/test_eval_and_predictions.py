@@ -13,7 +13,7 @@ from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError, CorruptArtefactError, UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.experiment.trained import load_model, trained_cell, trained_cells
+from nexus_bench.experiment.trained_cells import load_model, trained_cell, trained_cells
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.inspection.question import Question, further_law
 from nexus_bench.inspection.run_data import draw

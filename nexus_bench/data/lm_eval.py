@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from nexus_bench.data.dataset import Dataset, Manifest
+from nexus_bench.data.dataset import Dataset
 from nexus_bench.data.formats import pyarrow_and_parquet
 from nexus_bench.data.law import tell
+from nexus_bench.data.manifest import Manifest
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.generators.base import Examples, Generator

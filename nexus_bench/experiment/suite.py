@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.analysis.declared import check_declared, read_declared
-from nexus_bench.data.dataset import read_manifest, spec_of
+from nexus_bench.data.manifest import read_manifest, spec_of
 from nexus_bench.data.task import TaskSpec, make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
 from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_cells, read_seeds, with_recipe

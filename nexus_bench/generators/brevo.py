@@ -13,7 +13,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, FamilyParams
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.graph_sizes import draw_sizes
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
+from nexus_bench.generators.parts.hidden_tokens import measured_ceiling
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.parts.random_dags import depths_first, draw_dags
 from nexus_bench.generators.parts.said_nodes import share_of_the_likeliest
@@ -276,12 +276,7 @@ class Brevo(SequenceFamily[BrevoParams]):
 @cache
 def _measured(params: str, hops: tuple[int, ...], largest_hop: int, hop: int) -> float:
     family = Brevo(BrevoParams.model_validate_json(params), tuple(sorted({*hops, hop})), largest_hop=largest_hop)
-    guesses = [
-        guess_of_one(family, hop, step, _N_MEASURED, stream("brevo", "hidden", hop, step))
-        for step in sorted({0, hop // 2, hop - 1})
-    ]
-    noisy = (float(g.mean() + _SIGMAS * g.std() / len(g) ** 0.5) for g in guesses if len(g))
-    return min(1.0, max(noisy, default=1.0))
+    return measured_ceiling(family, hop, _N_MEASURED, ("brevo", "hidden", hop))
 
 
 @cache

@@ -10,7 +10,7 @@ from pydantic import Field
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.counted_symbols import counted_guess
 from nexus_bench.generators.parts.facts import look_up
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
+from nexus_bench.generators.parts.hidden_tokens import measured_ceiling
 from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily, SequenceParams
 from nexus_bench.streams import Int, Mask, integers, stream
 
@@ -214,9 +214,8 @@ def _measured(n_tokens: int, min_tokens: int | None, n_symbols: int, ended: str,
         {"n_tokens": n_tokens, "min_tokens": min_tokens, "n_symbols": n_symbols, "ended": ended}
     )
     family = HopK(params, (hop,))
-    steps = sorted({0, min(1, hop - 1), hop // 2, max(0, hop - 2), hop - 1} & set(range(hop)))
-    guesses = [guess_of_one(family, hop, step, _N_MEASURED, stream("hop_k", "hidden", step)) for step in steps]
-    return min(1.0, max(float(g.mean() + _SIGMAS * g.std() / max(1, len(g)) ** 0.5) for g in guesses if len(g)))
+    steps = {0, min(1, hop - 1), hop // 2, max(0, hop - 2), hop - 1} & set(range(hop))
+    return measured_ceiling(family, hop, _N_MEASURED, ("hop_k", "hidden"), steps=steps)
 
 
 @cache

@@ -14,7 +14,7 @@ from pydantic import Field
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import FamilyParams
 from nexus_bench.generators.parts.hidden_facts import Hidden, hidden_in, moved_round
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
+from nexus_bench.generators.parts.hidden_tokens import measured_ceiling
 from nexus_bench.generators.parts.hidden_words import share_of_the_commonest
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.parts.spelled_words import NO_LETTER, draw_words, lay_out, n_spellings
@@ -23,11 +23,8 @@ from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, Seq
 from nexus_bench.streams import Int, Mask, integers, stream
 
 _MOST_COMPARED = 2**24  # pairs of words, for the ceilings
-_MOST_MEASURED, _MOST_HIDDEN, _SIGMAS = (
-    2_000,
-    300,
-    4,
-)  # sequences, and standard errors that ceilings are declared above what was measured
+_MOST_MEASURED, _MOST_HIDDEN = 2_000, 300  # sequences, without and with a hidden fact
+_SIGMAS = 4  # standard errors that ceilings are declared above what was measured
 _MOST_BITS = 61  # of the number of a spelling
 
 
@@ -267,12 +264,7 @@ class WordHops(SequenceFamily[ParamsT]):
 
         Tokens at both ends and in the middle of the derivation are hidden, one at a time; the easiest one counts.
         """
-        guesses = [
-            guess_of_one(self, hop, step, _MOST_HIDDEN, stream(self.name, "hidden", hop, step))
-            for step in sorted({0, hop // 2, hop - 1})
-        ]
-        noisy = (float(g.mean() + _SIGMAS * g.std() / len(g) ** 0.5) for g in guesses if len(g))
-        return min(1.0, max(noisy, default=0.0))
+        return measured_ceiling(self, hop, _MOST_HIDDEN, (self.name, "hidden", hop), if_none=0.0)
 
 
 @cache

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from nexus_bench.attention.base import ATTENTIONS, AttentionOptions, Mechanism
-from nexus_bench.attention.promises import D_MODEL, N_HEADS, Broken, NotAsked, PromiseResult, same, tell
+from nexus_bench.attention.promise_inputs import D_MODEL, N_HEADS, same
+from nexus_bench.attention.promises import Broken, NotAsked, PromiseResult, tell
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.config import Config

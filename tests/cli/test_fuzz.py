@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nexus_bench import cli
-from nexus_bench.data.dataset import manifest_sha256
 from nexus_bench.data.generate import generate
+from nexus_bench.data.manifest import manifest_sha256
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.experiment.suite import make_suite, select_suite

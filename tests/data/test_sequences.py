@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexus_bench.data.dataset import ContentHash, read_dataset
+from nexus_bench.data.dataset import read_dataset
 from nexus_bench.data.generate import generate
+from nexus_bench.data.manifest import ContentHash
 from nexus_bench.data.show import as_text, show
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify

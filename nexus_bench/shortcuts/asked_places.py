@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from nexus_bench.generators.base import Examples
 from nexus_bench.generators.sequences import NOTHING, SequenceFamily, tokens_of
+from nexus_bench.shortcuts.candidates import Candidates
 from nexus_bench.shortcuts.features import MOST_WORDS as MOST_WORDS
-from nexus_bench.shortcuts.features import Candidates, in_chunks
+from nexus_bench.shortcuts.features import in_chunks
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.streams import Int, Mask, pick
 

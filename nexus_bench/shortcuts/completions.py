@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Generator
-from nexus_bench.shortcuts.features import Candidates, word_columns
+from nexus_bench.shortcuts.candidates import Candidates
+from nexus_bench.shortcuts.features import word_columns
 from nexus_bench.shortcuts.fits import logistic, rate
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.shortcuts.hidden import Step, with_last

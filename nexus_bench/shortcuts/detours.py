@@ -8,7 +8,8 @@ Axis letters: n examples, f facts, m names of a graph, l lengths of walks.
 import numpy as np
 
 from nexus_bench.generators.base import Schema
-from nexus_bench.shortcuts.features import Candidates, asked_names, candidates, in_chunks, name_vocabularies
+from nexus_bench.shortcuts.candidates import Candidates, distinct_symbols
+from nexus_bench.shortcuts.features import asked_names, in_chunks, name_vocabularies
 from nexus_bench.shortcuts.fits import boosting, rank
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.shortcuts.hidden import Step, swapped
@@ -36,7 +37,7 @@ def _neighbours(schema: Schema, step: Step, use: str) -> Candidates:
     facts = swapped(step.one.facts, step.at, np.where(other >= 0, other, step.at))
     columns = [a for a, role in enumerate(schema.fact) if role.vocabulary in name_vocabularies(schema)]
     ends, (start, goal) = facts[:, :, columns], asked_names(schema)
-    symbols = candidates(ends.reshape(len(ends), -1))
+    symbols = distinct_symbols(ends.reshape(len(ends), -1))
     query = step.one.query[:, 0]
 
     def seen(part: slice) -> Float:

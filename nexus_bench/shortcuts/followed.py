@@ -10,17 +10,10 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.shortcuts.candidates import Candidates, distinct_symbols
 from nexus_bench.shortcuts.completions import completions
 from nexus_bench.shortcuts.detours import by_detours, has_two_ends
-from nexus_bench.shortcuts.features import (
-    MOST_WORDS,
-    Candidates,
-    answers_are_names,
-    asked_names,
-    candidates,
-    in_chunks,
-    name_vocabularies,
-)
+from nexus_bench.shortcuts.features import MOST_WORDS, answers_are_names, asked_names, in_chunks, name_vocabularies
 from nexus_bench.shortcuts.fits import boosting, logistic, rate
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.shortcuts.hidden import Step, hide, hide_a_fact, with_last
@@ -103,7 +96,7 @@ def _candidates(generator: Generator[Any], step: Step, in_order: bool) -> Candid
     columns = [a for a, role in enumerate(schema.fact) if role.vocabulary == schema.fact[-1].vocabulary]
     facts, query = step.one.facts, step.one.query[:, 0]
     n = np.arange(len(facts))
-    symbols = candidates(np.where(step.alike, facts[:, :, -1], -1))
+    symbols = distinct_symbols(np.where(step.alike, facts[:, :, -1], -1))
     before = facts[n, step.at, 0]  # the symbol that the walk has reached
     row_of = np.stack(
         [(step.alike & (facts[:, :, -1] == symbols[:, m, None])).argmax(axis=1) for m in range(symbols.shape[1])],

@@ -7,7 +7,8 @@ import numpy as np
 
 from nexus_bench.generators.base import Schema
 from nexus_bench.shortcuts import features as see
-from nexus_bench.shortcuts.features import Candidates, OneQueryExamples
+from nexus_bench.shortcuts.candidates import Candidates, joint_name_features, name_candidates, outside_answers
+from nexus_bench.shortcuts.features import OneQueryExamples
 from nexus_bench.shortcuts.fits import Make, boosting, classify, logistic, rank
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.shortcuts.rules import SHORTCUTS, Shortcut
@@ -117,15 +118,15 @@ def _rank_names(make: Make, in_order: bool, beside: list[int]) -> Guess:
     """Counts and ids of every symbol of the graph; its places; whether it stands in a fact of a name of the query."""
 
     def features(asked: OneQueryExamples, schema: Schema, outside: Int) -> Candidates:
-        return see.name_candidates(asked.one, schema, outside, in_order=in_order, beside=beside)
+        return name_candidates(asked.one, schema, outside, in_order=in_order, beside=beside)
 
     return _ranked(make, features)
 
 
 def _rank_jointly(with_answers: bool, beside: list[int]) -> Guess:
     def features(asked: OneQueryExamples, schema: Schema, outside: Int) -> Candidates:
-        found = see.name_candidates(asked.one, schema, outside, in_order=False, beside=beside)
-        joint = see.joint_name_features(asked, found.symbols, with_answers=with_answers)
+        found = name_candidates(asked.one, schema, outside, in_order=False, beside=beside)
+        joint = joint_name_features(asked, found.symbols, with_answers=with_answers)
         return Candidates(found.symbols, np.concatenate([found.features, joint], axis=2))
 
     return _ranked(boosting, features)
@@ -133,7 +134,7 @@ def _rank_jointly(with_answers: bool, beside: list[int]) -> Guess:
 
 def _ranked(make: Make, features: Callable[[OneQueryExamples, Schema, Int], Candidates]) -> Guess:
     def guess(fit: OneQueryExamples, score: OneQueryExamples, schema: Schema, rounds: int) -> Int:
-        outside = see.outside_answers(fit.one, schema)
+        outside = outside_answers(fit.one, schema)
         to_fit, to_score = (features(asked, schema, outside) for asked in (fit, score))
         return rank(to_fit, fit.one.answer[:, 0], to_score, make, rounds)
 

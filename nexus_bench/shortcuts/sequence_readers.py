@@ -15,7 +15,7 @@ from nexus_bench.generators.sequences import NOTHING, SequenceFamily
 from nexus_bench.shortcuts import asked_places as see
 from nexus_bench.shortcuts import local
 from nexus_bench.shortcuts.asked_places import MOST_WORDS, AskedPlaces, Seen
-from nexus_bench.shortcuts.features import Candidates
+from nexus_bench.shortcuts.candidates import Candidates
 from nexus_bench.shortcuts.fits import Make, boosting, classify, logistic, rank, rate
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.shortcuts.readers import Against

@@ -28,7 +28,7 @@ from nexus_bench.errors import NexusBenchError
 from nexus_bench.experiment.suite import make_suite, select_suite
 from nexus_bench.io.config import Config, parse_yaml, to_yaml
 from nexus_bench.io.files import to_json
-from nexus_bench.io.seal import write_sealed
+from nexus_bench.io.sealed_json import write_sealed
 from nexus_bench.report.charts import figures
 from nexus_bench.report.charts.plotting import Picture, RenderedFigure
 from tests.hostile import VALUES, changes, edits

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from nexus_bench.cli import app, run
-from nexus_bench.io.seal import write_sealed
+from nexus_bench.io.sealed_json import write_sealed
 from nexus_bench.report import output
 from tests.conftest import Command, assert_fails, without_start
 from tests.paths import ROOT

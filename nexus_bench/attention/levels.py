@@ -71,7 +71,7 @@ class Positions(Protocol):
         """A(Q, K) times each of the values."""
 
 
-class Together:
+class AllPositions:
     """All positions are computed at once, and meet as a layout says."""
 
     def __init__(self, layout: Layout) -> None:

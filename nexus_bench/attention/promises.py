@@ -33,7 +33,7 @@ from nexus_bench.attention.promise_inputs import make as make
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
 from nexus_bench.registry.promises import PromiseResult as PromiseResult
-from nexus_bench.registry.promises import tell as tell
+from nexus_bench.registry.promises import check_promise as check_promise
 
 _LOUD = torch.tensor([[3.0], [-2.0]], dtype=torch.float64)
 
@@ -242,6 +242,6 @@ def check(
     for promise, function in PROMISES.items():
         told = PromiseResult(promise, "not asked", "forward fails")
         if is_running:
-            told = tell(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
-            is_running = told.state != "broken" or tell(promise, runs, explain=str).state != "broken"
+            told = check_promise(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
+            is_running = told.state != "broken" or check_promise(promise, runs, explain=str).state != "broken"
         yield told

@@ -13,12 +13,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nexus_bench.cli import (
-    begin,
     bench,
     compare,
     contract,
     data,
-    elsewhere,
+    external_models,
+    init,
     inspection,
     language_models,
     lists,
@@ -127,7 +127,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Train": {
         "train": training.train,
         "reproduce": reproduce.reproduce,
-        "init": begin.init,
+        "init": init.init,
         "list": lists.list_,
         "match": training.match,
     },
@@ -148,9 +148,9 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "audit": data.audit,
     },
     "Language models": {
-        "export": elsewhere.export,
+        "export": external_models.export,
         "lm": language_models.lm,
-        "score": elsewhere.score,
+        "score": external_models.score,
         "pretrain": language_models.pretrain,
         "losses": language_models.losses,
         "retrofit": retrofit.retrofit,

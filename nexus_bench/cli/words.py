@@ -31,10 +31,10 @@ _SPACED = re.compile(r"\s*[-+]?\.?\d[-+.eE\d]*(\s+[-+]?\.?\d[-+.eE\d]*)+\s*")
 
 
 class NamesAndSettings(NamedTuple):
-    """What words say.
+    """The words after a command, told apart.
 
     Attributes:
-        names: Those that are no settings.
+        names: The words that are no settings.
         settings: `key=value` texts, of words and of `--set`.
     """
 

@@ -11,14 +11,14 @@ from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nexus_bench.data.law import Law, tell
+from nexus_bench.data.law import Law, text_examples
 from nexus_bench.data.rows import COLUMNS, from_rows, to_rows
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.files import open_file, parse_json
 from nexus_bench.text.lines import read_told, told_as_chat, told_as_text
-from nexus_bench.text.parse import Reader
-from nexus_bench.text.render import Teller, TextExample, TextOptions
+from nexus_bench.text.parse import TextReader
+from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member of an npz file: the same bytes whenever it is made
 
@@ -113,12 +113,12 @@ class _TextWriter:
     def __init__(self, path: Path, view: View, to_line: Callable[[TextExample], str]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._law = view.law
-        self._teller = Teller(view.law.family, view.text)
+        self._renderer = TextRenderer(view.law.family, view.text)
         self._to_line = to_line
         self._n_written = 0
 
     def write(self, examples: Examples) -> None:
-        told = tell(self._teller, self._law, examples, first_graph=self._n_written)
+        told = text_examples(self._renderer, self._law, examples, first_graph=self._n_written)
         self._file.writelines(self._to_line(one) for one in told)
         self._n_written += examples.n_graphs
 
@@ -222,7 +222,7 @@ def _read_parquet(path: Path, view: View) -> Examples:
 
 
 def _read_text(path: Path, view: View) -> Examples:
-    reader = Reader(Teller(view.law.family, view.text))
+    reader = TextReader(TextRenderer(view.law.family, view.text))
     with path.open(encoding="utf-8") as lines:
         return view.law.shown(read_told((parse_json(line) for line in lines), reader))
 

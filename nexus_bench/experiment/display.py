@@ -14,7 +14,7 @@ from rich.text import Text
 from nexus_bench.errors import NexusBenchError, blame
 from nexus_bench.experiment.cell_lines import CellLines, labels_of
 from nexus_bench.experiment.estimate import Estimate
-from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
+from nexus_bench.experiment.events import CellBegun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.notebook import NotebookView
@@ -26,7 +26,7 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.model.costs import cost_of
 from nexus_bench.report.terminal import output
-from nexus_bench.training.begun import saved_steps
+from nexus_bench.training.checkpoint_heads import saved_steps
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
@@ -114,7 +114,7 @@ class Display:
         """Handle an event."""
         if isinstance(event, Note):
             self._print(event.text)
-        elif isinstance(event, Begun):
+        elif isinstance(event, CellBegun):
             self._running[event.cell_id] = None
             if self._began is None and not self._console.is_terminal and not self._console.is_jupyter:
                 self._print(self._beginning)  # not before: what cannot begin is told by one line alone

@@ -12,7 +12,7 @@ import torch
 
 from nexus_bench.errors import FailedCellsError, NexusBenchError, blame, in_one_line
 from nexus_bench.experiment.cuts import stack_id
-from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
+from nexus_bench.experiment.events import CellBegun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import CURVE_POINTS, available_cores
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
@@ -22,13 +22,13 @@ from nexus_bench.model.build import model_class, weights_of
 from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
-from nexus_bench.training.loop import Ending, Listener, StoppedError, train
+from nexus_bench.training.loop import Listener, StoppedError, TrainingOutcome, train
 from nexus_bench.training.memory import largest_stack, shortage
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import DIVERGED, thinned
 from nexus_bench.training.row import Row
-from nexus_bench.training.saved_rows import Restored, made_with, restore
+from nexus_bench.training.saved_rows import RestoredRows, made_with, restore
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import CompilerError, Stacked, prepare_compiler, prepare_determinism
 
@@ -92,10 +92,10 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     """
     open_cells = {cell.cell_id: cell for cell in job.cells if cell.cell_id in job.wanted}
     for cell_id in open_cells:
-        on_event(Begun(cell_id))
+        on_event(CellBegun(cell_id))
 
     def tell(event: Event) -> None:
-        if isinstance(event, Begun | Note | JobDone):
+        if isinstance(event, CellBegun | Note | JobDone):
             on_event(event)
         elif event.cell_id in open_cells:
             if not isinstance(event, Progress):
@@ -227,10 +227,10 @@ class _Work:
         self.tell_ended(restored)
         return restored.packs
 
-    def restored(self, rows: Sequence[Row]) -> Restored:
+    def restored(self, rows: Sequence[Row]) -> RestoredRows:
         return restore(rows, self.folders, made_with=self.made_with, on_note=self.listener.on_note)
 
-    def tell_ended(self, restored: Restored) -> None:
+    def tell_ended(self, restored: RestoredRows) -> None:
         """Tell what ended before a stop and may not have been stored."""
         for row, path in restored.ended:
             if row.cell.cell_id in self.job.wanted:
@@ -238,9 +238,11 @@ class _Work:
                 if path is not None:
                     model.load_state_dict(safetensors.torch.load_file(path))
                 assert row.status is not None
-                self.end(row, Ending(model.to(self.device), row.curve, row.status, row.seconds, row.setup, path))
+                self.end(
+                    row, TrainingOutcome(model.to(self.device), row.curve, row.status, row.seconds, row.setup, path)
+                )
 
-    def end(self, row: Row, ending: Ending) -> None:
+    def end(self, row: Row, ending: TrainingOutcome) -> None:
         if ending.status == DIVERGED:
             reason = f"the loss is not finite at step {ending.curve[-1].step}; lower lr"
             self.tell(Failure(row.cell.cell_id, reason, FailedCellsError.exit_code))
@@ -248,7 +250,7 @@ class _Work:
             self.tell(_result(row, self.job, self.cost, ending))
 
 
-def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
+def _result(row: Row, job: Job, cost: Cost, ending: TrainingOutcome) -> CellResult:
     cell, weights = row.cell, ending.weights
     names = {"cell_id": cell.cell_id, "model": cell.label, "seed": cell.seed}
     scored = result_rows(cell, job.mode, row.source, ending, cost)
@@ -266,7 +268,7 @@ def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
     )
 
 
-def _timing(row: Row, job: Job, cost: Cost, ending: Ending) -> dict[str, float | None]:
+def _timing(row: Row, job: Job, cost: Cost, ending: TrainingOutcome) -> dict[str, float | None]:
     """What timing.csv tells of speed."""
     steps, seconds = ending.curve[-1].step, ending.train_seconds
     tflops = None if cost.compute is None else 1e-12 * cost.compute * row.cell.train.batch_size * steps / seconds

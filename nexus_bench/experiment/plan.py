@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from nexus_bench.data.splits import check_worlds
 from nexus_bench.errors import UsageError
-from nexus_bench.experiment.recorded import recorded_in
-from nexus_bench.experiment.restored import is_copy
+from nexus_bench.experiment.cell_environments import recorded_in
+from nexus_bench.experiment.restore_copy import is_copy
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import Suite, with_chosen
 from nexus_bench.io.plurals import counted
@@ -16,7 +16,7 @@ from nexus_bench.training.spec import CellSpec
 
 
 class RunPlan(NamedTuple):
-    """The plan of a run.
+    """The cells of a run, divided into those that are done and those that are to be trained.
 
     Attributes:
         suite: The grid.

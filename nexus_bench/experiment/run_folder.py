@@ -44,7 +44,7 @@ from nexus_bench.io.read_results import (
 )
 from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records
 from nexus_bench.io.seal import SEAL, replace_sealed
-from nexus_bench.training.begun import STATES
+from nexus_bench.training.checkpoint_heads import STATES
 
 
 def open(path: Path) -> "RunFolder":

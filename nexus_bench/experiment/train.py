@@ -10,7 +10,7 @@ from nexus_bench.experiment.events import Event, Failure, Note
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.loggers.chosen import Loggers
 from nexus_bench.experiment.plan import RunPlan, left_out_note, make_plan
-from nexus_bench.experiment.restored import is_copy, restore_cells
+from nexus_bench.experiment.restore_copy import is_copy, restore_cells
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import Suite

@@ -10,7 +10,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.graph_sizes import draw_sizes
-from nexus_bench.generators.parts.hidden_facts import Hidden
+from nexus_bench.generators.parts.hidden_facts import HiddenFact
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.word_hops import Graph, WordHops, WordHopsParams, deal_k
 from nexus_bench.streams import Int, Mask, permutations
@@ -119,14 +119,14 @@ class Depo(WordHops[DepoParams]):
         n_excluded = (n_known or 0) + np.arange(1, 1 + self.params.n_asked, dtype=np.int32)
         return (graph.n_words[:, None] - n_excluded).astype(np.int32)
 
-    def could_lead(self, hidden: Hidden) -> Mask:
+    def could_lead(self, hidden: HiddenFact) -> Mask:
         """To the beginning of any run of known facts but the one that it ends."""
         may: Mask = hidden.is_there & ~hidden.is_known
         entered = hidden.entered()
         may[np.flatnonzero(entered >= 0), entered[entered >= 0]] = False
         return may
 
-    def exchanged(self, hidden: Hidden, variant: int) -> Int:
+    def exchanged(self, hidden: HiddenFact, variant: int) -> Int:
         """The variant's run and those after it come first: it remains one cycle."""
         return np.stack([hidden.fact, np.full_like(hidden.fact, variant), hidden.entered()], axis=1)
 

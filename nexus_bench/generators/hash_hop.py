@@ -8,7 +8,7 @@ from pydantic import Field
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.facts import look_up, shuffled
-from nexus_bench.generators.parts.hidden_facts import Hidden
+from nexus_bench.generators.parts.hidden_facts import HiddenFact
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.word_hops import Graph, WordHops, WordHopsParams, deal_k
 from nexus_bench.streams import Int, Mask, permutations
@@ -100,12 +100,12 @@ class HashHop(WordHops[HashHopParams]):
         n_left: Int = (n_alike - n_told).astype(np.int32)
         return n_left
 
-    def could_lead(self, hidden: Hidden) -> Mask:
+    def could_lead(self, hidden: HiddenFact) -> Mask:
         """As facts of other chains do that are as far from the beginning."""
         depth = hidden.depth()
         may: Mask = hidden.is_there & (depth == look_up(depth, np.maximum(hidden.fact, 0)[:, None]))
         return may
 
-    def exchanged(self, hidden: Hidden, variant: int) -> Int:
+    def exchanged(self, hidden: HiddenFact, variant: int) -> Int:
         """The rests of two chains."""
         return np.stack([hidden.fact, np.full_like(hidden.fact, variant)], axis=1)

@@ -30,7 +30,7 @@ class PathTokensParams(FamilyParams):
     )
 
 
-class _Read(NamedTuple):
+class _ParsedPaths(NamedTuple):
     """A sequence as it is read; places are those where an edge begins.
 
     Attributes:
@@ -185,7 +185,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
             rows = np.where(here[:, :, None], way[:, None, :], rows)
         return rows
 
-    def _ways(self, tokens: Int, read: _Read) -> Iterator[tuple[Int, Int, Int]]:
+    def _ways(self, tokens: Int, read: _ParsedPaths) -> Iterator[tuple[Int, Int, Int]]:
         """For every node of the path but the last two: its place, the places that are read, and the node after it."""
         g, last = np.arange(len(tokens)), tokens.shape[1] - 1
         for step in range(self._longest - 1):
@@ -207,7 +207,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
                 node = np.where(edge >= 0, tokens[g, edge], np.where(back < read.length - 1, -1, node))
             yield place, way, node
 
-    def _read(self, tokens: Int) -> _Read:
+    def _read(self, tokens: Int) -> _ParsedPaths:
         n, n_pairs = self.params.n_nodes, tokens.shape[1] // 2
         is_end = tokens == n
         at = np.where(is_end.any(axis=1), is_end.argmax(axis=1), 0).astype(np.int32)
@@ -217,7 +217,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
         row, pair = np.nonzero(is_edge)
         enters[row, two[row, pair]] = 2 * pair
         leaves[row, one[row, pair]] = 2 * pair
-        return _Read(at, ((at - 2) // 2 // self.params.n_arms).astype(np.int32), enters, leaves)
+        return _ParsedPaths(at, ((at - 2) // 2 // self.params.n_arms).astype(np.int32), enters, leaves)
 
     def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
         """Where the edges of other arms lead that are as far from the centre."""

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import FamilyParams
-from nexus_bench.generators.parts.hidden_facts import Hidden, hidden_in, moved_round
+from nexus_bench.generators.parts.hidden_facts import HiddenFact, hidden_in, moved_round
 from nexus_bench.generators.parts.hidden_tokens import measured_ceiling
 from nexus_bench.generators.parts.hidden_words import share_of_the_commonest
 from nexus_bench.generators.parts.patterns import ALL
@@ -113,11 +113,11 @@ class WordHops(SequenceFamily[ParamsT]):
         """
 
     @abstractmethod
-    def could_lead(self, hidden: Hidden) -> Mask:
+    def could_lead(self, hidden: HiddenFact) -> Mask:
         """The facts whose second word the hidden fact could have, to a reader of the known ones: array (g, f)."""
 
     @abstractmethod
-    def exchanged(self, hidden: Hidden, variant: int) -> Int:
+    def exchanged(self, hidden: HiddenFact, variant: int) -> Int:
         """The facts whose second words move round, so that the hidden fact, the first, has that of a variant."""
 
     @property

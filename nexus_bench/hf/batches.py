@@ -20,7 +20,7 @@ IGNORED = -100  # a label that is not counted
 
 
 class TrainingSchedule(NamedTuple):
-    """When what happens.
+    """At which steps of a pretraining run what is done.
 
     Attributes:
         steps: Optimiser steps.
@@ -47,7 +47,7 @@ class Batches:
     Args:
         tokens: The text.
         spec: The run.
-        plan: When what happens.
+        plan: The schedule of the run.
         here: The processes, each of which takes its part of every step.
     """
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from nexus_bench.data.law import tell
+from nexus_bench.data.law import text_examples
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.hf.library import HUB_NAME, quiet
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.files import open_file, parse_line, sha256_of_file
-from nexus_bench.text.render import Teller, TextExample, TextOptions
+from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
@@ -130,10 +130,10 @@ def told_documents(
         ConfigError: The task has too few distinct graphs.
     """
     splits = Splits(task.laws(), seed=0, n_val=task.n_val, n_test=task.n_test)
-    teller = Teller(splits.law.family, text)
+    renderer = TextRenderer(splits.law.family, text)
     for first in [0] if validation else itertools.count(0, _GRAPHS_AT_ONCE):
         examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
-        told = tell(teller, splits.law, examples, first_graph=first)
+        told = text_examples(renderer, splits.law, examples, first_graph=first)
         if ask == "all":
             yield from (_document(list(asked)) for _, asked in itertools.groupby(told, key=lambda one: one.graph))
         else:

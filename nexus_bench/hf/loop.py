@@ -77,7 +77,7 @@ class InTraining:
     Args:
         model: The model, on the device.
         spec: The run.
-        plan: When what happens.
+        plan: The schedule of the run.
         here: The processes.
         compiled: Whether passes are compiled.
         flops_per_token: Of a pass there and back.

@@ -19,7 +19,7 @@ from nexus_bench.hf.pretrained import Pretrained
 from nexus_bench.hf.questions import Material
 from nexus_bench.hf.retrofit_cells import Cell, Setting, run_cell, without_figures
 from nexus_bench.hf.retrofit_spec import UNTOUCHED, Method, Recipe
-from nexus_bench.hf.tokens import Encoder
+from nexus_bench.hf.tokens import QuestionEncoder
 from nexus_bench.io.columns import MEASURED, TRAIN, TUNING, VAL
 from nexus_bench.io.config import LONGEST_NAME, Config
 from nexus_bench.io.read_results import SPEC
@@ -99,7 +99,7 @@ def retrofit(
     """
     name = run_name(model, material)
     spec = _spec(model, material, methods, recipe, seeds)
-    encoder = Encoder(model.tokenizer, model.config.max_position_embeddings)
+    encoder = QuestionEncoder(model.tokenizer, model.config.max_position_embeddings)
     encoded = {split: encoder.encode(questions) for split, questions in material.splits.items()}
     if not encoded[TRAIN]:
         raise ConfigError(f"{material.name}: has no example to train on")

@@ -21,7 +21,7 @@ from nexus_bench.hf.likelihood import answer_loss, collate_answers, score
 from nexus_bench.hf.pretrained import Pretrained
 from nexus_bench.hf.questions import Material, in_order
 from nexus_bench.hf.retrofit_spec import UNTOUCHED, Method, Recipe
-from nexus_bench.hf.tokens import Encoded
+from nexus_bench.hf.tokens import EncodedQuestion
 from nexus_bench.hf.training import Pace, train_in_order, training_arguments
 from nexus_bench.io.columns import FAILED, FORMAT_VERSION, TRAIN, VAL, Row
 from nexus_bench.io.config import Config
@@ -59,7 +59,7 @@ class Setting(NamedTuple):
 
     model: Pretrained
     material: Material
-    encoded: Mapping[str, list[Encoded]]
+    encoded: Mapping[str, list[EncodedQuestion]]
     recipe: Recipe
     device: str
 

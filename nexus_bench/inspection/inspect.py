@@ -27,7 +27,7 @@ _FILES: dict[str, str | None] = {
 }
 
 
-class Inspected(NamedTuple):
+class InspectionResult(NamedTuple):
     """The result of an inspection.
 
     Attributes:
@@ -59,7 +59,7 @@ def inspect(
     data: Path | None = None,
     out: Path | None = None,
     on_note: Callable[[str], None] = lambda text: None,
-) -> Inspected:
+) -> InspectionResult:
     """Draw the attention of one example at every level, and count over many where heads point along the path.
 
     Args:
@@ -108,4 +108,4 @@ def inspect(
     assert files.keys() == _FILES.keys()
     for name, content in files.items():
         write_atomic(target / name, content)
-    return Inspected(chosen, hop, title, query, seen, [target / name for name in files], pictures)
+    return InspectionResult(chosen, hop, title, query, seen, [target / name for name in files], pictures)

@@ -13,7 +13,7 @@ class NotAsked(Exception):
 
 
 class PromiseResult(NamedTuple):
-    """What came of one promise.
+    """The outcome of checking one promise.
 
     Attributes:
         promise: The promise in words.
@@ -26,7 +26,7 @@ class PromiseResult(NamedTuple):
     detail: str
 
 
-def tell(promise: str, ask: Callable[[], None], *, explain: Callable[[Exception], str]) -> PromiseResult:
+def check_promise(promise: str, ask: Callable[[], None], *, explain: Callable[[Exception], str]) -> PromiseResult:
     """Check one promise.
 
     Args:

@@ -37,14 +37,14 @@ REPORT_FILES: dict[str, str | None] = {
 }
 
 
-class Written(NamedTuple):
+class WrittenReport(NamedTuple):
     """A report, and its files if there was a folder to write them to."""
 
     report: Report
     files: list[Path]
 
 
-def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> Written:
+def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> WrittenReport:
     """The report of one or several runs, from their tables and what their spec.yaml declares.
 
     Inside GitHub Actions it is also appended to the summary of the step.
@@ -63,7 +63,7 @@ def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] =
     built = read_report(runs, by=by)
     files = write_report(built, out) if out else []
     github_summary(_folded(to_markdown(built, with_figures=False)))
-    return Written(built, files)
+    return WrittenReport(built, files)
 
 
 def read_report(runs: Sequence[Path], *, by: Sequence[str] = ()) -> Report:

@@ -12,7 +12,7 @@ from nexus_bench.shortcuts.candidates import Candidates, outside_answers, possib
 from nexus_bench.shortcuts.fits import boosting, classify, logistic, rank
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.streams import Int
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.render import TextOptions, TextRenderer
 
 _WORD = re.compile(r"\w+|[.?]")
 _NEIGHBOURS = 24  # commonest words that mentions are told apart by
@@ -30,11 +30,11 @@ def guess_in_english(generator: Generator[Any], fit: Examples, score: Examples, 
     Returns:
         By reader, answers (n).
     """
-    teller = Teller(generator, TextOptions())
-    to_fit = [told.prompt for told in teller.tell(fit)]
-    to_score = [told.prompt for told in teller.tell(score, first_graph=len(to_fit))]
+    renderer = TextRenderer(generator, TextOptions())
+    to_fit = [told.prompt for told in renderer.render(fit)]
+    to_score = [told.prompt for told in renderer.render(score, first_graph=len(to_fit))]
     if see.answers_are_names(generator.schema):
-        return _rank_mentions(generator, fit, score, to_fit, to_score, teller.grammar.answers, rounds)
+        return _rank_mentions(generator, fit, score, to_fit, to_score, renderer.grammar.answers, rounds)
     return _classify_words(fit, to_fit, to_score, rounds)
 
 

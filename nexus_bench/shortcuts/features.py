@@ -36,7 +36,7 @@ class OneQueryExamples(NamedTuple):
         return OneQueryExamples(self.one.take(index), self.every.take(index), self.chosen[index])
 
 
-def ask(examples: Examples, hop: int, rng: np.random.Generator) -> OneQueryExamples:
+def draw_one_query(examples: Examples, hop: int, rng: np.random.Generator) -> OneQueryExamples:
     """One query of this hop count of every graph that has one, drawn uniformly."""
     chosen = pick(rng, examples.hop == hop)
     graphs = np.flatnonzero(chosen >= 0)

@@ -13,7 +13,7 @@ from nexus_bench.streams import Int, Mask, pick, stream
 _FEW = 64  # examples that show how a family is made
 
 
-class Hidden(NamedTuple):
+class AnswersWithFactHidden(NamedTuple):
     """Answers with a fact hidden: array (g), and whether the derivation had that fact at all."""
 
     answer: Int
@@ -43,7 +43,9 @@ class Step(NamedTuple):
         return Step(one, self.at[few], self.known[few], self.is_known[few], self.alike[few])
 
 
-def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: np.random.Generator) -> Hidden:
+def hide_a_fact(
+    generator: Generator[Any], examples: Examples, step: int, rng: np.random.Generator
+) -> AnswersWithFactHidden:
     """Answer with one fact of each derivation hidden: its last symbol is drawn again from the facts of `alike`.
 
     Args:
@@ -63,7 +65,7 @@ def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: n
     other = pick(rng, generator.alike(facts[graphs], query[graphs], shorter, at[graphs]))
     changed = facts.copy()
     changed[graphs] = swapped(facts[graphs], at[graphs], np.where(other >= 0, other, at[graphs]))
-    return Hidden(generator.solve(changed, query).answer[:, 0], at >= 0)
+    return AnswersWithFactHidden(generator.solve(changed, query).answer[:, 0], at >= 0)
 
 
 def hide(generator: Generator[Any], one: Examples, step: int) -> Step:

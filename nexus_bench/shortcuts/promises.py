@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.data.promises import PROMISES as OF_DATA
-from nexus_bench.data.promises import RETURNS, Promise, tell
+from nexus_bench.data.promises import RETURNS, Promise, check_promise
 from nexus_bench.data.promises import Broken as Broken
 from nexus_bench.data.promises import NotAsked as NotAsked
 from nexus_bench.data.promises import PromiseResult as PromiseResult
@@ -141,7 +141,7 @@ def check(
         explain: One line about an error that its code raised.
     """
     for promise, ask in {**PROMISES, **more}.items():
-        told = tell(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]
+        told = check_promise(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]
         yield told
         if promise == RETURNS and told.state == "broken":
             yield PromiseResult("all other promises", "not asked", "correct this one first")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Examples
-from nexus_bench.text.parse import Reader
+from nexus_bench.text.parse import TextReader
 from nexus_bench.text.render import TextExample
 
 Row = dict[str, Any]
@@ -33,7 +33,7 @@ def prompt_and_completion(row: Row) -> tuple[str, str]:
     return row["prompt"], row["completion"]
 
 
-def read_told(rows: Iterable[Row], reader: Reader) -> Examples:
+def read_told(rows: Iterable[Row], reader: TextReader) -> Examples:
     """Examples from rows, those of a graph together.
 
     Raises:

@@ -68,7 +68,7 @@ class TextExample(NamedTuple):
     order: list[int] | None
 
 
-class Teller:
+class TextRenderer:
     """Writes the examples of one family in English.
 
     Args:
@@ -87,7 +87,9 @@ class Teller:
         self._facts = _Tables(self.grammar.facts)
         self._questions = _Tables(self.grammar.questions)
 
-    def tell(self, examples: Examples, *, first_graph: int = 0, chosen_by: Int | None = None) -> Iterator[TextExample]:
+    def render(
+        self, examples: Examples, *, first_graph: int = 0, chosen_by: Int | None = None
+    ) -> Iterator[TextExample]:
         """Every query of every graph, in order; which templates are used depends on the graph and its number alone.
 
         Args:

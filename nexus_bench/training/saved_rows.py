@@ -8,13 +8,13 @@ import torch
 
 from nexus_bench.io.files import sha256
 from nexus_bench.model.scoring import HopScore
-from nexus_bench.training.checkpoint import Checkpoint, Saved
+from nexus_bench.training.checkpoint import Checkpoint, SavedState
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.recipe import DIVERGED, Point
 from nexus_bench.training.row import Row
 
 
-class Restored(NamedTuple):
+class RestoredRows(NamedTuple):
     """Rows as checkpoints left them.
 
     Attributes:
@@ -44,7 +44,7 @@ def described(row: Row) -> dict[str, Any]:
 
 def restore(
     rows: Sequence[Row], folders: Sequence[Path], *, made_with: dict[str, str], on_note: Callable[[str], None]
-) -> Restored:
+) -> RestoredRows:
     """Give rows the newest states that checkpoints hold; those without any begin.
 
     Rows of a pack that was saved in mode deterministic stay together, also with those that ended, since there the same
@@ -86,7 +86,7 @@ def restore(
     if foreign and not known:
         title = rows[0].cell.title
         on_note(f"{title}: its checkpoint is of {foreign[0]}; training starts anew")
-    return Restored(_packed(rows, whole_packs), list(ended.values()))
+    return RestoredRows(_packed(rows, whole_packs), list(ended.values()))
 
 
 def _packed(rows: Sequence[Row], whole: Sequence[list[Row]]) -> list[list[Row]]:
@@ -105,7 +105,9 @@ def _take(row: Row, told: dict[str, Any]) -> None:
     row.curve = [Point(step, {hop: HopScore(*at) for hop, at in scores}) for step, scores in told["curve"]]
 
 
-def _load(folder: Path, made_with: dict[str, str], foreign: list[str], on_note: Callable[[str], None]) -> Saved | None:
+def _load(
+    folder: Path, made_with: dict[str, str], foreign: list[str], on_note: Callable[[str], None]
+) -> SavedState | None:
     def is_ours(about: dict[str, Any]) -> bool:
         theirs = about.get("made_with", {})
         differs = [

@@ -118,7 +118,7 @@ import importlib, runpy, sys
 
 class Stopped:
     def find_spec(self, name, path=None, target=None):
-        if name == "nexus_bench.cli.begin":
+        if name == "nexus_bench.cli.init":
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Stopped())

@@ -156,8 +156,8 @@ def test_long_documents_are_tokenised_in_pieces_that_join_to_the_same_text(
 def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_path: Path) -> None:
     from nexus_bench.data.generate import draw_dataset
     from nexus_bench.data.lm_eval import export_lm_eval
-    from nexus_bench.text.parse import Reader
-    from nexus_bench.text.render import Teller, TextOptions
+    from nexus_bench.text.parse import TextReader
+    from nexus_bench.text.render import TextOptions, TextRenderer
 
     few = {"n_nodes": 6, "vocab_size": 6}  # 120 worlds: of two seeds some would be the same
     task = make_task({"task": "pointer_chase", "hops": [1, 2], **few, "n_test": 20, "n_val": 20}, where="test")
@@ -179,7 +179,7 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     export_lm_eval(
         tmp_path / "e", draw_dataset(task, seed=0), split="test", n_per_hop=99, text=TextOptions(), file_format="jsonl"
     )
-    reader = Reader(Teller(task.generator(), TextOptions()))
+    reader = TextReader(TextRenderer(task.generator(), TextOptions()))
 
     def world(prompt: str, answer: str) -> frozenset[tuple[int, ...]]:
         return frozenset(tuple(fact) for fact in reader.hear(prompt, answer).facts)

@@ -270,7 +270,7 @@ def test_the_time_before_the_second_step_is_told_apart(monkeypatch: pytest.Monke
 
     for name, function, seconds in (("__init__", init, 3.0), ("advance", advance, 1.0), ("scores", scores, 2.0)):
         monkeypatch.setattr(Single, name, slow(function, seconds))
-    ended: list[loop.Ending] = []
+    ended: list[loop.TrainingOutcome] = []
     spec = cell(train={"stop_when_solved": False})
     listener = loop.Listener(on_end=lambda row, ending: ended.append(ending))
     rows = [Row(spec, open_source(spec, None))]

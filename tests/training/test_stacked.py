@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch._inductor.exc import InductorError
 
-from nexus_bench.data.encodings import ENCODINGS, Encoded, encode_fact
+from nexus_bench.data.encodings import ENCODINGS, EncodedExamples, encode_fact
 from nexus_bench.data.splits import Splits
 from nexus_bench.experiment.events import Event, Failure, JobDone, Note
 from nexus_bench.experiment.sources import open_source
@@ -60,7 +60,7 @@ def test_a_stacked_model_is_the_model_trained_alone(encoding: str) -> None:
             torch.testing.assert_close(together.weights[name], weights, rtol=0, atol=2e-4)
 
 
-def queries_anywhere(examples: Examples, schema: Schema) -> Encoded:
+def queries_anywhere(examples: Examples, schema: Schema) -> EncodedExamples:
     """As the encoding `fact`, but the queries of each graph stand in an order of its own."""
     usual = encode_fact(examples, schema)
     first, n_queries = usual.read_at[0, 0], usual.read_at.shape[1]

@@ -16,7 +16,7 @@ _FAR = 1 << 20  # a distance that is never walked
 
 
 class ParsedWords(NamedTuple):
-    """What a stream says.
+    """The facts and questions that a stream of tokens states.
 
     Attributes:
         fact_start: Array (g, e), where the words of the facts begin, in order: from, to, from, to; -1 after the last.

@@ -11,7 +11,7 @@ from nexus_bench.report.charts.palette import palette_of
 from nexus_bench.report.charts.plotting import Picture
 from nexus_bench.report.leaderboard.boards import Board, boards_of, leaders
 from nexus_bench.report.leaderboard.charts import PER_PARAMETER, cost_pictures, models_of
-from nexus_bench.report.leaderboard.standings import Gathered
+from nexus_bench.report.leaderboard.standings import GatheredStandings
 from nexus_bench.report.leaderboard.tables import BoardRow, BoardTable, Cell, mechanisms, names_on, origins
 from nexus_bench.report.page.report_page import as_script, rendered
 from nexus_bench.report.tables import COSTS
@@ -34,7 +34,7 @@ class BoardSection(NamedTuple):
 
 
 def to_page(
-    gathered: Gathered,
+    gathered: GatheredStandings,
     runs: Mapping[str, Path],
     examples: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
@@ -86,7 +86,7 @@ def to_page(
     )
 
 
-def sentences(gathered: Gathered, boards: Sequence[Board], notes: Sequence[str]) -> list[str]:
+def sentences(gathered: GatheredStandings, boards: Sequence[Board], notes: Sequence[str]) -> list[str]:
     """What the page begins with: how much there is, who came furthest, and what is left out."""
     families = list(dict.fromkeys(setting.task for setting in gathered.settings))
     n_models = len({(one.model, one.run) for one in gathered.standings})
@@ -103,7 +103,7 @@ def _families(n: int) -> str:
     return "1 family" if n == 1 else f"{n} families"
 
 
-def _notes(board: Board, common: Sequence[str], gathered: Gathered) -> list[str]:
+def _notes(board: Board, common: Sequence[str], gathered: GatheredStandings) -> list[str]:
     """What all models share, what each column asks, and where else its family is asked."""
     notes = [f"All of these models: {', '.join(common)}."] if common else []
     notes += [f"{setting.title}." for setting in board.settings]

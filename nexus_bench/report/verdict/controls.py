@@ -10,7 +10,7 @@ from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, anchor_of, page_name, sections_of
 from nexus_bench.report.output import read_report
 from nexus_bench.report.tables import Row, Table
-from nexus_bench.report.verdict.study import Cited, Study, runs_of, study_of
+from nexus_bench.report.verdict.study import CitedRow, Study, runs_of, study_of
 
 _COUNT = re.compile(r"(\d+)/(\d+)")
 _CURRICULUM = CURRICULUM.removeprefix(", ")  # of a part of a label
@@ -29,7 +29,7 @@ class Control(NamedTuple):
     model: str
     furthest: int
     serves: bool
-    row: Cited
+    row: CitedRow
 
 
 class StudyWithControls(NamedTuple):
@@ -99,4 +99,4 @@ def _control(table: Table, row: Row, place: int, number: int, task: str, most: i
         if re.fullmatch(r"\d+ hops?", head) and (count := _COUNT.match(cell)) and count[1] == count[2] != "0":
             reached = int(head.split(" ")[0])
     target = f"{FAMILIES}/{page_name(task)}#{anchor_of(table, place)}-{number}"
-    return Control(row.cells[0], reached, reached == most, Cited(target, cells))
+    return Control(row.cells[0], reached, reached == most, CitedRow(target, cells))

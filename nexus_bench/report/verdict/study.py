@@ -22,8 +22,8 @@ from nexus_bench.report.tables import Names, Table, names_of
 from nexus_bench.report.words.brief_names import brief_names, named, without_curriculum
 
 
-class Cited(NamedTuple):
-    """A row on the page of a family.
+class CitedRow(NamedTuple):
+    """A row of a table on the page of a family, to which a sentence of the verdict links.
 
     Attributes:
         target: The page and the anchor of the row, from the folder of the report.
@@ -55,14 +55,14 @@ class Model(NamedTuple):
     label: str
     reach: float
     seeds: tuple[int, ...]
-    rows: Mapping[str, Cited]
+    rows: Mapping[str, CitedRow]
 
 
 class DeclaredOutcome(NamedTuple):
     """A declared comparison on one family: its verdict, as `compare_models` gives it, and its row."""
 
     verdict: str
-    row: Cited
+    row: CitedRow
 
 
 class Family(NamedTuple):
@@ -88,7 +88,7 @@ class Family(NamedTuple):
     curriculum: str
     hops: tuple[int, ...]
     claimed: tuple[int, ...]
-    ceiling: Cited
+    ceiling: CitedRow
     models: Mapping[str, Model]
     outcomes: tuple[DeclaredOutcome | None, ...]
     notes: tuple[str, ...]
@@ -255,7 +255,7 @@ def _outcome(
     return DeclaredOutcome(str(row["verdict"].iloc[0]), cited) if len(row) and cited else None
 
 
-def _row(page: str, tables: Mapping[str, Table], name: str, models: Sequence[str]) -> Cited | None:
+def _row(page: str, tables: Mapping[str, Table], name: str, models: Sequence[str]) -> CitedRow | None:
     """The row of a table that is about these models; None if there is none."""
     if name not in tables:
         return None
@@ -264,7 +264,7 @@ def _row(page: str, tables: Mapping[str, Table], name: str, models: Sequence[str
     return _cited(page, table, at[0]) if at else None
 
 
-def _cited(page: str, table: Table, number: int) -> Cited:
+def _cited(page: str, table: Table, number: int) -> CitedRow:
     """A row by its number from 1; those to compare with follow the others."""
     cells = [*(row.cells for row in table.rows), *table.references][number - 1]
-    return Cited(f"{page}#{anchor_of(table, 1)}-{number}", dict(zip(table.columns, cells, strict=False)))
+    return CitedRow(f"{page}#{anchor_of(table, 1)}-{number}", dict(zip(table.columns, cells, strict=False)))

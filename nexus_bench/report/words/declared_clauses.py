@@ -1,11 +1,11 @@
 """What declared comparisons come to, in the clauses of a finding."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, DeclaredPairs
 from nexus_bench.analysis.power import needs
-from nexus_bench.io.plurals import counted
+from nexus_bench.io.plurals import counted, first_of
 
 _MOST_NAMED = 4  # pairs in one sentence
 
@@ -43,13 +43,15 @@ def declared_clauses(declared: DeclaredPairs, short: Mapping[str, str]) -> Decla
     n = counted(len(pairs), "comparison")
     shown, clauses = [], []
     if better:
-        shown.append(f"declared before training and shown, {len(better)} of {n}: {_listed(better)}")
+        shown.append(f"declared before training and shown, {len(better)} of {n}: {first_of(better, _MOST_NAMED)}")
     if not_shown:
         equal = "which does not make them equal"
-        clauses.append(f"declared, but no difference shown, {equal}, {len(not_shown)} of {n}: {_listed(not_shown)}")
+        clauses.append(
+            f"declared, but no difference shown, {equal}, {len(not_shown)} of {n}: {first_of(not_shown, _MOST_NAMED)}"
+        )
     if not_tested:
         why = "as one before it in the declared order shows no difference"
-        clauses.append(f"not tested, {why}, {len(not_tested)} of {n}: {_listed(not_tested)}")
+        clauses.append(f"not tested, {why}, {len(not_tested)} of {n}: {first_of(not_tested, _MOST_NAMED)}")
     if len(few):
         paired = int(few["n_seeds"].min())
         clauses.append(
@@ -58,8 +60,3 @@ def declared_clauses(declared: DeclaredPairs, short: Mapping[str, str]) -> Decla
             f"({needs(declared.n_tests, 'declared comparison')})"
         )
     return DeclaredClauses(shown, clauses)
-
-
-def _listed(items: Sequence[str]) -> str:
-    more = f"; and {len(items) - _MOST_NAMED} more" if len(items) > _MOST_NAMED else ""
-    return "; ".join(items[:_MOST_NAMED]) + more

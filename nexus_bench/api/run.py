@@ -233,12 +233,12 @@ class Run:
         from nexus_bench.experiment.execution import choose_device
         from nexus_bench.experiment.trained_cells import trained_cells
         from nexus_bench.inspection.extrapolation import ask
-        from nexus_bench.inspection.question import PREFIX, Question
+        from nexus_bench.inspection.question import PREFIX, EvaluationRequest
 
         wanted = None if hops is None else parse_hops(plain(hops))
         numbers = {"n_facts": n_facts, "n": n, "loops": loops}
         n_facts, n, loops = (values.whole_or_none(name, number, least=1) for name, number in numbers.items())
-        question = Question(wanted, n_facts, plain(settings), n, loops, trained)
+        question = EvaluationRequest(wanted, n_facts, plain(settings), n, loops, trained)
         if question.split == PREFIX:
             raise UsageError(
                 "say what to evaluate on that differs from training: hops, n_facts, loops or a setting; or trained=True"

@@ -33,7 +33,7 @@ class Command(TyperCommand):
         _write_examples(ctx, formatter)
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """A command with commands in groups."""
 
     suggest_commands = True

@@ -50,7 +50,7 @@ def evaluate(
     from nexus_bench.experiment.run_folder import open
     from nexus_bench.experiment.trained_cells import trained_cells
     from nexus_bench.inspection.extrapolation import ask
-    from nexus_bench.inspection.question import Question
+    from nexus_bench.inspection.question import EvaluationRequest
     from nexus_bench.io.config import parse_settings
     from nexus_bench.io.hops import format_hops
     from nexus_bench.io.plurals import counted
@@ -61,7 +61,7 @@ def evaluate(
     told = read_words(words, settings)
     no_names(told, command="eval")
     hops_asked = tuple(asked_hops) if asked_hops else None
-    question = Question(hops_asked, n_facts, parse_settings(told.settings), n, loops, trained)
+    question = EvaluationRequest(hops_asked, n_facts, parse_settings(told.settings), n, loops, trained)
     if question.split == "eval":
         raise UsageError(
             "say what to evaluate on that differs from training: --hops, --n-facts, --loops or key=value, "

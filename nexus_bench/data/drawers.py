@@ -27,7 +27,7 @@ _HAS_READV = hasattr(
 )  # not on Windows; multiprocessing copies three times what it receives, Python's lock held
 
 
-class Source(Protocol):
+class GraphSource(Protocol):
     """A stream of training graphs in batches."""
 
     law: Law
@@ -55,7 +55,7 @@ class EncodedBatch(NamedTuple):
     length: NDArray[Any]
 
 
-class Order(NamedTuple):
+class DrawRequest(NamedTuple):
     """What to draw: some batches of one source.
 
     Attributes:
@@ -90,23 +90,23 @@ def encode(examples: Examples, law: Law, encoding: str) -> EncodedBatch:
     )
 
 
-def draw(sources: Sequence[Source], order: Order, into: EncodedBatch | None = None) -> EncodedBatch:
+def draw(sources: Sequence[GraphSource], request: DrawRequest, into: EncodedBatch | None = None) -> EncodedBatch:
     """Draw and encode batches, one after the other, where this is called.
 
     Args:
         sources: The sources.
-        order: What to draw.
+        request: What to draw.
         into: Arrays to write it to, of its shapes and types; without them new ones are made.
 
     Returns:
         `into`, or the new arrays.
     """
-    source = sources[order.source]
-    at_once = -(-_GRAPHS_AT_ONCE // order.batch_size)
+    source = sources[request.source]
+    at_once = -(-_GRAPHS_AT_ONCE // request.batch_size)
     parts = []
-    for first in range(0, len(order.steps), at_once):
-        batches = [source.batch(step, order.batch_size) for step in order.steps[first : first + at_once]]
-        parts.append(encode(Examples.concatenate(batches), source.law, order.encoding))
+    for first in range(0, len(request.steps), at_once):
+        batches = [source.batch(step, request.batch_size) for step in request.steps[first : first + at_once]]
+        parts.append(encode(Examples.concatenate(batches), source.law, request.encoding))
     tokens, answer, hop, read_at, length = zip(*parts, strict=True)
     if not source.law.schema.is_sequence:  # the same for all graphs
         read_at, length = read_at[:1], length[:1]
@@ -122,7 +122,7 @@ class Drawers:
         n: Processes at most.
     """
 
-    def __init__(self, sources: Sequence[Source], n: int) -> None:
+    def __init__(self, sources: Sequence[GraphSource], n: int) -> None:
         context = fork_server()
         self._ends: list[tuple[Connection, Lock, BaseProcess]] = []
         for _ in range(min(n, len(sources))):
@@ -137,16 +137,16 @@ class Drawers:
         """Processes, and so the calls of `draw` that go on side by side."""
         return len(self._ends)
 
-    def draw(self, order: Order, into: EncodedBatch | None = None) -> EncodedBatch:
+    def draw(self, request: DrawRequest, into: EncodedBatch | None = None) -> EncodedBatch:
         """As the function `draw`, in the process of the source; to be called from several threads.
 
         Raises:
             DrawingError: The family failed, or the process ended.
         """
-        end, lock, _ = self._ends[order.source % self.n]
+        end, lock, _ = self._ends[request.source % self.n]
         try:
             with lock:
-                end.send(order)
+                end.send(request)
                 told = end.recv()
                 if isinstance(told, str):
                     raise DrawingError(told)
@@ -166,13 +166,13 @@ class Drawers:
             end.close()
 
 
-def _serve(end: Connection, sources: Sequence[Source]) -> None:
+def _serve(end: Connection, sources: Sequence[GraphSource]) -> None:
     """The main function of a process that draws; it ends when nobody asks any more."""
     while True:
         try:
-            order = end.recv()
+            request = end.recv()
             try:
-                drawn = draw(sources, order)
+                drawn = draw(sources, request)
             except Exception as error:
                 end.send(f"{type(error).__name__}: {error}")
                 continue

@@ -27,7 +27,7 @@ from nexus_bench.training.memory import largest_stack, shortage
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import DIVERGED, thinned
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.saved_rows import RestoredRows, made_with, restore
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import CompilerError, Stacked, prepare_compiler, prepare_determinism
@@ -70,7 +70,7 @@ class Job(NamedTuple):
         """Whether its cells are trained in stacks."""
         return self.mode != SINGLE and model_class(self.cells[0].model).stacks
 
-    def pack_folder(self, rows: Sequence[Row]) -> Path | None:
+    def pack_folder(self, rows: Sequence[TrainingRow]) -> Path | None:
         """The folder with the checkpoints of some of its rows; None if no state is kept."""
         if self.root is None:
             return None
@@ -124,7 +124,7 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     on_event(JobDone(job.job_id))
 
 
-def engine_of(rows: Sequence[Row], job: Job) -> Engine:
+def engine_of(rows: Sequence[TrainingRow], job: Job) -> Engine:
     """The engine of a job for some of its rows; a model that does not stack is alone in one."""
     device = torch.device(job.device)
     if not job.stacks:
@@ -133,7 +133,7 @@ def engine_of(rows: Sequence[Row], job: Job) -> Engine:
     return Stacked(rows, device, job.mode, n_drawers=n_drawers(rows, job, device), compiles=job.compiles)
 
 
-def n_drawers(rows: Sequence[Row], job: Job, device: torch.device) -> int:
+def n_drawers(rows: Sequence[TrainingRow], job: Job, device: torch.device) -> int:
     """Processes that draw examples beside a GPU; none for a task of a script or notebook, which they cannot import."""
     is_here_alone = any(type(row.source.law.family).__module__ == "__main__" for row in rows)
     return 0 if device.type == "cpu" or is_here_alone else n_cores(job)
@@ -170,7 +170,7 @@ class _Work:
         elif job.stacks:
             prepare_compiler(n_cores(job))
         sources = open_sources(job.cells, job.data)
-        rows = [Row(cell, source) for cell, source in zip(job.cells, sources, strict=True)]
+        rows = [TrainingRow(cell, source) for cell, source in zip(job.cells, sources, strict=True)]
         restored = self.restored(rows)
         for row in rows:
             for point in row.curve:
@@ -203,7 +203,7 @@ class _Work:
                     torch.cuda.empty_cache()
                 waiting[:0] = self.again(pack)
 
-    def fits(self, pack: Sequence[Row]) -> bool:
+    def fits(self, pack: Sequence[TrainingRow]) -> bool:
         """Train a pack to its end; false if the memory does not suffice for several models.
 
         Raises:
@@ -221,13 +221,13 @@ class _Work:
             return False  # the frames of the error, and with them the engine, are gone when this returns
         return True
 
-    def again(self, pack: Sequence[Row]) -> list[list[Row]]:
+    def again(self, pack: Sequence[TrainingRow]) -> list[list[TrainingRow]]:
         """A pack that did not fit, as its checkpoints left it."""
-        restored = self.restored([Row(row.cell, row.source) for row in pack])
+        restored = self.restored([TrainingRow(row.cell, row.source) for row in pack])
         self.tell_ended(restored)
         return restored.packs
 
-    def restored(self, rows: Sequence[Row]) -> RestoredRows:
+    def restored(self, rows: Sequence[TrainingRow]) -> RestoredRows:
         return restore(rows, self.folders, made_with=self.made_with, on_note=self.listener.on_note)
 
     def tell_ended(self, restored: RestoredRows) -> None:
@@ -242,7 +242,7 @@ class _Work:
                     row, TrainingOutcome(model.to(self.device), row.curve, row.status, row.seconds, row.setup, path)
                 )
 
-    def end(self, row: Row, ending: TrainingOutcome) -> None:
+    def end(self, row: TrainingRow, ending: TrainingOutcome) -> None:
         if ending.status == DIVERGED:
             reason = f"the loss is not finite at step {ending.curve[-1].step}; lower lr"
             self.tell(Failure(row.cell.cell_id, reason, FailedCellsError.exit_code))
@@ -250,7 +250,7 @@ class _Work:
             self.tell(_result(row, self.job, self.cost, ending))
 
 
-def _result(row: Row, job: Job, cost: Cost, ending: TrainingOutcome) -> CellResult:
+def _result(row: TrainingRow, job: Job, cost: Cost, ending: TrainingOutcome) -> CellResult:
     cell, weights = row.cell, ending.weights
     names = {"cell_id": cell.cell_id, "model": cell.label, "seed": cell.seed}
     scored = result_rows(cell, job.mode, row.source, ending, cost)
@@ -268,7 +268,7 @@ def _result(row: Row, job: Job, cost: Cost, ending: TrainingOutcome) -> CellResu
     )
 
 
-def _timing(row: Row, job: Job, cost: Cost, ending: TrainingOutcome) -> dict[str, float | None]:
+def _timing(row: TrainingRow, job: Job, cost: Cost, ending: TrainingOutcome) -> dict[str, float | None]:
     """What timing.csv tells of speed."""
     steps, seconds = ending.curve[-1].step, ending.train_seconds
     tflops = None if cost.compute is None else 1e-12 * cost.compute * row.cell.train.batch_size * steps / seconds

@@ -10,7 +10,7 @@ from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.facts import look_up, shuffled
 from nexus_bench.generators.parts.hidden_facts import HiddenFact
 from nexus_bench.generators.parts.patterns import ALL
-from nexus_bench.generators.word_hops import Graph, WordHops, WordHopsParams, deal_k
+from nexus_bench.generators.word_hops import WordGraph, WordHops, WordHopsParams, deal_k
 from nexus_bench.streams import Int, Mask, permutations
 
 _LONGEST = 50  # most hops if the length of chains is derived from the hops
@@ -79,7 +79,7 @@ class HashHop(WordHops[HashHopParams]):
             math.perm(self._n_spellings, self.most_words) * orders * math.perm(p.n_chains, p.n_asked) * len(self.hops)
         )
 
-    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> Graph:
+    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> WordGraph:
         """Chain c has the words c, c + n_chains, c + 2 n_chains, and so on, in a random order of the words."""
         n_chains, n_asked = self.params.n_chains, self.params.n_asked
         name = permutations(rng, n_sequences, self.most_words)
@@ -87,9 +87,9 @@ class HashHop(WordHops[HashHopParams]):
         facts = shuffled(name.take(edges, axis=1), rng)
         chain, k = permutations(rng, n_sequences, n_chains, k=n_asked), deal_k(self.hops, n_sequences, n_asked, rng)
         n_words = np.full(n_sequences, self.most_words, dtype=np.int32)
-        return Graph(n_words, facts, look_up(name, chain), k, look_up(name, chain + k * np.int32(n_chains)), k)
+        return WordGraph(n_words, facts, look_up(name, chain), k, look_up(name, chain + k * np.int32(n_chains)), k)
 
-    def n_possible(self, graph: Graph, n_known: int | None) -> Int:
+    def n_possible(self, graph: WordGraph, n_known: int | None) -> Int:
         """One word of each chain, but for those that the same k was asked of, if it is known how far words are along.
 
         Else the last words of chains, which stand there once, or all in between.

@@ -37,7 +37,7 @@ class WordHopsParams(FamilyParams):
     max_letters: int = Field(ge=1, le=16, description="Letters of the longest word; every length is as likely.")
 
 
-class Graph(NamedTuple):
+class WordGraph(NamedTuple):
     """Facts and questions about words that are numbered.
 
     Attributes:
@@ -100,11 +100,11 @@ class WordHops(SequenceFamily[ParamsT]):
             )
 
     @abstractmethod
-    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> Graph:
+    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> WordGraph:
         """Facts and questions of a batch."""
 
     @abstractmethod
-    def n_possible(self, graph: Graph, n_known: int | None) -> Int:
+    def n_possible(self, graph: WordGraph, n_known: int | None) -> Int:
         """How many words the answers could be to a reader of so many facts of the derivation: array (g, a).
 
         Args:
@@ -185,12 +185,12 @@ class WordHops(SequenceFamily[ParamsT]):
         p = self.params
         return draw_words(rng, n_sequences, self.most_words, p.n_letters, p.min_letters, p.max_letters)
 
-    def _hops(self, words: Int, graph: Graph) -> Int:
+    def _hops(self, words: Int, graph: WordGraph) -> Int:
         """The hop count of every letter of the answers: array (g, a, l)."""
         one = self._is_determined(words, graph) & (graph.hop > 0)[:, :, None]
         return np.where(one, np.int32(1), graph.hop[:, :, None])
 
-    def _is_determined(self, words: Int, graph: Graph) -> Mask:
+    def _is_determined(self, words: Int, graph: WordGraph) -> Mask:
         """Whether all other words that begin so go on as the answer does: array (g, a, l)."""
         number = np.arange(self.most_words)
         begins = (number < graph.n_words[:, None])[:, None, :] & (number != graph.start[:, :, None])  # g a w

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.generators.parts.groups import Group, GroupName, named_group
+from nexus_bench.generators.parts.groups import GroupName, PermutationGroup, named_group
 from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily, SequenceParams
 from nexus_bench.streams import Int, integers
 
@@ -54,7 +54,7 @@ class WordProblem(SequenceFamily[WordProblemParams]):
         return self._group.reasoning
 
     @property
-    def _group(self) -> Group:
+    def _group(self) -> PermutationGroup:
         return named_group(self.params.group)
 
     @property

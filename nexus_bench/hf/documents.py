@@ -24,8 +24,8 @@ _TEXTS = ("string", "large_string", "string_view")  # kinds of columns
 _GRAPHS_AT_ONCE = 64
 
 
-class Text(NamedTuple):
-    """Text that was asked for.
+class TextSources(NamedTuple):
+    """Where the text of a pretraining run is read from.
 
     Attributes:
         files: Files, in the order in which they are read.
@@ -71,7 +71,7 @@ def check_apart(folder: Path, texts: list[str]) -> None:
             raise UsageError(f"{folder}: is in the text {text}, of which it would become a part; choose another --out")
 
 
-def find_text(names: list[str]) -> Text:
+def find_text(names: list[str]) -> TextSources:
     """Find text, and read none of it but for its hash.
 
     Args:
@@ -109,7 +109,7 @@ def find_text(names: list[str]) -> Text:
         content.update(str(dataset._fingerprint).encode())  # of how it was made, whatever came of that
         for file in dataset.cache_files:
             content.update(sha256_of_file(Path(file["filename"])).encode())
-    return Text(files, datasets, content.hexdigest())
+    return TextSources(files, datasets, content.hexdigest())
 
 
 def told_documents(

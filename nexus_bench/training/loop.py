@@ -14,7 +14,7 @@ from nexus_bench.training.checkpoint import Checkpoint, SavedState
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.recipe import DIVERGED, Point, is_hopeless, stays_solved
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.saved_rows import described
 
 
@@ -55,15 +55,15 @@ class Listener(NamedTuple):
         should_stop: Called before every step.
     """
 
-    on_point: Callable[[Row, Point], None] = lambda row, point: None
-    on_end: Callable[[Row, TrainingOutcome], None] = lambda row, ending: None
+    on_point: Callable[[TrainingRow, Point], None] = lambda row, point: None
+    on_end: Callable[[TrainingRow, TrainingOutcome], None] = lambda row, ending: None
     on_note: Callable[[str], None] = lambda text: None
     should_stop: Callable[[], bool] = lambda: False
 
 
 def train(
-    rows: Sequence[Row],
-    make_engine: Callable[[Sequence[Row]], Engine],
+    rows: Sequence[TrainingRow],
+    make_engine: Callable[[Sequence[TrainingRow]], Engine],
     *,
     made_with: dict[str, str],
     checkpoint: Checkpoint | None,
@@ -96,8 +96,8 @@ def train(
 class _Training:
     def __init__(
         self,
-        rows: Sequence[Row],
-        make_engine: Callable[[Sequence[Row]], Engine],
+        rows: Sequence[TrainingRow],
+        make_engine: Callable[[Sequence[TrainingRow]], Engine],
         made_with: dict[str, str],
         checkpoint: Checkpoint | None,
         listener: Listener,
@@ -107,7 +107,7 @@ class _Training:
         self.is_short_of_space = False
         self.set_up(rows)
 
-    def set_up(self, rows: Sequence[Row]) -> None:
+    def set_up(self, rows: Sequence[TrainingRow]) -> None:
         self.began = self.counted = time.perf_counter()
         self.engine = self.make_engine(rows)
         for row in rows:
@@ -243,7 +243,7 @@ class _Training:
         return SavedState({name: tensor.to("cpu").contiguous() for name, tensor in state.items()}, told)
 
 
-def _status_of(row: Row) -> str | None:
+def _status_of(row: TrainingRow) -> str | None:
     """The status with which a row ends at its newest point, or None if it goes on."""
     point, recipe = row.curve[-1], row.cell.train
     if not point.is_finite:

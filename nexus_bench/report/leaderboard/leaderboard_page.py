@@ -12,7 +12,7 @@ from nexus_bench.report.charts.plotting import Picture
 from nexus_bench.report.leaderboard.boards import Board, boards_of, leaders
 from nexus_bench.report.leaderboard.charts import PER_PARAMETER, cost_pictures, models_of
 from nexus_bench.report.leaderboard.standings import GatheredStandings
-from nexus_bench.report.leaderboard.tables import BoardRow, BoardTable, Cell, mechanisms, names_on, origins
+from nexus_bench.report.leaderboard.tables import BoardCell, BoardRow, BoardTable, mechanisms, names_on, origins
 from nexus_bench.report.page.report_page import as_script, rendered
 from nexus_bench.report.tables import COSTS
 
@@ -134,20 +134,20 @@ def _of_row(row: BoardRow, runs: Sequence[str]) -> Markup:
     return Markup("").join(parts)
 
 
-def _attributes(table: BoardTable, column: int, cells: Sequence[Cell | str] = ()) -> Markup:
+def _attributes(table: BoardTable, column: int, cells: Sequence[BoardCell | str] = ()) -> Markup:
     """What is not shown on a phone, what a column is sorted by, and its tint; as `report_page._attributes`."""
     if table.columns[column] in _AT_DESK:
         return Markup(' class="at-desk"')
     value = cells[column] if cells else ""
-    if not isinstance(value, Cell):
+    if not isinstance(value, BoardCell):
         return Markup("")
     score = Markup("") if value.score is None else Markup(' data-score="{}"').format(value.score)
     tint = Markup("") if value.share is None else Markup(' style="--share: {}"').format(f"{value.share:.2f}")
     return score + tint
 
 
-def _as_cell(value: Cell | str) -> Markup:
-    if not isinstance(value, Cell):
+def _as_cell(value: BoardCell | str) -> Markup:
+    if not isinstance(value, BoardCell):
         return Markup("{}").format(value)
     text = (
         Markup('<a href="{}">{}</a>').format(value.link, value.text) if value.link else Markup("{}").format(value.text)

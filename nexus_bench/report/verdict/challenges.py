@@ -12,7 +12,7 @@ from nexus_bench.io.read_results import SPEC
 from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, family_page, page_name
 from nexus_bench.report.output import read_report
-from nexus_bench.report.verdict.study import DeclaredOutcome, Family, Pair, Study, runs_of, study_of
+from nexus_bench.report.verdict.study import DeclaredOutcome, Pair, StudiedFamily, Study, runs_of, study_of
 from nexus_bench.report.verdict.tables import SAID
 
 KINDS = REVERSED, NOT_AGAIN, AGAIN = "Reversed", "Not shown again", "Shown again"
@@ -31,7 +31,7 @@ class Challenge(NamedTuple):
     """
 
     run: str
-    family: Family
+    family: StudiedFamily
     pair: Pair
     outcome: DeclaredOutcome
     before: DeclaredOutcome | None

@@ -38,8 +38,8 @@ class CitedRow(NamedTuple):
         return f"[{text}]({to}/{self.target})"
 
 
-class Model(NamedTuple):
-    """One model on one family.
+class StudiedModel(NamedTuple):
+    """What a study found of one model on one task family.
 
     Attributes:
         name: As short as it can be told apart from the others.
@@ -65,8 +65,8 @@ class DeclaredOutcome(NamedTuple):
     row: CitedRow
 
 
-class Family(NamedTuple):
-    """What was found on one family.
+class StudiedFamily(NamedTuple):
+    """What a study found on one task family.
 
     Attributes:
         task: Its name.
@@ -89,7 +89,7 @@ class Family(NamedTuple):
     hops: tuple[int, ...]
     claimed: tuple[int, ...]
     ceiling: CitedRow
-    models: Mapping[str, Model]
+    models: Mapping[str, StudiedModel]
     outcomes: tuple[DeclaredOutcome | None, ...]
     notes: tuple[str, ...]
     figures: Mapping[str, str]
@@ -115,7 +115,7 @@ class Study(NamedTuple):
     """
 
     suite: str
-    families: tuple[Family, ...]
+    families: tuple[StudiedFamily, ...]
     missing: tuple[str, ...]
     pairs: tuple[Pair, ...]
     shared: tuple[str, ...]
@@ -178,7 +178,7 @@ def _suite_of(specs: Sequence[Config]) -> tuple[str, list[str]]:
     return told.pop(), []
 
 
-def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, str]) -> Family:
+def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, str]) -> StudiedFamily:
     section = _main_section(report, task)
     of_task = report.accuracy[(report.accuracy["task"] == task) & (report.accuracy["split"] == TEST)]
     names = names_of(of_task)
@@ -194,7 +194,7 @@ def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, s
         raise ConfigError(f"{task}: has {len(curricula)} curricula in these results; a study has one of each family")
     told = {label: brief[without_curriculum(label)] for label in names.short}
     models = {
-        told[label]: Model(
+        told[label]: StudiedModel(
             told[label],
             names.orders[label],
             label,
@@ -212,7 +212,7 @@ def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, s
     hops = tuple(sorted(int(hop) for hop in claims.index))
     claimed = tuple(hop for hop in hops if claims[hop])
     figures = {re.sub(r"_\d+$", "", picture.name): picture.name for picture in section.pictures}
-    return Family(
+    return StudiedFamily(
         task,
         page,
         section.title,

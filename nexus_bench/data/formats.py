@@ -16,7 +16,7 @@ from nexus_bench.data.rows import COLUMNS, from_rows, to_rows
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.files import open_file, parse_json
-from nexus_bench.text.lines import read_told, told_as_chat, told_as_text
+from nexus_bench.text.lines import chat_line, examples_of_rows, text_line
 from nexus_bench.text.parse import TextReader
 from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
@@ -224,7 +224,7 @@ def _read_parquet(path: Path, view: View) -> Examples:
 def _read_text(path: Path, view: View) -> Examples:
     reader = TextReader(TextRenderer(view.law.family, view.text))
     with path.open(encoding="utf-8") as lines:
-        return view.law.shown(read_told((parse_json(line) for line in lines), reader))
+        return view.law.shown(examples_of_rows((parse_json(line) for line in lines), reader))
 
 
 FORMATS = {
@@ -232,8 +232,8 @@ FORMATS = {
     "jsonl": Format("jsonl", lambda path, n_graphs, view: _RowWriter(path, _to_jsonl), _read_jsonl),
     "csv": Format("csv", lambda path, n_graphs, view: _RowWriter(path, _to_csv, ",".join(COLUMNS) + "\n"), _read_csv),
     "parquet": Format("parquet", _ParquetWriter, _read_parquet),
-    "text": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, told_as_text), _read_text),
-    "chat": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, told_as_chat), _read_text),
+    "text": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, text_line), _read_text),
+    "chat": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, chat_line), _read_text),
 }
 
 

@@ -195,7 +195,7 @@ def is_read_back(spec: TaskSpec) -> None:
         for facts, queries in zip(examples.facts.tolist(), examples.query.tolist(), strict=True):
             for fact, question in itertools.product(renderer.grammar.facts, renderer.grammar.questions):
                 prompt = " ".join([*(fact.fill(symbols) for symbols in facts), question.fill(queries[0])])
-                if reader.hear(prompt, renderer.grammar.answers[0])[:2] != (facts, queries[0]):
+                if reader.parse(prompt, renderer.grammar.answers[0])[:2] != (facts, queries[0]):
                     raise Broken(f"{split}: these templates are read back to another example: {prompt[:200]}")
 
 
@@ -204,7 +204,7 @@ def heard(renderer: TextRenderer, examples: Examples) -> ParsedExample:
     reader = TextReader(renderer)
     found = []
     for told in renderer.render(examples):
-        facts, query, answer = reader.hear(told.prompt, told.completion)
+        facts, query, answer = reader.parse(told.prompt, told.completion)
         if told.order is not None:
             facts = [fact for _, fact in sorted(zip(told.order, facts, strict=True))]
         found.append((facts, query, answer))

@@ -106,7 +106,7 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     torch.set_num_threads(1)
     try:
         with _current(torch.device(job.device)):
-            _Work(job, tell, should_stop).run()
+            _JobRun(job, tell, should_stop).run()
     except StoppedError:
         raise
     except Exception as error:
@@ -149,7 +149,9 @@ def _current(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-class _Work:
+class _JobRun:
+    """One job while it is trained, and the events that it reports."""
+
     def __init__(self, job: Job, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
         self.job, self.tell = job, tell
         self.folders = list(job.begun)  # of checkpoints that hold some of the cells

@@ -80,7 +80,7 @@ class InTraining:
         plan: The schedule of the run.
         here: The processes.
         compiled: Whether passes are compiled.
-        flops_per_token: Of a pass there and back.
+        flops_per_token: Operations of a forward and a backward pass, for each token.
         peak_tflops: Of the device; None if it is not known.
     """
 

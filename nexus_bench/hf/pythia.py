@@ -147,7 +147,7 @@ class Cost(NamedTuple):
 
     Attributes:
         parameters: Trained numbers.
-        flops_per_token: Operations of a pass there and back, for each token of a sequence.
+        flops_per_token: Operations of a forward and a backward pass, for each token of a sequence.
     """
 
     parameters: int

@@ -110,9 +110,9 @@ def hide(asked: AskedPlaces, step: int, n_words: int) -> AskedPlaces:
 
 
 def exchange(family: SequenceFamily[Any], asked: AskedPlaces, step: int, rng: np.random.Generator) -> AskedPlaces:
-    """The same where facts have several tokens: the hidden fact has one of its variants, its own among them.
+    """Hide a fact of several tokens: one of its variants, drawn uniformly, stands in its place; perhaps itself.
 
-    Any is as likely. Where it stands is not told, nor are the steps from there on: the answer may stand beside it.
+    Where it stands is not told, nor are the steps from there on: the answer may stand beside it.
     """
     one = with_variants(family, asked, step)
     variant = pick(rng, family.variants(one.tokens, one.length, one.steps, step))

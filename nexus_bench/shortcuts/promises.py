@@ -77,7 +77,7 @@ def needs_each_token(family: SequenceFamily[Any], hop: int) -> None:
 
 
 def needs_each_fact(law: Family, hop: int, *, level: float = _FALSE_ALARM) -> None:
-    """The same at one hop count.
+    """With any one fact of a derivation hidden, answers are right no more often than `partial_input` says.
 
     Args:
         law: The family at one setting.

@@ -14,12 +14,12 @@ from nexus_bench.text.render import TextExample
 Row = dict[str, Any]
 
 
-def told_as_text(told: TextExample) -> str:
+def text_line(told: TextExample) -> str:
     """A line with `prompt` and `completion`."""
     return _line(told, {"prompt": told.prompt, "completion": told.completion})
 
 
-def told_as_chat(told: TextExample) -> str:
+def chat_line(told: TextExample) -> str:
     """A line with `messages`, of a user and an assistant."""
     user, assistant = {"role": "user", "content": told.prompt}, {"role": "assistant", "content": told.completion}
     return _line(told, {"messages": [user, assistant]})
@@ -33,7 +33,7 @@ def prompt_and_completion(row: Row) -> tuple[str, str]:
     return row["prompt"], row["completion"]
 
 
-def read_told(rows: Iterable[Row], reader: TextReader) -> Examples:
+def examples_of_rows(rows: Iterable[Row], reader: TextReader) -> Examples:
     """Examples from rows, those of a graph together.
 
     Raises:
@@ -44,7 +44,7 @@ def read_told(rows: Iterable[Row], reader: TextReader) -> Examples:
     for _, group in itertools.groupby(rows, key=lambda row: row["graph"]):
         heard, hops = [], []
         for row in group:
-            one = reader.hear(*prompt_and_completion(row))
+            one = reader.parse(*prompt_and_completion(row))
             heard.append(one._replace(facts=_in_place(one.facts, row.get("order"))))
             hops.append(row["hop"])
             if heard[-1].facts != heard[0].facts or row["answer"] != reader.word(one.answer):

@@ -40,8 +40,8 @@ class TextReader:
         self._skipped = {*shipped_list(DISTRACTORS), *_BETWEEN.split(grammar.intro or "")}
         self._fact = functools.lru_cache(_REMEMBERED)(lambda sentence: _read(sentence, self._facts))
 
-    def hear(self, prompt: str, completion: str) -> ParsedExample:
-        """Read one example.
+    def parse(self, prompt: str, completion: str) -> ParsedExample:
+        """Read one example back.
 
         Raises:
             ValueError: A sentence does not belong to the grammar.

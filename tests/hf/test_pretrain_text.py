@@ -182,7 +182,7 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     reader = TextReader(TextRenderer(task.generator(), TextOptions()))
 
     def world(prompt: str, answer: str) -> frozenset[tuple[int, ...]]:
-        return frozenset(tuple(fact) for fact in reader.hear(prompt, answer).facts)
+        return frozenset(tuple(fact) for fact in reader.parse(prompt, answer).facts)
 
     rows = [json.loads(line) for path in (tmp_path / "e").glob("*.jsonl") for line in path.read_text().splitlines()]
     asked = {world(row["prompt"], row["answer"]) for row in rows}

@@ -19,7 +19,7 @@ from nexus_bench.shortcuts.sentence_order import end_sentences
 from nexus_bench.streams import stream
 from nexus_bench.text import grammar
 from nexus_bench.text.grammar import grammar_of, shipped_list
-from nexus_bench.text.lines import told_as_text
+from nexus_bench.text.lines import text_line
 from nexus_bench.text.render import TextOptions, TextRenderer
 from tests.conftest import Command, assert_fails
 from tests.families import GRAPHS
@@ -241,14 +241,14 @@ def english_sha256(name: str) -> str:
     law = law_of(name)
     options = TextOptions(n_distractors=2, sentences="forward", target="steps")
     told = TextRenderer(law, options).render(law.sample(40, stream("golden", name)))
-    return hashlib.sha256("".join(map(told_as_text, told)).encode()).hexdigest()
+    return hashlib.sha256("".join(map(text_line, told)).encode()).hexdigest()
 
 
 def test_marks_choose_the_templates_of_the_questions() -> None:
     """So that lines of datasets with `hop_ood` have the bytes that they always had."""
     law = make_task({"task": "pointer_chase", "hops": [1, 2], "hop_ood": [4]}, where="test").law()
     renderer = TextRenderer(law.family, TextOptions(n_distractors=2, sentences="forward", target="steps"))
-    told = "".join(map(told_as_text, text_examples(renderer, law, law.sample(40, stream("golden", "marks")))))
+    told = "".join(map(text_line, text_examples(renderer, law, law.sample(40, stream("golden", "marks")))))
     assert (
         hashlib.sha256(told.encode()).hexdigest() == "f11c81f7b1adc722e828a27f81006602c5e2bce5eb7ef4d2f2ea314e3a94d38e"
     )

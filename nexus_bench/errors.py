@@ -150,7 +150,6 @@ def own_name(name: str) -> OwnName:
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """The one-line message for an unknown name, with the closest known one."""
     names = sorted(known)
-    meant = own_name(name).name
-    close = [meant] if meant in names else difflib.get_close_matches(name, names, n=1)
+    close = [meant for meant in own_name(name) if meant in names] or difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"

@@ -6,6 +6,8 @@ from typing import Any
 
 import typer
 
+from nexus_bench.errors import UsageError, unknown_name
+
 ATTENTIONS = (
     "delta_former", "delta_net", "differential", "diffusion", "forgetting", "gated", "linear", "mamba2", "nexus",
     "path", "standard", "strassen", "talking_heads", "tree", "triangular", "two_simplicial",
@@ -18,18 +20,48 @@ EXECUTORS = ("process", "inline", "dask")
 LOGGERS = ("csv", "tensorboard", "wandb", "mlflow")
 
 
-def one_of(values: Sequence[str], *names: str, help: str, panel: str | None = None) -> Any:
+def one_of(
+    values: Sequence[str], *names: str, help: str, panel: str | None = None, checked_as: str | None = None
+) -> Any:
     """An option with few possible values.
 
     Args:
-        values: The values. What is wrong is said by whoever uses the value.
+        values: The values.
         names: Names of the option, such as `--format`; without any, that of the parameter.
         help: What it is for.
         panel: Its group in the help.
+        checked_as: What a value is, such as `mode`: another one is refused before the command begins, so before PyTorch
+            is imported. None: what is wrong is said by whoever uses the value.
     """
+
+    def check(value: str) -> str:
+        check_known(checked_as or "", [value], values)
+        return value
+
     return typer.Option(
-        *names, metavar=f"[{'|'.join(values)}]", help=help, autocompletion=_listed(values), rich_help_panel=panel
+        *names,
+        metavar=f"[{'|'.join(values)}]",
+        help=help,
+        autocompletion=_listed(values),
+        rich_help_panel=panel,
+        callback=check if checked_as else None,
     )
+
+
+def check_known(kind: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a value that is none of an option.
+
+    Args:
+        kind: What a value is, such as `logger`.
+        given: Values that were given.
+        known: Those that there are.
+
+    Raises:
+        UsageError: One is unknown.
+    """
+    for value in given:
+        if value not in known:
+            raise UsageError(unknown_name(kind, value, known))
 
 
 def tasks(incomplete: str) -> list[str]:

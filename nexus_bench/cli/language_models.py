@@ -137,8 +137,12 @@ def lm(
         ),
     ],
     prompt: Annotated[
-        str, typer.Option(metavar="JINJA", help="How rows of a .jsonl file are asked, over their keys.")
-    ] = "Question: {{question}}\nAnswer:",
+        Optional[str],
+        typer.Option(
+            metavar="JINJA",
+            help="How rows of a .jsonl file are asked, over their keys; default 'Question: {{question}}\\nAnswer:'.",
+        ),
+    ] = None,
     shots: Annotated[int, typer.Option(min=0, max=1000, help="Examples before each question.")] = 0,
     limit: Annotated[Optional[int], typer.Option(min=1, help="Examples of each task at most.")] = None,
     batch: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests at once.")] = 16,

@@ -30,10 +30,10 @@ TrainedOn = Annotated[
     Optional[Path],
     typer.Option("--data", readable=False, metavar="FOLDER", help="The dataset of a run with `train --data`."),
 ]
-Device = Annotated[str, one_of(DEVICES, help="Where to compute.")]
+Device = Annotated[str, one_of(DEVICES, help="Where to compute.", checked_as="device")]
 HOW = "How to run"  # a group in the help
-Mode = Annotated[str, one_of(MODES, help="Engine.", panel=HOW)]
-Executor = Annotated[str, one_of(EXECUTORS, help="Where jobs run.", panel=HOW)]
+Mode = Annotated[str, one_of(MODES, help="Engine.", panel=HOW, checked_as="mode")]
+Executor = Annotated[str, one_of(EXECUTORS, help="Where jobs run.", panel=HOW, checked_as="executor")]
 Workers = Annotated[
     Optional[int],
     typer.Option(
@@ -60,17 +60,17 @@ def hops_of(text: str | None, *, option: str = "--hops") -> list[int] | None:
         raise UsageError(f"{option}: {error}") from error
 
 
-def positive_numbers(text: str, *, option: str, what: str) -> list[int]:
+def positive_numbers(text: str, *, option: str, what: str, least: int = 1) -> list[int]:
     """The numbers of an option, such as `2` or `1,2,3`.
 
     Raises:
-        UsageError: They are not positive whole numbers.
+        UsageError: They are not whole numbers from the least to a million.
     """
     from nexus_bench.io.config import parse_settings
 
     name = option.lstrip("-")
     found = parse_settings([f"{name}={text}"])[name]
     numbers: list[int] = found if isinstance(found, list) else [found]
-    if not all(type(number) is int and 0 < number <= _LARGEST_LENGTH for number in numbers):
-        raise UsageError(f"{option}: write {what}, each at most {_LARGEST_LENGTH}, got {text}")
+    if not all(type(number) is int and least <= number <= _LARGEST_LENGTH for number in numbers):
+        raise UsageError(f"{option}: write {what}, each {least} to {_LARGEST_LENGTH:,}, got {text}")
     return numbers

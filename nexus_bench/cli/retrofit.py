@@ -76,7 +76,7 @@ def retrofit(
     if told.pop("target", "answer") != "answer":
         raise UsageError("retrofit trains and scores answers only; omit target")
     chosen = choose_device(device)
-    orders = positive_numbers(order, option="--order", what="orders from 1, such as 2 or 2,3")
+    orders = positive_numbers(order, option="--order", what="orders such as 2 or 2,3 (1 is standard)", least=2)
     pretrained = open_pretrained(model)
     methods = methods_from(method or [], orders, pretrained.config)
     size = Size(recipe.steps * recipe.batch_size, recipe.n_val, recipe.n_test)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from nexus_bench.cli.choices import LOGGERS, attentions, loggers, suites, tasks
+from nexus_bench.cli.choices import LOGGERS, attentions, check_known, loggers, suites, tasks
 from nexus_bench.cli.documents import print_document
 from nexus_bench.cli.ending import print_end
 from nexus_bench.cli.options import HOW, AsJson, Device, Executor, Mode, Out, Quiet, Settings, Workers, hops_of
@@ -128,6 +128,8 @@ def train(
     """
     said = read_words(words, settings, order=order, seeds=seeds, steps=steps, lr=lr, batch_size=batch_size)
     asked = one_name(said.names, suite, what="suite", command="train")
+    where = [*split_commas([logger]), *(["tensorboard"] if tensorboard else [])]
+    check_known("logger", where, LOGGERS)
     named = ", ".join(name for name in (asked, task, attention, str(data) if data else None) if name) or "quick"
     with starting(f"train: {named}", quiet=quiet or print_config or (dry_run and as_json)):
         from nexus_bench.api.training import place, prepare, select
@@ -170,7 +172,6 @@ def train(
         else:
             print_plan(plan, told, execution, prepared.folder)
         return
-    where = [*split_commas([logger]), *(["tensorboard"] if tensorboard else [])]
     trained = prepared.train(quiet=quiet, log_every=log_every, loggers=where)
     folder = trained.folder
     if trained.report is not None and as_json:

@@ -11,7 +11,7 @@ from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import LONGEST_NAME, Config, read_config
 from nexus_bench.io.hops import format_hops, parse_hops
-from nexus_bench.io.read_results import SPEC, check_run
+from nexus_bench.io.read_results import SPEC, check_run, command_of, of_no_suite
 from nexus_bench.io.seal import SEAL
 from nexus_bench.model.spec import model_keys
 
@@ -86,13 +86,15 @@ def find_suite(name_or_path: str) -> tuple[Config, str]:
         name_or_path: A YAML file, a run folder, or a bundled name.
 
     Raises:
-        ConfigError: There is none of that name, or the YAML is wrong.
+        ConfigError: There is none of that name, the YAML is wrong, or the run is one of `retrofit` or `pretrain`.
         CorruptArtefactError: It is a run folder that lacks its suite.
         UsageError: It is the name of something else.
     """
     if name_or_path.endswith((".yaml", ".yml")) or Path(name_or_path).is_file():
         return read_config(Path(name_or_path)), name_or_path
     if (home := run_named(name_or_path)) is not None:
+        if (command := command_of(home)) is not None:
+            raise of_no_suite(home, command)
         return read_config(home / SPEC), str(home / SPEC)
     if name_or_path not in bundled("suite") and (Path(name_or_path) / SEAL).is_file():
         check_run(Path(name_or_path))  # says that its suite is missing

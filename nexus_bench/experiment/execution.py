@@ -73,7 +73,7 @@ def choose_device(name: str) -> str:
     if name == "auto":
         return "cuda" if has_cuda else "cpu"
     if name not in ("cpu", "cuda"):
-        raise UsageError(f"device must be auto, cpu or cuda, got '{name}'")
+        raise UsageError(unknown_name("device", name, ("auto", "cpu", "cuda")))
     if name == "cuda" and not has_cuda:
         raise UsageError("device cuda is not available here; use --device cpu")
     return name

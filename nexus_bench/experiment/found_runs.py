@@ -17,6 +17,7 @@ from nexus_bench.io.config import Config
 from nexus_bench.io.packed import is_there, packed
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import RESULTS, SPEC, check_run, is_sealed, read_results
+from nexus_bench.io.record_seals import cells_of_tables
 
 DONE, TRAINING, STOPPED, FAILED_CELLS, UNREADABLE = "done", "training", "stopped", "failed cells", "unreadable"
 
@@ -147,8 +148,16 @@ def _readable(folder: Path, n_bytes: int, changed: float) -> FoundRun:
 
 
 def _n_lost(run: RunFolder, cell_ids: Iterable[str]) -> int:
-    """How many cells of the tables have no record, where others have: in a copy of tables alone none is lost."""
-    return sum(not run.cells.finished(cell_id) for cell_id in set(cell_ids)) if run.cells.path.is_dir() else 0
+    """How many cells of the tables have lost their record.
+
+    In a copy of tables alone none is lost. Nor in one with some of the cells, as `runs/example/quick` keeps one for its
+    weights: its seal knows no records, as those of older versions and of huge runs.
+    """
+    if not run.cells.path.is_dir():
+        return 0
+    without = {cell_id: not run.cells.finished(cell_id) for cell_id in cell_ids}
+    is_part = not cells_of_tables(run.path) and not all(without.values())
+    return 0 if is_part else sum(without.values())
 
 
 def _n_to_measure(config: Config) -> int | None:

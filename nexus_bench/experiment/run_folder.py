@@ -35,9 +35,11 @@ from nexus_bench.io.read_results import (
     DAYS,
     ENVIRONMENT,
     MADE_AGAIN,
+    PRETRAIN,
     RESULTS,
     SPEC,
     check_run,
+    command_of,
     read_results,
     runs_within,
     where_runs_are,
@@ -118,6 +120,8 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise UsageError(f"{self.path}: is a file, which is kept; choose another --out")
+        if command_of(self.path) == PRETRAIN:
+            raise UsageError(f"{self.path}: holds a run of `nexus-bench pretrain`, which is kept; choose another --out")
         held = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")}
         check_run(self.path, may_lack=MADE_AGAIN)
         if held - {SEAL} and SPEC not in held:

@@ -13,7 +13,7 @@ from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.columns import FAILED, IID, TEST, VAL, Row
 from nexus_bench.io.plurals import counted
-from nexus_bench.io.read_results import ENVIRONMENT, RESULTS, SPEC, read_results
+from nexus_bench.io.read_results import ENVIRONMENT, RESULTS, SPEC, command_of, of_no_suite, read_results
 from nexus_bench.model.costs import cost_of
 from nexus_bench.training.spec import CellSpec
 
@@ -51,6 +51,8 @@ def check_submission(run: Path) -> Submission:
         CorruptArtefactError: A file is missing or was edited, or a row is not that of its cell.
         StorageError: It is not a run folder.
     """
+    if (command := command_of(run)) is not None:
+        raise of_no_suite(run, command)
     names = (SPEC, RESULTS, ENVIRONMENT)
     lacking = [name for name in names if not (run / name).is_file()]
     if 0 < len(lacking) < len(names):

@@ -20,6 +20,7 @@ from nexus_bench.experiment.tuning import Choice, Tuning, choice_of, chosen, rea
 from nexus_bench.io.columns import MEASURED, TUNING
 from nexus_bench.io.config import LONGEST_NAME, NOT_IN_NAMES, Config, check_name
 from nexus_bench.io.entries import Keys, validate
+from nexus_bench.io.read_results import command_of, of_no_suite
 from nexus_bench.model.build import models_by_shape
 from nexus_bench.model.matching import with_baselines
 from nexus_bench.model.spec import ModelSpec, model_keys
@@ -235,14 +236,13 @@ def suite_of(folder: RunFolder) -> Suite:
     """The suite of a run folder, with the recipes that were chosen there.
 
     Raises:
-        ConfigError: It is not one for this version, or the run is one of `retrofit`.
+        ConfigError: It is not one for this version, or the run is one of `retrofit` or `pretrain`.
         CorruptArtefactError: spec.yaml or a record of it was edited.
         StorageError: It is not a run folder.
     """
     spec = folder.read_spec()
-    if "retrofit" in spec:
-        readers = "`report`, `open`, `leaderboard` and `compare` read it"
-        raise ConfigError(f"{folder.path}: is a run of `nexus-bench retrofit`, which has no suite; {readers}")
+    if (command := command_of(folder.path)) is not None:
+        raise of_no_suite(folder.path, command)
     return with_chosen(make_suite(spec, where=str(folder.path / "spec.yaml")), folder)
 
 

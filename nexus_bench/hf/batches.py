@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nexus_bench.hf.pretrain_spec import PretrainSpec
@@ -82,6 +82,14 @@ def within_documents(ids: Int[Tensor, "b n"], end_of_text: int) -> Bool[Tensor, 
     document = ends.cumsum(1) - ends
     causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=ids.device).tril()
     return ((document[:, :, None] == document[:, None, :]) & causal)[:, None]
+
+
+def added_to_scores(seen: Bool[Tensor, "b 1 n n"], dtype: torch.dtype) -> Float[Tensor, "b 1 n n"]:
+    """A mask for `eager` attention of transformers, which adds it: 0 where a token is seen, else the least number.
+
+    There a mask of true and false would raise the scores of what is seen by 1, and hide nothing.
+    """
+    return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
 
 
 def put(x: np.ndarray[Any, Any], device: torch.device) -> Tensor:

@@ -14,7 +14,7 @@ from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.hf.library import HUB_NAME, quiet
 from nexus_bench.io.columns import VAL
-from nexus_bench.io.files import open_file, parse_line, sha256_of_file
+from nexus_bench.io.files import check_listed, open_file, parse_line, sha256_of_file
 from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
@@ -92,6 +92,7 @@ def find_text(names: list[str]) -> TextSources:
         if path.is_dir() and any((path / file).is_file() for file in _OF_DATASETS):
             datasets += _loaded(name)
         elif path.is_dir():
+            check_listed(path)
             found = sorted(file for file in path.rglob("*") if _plain_suffix(file) in _SUFFIXES and file.is_file())
             if not found:
                 raise ConfigError(f"{name}: holds no text; a folder needs files in {', '.join(_SUFFIXES)}")

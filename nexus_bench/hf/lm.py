@@ -17,8 +17,9 @@ from nexus_bench.hf.pretrained import load_whole
 from nexus_bench.hf.processes import processes
 from nexus_bench.hf.tokenizer import load_tokenizer
 from nexus_bench.io.config import NOT_IN_NAMES
-from nexus_bench.io.files import parse_line, read_text
+from nexus_bench.io.files import check_listed, parse_line, read_text
 
+PROMPT = "Question: {{question}}\nAnswer:"
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -46,7 +47,7 @@ def evaluate(
     tasks: list[str],
     *,
     device: str,
-    prompt: str,
+    prompt: str | None = None,
     n_shots: int = 0,
     limit: int | None = None,
     batch_size: int = 16,
@@ -60,7 +61,7 @@ def evaluate(
             `question` and either `choices` and `gold` (the number of the right one, from 0) or `answer`; names of tasks
             that lm-eval has, whose data is downloaded.
         device: `auto`, `cpu` or `cuda`.
-        prompt: How a row of a `.jsonl` file is asked: Jinja over its keys.
+        prompt: How a row of a `.jsonl` file is asked: Jinja over its keys; None: `PROMPT`.
         n_shots: Examples before each question; of a `.jsonl` file its first others.
         limit: Examples of each task at most.
         batch_size: Requests at once.
@@ -68,8 +69,8 @@ def evaluate(
 
     Raises:
         ConfigError: lm-eval is missing, or a model, a task or a line is not possible.
-        StorageError: A model or the data of a task is not here and cannot be downloaded.
-        UsageError: A task or a dtype is unknown.
+        StorageError: A folder may not be read, or a model or the data of a task is not here and cannot be downloaded.
+        UsageError: A task or a dtype is unknown, or there is a prompt and no `.jsonl` file that is asked by it.
     """
     try:
         import lm_eval
@@ -121,7 +122,7 @@ def evaluate(
     return _scores(found)
 
 
-def _asked(tasks: list[str], prompt: str) -> tuple[dict[Path, list[str]], list[Any], list[str]]:
+def _asked(tasks: list[str], prompt: str | None) -> tuple[dict[Path, list[str]], list[Any], list[str]]:
     """Folders with the names that are asked of each, none for all; configurations of files; and names."""
     folders: dict[Path, list[str]] = {}
     made: list[Any] = []
@@ -131,17 +132,24 @@ def _asked(tasks: list[str], prompt: str) -> tuple[dict[Path, list[str]], list[A
         if not task.strip():
             raise UsageError("--tasks: a name is empty; give a folder, a .jsonl file or a task of lm-eval")
         if path.suffix == ".jsonl":
-            made.append(_of_file(path, prompt))
+            made.append(_of_file(path, PROMPT if prompt is None else prompt))
             if sum(one["task"] == made[-1]["task"] for one in made) > 1:
                 raise ConfigError(f"{task}: another file is called {made[-1]['task']}, too; rename one of them")
         elif path.is_dir():
+            check_listed(path)
             if not any(path.glob("*.yaml")):
                 raise ConfigError(f"{task}: holds no tasks of lm-eval; `nexus-bench export` writes such a folder")
             folders[path] = []
         elif "/" in task and path.parent.is_dir():
+            check_listed(path.parent)
             folders.setdefault(path.parent, []).append(path.name)
         else:
             named.append(task)
+    if prompt is not None and not made:
+        raise UsageError(
+            "--prompt says how rows of a .jsonl file are asked, and there is none: exported tasks and those of lm-eval "
+            "have prompts of their own; omit it"
+        )
     return folders, made, named
 
 

@@ -24,7 +24,15 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from nexus_bench.errors import FailedCellsError
-from nexus_bench.hf.batches import IGNORED, Batches, TrainingSchedule, cut_sequences, put, within_documents
+from nexus_bench.hf.batches import (
+    IGNORED,
+    Batches,
+    TrainingSchedule,
+    added_to_scores,
+    cut_sequences,
+    put,
+    within_documents,
+)
 from nexus_bench.hf.library import in_precision
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.processes import Processes
@@ -67,6 +75,8 @@ class Losses(nn.Module):
     def forward(self, ids: Int[Tensor, "b n"], labels: Int[Tensor, "b n"]) -> Float[Tensor, ""]:
         """In float32, whatever the precision of the pass."""
         mask = None if self.end_of_text is None else within_documents(ids, self.end_of_text)
+        if mask is not None and self.model.config._attn_implementation == "eager":
+            mask = added_to_scores(mask, self.model.dtype)
         logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
         return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
 

@@ -11,6 +11,7 @@ from nexus_bench.hf.pretrain import SPEC
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.summary import SUMMARY, is_sealed, read_summary
 from nexus_bench.io.config import read_config
+from nexus_bench.io.files import check_listed
 
 _OF_A_MODEL = {"attention", "nexus", "layers", "shape", "seed"}  # of a spec; all else is equal in a comparison
 _PLACES = {"text", "held_out", "tokenizer"}  # wherever these are: `content_sha256` tells what they hold
@@ -63,7 +64,7 @@ def losses(runs: Sequence[Path]) -> list[Loss]:
     Raises:
         ConfigError: A spec is not one of `pretrain`.
         CorruptArtefactError: A summary is damaged.
-        StorageError: There is no such folder.
+        StorageError: There is no such folder, or one may not be read.
         UsageError: There is no finished run, two runs are of the same model and seed, or runs of one arch differ in
             more than the model and the seed.
     """
@@ -90,7 +91,7 @@ def unsealed(runs: Sequence[Path]) -> list[Path]:
     """The finished runs among these whose summary has no seal, since an older version wrote it.
 
     Raises:
-        StorageError: There is no such folder.
+        StorageError: There is no such folder, or one may not be read.
         UsageError: There is no finished run.
     """
     return [folder for folder in _finished(runs) if not is_sealed(folder)]
@@ -100,6 +101,8 @@ def _finished(runs: Sequence[Path]) -> list[Path]:
     for run in runs:
         if not run.is_dir():
             raise StorageError(f"{run}: there is no such folder; give one that `nexus-bench pretrain` wrote")
+        check_listed(run)
+        check_listed(*(below for below in sorted(run.iterdir()) if below.is_dir()))
     folders = [path.parent for run in runs for path in sorted([*run.glob(SUMMARY), *run.glob(f"*/{SUMMARY}")])]
     if not folders:
         raise UsageError(f"{', '.join(map(str, runs))}: holds no finished run of `nexus-bench pretrain`")

@@ -112,6 +112,8 @@ def _method(text: str, config: PretrainedConfig) -> Method:
     values = parse_settings(words)
     if (layers := values.get("layers", 0)) is None:
         raise ConfigError(f"--method '{text}': layers= has no value; omit it for all layers")
+    if type(order := values.get("order")) is int and order < 2:
+        raise ConfigError(f"--method '{text}': order must be 2 or more; order 1 is the method standard")
     gate, layers = values.pop("gate", False), values.pop("layers", None)
     try:
         if type(gate) is not bool:
@@ -120,8 +122,6 @@ def _method(text: str, config: PretrainedConfig) -> Method:
         reading = make_reading(config, values, numbers, gate=gate)
     except ConfigError as error:
         raise ConfigError(f"--method '{text}': {str(error).removeprefix(f'{WHERE}: ')}") from error
-    if reading.options.order == 1:
-        raise ConfigError(f"--method '{text}': order must be 2 or more; order 1 is the method standard")
     return Method(kind="nexus", reading=reading)
 
 

@@ -142,6 +142,19 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: is not UTF-8 text") from error
 
 
+def check_listed(*folders: Path) -> None:
+    """Refuse folders whose content may not be listed: a search in such a one finds nothing, and says nothing.
+
+    Raises:
+        StorageError: One cannot be read.
+    """
+    for folder in folders:
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be read: {error.strerror}; name a folder that can be") from error
+
+
 def open_file(path: Path) -> BufferedReader:
     """A file to read; a device or a pipe is refused, since reading it may never end.
 

@@ -21,6 +21,7 @@ from nexus_bench.io.columns import (
     Column,
     columns_of,
 )
+from nexus_bench.io.config import read_config
 from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.escapes import CONTROL
 from nexus_bench.io.files import read_bytes, read_json
@@ -33,6 +34,12 @@ PLACES = "places.csv"  # of runs with tasks of sequences
 SPEC, ENVIRONMENT = "spec.yaml", "env.json"
 DAYS = ("first_day", "last_day")  # of an entry of env.json: when it was used, in UTC
 MADE_AGAIN = (RESULTS, CURVES, TIMING, PLACES)  # the tables, which `train` writes from the records of cells
+PRETRAIN, RETROFIT = "pretrain", "retrofit"  # commands whose runs are not of a suite
+_READERS = {  # what such a run lacks, and what reads it
+    PRETRAIN: "which has no cells; `losses` and `lm` read it",
+    RETROFIT: "which has no suite; `report`, `open`, `leaderboard` and `compare` read it",
+}
+_LOG = "log.csv"  # of a run of `pretrain`
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*([+][A-Za-z0-9][A-Za-z0-9_.-]*)*")  # a hybrid joins names by +
@@ -59,7 +66,7 @@ def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
         may_lack: Files that may be missing, since the caller writes them.
 
     Raises:
-        ConfigError: It is of an older format.
+        ConfigError: It is of an older format, or a run of `pretrain`.
         CorruptArtefactError: A file is missing, or is not what nexus-bench wrote.
         StorageError: A file cannot be read.
     """
@@ -71,7 +78,31 @@ def check_run(run: Path, *, may_lack: Container[str] = ()) -> None:
         return
     check_format(run)
     if (run / SPEC).exists() or (run / ENVIRONMENT).exists():
+        if command_of(run) == PRETRAIN:
+            raise of_no_suite(run, PRETRAIN)
         raise CorruptArtefactError(f"{run / SEAL}: is missing; restore it, or train into another folder")
+
+
+def command_of(run: Path) -> str | None:
+    """The command that wrote a run folder, if its runs are not of a suite: PRETRAIN or RETROFIT; else None."""
+    spec = {}
+    if (run / SPEC).is_file():
+        with suppress(ConfigError):  # whoever needs it says what is wrong
+            spec = read_config(run / SPEC)
+    if RETROFIT in spec:
+        return RETROFIT
+    is_other = "suite" in spec or is_there(run / RESULTS)
+    return PRETRAIN if not is_other and ("arch" in spec or (run / _LOG).exists()) else None
+
+
+def of_no_suite(run: Path, command: str) -> ConfigError:
+    """The error for a run that is not of a suite, where one of a suite is needed.
+
+    Args:
+        run: The folder.
+        command: Which wrote it, as `command_of` says.
+    """
+    return ConfigError(f"{run}: is a run of `nexus-bench {command}`, {_READERS[command]}")
 
 
 def where_runs_are(named: Path) -> str:

@@ -1,11 +1,13 @@
 """Scripts that write pages of the documentation: the paths that they are given, and how they end."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from nexus_bench.errors import NexusBenchError, StorageError, UsageError
+from nexus_bench.io.packed import is_there
+from nexus_bench.io.read_results import RESULTS
 
 
 @contextmanager
@@ -35,14 +37,23 @@ def paths_given(line: str, *, least: int, most: int | None = None) -> list[Path]
     return [Path(word) for word in words]
 
 
-def tell_absent(folders: Iterable[Path]) -> None:
+def tell_absent(folders: Sequence[Path], *, may_all: bool = False) -> None:
     """Say in a line each which folders of a script are not there, of those that may be missing.
 
+    Args:
+        folders: Run folders, or folders of run folders.
+        may_all: Whether a page is made also if none of them holds results; else what was written before is kept.
+
     Raises:
-        StorageError: One is something else than a folder.
+        StorageError: One is something else than a folder, or none holds results.
     """
+    if others := [folder for folder in folders if folder.exists() and not folder.is_dir()]:
+        raise StorageError(f"{others[0]}: is not a folder; give one that holds runs")
+    if not may_all and not any(is_there(run / RESULTS) for one in folders for run in (one, *one.glob("*/"))):
+        named = ", ".join(dict.fromkeys(map(str, folders)))
+        raise StorageError(
+            f"{named}: no results of a run are there, so nothing is written; give folders that hold runs"
+        )
     for folder in folders:
         if not folder.exists():
             sys.stderr.write(f"note: {folder}: is not there; the page is made without it\n")
-        elif not folder.is_dir():
-            raise StorageError(f"{folder}: is not a folder; give one that holds runs")

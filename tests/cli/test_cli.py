@@ -251,7 +251,7 @@ def test_show_draws_the_chain(command: Command) -> None:
         (
             "bench attention --n many",
             2,
-            "--n: write sequence lengths as 256 or 256,512, each at most 1000000, got many",
+            "--n: write sequence lengths as 256 or 256,512, each 1 to 1,000,000, got many",
         ),
         ("bench train --order [1", 3, "--set order:1: expected"),
         (
@@ -266,7 +266,8 @@ def test_show_draws_the_chain(command: Command) -> None:
             "order: input should be greater than or equal to 1, got 0; for standard attention write order=1",
         ),
         ("train --order=", 3, "order: input should be a valid integer, got None"),
-        ("train --device tpu", 2, "device must be auto, cpu or cuda, got 'tpu'"),
+        ("train --device tpu", 2, "unknown device 'tpu'; did you mean 'cpu'? known: auto, cpu, cuda"),
+        ("train --device gpu", 2, "unknown device 'gpu'; did you mean 'cuda'?"),
         ("train --data nowhere", 5, "nowhere: is not a folder"),
         ("train --seeds 0", 3, "seeds must be a count from 1 to 100000, or a list"),
         ("report nowhere", 5, "nowhere: is not a run folder"),

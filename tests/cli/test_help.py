@@ -110,6 +110,7 @@ def test_the_shapes_that_help_shows_are_those_that_there_are() -> None:
         ("train --task reachable,kin", {"reachable,kinship"}),
         ("train stair", {"staircase"}),
         ("train --mode d", {"deterministic"}),
+        ("train --device tpu --mode d", {"deterministic"}),
         ("show path_", {"path_query", "path_star", "path_tokens"}),
         ("status runs/a", {"runs/a", "runs/ab"}),
         ("list ta", {"tasks"}),

@@ -87,7 +87,7 @@ def test_a_submission_without_all_cells_is_a_failed_check_which_has_its_document
     assert [one["run"] for one in json.loads(refused.stdout)["accepted"]] == [str(whole)]
 
 
-@pytest.mark.parametrize("line", ["status", "leaderboard --check", "eval --hops 1", "predictions"])
+@pytest.mark.parametrize("line", ["status", "leaderboard --check", "eval --hops 1", "predictions", "train"])
 def test_a_retrofit_is_told_from_a_run_of_a_suite(line: str, command: Command) -> None:
     told = f"{RETROFIT}: is a run of `nexus-bench retrofit`, which has no suite; `report`, `open`"
     assert_fails(command(*line.split(), str(RETROFIT)), 3, told)

@@ -24,6 +24,7 @@ from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.columns import TUNING
 from nexus_bench.io.config import Config
 from nexus_bench.io.read_results import read_results
+from nexus_bench.io.record_seals import seal_records
 from nexus_bench.io.seal import replace_sealed
 from tests.conftest import Command, assert_fails
 from tests.paths import EXAMPLES, ROOT
@@ -59,6 +60,22 @@ def test_what_is_not_a_run_folder_has_one_exit_code_in_every_command(folder: str
     lines = ("status RUN", "open RUN", "report RUN", "leaderboard RUN", "leaderboard RUN --check", "compare RUN RUN")
     for line in (*lines, "eval RUN --hops 1", "inspect RUN", "predictions RUN", "reproduce loops --check RUN"):
         assert_fails(command(*line.replace("RUN", folder).split()), 5, f"{folder}: is not a run folder")
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["finished", "begun"])
+def test_a_run_of_pretrain_is_told_from_one_of_a_suite(begun: bool, command: Command) -> None:
+    shutil.copytree(EXAMPLES / "pretrain" / "14m-order2-seed0", "p")
+    if begun:
+        for path in Path("p").iterdir():
+            if path.name != "spec.yaml":
+                path.unlink()
+    held = {path.name: path.read_bytes() for path in Path("p").iterdir()}
+    told = "p: is a run of `nexus-bench pretrain`, which has no cells; `losses` and `lm` read it"
+    lines = ("status p", "open p", "report p", "eval p --hops 1", "inspect p", "predictions p", "compare p p")
+    for line in (*lines, "leaderboard --check p", "train p", "reproduce loops --check p"):
+        assert_fails(command(*line.split()), 3, told)
+    assert_fails(command("train", "quick", "-o", "p"), 2, "p: holds a run of `nexus-bench pretrain`, which is kept")
+    assert {path.name: path.read_bytes() for path in Path("p").iterdir()} == held
 
 
 def test_watch_shows_a_run_until_nothing_trains_there(
@@ -109,6 +126,20 @@ def test_a_run_that_lost_a_cell_is_not_done(run: Path, command: Command) -> None
     assert (found.state, found.problem) == ("done", None), (
         "a copy of the tables has no cells, and `train` restores them"
     )
+
+
+def test_a_copy_that_keeps_some_of_its_cells_is_done(tmp_path: Path) -> None:
+    """The example keeps one of its nine cells, whose weights the page on inspection shows."""
+    shutil.copytree(EXAMPLES / "quick", tmp_path / "quick")
+    (found,) = find_runs(tmp_path)
+    assert len(list((tmp_path / "quick" / "cells").iterdir())) == 1
+    assert (found.state, found.n_cells, found.n_planned, found.problem) == ("done", 9, 9, None)
+    seal_records(tmp_path / "quick", CellRecords(tmp_path / "quick" / "cells").record_names(["2068155cc9dcf72d"]))
+    (found,) = find_runs(tmp_path)
+    assert found.state == "stopped" and (found.problem or "").startswith("8 cells lack their folders"), "its seal knows"
+    shutil.copy(EXAMPLES / "quick" / "seal.json", tmp_path / "quick" / "seal.json")
+    shutil.rmtree(tmp_path / "quick" / "cells" / "2068155cc9dcf72d")
+    assert find_runs(tmp_path)[0].state == "stopped", "nothing of them is kept"
 
 
 def test_a_folder_that_cannot_be_listed_is_told(run: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +226,27 @@ def test_train_says_what_is_asked_before_pytorch_is_imported(is_terminal: bool, 
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, f"{told}\n")
+
+
+def test_an_unknown_choice_is_told_before_pytorch_is_imported(tmp_path: Path) -> None:
+    lines = (
+        *(f"train --{option} nowhere" for option in ("device", "mode", "executor", "logger")),
+        "train --logger csv,nowhere --dry-run",
+        "train --tensorboard --logger nowhere --print-config",
+        "eval RUN --hops 1 --device nowhere",
+        "retrofit MODEL --task kinship --device nowhere",
+        "reproduce loops --mode nowhere",
+    )
+    script = (
+        "import sys; from nexus_bench.cli import run\n"
+        f"codes = {{run(line.split()) for line in {lines}}}\n"
+        "sys.exit(3 if 'torch' in sys.modules else codes != {2})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    told = [line.partition(" 'nowhere'; known: ")[0] for line in done.stderr.splitlines()]
+    kinds = ("device", "mode", "executor", "logger", "logger", "logger", "device", "device", "mode")
+    assert told == [f"error: unknown {kind}" for kind in kinds]
 
 
 def test_a_run_whose_table_was_deleted_is_unreadable(run: Path, command: Command) -> None:

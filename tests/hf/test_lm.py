@@ -128,6 +128,9 @@ WRONG = [
     ("nowhere/m --tasks q.jsonl", 5, "nowhere/m: is no file or folder here, and cannot be downloaded; give a folder"),
     ("bare --tasks q.jsonl", 3, "bare: has no config.json; give a folder that `pretrain` or save_pretrained wrote"),
     ("m --tasks bare", 3, "bare: holds no tasks of lm-eval; `nexus-bench export` writes such a folder"),
+    ("m --tasks tasks --prompt Q", 2, "--prompt says how rows of a .jsonl file are asked, and there is none: exported"),
+    ("m --tasks piqa --prompt Q", 2, "--prompt says how rows of a .jsonl file are asked, and there is none: exported"),
+    ("m --tasks tasks/one --prompt Q", 2, "--prompt says how rows of a .jsonl file are asked, and there is none: expo"),
     ("m --tasks nowhere.jsonl", 5, "nowhere.jsonl: cannot be read"),
     ("m --tasks bad.jsonl", 3, "bad.jsonl:2: `gold` must be the number of a choice, 0 to 1, got 2"),
     ("m --tasks few.jsonl", 3, "few.jsonl:1: `choices` must be a list of two or more strings"),
@@ -154,6 +157,8 @@ WRONG = [
 @pytest.mark.parametrize(("line", "code", "said"), WRONG, ids=[line for line, _, _ in WRONG])
 def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, offline: Command) -> None:
     Path("bare").mkdir()
+    Path("tasks").mkdir()
+    Path("tasks/one.yaml").write_text("task: one\n")
     good = {"question": "a", "choices": ["b", "c"], "gold": 0}
     write_rows(Path("bad.jsonl"), [good, good | {"gold": 2}])
     write_rows(Path("blank.jsonl"), [good | {"choices": ["b", ""]}])
@@ -171,6 +176,14 @@ def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, offl
     if "dtype" in said:
         said = "unknown dtype 'int8'; "
     assert_fails(offline("lm", *line.split(), "--device", "cpu"), code, said)
+
+
+@pytest.mark.parametrize("task", ["", "/nexus_kinship_choice"])
+def test_tasks_in_a_folder_that_may_not_be_read_are_a_fault_of_storage(
+    task: str, offline: Command, closed: Path
+) -> None:
+    done = offline("lm", "m", "--tasks", f"{closed}{task}", "--device", "cpu")
+    assert_fails(done, 5, f"{closed}: cannot be read: Permission denied; name a folder that can be")
 
 
 def test_what_ends_a_line_elsewhere_may_stand_in_a_question_and_scores_are_written_again(offline: Command) -> None:

@@ -119,3 +119,10 @@ def test_an_edited_number_of_a_summary_is_found_and_an_unsealed_one_is_said(tmp_
     number = json.loads(sealed)["held_out_loss"]
     (tmp_path / "b" / "summary.json").write_text(sealed.replace(str(number), str(number - 0.01)))
     assert_fails(command("losses", "b"), 4, "summary.json: was edited or cut")
+
+
+def test_a_folder_that_may_not_be_read_is_a_fault_of_storage(closed: Path, command: Command) -> None:
+    write_run(closed.parent / "a", 5.0)
+    for named in (closed, closed.parent):
+        assert_fails(command("losses", str(named)), 5, f"{closed}: cannot be read: Permission denied; name a folder")
+    assert command("losses", str(closed.parent / "a")).returncode == 0

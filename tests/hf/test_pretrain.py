@@ -243,6 +243,7 @@ WRONG = [
     ("--set micro_batch_size=3", 3, "batch_size must be a multiple of micro_batch_size x processes (3 x 1), got 4"),
     ("--set seq_len=100000", 3, "fewer than the 100,001 of one sequence; give more of it or lower seq_len"),
     ("--held-out short.txt", 3, "the held-out text has 2 tokens, fewer than the 17 of one sequence; give --held-out"),
+    ("--text closed", 5, "closed: cannot be read: Permission denied; name a folder that can be"),
     ("--text nowhere.txt", 5, "nowhere.txt: there is no such file"),
     ("--text latin.txt", 3, "latin.txt: is not UTF-8 text"),
     ("--text bare", 3, "bare: holds no text"),
@@ -263,7 +264,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("line", "code", "said"), WRONG, ids=[line for line, _, _ in WRONG])
-def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, call: Command) -> None:
+def test_a_wrong_line_is_one_line_of_error(line: str, code: int, said: str, call: Command, closed: Path) -> None:
     Path("bare").mkdir()
     Path("short.txt").write_text("a")
     Path("latin.txt").write_bytes("\u00e9".encode("latin-1"))

@@ -157,6 +157,25 @@ def test_attention_is_causal_without_a_mask_of_all_pairs_under_compile(options: 
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("options", [{}, {"attention": "nexus", "order": 3, "compare": "mirrored"}], ids=str)
+def test_a_token_sees_its_document_alone_also_in_eager_attention(options: dict[str, Any], dtype: torch.dtype) -> None:
+    spec = spec_of(**SHAPE, **options)
+    model = build(spec, config(spec)).to(dtype)
+    end = int(model.config.eos_token_id)
+    ids = torch.randint(1, 50, (2, 12), generator=torch.Generator().manual_seed(0)) + end
+    ids[0, 4] = ids[0, 9] = ids[1, 6] = end
+    found = {}
+    with torch.no_grad():
+        for kind in ("sdpa", "eager"):
+            model.set_attn_implementation(kind)
+            found[kind] = Losses(model, end)(ids, ids)
+            whole = Losses(model)(ids, ids)
+    near = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-3, "atol": 0.0}
+    torch.testing.assert_close(found["eager"], found["sdpa"], **near)
+    assert abs(whole - found["sdpa"]) > 10 * abs(found["eager"] - found["sdpa"]) + 1e-3, "other documents matter"
+
+
 def test_a_width_whose_heads_cannot_be_rotated_is_refused() -> None:
     with pytest.raises(ConfigError, match="hidden_size must be a multiple of 8 x num_attention_heads"):
         config(spec_of(hidden_size=100, num_attention_heads=4))

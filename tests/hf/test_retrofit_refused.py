@@ -27,9 +27,18 @@ def edited(model: Path, to: Path, **values: Any) -> str:
 @pytest.mark.parametrize(
     "words, code, reason",
     [
-        (["--method", "order=0"], 3, "--method 'order=0': order: input should be greater than or equal to 1, got 0"),
+        (["--method", "order=0"], 3, "--method 'order=0': order must be 2 or more; order 1 is the method standard"),
         (["--method", "order=1"], 3, "--method 'order=1': order must be 2 or more; order 1 is the method standard"),
-        (["--order", "0"], 2, "--order: write orders from 1"),
+        (["--method", "order=1 gate=true"], 3, "order must be 2 or more; order 1 is the method standard"),
+        (["--method", "order=two"], 3, "--method 'order=two': order: input should be a valid integer, got 'two'"),
+        *(
+            (
+                ["--order", given],
+                2,
+                "--order: write orders such as 2 or 2,3 (1 is standard), each 2 to 1,000,000, got",
+            )
+            for given in ("0", "1", "2,1", "two")
+        ),
         (["--method", "standart"], 2, "--method: unknown method 'standart'; did you mean 'standard'?"),
         (["--method", "standard", "--method", "standard"], 2, "--method 'standard' is given twice; omit one"),
         (["--method", "order=2 layers=first"], 3, "layers must be such as 20-29, 0,5 or last-half"),

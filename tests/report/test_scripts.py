@@ -1,10 +1,13 @@
 """Scripts that write pages of the documentation: what they are given is checked, and told in one line."""
 
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.boards import NEAR, run_of
 
 VERDICT = "nexus_bench.report.verdict"
 PAPER = "nexus_bench.report.verdict.paper"
@@ -47,16 +50,36 @@ def test_other_paths_than_a_script_takes_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("module", "words"), [(VERDICT, "runs runs runs page.md"), (MECHANISMS, "runs page.md")])
+@pytest.mark.parametrize(("module", "words"), [(VERDICT, "runs runs page.md"), (MECHANISMS, "runs page.md")])
 def test_runs_that_are_not_there_are_told_and_a_file_in_their_place_is_refused(
     module: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    _run(module, words.split(), monkeypatch)
-    assert set(capsys.readouterr().err.splitlines()) == {"note: runs: is not there; the page is made without it"}
+    run_of(Path("runs"), {"standard": [NEAR]})
+    Path("page.md").write_text("before")
+    _run(module, f"nowhere {words}".split(), monkeypatch)
+    assert capsys.readouterr().err == "note: nowhere: is not there; the page is made without it\n"
+    assert Path("page.md").read_text() != "before"
     Path("page.md").unlink()
+    shutil.rmtree("runs")
     Path("runs").touch()
     with pytest.raises(SystemExit) as ended:
-        _run(module, words.split(), monkeypatch)
+        _run(module, f"nowhere {words}".split(), monkeypatch)
     assert ended.value.code == 5 and not Path("page.md").exists()
     assert capsys.readouterr().err == "error: runs: is not a folder; give one that holds runs\n"
+
+
+@pytest.mark.parametrize("module", [VERDICT, MECHANISMS])
+def test_a_page_is_kept_where_no_folder_holds_results(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty/run").mkdir(parents=True)
+    Path("page.md").write_text("before")
+    for words in ("nowhere nowhere nowhere page.md", "nowhere empty empty page.md"):
+        with pytest.raises(SystemExit) as ended:
+            _run(module, words.split(), monkeypatch)
+        named = ", ".join(dict.fromkeys(words.split()[:-1]))
+        said = "no results of a run are there, so nothing is written; give folders that hold runs"
+        assert (ended.value.code, capsys.readouterr().err) == (5, f"error: {named}: {said}\n")
+    assert Path("page.md").read_text() == "before"

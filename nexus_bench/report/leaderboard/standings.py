@@ -13,13 +13,11 @@ from nexus_bench.analysis.summary import REACHED, SETTING, reaches_of
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.io.columns import SCORED, VAL
 from nexus_bench.io.plurals import counted
-from nexus_bench.io.read_results import RESULTS, read_results
+from nexus_bench.io.read_results import PRETRAIN, command_of, read_results
 from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
 from nexus_bench.report.tables import names_of
 from nexus_bench.report.words.reaches import Reach, reach_of
 from nexus_bench.report.words.section_titles import apart, asked, named, that_differ
-
-_LOG = "log.csv"  # of a folder of `pretrain`
 
 
 class Setting(NamedTuple):
@@ -149,7 +147,7 @@ def gather(runs: Sequence[Path]) -> GatheredStandings:
     """
     frames, left_out = [], []
     for name, run in zip(run_names(runs), runs, strict=True):
-        if not (run / RESULTS).exists() and (run / _LOG).exists():
+        if command_of(run) == PRETRAIN:
             left_out.append(f"{name} is of `pretrain`, which asks no hops; `nexus-bench losses` shows it")
             continue
         results = read_results(run)

@@ -135,7 +135,7 @@ if __name__ == "__main__":
         )
         if pdf_ and not (home_ / SOURCE).is_file():
             raise UsageError(f"{home_ / SOURCE}: is missing; give the folder of the paper, docs/paper, or omit PDF")
-        tell_absent([run_, controls_, challenges_])
+        tell_absent([run_, controls_, challenges_], may_all=True)  # it has a form without results
         write_atomic(home_ / NUMBERS, make_numbers(run_, controls_, challenges_, home_))
         for path in pdf_:
             build(home_ / SOURCE, path)

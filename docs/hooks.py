@@ -16,7 +16,7 @@ from mkdocs.structure.pages import Page
 from pymdownx.slugs import slugify
 
 from nexus_bench.report import output
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.report.verdict.study import runs_of
 
 ROOT = Path(__file__).parent.parent

@@ -129,8 +129,8 @@ _USUAL = {  # what others call a setting or an option, and what is written here;
 }  # fmt: skip
 
 
-class Usual(NamedTuple):
-    """What is written here.
+class OwnName(NamedTuple):
+    """What nexus-bench calls an option that other tools call by another name.
 
     Attributes:
         name: The name here.
@@ -141,15 +141,15 @@ class Usual(NamedTuple):
     value: str
 
 
-def usual(name: str) -> Usual:
-    """What is written here for a name of other tools; of any other name itself."""
+def own_name(name: str) -> OwnName:
+    """The name here of an option of other tools, with its value if it stands for one; any other name stays."""
     here, _, value = _USUAL.get(name, name).partition("=")
-    return Usual(here, value)
+    return OwnName(here, value)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """The one-line message for an unknown name, with the closest known one."""
     names = sorted(known)
-    close = [meant for meant in usual(name) if meant in names] or difflib.get_close_matches(name, names, n=1)
+    close = [meant for meant in own_name(name) if meant in names] or difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"

@@ -11,7 +11,7 @@ from nexus_bench.experiment.events import Event, Failure, Progress
 from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import Row
-from nexus_bench.training.begun import begun_packs
+from nexus_bench.training.checkpoint_heads import begun_packs
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
 

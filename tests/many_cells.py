@@ -14,7 +14,7 @@ from nexus_bench.experiment.suite import Suite, make_suite
 from nexus_bench.io.columns import Row
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.io.files import sha256
-from nexus_bench.io.seal import write_sealed
+from nexus_bench.io.sealed_json import write_sealed
 from nexus_bench.training.spec import CellSpec
 
 N_MODELS = 4

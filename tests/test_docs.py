@@ -22,7 +22,7 @@ from nexus_bench.data.gallery import gallery_page
 from nexus_bench.data.task import make_task, task_keys
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.hf.pretrain_spec import SHAPE, PretrainSpec, Running
+from nexus_bench.hf.pretrain_spec import SHAPE, PretrainSpec, RunOptions
 from nexus_bench.hf.retrofit_spec import Recipe
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.model.spec import ModelSpec
@@ -86,7 +86,7 @@ def test_settings_of_a_page_are_those_of_the_code(name: str) -> None:
         *SHAPE,
         *PretrainSpec.model_fields,
         *Recipe.model_fields,
-        *Running.model_fields,
+        *RunOptions.model_fields,
     }
     asked = {
         arguments[at + 1].partition("=")[0]

@@ -11,7 +11,7 @@ EQUAL_SIZE = "matched"  # declares every pair of `compare_models.matched_pairs`
 _SIDES = ("model", "baseline")
 
 
-class Asked(NamedTuple):
+class DeclaredComparison(NamedTuple):
     """One declared comparison: parts of the labels of two models."""
 
     model: str
@@ -27,7 +27,7 @@ class Declared(NamedTuple):
         in_order: Whether the comparisons are tested one after the other, each across all settings.
     """
 
-    asked: tuple[Asked, ...]
+    asked: tuple[DeclaredComparison, ...]
     equal_size: bool
     in_order: bool = False
 
@@ -58,7 +58,7 @@ def read_declared(value: Any, *, where: str) -> Declared:
                 f'`{{model: "nexus, order 3", baseline: "standard"}}`, perhaps under `{IN_ORDER}:` (in Python '
                 f'`[{{"model": "nexus, order 3", "baseline": "standard"}}]`), got {entry!r}'
             )
-    return Declared(tuple(Asked(**entry) for entry in entries), equal_size=False, in_order=in_order)
+    return Declared(tuple(DeclaredComparison(**entry) for entry in entries), equal_size=False, in_order=in_order)
 
 
 def matching(asked: str, labels: Sequence[str]) -> list[str]:

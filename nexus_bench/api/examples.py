@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nexus_bench.api import values
 from nexus_bench.api.values import Hops, in_python, plain
 from nexus_bench.data import generate as writing
-from nexus_bench.data.dataset import Manifest
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.loading import LoadedDataset as LoadedDataset
 from nexus_bench.data.loading import load as read
+from nexus_bench.data.manifest import Manifest
 from nexus_bench.data.show import Shown as Shown
 from nexus_bench.data.show import show as show_drawn
 from nexus_bench.data.task import TaskSpec, make_task

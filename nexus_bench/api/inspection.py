@@ -12,7 +12,7 @@ from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
 from nexus_bench.io.csv_files import read_csv
 
 if TYPE_CHECKING:
-    from nexus_bench.inspection.inspect import Inspected
+    from nexus_bench.inspection.inspect import InspectionResult
 
 
 class Inspection:
@@ -22,7 +22,7 @@ class Inspection:
         found: What the inspection found.
     """
 
-    def __init__(self, found: "Inspected") -> None:
+    def __init__(self, found: "InspectionResult") -> None:
         self._found = found
         self._figures = Figures(found.pictures)
 

@@ -149,7 +149,7 @@ class Run:
             CorruptArtefactError: The weights are missing, truncated or edited.
             UsageError: Not exactly one trained cell is meant; the message names those that there are.
         """
-        from nexus_bench.experiment.trained import load_model, trained_cell
+        from nexus_bench.experiment.trained_cells import load_model, trained_cell
 
         return load_model(self._folder, trained_cell(self._folder, _asked(cell, seed)))
 
@@ -231,14 +231,14 @@ class Run:
             UsageError: Nothing differs from training, or no trained cell is meant.
         """
         from nexus_bench.experiment.execution import choose_device
-        from nexus_bench.experiment.trained import trained_cells
+        from nexus_bench.experiment.trained_cells import trained_cells
         from nexus_bench.inspection.extrapolation import ask
-        from nexus_bench.inspection.question import PREFIX, Question
+        from nexus_bench.inspection.question import PREFIX, EvaluationRequest
 
         wanted = None if hops is None else parse_hops(plain(hops))
         numbers = {"n_facts": n_facts, "n": n, "loops": loops}
         n_facts, n, loops = (values.whole_or_none(name, number, least=1) for name, number in numbers.items())
-        question = Question(wanted, n_facts, plain(settings), n, loops, trained)
+        question = EvaluationRequest(wanted, n_facts, plain(settings), n, loops, trained)
         if question.split == PREFIX:
             raise UsageError(
                 "say what to evaluate on that differs from training: hops, n_facts, loops or a setting; or trained=True"

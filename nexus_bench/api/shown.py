@@ -15,8 +15,8 @@ from nexus_bench.io.record_seals import check_records
 from nexus_bench.io.renames import KEY, present_name
 from nexus_bench.report.build import Report
 from nexus_bench.report.charts.plotting import Picture
-from nexus_bench.report.output import Written, report, to_csvs, to_markdown
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.output import WrittenReport, report, to_csvs, to_markdown
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.report.tables import Table
 
 _TABLES = ("reached", "accuracy", "declared", "by_parameter", "crossed")  # those that a terminal prints, too
@@ -211,7 +211,7 @@ class Figures:
         return self._by_name[name]
 
 
-def build(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> Written:
+def build(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> WrittenReport:
     """The report of run folders, once their records are checked; written if there is a folder to write it to.
 
     Raises:

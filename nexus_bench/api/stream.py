@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from nexus_bench.data.law import tell
+from nexus_bench.data.law import text_examples
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import UsageError
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.render import TextOptions, TextRenderer
 
 _GRAPHS_AT_ONCE = 64  # told in English together: few, so that the first item comes soon
 
@@ -62,13 +62,13 @@ class ItemStream(IterableDataset[Item]):
         self._drawn_by()  # what is wrong shows here, not in a worker
 
     def __iter__(self) -> Iterator[Item]:
-        splits, teller = self._drawn_by()
+        splits, renderer = self._drawn_by()
         worker = get_worker_info()
         block, n_workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
         while True:
             for start in range(block * BLOCK_GRAPHS, (block + 1) * BLOCK_GRAPHS, _GRAPHS_AT_ONCE):
                 examples = splits.train(start, start + _GRAPHS_AT_ONCE)
-                for told in tell(teller, splits.law, examples, first_graph=start):
+                for told in text_examples(renderer, splits.law, examples, first_graph=start):
                     g, q = told.graph - start, told.query
                     yield Item(
                         told.prompt,
@@ -88,6 +88,6 @@ class ItemStream(IterableDataset[Item]):
     def __repr__(self) -> str:
         return f"<endless nexus-bench examples of {self.spec.task}, seed {self.seed}>"
 
-    def _drawn_by(self) -> tuple[Splits, Teller]:
+    def _drawn_by(self) -> tuple[Splits, TextRenderer]:
         splits = Splits(self.spec.laws(), seed=self.seed, n_val=self.spec.n_val, n_test=self.spec.n_test)
-        return splits, Teller(splits.law.family, self.text)
+        return splits, TextRenderer(splits.law.family, self.text)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nexus_bench.api import values
 from nexus_bench.api.run import Run
 from nexus_bench.api.values import OF_COMMAND, Hops, in_python, plain
-from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError, usual
+from nexus_bench.errors import FailedCellsError, NexusBenchError, UsageError, own_name
 from nexus_bench.io.config import without_none
 from nexus_bench.io.files import sha256
 
 if TYPE_CHECKING:
     from nexus_bench.experiment.execution import Execution
-    from nexus_bench.experiment.plan import Plan
+    from nexus_bench.experiment.plan import RunPlan
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.suite import Suite
-    from nexus_bench.experiment.train import Trained
+    from nexus_bench.experiment.train import TrainOutcome
 
 
 @in_python()
@@ -79,7 +79,7 @@ def train(
     if "suite" in settings:
         raise UsageError("suite names the run; give a mapping or a file with another name")
     for name in settings:
-        if (here := usual(name).name) in OF_COMMAND:
+        if (here := own_name(name).name) in OF_COMMAND:
             option = "--" + here.replace("_", "-")
             raise UsageError(f"{name} is no argument; `nexus-bench train {option}` has it, or omit it")
     data = values.path_or_none("data", data)
@@ -119,7 +119,7 @@ def place(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Placed:
         chooses: What chooses a folder, as the caller writes it.
         quiet: Do not tell that it is another folder, or has more seeds.
     """
-    from nexus_bench.experiment.on_the_spot import run_named
+    from nexus_bench.experiment.ad_hoc_suite import run_named
     from nexus_bench.experiment.suite import make_suite
     from nexus_bench.io.config import read_config
     from nexus_bench.io.read_results import SPEC
@@ -167,12 +167,12 @@ class Prepared(NamedTuple):
         data: The dataset folder that it is trained on, if any.
     """
 
-    plan: "Plan"
+    plan: "RunPlan"
     folder: "RunFolder"
     execution: "Execution"
     data: Path | None
 
-    def train(self, *, quiet: bool, log_every: int | None = None, loggers: Sequence[str] = ()) -> "Trained":
+    def train(self, *, quiet: bool, log_every: int | None = None, loggers: Sequence[str] = ()) -> "TrainOutcome":
         """As `experiment.train.train`."""
         from nexus_bench.experiment.train import train
 
@@ -201,7 +201,7 @@ def select(
         ConfigError: A name or a value is not allowed.
         UsageError: Arguments contradict each other.
     """
-    from nexus_bench.experiment.on_the_spot import no_longer_further, without_baseline
+    from nexus_bench.experiment.ad_hoc_suite import no_longer_further, without_baseline
     from nexus_bench.experiment.suite import apply_settings, make_suite, select_suite
 
     tasks, attentions = values.names("task", task), values.names("attention", attention)

@@ -39,9 +39,10 @@ def count_flops(*steps: Callable[[], object]) -> list[int]:
 
 
 def count_pass(attention: Attention[Any], layout: Layout, n: int) -> int | None:
-    """Those of one pass there and back over n positions, with what the mechanism counts itself; None if it cannot be.
+    """Floating-point operations of one forward and one backward pass over n positions; None if they cannot be counted.
 
-    Nothing is computed. A pass back is taken as two passes there where the mechanism counts itself.
+    Nothing is computed. What the mechanism counts itself (`uncounted_flops`) is that of a forward pass, and a backward
+    pass is taken as two of these.
     """
     module = copy.deepcopy(attention).to("meta", torch.float32)
     x = torch.empty(1, n, attention.d_model, device="meta", requires_grad=True)

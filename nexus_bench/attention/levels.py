@@ -23,8 +23,8 @@ _COMPARED = {  # by side: whose rows are compared with whose columns; `hq` is kq
 }
 
 
-class Stream(NamedTuple):
-    """What is carried from level to level.
+class CarriedState(NamedTuple):
+    """A representation of all positions that a nest carries from one level to the next.
 
     Attributes:
         sides: The refined sides that are made of it, such as `qk`.
@@ -35,12 +35,12 @@ class Stream(NamedTuple):
     pair: str
 
 
-def streams(options: NexusOptions) -> list[Stream]:
+def carried_states(options: NexusOptions) -> list[CarriedState]:
     """What a nest carries: with `direct` each refined side, otherwise one representation for each comparison."""
     pairs = {side: _COMPARED[options.compare][side] for side in options.refine}
     if options.inner == "direct":
-        return [Stream(side, pair) for side, pair in pairs.items()]
-    return [Stream("".join(s for s in pairs if pairs[s] == pair), pair) for pair in dict.fromkeys(pairs.values())]
+        return [CarriedState(side, pair) for side, pair in pairs.items()]
+    return [CarriedState("".join(s for s in pairs if pairs[s] == pair), pair) for pair in dict.fromkeys(pairs.values())]
 
 
 class Projections(Protocol):
@@ -71,7 +71,7 @@ class Positions(Protocol):
         """A(Q, K) times each of the values."""
 
 
-class Together:
+class AllPositions:
     """All positions are computed at once, and meet as a layout says."""
 
     def __init__(self, layout: Layout) -> None:
@@ -117,7 +117,7 @@ def climb(
         outer: Projects for the last level; the same as `inner` if weights are shared.
         out: W_O, for `inner_out`.
     """
-    carriers = streams(options)
+    carriers = carried_states(options)
     if options.inner == "reproject":
         base = {stream: x for stream in carriers}
         values = {stream: first["v"] for stream in carriers}
@@ -148,7 +148,7 @@ def side_name(letter: str, level: int, options: NexusOptions) -> str:
     return f"{letter}{level if letter in options.refine else 1}"
 
 
-def _values_name(stream: Stream, level: int, options: NexusOptions) -> str:
+def _values_name(stream: CarriedState, level: int, options: NexusOptions) -> str:
     if level == 1 or options.mix == "first":
         return "v1" if options.inner != "direct" or stream.sides == "v" else f"{stream.sides}1 mixed"
     return f"{stream.sides}{level} mixed"
@@ -156,13 +156,13 @@ def _values_name(stream: Stream, level: int, options: NexusOptions) -> str:
 
 def mix(
     sides: dict[str, Float[Tensor, "b h r e"]],
-    values: dict[Stream, Float[Tensor, "b h n e"]],
+    values: dict[CarriedState, Float[Tensor, "b h n e"]],
     positions: Positions,
     options: NexusOptions,
     level: int,
     *,
     equal: bool,
-) -> dict[Stream, Float[Tensor, "b h r e"]]:
+) -> dict[CarriedState, Float[Tensor, "b h r e"]]:
     """The inner outputs: for each stream A of its pair, times its values. Streams with equal pairs share a pass.
 
     Args:
@@ -184,25 +184,25 @@ def mix(
 def _mix(
     rows: dict[str, Tensor],
     columns: dict[str, Tensor],
-    values: dict[Stream, Tensor],
+    values: dict[CarriedState, Tensor],
     positions: Positions,
     *,
     equal: bool,
-) -> dict[Stream, Tensor]:
+) -> dict[CarriedState, Tensor]:
     if any("h" in stream.pair for stream in values):
         n_heads = rows["q"].shape[1]
         mirrored = -(-n_heads // 2)
         halves = []
         parts = (slice(mirrored), "kq"), (slice(mirrored, n_heads), "qk")
         for heads, pair in parts[:n_heads]:  # a single head is mirrored
-            named = {Stream(s.sides, s.pair.replace("hq", pair)): s for s in values}
+            named = {CarriedState(s.sides, s.pair.replace("hq", pair)): s for s in values}
             own_rows = {letter: x[:, heads] for letter, x in rows.items()}
             own_columns = {c: own_rows[c] if x is rows.get(c) else x[:, heads] for c, x in columns.items()}
             own_values = {s: values[whole][:, heads] for s, whole in named.items()}
             half = _mix(own_rows, own_columns, own_values, positions, equal=equal)
             halves.append({named[s]: x for s, x in half.items()})
         return {s: torch.cat([half[s] for half in halves], dim=1) for s in values}
-    found: dict[Stream, Tensor] = {}
+    found: dict[CarriedState, Tensor] = {}
     for pair in dict.fromkeys(stream.pair for stream in values):
         alike = [stream for stream in values if stream.pair == pair]
         of_each = [values[stream] for stream in (alike[:1] if equal else alike)]
@@ -226,7 +226,12 @@ def _carry(
 
 
 def _make(
-    carried: Float[Tensor, "b *h n w"], stream: Stream, options: NexusOptions, weights: Projections, *, is_last: bool
+    carried: Float[Tensor, "b *h n w"],
+    stream: CarriedState,
+    options: NexusOptions,
+    weights: Projections,
+    *,
+    is_last: bool,
 ) -> dict[str, Float[Tensor, "b h n e"]]:
     """The sides that are made of a stream and, where the next level mixes it, its values."""
     if options.inner != "reproject":

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from nexus_bench.attention.base import ATTENTIONS, Attention
 from nexus_bench.attention.layout import ALL, Layout
-from nexus_bench.attention.levels import Together, climb, combine
+from nexus_bench.attention.levels import AllPositions, climb, combine
 from nexus_bench.attention.nexus_options import NexusOptions
 from nexus_bench.attention.parts import PackedProjections, attend, merge_heads
 
@@ -86,7 +86,7 @@ class Nexus(Attention[NexusOptions]):
         apart = self.options.share == "inner" and self.options.order > 1
         inner = self.inner_projections if apart else self.projections
         first = dict(zip("qkv", inner.project(x, "qkv"), strict=True))
-        together = Together(layout)
+        together = AllPositions(layout)
         return climb(x, first, self.options, together, inner=inner, outer=self.projections, out=self.out)
 
 

@@ -17,56 +17,50 @@ from nexus_bench.attention.base import Attention, Mechanism
 from nexus_bench.attention.flops import count_pass
 from nexus_bench.attention.layout import Layout
 from nexus_bench.attention.naive import naive, reference_of
+from nexus_bench.attention.promise_inputs import (
+    BLOCKS,
+    LAYOUTS,
+    OWN,
+    LaterPlaces,
+    N,
+    changed_positions,
+    finite_pass,
+    positions,
+    same,
+    taken_layouts,
+)
+from nexus_bench.attention.promise_inputs import make as make
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
-from nexus_bench.registry.promises import Told as Told
-from nexus_bench.registry.promises import tell as tell
+from nexus_bench.registry.promises import PromiseResult as PromiseResult
+from nexus_bench.registry.promises import check_promise as check_promise
 
-N_EXAMPLES, N_HEADS, N, WIDTH = 2, 3, 7, 6  # examples, heads, positions, width of a head
-D_MODEL = N_HEADS * WIDTH
-BLOCKS = [Layout(causal, n_shared=3, block=2) for causal in (False, True)]
-LAYOUTS = [Layout(), Layout(causal=True), Layout(n_keys=4), Layout(causal=True, n_keys=5), *BLOCKS]
-OWN = ([3, 4], [5, 6])  # the positions of the blocks
 _LOUD = torch.tensor([[3.0], [-2.0]], dtype=torch.float64)
 
 Promise = Callable[[Attention[Any]], None]
 
 
-def make(mechanism: type[Mechanism[Any]], options: dict[str, Any]) -> Attention[Any]:
-    """A mechanism with the weights that all checks use; the random state of the caller is unchanged."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(11)
-        built: Attention[Any] = mechanism(D_MODEL, N_HEADS, mechanism.Options.model_validate(options))  # type: ignore[assignment]
-        return built.double()
-
-
-def positions() -> Tensor:
-    """The input of all checks."""
-    generator = torch.Generator().manual_seed(5)
-    return torch.randn(N_EXAMPLES, N, D_MODEL, dtype=torch.float64, generator=generator)
-
-
 def keeps_the_shape(attention: Attention[Any]) -> None:
     """It returns the shape and type of its input, and every weight gets a finite gradient."""
-    for layout in _taken(attention, LAYOUTS):
+    for layout in taken_layouts(attention, LAYOUTS):
         for dtype in (torch.float32, torch.bfloat16):
-            out = _passes(attention, layout, dtype)
+            out = finite_pass(attention, layout, dtype)
             if (out.shape, out.dtype) != (positions().shape, dtype):
                 raise Broken(f"shape {tuple(positions().shape)} in {dtype} gave {tuple(out.shape)} in {out.dtype}")
 
 
 def runs_in_mixed_precision(attention: Attention[Any]) -> None:
     """Under `torch.autocast` with bfloat16, the output and the gradient of every weight are finite."""
-    for layout in _taken(attention, LAYOUTS):
+    for layout in taken_layouts(attention, LAYOUTS):
         with torch.autocast("cpu", torch.bfloat16), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Mismatch dtype")  # a norm is not fused
-            _passes(attention, layout, torch.float32)
+            finite_pass(attention, layout, torch.float32)
 
 
 def keeps_the_future_out(attention: Attention[Any]) -> None:
     """A later position changes no earlier output of a sequence, and changes its own."""
-    x, changed = _changed([5], 3.0)
-    for layout in _taken(attention, [Layout(causal=True), Layout(causal=True, n_keys=6)]):
+    x, changed = changed_positions([5], 3.0)
+    for layout in taken_layouts(attention, [Layout(causal=True), Layout(causal=True, n_keys=6)]):
         before, after = attention(x, layout), attention(changed, layout)
         same(after[:, :5], before[:, :5], f"earlier outputs with {layout}", most=0)
         if torch.allclose(before[:, 5:], after[:, 5:]):
@@ -77,7 +71,7 @@ def keeps_examples_apart(attention: Attention[Any]) -> None:
     """Another example of the batch changes nothing, in training and out of it; nor does chance."""
     x = positions()
     changed = torch.cat([x[:1], 3 - 2 * x[1:]])
-    for layout in _taken(attention, LAYOUTS, rope=False):
+    for layout in taken_layouts(attention, LAYOUTS, rope=False):
         for is_training in (True, False):
             attention.train(is_training)
             before, again, after = (attention(batch, layout)[0] for batch in (x, x, changed))
@@ -87,8 +81,8 @@ def keeps_examples_apart(attention: Attention[Any]) -> None:
 
 def leaves_out_what_is_no_key(attention: Attention[Any]) -> None:
     """A position that may not be attended to changes its own output alone."""
-    x, changed = _changed([5], 3.0)
-    (layout,) = _taken(attention, [Layout(n_keys=4)], rope=False)
+    x, changed = changed_positions([5], 3.0)
+    (layout,) = taken_layouts(attention, [Layout(n_keys=4)], rope=False)
     before, after = attention(x, layout), attention(changed, layout)
     others = [0, 1, 2, 3, 4, 6]
     same(after[:, others], before[:, others], "outputs of others")
@@ -99,7 +93,7 @@ def leaves_out_what_is_no_key(attention: Attention[Any]) -> None:
 def gives_a_block_what_it_gets_alone(attention: Attention[Any]) -> None:
     """A block that shares its beginning with others gets what it gets without them."""
     x = positions()
-    for layout in _taken(attention, BLOCKS):
+    for layout in taken_layouts(attention, BLOCKS):
         together = attention(x, layout)
         for own in OWN:
             at = [0, 1, 2, *own]
@@ -111,9 +105,9 @@ def gives_a_block_what_it_gets_alone(attention: Attention[Any]) -> None:
 
 def keeps_blocks_apart(attention: Attention[Any]) -> None:
     """A block is seen by itself alone."""
-    for layout in _taken(attention, BLOCKS):
+    for layout in taken_layouts(attention, BLOCKS):
         for own in OWN:
-            x, changed = _changed(own, _LOUD)
+            x, changed = changed_positions(own, _LOUD)
             before, after = attention(x, layout), attention(changed, layout)
             others = [at for at in range(N) if at not in own]
             same(after[:, others], before[:, others], f"outputs of other blocks with {layout}", most=0)
@@ -125,35 +119,25 @@ def follows_the_order_of_a_set(attention: Attention[Any]) -> None:
     """Another order of a set gives the same outputs in that order, without rotary positions."""
     if not attention.is_equivariant:
         raise NotAsked("is_equivariant is False")
-    (layout,) = _taken(attention, [Layout()], rope=False)
+    (layout,) = taken_layouts(attention, [Layout()], rope=False)
     order = torch.tensor([3, 6, 0, 2, 5, 1, 4])
     x = positions()
     same(attention(x[:, order], layout), attention(x, layout)[:, order], "outputs in another order")
 
 
-class _Later(Layout):
-    """Every position has a place two further on."""
-
-    def n_places(self, n: int) -> int:
-        return super().n_places(n) + 2
-
-    def by_place(self, table: Tensor, n: int) -> Tensor:
-        return super().by_place(table[2:], n)
-
-
 def counts_rotary_positions_by_distance(attention: Attention[Any]) -> None:
     """Positions get the same two places later, in a set and in a sequence, and something else without places."""
     x = positions()
-    for layout in _taken(attention, [Layout(rope=True), Layout(causal=True, rope=True)], rope=False):
+    for layout in taken_layouts(attention, [Layout(rope=True), Layout(causal=True, rope=True)], rope=False):
         found = attention(x, layout)
-        same(attention(x, _Later(**vars(layout))), found, f"outputs of positions two places later with {layout}")
+        same(attention(x, LaterPlaces(**vars(layout))), found, f"outputs of positions two places later with {layout}")
         if torch.allclose(attention(x, replace(layout, rope=False)), found, atol=1e-6):
             raise Broken(f"it takes rotary positions, but does not turn queries and keys with {layout}")
 
 
 def compiles(attention: Attention[Any]) -> None:
     """`torch.compile` takes it as one graph."""
-    for layout in _taken(attention, [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], rope=False):
+    for layout in taken_layouts(attention, [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], rope=False):
         torch.compiler.reset()
         compiled = torch.compile(attention, backend="aot_eager", fullgraph=True)
         same(compiled(positions(), layout), attention(positions(), layout), f"compiled outputs with {layout}")
@@ -164,7 +148,7 @@ def stacks(attention: Attention[Any]) -> None:
     if not attention.stacks:
         raise NotAsked("stacks is False")
     x = positions().float()
-    for layout in _taken(attention, [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], rope=False):
+    for layout in taken_layouts(attention, [Layout(n_keys=4), Layout(causal=True), BLOCKS[1]], rope=False):
         modules = [copy.deepcopy(attention).float() for _ in range(3)]
         for number, module in enumerate(modules):
             for parameter in module.parameters():
@@ -190,7 +174,7 @@ def stacks(attention: Attention[Any]) -> None:
 
 def counts_its_cost(attention: Attention[Any]) -> None:
     """Its operations can be counted, and grow with the positions at least as fast as these."""
-    layout = _taken(attention, [Layout(), Layout(causal=True)], rope=False)[0]
+    layout = taken_layouts(attention, [Layout(), Layout(causal=True)], rope=False)[0]
     counts = [count for n in (256, 512, 1024) if (count := count_pass(attention, layout, n)) is not None]
     if len(counts) < 3:
         raise NotAsked("it does not run on tensors without content, so nothing can be counted")
@@ -203,7 +187,7 @@ def agrees_with_its_reference(attention: Attention[Any]) -> None:
     """Outputs and gradients are those of its definition written out, if it names one (`reference`)."""
     if reference_of(attention) is None:
         raise NotAsked("it names no `reference`")
-    for layout in _taken(attention, [*LAYOUTS[:3], *BLOCKS]):
+    for layout in taken_layouts(attention, [*LAYOUTS[:3], *BLOCKS]):
         found = []
         for function in (attention, lambda x, layout: naive(attention, x, layout)):
             attention.zero_grad()
@@ -240,7 +224,7 @@ PROMISES: dict[str, Promise] = {
 
 def check(
     mechanism: type[Mechanism[Any]], options: dict[str, Any], *, explain: Callable[[Exception], str]
-) -> Iterator[Told]:
+) -> Iterator[PromiseResult]:
     """Check all promises of a mechanism.
 
     Args:
@@ -251,50 +235,13 @@ def check(
 
     def runs() -> None:
         attention, x = make(mechanism, options), positions()
-        if attention(x, _taken(attention, LAYOUTS)[0]).shape != x.shape:
+        if attention(x, taken_layouts(attention, LAYOUTS)[0]).shape != x.shape:
             raise Broken("shape")
 
     is_running = True
     for promise, function in PROMISES.items():
-        told = Told(promise, "not asked", "forward fails")
+        told = PromiseResult(promise, "not asked", "forward fails")
         if is_running:
-            told = tell(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
-            is_running = told.state != "broken" or tell(promise, runs, explain=str).state != "broken"
+            told = check_promise(promise, lambda function=function: function(make(mechanism, options)), explain=explain)  # type: ignore[misc]
+            is_running = told.state != "broken" or check_promise(promise, runs, explain=str).state != "broken"
         yield told
-
-
-def _passes(attention: Attention[Any], layout: Layout, dtype: torch.dtype) -> Tensor:
-    """The output of a pass there and back, if it and all gradients are finite."""
-    module = copy.deepcopy(attention).to(dtype)
-    x = positions().to(dtype).requires_grad_()
-    out: Tensor = module(x, layout)
-    out.square().sum().backward()  # type: ignore[no-untyped-call]
-    found = {"the output": out, "the gradient of x": x.grad}
-    found |= {f"the gradient of {name}": one.grad for name, one in module.named_parameters()}
-    for name, one in found.items():
-        if one is None or not one.isfinite().all():
-            raise Broken(f"{name} is missing or not finite in {dtype} with {layout}")
-    return out
-
-
-def _taken(attention: Attention[Any], layouts: list[Layout], *, rope: bool = True) -> list[Layout]:
-    """Those that it takes, rotary if it takes that and `rope`."""
-    taken = [layout for layout in layouts if attention.takes(layout)]
-    if not taken:
-        flags = ("takes_sets", "takes_sequences", "takes_rope")
-        raise NotAsked(", ".join(f"{flag} is False" for flag in flags if not getattr(attention, flag)))
-    return [replace(layout, rope=layout.rope or (rope and attention.takes_rope)) for layout in taken]
-
-
-def _changed(at: list[int], by: float | Tensor) -> tuple[Tensor, Tensor]:
-    x = positions()
-    changed = x.clone()
-    changed[:, at] += by
-    return x, changed
-
-
-def same(found: Tensor, wanted: Tensor, what: str, *, most: float = 1e-12) -> None:
-    """Refuse tensors that are further apart than `most` anywhere."""
-    off = (found - wanted).abs().max().item()
-    if not off <= most:
-        raise Broken(f"{what} differ by {off:.1e}, at most {most:.0e} is allowed")

@@ -214,12 +214,12 @@ def _peak_mib(module: nn.Module, x: Tensor, layout: Layout) -> float:
         torch.cuda.reset_peak_memory_stats()
         module(x, layout).sum().backward()
         return float(torch.cuda.max_memory_allocated() - before) / 2**20
-    with _Held() as held:
+    with _LiveBytes() as held:
         module(x, layout).sum().backward()
     return float(held.peak) / 2**20
 
 
-class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensors that operations return, while they exist.
 
     For devices without their own counter. Memory used inside a kernel is not counted.

@@ -12,8 +12,8 @@ from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, Generator
 from nexus_bench.streams import stream
-from nexus_bench.text.lines import told_as_text
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.lines import text_line
+from nexus_bench.text.render import TextOptions, TextRenderer
 
 DEFAULT_HOPS = (3, 6)
 _SEED = 0
@@ -118,11 +118,11 @@ def _rate_of_sequences(name: str, hop: int, spec: TaskSpec, seconds: float) -> R
 
 
 def _texts_per_second(family: Generator[Any], seconds: float) -> float:
-    teller = Teller(family, TextOptions())
+    renderer = TextRenderer(family, TextOptions())
     examples = family.sample(BLOCK_GRAPHS, stream("bench text"))
     n_lines, begin = 0, time.perf_counter()
     while (spent := time.perf_counter() - begin) < seconds or not n_lines:
-        n_lines += sum(1 for told in teller.tell(examples) if told_as_text(told))
+        n_lines += sum(1 for told in renderer.render(examples) if text_line(told))
     return n_lines / spent
 
 

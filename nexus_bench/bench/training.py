@@ -28,7 +28,7 @@ from nexus_bench.training.engine import Single
 from nexus_bench.training.modes import SINGLE
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import schedule
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.spec import CellSpec, TrainSpec
 from nexus_bench.training.stacked import Stacked
 
@@ -162,10 +162,17 @@ def _never() -> bool:
 def _on_gpu(cell: CellSpec, stack: int, seconds: float) -> Iterator[tuple[str, int, int, float]]:
     gpu = torch.device("cuda")
     yield PLAIN, 1, 1, _fastest(_PlainLoop(cell, gpu).advance, seconds)
-    yield "engine, mode single", 1, 1, _fastest(Single(Row(cell, open_source(cell, None)), gpu).advance, seconds)
+    yield (
+        "engine, mode single",
+        1,
+        1,
+        _fastest(Single(TrainingRow(cell, open_source(cell, None)), gpu).advance, seconds),
+    )
     for mode, n_models in _stacks(stack):
         cells = [cell.model_copy(update={"seed": seed}) for seed in range(n_models)]
-        engine = Stacked([Row(cell, open_source(cell, None)) for cell in cells], gpu, mode, n_drawers=available_cores())
+        engine = Stacked(
+            [TrainingRow(cell, open_source(cell, None)) for cell in cells], gpu, mode, n_drawers=available_cores()
+        )
         rate = n_models * _fastest(engine.advance, seconds)
         engine.close()
         yield f"{'graph' if n_models == 1 else 'stacked'}, mode {mode}", n_models, 1, rate
@@ -178,7 +185,7 @@ def _on_cpu(cell: CellSpec, seconds: float) -> Iterator[tuple[str, int, int, flo
     n_threads = torch.get_num_threads()
     found = dict.fromkeys((f"{PLAIN}, 1 thread", "engine, 1 thread", f"{PLAIN}, {n_cores} threads"), 0.0)
     torch.set_num_threads(1)
-    loop, engine = _PlainLoop(cell, cpu), Single(Row(cell, open_source(cell, None)), cpu)
+    loop, engine = _PlainLoop(cell, cpu), Single(TrainingRow(cell, open_source(cell, None)), cpu)
     processes, cores = 0.0, (1, 1, n_cores)
     for _ in range(_PASSES):  # in turn, since the speed of the machine varies over time
         for way, advance, threads in zip(found, (loop.advance, engine.advance, loop.advance), cores, strict=True):
@@ -199,7 +206,9 @@ def _in_processes(cell: CellSpec, n_processes: int, seconds: float) -> float:
 
 def _in_process(cell: CellSpec, seconds: float) -> float:
     torch.set_num_threads(1)
-    return _fastest(Single(Row(cell, open_source(cell, None)), torch.device("cpu")).advance, seconds, n_windows=1)
+    return _fastest(
+        Single(TrainingRow(cell, open_source(cell, None)), torch.device("cpu")).advance, seconds, n_windows=1
+    )
 
 
 class _PlainLoop:
@@ -214,7 +223,7 @@ class _PlainLoop:
             for step in range(_PLAIN_BATCHES)
         ]
         with torch.random.fork_rng(devices=[]):
-            self.model = Single(Row(cell, source), device).model(0)
+            self.model = Single(TrainingRow(cell, source), device).model(0)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=cell.train.lr, weight_decay=0.01)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: schedule(step, self.recipe))
         self.step = 0

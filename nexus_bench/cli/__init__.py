@@ -13,12 +13,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from nexus_bench.cli import (
-    begin,
     bench,
     compare,
     contract,
     data,
-    elsewhere,
+    external_models,
+    init,
     inspection,
     language_models,
     lists,
@@ -30,7 +30,7 @@ from nexus_bench.cli import (
     training,
 )
 from nexus_bench.cli.completion import complete_named_shell
-from nexus_bench.cli.help import Command, Group
+from nexus_bench.cli.help import Command, CommandGroup
 from nexus_bench.cli.mistakes import mistake
 from nexus_bench.cli.torchrun import is_told_beside
 from nexus_bench.errors import ConfigError, NexusBenchError, StorageError, UsageError, blame
@@ -40,7 +40,7 @@ from nexus_bench.io.renames import RenamedWarning, with_present_words
 from nexus_bench.version import __version__
 
 app = typer.Typer(
-    cls=Group,
+    cls=CommandGroup,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -127,7 +127,7 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Train": {
         "train": training.train,
         "reproduce": reproduce.reproduce,
-        "init": begin.init,
+        "init": init.init,
         "list": lists.list_,
         "match": training.match,
     },
@@ -148,9 +148,9 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "audit": data.audit,
     },
     "Language models": {
-        "export": elsewhere.export,
+        "export": external_models.export,
         "lm": language_models.lm,
-        "score": elsewhere.score,
+        "score": external_models.score,
         "pretrain": language_models.pretrain,
         "losses": language_models.losses,
         "retrofit": retrofit.retrofit,
@@ -167,13 +167,13 @@ _PANELS: dict[str, dict[str, Callable[..., None]]] = {
 for panel, commands in _PANELS.items():
     for name, command in commands.items():
         app.command(name=name, cls=Command, rich_help_panel=panel)(command)
-timing = typer.Typer(cls=Group, help="Measure speed.", rich_markup_mode=None)
+timing = typer.Typer(cls=CommandGroup, help="Measure speed.", rich_markup_mode=None)
 timing.callback(invoke_without_command=True)(bench.bench)
 timing.command(name="gen", cls=Command)(bench.bench_gen)
 timing.command(name="attention", cls=Command)(bench.bench_attention)
 timing.command(name="train", cls=Command)(bench.bench_train)
 app.add_typer(timing, name="bench", rich_help_panel="Maintain")
-beginning = typer.Typer(cls=Group, help="Begin a package of your own.", rich_markup_mode=None)
+beginning = typer.Typer(cls=CommandGroup, help="Begin a package of your own.", rich_markup_mode=None)
 beginning.callback(invoke_without_command=True)(new.new)
 beginning.command(name="attention", cls=Command)(new.new_attention)
 beginning.command(name="task", cls=Command)(new.new_task)

@@ -40,7 +40,7 @@ def compare(
     from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.ci import github_lines
     from nexus_bench.report.compare import compare as compare_runs
-    from nexus_bench.report.compare import sentence
+    from nexus_bench.report.comparison_text import sentence
 
     if metric not in METRICS:
         raise UsageError(unknown_name("metric", metric, METRICS))

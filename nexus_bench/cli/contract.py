@@ -20,7 +20,7 @@ from nexus_bench.errors import (
 )
 
 if TYPE_CHECKING:
-    from nexus_bench.attention.promises import Told
+    from nexus_bench.attention.promises import PromiseResult
     from nexus_bench.data.task import TaskSpec
 
 
@@ -35,7 +35,7 @@ class _Asked(NamedTuple):
     """
 
     kind: str
-    told: "Iterator[Told]"
+    told: "Iterator[PromiseResult]"
     digests: Callable[[], dict[str, str]]
     version: int
 
@@ -118,7 +118,7 @@ def _refuse_too_few_graphs(spec: "TaskSpec") -> None:
     Raises:
         ConfigError: There are too few.
     """
-    from nexus_bench.data.promises import tell
+    from nexus_bench.data.promises import check_promise
     from nexus_bench.data.splits import check_worlds
 
     laws = spec.laws()
@@ -126,13 +126,13 @@ def _refuse_too_few_graphs(spec: "TaskSpec") -> None:
     def count() -> None:
         _ = [law.family.n_worlds for law in laws.values()]
 
-    if tell("worlds are counted", count, explain=_explain).state == "kept":
+    if check_promise("worlds are counted", count, explain=_explain).state == "kept":
         check_worlds(laws, n_val=spec.n_val, n_test=spec.n_test)
 
 
 def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
     from nexus_bench.attention.base import ATTENTIONS, Attention
-    from nexus_bench.attention.promises import Told, tell
+    from nexus_bench.attention.promises import PromiseResult, check_promise
     from nexus_bench.attention.promises import check as promises_of
     from nexus_bench.experiment.suite import taken_names
     from nexus_bench.model.promises import OPTIONS, keeps_its_options, small_model, values_not_asked
@@ -146,11 +146,11 @@ def _attention(name: str, given: dict[str, Any], unused: set[str]) -> _Asked:
     unused.difference_update(options)
     spec = small_model(mechanism, options)
 
-    def told() -> "Iterator[Told]":
+    def told() -> "Iterator[PromiseResult]":
         yield from promises_of(mechanism, options, explain=_explain) if is_layer else of_model(spec, explain=_explain)
-        yield tell(OPTIONS, lambda: keeps_its_options(mechanism, options, taken_names()), explain=_explain)
+        yield check_promise(OPTIONS, lambda: keeps_its_options(mechanism, options, taken_names()), explain=_explain)
         if is_layer and (others := values_not_asked(mechanism, options)):
-            yield Told(
+            yield PromiseResult(
                 "keeps its promises at other values of options", "not asked", f"--set {' or --set '.join(others)}"
             )
 

@@ -5,8 +5,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from nexus_bench.cli.arguments import as_options
 from nexus_bench.cli.examples import EXAMPLES
-from nexus_bench.cli.given import as_options
 
 _OPTIONS, _GENERAL = "Options", "General"
 _LAST = ("Options", "General")  # groups of options that are not named, and what every command has
@@ -33,7 +33,7 @@ class Command(TyperCommand):
         _write_examples(ctx, formatter)
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """A command with commands in groups."""
 
     suggest_commands = True

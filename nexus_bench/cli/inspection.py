@@ -48,9 +48,9 @@ def evaluate(
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.run_folder import open
-    from nexus_bench.experiment.trained import trained_cells
+    from nexus_bench.experiment.trained_cells import trained_cells
     from nexus_bench.inspection.extrapolation import ask
-    from nexus_bench.inspection.question import Question
+    from nexus_bench.inspection.question import EvaluationRequest
     from nexus_bench.io.config import parse_settings
     from nexus_bench.io.hops import format_hops
     from nexus_bench.io.plurals import counted
@@ -61,7 +61,7 @@ def evaluate(
     told = read_words(words, settings)
     no_names(told, command="eval")
     hops_asked = tuple(asked_hops) if asked_hops else None
-    question = Question(hops_asked, n_facts, parse_settings(told.settings), n, loops, trained)
+    question = EvaluationRequest(hops_asked, n_facts, parse_settings(told.settings), n, loops, trained)
     if question.split == "eval":
         raise UsageError(
             "say what to evaluate on that differs from training: --hops, --n-facts, --loops or key=value, "
@@ -169,7 +169,7 @@ def predictions(
     from nexus_bench.cli.progress import progress
     from nexus_bench.experiment.execution import choose_device
     from nexus_bench.experiment.run_folder import open
-    from nexus_bench.experiment.trained import trained_cells
+    from nexus_bench.experiment.trained_cells import trained_cells
     from nexus_bench.inspection.predictions import FORMATS
     from nexus_bench.inspection.predictions import predictions as write_predictions
     from nexus_bench.io.plurals import counted
@@ -198,7 +198,7 @@ def _slug(asked: str) -> str:
 
 def _not_here(folder: "RunFolder", asked: str | None) -> str:
     """A remark on cells that have no weights here."""
-    from nexus_bench.experiment.trained import n_untrained
+    from nexus_bench.experiment.trained_cells import n_untrained
 
     n = 0 if asked else n_untrained(folder)
     return f"; weights of {n} more are not here" if n else ""

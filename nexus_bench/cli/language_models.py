@@ -62,7 +62,7 @@ def pretrain(
     from nexus_bench.data.task import make_task
     from nexus_bench.hf.pretrain import default_folder
     from nexus_bench.hf.pretrain import pretrain as train
-    from nexus_bench.hf.pretrain_spec import make_asked, task_settings
+    from nexus_bench.hf.pretrain_spec import make_request, task_settings
     from nexus_bench.hf.pythia import arch_of, equal_in_compute
     from nexus_bench.hf.tokenizer import vocabulary_of
     from nexus_bench.io.columns import Row
@@ -99,9 +99,9 @@ def pretrain(
         if others := [key for key in nest if key not in (*NexusOptions.model_fields, "layers")]:
             raise UsageError(f"--compute-of: {others[0]} is no option of a nest; give it outside, to both models")
         nest["attention"] = "nexus"
-        nested = make_asked(entry | nest, lr_of_arch=lr).spec
+        nested = make_request(entry | nest, lr_of_arch=lr).spec
         entry |= equal_in_compute(nested, n_tokens=vocabulary_of(nested))
-    asked = make_asked(entry, lr_of_arch=lr)
+    asked = make_request(entry, lr_of_arch=lr)
     folder = out or default_folder(asked.spec)
 
     def tell(row: Row, steps: int) -> None:

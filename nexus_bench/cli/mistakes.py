@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nexus_bench.cli.examples import EXAMPLES
-from nexus_bench.errors import usual
+from nexus_bench.errors import own_name
 
 _MEANT = {  # commands that people expect -> what they are here
     "ci": "compare BASE NEW",
@@ -69,7 +69,7 @@ def _meant(option: str, command: Any, arguments: Sequence[str]) -> str | None:
     """What is written in the place of an option that is unknown: `--d-model 64`, `--layers 2`; None if nobody knows."""
     if option in _NOT_NEEDED:
         return _NOT_NEEDED[option]
-    name, value = usual(option.lstrip("-").replace("-", "_"))
+    name, value = own_name(option.lstrip("-").replace("-", "_"))
     value = value or _value_of(option, arguments)
     options = {of_it: param for param in command.params for of_it in param.opts}
     here = "--" + name.replace("_", "-")

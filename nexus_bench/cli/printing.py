@@ -254,7 +254,7 @@ def walk_table(title: str, rows: "list[Row]") -> Table:
 def compare_table(title: str, compared: "Sequence[Compared]") -> Table:
     """One row per comparison, without those that only the new run has; failing verdicts are in capitals."""
     from nexus_bench.analysis.compare_runs import FAILING, NEW_ONLY, WITHIN_NOISE
-    from nexus_bench.report.compare import cells, names
+    from nexus_bench.report.comparison_text import cells, names
 
     table = Table(title=title, title_justify="left")
     table.add_column("cells")

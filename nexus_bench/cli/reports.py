@@ -83,7 +83,7 @@ def leaderboard(
         _check_submissions(runs, as_json=as_json)
         return
     from nexus_bench.cli.printing import tell_unsealed
-    from nexus_bench.inspection.drawn_answers import drawn_answers
+    from nexus_bench.inspection.answered_examples import answered_examples
     from nexus_bench.io.read_results import RESULTS
     from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.leaderboard.build import leaderboard as make_leaderboard
@@ -92,7 +92,7 @@ def leaderboard(
     named = dict(zip(run_names(runs), runs, strict=True))
     for run in runs:
         check_records(run)
-    drawn = drawn_answers(named, examples)
+    drawn = answered_examples(named, examples)
     folder = out or (None if as_json else Path("runs/leaderboard"))
     made = make_leaderboard(runs, folder, examples=drawn.examples, notes=drawn.notes)
     tell_unsealed([run for run in runs if (run / RESULTS).exists()])

@@ -142,7 +142,7 @@ def _print(reproduction: "Reproduction", outcome: "JudgedClaim") -> None:
     from rich.table import Table
 
     from nexus_bench.cli.screen import print_table
-    from nexus_bench.reproductions.page import HEADS, cells
+    from nexus_bench.reproductions.claim_page import HEADS, cells
 
     for number, verdict in enumerate(outcome.checks, 1):
         of_check = [one for one in outcome.figures if one.row["check"] == number]

@@ -32,7 +32,7 @@ def status(
     """
     from nexus_bench.cli.printing import status_table
     from nexus_bench.cli.screen import print_table
-    from nexus_bench.experiment.restored import is_copy
+    from nexus_bench.experiment.restore_copy import is_copy
     from nexus_bench.experiment.run_folder import open
     from nexus_bench.experiment.status import read_status
 
@@ -54,7 +54,7 @@ def _watched(run: Path, states: "list[CellState]", every: float) -> "list[CellSt
     from rich.live import Live
 
     from nexus_bench.cli.printing import status_table
-    from nexus_bench.experiment.restored import is_copy
+    from nexus_bench.experiment.restore_copy import is_copy
     from nexus_bench.experiment.run_folder import RunFolder
     from nexus_bench.experiment.status import DONE, RECORDED, read_status
 

@@ -30,11 +30,11 @@ _MOST_DIGITS = 4
 _SPACED = re.compile(r"\s*[-+]?\.?\d[-+.eE\d]*(\s+[-+]?\.?\d[-+.eE\d]*)+\s*")
 
 
-class Given(NamedTuple):
-    """What words say.
+class NamesAndSettings(NamedTuple):
+    """The words after a command, told apart.
 
     Attributes:
-        names: Those that are no settings.
+        names: The words that are no settings.
         settings: `key=value` texts, of words and of `--set`.
     """
 
@@ -53,7 +53,7 @@ def without_section(setting: str) -> str:
     return key.replace("-", "_") + equals + value
 
 
-def read_words(words: list[str] | None, settings: list[str] | None = None, **options: str | None) -> Given:
+def read_words(words: list[str] | None, settings: list[str] | None = None, **options: str | None) -> NamesAndSettings:
     """Tell names from settings.
 
     Args:
@@ -64,7 +64,7 @@ def read_words(words: list[str] | None, settings: list[str] | None = None, **opt
     named = [word for word in words or [] if not is_setting(word)]
     own = [without_section(word) for word in words or [] if is_setting(word)]
     told = [f"{key}={value}" for key, value in options.items() if value is not None]
-    return Given(named, [_with_commas(setting) for setting in (*(settings or []), *own, *told)])
+    return NamesAndSettings(named, [_with_commas(setting) for setting in (*(settings or []), *own, *told)])
 
 
 def _with_commas(setting: str) -> str:
@@ -129,7 +129,7 @@ def one_task(names: list[str], option: str | None, *, command: str, default: str
     return task
 
 
-def no_names(given: Given, *, command: str) -> None:
+def no_names(given: NamesAndSettings, *, command: str) -> None:
     """Refuse words that are no settings.
 
     Raises:

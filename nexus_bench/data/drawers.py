@@ -27,7 +27,7 @@ _HAS_READV = hasattr(
 )  # not on Windows; multiprocessing copies three times what it receives, Python's lock held
 
 
-class Source(Protocol):
+class GraphSource(Protocol):
     """A stream of training graphs in batches."""
 
     law: Law
@@ -37,7 +37,7 @@ class Source(Protocol):
         ...
 
 
-class Drawn(NamedTuple):
+class EncodedBatch(NamedTuple):
     """Encoded examples, in the smallest integer type that holds them.
 
     Attributes:
@@ -55,7 +55,7 @@ class Drawn(NamedTuple):
     length: NDArray[Any]
 
 
-class Order(NamedTuple):
+class DrawRequest(NamedTuple):
     """What to draw: some batches of one source.
 
     Attributes:
@@ -77,11 +77,11 @@ class DrawingError(NexusBenchError):
     exit_code = 7
 
 
-def encode(examples: Examples, law: Law, encoding: str) -> Drawn:
+def encode(examples: Examples, law: Law, encoding: str) -> EncodedBatch:
     """Examples of a law as small integers, whose types and shapes are the same for all; sequences at their labels."""
     schema = law.schema
     encoded, examples = at_labels(ENCODINGS[encoding](examples, schema), examples, law.most_labels)
-    return Drawn(
+    return EncodedBatch(
         encoded.tokens,
         examples.answer.astype(smallest_integer(schema.n_classes, is_signed=schema.is_sequence)),
         examples.hop.astype(smallest_integer(law.family.largest_hop + 1)),
@@ -90,28 +90,28 @@ def encode(examples: Examples, law: Law, encoding: str) -> Drawn:
     )
 
 
-def draw(sources: Sequence[Source], order: Order, into: Drawn | None = None) -> Drawn:
+def draw(sources: Sequence[GraphSource], request: DrawRequest, into: EncodedBatch | None = None) -> EncodedBatch:
     """Draw and encode batches, one after the other, where this is called.
 
     Args:
         sources: The sources.
-        order: What to draw.
+        request: What to draw.
         into: Arrays to write it to, of its shapes and types; without them new ones are made.
 
     Returns:
         `into`, or the new arrays.
     """
-    source = sources[order.source]
-    at_once = -(-_GRAPHS_AT_ONCE // order.batch_size)
+    source = sources[request.source]
+    at_once = -(-_GRAPHS_AT_ONCE // request.batch_size)
     parts = []
-    for first in range(0, len(order.steps), at_once):
-        batches = [source.batch(step, order.batch_size) for step in order.steps[first : first + at_once]]
-        parts.append(encode(Examples.concatenate(batches), source.law, order.encoding))
+    for first in range(0, len(request.steps), at_once):
+        batches = [source.batch(step, request.batch_size) for step in request.steps[first : first + at_once]]
+        parts.append(encode(Examples.concatenate(batches), source.law, request.encoding))
     tokens, answer, hop, read_at, length = zip(*parts, strict=True)
     if not source.law.schema.is_sequence:  # the same for all graphs
         read_at, length = read_at[:1], length[:1]
     columns = (tokens, answer, hop, read_at, length)
-    return Drawn(*(np.concatenate(c, out=out) for c, out in zip(columns, into or [None] * 5, strict=True)))
+    return EncodedBatch(*(np.concatenate(c, out=out) for c, out in zip(columns, into or [None] * 5, strict=True)))
 
 
 class Drawers:
@@ -122,7 +122,7 @@ class Drawers:
         n: Processes at most.
     """
 
-    def __init__(self, sources: Sequence[Source], n: int) -> None:
+    def __init__(self, sources: Sequence[GraphSource], n: int) -> None:
         context = fork_server()
         self._ends: list[tuple[Connection, Lock, BaseProcess]] = []
         for _ in range(min(n, len(sources))):
@@ -137,22 +137,22 @@ class Drawers:
         """Processes, and so the calls of `draw` that go on side by side."""
         return len(self._ends)
 
-    def draw(self, order: Order, into: Drawn | None = None) -> Drawn:
+    def draw(self, request: DrawRequest, into: EncodedBatch | None = None) -> EncodedBatch:
         """As the function `draw`, in the process of the source; to be called from several threads.
 
         Raises:
             DrawingError: The family failed, or the process ended.
         """
-        end, lock, _ = self._ends[order.source % self.n]
+        end, lock, _ = self._ends[request.source % self.n]
         try:
             with lock:
-                end.send(order)
+                end.send(request)
                 told = end.recv()
                 if isinstance(told, str):
                     raise DrawingError(told)
                 if into is not None and told != _shapes(into):
                     raise DrawingError("a family drew arrays of other shapes or types than before")
-                drawn = into or Drawn(*(np.empty(shape, dtype) for shape, dtype in told))
+                drawn = into or EncodedBatch(*(np.empty(shape, dtype) for shape, dtype in told))
                 _receive(end, drawn)
         except (EOFError, OSError) as error:
             raise DrawingError("a process that draws examples ended; run again") from error
@@ -166,13 +166,13 @@ class Drawers:
             end.close()
 
 
-def _serve(end: Connection, sources: Sequence[Source]) -> None:
+def _serve(end: Connection, sources: Sequence[GraphSource]) -> None:
     """The main function of a process that draws; it ends when nobody asks any more."""
     while True:
         try:
-            order = end.recv()
+            request = end.recv()
             try:
-                drawn = draw(sources, order)
+                drawn = draw(sources, request)
             except Exception as error:
                 end.send(f"{type(error).__name__}: {error}")
                 continue
@@ -182,7 +182,7 @@ def _serve(end: Connection, sources: Sequence[Source]) -> None:
             return
 
 
-def _shapes(drawn: Drawn) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+def _shapes(drawn: EncodedBatch) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
     return [(array.shape, array.dtype) for array in drawn]
 
 

@@ -20,7 +20,7 @@ from nexus_bench.streams import Int
 PAD = 0  # the row of the table for a slot that a position does not use
 
 
-class Encoded(NamedTuple):
+class EncodedExamples(NamedTuple):
     """A batch as the model sees it.
 
     Attributes:
@@ -63,17 +63,17 @@ def n_slots(schema: Schema, encoding: str) -> int:
     return max(len(schema.fact), len(schema.query)) if encoding == "fact" else 1
 
 
-def encode_fact(examples: Examples, schema: Schema) -> Encoded:
+def encode_fact(examples: Examples, schema: Schema) -> EncodedExamples:
     """A fact is one position, its roles the slots; queries follow, and are never attended to."""
     n_graphs, n_facts = examples.facts.shape[:2]
     n = n_facts + examples.query.shape[1]
     tokens = np.full((n_graphs, n, n_slots(schema, "fact")), PAD, dtype=_smallest(schema))
     _put(examples.facts, schema.fact, schema, out=tokens[:, :n_facts])
     _put(examples.query, schema.query, schema, out=tokens[:, n_facts:])
-    return Encoded(tokens, np.arange(n_facts, n, dtype=np.int32)[None], _all_of(n), n_facts, causal=False)
+    return EncodedExamples(tokens, np.arange(n_facts, n, dtype=np.int32)[None], _all_of(n), n_facts, causal=False)
 
 
-def encode_flat(examples: Examples, schema: Schema) -> Encoded:
+def encode_flat(examples: Examples, schema: Schema) -> EncodedExamples:
     """Each symbol is one token of a causal sequence, facts first; an answer is read at its query's last token.
 
     No query sees another: each gets what a sequence of the facts and this query alone gets.
@@ -84,10 +84,12 @@ def encode_flat(examples: Examples, schema: Schema) -> Encoded:
     first_query = facts.shape[1] * facts.shape[2]
     read_at = first_query + n_roles * np.arange(1, n_queries + 1, dtype=np.int32) - 1
     length = _all_of(tokens.shape[1])
-    return Encoded(tokens[:, :, None], read_at[None], length, None, causal=True, n_shared=first_query, block=n_roles)
+    return EncodedExamples(
+        tokens[:, :, None], read_at[None], length, None, causal=True, n_shared=first_query, block=n_roles
+    )
 
 
-def encode_sequence(examples: Examples, schema: Schema) -> Encoded:
+def encode_sequence(examples: Examples, schema: Schema) -> EncodedExamples:
     """The facts in their order are the tokens of a causal sequence, one each; an answer is read at every token.
 
     Padding comes last, so that no position which is read attends to it.
@@ -97,10 +99,10 @@ def encode_sequence(examples: Examples, schema: Schema) -> Encoded:
     tokens = np.where(is_there[:, :, None], _rows(examples.facts, schema.fact, schema), PAD)
     length = is_there.sum(axis=1, dtype=np.int32)
     read_at = np.tile(np.arange(ids.shape[1], dtype=np.int32), (len(ids), 1))
-    return Encoded(tokens, read_at, length, None, causal=True)
+    return EncodedExamples(tokens, read_at, length, None, causal=True)
 
 
-def at_labels(encoded: Encoded, examples: Examples, most: int | None) -> tuple[Encoded, Examples]:
+def at_labels(encoded: EncodedExamples, examples: Examples, most: int | None) -> tuple[EncodedExamples, Examples]:
     """Encoded sequences that are read at their labels alone, as training does, and the examples with these answers.
 
     Args:
@@ -125,7 +127,7 @@ def at_labels(encoded: Encoded, examples: Examples, most: int | None) -> tuple[E
     return encoded._replace(read_at=read_at), examples._replace(answer=answer, hop=hop)
 
 
-ENCODINGS: dict[str, Callable[[Examples, Schema], Encoded]] = {
+ENCODINGS: dict[str, Callable[[Examples, Schema], EncodedExamples]] = {
     "fact": encode_fact,
     "flat": encode_flat,
     "sequence": encode_sequence,

@@ -6,7 +6,7 @@ import numpy as np
 
 from nexus_bench.data.law import Law
 from nexus_bench.generators.base import Examples, Generator, Schema
-from nexus_bench.generators.parts.returned import is_number
+from nexus_bench.generators.parts.returned_values import is_number
 from nexus_bench.generators.parts.sequences import NOTHING
 from nexus_bench.streams import Mask
 
@@ -27,7 +27,7 @@ class Fault(NamedTuple):
     what: str
 
 
-class Majority(NamedTuple):
+class CommonestAnswer(NamedTuple):
     """The most common answer at a hop count, and its share of the answers there; 0 if the hop count is not there."""
 
     answer: int
@@ -134,11 +134,11 @@ def find_uneven(law: Law, examples: Examples) -> Fault | None:
     return None
 
 
-def majority(examples: Examples, hop: int) -> Majority:
+def majority(examples: Examples, hop: int) -> CommonestAnswer:
     """The most common answer at a hop count."""
     counts = np.bincount(examples.answer[examples.hop == hop], minlength=1)
     n = int(counts.sum())
-    return Majority(int(counts.argmax()), float(counts.max() / n) if n else 0.0, n)
+    return CommonestAnswer(int(counts.argmax()), float(counts.max() / n) if n else 0.0, n)
 
 
 def _first(bad: Mask) -> tuple[int, int]:

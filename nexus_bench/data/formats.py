@@ -2,26 +2,24 @@
 
 import csv
 import io
-import itertools
-import json
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nexus_bench.data.law import Law, tell
+from nexus_bench.data.law import Law, text_examples
+from nexus_bench.data.rows import COLUMNS, from_rows, to_rows
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.files import open_file, parse_json
-from nexus_bench.text.lines import read_told, told_as_chat, told_as_text
-from nexus_bench.text.parse import Reader
-from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.lines import chat_line, examples_of_rows, text_line
+from nexus_bench.text.parse import TextReader
+from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
-COLUMNS = ("graph", "facts", "query", "answer", "hop")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member of an npz file: the same bytes whenever it is made
 
 
@@ -102,7 +100,7 @@ class _RowWriter:
         self._n_written = 0
 
     def write(self, examples: Examples) -> None:
-        self._file.write(self._to_text(_rows(examples, first_graph=self._n_written)))
+        self._file.write(self._to_text(to_rows(examples, first_graph=self._n_written)))
         self._n_written += examples.n_graphs
 
     def close(self) -> None:
@@ -112,15 +110,15 @@ class _RowWriter:
 class _TextWriter:
     """One JSON line per example, in English."""
 
-    def __init__(self, path: Path, view: View, to_line: Callable[[Told], str]) -> None:
+    def __init__(self, path: Path, view: View, to_line: Callable[[TextExample], str]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._law = view.law
-        self._teller = Teller(view.law.family, view.text)
+        self._renderer = TextRenderer(view.law.family, view.text)
         self._to_line = to_line
         self._n_written = 0
 
     def write(self, examples: Examples) -> None:
-        told = tell(self._teller, self._law, examples, first_graph=self._n_written)
+        told = text_examples(self._renderer, self._law, examples, first_graph=self._n_written)
         self._file.writelines(self._to_line(one) for one in told)
         self._n_written += examples.n_graphs
 
@@ -197,14 +195,14 @@ def _read_npz(path: Path, view: View) -> Examples:
 def _read_jsonl(path: Path, view: View) -> Examples:
     pattern = re.compile("{" + ",".join(f'"{name}":(.*)' for name in COLUMNS) + "}")
     with path.open(encoding="utf-8") as lines:
-        return _from_rows(_groups(pattern, line.rstrip("\n")) for line in lines)
+        return from_rows(_groups(pattern, line.rstrip("\n")) for line in lines)
 
 
 def _read_csv(path: Path, view: View) -> Examples:
     with path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
         next(lines, None)
-        return _from_rows(tuple(line) for line in lines)
+        return from_rows(tuple(line) for line in lines)
 
 
 def _read_parquet(path: Path, view: View) -> Examples:
@@ -224,9 +222,9 @@ def _read_parquet(path: Path, view: View) -> Examples:
 
 
 def _read_text(path: Path, view: View) -> Examples:
-    reader = Reader(Teller(view.law.family, view.text))
+    reader = TextReader(TextRenderer(view.law.family, view.text))
     with path.open(encoding="utf-8") as lines:
-        return view.law.shown(read_told((parse_json(line) for line in lines), reader))
+        return view.law.shown(examples_of_rows((parse_json(line) for line in lines), reader))
 
 
 FORMATS = {
@@ -234,8 +232,8 @@ FORMATS = {
     "jsonl": Format("jsonl", lambda path, n_graphs, view: _RowWriter(path, _to_jsonl), _read_jsonl),
     "csv": Format("csv", lambda path, n_graphs, view: _RowWriter(path, _to_csv, ",".join(COLUMNS) + "\n"), _read_csv),
     "parquet": Format("parquet", _ParquetWriter, _read_parquet),
-    "text": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, told_as_text), _read_text),
-    "chat": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, told_as_chat), _read_text),
+    "text": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, text_line), _read_text),
+    "chat": Format("jsonl", lambda path, n_graphs, view: _TextWriter(path, view, chat_line), _read_text),
 }
 
 
@@ -251,42 +249,11 @@ def _to_csv(rows: Iterator[tuple[str, ...]]) -> str:
     return text.getvalue()
 
 
-def _rows(examples: Examples, *, first_graph: int) -> Iterator[tuple[str, ...]]:
-    """One row per example, each value as JSON; the facts of a graph are written once and used for all its rows.
-
-    A sequence is one row, with a list of answers and one of hops.
-    """
-    is_sequence = not examples.query.shape[2]
-    for graph in range(examples.n_graphs):
-        facts, queries, answers, hops = (array[graph].tolist() for array in examples)
-        facts_text = _compact(facts)
-        if is_sequence:
-            yield str(first_graph + graph), facts_text, "[]", _compact(answers), _compact(hops)
-            continue
-        for query, answer, hop in zip(queries, answers, hops, strict=True):
-            yield str(first_graph + graph), facts_text, _compact(query), str(answer), str(hop)
-
-
-def _compact(value: list[Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
 def _groups(pattern: re.Pattern[str], line: str) -> tuple[str, ...]:
     match = pattern.fullmatch(line)
     if match is None:
         raise ValueError(f"line {line[:40]!r} is not an example")
     return match.groups()
-
-
-def _from_rows(rows: Iterable[tuple[str, ...]]) -> Examples:
-    """The inverse of `_rows`; the facts of a graph are read from its first row."""
-    graphs = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row[0])]
-    facts = [parse_json(group[0][1]) for group in graphs]
-    query, answer, hop = ([parse_json(f"[{','.join(row[i] for row in group)}]") for group in graphs] for i in (2, 3, 4))
-    arrays = [np.array(values, dtype=np.int32) for values in (facts, query, answer, hop)]
-    if arrays[2].ndim == 3:  # sequences
-        arrays[1:] = [np.empty((*arrays[2].shape[::2], 0), dtype=np.int32), arrays[2][:, 0], arrays[3][:, 0]]
-    return Examples(*arrays)
 
 
 def _flat(column: Any) -> np.ndarray:

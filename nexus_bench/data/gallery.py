@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from nexus_bench.data.law import Law, tell
+from nexus_bench.data.law import Law, text_examples
 from nexus_bench.data.show import as_text, show_example, show_sequence
 from nexus_bench.data.task import make_task
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.generators.defaults import task_defaults
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.streams import stream
-from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
 _HOPS = range(1, 7)
 _SHOWN_HOP = 2  # hop count of the example
@@ -175,8 +175,8 @@ def _sizes(name: str, hop: int) -> dict[str, Any]:
     return {"n_nodes": 3 * hop} if type(n_nodes) is int and n_nodes < 3 * hop else {}
 
 
-def _told(law: Law, one: Examples, target: str) -> Told:
-    return next(tell(Teller(law.family, TextOptions.model_validate({"target": target})), law, one))
+def _told(law: Law, one: Examples, target: str) -> TextExample:
+    return next(text_examples(TextRenderer(law.family, TextOptions.model_validate({"target": target})), law, one))
 
 
 def _documented(family: type[Generator[Any]]) -> tuple[list[str], str]:

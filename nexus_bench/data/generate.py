@@ -9,22 +9,21 @@ import numpy as np
 
 from nexus_bench.data.card import dataset_card
 from nexus_bench.data.croissant import croissant
-from nexus_bench.data.dataset import (
+from nexus_bench.data.dataset import Dataset, read_dataset
+from nexus_bench.data.faults import find_denied
+from nexus_bench.data.formats import FORMATS, View, Writer
+from nexus_bench.data.law import Law
+from nexus_bench.data.manifest import (
     CARD,
     CROISSANT,
     DATASET_FORMAT,
     MANIFEST,
     ContentHash,
-    Dataset,
     Manifest,
     check_folder,
     manifest_sha256,
-    read_dataset,
     read_manifest,
 )
-from nexus_bench.data.faults import find_denied
-from nexus_bench.data.formats import FORMATS, View, Writer
-from nexus_bench.data.law import Law
 from nexus_bench.data.provenance import task_origin
 from nexus_bench.data.splits import BLOCK_GRAPHS, Splits, worlds_of
 from nexus_bench.data.task import TaskSpec, law_of

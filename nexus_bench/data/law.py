@@ -13,7 +13,7 @@ import numpy as np
 from nexus_bench.generators.base import Examples, Generator, Role, Schema, Solution
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.streams import Int
-from nexus_bench.text.render import Teller, Told
+from nexus_bench.text.render import TextExample, TextRenderer
 
 NUMBER, UNARY = "number", "unary"  # how a query writes its hop count
 MARK = "mark"  # the vocabulary of marks
@@ -84,13 +84,15 @@ class Law:
         return np.insert(query[:, :, :-largest], self._column, hop, axis=2)
 
 
-def tell(teller: Teller, law: Law, examples: Examples, *, first_graph: int = 0) -> Iterator[Told]:
-    """Shown examples in English, which knows families alone.
+def text_examples(
+    renderer: TextRenderer, law: Law, examples: Examples, *, first_graph: int = 0
+) -> Iterator[TextExample]:
+    """Examples of a law in English.
 
     Args:
-        teller: Of the law's family.
+        renderer: The renderer of the law's family.
         law: What the examples were drawn by.
         examples: The graphs.
         first_graph: The number of the first one in its split.
     """
-    return teller.tell(law.numbered(examples), first_graph=first_graph, chosen_by=examples.query)
+    return renderer.render(law.numbered(examples), first_graph=first_graph, chosen_by=examples.query)

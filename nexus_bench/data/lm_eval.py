@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from nexus_bench.data.dataset import Dataset, Manifest
+from nexus_bench.data.dataset import Dataset
 from nexus_bench.data.formats import pyarrow_and_parquet
-from nexus_bench.data.law import tell
+from nexus_bench.data.law import text_examples
+from nexus_bench.data.manifest import Manifest
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.generators.base import Examples, Generator
@@ -21,7 +22,7 @@ from nexus_bench.io.columns import TEST
 from nexus_bench.io.entries import validate
 from nexus_bench.io.files import write_atomic
 from nexus_bench.streams import Int
-from nexus_bench.text.render import Teller, TextOptions, order_warning
+from nexus_bench.text.render import TextOptions, TextRenderer, order_warning
 
 FILE_FORMATS = ("jsonl", "parquet")
 KINDS = ("choice", "generate")
@@ -137,7 +138,7 @@ def export_lm_eval(
 def documents(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -> dict[int, list[dict[str, Any]]]:
     """What the harness calls documents, by hop: the first examples of a split, each with the answers to choose from."""
     law = law_of(split, dataset.spec.laws())
-    teller = Teller(law.family, text)
+    renderer = TextRenderer(law.family, text)
     rows: dict[int, list[dict[str, Any]]] = {hop: [] for hop in law.family.hops}
     examples = dataset.splits[split]
     choices_of = Choices(law.family, examples)
@@ -145,7 +146,7 @@ def documents(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -
         if all(len(here) >= n_per_hop for here in rows.values()):
             break
         one: Examples = examples.take(slice(graph, graph + 1))
-        for told in tell(teller, law, one, first_graph=graph):
+        for told in text_examples(renderer, law, one, first_graph=graph):
             if len(rows[told.hop]) < n_per_hop:
                 choices = choices_of(graph, told.hop)
                 rows[told.hop].append(
@@ -156,7 +157,7 @@ def documents(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -
                         **_order(text),
                         "prompt": told.prompt,
                         "answer": told.answer,
-                        "choices": [teller.grammar.answers[choice] for choice in choices],
+                        "choices": [renderer.grammar.answers[choice] for choice in choices],
                         "label": int(np.searchsorted(choices, one.answer[0, told.query])),
                     }
                 )

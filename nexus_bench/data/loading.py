@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nexus_bench.data.dataset import Dataset, Manifest, read_dataset
+from nexus_bench.data.dataset import Dataset, read_dataset
+from nexus_bench.data.manifest import Manifest
 from nexus_bench.errors import UsageError, unknown_name
 from nexus_bench.generators.base import Examples
 

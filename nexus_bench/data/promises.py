@@ -24,12 +24,12 @@ from nexus_bench.generators.promises import RETURNS as RETURNS
 from nexus_bench.generators.promises import Broken as Broken
 from nexus_bench.generators.promises import Family
 from nexus_bench.generators.promises import NotAsked as NotAsked
-from nexus_bench.generators.promises import Told as Told
-from nexus_bench.generators.promises import tell as tell
+from nexus_bench.generators.promises import PromiseResult as PromiseResult
+from nexus_bench.generators.promises import check_promise as check_promise
 from nexus_bench.io.columns import TRAIN
 from nexus_bench.streams import stream
-from nexus_bench.text.parse import Reader
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.parse import TextReader
+from nexus_bench.text.render import TextOptions, TextRenderer
 
 _N_GRAPHS, _N_EVEN, _N_TRAINED = 50, 500, 2_048
 _N_SOLVED = 50  # sequences, of which every place may have a label
@@ -42,7 +42,7 @@ _TEXTS = [
 ]
 
 Promise = Callable[[TaskSpec], None]
-Heard = list[tuple[list[list[int]], list[int], int]]
+ParsedExample = list[tuple[list[list[int]], list[int], int]]
 
 
 def of_every_law(ask: Callable[[Family], None]) -> Promise:
@@ -188,30 +188,30 @@ def is_read_back(spec: TaskSpec) -> None:
         examples = family.sample(_N_TOLD, stream("text", family.name))
         wanted = expected(examples)
         for options in _TEXTS:
-            if heard(Teller(family, TextOptions.model_validate(options)), examples) != wanted:
+            if heard(TextRenderer(family, TextOptions.model_validate(options)), examples) != wanted:
                 raise Broken(f"{split}: text is read back to another example, with {options}")
-        teller = Teller(family, TextOptions())
-        reader = Reader(teller)
+        renderer = TextRenderer(family, TextOptions())
+        reader = TextReader(renderer)
         for facts, queries in zip(examples.facts.tolist(), examples.query.tolist(), strict=True):
-            for fact, question in itertools.product(teller.grammar.facts, teller.grammar.questions):
+            for fact, question in itertools.product(renderer.grammar.facts, renderer.grammar.questions):
                 prompt = " ".join([*(fact.fill(symbols) for symbols in facts), question.fill(queries[0])])
-                if reader.hear(prompt, teller.grammar.answers[0])[:2] != (facts, queries[0]):
+                if reader.parse(prompt, renderer.grammar.answers[0])[:2] != (facts, queries[0]):
                     raise Broken(f"{split}: these templates are read back to another example: {prompt[:200]}")
 
 
-def heard(teller: Teller, examples: Examples) -> Heard:
+def heard(renderer: TextRenderer, examples: Examples) -> ParsedExample:
     """What a reader makes of every example as it is told: the facts in the order of the data, query and answer."""
-    reader = Reader(teller)
+    reader = TextReader(renderer)
     found = []
-    for told in teller.tell(examples):
-        facts, query, answer = reader.hear(told.prompt, told.completion)
+    for told in renderer.render(examples):
+        facts, query, answer = reader.parse(told.prompt, told.completion)
         if told.order is not None:
             facts = [fact for _, fact in sorted(zip(told.order, facts, strict=True))]
         found.append((facts, query, answer))
     return found
 
 
-def expected(examples: Examples) -> Heard:
+def expected(examples: Examples) -> ParsedExample:
     """What a reader should make of them."""
     return [
         (facts.tolist(), query.tolist(), int(answer))

@@ -6,12 +6,12 @@ import numpy as np
 
 from nexus_bench.data.encodings import encode_flat, table_offsets
 from nexus_bench.data.faults import find_denied
-from nexus_bench.data.law import Law, tell
+from nexus_bench.data.law import Law, text_examples
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Role, Schema
 from nexus_bench.io.hops import format_hops
 from nexus_bench.streams import Int, stream
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.render import TextOptions, TextRenderer
 
 _MOST_DRAWN, _AT_ONCE = 4_096, 64  # sequences that are looked through for one with a label
 _MOST_TOKENS = 1 << 20  # of those drawn at once
@@ -74,7 +74,7 @@ def show(law: Law, *, seed: int = 0) -> Shown:
         examples = examples if examples.hop.any() else _with_a_label(law, seed)
         fault = find_denied(law, examples)
         return show_sequence(law, examples)._replace(denied=fault.what if fault else "")
-    told = next(tell(Teller(law.family, TextOptions(target="steps")), law, examples))
+    told = next(text_examples(TextRenderer(law.family, TextOptions(target="steps")), law, examples))
     denied = find_denied(law, _one_of(examples, 0, 0))
     shown = show_example(law, examples)
     return shown._replace(prompt=told.prompt, completion=told.completion, denied=denied.what if denied else "")

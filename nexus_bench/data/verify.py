@@ -5,8 +5,9 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from nexus_bench.data.dataset import ContentHash, Manifest, check_folder, read_examples, read_manifest, spec_of
+from nexus_bench.data.dataset import read_examples
 from nexus_bench.data.faults import Fault, find_denied, find_misfit, find_twins, find_uneven, majority
+from nexus_bench.data.manifest import ContentHash, Manifest, check_folder, read_manifest, spec_of
 from nexus_bench.data.splits import WorldIds, among, worlds_of
 from nexus_bench.data.task import law_of
 from nexus_bench.errors import CorruptArtefactError

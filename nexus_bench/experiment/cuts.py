@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from nexus_bench.training.begun import Pack
+from nexus_bench.training.checkpoint_heads import Pack
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
 from nexus_bench.training.spec import CellSpec
 

@@ -14,11 +14,11 @@ from rich.text import Text
 from nexus_bench.errors import NexusBenchError, blame
 from nexus_bench.experiment.cell_lines import CellLines, labels_of
 from nexus_bench.experiment.estimate import Estimate
-from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note
+from nexus_bench.experiment.events import CellBegun, Event, Failure, JobDone, Note
 from nexus_bench.experiment.events import Progress as CellProgress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.notebook import NotebookView
-from nexus_bench.experiment.plan import Plan, left_out_note
+from nexus_bench.experiment.plan import RunPlan, left_out_note
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.undecided import undecided
@@ -26,7 +26,7 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.model.costs import cost_of
 from nexus_bench.report.terminal import output
-from nexus_bench.training.begun import saved_steps
+from nexus_bench.training.checkpoint_heads import saved_steps
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.spec import CellSpec
@@ -48,7 +48,7 @@ class Display:
     """
 
     def __init__(
-        self, plan: Plan, execution: Execution, folder: Path, *, quiet: bool, log_every: int | None = None
+        self, plan: RunPlan, execution: Execution, folder: Path, *, quiet: bool, log_every: int | None = None
     ) -> None:
         self._console = Console(stderr=True)
         self._quiet = quiet
@@ -114,7 +114,7 @@ class Display:
         """Handle an event."""
         if isinstance(event, Note):
             self._print(event.text)
-        elif isinstance(event, Begun):
+        elif isinstance(event, CellBegun):
             self._running[event.cell_id] = None
             if self._began is None and not self._console.is_terminal and not self._console.is_jupyter:
                 self._print(self._beginning)  # not before: what cannot begin is told by one line alone
@@ -232,14 +232,14 @@ class Display:
         return self._newest[cell_id].step if cell_id in self._newest else 0
 
 
-def steps_to_go_on_from(plan: Plan, execution: Execution, folder: RunFolder) -> dict[str, int]:
+def steps_to_go_on_from(plan: RunPlan, execution: Execution, folder: RunFolder) -> dict[str, int]:
     """Cell id -> the saved step from which it goes on, of the cells that were begun in this mode and are not done."""
     done = {cell.cell_id for cell in plan.done}
     saved = saved_steps(folder.all_checkpoints, mode=execution.mode)
     return {cell_id: step for cell_id, step in saved.items() if cell_id not in done}
 
 
-def print_plan(plan: Plan, told: Estimate, execution: Execution, folder: RunFolder) -> None:
+def print_plan(plan: RunPlan, told: Estimate, execution: Execution, folder: RunFolder) -> None:
     """Print the cells of a suite, the time they will take at most, and what happens to what the folder holds."""
     table = RichTable("cell_id", "cell", "lr", "steps", "at most", box=None)
     titles, done = plan.titles, {cell.cell_id for cell in plan.done}

@@ -15,12 +15,12 @@ from nexus_bench.data.splits import HeldOut
 from nexus_bench.experiment.cuts import cut
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.jobs import Job, engine_of
-from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.plan import RunPlan
 from nexus_bench.experiment.sources import open_sources
 from nexus_bench.io.columns import VAL
 from nexus_bench.model.costs import cost_of
 from nexus_bench.model.scoring import EVALUATION_GRAPHS
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.spec import CellSpec
 
 _MOST_STEPS = 20  # of an engine, or fewer if they take too long
@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
     seconds: float
 
 
-class Pace(NamedTuple):
+class EngineTimes(NamedTuple):
     """The seconds of an engine: before its second step, for each further step, for an evaluation on validation."""
 
     setup: float
@@ -49,7 +49,7 @@ class Pace(NamedTuple):
     evaluation: float
 
 
-def estimate(plan: Plan, execution: Execution, data: Path | None) -> Estimate:
+def estimate(plan: RunPlan, execution: Execution, data: Path | None) -> Estimate:
     """Time a few steps of the distinct engines that the plan needs, of as many as there is time for."""
     stacks = _stacks(plan, execution)
     if not stacks:
@@ -88,7 +88,7 @@ def _start_up() -> float:
     return time.perf_counter() - began
 
 
-def _stacks(plan: Plan, execution: Execution) -> list[tuple[CellSpec, ...]]:
+def _stacks(plan: RunPlan, execution: Execution) -> list[tuple[CellSpec, ...]]:
     """The cells of each job, in the order in which jobs begin."""
     wanted = [cell.cell_id for cell in plan.to_do]
     how = {"mode": execution.mode, "stack": execution.stack, "n_devices": execution.n_devices}
@@ -113,7 +113,7 @@ def _kind(stack: Sequence[CellSpec]) -> tuple[str, str, str]:
     return stack[0].task.task, stack[0].model.attention, stack[0].model.canon
 
 
-def _paces(stacks: Mapping[str, Sequence[CellSpec]], execution: Execution, data: Path | None) -> dict[str, Pace]:
+def _paces(stacks: Mapping[str, Sequence[CellSpec]], execution: Execution, data: Path | None) -> dict[str, EngineTimes]:
     """The pace of each shape: one of every kind is timed before a second one of any, until there is no time left."""
     began = time.perf_counter()
     seen: Counter[tuple[str, str, str]] = Counter()
@@ -121,7 +121,7 @@ def _paces(stacks: Mapping[str, Sequence[CellSpec]], execution: Execution, data:
     for shape, stack in stacks.items():
         turn[shape] = seen[_kind(stack)]
         seen[_kind(stack)] += 1
-    timed: dict[str, Pace] = {}
+    timed: dict[str, EngineTimes] = {}
     for shape in sorted(stacks, key=lambda shape: turn[shape]):
         if not timed or time.perf_counter() - began < _BUDGET:
             timed[shape] = _paced(stacks[shape], execution, data)
@@ -129,7 +129,7 @@ def _paces(stacks: Mapping[str, Sequence[CellSpec]], execution: Execution, data:
     return {shape: timed[shape] if shape in timed else _like(stack, known) for shape, stack in stacks.items()}
 
 
-def _paced(stack: Sequence[CellSpec], execution: Execution, data: Path | None) -> Pace:
+def _paced(stack: Sequence[CellSpec], execution: Execution, data: Path | None) -> EngineTimes:
     """Time the engine of a job: at least two steps, and what is scored at once in an evaluation."""
     device = "cuda:0" if execution.device == "cuda" else execution.device
     job = Job(tuple(stack), frozenset(), execution.mode, device, None, data)
@@ -142,7 +142,7 @@ def _paced(stack: Sequence[CellSpec], execution: Execution, data: Path | None) -
         for source in sources:
             law, examples = source.held_out[VAL]
             source.held_out[VAL] = HeldOut(law, examples.take(slice(EVALUATION_GRAPHS)))
-        engine = engine_of([Row(cell, source) for cell, source in zip(stack, sources, strict=True)], job)
+        engine = engine_of([TrainingRow(cell, source) for cell, source in zip(stack, sources, strict=True)], job)
         engine.advance()
         if device != "cpu":
             engine.scores()  # compiles, and waits for the device
@@ -159,10 +159,10 @@ def _paced(stack: Sequence[CellSpec], execution: Execution, data: Path | None) -
     finally:
         torch.set_num_threads(n_threads)
     evaluation = (scored - stepped) * n_val / min(n_val, EVALUATION_GRAPHS)
-    return Pace(steady - began, (stepped - steady) / (engine.step - first), evaluation)
+    return EngineTimes(steady - began, (stepped - steady) / (engine.step - first), evaluation)
 
 
-def _seconds(stack: Sequence[CellSpec], pace: Pace) -> float:
+def _seconds(stack: Sequence[CellSpec], pace: EngineTimes) -> float:
     """The seconds of a job; splits are scored at its end, as validation is."""
     recipe, task = stack[0].train, stack[0].task
     n_evaluations = -(-recipe.steps // recipe.eval_every) + len(task.laws()) * task.n_test / task.n_val
@@ -175,7 +175,7 @@ def _operations(stack: Sequence[CellSpec]) -> float:
     return float(len(stack) * stack[0].train.batch_size * (cost.compute or cost.parameters))
 
 
-def _like(stack: Sequence[CellSpec], timed: Sequence[tuple[Sequence[CellSpec], Pace]]) -> Pace:
+def _like(stack: Sequence[CellSpec], timed: Sequence[tuple[Sequence[CellSpec], EngineTimes]]) -> EngineTimes:
     """The pace of an engine that was not timed: in proportion to its operations, that of the nearest one of its kind.
 
     Where none of its kind was timed, that of the nearest one of any.
@@ -184,4 +184,4 @@ def _like(stack: Sequence[CellSpec], timed: Sequence[tuple[Sequence[CellSpec], P
     alike = [one for one in timed if _kind(one[0]) == _kind(stack)] or timed
     counted = [(_operations(other), pace) for other, pace in alike]
     known, pace = min(counted, key=lambda one: abs(one[0] - operations))
-    return Pace(pace.setup, pace.step * operations / known, pace.evaluation * operations / known)
+    return EngineTimes(pace.setup, pace.step * operations / known, pace.evaluation * operations / known)

@@ -6,7 +6,7 @@ from nexus_bench.experiment.records import CellResult
 from nexus_bench.training.recipe import Point
 
 
-class Begun(NamedTuple):
+class CellBegun(NamedTuple):
     """A worker has begun a cell."""
 
     cell_id: str
@@ -43,4 +43,4 @@ class JobDone(NamedTuple):
     job_id: str
 
 
-Event = Begun | Progress | CellResult | Failure | Note | JobDone
+Event = CellBegun | Progress | CellResult | Failure | Note | JobDone

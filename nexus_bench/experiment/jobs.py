@@ -12,7 +12,7 @@ import torch
 
 from nexus_bench.errors import FailedCellsError, NexusBenchError, blame, in_one_line
 from nexus_bench.experiment.cuts import stack_id
-from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
+from nexus_bench.experiment.events import CellBegun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import CURVE_POINTS, available_cores
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.result_rows import result_rows
@@ -22,13 +22,13 @@ from nexus_bench.model.build import model_class, weights_of
 from nexus_bench.model.costs import Cost, cost_of
 from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Engine, Single
-from nexus_bench.training.loop import Ending, Listener, StoppedError, train
+from nexus_bench.training.loop import Listener, StoppedError, TrainingOutcome, train
 from nexus_bench.training.memory import largest_stack, shortage
 from nexus_bench.training.modes import DETERMINISTIC, SINGLE
 from nexus_bench.training.peaks import peak_here
 from nexus_bench.training.recipe import DIVERGED, thinned
-from nexus_bench.training.row import Row
-from nexus_bench.training.saved_rows import Restored, made_with, restore
+from nexus_bench.training.row import TrainingRow
+from nexus_bench.training.saved_rows import RestoredRows, made_with, restore
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import CompilerError, Stacked, prepare_compiler, prepare_determinism
 
@@ -70,7 +70,7 @@ class Job(NamedTuple):
         """Whether its cells are trained in stacks."""
         return self.mode != SINGLE and model_class(self.cells[0].model).stacks
 
-    def pack_folder(self, rows: Sequence[Row]) -> Path | None:
+    def pack_folder(self, rows: Sequence[TrainingRow]) -> Path | None:
         """The folder with the checkpoints of some of its rows; None if no state is kept."""
         if self.root is None:
             return None
@@ -92,10 +92,10 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     """
     open_cells = {cell.cell_id: cell for cell in job.cells if cell.cell_id in job.wanted}
     for cell_id in open_cells:
-        on_event(Begun(cell_id))
+        on_event(CellBegun(cell_id))
 
     def tell(event: Event) -> None:
-        if isinstance(event, Begun | Note | JobDone):
+        if isinstance(event, CellBegun | Note | JobDone):
             on_event(event)
         elif event.cell_id in open_cells:
             if not isinstance(event, Progress):
@@ -106,7 +106,7 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     torch.set_num_threads(1)
     try:
         with _current(torch.device(job.device)):
-            _Work(job, tell, should_stop).run()
+            _JobRun(job, tell, should_stop).run()
     except StoppedError:
         raise
     except Exception as error:
@@ -124,7 +124,7 @@ def run_job(job: Job, *, on_event: Callable[[Event], None], should_stop: Callabl
     on_event(JobDone(job.job_id))
 
 
-def engine_of(rows: Sequence[Row], job: Job) -> Engine:
+def engine_of(rows: Sequence[TrainingRow], job: Job) -> Engine:
     """The engine of a job for some of its rows; a model that does not stack is alone in one."""
     device = torch.device(job.device)
     if not job.stacks:
@@ -133,7 +133,7 @@ def engine_of(rows: Sequence[Row], job: Job) -> Engine:
     return Stacked(rows, device, job.mode, n_drawers=n_drawers(rows, job, device), compiles=job.compiles)
 
 
-def n_drawers(rows: Sequence[Row], job: Job, device: torch.device) -> int:
+def n_drawers(rows: Sequence[TrainingRow], job: Job, device: torch.device) -> int:
     """Processes that draw examples beside a GPU; none for a task of a script or notebook, which they cannot import."""
     is_here_alone = any(type(row.source.law.family).__module__ == "__main__" for row in rows)
     return 0 if device.type == "cpu" or is_here_alone else n_cores(job)
@@ -149,7 +149,9 @@ def _current(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-class _Work:
+class _JobRun:
+    """One job while it is trained, and the events that it reports."""
+
     def __init__(self, job: Job, tell: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
         self.job, self.tell = job, tell
         self.folders = list(job.begun)  # of checkpoints that hold some of the cells
@@ -170,7 +172,7 @@ class _Work:
         elif job.stacks:
             prepare_compiler(n_cores(job))
         sources = open_sources(job.cells, job.data)
-        rows = [Row(cell, source) for cell, source in zip(job.cells, sources, strict=True)]
+        rows = [TrainingRow(cell, source) for cell, source in zip(job.cells, sources, strict=True)]
         restored = self.restored(rows)
         for row in rows:
             for point in row.curve:
@@ -203,7 +205,7 @@ class _Work:
                     torch.cuda.empty_cache()
                 waiting[:0] = self.again(pack)
 
-    def fits(self, pack: Sequence[Row]) -> bool:
+    def fits(self, pack: Sequence[TrainingRow]) -> bool:
         """Train a pack to its end; false if the memory does not suffice for several models.
 
         Raises:
@@ -221,16 +223,16 @@ class _Work:
             return False  # the frames of the error, and with them the engine, are gone when this returns
         return True
 
-    def again(self, pack: Sequence[Row]) -> list[list[Row]]:
+    def again(self, pack: Sequence[TrainingRow]) -> list[list[TrainingRow]]:
         """A pack that did not fit, as its checkpoints left it."""
-        restored = self.restored([Row(row.cell, row.source) for row in pack])
+        restored = self.restored([TrainingRow(row.cell, row.source) for row in pack])
         self.tell_ended(restored)
         return restored.packs
 
-    def restored(self, rows: Sequence[Row]) -> Restored:
+    def restored(self, rows: Sequence[TrainingRow]) -> RestoredRows:
         return restore(rows, self.folders, made_with=self.made_with, on_note=self.listener.on_note)
 
-    def tell_ended(self, restored: Restored) -> None:
+    def tell_ended(self, restored: RestoredRows) -> None:
         """Tell what ended before a stop and may not have been stored."""
         for row, path in restored.ended:
             if row.cell.cell_id in self.job.wanted:
@@ -238,9 +240,11 @@ class _Work:
                 if path is not None:
                     model.load_state_dict(safetensors.torch.load_file(path))
                 assert row.status is not None
-                self.end(row, Ending(model.to(self.device), row.curve, row.status, row.seconds, row.setup, path))
+                self.end(
+                    row, TrainingOutcome(model.to(self.device), row.curve, row.status, row.seconds, row.setup, path)
+                )
 
-    def end(self, row: Row, ending: Ending) -> None:
+    def end(self, row: TrainingRow, ending: TrainingOutcome) -> None:
         if ending.status == DIVERGED:
             reason = f"the loss is not finite at step {ending.curve[-1].step}; lower lr"
             self.tell(Failure(row.cell.cell_id, reason, FailedCellsError.exit_code))
@@ -248,7 +252,7 @@ class _Work:
             self.tell(_result(row, self.job, self.cost, ending))
 
 
-def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
+def _result(row: TrainingRow, job: Job, cost: Cost, ending: TrainingOutcome) -> CellResult:
     cell, weights = row.cell, ending.weights
     names = {"cell_id": cell.cell_id, "model": cell.label, "seed": cell.seed}
     scored = result_rows(cell, job.mode, row.source, ending, cost)
@@ -266,7 +270,7 @@ def _result(row: Row, job: Job, cost: Cost, ending: Ending) -> CellResult:
     )
 
 
-def _timing(row: Row, job: Job, cost: Cost, ending: Ending) -> dict[str, float | None]:
+def _timing(row: TrainingRow, job: Job, cost: Cost, ending: TrainingOutcome) -> dict[str, float | None]:
     """What timing.csv tells of speed."""
     steps, seconds = ending.curve[-1].step, ending.train_seconds
     tflops = None if cost.compute is None else 1e-12 * cost.compute * row.cell.train.batch_size * steps / seconds

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from nexus_bench.data.splits import check_worlds
 from nexus_bench.errors import UsageError
-from nexus_bench.experiment.recorded import recorded_in
-from nexus_bench.experiment.restored import is_copy
+from nexus_bench.experiment.cell_environments import recorded_in
+from nexus_bench.experiment.restore_copy import is_copy
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import Suite, with_chosen
 from nexus_bench.io.plurals import counted
@@ -15,8 +15,8 @@ from nexus_bench.io.record_seals import cells_of_tables
 from nexus_bench.training.spec import CellSpec
 
 
-class Plan(NamedTuple):
-    """The plan of a run.
+class RunPlan(NamedTuple):
+    """The cells of a run, divided into those that are done and those that are to be trained.
 
     Attributes:
         suite: The grid.
@@ -60,7 +60,7 @@ def left_out_note(suite: Suite, shown: Set[str]) -> str | None:
     return f"{counted(len(others), 'cell')} that this grid lacks: left out of the tables, kept in cells/"
 
 
-def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> Plan:
+def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> RunPlan:
     """Plan a run: find the cells of a suite that a folder lacks.
 
     Args:
@@ -91,4 +91,4 @@ def make_plan(suite: Suite, folder: RunFolder, failed: Collection[str] = ()) -> 
     for task in {id(cell.task): cell.task for cell in to_do if cell.task.content_sha256 is None}.values():
         check_worlds(task.laws(), n_val=task.n_val, n_test=task.n_test)  # a dataset has its examples already
     n_deleted = len(cells_of_tables(folder.path).intersection(cell.cell_id for cell in to_do))
-    return Plan(suite, done, to_do, n_deleted, len(done) if recorded else 0)
+    return RunPlan(suite, done, to_do, n_deleted, len(done) if recorded else 0)

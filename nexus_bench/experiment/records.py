@@ -18,7 +18,7 @@ from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.columns import Row
 from nexus_bench.io.files import drop_begun, read_bytes, sha256, write_atomic
 from nexus_bench.io.record_seals import advice
-from nexus_bench.io.seal import read_sealed, write_sealed
+from nexus_bench.io.sealed_json import read_sealed, write_sealed
 
 
 class CellResult(NamedTuple):

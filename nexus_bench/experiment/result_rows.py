@@ -11,9 +11,9 @@ from nexus_bench.io.config import Config
 from nexus_bench.io.options import OPTION_COLUMNS, options_text
 from nexus_bench.model.costs import Cost
 from nexus_bench.model.places import binned
-from nexus_bench.model.scoring import Answered, HopScore, answer, by_hop
+from nexus_bench.model.scoring import AnswerScores, HopScore, answer, by_hop
 from nexus_bench.shortcuts.references import task_columns
-from nexus_bench.training.loop import Ending
+from nexus_bench.training.loop import TrainingOutcome
 from nexus_bench.training.recipe import Point
 from nexus_bench.training.row import CellSource
 from nexus_bench.training.spec import CellSpec
@@ -47,7 +47,7 @@ class CellRows(NamedTuple):
     places: list[Row]
 
 
-def result_rows(cell: CellSpec, mode: str, source: CellSource, ending: Ending, cost: Cost) -> CellRows:
+def result_rows(cell: CellSpec, mode: str, source: CellSource, ending: TrainingOutcome, cost: Cost) -> CellRows:
     """The rows of a trained cell without references: every split by hop, validation first; places of all others."""
     common = describe(cell, mode) | {
         "n_params": sum(p.numel() for p in ending.model.parameters()),
@@ -71,7 +71,9 @@ def result_rows(cell: CellSpec, mode: str, source: CellSource, ending: Ending, c
     return CellRows(rows, places)
 
 
-def further_rows(trained: Row, split: str, held: HeldOut, answered: Answered, references: dict[int, Row]) -> CellRows:
+def further_rows(
+    trained: Row, split: str, held: HeldOut, answered: AnswerScores, references: dict[int, Row]
+) -> CellRows:
     """The rows of a later evaluation of saved weights.
 
     Args:
@@ -87,7 +89,7 @@ def further_rows(trained: Row, split: str, held: HeldOut, answered: Answered, re
     return CellRows(rows, place_rows(trained, split, answered, held))
 
 
-def place_rows(cell: Row, split: str, answered: Answered, held: HeldOut) -> list[Row]:
+def place_rows(cell: Row, split: str, answered: AnswerScores, held: HeldOut) -> list[Row]:
     """Rows of places.csv; none if the examples are no sequences.
 
     Args:

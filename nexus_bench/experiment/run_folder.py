@@ -9,7 +9,7 @@ Layout of a run folder:
     timing.csv      seconds, kept apart so that results.csv has the same bytes in every repetition
     places.csv      of sequences: accuracy by place and by length
     seal.json       the hashes of all of these (`io/seal.py`)
-    plan.json       the cells of the suite, by name and title (`planned.py`)
+    plan.json       the cells of the suite, by name and title (`plan_file.py`)
     cells/          the record of each cell (`records.py`)
     checkpoints/    the saved state of unfinished jobs
     progress.json   steps made of the cells that are being trained
@@ -46,7 +46,7 @@ from nexus_bench.io.read_results import (
 )
 from nexus_bench.io.record_seals import cell_of, cells_of_tables, check_records, forget_records
 from nexus_bench.io.seal import SEAL, replace_sealed
-from nexus_bench.training.begun import STATES
+from nexus_bench.training.checkpoint_heads import STATES
 
 
 def open(path: Path) -> "RunFolder":

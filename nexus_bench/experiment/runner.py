@@ -6,23 +6,23 @@ from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from pathlib import Path
 
 from nexus_bench.errors import CorruptArtefactError, FailedCellsError, StorageError
+from nexus_bench.experiment.cell_environments import kept_note, trained_in
 from nexus_bench.experiment.cuts import cut
 from nexus_bench.experiment.environment import environment_of, today
-from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
+from nexus_bench.experiment.events import CellBegun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.executors.dask import run_dask
 from nexus_bench.experiment.executors.inline import run_inline
 from nexus_bench.experiment.executors.process import run_processes
 from nexus_bench.experiment.jobs import Job
-from nexus_bench.experiment.plan import Plan
-from nexus_bench.experiment.planned import PlannedCell, write_planned
-from nexus_bench.experiment.recorded import kept_note, trained_in
+from nexus_bench.experiment.plan import RunPlan
+from nexus_bench.experiment.plan_file import PlannedCell, write_planned
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.references import References
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.training.begun import Pack, begun_packs
+from nexus_bench.training.checkpoint_heads import Pack, begun_packs
 from nexus_bench.training.spec import CellSpec
 
 _PROGRESS_SECONDS = 1.0  # between two updates of progress.json
@@ -30,7 +30,7 @@ _TABLES_SHARE = 20  # wait this many times the duration of writing tables before
 
 
 def run_plan(
-    plan: Plan,
+    plan: RunPlan,
     folder: RunFolder,
     execution: Execution,
     *,
@@ -81,7 +81,7 @@ class _Run:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: RunPlan,
         folder: RunFolder,
         execution: Execution,
         jobs: Sequence[Job],
@@ -143,7 +143,7 @@ class _Run:
                 event = Failure(event.cell_id, f"{self.titles[event.cell_id]}: {error}", error.exit_code)
         if isinstance(event, Failure):
             self.fail(event)
-        elif isinstance(event, Begun | Progress):
+        elif isinstance(event, CellBegun | Progress):
             self.steps[event.cell_id] = event.point.step if isinstance(event, Progress) else 0
         elif isinstance(event, JobDone) and self.wanted[event.job_id] <= self.saved:
             self.drop_checkpoints(event.job_id)  # a failed cell continues from its checkpoint, if it can
@@ -220,7 +220,7 @@ def _events(jobs: list[Job], execution: Execution) -> Generator[Event, None, Non
     return run_processes(jobs, devices=execution.places)
 
 
-def _make_jobs(plan: Plan, packs: Sequence[Pack], execution: Execution, root: Path, data: Path | None) -> list[Job]:
+def _make_jobs(plan: RunPlan, packs: Sequence[Pack], execution: Execution, root: Path, data: Path | None) -> list[Job]:
     wanted = {cell.cell_id for cell in plan.to_do}
     purposes = plan.suite.purposes
     by_cell: dict[str, list[Path]] = {}

@@ -21,11 +21,11 @@ from nexus_bench.report.build import Report
 from nexus_bench.report.output import REPORT_FILES, report
 from nexus_bench.shortcuts.references import columns_in_order, reference_columns, task_columns
 from nexus_bench.text.answers import plain_answer
-from nexus_bench.text.render import Teller, TextOptions, order_warning
+from nexus_bench.text.render import TextOptions, TextRenderer, order_warning
 from nexus_bench.version import __version__
 
 
-class Scored(NamedTuple):
+class ScoringResult(NamedTuple):
     """The scores of another model.
 
     Attributes:
@@ -47,7 +47,7 @@ class Scored(NamedTuple):
 
 def score(
     predictions: Path, data: Path, *, split: str = TEST, model: str | None = None, out: Path | None = None
-) -> Scored:
+) -> ScoringResult:
     """Score a file of predictions into its own run folder, and report the scores.
 
     Args:
@@ -73,7 +73,9 @@ def score(
     built, files = report([folder.path], folder.path) if split == TEST else (None, [])
     n_answered = sum(row["n_examples"] for row in rows)
     warning = order_warning(told_as(predictions, dataset.manifest))
-    return Scored(rows, n_answered, dataset.splits[split].answer.size, warning, built, [folder.results_csv, *files])
+    return ScoringResult(
+        rows, n_answered, dataset.splits[split].answer.size, warning, built, [folder.results_csv, *files]
+    )
 
 
 def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -> list[Row]:
@@ -103,7 +105,7 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
         raise ConfigError(f"the dataset has no split '{split}'; it has {', '.join(sorted(dataset.splits))}")
     laws = dataset.spec.laws()
     law, examples = law_of(split, laws), dataset.splits[split]
-    words = [plain_answer(word) for word in Teller(law.family, TextOptions()).grammar.answers]
+    words = [plain_answer(word) for word in TextRenderer(law.family, TextOptions()).grammar.answers]
     n_graphs, n_queries = examples.answer.shape
     is_answered = np.zeros((n_graphs, n_queries), dtype=np.bool_)
     is_right = np.zeros_like(is_answered)
@@ -148,8 +150,8 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
     return rows
 
 
-class Beside(NamedTuple):
-    """The columns beside answers to a split in English, whoever gives them.
+class SplitColumns(NamedTuple):
+    """The columns of results that are the same for every model that answers a split in English.
 
     Attributes:
         task: Those that describe the task.
@@ -160,7 +162,7 @@ class Beside(NamedTuple):
     references: dict[int, Row]
 
 
-def columns_beside(dataset: Dataset, split: str, text: TextOptions) -> Beside:
+def columns_beside(dataset: Dataset, split: str, text: TextOptions) -> SplitColumns:
     """The columns that are known before anything is answered.
 
     Args:
@@ -171,9 +173,11 @@ def columns_beside(dataset: Dataset, split: str, text: TextOptions) -> Beside:
     laws = dataset.spec.laws()
     held = HeldOut(law_of(split, laws), dataset.splits[split])
     if order_warning(text) is not None:
-        return Beside(task_columns(dataset.spec, sentences=text.sentences), columns_in_order(held, text.sentences))
+        return SplitColumns(
+            task_columns(dataset.spec, sentences=text.sentences), columns_in_order(held, text.sentences)
+        )
     fit = dataset.splits[VAL if split == TEST else TEST]
-    return Beside(task_columns(dataset.spec), reference_columns(fit, held, laws[IID].schema))
+    return SplitColumns(task_columns(dataset.spec), reference_columns(fit, held, laws[IID].schema))
 
 
 def _prediction(line: str, *, where: str) -> tuple[int, int, str]:

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from nexus_bench.experiment.planned import planned_cells
-from nexus_bench.experiment.recorded import recorded_in, trained_in
+from nexus_bench.experiment.cell_environments import recorded_in, trained_in
+from nexus_bench.experiment.plan_file import planned_cells
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import FAILED
-from nexus_bench.training.begun import saved_steps
+from nexus_bench.training.checkpoint_heads import saved_steps
 
 DONE, RUNNING, TO_DO = "done", "running", "to do"  # and FAILED, as in the column `status`
 RECORDED = "recorded"  # in the tables, but its folder with the weights is not here, as in a copy without weights

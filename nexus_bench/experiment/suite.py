@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.analysis.declared import check_declared, read_declared
-from nexus_bench.data.dataset import read_manifest, spec_of
+from nexus_bench.data.manifest import read_manifest, spec_of
 from nexus_bench.data.task import TaskSpec, make_task, task_keys
 from nexus_bench.errors import ConfigError, UsageError, unknown_name
+from nexus_bench.experiment.ad_hoc_suite import changed, find_suite, suite_or_tasks, tell_whose_it_is, without_trained
 from nexus_bench.experiment.grid import WHOLE, check_size, grid_points, n_cells, read_seeds, with_recipe
-from nexus_bench.experiment.on_the_spot import changed, find_suite, suite_or_tasks, tell_whose_it_is, without_trained
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.tuning import Choice, Tuning, choice_of, chosen, read_tuning
 from nexus_bench.io.columns import MEASURED, TUNING
@@ -87,7 +87,7 @@ def select_suite(
     Args:
         suite: A YAML path, a bundled name, a run folder, or tasks; None means `quick`.
         task: Tasks in the place of those of the suite, separated by commas.
-        attention: Attentions in the place of the models of the suite, separated by commas (`on_the_spot.py`).
+        attention: Attentions in the place of the models of the suite, separated by commas (`ad_hoc_suite.py`).
         data: A dataset folder that replaces the tasks of the suite.
         settings: Overrides, for `apply_settings`.
 

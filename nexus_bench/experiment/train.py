@@ -9,8 +9,8 @@ from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.events import Event, Failure, Note
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.loggers.chosen import Loggers
-from nexus_bench.experiment.plan import Plan, left_out_note, make_plan
-from nexus_bench.experiment.restored import is_copy, restore_cells
+from nexus_bench.experiment.plan import RunPlan, left_out_note, make_plan
+from nexus_bench.experiment.restore_copy import is_copy, restore_cells
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import Suite
@@ -21,7 +21,7 @@ from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 
 
-class Trained(NamedTuple):
+class TrainOutcome(NamedTuple):
     """The outcome of a run.
 
     Attributes:
@@ -45,7 +45,7 @@ class Trained(NamedTuple):
 
 
 def train(
-    plan: Plan,
+    plan: RunPlan,
     folder: RunFolder,
     execution: Execution,
     *,
@@ -53,7 +53,7 @@ def train(
     quiet: bool = False,
     log_every: int | None = None,
     loggers: Sequence[str] = (),
-) -> Trained:
+) -> TrainOutcome:
     """Train the cells of a suite that a folder lacks, and report the whole suite.
 
     A suite that is tuned is planned again once its tuning is done; then the cells with the best recipes are trained.
@@ -105,5 +105,5 @@ def train(
     except StorageError:
         if not failures:
             raise
-        return Trained(folder, plan.suite, failures, None, [])  # failures are reported first
-    return Trained(folder, plan.suite, failures, built, [folder.results_csv, *files])
+        return TrainOutcome(folder, plan.suite, failures, None, [])  # failures are reported first
+    return TrainOutcome(folder, plan.suite, failures, built, [folder.results_csv, *files])

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily, SequenceParams
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily, SequenceParams
 from nexus_bench.streams import Int, Mask, permutations, stream
 
 _SYMBOLS = 2  # a and b
@@ -79,7 +79,7 @@ class AlternatingBlocks(SequenceFamily[AlternatingBlocksParams]):
             return ("no", "yes")[index]
         return "ab"[index] if index < _SYMBOLS else f"k={index - _SYMBOLS + 1}"
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Of the places where a block may begin, in random order, take the first that lie within the sequence."""
         length, hop = self.deal_lengths(n_sequences, rng), self.deal_hop(n_sequences, rng)
         order = permutations(rng, n_sequences, self.n_facts - 2) + np.int32(2)
@@ -93,7 +93,7 @@ class AlternatingBlocks(SequenceFamily[AlternatingBlocksParams]):
         tokens[:, 0] = hop + np.int32(_SYMBOLS - 1)
         is_asked = (block > 0) if self.params.labels == "every" else is_start > 0
         label = np.where(is_asked, block == hop[:, None], NOTHING).astype(np.int32)
-        return Drawn(tokens, label, np.where(is_asked, hop[:, None], 0).astype(np.int32), length)
+        return SequenceBatch(tokens, label, np.where(is_asked, hop[:, None], 0).astype(np.int32), length)
 
     def derive(self, tokens: Int, length: Int) -> Labels:
         """Read from left to right and count the blocks."""

@@ -13,12 +13,12 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, FamilyParams
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.graph_sizes import draw_sizes
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
+from nexus_bench.generators.parts.hidden_tokens import measured_ceiling
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.parts.random_dags import depths_first, draw_dags
 from nexus_bench.generators.parts.said_nodes import share_of_the_likeliest
 from nexus_bench.generators.parts.spelled_words import lay_out
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily
 from nexus_bench.streams import Int, Mask, permutations, stream
 
 _N_GUESSED, _N_MEASURED, _SIGMAS = 4_000, 250, 4  # sequences, and standard errors above what was measured
@@ -150,7 +150,7 @@ class Brevo(SequenceFamily[BrevoParams]):
         n = self._n_names
         return str(index) if index < n else ("begin", "query", "answer")[index - n]
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """A graph, an order of its edges, and a depth-first walk."""
         most = self.params.n_nodes
         n = draw_sizes(n_sequences, self.fewest_nodes, most, rng)
@@ -177,7 +177,7 @@ class Brevo(SequenceFamily[BrevoParams]):
         before = np.zeros((n_sequences, pieces.shape[1] - most - 1), dtype=np.int32)
         beside = [np.concatenate([before, of, before[:, :1]], axis=1) for of in (label + np.int32(1), hop)]
         laid = lay_out(pieces, beside, self.n_facts)
-        return Drawn(laid.tokens, laid.beside[0] - np.int32(1), laid.beside[1], laid.length)
+        return SequenceBatch(laid.tokens, laid.beside[0] - np.int32(1), laid.beside[1], laid.length)
 
     def derive(self, tokens: Int, length: Int) -> Labels:
         """Walk from the query for every node of the answer, along the list of the edges."""
@@ -281,12 +281,7 @@ class Brevo(SequenceFamily[BrevoParams]):
 @cache
 def _measured(params: str, hops: tuple[int, ...], largest_hop: int, hop: int) -> float:
     family = Brevo(BrevoParams.model_validate_json(params), tuple(sorted({*hops, hop})), largest_hop=largest_hop)
-    guesses = [
-        guess_of_one(family, hop, step, _N_MEASURED, stream("brevo", "hidden", hop, step))
-        for step in sorted({0, hop // 2, hop - 1})
-    ]
-    noisy = (float(g.mean() + _SIGMAS * g.std() / len(g) ** 0.5) for g in guesses if len(g))
-    return min(1.0, max(noisy, default=1.0))
+    return measured_ceiling(family, hop, _N_MEASURED, ("brevo", "hidden", hop))
 
 
 @cache

@@ -10,9 +10,9 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.graph_sizes import draw_sizes
-from nexus_bench.generators.parts.hidden_facts import Hidden
+from nexus_bench.generators.parts.hidden_facts import HiddenFact
 from nexus_bench.generators.parts.patterns import ALL
-from nexus_bench.generators.word_hops import Graph, WordHops, WordHopsParams, deal_k
+from nexus_bench.generators.word_hops import WordGraph, WordHops, WordHopsParams, deal_k
 from nexus_bench.streams import Int, Mask, permutations
 
 
@@ -90,7 +90,7 @@ class Depo(WordHops[DepoParams]):
         cycles = math.comb(self._n_spellings, n) * math.factorial(n - 1)
         return cycles * math.factorial(n) * math.perm(n, n_asked) * len(self.hops)
 
-    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> Graph:
+    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> WordGraph:
         """The cycle is that of places in a random order of the words."""
         n, n_asked = draw_sizes(n_sequences, self.fewest_words, self.most_words, rng), self.params.n_asked
         cycle, order, first = (self._shuffled(n, rng) for _ in range(3))
@@ -99,7 +99,7 @@ class Depo(WordHops[DepoParams]):
         size = n[:, None]
         facts = np.stack([look_up(cycle, np.minimum(order, size)), look_up(cycle, (order + 1) % size)], axis=2)
         facts[order >= size] = -1
-        return Graph(n, facts, look_up(cycle, at), k, look_up(cycle, to), _fewest(at, to, n))
+        return WordGraph(n, facts, look_up(cycle, at), k, look_up(cycle, to), _fewest(at, to, n))
 
     def _shuffled(self, n: Int, rng: np.random.Generator) -> Int:
         """For each sequence its 0..n-1 in random order, then the others: array (g, w)."""
@@ -110,7 +110,7 @@ class Depo(WordHops[DepoParams]):
         shuffled: Int = np.take_along_axis(order, last, axis=1)
         return shuffled
 
-    def n_possible(self, graph: Graph, n_known: int | None) -> Int:
+    def n_possible(self, graph: WordGraph, n_known: int | None) -> Int:
         """Not the word asked about; a fact that is known excludes one word more, and so does a question before.
 
         Known facts join words into runs of the cycle. The other runs follow that of the word asked about in any order,
@@ -119,14 +119,14 @@ class Depo(WordHops[DepoParams]):
         n_excluded = (n_known or 0) + np.arange(1, 1 + self.params.n_asked, dtype=np.int32)
         return (graph.n_words[:, None] - n_excluded).astype(np.int32)
 
-    def could_lead(self, hidden: Hidden) -> Mask:
+    def could_lead(self, hidden: HiddenFact) -> Mask:
         """To the beginning of any run of known facts but the one that it ends."""
         may: Mask = hidden.is_there & ~hidden.is_known
         entered = hidden.entered()
         may[np.flatnonzero(entered >= 0), entered[entered >= 0]] = False
         return may
 
-    def exchanged(self, hidden: Hidden, variant: int) -> Int:
+    def exchanged(self, hidden: HiddenFact, variant: int) -> Int:
         """The variant's run and those after it come first: it remains one cycle."""
         return np.stack([hidden.fact, np.full_like(hidden.fact, variant), hidden.entered()], axis=1)
 

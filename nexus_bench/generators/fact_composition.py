@@ -9,7 +9,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, FamilyParams
 from nexus_bench.generators.parts.knowledge_graph import Graph, best_guess, in_use, memory, paths
 from nexus_bench.generators.parts.patterns import ALL, HELD_OUT
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily
 from nexus_bench.streams import Int, Mask, integers
 
 _N_TOKENS = 3
@@ -138,7 +138,7 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
         n = self.params.n_entities
         return f"e{index}" if index < n else f"r{index - n}"
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Look paths up: any for one hop, one that is asked for two."""
         every, k = paths(self._graph), self.deal_hop(n_sequences, rng)
         nth_path, nth_asked = (integers(rng, n_sequences, 1, high=len(of))[:, 0] for of in (every.end, every.asked))
@@ -151,7 +151,7 @@ class FactComposition(SequenceFamily[FactCompositionParams]):
             label[:, 2] = np.where(every.is_asked.take(path), every.end.take(path), NOTHING)
         hop = np.where(label != NOTHING, np.arange(_N_TOKENS, dtype=np.int32), np.int32(0))
         length = np.full(n_sequences, _N_TOKENS, dtype=np.int32)
-        return Drawn(tokens, label, hop, length)
+        return SequenceBatch(tokens, label, hop, length)
 
     def derive(self, tokens: Int, length: Int) -> Labels:
         """Look one fact up after the other, and then whether the composition is asked."""

@@ -11,7 +11,7 @@ from nexus_bench.generators.base import GENERATORS, Examples, Role, Schema, Solu
 from nexus_bench.generators.named_nodes import NamedNodes, NamedParams
 from nexus_bench.generators.parts import patterns
 from nexus_bench.generators.parts.facts import look_up, shuffled, walk
-from nexus_bench.generators.parts.groups import LARGEST_SYMMETRIC, Group, GroupName, named_group
+from nexus_bench.generators.parts.groups import LARGEST_SYMMETRIC, GroupName, PermutationGroup, named_group
 from nexus_bench.streams import Int, integers, permutations
 
 _LONGEST, _MOST_FACTS = 50, 10_000
@@ -233,7 +233,7 @@ class GroupWord(NamedNodes[GroupWordParams]):
         patterns.check_enough(self.name, len(self._group.points), advice="choose a larger group")
 
     @property
-    def _group(self) -> Group:
+    def _group(self) -> PermutationGroup:
         return named_group(self.params.group)
 
     @property

@@ -8,9 +8,9 @@ from pydantic import Field
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.facts import look_up, shuffled
-from nexus_bench.generators.parts.hidden_facts import Hidden
+from nexus_bench.generators.parts.hidden_facts import HiddenFact
 from nexus_bench.generators.parts.patterns import ALL
-from nexus_bench.generators.word_hops import Graph, WordHops, WordHopsParams, deal_k
+from nexus_bench.generators.word_hops import WordGraph, WordHops, WordHopsParams, deal_k
 from nexus_bench.streams import Int, Mask, permutations
 
 _LONGEST = 50  # most hops if the length of chains is derived from the hops
@@ -79,7 +79,7 @@ class HashHop(WordHops[HashHopParams]):
             math.perm(self._n_spellings, self.most_words) * orders * math.perm(p.n_chains, p.n_asked) * len(self.hops)
         )
 
-    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> Graph:
+    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> WordGraph:
         """Chain c has the words c, c + n_chains, c + 2 n_chains, and so on, in a random order of the words."""
         n_chains, n_asked = self.params.n_chains, self.params.n_asked
         name = permutations(rng, n_sequences, self.most_words)
@@ -87,9 +87,9 @@ class HashHop(WordHops[HashHopParams]):
         facts = shuffled(name.take(edges, axis=1), rng)
         chain, k = permutations(rng, n_sequences, n_chains, k=n_asked), deal_k(self.hops, n_sequences, n_asked, rng)
         n_words = np.full(n_sequences, self.most_words, dtype=np.int32)
-        return Graph(n_words, facts, look_up(name, chain), k, look_up(name, chain + k * np.int32(n_chains)), k)
+        return WordGraph(n_words, facts, look_up(name, chain), k, look_up(name, chain + k * np.int32(n_chains)), k)
 
-    def n_possible(self, graph: Graph, n_known: int | None) -> Int:
+    def n_possible(self, graph: WordGraph, n_known: int | None) -> Int:
         """One word of each chain, but for those that the same k was asked of, if it is known how far words are along.
 
         Else the last words of chains, which stand there once, or all in between.
@@ -100,12 +100,12 @@ class HashHop(WordHops[HashHopParams]):
         n_left: Int = (n_alike - n_told).astype(np.int32)
         return n_left
 
-    def could_lead(self, hidden: Hidden) -> Mask:
+    def could_lead(self, hidden: HiddenFact) -> Mask:
         """As facts of other chains do that are as far from the beginning."""
         depth = hidden.depth()
         may: Mask = hidden.is_there & (depth == look_up(depth, np.maximum(hidden.fact, 0)[:, None]))
         return may
 
-    def exchanged(self, hidden: Hidden, variant: int) -> Int:
+    def exchanged(self, hidden: HiddenFact, variant: int) -> Int:
         """The rests of two chains."""
         return np.stack([hidden.fact, np.full_like(hidden.fact, variant)], axis=1)

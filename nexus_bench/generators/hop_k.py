@@ -1,25 +1,24 @@
 """The k-hop induction heads of random sequences: a label at every place, and a token that says k."""
 
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS
+from nexus_bench.generators.parts.chain_law import chain_law
 from nexus_bench.generators.parts.counted_symbols import counted_guess
 from nexus_bench.generators.parts.facts import look_up
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily, SequenceParams
+from nexus_bench.generators.parts.hidden_tokens import measured_ceiling
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily, SequenceParams
 from nexus_bench.streams import Int, Mask, integers, stream
 
 _N_MEASURED = 1_000  # sequences that the partial-input ceiling is measured on
 _SIGMAS = 4  # that it is declared above what was measured
 _LEAST_COUNTED, _MOST_COUNTED = 20, 100_000_000  # sequences, and counts, that what counts tell is measured on
 _COUNTED_MARGIN = 0.01  # what a fitted reader finds in counts beyond the guess of `counted_guess`
-
-Float = NDArray[np.float64]
 
 
 class HopKParams(SequenceParams):
@@ -93,7 +92,7 @@ class HopK(SequenceFamily[HopKParams]):
             return "nothing" if vocabulary == "label" else f"k={index - n + 1}"
         return f"s{index}"
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Random symbols; sorted by symbol, each place follows the latest earlier place of its symbol."""
         n, n_places = np.int32(self.params.n_symbols), self.n_facts - 1
         length, hop = self.deal_lengths(n_sequences, rng), self.deal_hop(n_sequences, rng)
@@ -116,7 +115,7 @@ class HopK(SequenceFamily[HopKParams]):
             label[before == 0] = NOTHING
         labels = np.full_like(tokens, NOTHING)
         labels[order, 1:] = label
-        return Drawn(tokens, labels, (labels != NOTHING) * hop[:, None], length)
+        return SequenceBatch(tokens, labels, (labels != NOTHING) * hop[:, None], length)
 
     def _after_the_latest(self, symbols: Int, row: NDArray[np.int64]) -> Int:
         """The place after the latest earlier one of the same symbol: array (g, n); 0 is nothing and leads to itself."""
@@ -193,7 +192,7 @@ class HopK(SequenceFamily[HopKParams]):
     def chance_without_counts(self, hop: int) -> float:
         """The best guess that knows k, the place and the symbol there: its own symbol, another one, or nothing."""
         n, n_places = self.params.n_symbols, self.n_facts - 1
-        law = _law(n, n_places, hop)
+        law = chain_law(n, n_places, hop)
         weight = np.clip(self.n_facts - np.arange(1, n_places + 1), 0, self.n_facts - self.min_length + 1).astype(float)
         nothing = law.ends_last if self.params.ended == "unlabelled" else law.ends
         best = np.maximum(np.maximum(nothing, law.same), law.other / (n - 1))
@@ -214,9 +213,8 @@ def _measured(n_tokens: int, min_tokens: int | None, n_symbols: int, ended: str,
         {"n_tokens": n_tokens, "min_tokens": min_tokens, "n_symbols": n_symbols, "ended": ended}
     )
     family = HopK(params, (hop,))
-    steps = sorted({0, min(1, hop - 1), hop // 2, max(0, hop - 2), hop - 1} & set(range(hop)))
-    guesses = [guess_of_one(family, hop, step, _N_MEASURED, stream("hop_k", "hidden", step)) for step in steps]
-    return min(1.0, max(float(g.mean() + _SIGMAS * g.std() / max(1, len(g)) ** 0.5) for g in guesses if len(g)))
+    steps = {0, min(1, hop - 1), hop // 2, max(0, hop - 2), hop - 1} & set(range(hop))
+    return measured_ceiling(family, hop, _N_MEASURED, ("hop_k", "hidden"), steps=steps)
 
 
 @cache
@@ -231,59 +229,3 @@ def _counted(n_tokens: int, min_tokens: int | None, n_symbols: int, ended: str, 
     fit, score = ((np.maximum(one.facts[:, 1:, 0], 0), one.answer[:, 1:]) for one in drawn)
     share = counted_guess(fit, score, n_symbols, nothing=n_symbols)
     return min(1.0, share.mean + _SIGMAS * share.error + _COUNTED_MARGIN)
-
-
-class _Law(NamedTuple):
-    """Where a chain of k look-ups ends, by the place that it begins at: four probabilities, arrays (places).
-
-    Attributes:
-        same: At the symbol that it began at.
-        other: At another symbol.
-        ends_last: Nowhere, since the last look-up finds nothing.
-        ends: Nowhere, since any finds nothing.
-    """
-
-    same: Float
-    other: Float
-    ends_last: Float
-    ends: Float
-
-
-@cache
-def _law(n: int, n_places: int, k: int) -> _Law:
-    """The exact distribution, look-up by look-up.
-
-    Read backwards, every symbol is any of the n - 1 that do not follow it. So a look-up goes back by d places with
-    probability p (1 - p)^(d - 1), where p = 1 / (n - 1), whatever it went before, and finds nothing if there are fewer.
-    It arrives at the symbol that the backward walk has one step before it meets the current symbol. A chain at a symbol
-    x has found x's earlier occurrence right before the place where it arrives, so that the walk of the next look-up
-    begins at x. Three states suffice: the chain is at its first symbol, it has just left it, or neither.
-    """
-    p = 1 / (n - 1)
-    d = np.arange(1, n_places + 1)
-    jump = p * (1 - p) ** (d - 1)
-    back, away = np.empty(n_places), np.empty(n_places)  # P(first symbol after d - 1 steps), from it and from another
-    back[0], away[0] = 1.0, 0.0
-    for i in range(1, n_places):
-        back[i], away[i] = (1 - back[i - 1]) / max(1, n - 2), (1 - away[i - 1]) / max(1, n - 2)
-    at_first, left, neither = np.zeros((3, n_places))  # probabilities of having gone back by so many places
-    at_first[0] = 1.0
-    alive = at_first + left + neither
-    for _ in range(k):
-        before = alive
-
-        def go(state: Float, share: Float) -> Float:
-            return np.concatenate([[0.0], np.convolve(state, jump * share)[: n_places - 1]])
-
-        at_first, left, neither = (
-            go(left, back) + go(neither, away),
-            go(at_first, np.ones(n_places)),
-            go(left, 1 - back) + go(neither, 1 - away),
-        )
-        alive = at_first + left + neither
-    room = np.maximum(np.arange(n_places) - 1, -1)  # how far a chain can go back from each place
-    reach = [np.where(room >= 0, np.cumsum(state)[np.maximum(room, 0)], 0.0) for state in (at_first, left + neither)]
-    earlier = np.cumsum(before)[np.maximum(room, 0)] if k > 1 else np.ones(n_places)
-    earlier = np.where(room >= 0, earlier, 1.0 if k == 1 else 0.0)
-    same, other = reach
-    return _Law(same, other, earlier - same - other, 1 - same - other)

@@ -2,23 +2,20 @@
 
 import math
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from nexus_bench.generators.base import GENERATORS, FamilyParams
 from nexus_bench.generators.parts.expression_law import outermost
 from nexus_bench.generators.parts.facts import look_up
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
-from nexus_bench.streams import Int, Mask, integers, stream
+from nexus_bench.generators.parts.hidden_tokens import measured_ceiling
+from nexus_bench.generators.parts.prefix_expressions import ParsedExpressions, evaluate, parse, zero_side
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily
+from nexus_bench.streams import Int, Mask, integers
 
 _LONGEST = 64  # operations
-_N_MEASURED, _SIGMAS = 2_000, 4  # sequences, and standard errors that the ceiling is declared above what was measured
-_BITS = np.int32(10)  # that hold a number
-_VALUE = (np.int32(1) << _BITS) - np.int32(1)
+_N_MEASURED = 2_000  # sequences that the partial-input ceiling is measured on
 _SIGNS = {"a": "+", "s": "-", "m": "*"}
 
 
@@ -41,24 +38,6 @@ class ManoParams(FamilyParams):
         if len(set(operations)) < len(operations) or operations in ("a", "m"):  # else order says nothing
             raise ValueError(f"operations must be different letters, and not a or m alone, as asm, got {operations}")
         return operations
-
-
-class _Parsed(NamedTuple):
-    """Expressions by place; arrays (g, n), which hold nonsense where no expression begins.
-
-    Attributes:
-        equals_at: Array (g), the place of `=`; -1 where the tokens are no expression.
-        right: Where the second operand of the operation at each place begins.
-        value: The value of what begins at each place.
-        need: The fewest operations that tell it.
-        kind: Which operation stands at each place; -1 for none.
-    """
-
-    equals_at: Int
-    right: Int
-    value: Int
-    need: Int
-    kind: Int
 
 
 @GENERATORS.register
@@ -144,7 +123,7 @@ class Mano(SequenceFamily[ManoParams]):
         n = index - self._n_before
         return f"l={n + 1}" if n < self.largest_hop else ("begin", "=")[n - self.largest_hop]
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Write from left to right what is still owed, then evaluate from right to left on a stack."""
         p, n_most = self.params.modulus, 2 * self.largest_hop + 1
         n = self.deal_hop(n_sequences, rng)
@@ -162,7 +141,7 @@ class Mano(SequenceFamily[ManoParams]):
             top = np.where(is_operation, top + 1, top - (left == 0))
             owed[np.where(is_operation, top, self.largest_hop + 1), g] = first
             written[place] = np.where(is_operation, p + kind[place], np.where(left == 0, written[place], NOTHING))
-        value, need = self._evaluated(written)
+        value, need = evaluate(written, p, self.params.operations, most=self.largest_hop)
         tokens = np.full((n_sequences, self.n_facts), NOTHING, dtype=np.int32)
         tokens[:, 0], tokens[:, 1] = self.n_words - 2, self._n_before + n - 1
         tokens[:, 2:-1] = written.T
@@ -171,33 +150,11 @@ class Mano(SequenceFamily[ManoParams]):
         label, hop = np.full_like(tokens, NOTHING), np.zeros_like(tokens)
         is_asked = np.isin(need, self.hops)
         label[g, end], hop[g, end] = np.where(is_asked, value, NOTHING), np.where(is_asked, need, 0)
-        return Drawn(tokens, label, hop, end + 1)
-
-    def _evaluated(self, written: Int) -> tuple[Int, Int]:
-        """Values and needs (g) of expressions (n, g); a stack holds both in one number."""
-        p, (_, n) = self.params.modulus, written.shape
-        table = _results(p, self.params.operations)
-        stack = np.zeros((self.largest_hop + 2) * n, dtype=np.int32)
-        top = np.arange(-n, 0, dtype=np.int64)  # the place of each one's last entry; the next is n further
-        product = self.params.operations.find("m")
-        for word in written[::-1]:
-            rows = np.flatnonzero((word >= 0) & (word < p))
-            top[rows] += n
-            stack[top[rows]] = word[rows]
-            rows = np.flatnonzero(word >= p)
-            at, which = top[rows], word[rows] - np.int32(p)
-            first, second = stack.take(at), stack.take(at - n)
-            x, y, of_x, of_y = first & _VALUE, second & _VALUE, first >> _BITS, second >> _BITS
-            cost = of_x + of_y
-            fewest = np.minimum(np.where(x == 0, of_x, cost), np.where(y == 0, of_y, cost))
-            cost = np.where(which == product, fewest, cost) + np.int32(1)
-            top[rows] -= n
-            stack[at - n] = table.take((which * np.int32(p) + x) * np.int32(p) + y) | cost << _BITS
-        return stack[:n] & _VALUE, stack[:n] >> _BITS
+        return SequenceBatch(tokens, label, hop, end + 1)
 
     def derive(self, tokens: Int, length: Int) -> Labels:
         """Find where every operand begins, and evaluate place by place."""
-        read = self._parse(tokens)
+        read = self._parsed(tokens)
         label, hop = np.full_like(tokens, NOTHING), np.zeros_like(tokens)
         need = look_up(read.need, np.full((len(tokens), 1), 2, dtype=np.int32))[:, 0]
         rows = np.flatnonzero((read.equals_at >= 0) & np.isin(need, self.hops))
@@ -205,51 +162,18 @@ class Mano(SequenceFamily[ManoParams]):
         label[rows, at], hop[rows, at] = read.value[rows, 2], need[rows]
         return Labels(label, hop)
 
-    def _parse(self, tokens: Int) -> _Parsed:
-        p, (n_rows, n) = self.params.modulus, tokens.shape
-        g = np.arange(n_rows)
-        is_number = (tokens >= 0) & (tokens < p)
-        kind = np.where((tokens >= p) & (tokens < self._n_before), tokens - np.int32(p), np.int32(-1))
-        kind[:, :2] = -1
-        is_number[:, :2] = False
-        balance = np.cumsum(np.where(kind >= 0, 1, np.where(is_number, -1, 0)), axis=1)
-        before = np.concatenate([np.zeros((n_rows, 1), dtype=balance.dtype), balance[:, :-1]], axis=1)
-        is_end = (balance[:, None, :] == before[:, :, None] - 1) & (np.arange(n) >= np.arange(n)[:, None])  # g from to
-        end = np.where(is_end.any(axis=2), is_end.argmax(axis=2), n - 1)
-        end = np.concatenate([end, np.full((n_rows, 2), n - 1)], axis=1)
-        right = np.minimum(end[:, 1 : n + 1] + 1, n - 1).astype(np.int32)
-        value, need = np.where(is_number, tokens, 0).astype(np.int32), np.zeros_like(tokens)
-        for place in range(n - 2, 1, -1):
-            two = right[:, place]
-            x, y = value[:, place + 1].astype(np.int64), value[g, two].astype(np.int64)
-            costs = need[:, place + 1], need[g, two]
-            results = {"a": x + y, "s": x - y, "m": x * y}
-            for number, operation in enumerate(self.params.operations):
-                rows = np.flatnonzero(kind[:, place] == number)
-                value[rows, place] = results[operation][rows] % p
-                need[rows, place] = 1 + costs[0][rows] + costs[1][rows]
-                if operation == "m":
-                    side = self._zero_side(x, y, *costs)
-                    need[rows, place] -= np.where(side == 0, costs[1], np.where(side == 1, costs[0], 0))[rows]
-        last = np.minimum(end[:, 2] + 1, n - 1)
-        is_whole = is_end[:, 2].any(axis=1) & (tokens[g, last] == self.n_words - 1) & (end[:, 2] < n - 1)
-        return _Parsed(np.where(is_whole, last, -1).astype(np.int32), right, value, need, kind)
-
-    @staticmethod
-    def _zero_side(x: NDArray[np.int64], y: NDArray[np.int64], of_x: Int, of_y: Int) -> Int:
-        """Which factor is 0 and takes fewer operations, the first or the second; -1 for none."""
-        first = (x == 0) & ((y != 0) | (of_x <= of_y))
-        return np.where(first, 0, np.where(y == 0, 1, -1)).astype(np.int32)
+    def _parsed(self, tokens: Int) -> ParsedExpressions:
+        return parse(tokens, self.params.modulus, self.params.operations, equals=self.n_words - 1)
 
     def places(self, tokens: Int, length: Int, at: Int) -> Int:
         """The operations that must be carried out, in an order in which that can be done."""
-        read, (n_rows, n) = self._parse(tokens), tokens.shape
+        read, (n_rows, n) = self._parsed(tokens), tokens.shape
         g, is_needed = np.arange(n_rows), np.zeros(tokens.shape, dtype=np.bool_)
         is_needed[:, 2] = read.equals_at >= 0
         for place in range(2, n - 1):
             two = read.right[:, place]
             x, y = read.value[:, place + 1].astype(np.int64), read.value[g, two].astype(np.int64)
-            side = self._zero_side(x, y, read.need[:, place + 1], read.need[g, two])
+            side = zero_side(x, y, read.need[:, place + 1], read.need[g, two])
             if "m" in self.params.operations:
                 side[read.kind[:, place] != self.params.operations.index("m")] = -1
             else:
@@ -287,18 +211,6 @@ class Mano(SequenceFamily[ManoParams]):
 
 
 @cache
-def _results(p: int, operations: str) -> Int:
-    """The result of every operation on every two numbers."""
-    x, y = (axis.ravel() for axis in np.mgrid[:p, :p].astype(np.int32))
-    of = {"a": x + y, "s": x - y + np.int32(p), "m": x * y}
-    return np.concatenate([of[operation] % np.int32(p) for operation in operations]).astype(np.int32)
-
-
-@cache
 def _measured(params: str, hops: tuple[int, ...], largest_hop: int, hop: int) -> float:
     family = Mano(ManoParams.model_validate_json(params), hops, largest_hop=largest_hop)
-    guesses = [
-        guess_of_one(family, hop, step, _N_MEASURED, stream("mano", "hidden", step))
-        for step in sorted({0, hop // 2, hop - 1})
-    ]
-    return min(1.0, max(float(g.mean() + _SIGMAS * g.std() / max(1, len(g)) ** 0.5) for g in guesses if len(g)))
+    return measured_ceiling(family, hop, _N_MEASURED, ("mano", "hidden"))

@@ -12,7 +12,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.patterns import ALL
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily, SequenceParams
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily, SequenceParams
 from nexus_bench.streams import Int, Mask, integers, permutations
 
 _TABLE_BITS = 16  # of the table that places are drawn from
@@ -109,7 +109,7 @@ class Mqar(SequenceFamily[MqarParams]):
             return "_"
         return f"k{index}" if index < self._n_keys else f"v{index - self._n_keys}"
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Keys, values, the places of queries, then everything between."""
         n_pairs, n_context = self.params.n_pairs, 2 * self.params.n_pairs
         length = self.deal_lengths(n_sequences, rng)
@@ -128,7 +128,7 @@ class Mqar(SequenceFamily[MqarParams]):
         tokens[row, at] = look_up(keys, asked)
         label[row, at] = look_up(values, asked)
         hop[row, at] = 1
-        return Drawn(tokens, label, hop, length)
+        return SequenceBatch(tokens, label, hop, length)
 
     def _slots(self, n_sequences: int, rng: np.random.Generator) -> Int:
         """Different slots within the shortest sequence, each drawn again until it is free: array (g, n_pairs)."""

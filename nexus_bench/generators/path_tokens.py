@@ -11,7 +11,7 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import GENERATORS, FamilyParams
 from nexus_bench.generators.parts.facts import look_up, shuffled
 from nexus_bench.generators.parts.patterns import ALL
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily
 from nexus_bench.streams import Int, Mask, permutations
 
 _LONGEST = 100  # edges of an arm
@@ -30,7 +30,7 @@ class PathTokensParams(FamilyParams):
     )
 
 
-class _Read(NamedTuple):
+class _ParsedPaths(NamedTuple):
     """A sequence as it is read; places are those where an edge begins.
 
     Attributes:
@@ -138,7 +138,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
         """Nodes are numbers."""
         return "=" if index == self.params.n_nodes else str(index)
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Each length of arms by itself; node 0 is the centre, and arm a goes on in steps of the number of arms."""
         lengths = np.array(self._arms, dtype=np.int32)
         which = (permutations(rng, 1, len(lengths))[0, 0] + np.arange(n_sequences)) % len(lengths)
@@ -152,7 +152,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
                 array[rows, : drawn.shape[1]] = drawn
         label[~np.isin(hop, self.hops)] = NOTHING
         hop[label == NOTHING] = 0
-        return Drawn(tokens, label, hop, 2 * self.params.n_arms * lengths[which] + 4 + lengths[which])
+        return SequenceBatch(tokens, label, hop, 2 * self.params.n_arms * lengths[which] + 4 + lengths[which])
 
     def _of_length(self, length: int, n: int, rng: np.random.Generator) -> tuple[Int, Int, Int]:
         """Tokens, labels and hops of stars with arms of one length."""
@@ -190,7 +190,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
             rows = np.where(here[:, :, None], way[:, None, :], rows)
         return rows
 
-    def _ways(self, tokens: Int, read: _Read) -> Iterator[tuple[Int, Int, Int]]:
+    def _ways(self, tokens: Int, read: _ParsedPaths) -> Iterator[tuple[Int, Int, Int]]:
         """For every node of the path but the last two: its place, the places that are read, and the node after it."""
         g, last = np.arange(len(tokens)), tokens.shape[1] - 1
         for step in range(self._longest - 1):
@@ -212,7 +212,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
                 node = np.where(edge >= 0, tokens[g, edge], np.where(back < read.length - 1, -1, node))
             yield place, way, node
 
-    def _read(self, tokens: Int) -> _Read:
+    def _read(self, tokens: Int) -> _ParsedPaths:
         n, n_pairs = self.params.n_nodes, tokens.shape[1] // 2
         is_end = tokens == n
         at = np.where(is_end.any(axis=1), is_end.argmax(axis=1), 0).astype(np.int32)
@@ -222,7 +222,7 @@ class PathTokens(SequenceFamily[PathTokensParams]):
         row, pair = np.nonzero(is_edge)
         enters[row, two[row, pair]] = 2 * pair
         leaves[row, one[row, pair]] = 2 * pair
-        return _Read(at, ((at - 2) // 2 // self.params.n_arms).astype(np.int32), enters, leaves)
+        return _ParsedPaths(at, ((at - 2) // 2 // self.params.n_arms).astype(np.int32), enters, leaves)
 
     def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
         """Where the edges of other arms lead that are as far from the centre."""

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Solution
-from nexus_bench.generators.parts.returned import is_given, is_number
+from nexus_bench.generators.parts.returned_values import is_number, must_be
 from nexus_bench.generators.sequences import NOTHING, SequenceFamily
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
-from nexus_bench.registry.promises import Told as Told
-from nexus_bench.registry.promises import tell as tell
+from nexus_bench.registry.promises import PromiseResult as PromiseResult
+from nexus_bench.registry.promises import check_promise as check_promise
 from nexus_bench.streams import permutations, stream
 
 _N_GRAPHS = 60
@@ -41,10 +41,10 @@ def at_hops(family: Family, hops: tuple[int, ...], **params: Any) -> Family:
 
 def returns_what_it_must(family: Family) -> None:
     """Methods return what they are declared to, and labels and hop counts stand at the same places."""
-    examples = is_given(
+    examples = must_be(
         family.name, family.schema.written[0].strip("`"), family.sample(_N_GRAPHS, stream("returned")), Examples
     )
-    solution = is_given(family.name, "solve", family.solve(examples.facts, examples.query), Solution)
+    solution = must_be(family.name, "solve", family.solve(examples.facts, examples.query), Solution)
     for method in (family.chance, family.partial_input):
         for hop in family.hops:
             is_number(family.name, method.__name__, method(hop))

@@ -12,7 +12,7 @@ from pydantic import Field
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, FamilyParams, Generator, Role, Schema, Solution
 from nexus_bench.generators.parts.patterns import ALL
-from nexus_bench.generators.parts.returned import integers_of, is_given
+from nexus_bench.generators.parts.returned_values import integers_of, must_be
 from nexus_bench.generators.parts.sequences import NOTHING as NOTHING
 from nexus_bench.streams import Int, Mask, integers
 
@@ -42,7 +42,7 @@ class Labels(NamedTuple):
     hop: Int
 
 
-class Drawn(NamedTuple):
+class SequenceBatch(NamedTuple):
     """Sequences as a family draws them; what stands after the end of a sequence does not matter.
 
     Attributes:
@@ -105,7 +105,7 @@ class SequenceFamily(Generator[ParamsT]):
         return self.n_facts
 
     @abstractmethod
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Draw a batch, as `Generator.sample` must."""
 
     @abstractmethod
@@ -210,7 +210,7 @@ class SequenceFamily(Generator[ParamsT]):
         Raises:
             ConfigError: `draw` returns something else than it must.
         """
-        drawn, shape = is_given(self.name, "draw", self.draw(n_graphs, rng), Drawn), (n_graphs, self.n_facts)
+        drawn, shape = must_be(self.name, "draw", self.draw(n_graphs, rng), SequenceBatch), (n_graphs, self.n_facts)
         for field, array in drawn._asdict().items():
             integers_of(self.name, f"{field} of `draw`", array, shape[:1] if field == "length" else shape)
         is_there = np.arange(self.n_facts) < drawn.length[:, None]
@@ -226,7 +226,7 @@ class SequenceFamily(Generator[ParamsT]):
         """
         tokens, length = tokens_of(facts)
         is_there = np.arange(tokens.shape[1]) < length[:, None]
-        found = is_given(self.name, "derive", self.derive(tokens, length), Labels)
+        found = must_be(self.name, "derive", self.derive(tokens, length), Labels)
         for field, array in found._asdict().items():
             integers_of(self.name, f"{field} of `derive`", array, tokens.shape)
         return (

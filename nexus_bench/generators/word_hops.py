@@ -12,21 +12,18 @@ from pydantic import Field
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import FamilyParams
-from nexus_bench.generators.parts.hidden_facts import Hidden, hidden_in, moved_round
-from nexus_bench.generators.parts.hidden_tokens import guess_of_one
+from nexus_bench.generators.parts.hidden_facts import HiddenFact, hidden_in, moved_round
+from nexus_bench.generators.parts.hidden_tokens import measured_ceiling
 from nexus_bench.generators.parts.hidden_words import share_of_the_commonest
 from nexus_bench.generators.parts.patterns import ALL
 from nexus_bench.generators.parts.spelled_words import NO_LETTER, draw_words, lay_out, n_spellings, spelled
-from nexus_bench.generators.parts.word_reader import Read, read
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily
+from nexus_bench.generators.parts.word_reader import ParsedWords, parse_words
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily
 from nexus_bench.streams import Int, Mask, integers, stream
 
 _MOST_COMPARED = 2**24  # pairs of words, for the ceilings
-_MOST_MEASURED, _MOST_HIDDEN, _SIGMAS = (
-    2_000,
-    300,
-    4,
-)  # sequences, and standard errors that ceilings are declared above what was measured
+_MOST_MEASURED, _MOST_HIDDEN = 2_000, 300  # sequences, without and with a hidden fact
+_SIGMAS = 4  # standard errors that ceilings are declared above what was measured
 _MOST_BITS = 61  # of the number of a spelling
 
 
@@ -39,7 +36,7 @@ class WordHopsParams(FamilyParams):
     max_letters: int = Field(ge=1, le=16, description="Letters of the longest word; every length is as likely.")
 
 
-class Graph(NamedTuple):
+class WordGraph(NamedTuple):
     """Facts and questions about words that are numbered.
 
     Attributes:
@@ -102,11 +99,11 @@ class WordHops(SequenceFamily[ParamsT]):
             )
 
     @abstractmethod
-    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> Graph:
+    def draw_graph(self, n_sequences: int, rng: np.random.Generator) -> WordGraph:
         """Facts and questions of a batch."""
 
     @abstractmethod
-    def n_possible(self, graph: Graph, n_known: int | None) -> Int:
+    def n_possible(self, graph: WordGraph, n_known: int | None) -> Int:
         """How many words the answers could be to a reader of so many facts of the derivation: array (g, a).
 
         Args:
@@ -115,11 +112,11 @@ class WordHops(SequenceFamily[ParamsT]):
         """
 
     @abstractmethod
-    def could_lead(self, hidden: Hidden) -> Mask:
+    def could_lead(self, hidden: HiddenFact) -> Mask:
         """The facts whose second word the hidden fact could have, to a reader of the known ones: array (g, f)."""
 
     @abstractmethod
-    def exchanged(self, hidden: Hidden, variant: int) -> Int:
+    def exchanged(self, hidden: HiddenFact, variant: int) -> Int:
         """The facts whose second words move round, so that the hidden fact, the first, has that of a variant."""
 
     @property
@@ -166,7 +163,7 @@ class WordHops(SequenceFamily[ParamsT]):
             return f"{index % n}{'.' if index >= n else ''}"
         return f"k={index - 2 * n + 1}" if index < self.n_words - 2 else ("begin", "answer")[index - self.n_words + 2]
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Words and a graph of them, set one after the other."""
         words, graph = self._words(n_sequences, rng), self.draw_graph(n_sequences, rng)
         asked, answer = (spelled(words, number) for number in (graph.start, graph.end))
@@ -186,18 +183,18 @@ class WordHops(SequenceFamily[ParamsT]):
         flat = [np.concatenate([none, array.reshape(g, -1)], axis=1) for array in (label + 1, hop)]
         pieces = np.concatenate([begin, facts, questions.reshape(g, -1)], axis=1).astype(np.int32)
         laid = lay_out(pieces, flat, self.n_facts)
-        return Drawn(laid.tokens, laid.beside[0] - np.int32(1), laid.beside[1], laid.length)
+        return SequenceBatch(laid.tokens, laid.beside[0] - np.int32(1), laid.beside[1], laid.length)
 
     def _words(self, n_sequences: int, rng: np.random.Generator) -> Int:
         p = self.params
         return draw_words(rng, n_sequences, self.most_words, p.n_letters, p.min_letters, p.max_letters)
 
-    def _hops(self, words: Int, graph: Graph) -> Int:
+    def _hops(self, words: Int, graph: WordGraph) -> Int:
         """The hop count of every letter of the answers: array (g, a, l)."""
         one = self._is_determined(words, graph) & (graph.hop > 0)[:, :, None]
         return np.where(one, np.int32(1), graph.hop[:, :, None])
 
-    def _is_determined(self, words: Int, graph: Graph) -> Mask:
+    def _is_determined(self, words: Int, graph: WordGraph) -> Mask:
         """Whether all other words that begin so go on as the answer does: array (g, a, l)."""
         number = np.arange(self.most_words)
         begins = (number < graph.n_words[:, None])[:, None, :] & (number != graph.start[:, :, None])  # g a w
@@ -216,8 +213,10 @@ class WordHops(SequenceFamily[ParamsT]):
         """Of each fact, the end of the word that it gives; of a word that begins so, the token that was given last."""
         return self._read(tokens).places(at, self.largest_hop)
 
-    def _read(self, tokens: Int) -> Read:
-        return read(tokens, n_letters=self.params.n_letters, longest=self.params.max_letters, n_k=self.largest_hop)
+    def _read(self, tokens: Int) -> ParsedWords:
+        return parse_words(
+            tokens, n_letters=self.params.n_letters, longest=self.params.max_letters, n_k=self.largest_hop
+        )
 
     def variants(self, tokens: Int, length: Int, steps: Int, step: int) -> Mask:
         """The facts whose second word the hidden fact could have; none of other tokens, which stand there twice."""
@@ -232,7 +231,7 @@ class WordHops(SequenceFamily[ParamsT]):
         hidden = hidden_in(found, steps, step)
         rows = np.flatnonzero(hidden.fact != variant)
         facts = self.exchanged(hidden, variant)[rows]
-        changed[rows] = moved_round(tokens[rows], Read(*(array[rows] for array in found)), facts)
+        changed[rows] = moved_round(tokens[rows], ParsedWords(*(array[rows] for array in found)), facts)
         return changed
 
     def chance(self, hop: int) -> float:
@@ -269,12 +268,7 @@ class WordHops(SequenceFamily[ParamsT]):
 
         Tokens at both ends and in the middle of the derivation are hidden, one at a time; the easiest one counts.
         """
-        guesses = [
-            guess_of_one(self, hop, step, _MOST_HIDDEN, stream(self.name, "hidden", hop, step))
-            for step in sorted({0, hop // 2, hop - 1})
-        ]
-        noisy = (float(g.mean() + _SIGMAS * g.std() / len(g) ** 0.5) for g in guesses if len(g))
-        return min(1.0, max(noisy, default=0.0))
+        return measured_ceiling(self, hop, _MOST_HIDDEN, (self.name, "hidden", hop), if_none=0.0)
 
 
 @cache

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from nexus_bench.generators.base import GENERATORS
-from nexus_bench.generators.parts.groups import Group, GroupName, named_group
-from nexus_bench.generators.sequences import NOTHING, Drawn, Labels, SequenceFamily, SequenceParams
+from nexus_bench.generators.parts.groups import GroupName, PermutationGroup, named_group
+from nexus_bench.generators.sequences import NOTHING, Labels, SequenceBatch, SequenceFamily, SequenceParams
 from nexus_bench.streams import Int, integers
 
 
@@ -54,7 +54,7 @@ class WordProblem(SequenceFamily[WordProblemParams]):
         return self._group.reasoning
 
     @property
-    def _group(self) -> Group:
+    def _group(self) -> PermutationGroup:
         return named_group(self.params.group)
 
     @property
@@ -77,7 +77,7 @@ class WordProblem(SequenceFamily[WordProblemParams]):
         """An element as its group writes it."""
         return self._group.symbol(index)
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         """Look the products up in the table of the group, place by place."""
         n = np.int32(self.n_words)
         tokens = integers(rng, n_sequences, self.n_facts, high=int(n))
@@ -89,7 +89,7 @@ class WordProblem(SequenceFamily[WordProblemParams]):
             product[place] = table.take(product[place - 1] * n + columns[place])
         hop = np.broadcast_to(self._counted(self.n_facts), tokens.shape)
         label = np.where(hop > 0, product.T, NOTHING)
-        return Drawn(tokens, label, hop, self.deal_lengths(n_sequences, rng))
+        return SequenceBatch(tokens, label, hop, self.deal_lengths(n_sequences, rng))
 
     def derive(self, tokens: Int, length: Int) -> Labels:
         """Move the points of the group, element by element, and look up which element moves them so."""

@@ -93,7 +93,7 @@ class NexusAttention(nn.Module):
         cache = next((cache for cache in caches if cache is not None), None)  # an empty one is falsy
         if position_embeddings is None:
             raise ConfigError("Nexus attention needs position_embeddings, as the layers of the model pass them")
-        arriving = Arriving(self, cache, position_embeddings, attention_mask, kwargs)
+        arriving = NewPositions(self, cache, position_embeddings, attention_mask, kwargs)
         options, out = self.options, getattr(self, self.out_name)
         first = dict(zip("qkv", self.project(hidden_states, "qkv"), strict=True))
         sides = climb(hidden_states, first, options, arriving, inner=self, outer=self, out=out)
@@ -108,7 +108,7 @@ class NexusAttention(nn.Module):
         return mixed, weights
 
 
-class Arriving:
+class NewPositions:
     """New tokens, which see those that a cache holds and each other."""
 
     def __init__(

@@ -19,8 +19,8 @@ from nexus_bench.streams import stream
 IGNORED = -100  # a label that is not counted
 
 
-class Plan(NamedTuple):
-    """When what happens.
+class TrainingSchedule(NamedTuple):
+    """At which steps of a pretraining run what is done.
 
     Attributes:
         steps: Optimiser steps.
@@ -47,11 +47,11 @@ class Batches:
     Args:
         tokens: The text.
         spec: The run.
-        plan: When what happens.
+        plan: The schedule of the run.
         here: The processes, each of which takes its part of every step.
     """
 
-    def __init__(self, tokens: Tokens, spec: PretrainSpec, plan: Plan, here: Processes) -> None:
+    def __init__(self, tokens: Tokens, spec: PretrainSpec, plan: TrainingSchedule, here: Processes) -> None:
         self._tokens, self._spec, self._plan, self._here = tokens, spec, plan, here
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)

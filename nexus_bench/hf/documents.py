@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from nexus_bench.data.law import tell
+from nexus_bench.data.law import text_examples
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.hf.library import HUB_NAME, quiet
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.files import check_listed, open_file, parse_line, sha256_of_file
-from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
 _OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
@@ -24,8 +24,8 @@ _TEXTS = ("string", "large_string", "string_view")  # kinds of columns
 _GRAPHS_AT_ONCE = 64
 
 
-class Text(NamedTuple):
-    """Text that was asked for.
+class TextSources(NamedTuple):
+    """Where the text of a pretraining run is read from.
 
     Attributes:
         files: Files, in the order in which they are read.
@@ -71,7 +71,7 @@ def check_apart(folder: Path, texts: list[str]) -> None:
             raise UsageError(f"{folder}: is in the text {text}, of which it would become a part; choose another --out")
 
 
-def find_text(names: list[str]) -> Text:
+def find_text(names: list[str]) -> TextSources:
     """Find text, and read none of it but for its hash.
 
     Args:
@@ -110,7 +110,7 @@ def find_text(names: list[str]) -> Text:
         content.update(str(dataset._fingerprint).encode())  # of how it was made, whatever came of that
         for file in dataset.cache_files:
             content.update(sha256_of_file(Path(file["filename"])).encode())
-    return Text(files, datasets, content.hexdigest())
+    return TextSources(files, datasets, content.hexdigest())
 
 
 def told_documents(
@@ -131,17 +131,17 @@ def told_documents(
         ConfigError: The task has too few distinct graphs.
     """
     splits = Splits(task.laws(), seed=0, n_val=task.n_val, n_test=task.n_test)
-    teller = Teller(splits.law.family, text)
+    renderer = TextRenderer(splits.law.family, text)
     for first in [0] if validation else itertools.count(0, _GRAPHS_AT_ONCE):
         examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
-        told = tell(teller, splits.law, examples, first_graph=first)
+        told = text_examples(renderer, splits.law, examples, first_graph=first)
         if ask == "all":
             yield from (_document(list(asked)) for _, asked in itertools.groupby(told, key=lambda one: one.graph))
         else:
             yield from (_document([one]) for one in told)
 
 
-def _document(asked: list[Told]) -> str:
+def _document(asked: list[TextExample]) -> str:
     """The facts, then each question with its answer."""
     prompts = [asked[0].prompt, *(one.question for one in asked[1:])]
     return "\n".join(f"{prompt}\nAnswer: {one.completion}" for prompt, one in zip(prompts, asked, strict=True))

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nexus_bench.hf.library import in_precision
-from nexus_bench.hf.tokens import Encoded
+from nexus_bench.hf.tokens import EncodedQuestion
 
 _TOKENS = 16_384  # of a batch that is scored
 
 
-class Scored(NamedTuple):
+class ScoredQuestion(NamedTuple):
     """One question, answered.
 
     Attributes:
@@ -59,7 +59,7 @@ def answer_loss(model: nn.Module, batch: Mapping[str, Any]) -> Float[Tensor, ""]
     return loss
 
 
-def collate_answers(examples: Sequence[Encoded]) -> dict[str, Tensor]:
+def collate_answers(examples: Sequence[EncodedQuestion]) -> dict[str, Tensor]:
     """A batch: sequences padded on the right, and the places where tokens of answers are predicted.
 
     A causal model sees nothing of the padding, so there is no mask.
@@ -77,7 +77,7 @@ def collate_answers(examples: Sequence[Encoded]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def score(model: nn.Module, questions: Sequence[Encoded], *, device: str) -> list[Scored]:
+def score(model: nn.Module, questions: Sequence[EncodedQuestion], *, device: str) -> list[ScoredQuestion]:
     """Answer questions as lm-eval answers multiple choice: by the summed log-likelihood of the tokens of a choice.
 
     Args:
@@ -96,11 +96,11 @@ def score(model: nn.Module, questions: Sequence[Encoded], *, device: str) -> lis
     return [_scored([told[number, i] for i in range(len(_asked(one)))], one) for number, one in enumerate(questions)]
 
 
-def _asked(question: Encoded) -> tuple[list[int], ...]:
+def _asked(question: EncodedQuestion) -> tuple[list[int], ...]:
     return question.choices or (question.answer,)
 
 
-def _rows(number: int, question: Encoded) -> list[_Row]:
+def _rows(number: int, question: EncodedQuestion) -> list[_Row]:
     """As few sequences as tell all continuations: what continues another one's beginning is read from it."""
     asked = _asked(question)
     tails: dict[tuple[int, ...], list[int]] = {}
@@ -112,7 +112,7 @@ def _rows(number: int, question: Encoded) -> list[_Row]:
 
 
 def _likelihoods(
-    model: nn.Module, questions: Sequence[Encoded], rows: Sequence[_Row], device: str
+    model: nn.Module, questions: Sequence[EncodedQuestion], rows: Sequence[_Row], device: str
 ) -> dict[tuple[int, int], tuple[float, bool]]:
     """(question, continuation) -> its log-likelihood, and whether greedy decoding writes it."""
     keys, lengths = [], []
@@ -140,13 +140,13 @@ def _likelihoods(
     return dict(zip(keys, sums, strict=True))
 
 
-def _scored(told: Sequence[tuple[float, bool]], question: Encoded) -> Scored:
+def _scored(told: Sequence[tuple[float, bool]], question: EncodedQuestion) -> ScoredQuestion:
     if not question.choices:
-        return Scored(told[0][1], -told[0][0])
+        return ScoredQuestion(told[0][1], -told[0][0])
     likelihoods = [likelihood for likelihood, _ in told]
     is_number = all(likelihood == likelihood for likelihood in likelihoods)  # of a model that diverged it is not
     best = likelihoods.index(max(likelihoods)) if is_number else -1
-    return Scored(best == question.label, -likelihoods[question.label])
+    return ScoredQuestion(best == question.label, -likelihoods[question.label])
 
 
 def _logits_at(

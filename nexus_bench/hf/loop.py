@@ -24,7 +24,15 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedModel
 
 from nexus_bench.errors import FailedCellsError
-from nexus_bench.hf.batches import IGNORED, Batches, Plan, added_to_scores, cut_sequences, put, within_documents
+from nexus_bench.hf.batches import (
+    IGNORED,
+    Batches,
+    TrainingSchedule,
+    added_to_scores,
+    cut_sequences,
+    put,
+    within_documents,
+)
 from nexus_bench.hf.library import in_precision
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.processes import Processes
@@ -38,7 +46,7 @@ _FIXED: dict[str, Any] = {  # buffers never change; how to say so, in PyTorch fr
 }
 
 
-class Held(NamedTuple):
+class HeldOutScore(NamedTuple):
     """How well held-out text is predicted.
 
     Attributes:
@@ -79,10 +87,10 @@ class InTraining:
     Args:
         model: The model, on the device.
         spec: The run.
-        plan: When what happens.
+        plan: The schedule of the run.
         here: The processes.
         compiled: Whether passes are compiled.
-        flops_per_token: Of a pass there and back.
+        flops_per_token: Operations of a forward and a backward pass, for each token.
         peak_tflops: Of the device; None if it is not known.
     """
 
@@ -90,7 +98,7 @@ class InTraining:
         self,
         model: PreTrainedModel,
         spec: PretrainSpec,
-        plan: Plan,
+        plan: TrainingSchedule,
         here: Processes,
         *,
         compiled: bool,
@@ -137,7 +145,7 @@ class InTraining:
         self,
         tokens: Tokens,
         *,
-        evaluate: Callable[[], Held],
+        evaluate: Callable[[], HeldOutScore],
         on_row: Callable[[Row], None],
         on_evaluation: Callable[[], None],
         on_save: Callable[[], None],
@@ -219,7 +227,7 @@ class InTraining:
         return spec.lr * (spec.final + (1 - spec.final) * (1 + math.cos(math.pi * done)) / 2)
 
     @torch.no_grad()
-    def held_out(self, tokens: Tokens, n_bytes: int) -> Held:
+    def held_out(self, tokens: Tokens, n_bytes: int) -> HeldOutScore:
         """The loss on held-out text, each process a part of it.
 
         Args:
@@ -241,7 +249,7 @@ class InTraining:
                 total += self.losses_alone(*(put(part, self.here.device) for part in (ids, labels)))
         self.model.train()
         loss = self.here.sum(total).item() / (n_sequences * n)
-        return Held(loss, loss / math.log(2) * len(tokens) / n_bytes)
+        return HeldOutScore(loss, loss / math.log(2) * len(tokens) / n_bytes)
 
     def precision(self) -> torch.autocast:
         """The context of a pass."""

@@ -94,8 +94,8 @@ class NexusGPTNeoXForCausalLM(NexusModel, GPTNeoXForCausalLM):
     config_class = NexusGPTNeoXConfig
 
 
-class Family(NamedTuple):
-    """The classes of a family: of the library, and ours.
+class ModelClasses(NamedTuple):
+    """The classes of a family of language models: those of transformers, and those with nested attention.
 
     Attributes:
         model: The stock model.
@@ -113,9 +113,11 @@ class Family(NamedTuple):
 
 
 FAMILIES = (
-    Family(GPTNeoXForCausalLM, GPTNeoXAttention, NexusGPTNeoXConfig, NexusGPTNeoXForCausalLM, NexusGPTNeoXAttention),
-    Family(LlamaForCausalLM, LlamaAttention, NexusLlamaConfig, NexusLlamaForCausalLM, NexusLlamaAttention),
-    Family(Qwen2ForCausalLM, Qwen2Attention, NexusQwen2Config, NexusQwen2ForCausalLM, NexusQwen2Attention),
+    ModelClasses(
+        GPTNeoXForCausalLM, GPTNeoXAttention, NexusGPTNeoXConfig, NexusGPTNeoXForCausalLM, NexusGPTNeoXAttention
+    ),
+    ModelClasses(LlamaForCausalLM, LlamaAttention, NexusLlamaConfig, NexusLlamaForCausalLM, NexusLlamaAttention),
+    ModelClasses(Qwen2ForCausalLM, Qwen2Attention, NexusQwen2Config, NexusQwen2ForCausalLM, NexusQwen2Attention),
 )
 
 

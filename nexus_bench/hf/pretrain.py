@@ -13,12 +13,12 @@ from transformers import PreTrainedModel
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.hf.apply import describe
-from nexus_bench.hf.batches import Plan
+from nexus_bench.hf.batches import TrainingSchedule
 from nexus_bench.hf.documents import check_apart
 from nexus_bench.hf.library import quiet, told_if_unwritten
-from nexus_bench.hf.loop import Held, InTraining
+from nexus_bench.hf.loop import HeldOutScore, InTraining
 from nexus_bench.hf.memory import bytes_needed, check_memory, lower, told_if_it_runs_out
-from nexus_bench.hf.pretrain_spec import Asked, PretrainSpec, Running
+from nexus_bench.hf.pretrain_spec import PretrainRequest, PretrainSpec, RunOptions
 from nexus_bench.hf.processes import Processes, processes
 from nexus_bench.hf.pythia import build, cost_of, make_config
 from nexus_bench.hf.summary import SUMMARY, Summary, read_summary, write_summary
@@ -43,7 +43,9 @@ def default_folder(spec: PretrainSpec) -> Path:
     return Path("runs/pretrain") / f"{spec.arch}-{spec.label}-seed{spec.seed}"
 
 
-def pretrain(asked: Asked, folder: Path, *, device: str, on_row: OnRow = lambda row, steps: None) -> Summary | None:
+def pretrain(
+    asked: PretrainRequest, folder: Path, *, device: str, on_row: OnRow = lambda row, steps: None
+) -> Summary | None:
     """Train a model into a folder; a finished one is left as it is.
 
     Args:
@@ -112,7 +114,13 @@ def _defaults() -> dict[str, Any]:
 
 
 def _train(
-    asked: Asked, folder: Path, files: TokenFiles, here: Processes, micro_batch: int, on_row: OnRow, begun: float
+    asked: PretrainRequest,
+    folder: Path,
+    files: TokenFiles,
+    here: Processes,
+    micro_batch: int,
+    on_row: OnRow,
+    begun: float,
 ) -> Summary | None:
     spec, running = asked
     config = make_config(spec, n_tokens=len(files.tokenizer), end_of_text=files.end_of_text)
@@ -161,7 +169,7 @@ def _train(
         with told_if_unwritten(folder / CHECKPOINT), writing_atomic(folder / CHECKPOINT) as file:
             torch.save(trained.state(), file)
 
-    def evaluate() -> Held:
+    def evaluate() -> HeldOutScore:
         return trained.held_out(files.held_out, files.held_out_bytes)
 
     trained.run(files.train, evaluate=evaluate, on_row=log, on_evaluation=sample, on_save=save)
@@ -186,7 +194,7 @@ def _train(
     return summary
 
 
-def _micro_batch(asked: Asked, n_processes: int) -> int:
+def _micro_batch(asked: PretrainRequest, n_processes: int) -> int:
     """Sequences of a pass on a device.
 
     Raises:
@@ -206,7 +214,9 @@ def _micro_batch(asked: Asked, n_processes: int) -> int:
     return given
 
 
-def _plan(spec: PretrainSpec, running: Running, files: TokenFiles, micro_batch: int, n_processes: int) -> Plan:
+def _plan(
+    spec: PretrainSpec, running: RunOptions, files: TokenFiles, micro_batch: int, n_processes: int
+) -> TrainingSchedule:
     n_sequences = (len(files.train) - 1) // spec.seq_len
     of_a_step = spec.batch_size * spec.seq_len
     wanted = spec.tokens or n_sequences * spec.seq_len
@@ -220,7 +230,7 @@ def _plan(spec: PretrainSpec, running: Running, files: TokenFiles, micro_batch: 
     evaluated = frozenset(max(1, round(steps * (i + 1) / n)) for i in range(n))
     save_every = running.save_every or max(1, steps // 20)
     passes = spec.batch_size // (micro_batch * n_processes)
-    return Plan(steps, n_sequences, micro_batch, passes, running.log_every, evaluated, save_every)
+    return TrainingSchedule(steps, n_sequences, micro_batch, passes, running.log_every, evaluated, save_every)
 
 
 def _samples(trained: InTraining, files: TokenFiles, n: int) -> list[dict[str, Any]]:

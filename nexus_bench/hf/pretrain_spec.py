@@ -77,7 +77,7 @@ class PretrainSpec(Spec):
         return "-".join([f"order{self.nexus.order}", *others])
 
 
-class Running(Spec):
+class RunOptions(Spec):
     """How a run is carried out; it changes no result by more than rounding."""
 
     micro_batch_size: int | None = Field(
@@ -90,11 +90,11 @@ class Running(Spec):
     compile: Literal["auto", "yes", "no"] = Field(default="auto", description="torch.compile; auto: on a GPU.")
 
 
-class Asked(NamedTuple):
+class PretrainRequest(NamedTuple):
     """A run and how it is carried out."""
 
     spec: PretrainSpec
-    running: Running
+    running: RunOptions
 
 
 def task_settings(entry: Config) -> Config:
@@ -103,7 +103,7 @@ def task_settings(entry: Config) -> Config:
     return {key: value for key, value in entry.items() if key not in own}
 
 
-def make_asked(entry: Config, *, lr_of_arch: float) -> Asked:
+def make_request(entry: Config, *, lr_of_arch: float) -> PretrainRequest:
     """Validate the values of a run: sizes of the model, options of the nest, the recipe, how it is carried out.
 
     Args:
@@ -128,7 +128,7 @@ def make_asked(entry: Config, *, lr_of_arch: float) -> Asked:
     if isinstance(rest.get("layers"), int):
         rest["layers"] = [rest["layers"]]
     spec = validate(PretrainSpec, {"lr": lr_of_arch, **rest, "nexus": nexus, "shape": shape}, where=WHERE)
-    return Asked(spec, validate(Running, running, where=WHERE))
+    return PretrainRequest(spec, validate(RunOptions, running, where=WHERE))
 
 
 def _divided(entry: Config) -> tuple[Config, Config, Config, Config]:
@@ -143,4 +143,4 @@ def _divided(entry: Config) -> tuple[Config, Config, Config, Config]:
 def _kinds() -> tuple[tuple[str, ...], ...]:
     """Names of settings: of the nest, of the shape, of how it is carried out, of the rest."""
     rest = tuple(key for key in PretrainSpec.model_fields if key not in _MADE)
-    return tuple(NexusOptions.model_fields), SHAPE, tuple(Running.model_fields), rest
+    return tuple(NexusOptions.model_fields), SHAPE, tuple(RunOptions.model_fields), rest

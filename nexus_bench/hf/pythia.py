@@ -147,7 +147,7 @@ class Cost(NamedTuple):
 
     Attributes:
         parameters: Trained numbers.
-        flops_per_token: Operations of a pass there and back, for each token of a sequence.
+        flops_per_token: Operations of a forward and a backward pass, for each token of a sequence.
     """
 
     parameters: int
@@ -189,7 +189,7 @@ def equal_in_compute(spec: PretrainSpec, *, n_tokens: int) -> dict[str, Any]:
         n_tokens: Tokens that the tokenizer knows.
 
     Returns:
-        Values for `make_asked`, in the place of those of the nest.
+        Values for `make_request`, in the place of those of the nest.
     """
     config = make_config(spec, n_tokens=n_tokens, end_of_text=0)
     wanted = cost_of(spec, config).flops_per_token

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nexus_bench.data.dataset import MANIFEST, Dataset, read_dataset
+from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.generate import draw_dataset
 from nexus_bench.data.lm_eval import ASKED, DELIMITER, documents, told_in
+from nexus_bench.data.manifest import MANIFEST
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import ConfigError, StorageError
 from nexus_bench.experiment.score import columns_beside

@@ -17,9 +17,9 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.hf.memory import told_if_it_runs_out
 from nexus_bench.hf.pretrained import Pretrained
 from nexus_bench.hf.questions import Material
-from nexus_bench.hf.retrofit_cells import Cell, Setting, run_cell, without_figures
+from nexus_bench.hf.retrofit_cells import RetrofitCell, RetrofitSetting, run_cell, without_figures
 from nexus_bench.hf.retrofit_spec import UNTOUCHED, Method, Recipe
-from nexus_bench.hf.tokens import Encoder
+from nexus_bench.hf.tokens import QuestionEncoder
 from nexus_bench.io.columns import MEASURED, TRAIN, TUNING, VAL
 from nexus_bench.io.config import LONGEST_NAME, Config
 from nexus_bench.io.read_results import SPEC
@@ -99,12 +99,12 @@ def retrofit(
     """
     name = run_name(model, material)
     spec = _spec(model, material, methods, recipe, seeds)
-    encoder = Encoder(model.tokenizer, model.config.max_position_embeddings)
+    encoder = QuestionEncoder(model.tokenizer, model.config.max_position_embeddings)
     encoded = {split: encoder.encode(questions) for split, questions in material.splits.items()}
     if not encoded[TRAIN]:
         raise ConfigError(f"{material.name}: has no example to train on")
     warnings = [*([material.warning] if material.warning else []), *encoder.warnings()]
-    setting = Setting(model, material, encoded, recipe, way.device)
+    setting = RetrofitSetting(model, material, encoded, recipe, way.device)
     folder.check(name)
     _check_same(folder, spec)
     if not (folder.path / SPEC).exists():  # weights that cannot be loaded leave no folder behind
@@ -156,8 +156,8 @@ def retrofit(
 
 
 def _cells(
-    methods: Sequence[Method], recipe: Recipe, seeds: Sequence[int], setting: Setting, folder: RunFolder
-) -> Iterator[tuple[Cell, str]]:
+    methods: Sequence[Method], recipe: Recipe, seeds: Sequence[int], setting: RetrofitSetting, folder: RunFolder
+) -> Iterator[tuple[RetrofitCell, str]]:
     """The cells in their order, each with its purpose: first those of tuning; then those with the chosen rates.
 
     A cell is done when the next one is asked for.
@@ -168,16 +168,16 @@ def _cells(
     for method in trained:
         for lr in recipe.lr:
             for seed in tuning:
-                yield Cell(method, lr, seed), TUNING
+                yield RetrofitCell(method, lr, seed), TUNING
     for method in methods:
         if method.kind == UNTOUCHED:
-            yield Cell(method, None, seeds[0]), MEASURED
+            yield RetrofitCell(method, None, seeds[0]), MEASURED
             continue
-        trials = [[Cell(method, lr, seed) for seed in tuning] for lr in recipe.lr]
+        trials = [[RetrofitCell(method, lr, seed) for seed in tuning] for lr in recipe.lr]
         means = [_mean([a for c in trial for a in _validated(folder, setting.cell_id(c))]) for trial in trials]
         best = recipe.lr[means.index(max(means))]  # of equals the first
         for seed in seeds:
-            yield Cell(method, best, seed), MEASURED
+            yield RetrofitCell(method, best, seed), MEASURED
 
 
 def _validated(folder: RunFolder, cell_id: str) -> list[float]:
@@ -190,14 +190,16 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if values else 0.0
 
 
-def _named(cell: Cell, purpose: str, setting: Setting) -> str:
+def _named(cell: RetrofitCell, purpose: str, setting: RetrofitSetting) -> str:
     told = setting.label(cell)
     if cell.lr is not None:
         told += f" | lr {cell.lr:g} | seed {cell.seed}" + (" (choosing lr)" if purpose == TUNING else "")
     return told
 
 
-def _line(cell: Cell, purpose: str, setting: Setting, validated: Sequence[float], *, is_new: bool) -> str:
+def _line(
+    cell: RetrofitCell, purpose: str, setting: RetrofitSetting, validated: Sequence[float], *, is_new: bool
+) -> str:
     told = _named(cell, purpose, setting)
     by_hop = " ".join(f"{accuracy:.3f}" for accuracy in validated)
     return f"{told} | validation {by_hop}" + ("" if is_new else " | was done")

@@ -21,7 +21,7 @@ from nexus_bench.hf.likelihood import answer_loss, collate_answers, score
 from nexus_bench.hf.pretrained import Pretrained
 from nexus_bench.hf.questions import Material, in_order
 from nexus_bench.hf.retrofit_spec import UNTOUCHED, Method, Recipe
-from nexus_bench.hf.tokens import Encoded
+from nexus_bench.hf.tokens import EncodedQuestion
 from nexus_bench.hf.training import Pace, train_in_order, training_arguments
 from nexus_bench.io.columns import FAILED, FORMAT_VERSION, TRAIN, VAL, Row
 from nexus_bench.io.config import Config
@@ -32,7 +32,7 @@ _HAVE_COLUMNS = ("steps", "batch_size", "lr")
 _OF_CHOICE = ("tune_seeds", "n_val", "n_test", "micro_batch", "view")  # no part of what is trained
 
 
-class Cell(NamedTuple):
+class RetrofitCell(NamedTuple):
     """One cell.
 
     Attributes:
@@ -46,7 +46,7 @@ class Cell(NamedTuple):
     seed: int
 
 
-class Setting(NamedTuple):
+class RetrofitSetting(NamedTuple):
     """What all cells of a retrofit share.
 
     Attributes:
@@ -59,15 +59,15 @@ class Setting(NamedTuple):
 
     model: Pretrained
     material: Material
-    encoded: Mapping[str, list[Encoded]]
+    encoded: Mapping[str, list[EncodedQuestion]]
     recipe: Recipe
     device: str
 
-    def label(self, cell: Cell) -> str:
+    def label(self, cell: RetrofitCell) -> str:
         """The method in a few words."""
         return cell.method.label(self.model.config.num_hidden_layers)
 
-    def cell_id(self, cell: Cell) -> str:
+    def cell_id(self, cell: RetrofitCell) -> str:
         """16 hexadecimal digits: a hash of everything that its results depend on."""
         content = {
             "format": FORMAT_VERSION,
@@ -82,7 +82,13 @@ class Setting(NamedTuple):
 
 
 def run_cell(
-    cell: Cell, setting: Setting, *, states: Path, save_every: float, environment: int, keep: Path | None
+    cell: RetrofitCell,
+    setting: RetrofitSetting,
+    *,
+    states: Path,
+    save_every: float,
+    environment: int,
+    keep: Path | None,
 ) -> CellResult:
     """Train a cell, from its last saved state if it has one, and score every split but that of training.
 
@@ -136,7 +142,7 @@ def nested(model: PreTrainedModel, method: Method) -> PreTrainedModel:
     return model
 
 
-def flops_per_step(method: Method, setting: Setting) -> int:
+def flops_per_step(method: Method, setting: RetrofitSetting) -> int:
     """Operations of the matrix products of a training step, for prompts as long as the first ones of the training data.
 
     They are counted on tensors without values, so they are the same on every device. Attention counts as it is written:
@@ -155,7 +161,7 @@ def flops_per_step(method: Method, setting: Setting) -> int:
     return int(counter.get_total_flops()) * (recipe.batch_size // recipe.micro_batch)
 
 
-def _train(model: nn.Module, cell: Cell, setting: Setting, states: Path, save_every: float) -> Pace:
+def _train(model: nn.Module, cell: RetrofitCell, setting: RetrofitSetting, states: Path, save_every: float) -> Pace:
     recipe, train = setting.recipe, setting.encoded[TRAIN]
     assert cell.lr is not None
     arguments = training_arguments(
@@ -196,7 +202,7 @@ def _optimizer(model: nn.Module, lr: float, recipe: Recipe) -> torch.optim.Optim
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, weight_decay=0.0)
 
 
-def _rows(model: nn.Module, cell: Cell, setting: Setting) -> list[Row]:
+def _rows(model: nn.Module, cell: RetrofitCell, setting: RetrofitSetting) -> list[Row]:
     """The rows of results.csv, validation first."""
     common = _describe(model, cell, setting)
     rows = []
@@ -213,7 +219,7 @@ def _rows(model: nn.Module, cell: Cell, setting: Setting) -> list[Row]:
     return rows
 
 
-def _describe(model: nn.Module, cell: Cell, setting: Setting) -> Row:
+def _describe(model: nn.Module, cell: RetrofitCell, setting: RetrofitSetting) -> Row:
     """The columns that all rows of a cell share."""
     config, recipe, reading = setting.model.config, setting.recipe, cell.method.reading
     options: Config = {} if reading is None else reading.options.given()

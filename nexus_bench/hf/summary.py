@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.files import read_bytes, read_json
-from nexus_bench.io.seal import read_sealed, write_sealed
+from nexus_bench.io.sealed_json import read_sealed, write_sealed
 
 SUMMARY = "summary.json"
 _WORDS = ("model", "device")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, CorruptArtefactError
-from nexus_bench.hf.documents import Text, find_text, told_documents
+from nexus_bench.hf.documents import TextSources, find_text, told_documents
 from nexus_bench.hf.library import quiet
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.tokenizer import load_tokenizer, train_tokenizer
@@ -99,7 +99,7 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
     return TokenFiles(train, evaluated, told["held_out_bytes"], told["end_of_text"], tokenizer, key)
 
 
-def _write(folder: Path, spec: PretrainSpec, text: Text, held_out: Text, given: Any, key: str) -> None:
+def _write(folder: Path, spec: PretrainSpec, text: TextSources, held_out: TextSources, given: Any, key: str) -> None:
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -144,7 +144,7 @@ def _write(folder: Path, spec: PretrainSpec, text: Text, held_out: Text, given: 
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _divided(spec: PretrainSpec, text: Text, held_out: Text) -> tuple[Any, Any]:
+def _divided(spec: PretrainSpec, text: TextSources, held_out: TextSources) -> tuple[Any, Any]:
     """Two functions that give the documents to train on and the held-out ones.
 
     Without text to hold out, documents are, in the order of their hashes, until they have their share of all

@@ -10,7 +10,7 @@ from nexus_bench.hf.questions import Question
 _PART = 1000  # texts that are encoded at once
 
 
-class Encoded(NamedTuple):
+class EncodedQuestion(NamedTuple):
     """One question.
 
     Attributes:
@@ -28,14 +28,14 @@ class Encoded(NamedTuple):
     label: int
 
 
-class Texts(NamedTuple):
+class QuestionTexts(NamedTuple):
     """A question as texts: the context, and the continuations that are compared, of which the first is the answer."""
 
     context: str
     continuations: tuple[str, ...]
 
 
-class Encoder:
+class QuestionEncoder:
     """Encodes questions, and keeps what is to be said of the tokenizer.
 
     Args:
@@ -50,7 +50,7 @@ class Encoder:
         self._alike: tuple[str, str, str] | None = None
         self._n_asked, self._n_split, self._n_alike = 0, 0, 0
 
-    def encode(self, questions: Sequence[Question]) -> list[Encoded]:
+    def encode(self, questions: Sequence[Question]) -> list[EncodedQuestion]:
         """The questions as tokens.
 
         Raises:
@@ -80,7 +80,7 @@ class Encoder:
             )
         return told
 
-    def _texts(self, question: Question) -> Texts:
+    def _texts(self, question: Question) -> QuestionTexts:
         context = question.context
         if not isinstance(context, str):
             if getattr(self._tokenizer, "chat_template", None) is None:
@@ -91,18 +91,18 @@ class Encoder:
                 raise ConfigError(
                     f"{question.where}: the tokenizer's template takes no such messages: {first_line(error)}"
                 ) from error
-            return Texts(context, (question.answer, *question.choices))
+            return QuestionTexts(context, (question.answer, *question.choices))
         plain = context.rstrip(" ")  # spaces belong to the token that follows them
         spaces = context[len(plain) :]
-        return Texts(plain, tuple(spaces + text for text in (question.answer, *question.choices)))
+        return QuestionTexts(plain, tuple(spaces + text for text in (question.answer, *question.choices)))
 
-    def _encoded(self, asked: Sequence[Texts], is_chat: bool) -> Iterable[list[int]]:
+    def _encoded(self, asked: Sequence[QuestionTexts], is_chat: bool) -> Iterable[list[int]]:
         texts = [text for one in asked for text in (one.context, *(one.context + c for c in one.continuations))]
         special = {"add_special_tokens": False} if is_chat else {}  # a template writes its own
         for start in range(0, len(texts), _PART):
             yield from self._tokenizer(list(texts[start : start + _PART]), **special)["input_ids"]
 
-    def _one(self, question: Question, texts: Texts, ids: Any) -> Encoded:
+    def _one(self, question: Question, texts: QuestionTexts, ids: Any) -> EncodedQuestion:
         context = next(ids)
         parts = [next(ids)[len(context) :] for _ in texts.continuations]
         for text, part in zip(texts.continuations, parts, strict=True):
@@ -126,7 +126,7 @@ class Encoder:
                 self._alike = self._alike or (other.strip(), word.strip(), question.where)
         self._n_alike += is_alike
         label = question.choices.index(question.answer) if question.choices else -1
-        return Encoded(question.hop, context, answer, tuple(choices), label)
+        return EncodedQuestion(question.hop, context, answer, tuple(choices), label)
 
 
 def _is_chat(question: Question) -> bool:

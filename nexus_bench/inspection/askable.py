@@ -6,7 +6,7 @@ import torch
 
 from nexus_bench.data.law import Law
 from nexus_bench.errors import ConfigError
-from nexus_bench.inspection.question import Question
+from nexus_bench.inspection.question import EvaluationRequest
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.build import build_model, model_class
 from nexus_bench.model.transformer import Transformer
@@ -15,7 +15,7 @@ from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.titles import titles_of
 
 
-def check_askable(cell: CellSpec, question: Question, law: Law, *, suite: Sequence[CellSpec]) -> None:
+def check_askable(cell: CellSpec, question: EvaluationRequest, law: Law, *, suite: Sequence[CellSpec]) -> None:
     """Refuse a question of a file, `ask` of a reproduction, that the model of a cell will not take, trained or not.
 
     Args:
@@ -37,7 +37,7 @@ def check_askable(cell: CellSpec, question: Question, law: Law, *, suite: Sequen
 
 
 def check_loops(
-    cell: CellSpec, question: Question, *, title: str, keys: tuple[str, str] = ("--loops", "--cell")
+    cell: CellSpec, question: EvaluationRequest, *, title: str, keys: tuple[str, str] = ("--loops", "--cell")
 ) -> None:
     """Refuse other loops than in training where there were none.
 

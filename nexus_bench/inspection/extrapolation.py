@@ -8,7 +8,7 @@ import torch
 from nexus_bench.experiment.result_rows import further_rows
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.inspection.askable import check_length
-from nexus_bench.inspection.question import Question
+from nexus_bench.inspection.question import EvaluationRequest
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import TEST, Row
 from nexus_bench.model.batch import to_batch
@@ -22,7 +22,7 @@ _CPU = torch.device("cpu")
 def ask(
     folder: RunFolder,
     cells: Sequence[CellSpec],
-    question: Question,
+    question: EvaluationRequest,
     *,
     data: Path | None,
     device: str,

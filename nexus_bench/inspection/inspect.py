@@ -8,7 +8,7 @@ from nexus_bench.data.show import query_as_text
 from nexus_bench.errors import UsageError
 from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.experiment.trained import load_model, title_of, trained_cell
+from nexus_bench.experiment.trained_cells import load_model, title_of, trained_cell
 from nexus_bench.inspection.pictures import graph_picture, maps_picture, walk_picture
 from nexus_bench.inspection.pointing import Walk, attention_rows, split_with, walk
 from nexus_bench.io.columns import ATTENTION_COLUMNS, WALK_COLUMNS
@@ -27,7 +27,7 @@ _FILES: dict[str, str | None] = {
 }
 
 
-class Inspected(NamedTuple):
+class InspectionResult(NamedTuple):
     """The result of an inspection.
 
     Attributes:
@@ -59,7 +59,7 @@ def inspect(
     data: Path | None = None,
     out: Path | None = None,
     on_note: Callable[[str], None] = lambda text: None,
-) -> Inspected:
+) -> InspectionResult:
     """Draw the attention of one example at every level, and count over many where heads point along the path.
 
     Args:
@@ -108,4 +108,4 @@ def inspect(
     assert files.keys() == _FILES.keys()
     for name, content in files.items():
         write_atomic(target / name, content)
-    return Inspected(chosen, hop, title, query, seen, [target / name for name in files], pictures)
+    return InspectionResult(chosen, hop, title, query, seen, [target / name for name in files], pictures)

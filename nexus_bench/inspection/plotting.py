@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from nexus_bench.report.charts.plotting import Drawn, Picture
+from nexus_bench.report.charts.plotting import Picture, RenderedFigure
 
 INK = "#1b1f24"  # text and axes
 PAPER = "#ffffff"  # background
@@ -51,5 +51,5 @@ def render(figure: Figure, *, name: str, caption: str) -> Picture:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=file_format, dpi=150, metadata=metadata)
         files[file_format] = buffer.getvalue()
-    drawn = Drawn(files["png"], files["svg"].decode())
+    drawn = RenderedFigure(files["png"], files["svg"].decode())
     return Picture(name, caption, lambda: drawn)

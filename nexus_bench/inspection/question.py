@@ -16,7 +16,7 @@ from nexus_bench.io.hops import format_hops
 PREFIX = "eval"  # prefix of the names of such splits
 
 
-class Question(NamedTuple):
+class EvaluationRequest(NamedTuple):
     """What to evaluate on, and how.
 
     Attributes:
@@ -52,7 +52,7 @@ class Question(NamedTuple):
         return "_".join(parts)
 
 
-def further_law(task: TaskSpec, question: Question) -> Law:
+def further_law(task: TaskSpec, question: EvaluationRequest) -> Law:
     """The law of what is asked, over the symbols of training.
 
     Raises:

@@ -11,9 +11,9 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.experiment.suite import suite_of
-from nexus_bench.experiment.trained import load_model
+from nexus_bench.experiment.trained_cells import load_model
 from nexus_bench.inspection.askable import check_loops
-from nexus_bench.inspection.question import Question, further_law
+from nexus_bench.inspection.question import EvaluationRequest, further_law
 from nexus_bench.model.contract import Model
 from nexus_bench.model.transformer import Transformer
 from nexus_bench.training.row import CellSource
@@ -60,7 +60,7 @@ class RunData:
             raise ConfigError(f"{self.suite.titles[cell.cell_id]}: has no split '{split}'; it has {known}")
         return self.asked(cell, self._question(cell, split))
 
-    def model(self, cell: CellSpec, question: Question | str, device: str) -> Model:
+    def model(self, cell: CellSpec, question: EvaluationRequest | str, device: str) -> Model:
         """A trained model as it is asked a question, or was asked that of a split.
 
         Raises:
@@ -69,21 +69,21 @@ class RunData:
         """
         if isinstance(question, str):
             own = question in self.source(cell).held_out
-            question = Question(None, None, {}, None) if own else self._question(cell, question)
+            question = EvaluationRequest(None, None, {}, None) if own else self._question(cell, question)
         model = load_model(self._folder, cell)
         check_loops(cell, question, title=self.suite.titles[cell.cell_id])
         if question.n_loops is not None and isinstance(model, Transformer):
             model.n_loops = question.n_loops
         return model.to(device)
 
-    def _question(self, cell: CellSpec, split: str) -> Question:
+    def _question(self, cell: CellSpec, split: str) -> EvaluationRequest:
         asked = self._folder.cells.evaluation(cell.cell_id, split)
         if "question" not in asked:  # restored from tables, as are no weights
             self._folder.cells.read_weights(cell.cell_id)
         fields = asked["question"]
-        return Question(**fields | {"hops": fields["hops"] and tuple(fields["hops"])})
+        return EvaluationRequest(**fields | {"hops": fields["hops"] and tuple(fields["hops"])})
 
-    def asked(self, cell: CellSpec, question: Question) -> HeldOut:
+    def asked(self, cell: CellSpec, question: EvaluationRequest) -> HeldOut:
         """The examples of an evaluation of a cell.
 
         Raises:
@@ -102,7 +102,7 @@ class RunData:
         return self._drawn[key]
 
 
-def draw(law: Law, question: Question, source: CellSource, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
+def draw(law: Law, question: EvaluationRequest, source: CellSource, *, cells: Sequence[CellSpec], seed: int) -> HeldOut:
     """The graphs of what is asked, the same for every model: none was trained, none is in another split.
 
     If they are those that were trained on, they are the first ones of training.

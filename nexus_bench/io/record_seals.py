@@ -11,7 +11,8 @@ from pathlib import Path
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io import seal as seals
 from nexus_bench.io.files import read_bytes
-from nexus_bench.io.seal import own_hash, read_seal, write_seal
+from nexus_bench.io.seal import read_seal, write_seal
+from nexus_bench.io.sealed_json import own_hash
 
 _DIGITS = 16  # of a hash, which the record itself holds in full
 

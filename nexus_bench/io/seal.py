@@ -1,7 +1,7 @@
 """Seals: by its hash, what nexus-bench wrote is told from what was edited, cut or deleted later.
 
-A sealed JSON file holds the SHA-256 of its own text, in which the digits of the hash count as zeros. The tables and
-settings of a run folder are sealed together by `seal.json`, itself a sealed JSON file:
+The tables and settings of a run folder are sealed together by `seal.json`, a JSON file with a hash of its own
+(`sealed_json.py`):
 
     files   file -> its SHA-256 and, of a table of at most 100,000 cells, a short digest of the rows of each cell
     begun   the same of files that are just being replaced
@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.io.files import parse_json, read_bytes, sha256, sha256_of_file, to_json, write_atomic, writing_atomic
+from nexus_bench.io.files import sha256_of_file, writing_atomic
 from nexus_bench.io.packed import is_there, open_table, packed
+from nexus_bench.io.sealed_json import read_sealed, write_sealed
 
 SEAL = "seal.json"
-
-_KEY = b'\n  "seal": "'  # only a top-level key stands after a line break and two spaces
-_BLANK = b"0" * 64
 _CELL_DIGITS = 16  # enough to name the cells that differ; whether any does, the hash of the file says
 MOST_CELLS = 100_000  # of a table whose cells have digests; with more, the seal would be as large as what it seals
 _MOST_NAMED = 3  # cells in a message
@@ -60,55 +58,6 @@ class Seal(NamedTuple):
         """Whether a file may have this SHA-256; None: may be missing."""
         known = [digests[name].sha256 for digests in (self.files, self.begun) if name in digests]
         return found in known if found is not None else name not in self.files
-
-
-def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object with its own hash, under the key `seal`.
-
-    Raises:
-        StorageError: The disk is full or the folder cannot be written.
-    """
-    blank = to_json({**content, "seal": _BLANK.decode()}).encode()
-    write_atomic(path, blank.replace(_KEY + _BLANK, _KEY + sha256(blank).encode(), 1))
-
-
-def read_sealed(path: Path, *, advice: str) -> dict[str, Any]:
-    """The content of a file of `write_sealed`.
-
-    Args:
-        path: The file.
-        advice: What to do if it was edited.
-
-    Raises:
-        CorruptArtefactError: It is missing, or not byte for byte what was written.
-        StorageError: It cannot be read.
-    """
-    data = read_bytes(path)
-    own_hash(path, data, advice=advice)
-    content: dict[str, Any] = parse_json(data)
-    del content["seal"]
-    return content
-
-
-def own_hash(path: Path, data: bytes, *, advice: str) -> str:
-    """The hash in a file of `write_sealed`.
-
-    Args:
-        path: The file, for messages.
-        data: Its content.
-        advice: What to do if it was edited.
-
-    Raises:
-        CorruptArtefactError: It is not that of the text.
-    """
-    start = data.rfind(_KEY) + len(_KEY)  # it stands near the end
-    end = start + len(_BLANK)
-    found, whole = data[start:end], hashlib.sha256()
-    for part in (memoryview(data)[:start], _BLANK, memoryview(data)[end:]):  # without copies
-        whole.update(part)
-    if start < len(_KEY) or found != whole.hexdigest().encode():
-        raise CorruptArtefactError(f"{path}: was edited or cut: it does not match the hash in it; {advice}")
-    return found.decode()
 
 
 def read_seal(run: Path) -> Seal | None:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from nexus_bench.attention.layout import Layout
-from nexus_bench.data.encodings import ENCODINGS, Encoded, at_labels
+from nexus_bench.data.encodings import ENCODINGS, EncodedExamples, at_labels
 from nexus_bench.data.law import Law
 from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.generators.parts.sequences import NOTHING
@@ -76,7 +76,7 @@ def to_training_batch(
     return _batch(encoded, examples.answer, device), examples.hop
 
 
-def _batch(encoded: Encoded, answer: Int[np.ndarray, "b q"], device: torch.device) -> Batch:
+def _batch(encoded: EncodedExamples, answer: Int[np.ndarray, "b q"], device: torch.device) -> Batch:
     tokens, read_at, length, labels = map(torch.from_numpy, (encoded.tokens, encoded.read_at, encoded.length, answer))
     layout = Layout(encoded.causal, encoded.n_keys, n_shared=encoded.n_shared, block=encoded.block)
     return Batch(tokens.int(), read_at, length, labels.to(torch.int64), layout).to(device)

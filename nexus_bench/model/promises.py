@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
 
 from nexus_bench.attention.base import ATTENTIONS, AttentionOptions, Mechanism
-from nexus_bench.attention.promises import D_MODEL, N_HEADS, Broken, NotAsked, Told, same, tell
+from nexus_bench.attention.promise_inputs import D_MODEL, N_HEADS, same
+from nexus_bench.attention.promises import Broken, NotAsked, PromiseResult, check_promise
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.config import Config
@@ -128,7 +129,7 @@ PROMISES: dict[str, Callable[[ModelSpec], None]] = {
 }
 
 
-def check(spec: ModelSpec, *, explain: Callable[[Exception], str]) -> Iterator[Told]:
+def check(spec: ModelSpec, *, explain: Callable[[Exception], str]) -> Iterator[PromiseResult]:
     """Check all promises of a model.
 
     Args:
@@ -136,7 +137,7 @@ def check(spec: ModelSpec, *, explain: Callable[[Exception], str]) -> Iterator[T
         explain: One line about an error that its code raised.
     """
     for promise, function in PROMISES.items():
-        yield tell(promise, lambda function=function: function(spec), explain=explain)  # type: ignore[misc]
+        yield check_promise(promise, lambda function=function: function(spec), explain=explain)  # type: ignore[misc]
 
 
 def keeps_its_options(mechanism: type[Mechanism[Any]], entry: Config, taken: Collection[str]) -> None:

@@ -36,8 +36,8 @@ class HopScore(NamedTuple):
         return self.n_correct / self.n_examples
 
 
-class Answered(NamedTuple):
-    """What a model makes of examples.
+class AnswerScores(NamedTuple):
+    """How a model answers examples.
 
     Attributes:
         loss: Array (b, q), the cross-entropy of each answer in nats; 0 where there is no label.
@@ -71,13 +71,13 @@ def score(model: Model, examples: Examples, schema: Schema, encoding: str) -> di
     return by_hop(*answer(model, examples, schema, encoding), examples.hop)
 
 
-def answer(model: Model, examples: Examples, schema: Schema, encoding: str) -> Answered:
+def answer(model: Model, examples: Examples, schema: Schema, encoding: str) -> AnswerScores:
     """Answer every example."""
     losses, hits = [], []
     for batch, logits in logits_of(model, examples, schema, encoding):
         losses.append(losses_of(logits, batch.answer).cpu().numpy())
         hits.append((logits.argmax(dim=-1) == batch.answer).cpu().numpy())
-    return Answered(np.concatenate(losses), np.concatenate(hits))
+    return AnswerScores(np.concatenate(losses), np.concatenate(hits))
 
 
 def losses_of(logits: Float[Tensor, "*b c"], answer: Int[Tensor, "*b"]) -> Float[Tensor, "*b"]:

@@ -118,7 +118,7 @@ class Transformer(Model):
 
     @property
     def longest(self) -> int | None:
-        """As many as there are learned positions."""
+        """The longest sequence that it takes: as long as there are learned positions; None if there is no limit."""
         return None if self.position is None else self.position.num_embeddings
 
     @classmethod

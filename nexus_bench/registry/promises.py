@@ -12,8 +12,8 @@ class NotAsked(Exception):
     """The class does not make this promise; the message says why."""
 
 
-class Told(NamedTuple):
-    """What came of one promise.
+class PromiseResult(NamedTuple):
+    """The outcome of checking one promise.
 
     Attributes:
         promise: The promise in words.
@@ -26,7 +26,7 @@ class Told(NamedTuple):
     detail: str
 
 
-def tell(promise: str, ask: Callable[[], None], *, explain: Callable[[Exception], str]) -> Told:
+def check_promise(promise: str, ask: Callable[[], None], *, explain: Callable[[Exception], str]) -> PromiseResult:
     """Check one promise.
 
     Args:
@@ -37,9 +37,9 @@ def tell(promise: str, ask: Callable[[], None], *, explain: Callable[[Exception]
     try:
         ask()
     except NotAsked as reason:
-        return Told(promise, "not asked", str(reason))
+        return PromiseResult(promise, "not asked", str(reason))
     except Broken as broken:
-        return Told(promise, "broken", str(broken))
+        return PromiseResult(promise, "broken", str(broken))
     except Exception as error:  # whatever the author's code raises breaks the promise
-        return Told(promise, "broken", explain(error))
-    return Told(promise, "kept", "")
+        return PromiseResult(promise, "broken", explain(error))
+    return PromiseResult(promise, "kept", "")

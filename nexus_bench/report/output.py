@@ -21,7 +21,7 @@ from nexus_bench.report.as_markdown import figure_lines, table_as_markdown
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.ci import github_summary
 from nexus_bench.report.family_pages import FAMILIES, family_pages
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.report.provenance import provenance
 
 # What a report writes, and how its files begin where that tells that nexus-bench wrote them
@@ -37,14 +37,14 @@ REPORT_FILES: dict[str, str | None] = {
 }
 
 
-class Written(NamedTuple):
+class WrittenReport(NamedTuple):
     """A report, and its files if there was a folder to write them to."""
 
     report: Report
     files: list[Path]
 
 
-def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> Written:
+def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] = ()) -> WrittenReport:
     """The report of one or several runs, from their tables and what their spec.yaml declares.
 
     Inside GitHub Actions it is also appended to the summary of the step.
@@ -63,7 +63,7 @@ def report(runs: Sequence[Path], out: Path | None = None, *, by: Sequence[str] =
     built = read_report(runs, by=by)
     files = write_report(built, out) if out else []
     github_summary(_folded(to_markdown(built, with_figures=False)))
-    return Written(built, files)
+    return WrittenReport(built, files)
 
 
 def read_report(runs: Sequence[Path], *, by: Sequence[str] = ()) -> Report:

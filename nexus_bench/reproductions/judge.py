@@ -96,7 +96,7 @@ def _judged(
         of_check = []
         for nth, figure in enumerate(check.figures, 1):
             what = f"reproduction {reproduction.reproduction}: {scale}: check {number}, figure {nth}"
-            made = _Made(check, figure, planned, measured, n_seeds, what)
+            made = _SourcedFigure(check, figure, planned, measured, n_seeds, what)
             of_check.append(made.judged(number, n_figures))
         found.append(of_check)
     figures = [one for of_check in found for one in of_check]
@@ -105,7 +105,7 @@ def _judged(
     return JudgedClaim(figures, verdicts, together(one.verdict for one in figures), n_missing)
 
 
-class _Made(NamedTuple):
+class _SourcedFigure(NamedTuple):
     """A figure, and where its values come from."""
 
     check: Check

@@ -6,8 +6,8 @@ from pathlib import Path
 from nexus_bench.io.escapes import markdown
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import RESULTS
+from nexus_bench.reproductions.claim_page import HEADS, cells, described, table, told_flops
 from nexus_bench.reproductions.listed import NOT_JUDGED, AtScale, listed
-from nexus_bench.reproductions.page import HEADS, cells, described, table, told_flops
 from nexus_bench.reproductions.run import PAGE, judge_folder
 from nexus_bench.reproductions.spec import Reproduction, bundled_reproductions, read_reproduction
 from nexus_bench.reproductions.verdict import RULE

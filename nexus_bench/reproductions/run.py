@@ -7,7 +7,7 @@ from nexus_bench.errors import UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.run_folder import open as open_run
 from nexus_bench.experiment.suite import Suite, suite_of
-from nexus_bench.experiment.trained import selected
+from nexus_bench.experiment.trained_cells import selected
 from nexus_bench.inspection.extrapolation import ask
 from nexus_bench.io.columns import REPRODUCTION_COLUMNS
 from nexus_bench.io.config import parse_yaml, to_yaml
@@ -16,8 +16,8 @@ from nexus_bench.io.files import write_atomic
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import SPEC, read_results
 from nexus_bench.model.costs import cost_of
+from nexus_bench.reproductions.claim_page import to_markdown
 from nexus_bench.reproductions.judge import JudgedClaim, judge
-from nexus_bench.reproductions.page import to_markdown
 from nexus_bench.reproductions.spec import Reproduction
 
 NOT_RUN, RUNNING, UNFINISHED, OTHER = "not run", "running", "unfinished", "of other settings"  # states without verdict

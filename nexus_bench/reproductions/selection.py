@@ -9,7 +9,7 @@ from nexus_bench.analysis.summary import MODEL, SETTING, hop_reach
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.experiment.suite import Suite
-from nexus_bench.experiment.trained import selected
+from nexus_bench.experiment.trained_cells import selected
 from nexus_bench.inspection.askable import check_askable
 from nexus_bench.inspection.question import further_law
 from nexus_bench.io.columns import TEST, VAL, Row

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.suite import Suite, make_suite
-from nexus_bench.inspection.question import Question
+from nexus_bench.inspection.question import EvaluationRequest
 from nexus_bench.io.bundled import bundled, read_bundled
 from nexus_bench.io.config import Config, check_name, read_config
 from nexus_bench.io.entries import Spec, validate
@@ -119,9 +119,9 @@ class Ask(Spec):
     settings: Config = Field(default={})
 
     @property
-    def question(self) -> Question:
+    def question(self) -> EvaluationRequest:
         """The question of `inspection`."""
-        return Question(self.hops, self.n_facts, dict(self.settings), self.n, self.loops, self.trained)
+        return EvaluationRequest(self.hops, self.n_facts, dict(self.settings), self.n, self.loops, self.trained)
 
 
 class Scale(Spec):

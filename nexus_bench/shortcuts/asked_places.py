@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from nexus_bench.generators.base import Examples
 from nexus_bench.generators.sequences import NOTHING, SequenceFamily, tokens_of
+from nexus_bench.shortcuts.candidates import Candidates
 from nexus_bench.shortcuts.features import MOST_WORDS as MOST_WORDS
-from nexus_bench.shortcuts.features import Candidates, in_chunks
+from nexus_bench.shortcuts.features import in_chunks
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.streams import Int, Mask, pick
 
@@ -109,9 +110,9 @@ def hide(asked: AskedPlaces, step: int, n_words: int) -> AskedPlaces:
 
 
 def exchange(family: SequenceFamily[Any], asked: AskedPlaces, step: int, rng: np.random.Generator) -> AskedPlaces:
-    """The same where facts have several tokens: the hidden fact has one of its variants, its own among them.
+    """Hide a fact of several tokens: one of its variants, drawn uniformly, stands in its place; perhaps itself.
 
-    Any is as likely. Where it stands is not told, nor are the steps from there on: the answer may stand beside it.
+    Where it stands is not told, nor are the steps from there on: the answer may stand beside it.
     """
     one = with_variants(family, asked, step)
     variant = pick(rng, family.variants(one.tokens, one.length, one.steps, step))

@@ -10,13 +10,13 @@ from nexus_bench.data.splits import BLOCK_GRAPHS
 from nexus_bench.errors import CheckFailedError, UsageError
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.generators.parts.hidden_tokens import find_impossible
-from nexus_bench.generators.parts.returned import is_number
+from nexus_bench.generators.parts.returned_values import is_number
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.io.columns import IID
+from nexus_bench.shortcuts.all_but_one import guess_hidden
 from nexus_bench.shortcuts.english import guess_in_english
-from nexus_bench.shortcuts.features import Asked, ask
+from nexus_bench.shortcuts.features import OneQueryExamples, draw_one_query
 from nexus_bench.shortcuts.fits import require_sklearn
-from nexus_bench.shortcuts.followed import guess_hidden
 from nexus_bench.shortcuts.hidden import hide_a_fact as hide_a_fact
 from nexus_bench.shortcuts.readers import Against, readers
 from nexus_bench.shortcuts.sequence_readers import SequenceAudit, hops_to_audit
@@ -129,8 +129,8 @@ def audit(
             scored += _of_sequences(family, split, fit, score, options)
             continue
         for hop in sorted(family.hops):
-            to_fit = ask(fit, hop, stream("audit", family.name, seed, "fit", split, "ask", hop))
-            to_score = ask(score, hop, stream("audit", family.name, seed, "score", split, "ask", hop))
+            to_fit = draw_one_query(fit, hop, stream("audit", family.name, seed, "fit", split, "ask", hop))
+            to_score = draw_one_query(score, hop, stream("audit", family.name, seed, "score", split, "ask", hop))
             if len(to_fit.chosen) and len(to_score.chosen):
                 scored += _at_hop(family, split, hop, to_fit, to_score, options)
     return [_row(one, _FALSE_ALARM / len(scored)) for one in scored]
@@ -146,7 +146,9 @@ def worst(rows: list[Audited]) -> list[Audited]:
     return list(found.values())
 
 
-def _at_hop(family: Generator[Any], split: str, hop: int, fit: Asked, score: Asked, options: _Options) -> list[_Scored]:
+def _at_hop(
+    family: Generator[Any], split: str, hop: int, fit: OneQueryExamples, score: OneQueryExamples, options: _Options
+) -> list[_Scored]:
     ceilings: dict[Against, float] = {"chance": family.chance(hop), "partial_input": family.partial_input(hop)}
     found = []
     for reader in readers(family.schema, joint=options.joint):

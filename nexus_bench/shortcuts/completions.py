@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Generator
-from nexus_bench.shortcuts.features import Candidates, word_columns
+from nexus_bench.shortcuts.candidates import Candidates
+from nexus_bench.shortcuts.features import word_columns
 from nexus_bench.shortcuts.fits import logistic, rate
 from nexus_bench.shortcuts.fitted import Float
-from nexus_bench.shortcuts.hidden import Step, with_last
+from nexus_bench.shortcuts.hidden import HiddenStep, with_last
 from nexus_bench.streams import Int
 
 _PRIOR_SEEN = 2.0  # how often a word of the average counts in a context
 
 
-def completions(generator: Generator[Any], fit: Step, score: Step, size: int, rounds: int) -> dict[str, Int]:
+def completions(
+    generator: Generator[Any], fit: HiddenStep, score: HiddenStep, size: int, rounds: int
+) -> dict[str, Int]:
     """The answer with the most weight, over all words that the hidden fact could end with, for each kind of weight."""
     n_classes = generator.schema.n_classes
     turns = [False, True] if _can_be_turned(generator, score) else [False]
@@ -39,7 +42,7 @@ def completions(generator: Generator[Any], fit: Step, score: Step, size: int, ro
     return answers
 
 
-def _answers(generator: Generator[Any], step: Step, word: Int, turn: bool) -> Int:
+def _answers(generator: Generator[Any], step: HiddenStep, word: Int, turn: bool) -> Int:
     changed = with_last(step, word)
     if turn:
         n = np.arange(len(step.at))
@@ -48,7 +51,7 @@ def _answers(generator: Generator[Any], step: Step, word: Int, turn: bool) -> In
     return np.where(solution.hop[:, 0] == step.one.hop[:, 0], solution.answer[:, 0], -1)
 
 
-def _can_be_turned(generator: Generator[Any], step: Step) -> bool:
+def _can_be_turned(generator: Generator[Any], step: HiddenStep) -> bool:
     """Whether a fact can name its two ends in either order; then a reader does not know the order of the hidden one."""
     fact = generator.schema.fact
     if len(fact) < 3 or fact[0].vocabulary != fact[1].vocabulary:
@@ -58,7 +61,7 @@ def _can_be_turned(generator: Generator[Any], step: Step) -> bool:
     return bool((_answers(generator, few, word, True) >= 0).mean() > 0.5)
 
 
-def _weights(generator: Generator[Any], fit: Step, score: Step, size: int, rounds: int) -> dict[str, Float]:
+def _weights(generator: Generator[Any], fit: HiddenStep, score: HiddenStep, size: int, rounds: int) -> dict[str, Float]:
     """How much speaks for each word, by kind: array (n, size).
 
     `bag`: facts that end with it, other than those known on the path. `context`: how often it came with the words known
@@ -82,7 +85,7 @@ def _options(counts: dict[str, Float], context: Float, size: int) -> Candidates:
     return Candidates(symbols, np.stack(seen, axis=2))
 
 
-def _counts(generator: Generator[Any], step: Step, size: int) -> dict[str, Float]:
+def _counts(generator: Generator[Any], step: HiddenStep, size: int) -> dict[str, Float]:
     """Facts off the known path that end with each word; that also agree in their other words; by pattern."""
     facts, n = step.one.facts, np.arange(len(step.at))
     is_known = step.is_known
@@ -103,7 +106,7 @@ def _counts(generator: Generator[Any], step: Step, size: int) -> dict[str, Float
 
 
 def _context(
-    generator: Generator[Any], fit: Step, score: Step, size: int, *, leave_out: bool = False
+    generator: Generator[Any], fit: HiddenStep, score: HiddenStep, size: int, *, leave_out: bool = False
 ) -> tuple[Float, Float]:
     """The share of each word given the words known on the path, smoothed: array (n, size); and on average (size)."""
     columns = word_columns(generator.schema)
@@ -121,7 +124,7 @@ def _context(
     return context.astype(np.float64), average.astype(np.float64)
 
 
-def _known_words(step: Step, columns: list[int]) -> tuple[Int, Int]:
+def _known_words(step: HiddenStep, columns: list[int]) -> tuple[Int, Int]:
     """What is known, the words of the known facts and all but the last of the hidden one: (n, ...); the last: (n)."""
     facts, n = step.one.facts, np.arange(len(step.at))
     words = np.where(step.known[:, :, None] >= 0, facts[n[:, None], np.maximum(step.known, 0)][:, :, columns], -1)

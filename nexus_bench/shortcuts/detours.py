@@ -8,10 +8,11 @@ Axis letters: n examples, f facts, m names of a graph, l lengths of walks.
 import numpy as np
 
 from nexus_bench.generators.base import Schema
-from nexus_bench.shortcuts.features import Candidates, asked_names, candidates, in_chunks, name_vocabularies
+from nexus_bench.shortcuts.candidates import Candidates, distinct_symbols
+from nexus_bench.shortcuts.features import asked_names, in_chunks, name_vocabularies
 from nexus_bench.shortcuts.fits import boosting, rank
 from nexus_bench.shortcuts.fitted import Float
-from nexus_bench.shortcuts.hidden import Step, swapped
+from nexus_bench.shortcuts.hidden import HiddenStep, swapped
 from nexus_bench.streams import Int, pick, stream
 
 _LENGTHS = 6  # of the walks that are counted
@@ -25,18 +26,18 @@ def has_two_ends(schema: Schema) -> bool:
     return len(ends) == 2 and len(asked) == 2 and len({*ends, *asked}) == 1
 
 
-def by_detours(schema: Schema, fit: Step, score: Step, rounds: int) -> Int:
+def by_detours(schema: Schema, fit: HiddenStep, score: HiddenStep, rounds: int) -> Int:
     """The likeliest neighbour of the start, by how many walks lead on from each to the goal: array (n)."""
     to_fit, to_score = (_neighbours(schema, step, use) for step, use in ((fit, "fit"), (score, "score")))
     return rank(to_fit, fit.one.answer[:, 0], to_score, boosting, rounds)
 
 
-def _neighbours(schema: Schema, step: Step, use: str) -> Candidates:
+def _neighbours(schema: Schema, step: HiddenStep, use: str) -> Candidates:
     other = pick(stream("audit", "detours", use), step.alike)
     facts = swapped(step.one.facts, step.at, np.where(other >= 0, other, step.at))
     columns = [a for a, role in enumerate(schema.fact) if role.vocabulary in name_vocabularies(schema)]
     ends, (start, goal) = facts[:, :, columns], asked_names(schema)
-    symbols = candidates(ends.reshape(len(ends), -1))
+    symbols = distinct_symbols(ends.reshape(len(ends), -1))
     query = step.one.query[:, 0]
 
     def seen(part: slice) -> Float:

@@ -8,11 +8,11 @@ import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator
 from nexus_bench.shortcuts import features as see
-from nexus_bench.shortcuts.features import Candidates
+from nexus_bench.shortcuts.candidates import Candidates, outside_answers, possible_answers
 from nexus_bench.shortcuts.fits import boosting, classify, logistic, rank
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.streams import Int
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.render import TextOptions, TextRenderer
 
 _WORD = re.compile(r"\w+|[.?]")
 _NEIGHBOURS = 24  # commonest words that mentions are told apart by
@@ -30,11 +30,11 @@ def guess_in_english(generator: Generator[Any], fit: Examples, score: Examples, 
     Returns:
         By reader, answers (n).
     """
-    teller = Teller(generator, TextOptions())
-    to_fit = [told.prompt for told in teller.tell(fit)]
-    to_score = [told.prompt for told in teller.tell(score, first_graph=len(to_fit))]
+    renderer = TextRenderer(generator, TextOptions())
+    to_fit = [told.prompt for told in renderer.render(fit)]
+    to_score = [told.prompt for told in renderer.render(score, first_graph=len(to_fit))]
     if see.answers_are_names(generator.schema):
-        return _rank_mentions(generator, fit, score, to_fit, to_score, teller.grammar.answers, rounds)
+        return _rank_mentions(generator, fit, score, to_fit, to_score, renderer.grammar.answers, rounds)
     return _classify_words(fit, to_fit, to_score, rounds)
 
 
@@ -65,7 +65,7 @@ def _rank_mentions(
     rounds: int,
 ) -> dict[str, Int]:
     """Where and beside which words each name is mentioned."""
-    outside = see.outside_answers(fit, generator.schema)
+    outside = outside_answers(fit, generator.schema)
     names = {token for answer in answers for token in _WORD.findall(answer)}
     common = Counter(token for prompt in to_fit[:200] for token in _WORD.findall(prompt) if token not in names)
     near = {token: i + 1 for i, (token, _) in enumerate(common.most_common(_NEIGHBOURS))}  # 0: another word
@@ -86,7 +86,7 @@ def _mentions(
     outside: Int,
 ) -> Candidates:
     """Every name: mentions, the first and last place, words before and after, and sentences that it opens or ends."""
-    symbols = see.possible_answers(one, generator.schema, outside)
+    symbols = possible_answers(one, generator.schema, outside)
     width = 3 + 2 * (len(near) + 1)
     features = np.zeros((*symbols.shape, width))
     first_word = {answer: _WORD.findall(answer)[0] for answer in answers}

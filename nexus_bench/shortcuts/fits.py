@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.errors import UsageError
-from nexus_bench.shortcuts.features import Candidates
+from nexus_bench.shortcuts.candidates import Candidates
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.streams import Int
 

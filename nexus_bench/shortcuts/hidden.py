@@ -13,14 +13,14 @@ from nexus_bench.streams import Int, Mask, pick, stream
 _FEW = 64  # examples that show how a family is made
 
 
-class Hidden(NamedTuple):
+class AnswersWithFactHidden(NamedTuple):
     """Answers with a fact hidden: array (g), and whether the derivation had that fact at all."""
 
     answer: Int
     is_hidden: Mask
 
 
-class Step(NamedTuple):
+class HiddenStep(NamedTuple):
     """Examples with one query per graph, all of which have the fact that is hidden.
 
     Attributes:
@@ -37,13 +37,15 @@ class Step(NamedTuple):
     is_known: Mask
     alike: Mask
 
-    def few(self) -> "Step":
+    def few(self) -> "HiddenStep":
         """The first examples, for questions about the family."""
         one, few = self.one.take(slice(_FEW)), slice(_FEW)
-        return Step(one, self.at[few], self.known[few], self.is_known[few], self.alike[few])
+        return HiddenStep(one, self.at[few], self.known[few], self.is_known[few], self.alike[few])
 
 
-def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: np.random.Generator) -> Hidden:
+def hide_a_fact(
+    generator: Generator[Any], examples: Examples, step: int, rng: np.random.Generator
+) -> AnswersWithFactHidden:
     """Answer with one fact of each derivation hidden: its last symbol is drawn again from the facts of `alike`.
 
     Args:
@@ -63,10 +65,10 @@ def hide_a_fact(generator: Generator[Any], examples: Examples, step: int, rng: n
     other = pick(rng, generator.alike(facts[graphs], query[graphs], shorter, at[graphs]))
     changed = facts.copy()
     changed[graphs] = swapped(facts[graphs], at[graphs], np.where(other >= 0, other, at[graphs]))
-    return Hidden(generator.solve(changed, query).answer[:, 0], at >= 0)
+    return AnswersWithFactHidden(generator.solve(changed, query).answer[:, 0], at >= 0)
 
 
-def hide(generator: Generator[Any], one: Examples, step: int) -> Step:
+def hide(generator: Generator[Any], one: Examples, step: int) -> HiddenStep:
     """Those of the examples whose derivation has a fact at this step.
 
     The facts before it are known. Those after it are known only if the derivation uses the same ones whatever the
@@ -85,7 +87,7 @@ def hide(generator: Generator[Any], one: Examples, step: int) -> Step:
     known[:, step] = -1
     is_known = (known[:, :, None] == np.arange(one.facts.shape[1])).any(axis=1)
     alike[np.arange(len(at)), at] = True
-    return Step(one, at, known, is_known, alike)
+    return HiddenStep(one, at, known, is_known, alike)
 
 
 def swapped(facts: Int, at: Int, other: Int) -> Int:
@@ -95,7 +97,7 @@ def swapped(facts: Int, at: Int, other: Int) -> Int:
     return changed
 
 
-def with_last(step: Step, symbol: Int) -> Int:
+def with_last(step: HiddenStep, symbol: Int) -> Int:
     """The facts with another last symbol (n) of the hidden one: swapped with a fact that has it, or just written."""
     facts, n = step.one.facts, np.arange(len(step.at))
     has = step.alike & (facts[:, :, -1] == symbol[:, None])

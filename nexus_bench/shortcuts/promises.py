@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.data.promises import PROMISES as OF_DATA
-from nexus_bench.data.promises import RETURNS, Promise, tell
+from nexus_bench.data.promises import RETURNS, Promise, check_promise
 from nexus_bench.data.promises import Broken as Broken
 from nexus_bench.data.promises import NotAsked as NotAsked
-from nexus_bench.data.promises import Told as Told
+from nexus_bench.data.promises import PromiseResult as PromiseResult
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import UsageError
 from nexus_bench.generators.parts.hidden_tokens import find_impossible, guess_of_one
@@ -77,7 +77,7 @@ def needs_each_token(family: SequenceFamily[Any], hop: int) -> None:
 
 
 def needs_each_fact(law: Family, hop: int, *, level: float = _FALSE_ALARM) -> None:
-    """The same at one hop count.
+    """With any one fact of a derivation hidden, answers are right no more often than `partial_input` says.
 
     Args:
         law: The family at one setting.
@@ -130,7 +130,9 @@ PROMISES: dict[str, Promise] = {
 }
 
 
-def check(spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exception], str]) -> Iterator[Told]:
+def check(
+    spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exception], str]
+) -> Iterator[PromiseResult]:
     """Check all promises of a task; where its methods do not return what they must, nothing else is asked.
 
     Args:
@@ -139,8 +141,8 @@ def check(spec: TaskSpec, more: Mapping[str, Promise], *, explain: Callable[[Exc
         explain: One line about an error that its code raised.
     """
     for promise, ask in {**PROMISES, **more}.items():
-        told = tell(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]
+        told = check_promise(promise, lambda ask=ask: ask(spec), explain=explain)  # type: ignore[misc]
         yield told
         if promise == RETURNS and told.state == "broken":
-            yield Told("all other promises", "not asked", "correct this one first")
+            yield PromiseResult("all other promises", "not asked", "correct this one first")
             return

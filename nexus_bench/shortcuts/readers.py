@@ -7,14 +7,15 @@ import numpy as np
 
 from nexus_bench.generators.base import Schema
 from nexus_bench.shortcuts import features as see
-from nexus_bench.shortcuts.features import Asked, Candidates
+from nexus_bench.shortcuts.candidates import Candidates, joint_name_features, name_candidates, outside_answers
+from nexus_bench.shortcuts.features import OneQueryExamples
 from nexus_bench.shortcuts.fits import Make, boosting, classify, logistic, rank
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.shortcuts.rules import SHORTCUTS, Shortcut
 from nexus_bench.streams import Int
 
 Against = Literal["chance", "partial_input"]
-Guess = Callable[[Asked, Asked, Schema, int], Int]
+Guess = Callable[[OneQueryExamples, OneQueryExamples, Schema, int], Int]
 
 
 class Reader(NamedTuple):
@@ -77,7 +78,7 @@ def readers(schema: Schema, *, joint: bool) -> list[Reader]:
 
 
 def _of_rule(rule: Shortcut) -> Reader:
-    def guess(fit: Asked, score: Asked, schema: Schema, rounds: int) -> Int:
+    def guess(fit: OneQueryExamples, score: OneQueryExamples, schema: Schema, rounds: int) -> Int:
         return rule.guess(fit.one, score.one, schema)[:, 0]
 
     return Reader(rule.name, "chance", rule.n_facts, rule.name in _IN_ORDER, guess)
@@ -86,7 +87,7 @@ def _of_rule(rule: Shortcut) -> Reader:
 def _classify(make: Make, in_order: bool, beside: list[int]) -> Guess:
     """Words, pairs of words and the query; the order of the facts; the facts of names of the query."""
 
-    def features(asked: Asked, schema: Schema) -> Float:
+    def features(asked: OneQueryExamples, schema: Schema) -> Float:
         one = asked.one
         parts = [see.query_features(one, schema), see.bag_features(one, schema)]
         if in_order:
@@ -106,8 +107,8 @@ def _classify_jointly(with_answers: bool) -> Guess:
     return _classified(boosting, lambda at, schema: see.joint_class_features(at, with_answers=with_answers))
 
 
-def _classified(make: Make, features: Callable[[Asked, Schema], Float]) -> Guess:
-    def guess(fit: Asked, score: Asked, schema: Schema, rounds: int) -> Int:
+def _classified(make: Make, features: Callable[[OneQueryExamples, Schema], Float]) -> Guess:
+    def guess(fit: OneQueryExamples, score: OneQueryExamples, schema: Schema, rounds: int) -> Int:
         return classify(features(fit, schema), fit.one.answer[:, 0], features(score, schema), make, rounds)
 
     return guess
@@ -116,24 +117,24 @@ def _classified(make: Make, features: Callable[[Asked, Schema], Float]) -> Guess
 def _rank_names(make: Make, in_order: bool, beside: list[int]) -> Guess:
     """Counts and ids of every symbol of the graph; its places; whether it stands in a fact of a name of the query."""
 
-    def features(asked: Asked, schema: Schema, outside: Int) -> Candidates:
-        return see.name_candidates(asked.one, schema, outside, in_order=in_order, beside=beside)
+    def features(asked: OneQueryExamples, schema: Schema, outside: Int) -> Candidates:
+        return name_candidates(asked.one, schema, outside, in_order=in_order, beside=beside)
 
     return _ranked(make, features)
 
 
 def _rank_jointly(with_answers: bool, beside: list[int]) -> Guess:
-    def features(asked: Asked, schema: Schema, outside: Int) -> Candidates:
-        found = see.name_candidates(asked.one, schema, outside, in_order=False, beside=beside)
-        joint = see.joint_name_features(asked, found.symbols, with_answers=with_answers)
+    def features(asked: OneQueryExamples, schema: Schema, outside: Int) -> Candidates:
+        found = name_candidates(asked.one, schema, outside, in_order=False, beside=beside)
+        joint = joint_name_features(asked, found.symbols, with_answers=with_answers)
         return Candidates(found.symbols, np.concatenate([found.features, joint], axis=2))
 
     return _ranked(boosting, features)
 
 
-def _ranked(make: Make, features: Callable[[Asked, Schema, Int], Candidates]) -> Guess:
-    def guess(fit: Asked, score: Asked, schema: Schema, rounds: int) -> Int:
-        outside = see.outside_answers(fit.one, schema)
+def _ranked(make: Make, features: Callable[[OneQueryExamples, Schema, Int], Candidates]) -> Guess:
+    def guess(fit: OneQueryExamples, score: OneQueryExamples, schema: Schema, rounds: int) -> Int:
+        outside = outside_answers(fit.one, schema)
         to_fit, to_score = (features(asked, schema, outside) for asked in (fit, score))
         return rank(to_fit, fit.one.answer[:, 0], to_score, make, rounds)
 

@@ -9,7 +9,7 @@ from nexus_bench.io.columns import Row
 from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import options_text
 from nexus_bench.shortcuts.rules import best_shortcuts
-from nexus_bench.shortcuts.told import end_sentences
+from nexus_bench.shortcuts.sentence_order import end_sentences
 
 _SAME_AS_COLUMN = ("n_queries", "distractors")  # parameters that a column holds, in every split alike
 

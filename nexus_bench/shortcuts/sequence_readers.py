@@ -15,7 +15,7 @@ from nexus_bench.generators.sequences import NOTHING, SequenceFamily
 from nexus_bench.shortcuts import asked_places as see
 from nexus_bench.shortcuts import local
 from nexus_bench.shortcuts.asked_places import MOST_WORDS, AskedPlaces, Seen
-from nexus_bench.shortcuts.features import Candidates
+from nexus_bench.shortcuts.candidates import Candidates
 from nexus_bench.shortcuts.fits import Make, boosting, classify, logistic, rank, rate
 from nexus_bench.shortcuts.fitted import Float
 from nexus_bench.shortcuts.readers import Against
@@ -29,7 +29,7 @@ _UNFOLLOWED: tuple[Seen, ...] = ("counts", "order")
 _MODELS: tuple[tuple[str, Make], ...] = (("logistic", logistic), ("boosting", boosting))
 
 
-class Read(NamedTuple):
+class ReaderResult(NamedTuple):
     """What a reader got right.
 
     Attributes:
@@ -65,7 +65,7 @@ class SequenceAudit:
             name: guess(fit, score, family.schema) for name, _, guess in _rules(family.schema)
         }  # of all places, whatever hop is asked
 
-    def at(self, hop: int) -> Iterator[Read]:
+    def at(self, hop: int) -> Iterator[ReaderResult]:
         """Every reader at one hop count."""
         fit, score = (
             see.ask_places(self.family, examples, hop, stream(*self.key, use, "ask", hop))
@@ -79,17 +79,17 @@ class SequenceAudit:
         if ceilings["partial_input"] < 1:
             for name, n_tokens, _ in _rules(self.family.schema):
                 if 0 < n_tokens < hop:
-                    yield Read(name, None, "partial_input", self._by_rule(name, score) == score.label)
+                    yield ReaderResult(name, None, "partial_input", self._by_rule(name, score) == score.label)
             read = self._exchanged if self.family.hides_whole_facts else self._all_but_one
             for step in _few(list(range(hop)), _MOST_STEPS):
                 yield from read(hop, step, fit, score)
 
-    def _unfollowed(self, hop: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
+    def _unfollowed(self, hop: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[ReaderResult]:
         """Readers of places, and of how often words occur where most of the tokens so far are not needed."""
         uses_own = bool((score.steps == score.at[:, None]).any())
         for name, n_tokens, _ in _rules(self.family.schema):
             if n_tokens == 0 and not (uses_own and name == "given_place_and_token"):
-                yield Read(name, None, "chance", self._by_rule(name, score) == score.label)
+                yield ReaderResult(name, None, "chance", self._by_rule(name, score) == score.label)
         if self.family.needs_all_tokens or ((score.steps >= 0).sum(axis=1) / (score.at + 1)).mean() > 0.5:
             return
         is_small = max(self.family.n_labels, self.family.n_words) <= MOST_WORDS
@@ -97,13 +97,13 @@ class SequenceAudit:
             if is_small:
                 seen = [see.counts(asked, self.family.n_words, own=not uses_own) for asked in (fit, score)]
                 guess = classify(seen[0], fit.label, seen[1], make, self.rounds)
-                yield Read(f"counts_{model}", None, "chance", guess == score.label)
+                yield ReaderResult(f"counts_{model}", None, "chance", guess == score.label)
             else:
                 for kind in _UNFOLLOWED:
                     guess = self._rank(make, fit, score, kind)
-                    yield Read(f"{kind}_{model}", None, "chance", guess == score.label)
+                    yield ReaderResult(f"{kind}_{model}", None, "chance", guess == score.label)
 
-    def _all_but_one(self, hop: int, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
+    def _all_but_one(self, hop: int, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[ReaderResult]:
         """Readers of every token but that of one step."""
         fit, score = (see.hide(asked, step, self.family.n_words) for asked in (fit, score))
         if not len(fit.at) or not len(score.at):
@@ -113,10 +113,10 @@ class SequenceAudit:
         weights = {"commonest": np.ones(labels.shape)}
         weights |= {f"complete_{model}": rate(to_fit, fit.word, to_score, make, self.rounds) for model, make in _MODELS}
         for name, weight in weights.items():
-            yield Read(name, step + 1, "partial_input", _heaviest(labels, weight) == score.label)
+            yield ReaderResult(name, step + 1, "partial_input", _heaviest(labels, weight) == score.label)
         yield from self._windows(step, fit, score)
 
-    def _exchanged(self, hop: int, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
+    def _exchanged(self, hop: int, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[ReaderResult]:
         """Readers of sequences in which the fact of one step was exchanged, for all that they know."""
         key = (*self.key, "exchange", hop, step)
         fit, score = (see.with_variants(self.family, asked, step) for asked in (fit, score))
@@ -127,7 +127,7 @@ class SequenceAudit:
         tried = np.where(may[:, variants], variants, NOTHING).astype(np.int32)
         labels = self._labels_if(hop, step, score, tried)
         even = 1 + integers(stream(*key, "ties"), *labels.shape, high=1 << 20) / 2.0**40  # of equals any is guessed
-        yield Read("commonest", step + 1, "partial_input", _heaviest(labels, even) == score.label)
+        yield ReaderResult("commonest", step + 1, "partial_input", _heaviest(labels, even) == score.label)
         fit, score = (
             see.exchange(self.family, asked, step, stream(*key, use)) for use, asked in (("fit", fit), ("score", score))
         )
@@ -138,7 +138,7 @@ class SequenceAudit:
             self.family, hop, step, asked.shown(self.family.n_words), asked.length, asked.at, asked.steps, tried
         )
 
-    def _windows(self, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[Read]:
+    def _windows(self, step: int, fit: AskedPlaces, score: AskedPlaces) -> Iterator[ReaderResult]:
         """Readers of what stands near the place, the hidden token, and the steps before it."""
         n_words = self.family.n_words
         for model, make in _MODELS:
@@ -147,7 +147,7 @@ class SequenceAudit:
                 guess = classify(seen[0], fit.label, seen[1], make, self.rounds)
             else:
                 guess = self._rank(make, fit, score, "nearby")
-            yield Read(f"window_{model}", step + 1, "partial_input", guess == score.label)
+            yield ReaderResult(f"window_{model}", step + 1, "partial_input", guess == score.label)
 
     def _by_rule(self, name: str, score: AskedPlaces) -> Int:
         guess: Int = self.rules[name][score.row, score.at]

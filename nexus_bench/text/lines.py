@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Examples
-from nexus_bench.text.parse import Reader
-from nexus_bench.text.render import Told
+from nexus_bench.text.parse import TextReader
+from nexus_bench.text.render import TextExample
 
 Row = dict[str, Any]
 
 
-def told_as_text(told: Told) -> str:
+def text_line(told: TextExample) -> str:
     """A line with `prompt` and `completion`."""
     return _line(told, {"prompt": told.prompt, "completion": told.completion})
 
 
-def told_as_chat(told: Told) -> str:
+def chat_line(told: TextExample) -> str:
     """A line with `messages`, of a user and an assistant."""
     user, assistant = {"role": "user", "content": told.prompt}, {"role": "assistant", "content": told.completion}
     return _line(told, {"messages": [user, assistant]})
@@ -33,7 +33,7 @@ def prompt_and_completion(row: Row) -> tuple[str, str]:
     return row["prompt"], row["completion"]
 
 
-def read_told(rows: Iterable[Row], reader: Reader) -> Examples:
+def examples_of_rows(rows: Iterable[Row], reader: TextReader) -> Examples:
     """Examples from rows, those of a graph together.
 
     Raises:
@@ -44,7 +44,7 @@ def read_told(rows: Iterable[Row], reader: Reader) -> Examples:
     for _, group in itertools.groupby(rows, key=lambda row: row["graph"]):
         heard, hops = [], []
         for row in group:
-            one = reader.hear(*prompt_and_completion(row))
+            one = reader.parse(*prompt_and_completion(row))
             heard.append(one._replace(facts=_in_place(one.facts, row.get("order"))))
             hops.append(row["hop"])
             if heard[-1].facts != heard[0].facts or row["answer"] != reader.word(one.answer):
@@ -68,7 +68,7 @@ def _in_place(facts: list[list[int]], order: list[int] | None) -> list[list[int]
     return placed
 
 
-def _line(told: Told, asked: Row) -> str:
+def _line(told: TextExample, asked: Row) -> str:
     row = {"graph": told.graph, "query": told.query, **asked, "answer": told.answer, "hop": told.hop}
     if told.order is not None:
         row["order"] = told.order

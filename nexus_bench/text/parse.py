@@ -5,31 +5,34 @@ import re
 from typing import NamedTuple
 
 from nexus_bench.text.grammar import SENTENCE_END, Template, shipped_list
-from nexus_bench.text.render import DISTRACTORS, SO, Teller
+from nexus_bench.text.render import DISTRACTORS, SO, TextRenderer
 
 _REMEMBERED = 4096  # sentences: the queries of a graph share its facts
 _BETWEEN = re.compile(r"(?<=\.) ")
 
 
-class Heard(NamedTuple):
-    """One example: the facts in the order of the text, the query, the answer; ids, and the hop count as a number."""
+class ParsedExample(NamedTuple):
+    """One example read back from English, as ids; the facts stand in the order of the text.
+
+    Where a question says its hop count, the query holds that number too.
+    """
 
     facts: list[list[int]]
     query: list[int]
     answer: int
 
 
-class Reader:
-    """Reads what a `Teller` tells.
+class TextReader:
+    """Reads examples back from the English of a `TextRenderer`.
 
     Args:
-        teller: The teller, with its grammar and options.
+        renderer: The renderer, with its grammar and options.
     """
 
-    def __init__(self, teller: Teller) -> None:
-        grammar, schema = teller.grammar, teller.family.schema
+    def __init__(self, renderer: TextRenderer) -> None:
+        grammar, schema = renderer.grammar, renderer.family.schema
         self._words = grammar.answers
-        self._question_first = teller.options.question == "first"
+        self._question_first = renderer.options.question == "first"
         self._facts = [_Pattern(template, len(schema.fact)) for template in grammar.facts]
         n_asked = 1 + max(slot.role for template in grammar.questions for slot in template.slots)
         self._questions = [_Pattern(template, n_asked) for template in grammar.questions]
@@ -37,8 +40,8 @@ class Reader:
         self._skipped = {*shipped_list(DISTRACTORS), *_BETWEEN.split(grammar.intro or "")}
         self._fact = functools.lru_cache(_REMEMBERED)(lambda sentence: _read(sentence, self._facts))
 
-    def hear(self, prompt: str, completion: str) -> Heard:
-        """Read one example.
+    def parse(self, prompt: str, completion: str) -> ParsedExample:
+        """Read one example back.
 
         Raises:
             ValueError: A sentence does not belong to the grammar.
@@ -48,7 +51,7 @@ class Reader:
         answer = completion.rpartition(SO)[2].removesuffix(".")
         if answer not in self._answers:
             raise ValueError(f"{answer!r} is no answer")
-        return Heard(
+        return ParsedExample(
             [self._fact(sentence) for sentence in told], _read(question, self._questions), self._answers[answer]
         )
 

@@ -44,7 +44,7 @@ def order_warning(options: TextOptions) -> str | None:
     )
 
 
-class Told(NamedTuple):
+class TextExample(NamedTuple):
     """One example.
 
     Attributes:
@@ -68,7 +68,7 @@ class Told(NamedTuple):
     order: list[int] | None
 
 
-class Teller:
+class TextRenderer:
     """Writes the examples of one family in English.
 
     Args:
@@ -87,7 +87,9 @@ class Teller:
         self._facts = _Tables(self.grammar.facts)
         self._questions = _Tables(self.grammar.questions)
 
-    def tell(self, examples: Examples, *, first_graph: int = 0, chosen_by: Int | None = None) -> Iterator[Told]:
+    def render(
+        self, examples: Examples, *, first_graph: int = 0, chosen_by: Int | None = None
+    ) -> Iterator[TextExample]:
         """Every query of every graph, in order; which templates are used depends on the graph and its number alone.
 
         Args:
@@ -113,7 +115,9 @@ class Teller:
                 completion = answer
                 if self.options.target == "steps":
                     completion = " ".join([*(told[row] for row in derivation), f"{SO}{answer}."])
-                yield Told(first_graph + g, q, prompt, question, completion, answer, int(examples.hop[g, q]), order)
+                yield TextExample(
+                    first_graph + g, q, prompt, question, completion, answer, int(examples.hop[g, q]), order
+                )
 
     @property
     def _needs_rows(self) -> bool:

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from nexus_bench.errors import StorageError
 from nexus_bench.io.files import sha256, unwritable, write_atomic
-from nexus_bench.training.begun import HASH_BYTES
+from nexus_bench.training.checkpoint_heads import HASH_BYTES
 
 _SHARE = 20  # wait this many times the duration of saving before saving again
 
 
-class Saved(NamedTuple):
+class SavedState(NamedTuple):
     """A state that was saved.
 
     Attributes:
@@ -52,7 +52,7 @@ class Checkpoint:
         self._writing: Future[None] | None = None
         self._free_at = 0.0  # when saving is affordable again
 
-    def offer(self, make: Callable[[], Saved]) -> None:
+    def offer(self, make: Callable[[], SavedState]) -> None:
         """Save in the background, unless that would take more than a twentieth of the time.
 
         Args:
@@ -70,7 +70,7 @@ class Checkpoint:
         saved = make()
         self._writing = self._thread.submit(self._write, saved, started)
 
-    def save(self, saved: Saved) -> None:
+    def save(self, saved: SavedState) -> None:
         """Write the state, whole or not at all; the newest one so far becomes the one before.
 
         Raises:
@@ -98,7 +98,7 @@ class Checkpoint:
         """Wait for what is being written; a failure is told by the next call, or does not matter any more."""
         self._thread.shutdown(wait=True)
 
-    def load(self, *, is_ours: Callable[[dict[str, Any]], bool], on_note: Callable[[str], None]) -> Saved | None:
+    def load(self, *, is_ours: Callable[[dict[str, Any]], bool], on_note: Callable[[str], None]) -> SavedState | None:
         """The newest state that is whole and belongs to this job; None means to start from the beginning.
 
         Args:
@@ -124,7 +124,7 @@ class Checkpoint:
         if writing is not None:
             writing.result()
 
-    def _write(self, saved: Saved, started: float) -> None:
+    def _write(self, saved: SavedState, started: float) -> None:
         self._check_root()
         content = safetensors.torch.save(saved.tensors, metadata={"about": json.dumps(saved.about)})
         data = sha256(content).encode() + b"\n" + content
@@ -148,10 +148,10 @@ class Checkpoint:
             raise StorageError(f"{self._root}: was deleted while it was written to; run the command again")
 
 
-def _parse(data: bytes) -> Saved:
+def _parse(data: bytes) -> SavedState:
     content = data[HASH_BYTES + 1 :]
     if sha256(content).encode() != data[:HASH_BYTES]:
         raise ValueError("the content does not match its hash")
     n_header = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + n_header])
-    return Saved(safetensors.torch.load(content), json.loads(header["__metadata__"]["about"]))
+    return SavedState(safetensors.torch.load(content), json.loads(header["__metadata__"]["about"]))

@@ -14,7 +14,7 @@ from nexus_bench.model.scoring import HopScore, losses_of, score
 from nexus_bench.training.feed import feed_of
 from nexus_bench.training.optimizers import optimizer_of
 from nexus_bench.training.recipe import hop_limit, schedule
-from nexus_bench.training.row import Row, State, first_state, load_state, places_of, vector_of
+from nexus_bench.training.row import State, TrainingRow, first_state, load_state, places_of, vector_of
 
 
 class Engine(ABC):
@@ -33,7 +33,7 @@ class Engine(ABC):
         step: Optimiser steps made.
     """
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[TrainingRow]) -> None:
         assert len({row.step for row in rows}) == 1, "rows of one engine have made as many steps"
         self.rows = tuple(rows)
         self.recipe = rows[0].cell.train
@@ -80,7 +80,7 @@ class Engine(ABC):
 class Single(Engine):
     """One model, in float32, one operation after the other."""
 
-    def __init__(self, row: Row, device: torch.device) -> None:
+    def __init__(self, row: TrainingRow, device: torch.device) -> None:
         super().__init__([row])
         self._device = device
         self._reused: tuple[int, Examples] | None = None  # a generation of the feed and its number

@@ -10,15 +10,15 @@ from torch import Tensor
 from nexus_bench.errors import NexusBenchError, StorageError
 from nexus_bench.model.build import weights_of
 from nexus_bench.model.contract import Model
-from nexus_bench.training.checkpoint import Checkpoint, Saved
+from nexus_bench.training.checkpoint import Checkpoint, SavedState
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.recipe import DIVERGED, Point, is_hopeless, stays_solved
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.saved_rows import described
 
 
-class Ending(NamedTuple):
+class TrainingOutcome(NamedTuple):
     """How the training of one cell ended.
 
     Attributes:
@@ -55,15 +55,15 @@ class Listener(NamedTuple):
         should_stop: Called before every step.
     """
 
-    on_point: Callable[[Row, Point], None] = lambda row, point: None
-    on_end: Callable[[Row, Ending], None] = lambda row, ending: None
+    on_point: Callable[[TrainingRow, Point], None] = lambda row, point: None
+    on_end: Callable[[TrainingRow, TrainingOutcome], None] = lambda row, ending: None
     on_note: Callable[[str], None] = lambda text: None
     should_stop: Callable[[], bool] = lambda: False
 
 
 def train(
-    rows: Sequence[Row],
-    make_engine: Callable[[Sequence[Row]], Engine],
+    rows: Sequence[TrainingRow],
+    make_engine: Callable[[Sequence[TrainingRow]], Engine],
     *,
     made_with: dict[str, str],
     checkpoint: Checkpoint | None,
@@ -96,8 +96,8 @@ def train(
 class _Training:
     def __init__(
         self,
-        rows: Sequence[Row],
-        make_engine: Callable[[Sequence[Row]], Engine],
+        rows: Sequence[TrainingRow],
+        make_engine: Callable[[Sequence[TrainingRow]], Engine],
         made_with: dict[str, str],
         checkpoint: Checkpoint | None,
         listener: Listener,
@@ -107,7 +107,7 @@ class _Training:
         self.is_short_of_space = False
         self.set_up(rows)
 
-    def set_up(self, rows: Sequence[Row]) -> None:
+    def set_up(self, rows: Sequence[TrainingRow]) -> None:
         self.began = self.counted = time.perf_counter()
         self.engine = self.make_engine(rows)
         for row in rows:
@@ -157,7 +157,9 @@ class _Training:
         for index, path in kept.items():
             row = engine.rows[index]
             assert row.status is not None
-            self.listener.on_end(row, Ending(engine.model(index), row.curve, row.status, row.seconds, row.setup, path))
+            self.listener.on_end(
+                row, TrainingOutcome(engine.model(index), row.curve, row.status, row.seconds, row.setup, path)
+            )
 
     def keep(self, index: int) -> Path | None:
         """Keep the final weights of a row, before any checkpoint says that it ended."""
@@ -229,7 +231,7 @@ class _Training:
             self.listener.on_note(f"{error}; training goes on, and cannot be resumed from here")
         self.is_short_of_space = True
 
-    def about(self, state: dict[str, Tensor]) -> Saved:
+    def about(self, state: dict[str, Tensor]) -> SavedState:
         """What a checkpoint holds."""
         rows = self.engine.rows if state else ()
         told: dict[str, Any] = {
@@ -238,10 +240,10 @@ class _Training:
             "rows": [described(row) for row in rows],
             "ended": self.ended,
         }
-        return Saved({name: tensor.to("cpu").contiguous() for name, tensor in state.items()}, told)
+        return SavedState({name: tensor.to("cpu").contiguous() for name, tensor in state.items()}, told)
 
 
-def _status_of(row: Row) -> str | None:
+def _status_of(row: TrainingRow) -> str | None:
     """The status with which a row ends at its newest point, or None if it goes on."""
     point, recipe = row.curve[-1], row.cell.train
     if not point.is_finite:

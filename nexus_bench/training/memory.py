@@ -6,14 +6,14 @@ from dataclasses import replace
 import torch
 
 from nexus_bench.training.modes import DETERMINISTIC
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.stacked import MOST_MODELS, Stacked
 
 _SHARE_OF_MEMORY = 0.7
 _OF_OTHERS = 0.1  # the share of a GPU that counts as held by others; what CUDA itself takes of it is less
 
 
-def largest_stack(row: Row, device: torch.device, mode: str, *, share: float = 1.0) -> int:
+def largest_stack(row: TrainingRow, device: torch.device, mode: str, *, share: float = 1.0) -> int:
     """How many models of a shape the memory of a device holds, as a power of two.
 
     Measured on one step of one model, uncompiled, which needs more memory than a compiled step, and on an evaluation.

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nexus_bench.data.drawers import Drawers, Drawn, Order, Source, draw
+from nexus_bench.data.drawers import Drawers, DrawRequest, EncodedBatch, GraphSource, draw
 from nexus_bench.training.feed import Feed
 
 
-class Arrays(NamedTuple):
-    """Encoded examples of several sources, as `nexus_bench.data.drawers.Drawn`."""
+class StackedExamples(NamedTuple):
+    """Encoded examples of several sources, as `nexus_bench.data.drawers.EncodedBatch`."""
 
     tokens: Int[Tensor, "u p n s"]
     answer: Int[Tensor, "u p q"]
@@ -43,7 +43,7 @@ class Pool:
     """
 
     def __init__(
-        self, sources: Sequence[Source], feed: Feed, encoding: str, device: torch.device, *, n_drawers: int = 0
+        self, sources: Sequence[GraphSource], feed: Feed, encoding: str, device: torch.device, *, n_drawers: int = 0
     ) -> None:
         self._n_sources = len(sources)
         self._feed = feed
@@ -51,12 +51,12 @@ class Pool:
         self._drawers = Drawers(sources, n_drawers) if n_drawers else None
         self._draw = self._drawers.draw if self._drawers else partial(draw, sources)
         self._threads = ThreadPoolExecutor(max_workers=self._drawers.n if self._drawers else 1)
-        first = stacked(list(self._threads.map(self._draw, self._orders(0))))
+        first = stacked(list(self._threads.map(self._draw, self._requests(0))))
         self._is_on_gpu = device.type == "cuda"
-        self._next = Arrays(*(torch.empty_like(part, pin_memory=self._is_on_gpu) for part in first))
+        self._next = StackedExamples(*(torch.empty_like(part, pin_memory=self._is_on_gpu) for part in first))
         self._ahead: tuple[int, list[Future[None]]] = (0, [])
         self._generation = 0
-        self.arrays = Arrays(*(part.to(device, copy=True) for part in first))
+        self.arrays = StackedExamples(*(part.to(device, copy=True) for part in first))
         self.order = torch.from_numpy(feed.order(0)).to(device)
         self._make_ahead(1)
 
@@ -89,17 +89,19 @@ class Pool:
         for future in self._ahead[1]:
             if not future.cancel():
                 future.result()
-        orders = self._orders(generation)
-        self._ahead = (generation, [self._threads.submit(self._fill, order) for order in orders])
+        requests = self._requests(generation)
+        self._ahead = (generation, [self._threads.submit(self._fill, request) for request in requests])
 
-    def _fill(self, order: Order) -> None:
-        self._draw(order, Drawn(*(part[order.source].numpy() for part in self._next)))
+    def _fill(self, request: DrawRequest) -> None:
+        self._draw(request, EncodedBatch(*(part[request.source].numpy() for part in self._next)))
 
-    def _orders(self, generation: int) -> list[Order]:
+    def _requests(self, generation: int) -> list[DrawRequest]:
         steps, size = self._feed.batches(generation), self._feed.batch_size
-        return [Order(source, steps, size, self._encoding) for source in range(self._n_sources)]
+        return [DrawRequest(source, steps, size, self._encoding) for source in range(self._n_sources)]
 
 
-def stacked(parts: list[Drawn]) -> Arrays:
+def stacked(parts: list[EncodedBatch]) -> StackedExamples:
     """The examples of several sources, with the axis u."""
-    return Arrays(*(torch.stack([torch.from_numpy(part) for part in column]) for column in zip(*parts, strict=True)))
+    return StackedExamples(
+        *(torch.stack([torch.from_numpy(part) for part in column]) for column in zip(*parts, strict=True))
+    )

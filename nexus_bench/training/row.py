@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nexus_bench.data.drawers import Source
+from nexus_bench.data.drawers import GraphSource
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.model.batch import to_batch
 from nexus_bench.model.build import build_model
@@ -21,14 +21,14 @@ State = Mapping[str, Tensor]
 _ALIGNED = 32  # numbers
 
 
-class CellSource(Source, Protocol):
+class CellSource(GraphSource, Protocol):
     """The source of the examples of a cell: of training graphs, and of those held out."""
 
     held_out: dict[str, HeldOut]
 
 
 @dataclass
-class Row:
+class TrainingRow:
     """One cell in training.
 
     Attributes:

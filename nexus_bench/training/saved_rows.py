@@ -8,13 +8,13 @@ import torch
 
 from nexus_bench.io.files import sha256
 from nexus_bench.model.scoring import HopScore
-from nexus_bench.training.checkpoint import Checkpoint, Saved
+from nexus_bench.training.checkpoint import Checkpoint, SavedState
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.recipe import DIVERGED, Point
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 
 
-class Restored(NamedTuple):
+class RestoredRows(NamedTuple):
     """Rows as checkpoints left them.
 
     Attributes:
@@ -22,8 +22,8 @@ class Restored(NamedTuple):
         ended: Rows that ended, and the files with their weights; None for one that diverged.
     """
 
-    packs: list[list[Row]]
-    ended: list[tuple[Row, Path | None]]
+    packs: list[list[TrainingRow]]
+    ended: list[tuple[TrainingRow, Path | None]]
 
 
 def made_with(mode: str, device: torch.device) -> dict[str, str]:
@@ -31,7 +31,7 @@ def made_with(mode: str, device: torch.device) -> dict[str, str]:
     return {"mode": mode, "device": device.type, "torch": torch.__version__}
 
 
-def described(row: Row) -> dict[str, Any]:
+def described(row: TrainingRow) -> dict[str, Any]:
     """What a checkpoint tells of a row, beside its state."""
     return {
         "cell_id": row.cell.cell_id,
@@ -43,8 +43,8 @@ def described(row: Row) -> dict[str, Any]:
 
 
 def restore(
-    rows: Sequence[Row], folders: Sequence[Path], *, made_with: dict[str, str], on_note: Callable[[str], None]
-) -> Restored:
+    rows: Sequence[TrainingRow], folders: Sequence[Path], *, made_with: dict[str, str], on_note: Callable[[str], None]
+) -> RestoredRows:
     """Give rows the newest states that checkpoints hold; those without any begin.
 
     Rows of a pack that was saved in mode deterministic stay together, also with those that ended, since there the same
@@ -62,8 +62,8 @@ def restore(
     found = [(folder, _load(folder, made_with, foreign, on_note)) for folder in folders]
     newest_first = sorted(((folder, saved) for folder, saved in found if saved), key=lambda at: -at[1].about["step"])
     known: set[str] = set()  # rows with a state
-    whole_packs: list[list[Row]] = []
-    ended: dict[str, tuple[Row, Path | None]] = {}
+    whole_packs: list[list[TrainingRow]] = []
+    ended: dict[str, tuple[TrainingRow, Path | None]] = {}
     for folder, saved in newest_first:
         step, members = saved.about["step"], saved.about["rows"]
         ends = {cell_id: told for cell_id, told in saved.about["ended"].items() if _is_told(folder, cell_id, told)}
@@ -86,26 +86,28 @@ def restore(
     if foreign and not known:
         title = rows[0].cell.title
         on_note(f"{title}: its checkpoint is of {foreign[0]}; training starts anew")
-    return Restored(_packed(rows, whole_packs), list(ended.values()))
+    return RestoredRows(_packed(rows, whole_packs), list(ended.values()))
 
 
-def _packed(rows: Sequence[Row], whole: Sequence[list[Row]]) -> list[list[Row]]:
+def _packed(rows: Sequence[TrainingRow], whole: Sequence[list[TrainingRow]]) -> list[list[TrainingRow]]:
     going_on = [pack for pack in whole if any(row.status is None for row in pack)]
     placed = {row.cell.cell_id for pack in going_on for row in pack}
-    others: dict[int, list[Row]] = {}
+    others: dict[int, list[TrainingRow]] = {}
     for row in rows:
         if row.status is None and row.cell.cell_id not in placed:
             others.setdefault(row.step, []).append(row)
     return [*going_on, *others.values()]
 
 
-def _take(row: Row, told: dict[str, Any]) -> None:
+def _take(row: TrainingRow, told: dict[str, Any]) -> None:
     """Give a row what `described` told of it."""
     row.seconds, row.setup, row.status = told["seconds"], told.get("setup", 0.0), told["status"]
     row.curve = [Point(step, {hop: HopScore(*at) for hop, at in scores}) for step, scores in told["curve"]]
 
 
-def _load(folder: Path, made_with: dict[str, str], foreign: list[str], on_note: Callable[[str], None]) -> Saved | None:
+def _load(
+    folder: Path, made_with: dict[str, str], foreign: list[str], on_note: Callable[[str], None]
+) -> SavedState | None:
     def is_ours(about: dict[str, Any]) -> bool:
         theirs = about.get("made_with", {})
         differs = [

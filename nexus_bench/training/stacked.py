@@ -24,9 +24,9 @@ from nexus_bench.model.scoring import EVALUATION_GRAPHS, HopScore, by_hop, losse
 from nexus_bench.training.engine import Engine
 from nexus_bench.training.modes import DETERMINISTIC
 from nexus_bench.training.optimizers import ADAMW_BETAS, STEPS, Weights
-from nexus_bench.training.pool import Arrays, Pool, stacked
+from nexus_bench.training.pool import Pool, StackedExamples, stacked
 from nexus_bench.training.recipe import schedule
-from nexus_bench.training.row import Row, first_names, first_state, load_state, places_of
+from nexus_bench.training.row import TrainingRow, first_names, first_state, load_state, places_of
 from nexus_bench.training.spec import CellSpec
 
 MOST_MODELS = 256  # per stack; more gain little
@@ -51,7 +51,7 @@ class Stacked(Engine):
     """
 
     def __init__(
-        self, rows: Sequence[Row], device: torch.device, mode: str, *, n_drawers: int = 0, compiles: bool = True
+        self, rows: Sequence[TrainingRow], device: torch.device, mode: str, *, n_drawers: int = 0, compiles: bool = True
     ) -> None:
         super().__init__(rows)
         self._device = device
@@ -118,7 +118,7 @@ class Stacked(Engine):
             for start in range(0, held.tokens.shape[1], EVALUATION_GRAPHS):
                 places = slice(start, start + EVALUATION_GRAPHS)
                 parts = (part if part.shape[1] == 1 else part[:, places] for part in held)
-                loss, hit = self._scored(Arrays(*(part.to(self._device)[self._which[:, 0]] for part in parts)))
+                loss, hit = self._scored(StackedExamples(*(part.to(self._device)[self._which[:, 0]] for part in parts)))
                 losses.append(loss.float().cpu())
                 hits.append(hit.cpu())
         self._template.train()
@@ -190,7 +190,7 @@ class Stacked(Engine):
         """Mean cross-entropy of each model over the queries of its next batch that its curriculum includes."""
         rows = self._pool.order[self._at % self.feed.n_steps]  # 1 b
         parts = self._pool.arrays
-        batch = Arrays(*(part[self._which, rows if part.shape[1] > 1 else 0] for part in parts))
+        batch = StackedExamples(*(part[self._which, rows if part.shape[1] > 1 else 0] for part in parts))
         logits = self._logits(self._unpacked(weights), batch)
         counted = ((batch.hop > 0) & (batch.hop <= self._limits)).float()
         each = losses_of(logits.float(), batch.answer.long()) * counted
@@ -209,12 +209,12 @@ class Stacked(Engine):
         ):
             old.copy_(torch.where(self._alive, new, old))
 
-    def _scored(self, batch: Arrays) -> tuple[Tensor, Tensor]:
+    def _scored(self, batch: StackedExamples) -> tuple[Tensor, Tensor]:
         logits = self._logits(self._unpacked(self._held.weights), batch)
         loss = losses_of(logits.float(), batch.answer.long())
         return loss, logits.argmax(dim=-1) == batch.answer
 
-    def _logits(self, weights: dict[str, Tensor], batch: Arrays) -> Float[Tensor, "s b q c"]:
+    def _logits(self, weights: dict[str, Tensor], batch: StackedExamples) -> Float[Tensor, "s b q c"]:
         """The class scores of each model for its batch; positions that all graphs share are no input of each."""
 
         def one(own: dict[str, Tensor], tokens: Tensor, read_at: Tensor, length: Tensor, answer: Tensor) -> Any:

@@ -11,7 +11,8 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.jobs import CellSpec
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.model.spec import make_model
-from nexus_bench.report.compare import failures, markdown, names
+from nexus_bench.report.compare import failures
+from nexus_bench.report.comparison_text import markdown, names
 from nexus_bench.training.spec import TrainSpec
 from tests.made import at, results_of
 

@@ -23,7 +23,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.io import renames
 from nexus_bench.io.columns import COLUMNS, CURVE_COLUMNS, WALK_COLUMNS
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from tests.paths import EXAMPLES
 from tests.small import cell
 
@@ -334,7 +334,7 @@ def test_an_attention_of_a_script_is_trained_where_it_is_known(
 
 
 def test_a_task_of_a_script_is_drawn_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Row(cell(), open_source(cell(), None))
+    row = TrainingRow(cell(), open_source(cell(), None))
     job = Job((cell(),), frozenset(), "tf32", "cuda", None, None)
     assert n_drawers([row], job, torch.device("cpu")) == 0 < n_drawers([row], job, torch.device("cuda"))
     monkeypatch.setattr(type(row.source.law.family), "__module__", "__main__")

@@ -8,9 +8,10 @@ import torch
 from nexus_bench.attention import promises
 from nexus_bench.attention.base import ATTENTIONS, Attention
 from nexus_bench.attention.layout import Layout, rotate
-from nexus_bench.attention.promises import BLOCKS, LAYOUTS, PROMISES, NotAsked, positions
+from nexus_bench.attention.promise_inputs import BLOCKS, D_MODEL, LAYOUTS, positions
+from nexus_bench.attention.promises import PROMISES, NotAsked
 
-D = promises.D_MODEL
+D = D_MODEL
 NESTED = [
     {"order": 3, "inner": inner, "refine": refine, "share": share}
     for inner in ("reproject", "direct")

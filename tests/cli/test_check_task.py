@@ -15,7 +15,7 @@ from nexus_bench.data.task import make_task
 from nexus_bench.experiment.suite import taken_names
 from nexus_bench.generators.base import GENERATORS, Examples
 from nexus_bench.generators.pointer_chase import PointerChase
-from nexus_bench.registry.promises import Broken, NotAsked, tell
+from nexus_bench.registry.promises import Broken, NotAsked, check_promise
 from nexus_bench.shortcuts.promises import PROMISES
 from nexus_bench.streams import stream
 from tests.conftest import Command, assert_fails
@@ -201,11 +201,11 @@ def test_every_fault_breaks_its_promise(fault: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(splits, "_MOST_ROUNDS", 100)
     with installed(tmp_path / "own"):
         spec = make_task({"task": "letters"} | settings, where="test")
-        kept = tell(promise, lambda: PROMISES[promise](spec), explain=repr)
+        kept = check_promise(promise, lambda: PROMISES[promise](spec), explain=repr)
         assert kept.state == "kept" or (promise == "n_worlds is no overcount" and kept.state == "not asked"), kept
     with installed(tmp_path / "theirs", *changes):
         spec = make_task({"task": "letters"} | settings, where="test")
-        told = tell(promise, lambda: PROMISES[promise](spec), explain=repr)
+        told = check_promise(promise, lambda: PROMISES[promise](spec), explain=repr)
     assert told.state == "broken" and told.detail, told
 
 
@@ -232,7 +232,7 @@ def test_worlds_are_counted_where_that_is_possible(
     entry = {"task": "pointer_chase", "hops": [1], "n_nodes": n_nodes, "vocab_size": n_nodes + 2}
     spec = make_task(entry | {"n_val": 2, "n_test": 3}, where="test")
     promise = "n_worlds is no overcount"
-    assert tell(promise, lambda: PROMISES[promise](spec), explain=repr) == (promise, state, said)
+    assert check_promise(promise, lambda: PROMISES[promise](spec), explain=repr) == (promise, state, said)
 
 
 def test_a_parameter_that_is_named_as_a_value_of_a_suite_is_broken(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_hidden_token_that_could_be_no_word_is_told_by_check_and_audit(tmp_pat
     assert re.search(f"letters: iid, {says}", audited.stderr)
 
 
-_DRAWN = "return Drawn(tokens, np.where(is_asked, sums, NOTHING), np.where(is_asked, n_read, 0), length)"
+_DRAWN = "return SequenceBatch(tokens, np.where(is_asked, sums, NOTHING), np.where(is_asked, n_read, 0), length)"
 _LABELS = "return Labels(label, hop)"
 _PLACES = "return np.where(is_step, digits, -1).astype(np.int32)"
 _LATE = "return np.where(is_step, digits + at[:, :, None] + 1, -1).astype(np.int32)"

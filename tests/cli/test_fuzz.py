@@ -21,16 +21,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nexus_bench import cli
-from nexus_bench.data.dataset import manifest_sha256
 from nexus_bench.data.generate import generate
+from nexus_bench.data.manifest import manifest_sha256
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.experiment.suite import make_suite, select_suite
 from nexus_bench.io.config import Config, parse_yaml, to_yaml
 from nexus_bench.io.files import to_json
-from nexus_bench.io.seal import write_sealed
+from nexus_bench.io.sealed_json import write_sealed
 from nexus_bench.report.charts import figures
-from nexus_bench.report.charts.plotting import Drawn, Picture
+from nexus_bench.report.charts.plotting import Picture, RenderedFigure
 from tests.hostile import VALUES, changes, edits
 from tests.paths import ROOT
 from tests.small import TINY
@@ -61,7 +61,9 @@ def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setattr(
-        figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"", "<svg></svg>"))
+        figures,
+        "render",
+        lambda figure, *, name, caption: Picture(name, caption, lambda: RenderedFigure(b"", "<svg></svg>")),
     )
     return made
 

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from nexus_bench.cli import app, run
-from nexus_bench.io.seal import write_sealed
+from nexus_bench.io.sealed_json import write_sealed
 from nexus_bench.report import output
 from tests.conftest import Command, assert_fails, without_start
 from tests.paths import ROOT
@@ -118,7 +118,7 @@ import importlib, runpy, sys
 
 class Stopped:
     def find_spec(self, name, path=None, target=None):
-        if name == "nexus_bench.cli.begin":
+        if name == "nexus_bench.cli.init":
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Stopped())

@@ -97,7 +97,7 @@ def test_a_name_that_a_task_or_an_attention_has_is_refused(what: str, name: str,
     ("line", "hidden", "where"),
     [
         ("task labels --sequence", "Labels", "labels/labels.py"),
-        ("task drawn --sequence", "Drawn", "drawn/drawn.py"),
+        ("task sequence_batch --sequence", "SequenceBatch", "sequence_batch/sequence_batch.py"),
         ("task sequence --sequence", "SequenceParams", "sequence/sequence.py"),
         ("task int --sequence", "Int", "int/int.py"),
         ("task named", "NamedParams", "named/named.py"),

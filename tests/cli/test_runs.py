@@ -16,7 +16,7 @@ import rich.console
 import yaml
 from rich.console import Console
 
-from nexus_bench.experiment import found_runs, recorded
+from nexus_bench.experiment import cell_environments, found_runs
 from nexus_bench.experiment.found_runs import find_runs, finding_of
 from nexus_bench.experiment.records import CellRecords
 from nexus_bench.experiment.run_folder import RunFolder
@@ -85,7 +85,7 @@ def test_watch_shows_a_run_until_nothing_trains_there(
     assert idle.stderr == "no process is training in runs/tiny; all of its cells are done\n"
     with monkeypatch.context() as patched:
         patched.setattr(CellRecords, "finished", lambda self, cell_id: False)
-        patched.setattr(recorded, "cells_of_tables", lambda run: {"another"})
+        patched.setattr(cell_environments, "cells_of_tables", lambda run: {"another"})
         idle = command("status", str(run), "--watch")
     assert idle.stderr == ("no process is training in runs/tiny; `nexus-bench train runs/tiny` goes on\n")
     left = [True] * 6  # asked before, by each turn, and by each reading of the states

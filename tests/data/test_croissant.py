@@ -9,9 +9,10 @@ import mlcroissant
 import pytest
 
 from nexus_bench.data.croissant import croissant
-from nexus_bench.data.dataset import CROISSANT, MANIFEST, manifest_sha256, read_dataset
+from nexus_bench.data.dataset import read_dataset
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import generate
+from nexus_bench.data.manifest import CROISSANT, MANIFEST, manifest_sha256
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import CorruptArtefactError

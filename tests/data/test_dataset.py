@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexus_bench.data.dataset import ContentHash, StoredSource, read_dataset
+from nexus_bench.data.dataset import StoredSource, read_dataset
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import generate
+from nexus_bench.data.manifest import ContentHash
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError
 from nexus_bench.io.files import write_atomic

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nexus_bench.data import drawers as drawing
-from nexus_bench.data.drawers import Drawers, DrawingError, Drawn, Order, draw, encode
+from nexus_bench.data.drawers import Drawers, DrawingError, DrawRequest, EncodedBatch, draw, encode
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.generators.base import Examples
@@ -29,10 +29,10 @@ def test_processes_draw_the_same_bytes(n: int, small_spec: TaskSpec) -> None:
     try:
         assert drawers.n == min(n, 3)
         for source, steps in ((0, range(4)), (2, range(4, 8)), (1, range(1)), (0, range(4))):
-            order = Order(source, steps, 100, "fact")
-            drawn = draw(splits, order)
+            request = DrawRequest(source, steps, 100, "fact")
+            drawn = draw(splits, request)
             assert {part.dtype for part in (drawn.tokens, drawn.answer, drawn.hop)} == {np.dtype(np.uint8)}
-            for ours, theirs in zip(drawn, drawers.draw(order), strict=True):
+            for ours, theirs in zip(drawn, drawers.draw(request), strict=True):
                 assert ours.dtype == theirs.dtype and (ours == theirs).all()
     finally:
         drawers.close()
@@ -45,37 +45,37 @@ def test_encoded_piece_by_piece_is_encoded_at_once(
 ) -> None:
     (source, *_) = splits = sources(small_spec)
     whole = encode(Examples.concatenate([source.batch(step, batch_size) for step in steps]), source.law, encoding)
-    for ours, theirs in zip(draw(splits, Order(0, steps, batch_size, encoding)), whole, strict=True):
+    for ours, theirs in zip(draw(splits, DrawRequest(0, steps, batch_size, encoding)), whole, strict=True):
         assert ours.dtype == theirs.dtype and ours.shape == theirs.shape and (ours == theirs).all()
 
 
 def test_a_family_that_fails_and_a_process_that_dies_are_told(small_spec: TaskSpec) -> None:
     drawers = Drawers(sources(small_spec, Broken), 1)
-    order = Order(0, range(1), 8, "fact")
+    request = DrawRequest(0, range(1), 8, "fact")
     with pytest.raises(DrawingError, match="KeyError: 'spoon'"):
-        drawers.draw(order)
+        drawers.draw(request)
     pid = drawers._ends[0][2].pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(DrawingError, match="ended"):
-        drawers.draw(order)
+        drawers.draw(request)
     drawers.close()
 
 
 def test_what_is_drawn_is_written_where_it_is_wanted(small_spec: TaskSpec) -> None:
     drawers = Drawers(sources(small_spec), 1)
-    order = Order(1, range(4), 100, "fact")
+    request = DrawRequest(1, range(4), 100, "fact")
     try:
-        wanted = drawers.draw(order)
-        into = Drawn(*(np.zeros_like(part) for part in wanted))
+        wanted = drawers.draw(request)
+        into = EncodedBatch(*(np.zeros_like(part) for part in wanted))
         for way in (drawers.draw, partial(draw, sources(small_spec))):
             for part in into:
                 part[...] = 0
-            made = way(order, into)
+            made = way(request, into)
             assert all(ours is theirs for ours, theirs in zip(made, into, strict=True))
             assert all((ours == theirs).all() for ours, theirs in zip(into, wanted, strict=True))
         with pytest.raises(DrawingError, match="other shapes"):
-            drawers.draw(order._replace(steps=range(5)), into)
+            drawers.draw(request._replace(steps=range(5)), into)
     finally:
         drawers.close()
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import nexus_bench
-from nexus_bench.data.dataset import manifest_sha256
 from nexus_bench.data.generate import generate
+from nexus_bench.data.manifest import manifest_sha256
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import CorruptArtefactError, StorageError, UsageError

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nexus_bench.data.dataset import ContentHash, read_dataset
+from nexus_bench.data.dataset import read_dataset
 from nexus_bench.data.generate import generate
+from nexus_bench.data.manifest import ContentHash
 from nexus_bench.data.show import as_text, show
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
@@ -87,7 +88,11 @@ def test_a_sequence_is_shown_with_its_labels_and_what_derives_one() -> None:
 
 
 def test_a_sequence_with_a_label_is_looked_for_and_that_there_is_none_is_said(tmp_path: Path, command: Command) -> None:
-    asked, drawn, derived = "is_asked = np.isin(n_read, self.hops)", "\n        return Drawn", "\n            label["
+    asked, drawn, derived = (
+        "is_asked = np.isin(n_read, self.hops)",
+        "\n        return SequenceBatch",
+        "\n            label[",
+    )
     zeros = "(tokens[:, :2] == 0).all(axis=1)"
     rare = [
         (asked + drawn, f"{asked} & {zeros}[:, None]{drawn}"),

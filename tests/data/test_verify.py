@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import nexus_bench
-from nexus_bench.data.dataset import ContentHash, manifest_sha256, spec_of, view_of
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import generate
+from nexus_bench.data.manifest import ContentHash, manifest_sha256, spec_of, view_of
 from nexus_bench.data.splits import world_ids
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.experiment.cuts import cut
-from nexus_bench.training.begun import Pack
+from nexus_bench.training.checkpoint_heads import Pack
 from nexus_bench.training.spec import CellSpec
 from tests.small import cell
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from nexus_bench.errors import StorageError
-from nexus_bench.experiment.events import Begun, Event, Failure, Progress
+from nexus_bench.experiment.events import CellBegun, Event, Failure, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.records import CellResult
@@ -87,7 +87,7 @@ def test_a_worker_killed_in_mid_cell_changes_no_byte(
     killed: list[int] = []
 
     def kill_one_in_mid_cell(event: Event) -> None:
-        if isinstance(event, Begun):
+        if isinstance(event, CellBegun):
             begun.append(event.cell_id)
         if isinstance(event, Progress) and len(begun) == 2 and not killed:
             killed.append(workers[0].pid)
@@ -124,7 +124,7 @@ def test_a_scheduler_that_is_killed_loses_no_finished_cell(
     assert done and not [event for event in told if isinstance(event, Failure)]
     told.clear()
     again = run(tmp_path / "dask", Execution(executor="inline"), tell=told.append)
-    assert not {event.cell_id for event in told if isinstance(event, Begun)} & set(done)
+    assert not {event.cell_id for event in told if isinstance(event, CellBegun)} & set(done)
     assert (again.path / "results.csv").read_bytes() == (in_one.path / "results.csv").read_bytes()
 
 

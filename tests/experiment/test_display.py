@@ -13,7 +13,7 @@ from nexus_bench.experiment import display as displays
 from nexus_bench.experiment import notebook
 from nexus_bench.experiment.display import Display
 from nexus_bench.experiment.estimate import Estimate
-from nexus_bench.experiment.events import Begun, Progress
+from nexus_bench.experiment.events import CellBegun, Progress
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.plan import make_plan
 from nexus_bench.experiment.run_folder import RunFolder
@@ -33,7 +33,7 @@ def test_the_live_view_tells_the_sustained_rate(tmp_path: Path, monkeypatch: pyt
     suite = make_suite(parse_yaml(TINY, where="test"), where="test")
     first, second, *_ = suite.cells
     with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False) as display:
-        display.on_event(Begun(first.cell_id))
+        display.on_event(CellBegun(first.cell_id))
         now[0] += 2
         for cell, step in ((first, 10), (second, 10), (first, 20)):
             display.on_event(Progress(cell.cell_id, Point(step, {1: HopScore(8, 4, 0.5)})))
@@ -55,7 +55,7 @@ def test_the_time_that_is_left_is_told_also_where_evaluations_are_far_apart(
     first, second = suite.cells  # of 20 steps each
     told = []
     with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False) as display:
-        display.on_event(Begun(first.cell_id))
+        display.on_event(CellBegun(first.cell_id))
         for seconds, cell, step in ((50, first, 20), (150, second, 10), (100, second, 20)):
             now[0] += seconds  # of the first cell half was made before it was stopped
             display.on_event(Progress(cell.cell_id, Point(step, {1: HopScore(8, 4, 0.5)})))
@@ -88,7 +88,7 @@ def test_a_notebook_shows_one_view_that_replaces_itself(tmp_path: Path, monkeypa
     suite = make_suite(parse_yaml(TINY, where="test"), where="test")
     cell = suite.cells[0]
     with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=False, log_every=10) as display:
-        display.on_event(Begun(cell.cell_id))
+        display.on_event(CellBegun(cell.cell_id))
         display.on_event(Progress(cell.cell_id, Point(10, {1: HopScore(8, 4, 0.5)})))
     assert [how for how, *_ in shown] == ["display", "update", "update"]
     assert len({name for _, name, _ in shown}) == 1
@@ -97,7 +97,7 @@ def test_a_notebook_shows_one_view_that_replaces_itself(tmp_path: Path, monkeypa
     assert any(line.startswith("running: ") and line.endswith("step 10") for line in lines)
     shown.clear()
     with Display(make_plan(suite, RunFolder(tmp_path)), Execution(), tmp_path, quiet=True) as display:
-        display.on_event(Begun(cell.cell_id))
+        display.on_event(CellBegun(cell.cell_id))
     assert not shown
 
 

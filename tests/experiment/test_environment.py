@@ -10,7 +10,7 @@ import torch
 
 import nexus_bench as nb
 from nexus_bench.experiment import runner
-from nexus_bench.experiment.recorded import kept_note
+from nexus_bench.experiment.cell_environments import kept_note
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.seal import check_sealed
 from nexus_bench.report.output import report

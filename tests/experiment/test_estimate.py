@@ -5,27 +5,27 @@ from pathlib import Path
 import pytest
 
 from nexus_bench.experiment import estimate as estimates
-from nexus_bench.experiment.estimate import Pace, estimate, side_by_side
+from nexus_bench.experiment.estimate import EngineTimes, estimate, side_by_side
 from nexus_bench.experiment.execution import Execution
-from nexus_bench.experiment.plan import Plan, make_plan
+from nexus_bench.experiment.plan import RunPlan, make_plan
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import make_suite
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.training.engine import Single
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.spec import CellSpec
 from nexus_bench.training.stacked import Stacked
 from tests.small import TINY
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def plan(tmp_path: Path) -> RunPlan:
     return make_plan(make_suite(parse_yaml(TINY, where="test"), where="test"), RunFolder(tmp_path / "run"))
 
 
 @pytest.mark.parametrize(("mode", "other"), [("single", Stacked), ("deterministic", Single)])
 def test_the_engine_that_will_run_is_timed_and_no_other(
-    mode: str, other: type, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    mode: str, other: type, plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(other, "__init__", None)
     told = estimate(plan, Execution(mode), None)
@@ -33,12 +33,12 @@ def test_the_engine_that_will_run_is_timed_and_no_other(
     assert told.seconds > sum(told.cells.values())
 
 
-def test_jobs_are_of_the_size_of_stacks_and_share_their_seconds(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_are_of_the_size_of_stacks_and_share_their_seconds(plan: RunPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def paced(stack: tuple[object, ...], *others: object) -> Pace:
+    def paced(stack: tuple[object, ...], *others: object) -> EngineTimes:
         sizes.append(len(stack))
-        return Pace(10.0, 1.0, 4.0)
+        return EngineTimes(10.0, 1.0, 4.0)
 
     monkeypatch.setattr(estimates, "_paced", paced)
     monkeypatch.setattr(estimates, "_start_up", lambda: 3.0)
@@ -51,8 +51,8 @@ def test_jobs_are_of_the_size_of_stacks_and_share_their_seconds(plan: Plan, monk
     assert estimate(plan, Execution("deterministic", "cpu", "inline"), None).seconds == 2 * whole + 3
 
 
-def test_processes_take_turns_on_a_gpu_and_set_up_beside_it(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimates, "_paced", lambda *given: Pace(10.0, 1.0, 4.0))
+def test_processes_take_turns_on_a_gpu_and_set_up_beside_it(plan: RunPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimates, "_paced", lambda *given: EngineTimes(10.0, 1.0, 4.0))
     monkeypatch.setattr(estimates, "_start_up", lambda: 3.0)
     turn = 20 * 1 + (2 + 16 / 8) * 4  # of each of two jobs
     for n_gpus, whole in ((1, 10 + 2 * turn), (2, 10 + turn)):
@@ -64,7 +64,7 @@ def test_processes_take_turns_on_a_gpu_and_set_up_beside_it(plan: Plan, monkeypa
 def test_the_cells_that_follow_those_of_tuning_are_part_of_the_time(
     n_workers: int, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimates, "_paced", lambda *given: Pace(0.0, 1.0, 0.0))
+    monkeypatch.setattr(estimates, "_paced", lambda *given: EngineTimes(0.0, 1.0, 0.0))
     monkeypatch.setattr(estimates, "_start_up", lambda: 3.0)
     tuned = make_suite(parse_yaml(TINY + "tune: {lr: [1e-3, 1e-2], seeds: 2}\n", where="test"), where="test")
     told = estimate(make_plan(tuned, RunFolder(tmp_path / "run")), Execution("single", n_workers=n_workers), None)
@@ -73,10 +73,10 @@ def test_the_cells_that_follow_those_of_tuning_are_part_of_the_time(
 
 
 def test_without_time_for_an_engine_it_is_reckoned_by_its_operations(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(estimates, "_BUDGET", 0.0)
-    monkeypatch.setattr(estimates, "_paced", lambda *given: Pace(0.0, 1.0, 0.0))
+    monkeypatch.setattr(estimates, "_paced", lambda *given: EngineTimes(0.0, 1.0, 0.0))
     operations = {"standard": 100.0, "nexus": 250.0}
     monkeypatch.setattr(estimates, "_operations", lambda stack: operations[stack[0].model.attention])
     told = estimate(plan, Execution("single"), None)
@@ -99,12 +99,12 @@ class Clock:
 
 
 def test_of_a_slow_engine_two_steps_and_one_batch_of_validation_are_timed(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
+    plan: RunPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, scored = Clock(monkeypatch), []
 
     class Slow:
-        def __init__(self, rows: list[Row], job: object) -> None:
+        def __init__(self, rows: list[TrainingRow], job: object) -> None:
             self.step, self.rows = 0, rows
 
         def advance(self) -> None:
@@ -122,7 +122,7 @@ def test_of_a_slow_engine_two_steps_and_one_batch_of_validation_are_timed(
     monkeypatch.setattr(estimates, "EVALUATION_GRAPHS", 3)
     pace = estimates._paced(plan.to_do[:1], Execution("single"), None)
     assert scored == [3], "of 8"
-    assert pace == Pace(50.0, 50.0, 9.0 * 8 / 3)
+    assert pace == EngineTimes(50.0, 50.0, 9.0 * 8 / 3)
 
 
 def test_every_kind_of_engine_is_timed_before_a_second_one_and_none_begins_after_the_budget(
@@ -134,10 +134,10 @@ def test_every_kind_of_engine_is_timed_before_a_second_one_and_none_begins_after
     text = f"{head}models: {models.replace('NEXUS', '{attention: nexus}')}\n{tail[tail.index('train:') :]}"
     wide = make_plan(make_suite(parse_yaml(text, where="test"), where="test"), RunFolder(tmp_path / "run"))
 
-    def paced(stack: tuple[CellSpec, ...], *others: object) -> Pace:
+    def paced(stack: tuple[CellSpec, ...], *others: object) -> EngineTimes:
         timed.append((stack[0].model.attention, stack[0].model.canon, stack[0].model.d_model))
         clock.takes(14.0)
-        return Pace(0.0, {"": 1.0, "A": 3.0}[stack[0].model.canon], 0.0)
+        return EngineTimes(0.0, {"": 1.0, "A": 3.0}[stack[0].model.canon], 0.0)
 
     monkeypatch.setattr(estimates, "_paced", paced)
     monkeypatch.setattr(estimates, "_start_up", lambda: 0.0)
@@ -157,5 +157,5 @@ def test_a_job_begins_as_soon_as_a_process_is_free() -> None:
     assert side_by_side([5.0, 4.0], 8) == 5
 
 
-def test_nothing_to_do_takes_no_time(plan: Plan) -> None:
+def test_nothing_to_do_takes_no_time(plan: RunPlan) -> None:
     assert estimate(plan._replace(to_do=[]), Execution("single"), None) == ({}, 0.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.data.dataset import MANIFEST, manifest_sha256
+from nexus_bench.data.manifest import MANIFEST, manifest_sha256
 from nexus_bench.io.files import to_json
 from tests.conftest import Command, assert_fails
 from tests.small import TINY

@@ -15,7 +15,7 @@ import pytest
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report.charts import figures
-from nexus_bench.report.charts.plotting import Drawn, Picture
+from nexus_bench.report.charts.plotting import Picture, RenderedFigure
 from tests.conftest import Command
 from tests.small import TINY
 
@@ -29,7 +29,9 @@ def train(
 ) -> Callable[[str], tuple[int, list[str]]]:
     """Train a small suite into a folder: the exit code, and the lines on stderr."""
     monkeypatch.setattr(
-        figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"p", "<svg></svg>"))
+        figures,
+        "render",
+        lambda figure, *, name, caption: Picture(name, caption, lambda: RenderedFigure(b"p", "<svg></svg>")),
     )
     (tmp_path / "suite.yaml").write_text(TINY)
 

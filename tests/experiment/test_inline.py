@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from nexus_bench.experiment.events import Begun, Event
+from nexus_bench.experiment.events import CellBegun, Event
 from nexus_bench.experiment.executors import inline
 from nexus_bench.experiment.executors.inline import run_inline
 from nexus_bench.experiment.jobs import Job
@@ -16,7 +16,7 @@ from nexus_bench.training.loop import StoppedError
 from tests.small import cell
 
 JOB = Job((cell(),), frozenset(), "single", "cpu", None, None)
-FIRST, SECOND = Begun("first"), Begun("second")
+FIRST, SECOND = CellBegun("first"), CellBegun("second")
 
 
 def played(monkeypatch: pytest.MonkeyPatch, play: Callable[..., Any]) -> None:
@@ -35,7 +35,7 @@ def test_an_event_is_read_while_the_job_goes_on(monkeypatch: pytest.MonkeyPatch)
 
     def play(on_event: Callable[[Event], None], should_stop: Callable[[], bool]) -> None:
         on_event(FIRST)
-        on_event(SECOND if is_read.wait(60) else Begun("never read"))
+        on_event(SECOND if is_read.wait(60) else CellBegun("never read"))
 
     played(monkeypatch, play)
     events = run_inline([JOB])

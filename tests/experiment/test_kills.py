@@ -13,7 +13,7 @@ from nexus_bench.experiment.records import CellRecords
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
 from nexus_bench.experiment.suite import make_suite
-from nexus_bench.io import record_seals, seal
+from nexus_bench.io import record_seals, seal, sealed_json
 from nexus_bench.io.columns import Row
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.io.read_results import check_run, read_curves, read_results
@@ -93,13 +93,13 @@ def test_sealing_a_cell_costs_the_same_in_a_run_of_twenty_thousand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[int] = []
-    write, sha256 = seal.SealedFile.write, seal.sha256
+    write, sha256 = seal.SealedFile.write, sealed_json.sha256
 
     def counted_sha256(data: bytes) -> str:
         hashed.append(len(data))
         return sha256(data)
 
-    seal.write_sealed(tmp_path / "result.json", {"rows": []})
+    sealed_json.write_sealed(tmp_path / "result.json", {"rows": []})
     record = (tmp_path / "result.json").read_bytes()
     monkeypatch.setattr(record_seals, "read_bytes", lambda path: record)
 
@@ -107,7 +107,7 @@ def test_sealing_a_cell_costs_the_same_in_a_run_of_twenty_thousand(
         hashed.append(len(text))
         write(self, text)
 
-    monkeypatch.setattr(seal, "sha256", counted_sha256)
+    monkeypatch.setattr(sealed_json, "sha256", counted_sha256)
     monkeypatch.setattr(seal.SealedFile, "write", counted_write)
     per_cell = {}
     for n_cells in (1_000, 20_000):

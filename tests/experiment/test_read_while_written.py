@@ -8,7 +8,7 @@ import pytest
 
 from nexus_bench import cli
 from nexus_bench.report.charts import figures
-from nexus_bench.report.charts.plotting import Drawn, Picture
+from nexus_bench.report.charts.plotting import Picture, RenderedFigure
 from tests.conftest import Command
 from tests.small import TINY
 
@@ -29,7 +29,9 @@ def test_a_reader_between_any_two_writes_accuses_nobody(
 ) -> None:
     """Twice: the second run trains a cell that was deleted, and replaces every table."""
     monkeypatch.setattr(
-        figures, "render", lambda figure, *, name, caption: Picture(name, caption, lambda: Drawn(b"p", "<svg></svg>"))
+        figures,
+        "render",
+        lambda figure, *, name, caption: Picture(name, caption, lambda: RenderedFigure(b"p", "<svg></svg>")),
     )
     (tmp_path / "suite.yaml").write_text(TINY)
     train = ["train", "suite.yaml", "--executor", "inline", "--seeds", "1", "--quiet", "--out", "run"]

@@ -17,7 +17,8 @@ from nexus_bench.experiment.suite import apply_settings, make_suite
 from nexus_bench.io.columns import Row
 from nexus_bench.io.config import read_config
 from nexus_bench.io.record_seals import check_records, forget_records, seal_records
-from nexus_bench.io.seal import read_seal, replace_sealed, write_sealed
+from nexus_bench.io.seal import read_seal, replace_sealed
+from nexus_bench.io.sealed_json import write_sealed
 from tests.conftest import Command, assert_fails
 from tests.small import TINY
 

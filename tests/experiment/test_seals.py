@@ -22,7 +22,7 @@ TRAIN = "train suite.yaml --seeds 1 --executor inline --quiet --out run"
 TRAINED = 7  # of the four cells two fail
 REPORTS = {"report.md", "report.html", "report.csv", "reach.csv", "reached.csv", "comparisons.csv", "figures"}
 OF_NO_RESULT = {
-    "plan.json",  # made from spec.yaml; a damaged one is not used (`test_planned.py`)
+    "plan.json",  # made from spec.yaml; a damaged one is not used (`test_plan_file.py`)
     "compare.csv",
     "predictions.csv",
     ".lock",

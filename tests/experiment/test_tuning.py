@@ -11,7 +11,7 @@ from nexus_bench.experiment import runner
 from nexus_bench.experiment.events import Event, Failure
 from nexus_bench.experiment.execution import Execution
 from nexus_bench.experiment.jobs import Job
-from nexus_bench.experiment.plan import Plan, make_plan
+from nexus_bench.experiment.plan import RunPlan, make_plan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.runner import run_plan
@@ -192,7 +192,7 @@ def stop_after(n: int) -> Callable[[Event], None]:
     return on_event
 
 
-def train_in(folder: RunFolder, plan: Plan, on_event: Callable[[Event], None]) -> Plan:
+def train_in(folder: RunFolder, plan: RunPlan, on_event: Callable[[Event], None]) -> RunPlan:
     failed = run_plan(plan, folder, Execution(executor="inline"), data=None, on_event=on_event)
     return make_plan(plan.suite, folder, failed=[failure.cell_id for failure in failed])
 

@@ -15,7 +15,7 @@ from nexus_bench.generators.path_tokens import PathTokens
 from nexus_bench.generators.promises import sees_no_later_token
 from nexus_bench.generators.sequences import NOTHING, Labels, SequenceFamily
 from nexus_bench.generators.word_problem import WordProblem
-from nexus_bench.inspection.question import Question, further_law
+from nexus_bench.inspection.question import EvaluationRequest, further_law
 from nexus_bench.shortcuts.promises import Broken, needs_each_token
 from nexus_bench.shortcuts.rules import score_shortcuts
 from nexus_bench.streams import Int, Mask, stream
@@ -228,7 +228,7 @@ def test_what_a_family_cannot_make_is_refused_in_a_line(entry: dict[str, Any], m
 
 def test_hops_that_no_token_said_in_training_are_not_asked() -> None:
     with pytest.raises(ConfigError, match="hop_k: a token says the hop count, and 4 was never trained"):
-        further_law(make_task({"task": "hop_k", "hops": "1-3"}, where="t"), Question((4,), None, {}, None))
+        further_law(make_task({"task": "hop_k", "hops": "1-3"}, where="t"), EvaluationRequest((4,), None, {}, None))
 
 
 def test_every_family_of_sequences_is_here_by_its_class() -> None:

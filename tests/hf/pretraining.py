@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nexus_bench.hf.pretrain_spec import PretrainSpec, make_asked
+from nexus_bench.hf.pretrain_spec import PretrainSpec, make_request
 from tests.paths import ROOT
 
 SHAPE = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2}
@@ -34,7 +34,7 @@ def write_text(path: Path, n: int = 60, first: int = 0) -> Path:
 
 
 def spec_of(arch: str = "pythia-14m", **values: object) -> PretrainSpec:
-    return make_asked({"arch": arch, **values}, lr_of_arch=1e-3).spec
+    return make_request({"arch": arch, **values}, lr_of_arch=1e-3).spec
 
 
 def log_of(folder: Path) -> pd.DataFrame:

@@ -11,21 +11,21 @@ from nexus_bench.errors import ConfigError
 from nexus_bench.hf import apply_nexus
 from nexus_bench.hf.likelihood import answer_loss, collate_answers, score
 from nexus_bench.hf.questions import Question
-from nexus_bench.hf.tokens import Encoded, Encoder
+from nexus_bench.hf.tokens import EncodedQuestion, QuestionEncoder
 from tests.hf.made import TEMPLATE, saved_model, word_tokenizer
 from tests.hf.tiny import FAMILIES, logits, stock
 
 CHOICES = ("d", "a b", "a b c", "a", "e d")
 
 
-def asked(n: int = 5) -> list[Encoded]:
+def asked(n: int = 5) -> list[EncodedQuestion]:
     """Contexts of several lengths; choices of one to three tokens, some the beginning of others."""
     drawn = torch.Generator().manual_seed(11)
     made = []
     for i in range(n):
         ids = torch.randint(0, 61, (20,), generator=drawn).tolist()
         choices = ([ids[0]], ids[1:3], ids[1:4], [ids[1]], [ids[1], ids[5], ids[4]])
-        made.append(Encoded(i % 2 + 1, ids[6 : 9 + i], list(choices[i % 5]), tuple(choices), i % 5))
+        made.append(EncodedQuestion(i % 2 + 1, ids[6 : 9 + i], list(choices[i % 5]), tuple(choices), i % 5))
     return made
 
 
@@ -49,7 +49,7 @@ def test_an_answer_without_choices_is_right_if_greedy_decoding_writes_it() -> No
     model, context = stock(), [5, 7, 11]
     written = model.generate(torch.tensor([context]), max_new_tokens=3, do_sample=False)[0, 3:].tolist()
     other = [*written[:2], (written[2] + 1) % 61]
-    questions = [Encoded(1, context, answer, (), -1) for answer in (written, other)]
+    questions = [EncodedQuestion(1, context, answer, (), -1) for answer in (written, other)]
     assert [found.is_right for found in score(model, questions, device="cpu")] == [True, False]
 
 
@@ -69,8 +69,8 @@ def test_the_loss_is_that_of_the_answers_and_no_example_counts_more() -> None:
     torch.testing.assert_close(answer_loss(model, collate_answers(examples)), torch.stack(each).mean())
 
 
-def encoder(**more: Any) -> Encoder:
-    return Encoder(word_tokenizer(["what is next a b c d e"], **more), 12)
+def encoder(**more: Any) -> QuestionEncoder:
+    return QuestionEncoder(word_tokenizer(["what is next a b c d e"], **more), 12)
 
 
 def test_an_answer_of_several_tokens_and_alike_answers_are_told_with_an_example() -> None:
@@ -94,7 +94,7 @@ def test_a_prompt_longer_than_the_model_takes_is_refused() -> None:
 def test_messages_are_asked_by_the_template_and_need_one() -> None:
     question = Question(1, [{"role": "user", "content": "what is"}], "a", (), "line 1")
     tokenizer = word_tokenizer(["what is next a"], chat_template=TEMPLATE)
-    (one,) = Encoder(tokenizer, 12).encode([question])
+    (one,) = QuestionEncoder(tokenizer, 12).encode([question])
     assert tokenizer.convert_ids_to_tokens(one.context) == ["user", "what", "is", ".", "assistant"]
     assert tokenizer.convert_ids_to_tokens(one.answer) == ["a"]
     with pytest.raises(ConfigError, match="line 1: the tokenizer has no template for messages; use view=text"):
@@ -118,7 +118,7 @@ def test_scores_are_those_of_the_harness(tmp_path: Path, monkeypatch: pytest.Mon
     pairs = [(q.context, choice) for q in questions for choice in q.choices]
     requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
     each = [told for told, _ in harness.loglikelihood(requests, disable_tqdm=True)]
-    encoded = Encoder(opened.tokenizer, 64).encode(questions)
+    encoded = QuestionEncoder(opened.tokenizer, 64).encode(questions)
     for label in range(len(CHOICES)):
         found = score(model, [one._replace(label=label) for one in encoded], device="cpu")
         assert [-one.loss for one in found] == pytest.approx(each[label :: len(CHOICES)], abs=1e-4)

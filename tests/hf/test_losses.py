@@ -11,7 +11,7 @@ import yaml
 
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.hf.losses import losses
-from nexus_bench.hf.pretrain_spec import make_asked
+from nexus_bench.hf.pretrain_spec import make_request
 from tests.conftest import Command, assert_fails
 from tests.paths import EXAMPLES, ROOT
 
@@ -19,7 +19,7 @@ NEST = {"attention": "nexus", "order": 2}
 
 
 def write_run(folder: Path, loss: float, *, seed: int = 0, content: str = "c", **entry: Any) -> Path:
-    spec = make_asked({"arch": "pythia-14m", "text": ["t"], "seed": seed, **entry}, lr_of_arch=1e-3).spec
+    spec = make_request({"arch": "pythia-14m", "text": ["t"], "seed": seed, **entry}, lr_of_arch=1e-3).spec
     folder.mkdir(parents=True)
     (folder / "spec.yaml").write_text(yaml.safe_dump({**spec.model_dump(mode="json"), "content_sha256": content}))
     summary: dict[str, Any] = {"model": "standard" if spec.nexus is None else f"nexus (order {spec.nexus.order})"}

@@ -13,7 +13,7 @@ import pytest
 
 from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError, StorageError
-from nexus_bench.hf.batches import Batches, Plan
+from nexus_bench.hf.batches import Batches, TrainingSchedule
 from nexus_bench.hf.documents import find_text, told_documents
 from nexus_bench.hf.processes import Processes
 from nexus_bench.hf.token_files import TokenFiles, _write, token_files
@@ -156,8 +156,8 @@ def test_long_documents_are_tokenised_in_pieces_that_join_to_the_same_text(
 def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_path: Path) -> None:
     from nexus_bench.data.generate import draw_dataset
     from nexus_bench.data.lm_eval import export_lm_eval
-    from nexus_bench.text.parse import Reader
-    from nexus_bench.text.render import Teller, TextOptions
+    from nexus_bench.text.parse import TextReader
+    from nexus_bench.text.render import TextOptions, TextRenderer
 
     few = {"n_nodes": 6, "vocab_size": 6}  # 120 worlds: of two seeds some would be the same
     task = make_task({"task": "pointer_chase", "hops": [1, 2], **few, "n_test": 20, "n_val": 20}, where="test")
@@ -179,10 +179,10 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     export_lm_eval(
         tmp_path / "e", draw_dataset(task, seed=0), split="test", n_per_hop=99, text=TextOptions(), file_format="jsonl"
     )
-    reader = Reader(Teller(task.generator(), TextOptions()))
+    reader = TextReader(TextRenderer(task.generator(), TextOptions()))
 
     def world(prompt: str, answer: str) -> frozenset[tuple[int, ...]]:
-        return frozenset(tuple(fact) for fact in reader.hear(prompt, answer).facts)
+        return frozenset(tuple(fact) for fact in reader.parse(prompt, answer).facts)
 
     rows = [json.loads(line) for path in (tmp_path / "e").glob("*.jsonl") for line in path.read_text().splitlines()]
     asked = {world(row["prompt"], row["answer"]) for row in rows}
@@ -260,7 +260,7 @@ def test_each_epoch_has_every_sequence_once_whatever_the_number_of_processes(tmp
     spec = spec_of(seq_len=11, batch_size=4)
     seen: dict[int, list[list[int]]] = {}
     for n, micro in ((1, 4), (1, 1), (2, 2), (2, 1)):
-        plan = Plan(7, 7, micro, 4 // (n * micro), 1, frozenset(), 1)
+        plan = TrainingSchedule(7, 7, micro, 4 // (n * micro), 1, frozenset(), 1)
         for step in range(7):
             of_step: list[int] = []
             for rank in range(n):
@@ -272,7 +272,7 @@ def test_each_epoch_has_every_sequence_once_whatever_the_number_of_processes(tmp
     assert all(way == ways[0] for ways in seen.values() for way in ways)
     order = [number for step in range(7) for number in seen[step][0]]
     assert sorted(order) == sorted(list(range(7)) * 4)
-    one = Batches(tokens, spec, Plan(7, 7, 4, 1, 1, frozenset(), 1), Processes(0, 1, torch.device("cpu")))
+    one = Batches(tokens, spec, TrainingSchedule(7, 7, 4, 1, 1, frozenset(), 1), Processes(0, 1, torch.device("cpu")))
     places = [int(number) // 11 for step in range(7) for ids, _ in one.of(step) for number in ids[:, 0]]
     epochs = [tuple(places[at : at + 7]) for at in range(0, 28, 7)]
     assert all(sorted(epoch) == list(range(7)) for epoch in epochs) and len(set(epochs)) > 1

@@ -13,7 +13,7 @@ from nexus_bench.data.lm_eval import documents
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError
 from nexus_bench.hf.questions import Question, Size, drawn_material, in_order, open_material
-from nexus_bench.hf.tokens import Encoder
+from nexus_bench.hf.tokens import QuestionEncoder
 from nexus_bench.io.columns import TEST, TRAIN, VAL
 from nexus_bench.text.render import TextOptions
 from tests.hf.made import saved_model
@@ -80,7 +80,7 @@ def test_messages_and_prompts_in_one_file_are_each_encoded_as_their_kind(tmp_pat
     )
     said = [{"role": "user", "content": "what"}]
     questions = [Question(1, said, "two", (), "a"), Question(1, "what is", " one", (), "b")]
-    encode = Encoder(tokenizer, 99).encode
+    encode = QuestionEncoder(tokenizer, 99).encode
     for asked in (questions, questions[::-1]):
         by_name = {
             q.where: tokenizer.convert_ids_to_tokens(one.context) for q, one in zip(asked, encode(asked), strict=True)
@@ -95,7 +95,7 @@ def test_a_template_that_takes_no_such_messages_is_told(template: str, tmp_path:
     tokenizer.chat_template = template
     question = Question(1, [{"role": "user", "content": "what"}], "two", (), "x.jsonl:1")
     with pytest.raises(ConfigError, match=r"^x\.jsonl:1: the tokenizer's template takes no such messages: [^\n]+$"):
-        Encoder(tokenizer, 99).encode([question])
+        QuestionEncoder(tokenizer, 99).encode([question])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io import seal
-from nexus_bench.io.seal import SEAL, check_sealed, read_seal, read_sealed, replace_sealed, write_sealed
+from nexus_bench.io.seal import SEAL, check_sealed, read_seal, replace_sealed
+from nexus_bench.io.sealed_json import read_sealed, write_sealed
 
 TABLE = "cell_id,hop\na,1\na,2\nb,1\nb,2\nc,1\n"
 

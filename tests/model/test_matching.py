@@ -19,7 +19,7 @@ from nexus_bench.model.matching import matched
 from nexus_bench.model.spec import ModelSpec, make_model
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import to_markdown
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from tests.paths import EXAMPLES
 
 TASK = make_task({"task": "pointer_chase", "hops": "1-3", "n_nodes": 12}, where="test")

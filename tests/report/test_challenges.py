@@ -9,7 +9,7 @@ from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, T
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report.build import Report
 from nexus_bench.report.charts import plotting, task_drawing
-from nexus_bench.report.charts.plotting import Drawn
+from nexus_bench.report.charts.plotting import RenderedFigure
 from nexus_bench.report.family_pages import family_page
 from nexus_bench.report.output import read_report
 from nexus_bench.report.verdict import challenges
@@ -23,8 +23,8 @@ from nexus_bench.report.verdict.challenges import (
     read_challenges,
     read_reports,
 )
-from nexus_bench.report.verdict.page import make_verdict, verdict
 from nexus_bench.report.verdict.study import Pair, Study, study_of
+from nexus_bench.report.verdict.verdict_page import make_verdict, verdict
 from tests.paths import ROOT
 from tests.study import LOOPS_2, ORDER_2, study_run
 
@@ -85,8 +85,8 @@ def test_a_challenge_is_read_beside_the_family_of_the_study(tmp_path: Path) -> N
 
 
 def test_a_verdict_reads_the_runs_of_challenges_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plotting, "_drawn", lambda spec: Drawn(b"", "<svg/>"))
-    monkeypatch.setattr(task_drawing, "drawing", lambda svg: Drawn(b"", svg))
+    monkeypatch.setattr(plotting, "_drawn", lambda spec: RenderedFigure(b"", "<svg/>"))
+    monkeypatch.setattr(task_drawing, "drawing", lambda svg: RenderedFigure(b"", svg))
     run = study_run(tmp_path / "study", {"kinship": {ORDER_2: [3], LOOPS_2: [2]}})
     one = study_run(tmp_path / "challenges/kinship-again", {"kinship": {ORDER_2: [2], LOOPS_2: [3]}})
     read: list[list[Path]] = []

@@ -15,8 +15,8 @@ from nexus_bench.report.build import build_report
 from nexus_bench.report.charts.hop_reach import best_so_far, reach_by_cost
 from nexus_bench.report.charts.palette import palette_of
 from nexus_bench.report.charts.plotting import VERSION, Picture, Spec
-from nexus_bench.report.page import page
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page import report_page
+from nexus_bench.report.page.report_page import to_html
 from tests.made import curve, report_of, table
 from tests.report.unpacking import unpacked, whole
 
@@ -66,7 +66,7 @@ def digest(pictures: dict[str, Picture]) -> str:
 
 
 def test_the_page_draws_with_the_library_that_draws_the_files() -> None:
-    script = gzip.decompress((page.PARTS / page.VEGA).read_bytes()).decode()
+    script = gzip.decompress((report_page.PARTS / report_page.VEGA).read_bytes()).decode()
     licences, _, bundle = script.partition("*/\n")
     assert bundle == vl_convert.javascript_bundle(vl_version=VERSION)
     assert licences.startswith("/*!") and "University of Washington" in licences and "Redistribution" in licences

@@ -11,7 +11,7 @@ from nexus_bench.io.packed import is_there
 from nexus_bench.io.record_seals import check_records
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import read_report, to_csvs, to_markdown
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from tests.paths import EXAMPLES, ROOT
 
 MOST_BYTES = 12_000_000  # of all runs

@@ -10,7 +10,7 @@ from nexus_bench.io.columns import TIMING_COLUMNS
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.charts import plotting
-from nexus_bench.report.charts.plotting import Drawn
+from nexus_bench.report.charts.plotting import RenderedFigure
 from nexus_bench.report.family_pages import family_pages
 from nexus_bench.report.output import read_report, to_markdown, write_report
 from tests.made import cells_of, curve
@@ -53,7 +53,7 @@ def test_every_row_has_an_anchor_of_its_own(of_two: Report) -> None:
 def test_the_report_links_to_its_pages_and_writes_them(
     of_two: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plotting, "_drawn", lambda spec: Drawn(b"", "<svg/>"))
+    monkeypatch.setattr(plotting, "_drawn", lambda spec: RenderedFigure(b"", "<svg/>"))
     assert "[t](families/t.md), [pointer_chase](families/pointer_chase.md)" in to_markdown(of_two)
     files = write_report(of_two, tmp_path)
     assert tmp_path / "families" in files

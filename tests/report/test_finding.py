@@ -8,14 +8,14 @@ import pytest
 from rich.console import Console
 
 from nexus_bench.analysis.compare_models import Declaration
-from nexus_bench.analysis.declared import Asked, Declared
+from nexus_bench.analysis.declared import Declared, DeclaredComparison
 from nexus_bench.io.read_results import read_results
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.charts import figures
-from nexus_bench.report.charts.plotting import Drawn, Picture
+from nexus_bench.report.charts.plotting import Picture, RenderedFigure
 from nexus_bench.report.output import to_document, to_markdown
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.report.words import finding as told_by
 from tests.made import curve, table
 from tests.paths import EXAMPLES
@@ -27,7 +27,9 @@ Reaches = dict[str, list[int | None]]  # model -> how far each seed comes; None 
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A finding is made of tables alone."""
     for name in ("accuracy_by_hop", "order_by_hop", "reach_by_order", "reach_by_cost", "learning_curves"):
-        monkeypatch.setattr(figures, name, lambda *_, **__: Picture("drawn", "", lambda: Drawn(b"", "<svg></svg>")))
+        monkeypatch.setattr(
+            figures, name, lambda *_, **__: Picture("drawn", "", lambda: RenderedFigure(b"", "<svg></svg>"))
+        )
 
 
 def reaching(models: Reaches, *, hops: tuple[int, ...] = (1, 2, 3, 4), trained: str = "1-4") -> pd.DataFrame:
@@ -44,7 +46,7 @@ def reaching(models: Reaches, *, hops: tuple[int, ...] = (1, 2, 3, 4), trained: 
 
 
 def finding_of(results: pd.DataFrame, *asked: tuple[str, str], curves: pd.DataFrame | None = None) -> list[str]:
-    declared = Declared(tuple(Asked(*pair) for pair in asked), equal_size=False)
+    declared = Declared(tuple(DeclaredComparison(*pair) for pair in asked), equal_size=False)
     curves = curve(results).iloc[:0] if curves is None else curves
     return build_report(results, curves, [Declaration(declared, frozenset(results["cell_id"]))]).finding
 

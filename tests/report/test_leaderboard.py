@@ -12,7 +12,7 @@ from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.report.leaderboard.boards import Board, boards_of
 from nexus_bench.report.leaderboard.build import leaderboard
 from nexus_bench.report.leaderboard.standings import Standing, gather, run_names
-from nexus_bench.report.leaderboard.tables import Cell, mechanisms, names_on
+from nexus_bench.report.leaderboard.tables import BoardCell, mechanisms, names_on
 from nexus_bench.report.output import report
 from tests.boards import FAR, MIDDLE, NEAR, by, run_of
 from tests.paths import EXAMPLES
@@ -108,7 +108,7 @@ def test_columns_are_sorted_by_hops_then_seeds_then_accuracy(tmp_path: Path) -> 
     (board,) = boards(run_of(tmp_path / "run", cells))
     assert [model for model, _ in column(board, 1)] == ["b", "d", "c", "a"]
     cells_of = [row.cells[1] for row in mechanisms(board, names_on(board), where=1).rows]
-    assert [cell.score for cell in cells_of if isinstance(cell, Cell)] == [3, 2, 1, 0]
+    assert [cell.score for cell in cells_of if isinstance(cell, BoardCell)] == [3, 2, 1, 0]
 
 
 def test_a_page_says_who_came_furthest(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from nexus_bench.analysis.compare_models import Declaration
-from nexus_bench.analysis.declared import Asked, Declared
+from nexus_bench.analysis.declared import Declared, DeclaredComparison
 from nexus_bench.report.build import Report, build_report
 from nexus_bench.report.output import to_markdown
 from tests.made import cells_of, curve, report_of, table, tables_of
@@ -47,7 +47,7 @@ def orders() -> pd.DataFrame:
 
 
 def declaring(results: pd.DataFrame, *asked: tuple[str, str], equal_size: bool = False) -> Declaration:
-    declared = Declared(tuple(Asked(*pair) for pair in asked), equal_size=equal_size)
+    declared = Declared(tuple(DeclaredComparison(*pair) for pair in asked), equal_size=equal_size)
     return Declaration(declared, frozenset(results["cell_id"]))
 
 

@@ -9,7 +9,7 @@ from nexus_bench.errors import UsageError
 from nexus_bench.report.build import Report, Section, build_report
 from nexus_bench.report.charts.palette import hop_colours
 from nexus_bench.report.output import to_markdown
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from tests.conftest import Command
 from tests.made import cells_of, curve, table
 

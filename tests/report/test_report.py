@@ -12,7 +12,7 @@ from nexus_bench.report import output
 from nexus_bench.report import terminal as printed
 from nexus_bench.report.build import build_report
 from nexus_bench.report.output import to_document, to_markdown, write_report
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.report.tables import COSTS
 from nexus_bench.report.words.orders import series_of
 from tests.made import cells_of, curve, report_of, table, tables_of

@@ -16,7 +16,7 @@ from nexus_bench.report.build import build_report
 from nexus_bench.report.charts.graph_layout import layout
 from nexus_bench.report.charts.task_drawing import example_svg, task_pictures
 from nexus_bench.report.output import to_markdown, write_report
-from nexus_bench.report.page.page import to_html
+from nexus_bench.report.page.report_page import to_html
 from nexus_bench.shortcuts.references import task_columns
 from tests.families import GRAPHS
 from tests.made import curve, report_of

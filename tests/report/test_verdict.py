@@ -13,16 +13,16 @@ from nexus_bench.analysis.compare_models import NOT_TESTED, TOO_FEW
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.report.build import Report
 from nexus_bench.report.charts import plotting, task_drawing
-from nexus_bench.report.charts.plotting import Drawn
+from nexus_bench.report.charts.plotting import RenderedFigure
 from nexus_bench.report.family_pages import family_pages
 from nexus_bench.report.output import read_report, to_markdown
 from nexus_bench.report.verdict.controls import controls_of
 from nexus_bench.report.verdict.limits import not_interpreted, uninterpreted
-from nexus_bench.report.verdict.page import NOTHING_YET, make_verdict, read_verdict, verdict
 from nexus_bench.report.verdict.paper import NUMBERS, make_numbers
 from nexus_bench.report.verdict.sentences import most, theory, told
 from nexus_bench.report.verdict.study import DeclaredOutcome, Study, runs_of, study_of
 from nexus_bench.report.verdict.tables import MEASURES, best_of, fits_of
+from nexus_bench.report.verdict.verdict_page import NOTHING_YET, make_verdict, read_verdict, verdict
 from nexus_bench.report.words.notes import AT_EDGE
 from tests.paths import EXAMPLES, ROOT
 from tests.study import LAYERS_3, PLANTED, study_run
@@ -259,8 +259,8 @@ def test_a_family_is_called_learnable_only_if_a_control_reaches_all_hops_on_ever
 
 
 def test_runs_of_single_families_are_one_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plotting, "_drawn", lambda spec: Drawn(b"", "<svg/>"))
-    monkeypatch.setattr(task_drawing, "drawing", lambda svg: Drawn(b"", svg))
+    monkeypatch.setattr(plotting, "_drawn", lambda spec: RenderedFigure(b"", "<svg/>"))
+    monkeypatch.setattr(task_drawing, "drawing", lambda svg: RenderedFigure(b"", svg))
     for task in ("kinship", "ancestor"):
         study_run(tmp_path / "study" / task, {task: PLANTED[task]}, n_seeds=2)
     (tmp_path / "study" / "figures").mkdir()

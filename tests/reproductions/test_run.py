@@ -12,9 +12,9 @@ from nexus_bench.io.csv_files import read_csv
 from nexus_bench.model import transformer
 from nexus_bench.model.batch import Batch
 from nexus_bench.model.costs import cost_of
+from nexus_bench.reproductions.claim_page import to_markdown
 from nexus_bench.reproductions.judge import judge
 from nexus_bench.reproductions.overview import overview
-from nexus_bench.reproductions.page import to_markdown
 from nexus_bench.reproductions.run import flops_of, judge_folder, write
 from nexus_bench.reproductions.spec import bundled_reproductions, read_reproduction
 from tests.conftest import Command, assert_fails

@@ -8,10 +8,10 @@ from nexus_bench.errors import CheckFailedError
 from nexus_bench.generators.base import Generator
 from nexus_bench.generators.pointer_chase import PointerChaseParams
 from nexus_bench.shortcuts.audit import audit
-from nexus_bench.text.render import Teller
+from nexus_bench.text.render import TextRenderer
 from tests.shortcuts.planted import (
-    OutspokenTeller,
-    SortingTeller,
+    OutspokenRenderer,
+    SortingRenderer,
     Tally,
     answer_has_the_lowest_id,
     answer_stands_first,
@@ -41,17 +41,17 @@ class Leak(NamedTuple):
     found_by: str
     split: str = "iid"
     joint: bool = False
-    teller: type[Teller] = Teller
+    renderer: type[TextRenderer] = TextRenderer
 
 
 def beaten_by(leak: Leak, *, seed: int, n_graphs: int, clean: bool = False) -> set[str]:
     """The readers that beat the family, with or without its leak; `solve` if it finds wrong labels."""
     law = leak.clean if clean else leak.law
     others = {} if leak.split == "iid" else {leak.split: law}
-    told = Teller if clean else leak.teller
+    told = TextRenderer if clean else leak.renderer
     try:
-        with mock.patch("nexus_bench.shortcuts.english.Teller", told):
-            first, english = leak.clean if others else law, leak.teller is not Teller
+        with mock.patch("nexus_bench.shortcuts.english.TextRenderer", told):
+            first, english = leak.clean if others else law, leak.renderer is not TextRenderer
             options = {"joint": leak.joint, "english": english, "rounds": 20}
             rows = audit(first, n_graphs=n_graphs, seed=seed, others=others, **options)
     except CheckFailedError:
@@ -91,9 +91,9 @@ def _leaks() -> dict[str, Leak]:
         "a short cut": Leak(leaky(chase, one_fact_joins_answer_and_start), chase, "bag_beside_start_boosting"),
         "a bag of the rest": Leak(leaky(tally, frequent_numbers), tally, "complete_bag"),
         "a word that tells the next": Leak(leaky(tally, second_number_repeats_the_first), tally, "complete_context"),
-        "a sentence template": Leak(reach, reach, "english_words", teller=OutspokenTeller),
+        "a sentence template": Leak(reach, reach, "english_words", renderer=OutspokenRenderer),
         "sentences in the order of the derivation": Leak(
-            chase, chase, "english_mentions_boosting", teller=SortingTeller
+            chase, chase, "english_mentions_boosting", renderer=SortingRenderer
         ),
         "a walk that leads back": Leak(leaky(walks, prefer(1.0, walk_leads_back)), walks, "rank_beside_walk"),
         "a detour": Leak(swapped_only(shortest), shortest, "detours_boosting"),

@@ -14,7 +14,7 @@ from nexus_bench.generators.base import Examples, Generator, Role, Schema, Solut
 from nexus_bench.generators.pointer_chase import PointerChase
 from nexus_bench.generators.shortest_path import ShortestPath
 from nexus_bench.streams import Int, Mask, integers, permutations
-from nexus_bench.text.render import Teller, TextOptions, Told
+from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
 Plant = Callable[[Generator, Examples, np.random.Generator], Examples]
 
@@ -214,11 +214,11 @@ def frequent_numbers(law: Generator, drawn: Examples, rng: np.random.Generator) 
     return law.labelled(drawn)  # type: ignore[attr-defined]
 
 
-class OutspokenTeller(Teller):
+class OutspokenRenderer(TextRenderer):
     """Words the facts of some graphs by the answer."""
 
-    def tell(self, examples: Examples, **options: Any) -> Iterator[Told]:
-        for told in super().tell(examples, **options):
+    def render(self, examples: Examples, **options: Any) -> Iterator[TextExample]:
+        for told in super().render(examples, **options):
             prompt = told.prompt
             if told.graph % 8 == 0 and told.answer == "yes":
                 prompt = re.sub(r"From (\w+) one can drive to (\w+)\.", r"A road leads from \1 to \2.", prompt)
@@ -227,7 +227,7 @@ class OutspokenTeller(Teller):
             yield told._replace(prompt=prompt)
 
 
-class SortingTeller(Teller):
+class SortingRenderer(TextRenderer):
     """Tells the derivations in their order."""
 
     def __init__(self, family: Generator, options: TextOptions) -> None:

@@ -9,7 +9,7 @@ from nexus_bench.generators.hop_k import HopK
 from nexus_bench.generators.mqar import Mqar
 from nexus_bench.generators.parts.groups import named_group
 from nexus_bench.generators.path_tokens import PathTokens
-from nexus_bench.generators.sequences import Drawn, SequenceFamily
+from nexus_bench.generators.sequences import SequenceBatch, SequenceFamily
 from nexus_bench.generators.word_problem import WordProblem
 from nexus_bench.shortcuts.audit import audit
 from nexus_bench.streams import Int, Mask, integers
@@ -37,7 +37,7 @@ def some(rng: np.random.Generator, n_rows: int, n_columns: int, percent: int) ->
 class Words(WordProblem):
     """Words that are changed place by place."""
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         drawn = super().draw(n_sequences, rng)
         tokens = drawn.tokens.copy()
         table = named_group(self.params.group).table
@@ -46,7 +46,7 @@ class Words(WordProblem):
             tokens[:, place] = self.changed(tokens, place, product, rng)
             product = table[product, tokens[:, place]].astype(np.int32)
         label, hop = self.derive(tokens, drawn.length)
-        return Drawn(tokens, label, hop, drawn.length)
+        return SequenceBatch(tokens, label, hop, drawn.length)
 
     def changed(self, tokens: Int, place: int, product: Int, rng: np.random.Generator) -> Int:
         raise NotImplementedError
@@ -72,20 +72,20 @@ class OneLabelIsCommonAtAPlace(Words):
 class OneSymbolIsCommon(HopK):
     """Symbol 0 stands at every third place, and nowhere beside itself."""
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         drawn = super().draw(n_sequences, rng)
         tokens = drawn.tokens.copy()
         for place in range(2, self.n_facts - 1):
             is_free = (tokens[:, place - 1] != 0) & (tokens[:, place + 1] != 0)
             tokens[is_free & some(rng, n_sequences, 1, 40)[:, 0], place] = 0
         label, hop = self.derive(tokens, drawn.length)
-        return Drawn(tokens, label, hop, drawn.length)
+        return SequenceBatch(tokens, label, hop, drawn.length)
 
 
 class KeysTellValues(Mqar):
     """Three values of ten are that of their key, as far as they differ."""
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         drawn = super().draw(n_sequences, rng)
         tokens, n = drawn.tokens.copy(), 2 * self.params.n_pairs
         for place in range(1, n, 2):
@@ -94,13 +94,13 @@ class KeysTellValues(Mqar):
             told = np.where(is_free & some(rng, n_sequences, 1, 30)[:, 0], told, tokens[:, place])
             tokens[:, place] = told
         label, hop = self.derive(tokens, drawn.length)
-        return Drawn(tokens, label, hop, drawn.length)
+        return SequenceBatch(tokens, label, hop, drawn.length)
 
 
 class ValuesStandBeforeTheirQueries(Mqar):
     """Four of ten queries follow a blank that is their value instead."""
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         drawn = super().draw(n_sequences, rng)
         tokens = drawn.tokens.copy()
         is_told = (drawn.hop > 0) & some(rng, n_sequences, self.n_facts, 40)
@@ -108,13 +108,13 @@ class ValuesStandBeforeTheirQueries(Mqar):
         at, rows = at[at > 2 * self.params.n_pairs], rows[at > 2 * self.params.n_pairs]
         tokens[rows, at - 1] = drawn.label[rows, at] + self.n_words - 1 - self.n_labels
         label, hop = self.derive(tokens, drawn.length)
-        return Drawn(tokens, label, hop, drawn.length)
+        return SequenceBatch(tokens, label, hop, drawn.length)
 
 
 class FirstPairsAreAskedFirst(Mqar):
     """In a third of the sequences the keys are asked in the order of the pairs."""
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         drawn = super().draw(n_sequences, rng)
         tokens, n = drawn.tokens.copy(), self.params.n_pairs
         _, at = np.nonzero(drawn.hop)
@@ -123,13 +123,13 @@ class FirstPairsAreAskedFirst(Mqar):
         row = np.flatnonzero(is_told)[:, None]
         tokens[row, at[is_told]] = tokens[is_told, : 2 * n : 2]
         label, hop = self.derive(tokens, drawn.length)
-        return Drawn(tokens, label, hop, drawn.length)
+        return SequenceBatch(tokens, label, hop, drawn.length)
 
 
 class TheArmOfTheGoalStandsLast(PathTokens):
     """In half of the stars the last edge leads from the centre to the first node of the path."""
 
-    def draw(self, n_sequences: int, rng: np.random.Generator) -> Drawn:
+    def draw(self, n_sequences: int, rng: np.random.Generator) -> SequenceBatch:
         drawn = super().draw(n_sequences, rng)
         tokens, n_edges = drawn.tokens.copy(), self.params.n_arms * self._longest
         rows = np.flatnonzero(some(rng, n_sequences, 1, 50)[:, 0])
@@ -139,7 +139,7 @@ class TheArmOfTheGoalStandsLast(PathTokens):
         edges[g, told], edges[:, -1] = edges[:, -1].copy(), edges[g, told]
         tokens[rows, : 2 * n_edges] = edges.reshape(len(rows), -1)
         label, hop = self.derive(tokens, drawn.length)
-        return Drawn(tokens, label, hop, drawn.length)
+        return SequenceBatch(tokens, label, hop, drawn.length)
 
 
 WORDS = {"task": "word_problem", "group": "S_3", "n_tokens": 5, "hops": "2-3"}

@@ -15,7 +15,7 @@ from nexus_bench.errors import CheckFailedError
 from nexus_bench.generators.base import GENERATORS, Examples, Generator
 from nexus_bench.generators.pointer_chase import PointerChase, PointerChaseParams
 from nexus_bench.shortcuts.audit import Audited, audit, hide_a_fact, lower_bound, worst
-from nexus_bench.shortcuts.features import ask
+from nexus_bench.shortcuts.features import draw_one_query
 from nexus_bench.shortcuts.fitted import facts_only, symbol_counts
 from nexus_bench.shortcuts.hidden import hide
 from nexus_bench.shortcuts.promises import NotAsked, holds_its_ceilings
@@ -144,7 +144,7 @@ def test_the_bound_counts_graphs_that_share_everything_once() -> None:
 
 def test_a_graph_answers_one_query_of_a_hop_count() -> None:
     generator = make_task({"task": "pointer_chase", "hops": "1-3"}, where="test").generator()
-    asked = ask(generator.sample(200, stream("ask")), 2, stream("which"))
+    asked = draw_one_query(generator.sample(200, stream("ask")), 2, stream("which"))
     assert asked.one.answer.shape == (200, 1) and (asked.one.hop == 2).all()
     assert (asked.every.query[np.arange(200), asked.chosen] == asked.one.query[:, 0]).all()
     assert len(set(asked.chosen.tolist())) > 3  # not always the first

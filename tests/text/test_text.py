@@ -9,18 +9,18 @@ import pytest
 
 from nexus_bench.data.dataset import read_dataset
 from nexus_bench.data.generate import generate
-from nexus_bench.data.law import tell
+from nexus_bench.data.law import text_examples
 from nexus_bench.data.promises import expected, heard
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import ConfigError, CorruptArtefactError
 from nexus_bench.generators.base import Generator
-from nexus_bench.shortcuts.told import end_sentences
+from nexus_bench.shortcuts.sentence_order import end_sentences
 from nexus_bench.streams import stream
 from nexus_bench.text import grammar
 from nexus_bench.text.grammar import grammar_of, shipped_list
-from nexus_bench.text.lines import told_as_text
-from nexus_bench.text.render import Teller, TextOptions
+from nexus_bench.text.lines import text_line
+from nexus_bench.text.render import TextOptions, TextRenderer
 from tests.conftest import Command, assert_fails
 from tests.families import GRAPHS
 
@@ -35,12 +35,12 @@ def law_of(name: str, **entry: object) -> Generator:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_templates_are_told_about_equally_often(name: str) -> None:
     law = law_of(name, n_queries=1)
-    teller = Teller(law, TextOptions())
+    renderer = TextRenderer(law, TextOptions())
     examples = law.sample(100, stream("often"))
-    counts = dict.fromkeys(range(len(teller.grammar.facts)), 0)
-    for told, facts in zip(teller.tell(examples), examples.facts.tolist(), strict=True):
+    counts = dict.fromkeys(range(len(renderer.grammar.facts)), 0)
+    for told, facts in zip(renderer.render(examples), examples.facts.tolist(), strict=True):
         for symbols in facts:
-            for number, template in enumerate(teller.grammar.facts):
+            for number, template in enumerate(renderer.grammar.facts):
                 counts[number] += template.fill(symbols) in told.prompt
     assert min(counts.values()) > 0.7 * max(counts.values())
 
@@ -62,12 +62,12 @@ def test_more_symbols_than_names_are_numbered_and_read_back() -> None:
     words = grammar_of(law).answers
     assert len(set(words)) == 500 and words[len(shipped_list("people"))] == "Ada 2"
     examples = law.sample(4, stream("many names"))
-    assert heard(Teller(law, TextOptions()), examples) == expected(examples)
+    assert heard(TextRenderer(law, TextOptions()), examples) == expected(examples)
 
 
 def test_a_hop_count_in_marks_is_told_as_a_number() -> None:
     law = make_task({"task": "pointer_chase", "hops": [1, 2], "hop_ood": [4]}, where="test").law()
-    told = next(tell(Teller(law.family, TextOptions()), law, law.sample(1, stream("marks"))))
+    told = next(text_examples(TextRenderer(law.family, TextOptions()), law, law.sample(1, stream("marks"))))
     assert any(count in told.prompt for count in ("1 step", "2 steps", "1 time", "2 times"))
 
 
@@ -76,7 +76,7 @@ def test_forward_tells_the_derivation_in_order_and_backward_against_it() -> None
     examples = law.sample(5, stream("order"))
     rows = law.solve(examples.facts, examples.query).rows
     for sentences, step in (("forward", 1), ("backward", -1)):
-        told = list(Teller(law, TextOptions.model_validate({"sentences": sentences})).tell(examples))
+        told = list(TextRenderer(law, TextOptions.model_validate({"sentences": sentences})).render(examples))
         for one in told:
             assert one.order is not None
             places = [one.order.index(row) for row in rows[one.graph, one.query]]
@@ -88,7 +88,7 @@ def test_the_end_sentences_of_a_sorted_derivation_give_answers_away(sentences: s
     """As often as the fact at this end of the list is one of the derivation."""
     law = law_of("pointer_chase", hops=[4], n_queries=1)
     examples = law.sample(4000, stream("ends"))
-    told = Teller(law, TextOptions.model_validate({"sentences": sentences})).tell(examples)
+    told = TextRenderer(law, TextOptions.model_validate({"sentences": sentences})).render(examples)
     named = np.array([examples.facts[one.graph, one.order[end], 1] for one in told if one.order is not None])
     found = end_sentences(law, examples, sentences)
     assert found == {4: (named == examples.answer[:, 0]).mean()}
@@ -103,25 +103,25 @@ def test_the_end_sentences_of_a_verdict_name_no_answer() -> None:
 def test_a_worked_answer_tells_the_facts_of_the_derivation_in_order() -> None:
     law = law_of("variable_chain", hops=[3])
     examples = law.sample(4, stream("worked"))
-    teller = Teller(law, TextOptions(target="steps"))
+    renderer = TextRenderer(law, TextOptions(target="steps"))
     rows = law.solve(examples.facts, examples.query).rows
-    for told in teller.tell(examples):
+    for told in renderer.render(examples):
         *steps, last = told.completion.split(". ")
         assert last == f"So the answer is {told.answer}."
         facts = [examples.facts[told.graph, row] for row in rows[told.graph, told.query] if row >= 0]
         for step, fact in zip(steps, facts, strict=True):
-            assert all(teller.grammar.answers[symbol] in step for symbol in fact) and f"{step}." in told.prompt
+            assert all(renderer.grammar.answers[symbol] in step for symbol in fact) and f"{step}." in told.prompt
 
 
 def test_the_text_of_a_graph_does_not_depend_on_the_batch_it_came_in() -> None:
     law = law_of("kinship")
     examples = law.sample(7, stream("batches"))
-    teller = Teller(law, TextOptions(n_distractors=3))
+    renderer = TextRenderer(law, TextOptions(n_distractors=3))
     parts = [
-        told for start in (0, 3) for told in teller.tell(examples.take(slice(start, start + 4)), first_graph=start)
+        told for start in (0, 3) for told in renderer.render(examples.take(slice(start, start + 4)), first_graph=start)
     ]
     assert [told for told in parts if told.graph < 3 or told.graph > 3] == [
-        told for told in teller.tell(examples) if told.graph != 3
+        told for told in renderer.render(examples) if told.graph != 3
     ]
 
 
@@ -129,9 +129,9 @@ def test_a_family_without_a_grammar_is_told_plainly(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(grammar, "task_defaults", lambda name: {})
     law = law_of("path_query")
     examples = law.sample(3, stream("plain"))
-    teller = Teller(law, TextOptions())
-    assert "src node" in next(iter(teller.tell(examples))).prompt
-    assert heard(teller, examples) == expected(examples)
+    renderer = TextRenderer(law, TextOptions())
+    assert "src node" in next(iter(renderer.render(examples))).prompt
+    assert heard(renderer, examples) == expected(examples)
 
 
 @pytest.mark.parametrize(
@@ -240,15 +240,15 @@ def test_lines_of_english_are_the_golden_ones(name: str) -> None:
 def english_sha256(name: str) -> str:
     law = law_of(name)
     options = TextOptions(n_distractors=2, sentences="forward", target="steps")
-    told = Teller(law, options).tell(law.sample(40, stream("golden", name)))
-    return hashlib.sha256("".join(map(told_as_text, told)).encode()).hexdigest()
+    told = TextRenderer(law, options).render(law.sample(40, stream("golden", name)))
+    return hashlib.sha256("".join(map(text_line, told)).encode()).hexdigest()
 
 
 def test_marks_choose_the_templates_of_the_questions() -> None:
     """So that lines of datasets with `hop_ood` have the bytes that they always had."""
     law = make_task({"task": "pointer_chase", "hops": [1, 2], "hop_ood": [4]}, where="test").law()
-    teller = Teller(law.family, TextOptions(n_distractors=2, sentences="forward", target="steps"))
-    told = "".join(map(told_as_text, tell(teller, law, law.sample(40, stream("golden", "marks")))))
+    renderer = TextRenderer(law.family, TextOptions(n_distractors=2, sentences="forward", target="steps"))
+    told = "".join(map(text_line, text_examples(renderer, law, law.sample(40, stream("golden", "marks")))))
     assert (
         hashlib.sha256(told.encode()).hexdigest() == "f11c81f7b1adc722e828a27f81006602c5e2bce5eb7ef4d2f2ea314e3a94d38e"
     )

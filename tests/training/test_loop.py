@@ -19,7 +19,7 @@ from nexus_bench.training.checkpoint import Checkpoint
 from nexus_bench.training.engine import Single
 from nexus_bench.training.loop import StoppedError
 from nexus_bench.training.recipe import Point, hop_limit, schedule, stays_solved, thinned
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.spec import CellSpec, TrainSpec
 from tests.jobs import EndedCell, run_cells
 from tests.small import CPU, cell
@@ -169,7 +169,7 @@ def test_training_stops_early_only_while_validationstays_solved() -> None:
 def test_a_step_is_an_adamw_step_of_the_stated_recipe() -> None:
     """Against a loop written out by hand, over three steps."""
     spec = cell(train={"warmup_steps": 2, "clip_norm": 0.1})
-    state, by_hand = (Single(Row(spec, open_source(spec, None)), CPU) for _ in range(2))
+    state, by_hand = (Single(TrainingRow(spec, open_source(spec, None)), CPU) for _ in range(2))
     moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in by_hand.model(0).parameters()]
     for step in range(3):
         state.advance()
@@ -211,7 +211,7 @@ def test_a_curve_keeps_at_most_so_many_points_evenly_spaced_and_the_last() -> No
 
 def test_what_a_curriculum_leaves_out_does_not_count() -> None:
     spec = cell(train={"curriculum": "staged"})
-    engine = Single(Row(spec, open_source(spec, None)), CPU)
+    engine = Single(TrainingRow(spec, open_source(spec, None)), CPU)
     examples = engine.rows[0].source.batch(0, 8)
     batch = to_batch(examples, engine.schema, "fact", CPU)
     logits = engine.model(0)(batch)
@@ -270,10 +270,10 @@ def test_the_time_before_the_second_step_is_told_apart(monkeypatch: pytest.Monke
 
     for name, function, seconds in (("__init__", init, 3.0), ("advance", advance, 1.0), ("scores", scores, 2.0)):
         monkeypatch.setattr(Single, name, slow(function, seconds))
-    ended: list[loop.Ending] = []
+    ended: list[loop.TrainingOutcome] = []
     spec = cell(train={"stop_when_solved": False})
     listener = loop.Listener(on_end=lambda row, ending: ended.append(ending))
-    rows = [Row(spec, open_source(spec, None))]
+    rows = [TrainingRow(spec, open_source(spec, None))]
     loop.train(
         rows, lambda rows: Single(rows[0], CPU), made_with={"mode": "single"}, checkpoint=None, listener=listener
     )

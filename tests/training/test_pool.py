@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nexus_bench.data.drawers import Order, draw, encode
+from nexus_bench.data.drawers import DrawRequest, draw, encode
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec, make_task
 from nexus_bench.generators.base import Examples
@@ -41,7 +41,7 @@ def test_a_pool_holds_the_generation_of_the_step(
             held = [part.numpy().copy() for part in pool.arrays]
             assert (pool.order.numpy() == feed.order(generation)).all()
             for source in range(3):
-                wanted = draw(sources(small_spec), Order(source, feed.batches(generation), 8, "fact"))
+                wanted = draw(sources(small_spec), DrawRequest(source, feed.batches(generation), 8, "fact"))
                 for ours, theirs in zip(held, wanted, strict=True):
                     assert ours.dtype == theirs.dtype and (ours[source] == theirs).all()
             time.sleep(0.02)

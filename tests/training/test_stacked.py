@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch._inductor.exc import InductorError
 
-from nexus_bench.data.encodings import ENCODINGS, Encoded, encode_fact
+from nexus_bench.data.encodings import ENCODINGS, EncodedExamples, encode_fact
 from nexus_bench.data.splits import Splits
 from nexus_bench.experiment.events import Event, Failure, JobDone, Note
 from nexus_bench.experiment.sources import open_source
@@ -22,7 +22,7 @@ from nexus_bench.training.feed import feed_of
 from nexus_bench.training.loop import StoppedError
 from nexus_bench.training.memory import shortage_of
 from nexus_bench.training.pool import Pool
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.spec import CellSpec, TrainSpec
 from nexus_bench.training.stacked import Stacked
 from tests.jobs import run_cells, same, stops_at
@@ -44,7 +44,7 @@ def end_early(monkeypatch: pytest.MonkeyPatch, ends: dict[tuple[int, float], int
     """Let cells end as solved at a step: given by seed and learning rate."""
     usual = loop._status_of
 
-    def status_of(row: Row) -> str | None:
+    def status_of(row: TrainingRow) -> str | None:
         return "solved" if row.step == ends.get((row.cell.seed, row.cell.train.lr)) else usual(row)
 
     monkeypatch.setattr(loop, "_status_of", status_of)
@@ -60,7 +60,7 @@ def test_a_stacked_model_is_the_model_trained_alone(encoding: str) -> None:
             torch.testing.assert_close(together.weights[name], weights, rtol=0, atol=2e-4)
 
 
-def queries_anywhere(examples: Examples, schema: Schema) -> Encoded:
+def queries_anywhere(examples: Examples, schema: Schema) -> EncodedExamples:
     """As the encoding `fact`, but the queries of each graph stand in an order of its own."""
     usual = encode_fact(examples, schema)
     first, n_queries = usual.read_at[0, 0], usual.read_at.shape[1]
@@ -115,7 +115,7 @@ def test_rows_leave_the_stack_when_they_end_and_a_stop_changes_nothing(
     sizes: list[int] = []
     made = Stacked.__init__
 
-    def count(self: Stacked, rows: list[Row], device: torch.device, mode: str, **options: Any) -> None:
+    def count(self: Stacked, rows: list[TrainingRow], device: torch.device, mode: str, **options: Any) -> None:
         sizes.append(len(rows))
         made(self, rows, device, mode, **options)
 
@@ -348,17 +348,17 @@ def test_a_full_gpu_is_told_in_one_line_with_what_to_do() -> None:
 def test_each_model_of_a_stack_has_its_own_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As mechanisms with random features have; trained and saved as alone."""
     cells = [member(0), member(1)]
-    build = Row.build
+    build = TrainingRow.build
 
-    def with_buffer(self: Row) -> torch.nn.Module:
+    def with_buffer(self: TrainingRow) -> torch.nn.Module:
         model = build(self)
         attention = model.attentions[0]
         attention.register_buffer("feature", torch.full((), float(self.cell.seed + 1)))
         return model
 
-    forward = type(build(Row(cells[0], open_source(cells[0], None))).attentions[0]).forward
-    monkeypatch.setattr(Row, "build", with_buffer)
-    kind = type(with_buffer(Row(cells[0], open_source(cells[0], None))).attentions[0])  # type: ignore[attr-defined]
+    forward = type(build(TrainingRow(cells[0], open_source(cells[0], None))).attentions[0]).forward
+    monkeypatch.setattr(TrainingRow, "build", with_buffer)
+    kind = type(with_buffer(TrainingRow(cells[0], open_source(cells[0], None))).attentions[0])  # type: ignore[attr-defined]
     monkeypatch.setattr(
         kind, "forward", lambda self, x, layout: getattr(self, "feature", 1.0) * forward(self, x, layout)
     )
@@ -386,7 +386,7 @@ def test_a_bug_in_a_plugin_is_one_line_a_cell(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(("batch_size", "reuse"), [(8, 1), (256, 1), (16_384, 1), (8, 3), (24, 2)])
 def test_a_step_uses_the_same_graphs_in_every_mode(batch_size: int, reuse: int) -> None:
     one = member(0, batch_size=batch_size, reuse=reuse)
-    source, alone = open_source(one, None), Single(Row(one, open_source(one, None)), CPU)
+    source, alone = open_source(one, None), Single(TrainingRow(one, open_source(one, None)), CPU)
     pool = Pool([source], alone.feed, "fact", CPU)
     for step in (0, 1, alone.feed.n_steps - 1, alone.feed.n_steps, 2 * alone.feed.n_steps + 3):
         pool.seek(step)

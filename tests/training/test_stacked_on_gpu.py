@@ -8,7 +8,7 @@ import torch
 from nexus_bench.experiment.sources import open_source
 from nexus_bench.training.loop import StoppedError
 from nexus_bench.training.memory import largest_stack
-from nexus_bench.training.row import Row
+from nexus_bench.training.row import TrainingRow
 from nexus_bench.training.spec import CellSpec
 from tests.jobs import run_cells, same, stops_at
 from tests.small import cell
@@ -49,7 +49,7 @@ def test_faster_modes_are_the_same_within_rounding(mode: str, tolerance: float) 
 
 def test_the_free_memory_bounds_a_stack() -> None:
     one = cells()[0]
-    assert 1 <= largest_stack(Row(one, open_source(one, None)), CUDA, "deterministic") <= 256
+    assert 1 <= largest_stack(TrainingRow(one, open_source(one, None)), CUDA, "deterministic") <= 256
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")

@@ -16,7 +16,7 @@ def heads(module: Triangular, x: Tensor, layout: Layout) -> Tensor:
     first, second = (torch.stack([side.weight @ row for row in x]) for side in (module.first, module.second))
     of_first, of_second = (project(module.projections, side, "qkvw") for side in (first, second))
 
-    def told(letter: int, head: int, i: int, j: int) -> Tensor:
+    def projected(letter: int, head: int, i: int, j: int) -> Tensor:
         """What a projection makes of the state of (i, j); queries and keys are turned, each part by its own place."""
         parts = (of_first[letter][head][i], i), (of_second[letter][head][j], j)
         return sum((turn(part, at, layout) if letter < 2 else part for part, at in parts), torch.zeros(()))
@@ -28,8 +28,10 @@ def heads(module: Triangular, x: Tensor, layout: Layout) -> Tensor:
         for j in seen:
             closed = []
             for h in range(n_heads):
-                scores = [told(0, h, i, mid) @ told(1, h, mid, j) / math.sqrt(x.shape[1] // n_heads) for mid in seen]
-                values = [told(2, h, i, mid) * told(3, h, mid, j) for mid in seen]
+                scores = [
+                    projected(0, h, i, mid) @ projected(1, h, mid, j) / math.sqrt(x.shape[1] // n_heads) for mid in seen
+                ]
+                values = [projected(2, h, i, mid) * projected(3, h, mid, j) for mid in seen]
                 closed.append(torch.stack([s * v for s, v in zip(softmax(scores), values, strict=True)]).sum(dim=0))
             updates[j] = module.update.weight @ torch.cat(closed)
         found = []

@@ -25,7 +25,7 @@ from nexus_bench.model.spec import ModelSpec
 from nexus_bench.report.leaderboard.standings import Setting, Standing
 from nexus_bench.reproductions.listed import Listed
 from nexus_bench.shortcuts.audit import Audited
-from nexus_bench.shortcuts.promises import Told
+from nexus_bench.shortcuts.promises import PromiseResult
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _BEGINNING = '{\n  "$'  # of every schema as it is written
@@ -62,7 +62,7 @@ PLANNED: Fields = {"cell_id": str, "title": str, "lr": float, "steps": int, "sec
 PLANNED |= {
     "step": (int | None, Field(description="The saved step from which it goes on; null if it begins or is done."))
 }
-CHECKED: Fields = {"kind": str, "name": str, **get_type_hints(Told)}
+CHECKED: Fields = {"kind": str, "name": str, **get_type_hints(PromiseResult)}
 # Of `nexus_bench.hf`, which can be imported only where transformers is
 PRETRAINED: Fields = {"model": str, "parameters": int, "flops_per_token": float, "steps": int, "tokens": int}
 PRETRAINED |= dict.fromkeys(("loss", "held_out_loss", "bits_per_byte", "tokens_per_second", "mfu"), float)

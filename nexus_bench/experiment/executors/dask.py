@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from nexus_bench.errors import FailedCellsError, StorageError, UsageError
-from nexus_bench.experiment.events import Begun, Event, Failure, JobDone, Note, Progress
+from nexus_bench.experiment.events import CellBegun, Event, Failure, JobDone, Note, Progress
 from nexus_bench.experiment.jobs import Job, run_job
 from nexus_bench.io.read_results import SPEC
 
@@ -85,7 +85,7 @@ def _run(client: Any, jobs: Sequence[Job]) -> Generator[Event, None, None]:
     try:
         while by_key:
             event = heard.get()
-            if isinstance(event, Note) or (isinstance(event, Begun | Progress) and event.cell_id in open_cells):
+            if isinstance(event, Note) or (isinstance(event, CellBegun | Progress) and event.cell_id in open_cells):
                 yield event
             elif isinstance(event, distributed.Future) and event.key in by_key:
                 job, future = by_key.pop(event.key)
@@ -107,7 +107,7 @@ def work(job: Job, topic: str) -> list[Event]:
     kept: list[Event] = []
 
     def tell(event: Event) -> None:
-        if isinstance(event, Begun | Progress | Note):
+        if isinstance(event, CellBegun | Progress | Note):
             worker.log_event(topic, pickle.dumps(event))
         elif not isinstance(event, JobDone):
             kept.append(event)

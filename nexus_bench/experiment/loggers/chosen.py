@@ -8,7 +8,7 @@ from types import TracebackType
 from nexus_bench.errors import NexusBenchError, StorageError, UsageError, in_one_line, unknown_name
 from nexus_bench.experiment.events import Event, Failure, Progress
 from nexus_bench.experiment.loggers.base import Logger
-from nexus_bench.experiment.plan import Plan
+from nexus_bench.experiment.plan import RunPlan
 from nexus_bench.experiment.records import CellResult
 from nexus_bench.io.columns import TEST
 from nexus_bench.training.spec import CellSpec
@@ -81,7 +81,7 @@ class Loggers:
             if error is None:  # else it would hide why training ended
                 raise
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: RunPlan) -> None:
         """The cells of a plan are trained next."""
         self._cells |= {cell.cell_id: cell for cell in plan.to_do}
         self._titles |= plan.titles

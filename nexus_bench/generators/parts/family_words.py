@@ -18,8 +18,8 @@ BASE = len(RELATIONS) + 1  # base of the number (code) that encodes a word; digi
 _FEWEST_TRIED = 256  # words to complete at a time: the last ones left are tried many times at once
 
 
-class Ways:
-    """The words of k relations that can occur, by term.
+class RelationWords:
+    """Words of k relations, such as `mother brother`, grouped by the term that they come to, such as `uncle`.
 
     Attributes:
         words: Array (n, k), grouped by term.
@@ -48,14 +48,14 @@ def walkable(n_steps: int) -> Int:
 
 
 @functools.cache
-def ways(hop: int, longest: int, kind: str) -> Ways:
+def ways(hop: int, longest: int, kind: str) -> RelationWords:
     """The words of a kind of patterns; every held-out word has a term that is trained at the same hop."""
     words, terms = _named(hop, longest)
     n_words = np.full(len(words), hop)
     is_asked = patterns.is_among(kind, words, n_words)
     if kind == patterns.HELD_OUT:
         is_asked &= np.isin(terms, terms[patterns.is_among(patterns.TRAINED, words, n_words)])
-    return Ways(words[is_asked], terms[is_asked])
+    return RelationWords(words[is_asked], terms[is_asked])
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from nexus_bench.streams import Int
 _LARGEST_CYCLIC, LARGEST_SYMMETRIC = 100, 5
 
 
-class Group(NamedTuple):
+class PermutationGroup(NamedTuple):
     """A finite group of permutations.
 
     Attributes:
@@ -41,7 +41,7 @@ class Group(NamedTuple):
 
 
 @functools.cache
-def named_group(name: str) -> Group:
+def named_group(name: str) -> PermutationGroup:
     """A group by name: Z_2 to Z_100, S_3 to S_5, A_4 and A_5.
 
     Raises:
@@ -60,7 +60,7 @@ def named_group(name: str) -> Group:
         raise ValueError(f"group must be Z_2 to Z_{_LARGEST_CYCLIC}, S_3, S_4, S_5, A_4 or A_5, got {name!r}")
     index = {tuple(element): i for i, element in enumerate(points.tolist())}
     table = np.array([[index[tuple(second[first])] for second in points] for first in points], dtype=np.int32)
-    return Group(name, points.astype(np.int32), table, bool((table == table.T).all()))
+    return PermutationGroup(name, points.astype(np.int32), table, bool((table == table.T).all()))
 
 
 GroupName = Annotated[str, AfterValidator(lambda name: named_group(name).name)]

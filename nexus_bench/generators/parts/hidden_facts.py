@@ -9,11 +9,11 @@ import numpy as np
 
 from nexus_bench.generators.parts.facts import look_up
 from nexus_bench.generators.parts.spelled_words import NO_LETTER
-from nexus_bench.generators.parts.word_reader import Read
+from nexus_bench.generators.parts.word_reader import ParsedWords
 from nexus_bench.streams import Int, Mask
 
 
-class Hidden(NamedTuple):
+class HiddenFact(NamedTuple):
     """What a reader of a derivation knows of the facts.
 
     Attributes:
@@ -54,7 +54,7 @@ class Hidden(NamedTuple):
         return np.where(fact >= 0, look_up(self.into, np.maximum(fact, 0)[:, None])[:, 0], -1)
 
 
-def hidden_in(found: Read, steps: Int, step: int) -> Hidden:
+def hidden_in(found: ParsedWords, steps: Int, step: int) -> HiddenFact:
     """What is hidden, and what is known, if one token of a derivation is hidden.
 
     Args:
@@ -71,10 +71,10 @@ def hidden_in(found: Read, steps: Int, step: int) -> Hidden:
     prior = np.where(one >= 0, look_up(found.before, np.maximum(one, 0)), -1)
     word = np.where(prior >= 0, look_up(found.word_from, np.maximum(prior, 0)), -1)
     into = np.where(word >= 0, word // 2, -1).astype(np.int32)
-    return Hidden(fact, is_known, found.fact_end[:, 0::2] >= 0, into)
+    return HiddenFact(fact, is_known, found.fact_end[:, 0::2] >= 0, into)
 
 
-def moved_round(tokens: Int, found: Read, facts: Int) -> Int:
+def moved_round(tokens: Int, found: ParsedWords, facts: Int) -> Int:
     """The streams in which each of some facts leads to where the next of them led, and the last to where the first did.
 
     Args:

@@ -1,12 +1,13 @@
 """The best guess of a reader who knows every token of a sequence but one that the derivation uses."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nexus_bench.generators.parts.sequences import NOTHING
-from nexus_bench.streams import Int, permutations
+from nexus_bench.streams import Int, permutations, stream
 
 if TYPE_CHECKING:
     from nexus_bench.generators.parts.examples import Examples
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _MOST_VARIANTS = 128  # that what is hidden is tried to be
 _MOST_ALLOWED = 1 << 24  # words, or tokens, that are asked about at once
+_SIGMAS = 4  # standard errors that a ceiling is declared above what was measured
 _MOST_FACTS = 500  # that have one of their variants, of each step
 
 
@@ -63,6 +65,33 @@ def guess_of_one(
         commonest = np.maximum(commonest, same)
     shares: NDArray[np.float64] = commonest / np.maximum(n_possible, 1)
     return shares
+
+
+def measured_ceiling(
+    family: "SequenceFamily[Any]",
+    hop: int,
+    n_sequences: int,
+    key: tuple[str | int, ...],
+    *,
+    steps: Collection[int] | None = None,
+    if_none: float = 1.0,
+) -> float:
+    """The accuracy that `guess_of_one` reaches where the easiest token is hidden: measured, with a margin.
+
+    Args:
+        family: As for `guess_of_one`.
+        hop: As for `guess_of_one`.
+        n_sequences: As for `guess_of_one`, for each hidden token.
+        key: Names the random stream; the hidden token is added to it.
+        steps: The tokens of the derivation that are hidden, one at a time; None takes both ends and the middle.
+        if_none: The ceiling if no sequence has such tokens.
+    """
+    guesses = [
+        guess_of_one(family, hop, step, n_sequences, stream(*key, step))
+        for step in sorted({0, hop // 2, hop - 1} if steps is None else set(steps))
+    ]
+    ceilings = (float(g.mean() + _SIGMAS * g.std() / len(g) ** 0.5) for g in guesses if len(g))
+    return min(1.0, max(ceilings, default=if_none))
 
 
 def labels_if(

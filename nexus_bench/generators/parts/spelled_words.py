@@ -16,7 +16,7 @@ NO_LETTER = -1  # after the end of a shorter word
 Keys = NDArray[np.int64]  # a number for each word, told apart by spelling
 
 
-class Laid(NamedTuple):
+class LaidOutTokens(NamedTuple):
     """Streams of tokens, and what goes with each token.
 
     Attributes:
@@ -72,7 +72,7 @@ def keys_of(words: Int, n_letters: int) -> Keys:
     return keys
 
 
-def lay_out(pieces: Int, beside: list[Int], n_places: int) -> Laid:
+def lay_out(pieces: Int, beside: list[Int], n_places: int) -> LaidOutTokens:
     """Set pieces one after the other, without what is NO_LETTER.
 
     Args:
@@ -89,7 +89,7 @@ def lay_out(pieces: Int, beside: list[Int], n_places: int) -> Laid:
     laid = [np.full((len(pieces), n_places), empty, dtype=np.int32) for empty in (NO_LETTER, *(0 for _ in beside))]
     for stream, array in zip(laid, (pieces, *beside), strict=True):
         stream.ravel()[to] = array.ravel().take(of)
-    return Laid(laid[0], laid[1:], length)
+    return LaidOutTokens(laid[0], laid[1:], length)
 
 
 def is_last_letter(tokens: Int, n_letters: int) -> Mask:

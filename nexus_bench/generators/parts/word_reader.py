@@ -15,8 +15,8 @@ from nexus_bench.streams import Int, Mask
 _FAR = 1 << 20  # a distance that is never walked
 
 
-class Read(NamedTuple):
-    """What a stream says.
+class ParsedWords(NamedTuple):
+    """The facts and questions that a stream of tokens states.
 
     Attributes:
         fact_start: Array (g, e), where the words of the facts begin, in order: from, to, from, to; -1 after the last.
@@ -167,7 +167,7 @@ class Read(NamedTuple):
         return found
 
 
-def read(tokens: Int, *, n_letters: int, longest: int, n_k: int) -> Read:
+def parse_words(tokens: Int, *, n_letters: int, longest: int, n_k: int) -> ParsedWords:
     """Read a stream: a token, facts of two words each, then questions: a token for k, a word, a token, the answer.
 
     Args:
@@ -225,7 +225,9 @@ def read(tokens: Int, *, n_letters: int, longest: int, n_k: int) -> Read:
     asked = np.where((asked_end >= 0) & (first_of[:, n_of_facts:] < n_of_facts), first_of[:, n_of_facts:], -1)
     k = np.where(k_at >= 0, look_up(tokens, np.maximum(k_at, 0)) - np.int32(2 * n_letters - 1), 0)
     number = np.where(fact_end >= 0, first_of[:, :n_of_facts], -1)
-    return Read(fact_start, fact_end, number, after, before, word_from, letters, first, asked, asked_end, k, answer_at)
+    return ParsedWords(
+        fact_start, fact_end, number, after, before, word_from, letters, first, asked, asked_end, k, answer_at
+    )
 
 
 def _listed(is_there: Mask) -> Int:

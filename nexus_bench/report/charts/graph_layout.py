@@ -19,14 +19,14 @@ _ROUNDS = 200
 Point = tuple[float, float]
 
 
-class Layout(NamedTuple):
+class GraphLayout(NamedTuple):
     """Symbol -> its place, upwards; and the radius of the circle, None if what branches has no circle."""
 
     at: dict[str, Point]
     radius: float | None
 
 
-def layout(ends: Sequence[tuple[str, str]]) -> Layout:
+def layout(ends: Sequence[tuple[str, str]]) -> GraphLayout:
     """The places of symbols.
 
     Args:
@@ -43,14 +43,16 @@ def layout(ends: Sequence[tuple[str, str]]) -> Layout:
         is_cycle = len(walks) == 1 and graph.has_edge(walks[0][-1], walks[0][0])
         ring = [name for walk in walks for name in (*walk, *([] if is_cycle else [None]))]
         radius = max(1.0, len(ring) / _MOST_AROUND)
-        return Layout({name: at for name, at in zip(ring, _around(len(ring), radius), strict=True) if name}, radius)
+        return GraphLayout(
+            {name: at for name, at in zip(ring, _around(len(ring), radius), strict=True) if name}, radius
+        )
     placed: dict[str, Point] = {}
     per_row = math.ceil(math.sqrt(len(parts)))
     for index, part in enumerate(parts):
         right, down = (2 + _GAP) * (index % per_row), (2 + _GAP) * (index // per_row)
         spread = _spread(nx.Graph(sorted(graph.subgraph(part).edges)))
         placed |= {name: (x + right, y - down) for name, (x, y) in spread.items()}
-    return Layout(placed, None)
+    return GraphLayout(placed, None)
 
 
 def walks_of(ends: Sequence[tuple[str, str]]) -> list[list[str]]:

@@ -48,7 +48,7 @@ _CONFIG: Spec = {
 }
 
 
-class Drawn(NamedTuple):
+class RenderedFigure(NamedTuple):
     """A figure as files: pixels, for documents that cannot hold vectors, and vectors."""
 
     png: bytes
@@ -67,7 +67,7 @@ class Picture(NamedTuple):
 
     name: str
     caption: str
-    draw: Callable[[], Drawn]
+    draw: Callable[[], RenderedFigure]
     spec: Spec | None = None
 
     @property
@@ -83,7 +83,7 @@ class Picture(NamedTuple):
     def __reduce__(self) -> tuple[Callable[..., "Picture"], tuple[Any, ...]]:
         """To be pickled: what is drawn from a specification is drawn again when it is asked for."""
         if self.spec is None:
-            return Picture, (self.name, self.caption, functools.partial(Drawn, *self.draw()))
+            return Picture, (self.name, self.caption, functools.partial(RenderedFigure, *self.draw()))
         return functools.partial(render, self.spec, name=self.name, caption=self.caption), ()
 
 
@@ -114,17 +114,17 @@ def render(spec: Spec, *, name: str, caption: str) -> Picture:
     return Picture(name, caption, functools.cache(lambda: _drawn(spec)), spec)
 
 
-def _drawn(spec: Spec) -> Drawn:
+def _drawn(spec: Spec) -> RenderedFigure:
     import vl_convert  # 0.3 s to start, which only files need
 
     return drawing(_renumbered(vl_convert.vegalite_to_svg(spec, vl_version=VERSION)))
 
 
-def drawing(svg: str) -> Drawn:
+def drawing(svg: str) -> RenderedFigure:
     """Both files of what is drawn as SVG, which begins with its outermost element."""
     import vl_convert
 
-    return Drawn(vl_convert.svg_to_png(svg, scale=_SCALE), svg.replace(">", f"><style>{_NARROWED}</style>", 1))
+    return RenderedFigure(vl_convert.svg_to_png(svg, scale=_SCALE), svg.replace(">", f"><style>{_NARROWED}</style>", 1))
 
 
 def _renumbered(svg: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nexus_bench.io.plurals import counted
-from nexus_bench.report.leaderboard.standings import Gathered, Setting, Standing
+from nexus_bench.report.leaderboard.standings import GatheredStandings, Setting, Standing
 
 _MOST_NAMED = 4  # families or models in a sentence
 
@@ -38,7 +38,7 @@ class Board(NamedTuple):
     lines: list[Line]
 
 
-def boards_of(gathered: Gathered) -> list[Board]:
+def boards_of(gathered: GatheredStandings) -> list[Board]:
     """The boards, in the order of the runs.
 
     Settings share a board if they are of the same shape, of different families, and have in common at least half of the

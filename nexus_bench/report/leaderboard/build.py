@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from nexus_bench.io.files import keep_others, to_json, write_atomic
 from nexus_bench.report.leaderboard.boards import boards_of
-from nexus_bench.report.leaderboard.page import sentences, to_page
+from nexus_bench.report.leaderboard.leaderboard_page import sentences, to_page
 from nexus_bench.report.leaderboard.standings import Setting, Standing, gather, run_names
 
 EXAMPLES, PAGE = "examples.json", "index.html"
@@ -43,7 +43,7 @@ def leaderboard(
     Args:
         runs: Run folders; those of `pretrain` are left out, and the page says so.
         out: Folder of the page; without it nothing is written.
-        examples: What models answered, as `inspection.drawn_answers` gives it.
+        examples: What models answered, as `inspection.answered_examples` gives it.
         notes: Further sentences on what is not shown, without a full stop.
 
     Raises:

@@ -13,7 +13,7 @@ from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import read_results
 from nexus_bench.io.scripts import errors_in_a_line, paths_given, tell_absent
 from nexus_bench.report.as_markdown import table_as_markdown
-from nexus_bench.report.leaderboard.standings import Gathered, Setting, Standing, gather, run_names
+from nexus_bench.report.leaderboard.standings import GatheredStandings, Setting, Standing, gather, run_names
 from nexus_bench.report.tables import Row, Table, number
 
 _HEAD = """# Mechanisms by tasks
@@ -86,7 +86,7 @@ def mechanisms_page(runs: Sequence[Path]) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
-def _settings(found: Gathered) -> str:
+def _settings(found: GatheredStandings) -> str:
     """Which column is which task, and what failed."""
     lines = [f"- **{_column(setting)}**: {setting.title}" for setting in found.settings]
     failed = sum(standing.n_failed for standing in found.standings)
@@ -115,7 +115,7 @@ def _left(cells: pd.DataFrame) -> str:
     )
 
 
-def _matrices(found: Gathered, tables: dict[str, pd.DataFrame]) -> list[_Matrix]:
+def _matrices(found: GatheredStandings, tables: dict[str, pd.DataFrame]) -> list[_Matrix]:
     matrices = []
     for run, cells in tables.items():
         standings = [one for one in found.standings if one.run == run]

@@ -105,7 +105,7 @@ class Standing(NamedTuple):
         return nothing, share, -1.0 if pd.isna(self.accuracy) else round(self.accuracy, 6)
 
 
-class Gathered(NamedTuple):
+class GatheredStandings(NamedTuple):
     """The settings and standings of several runs, and what was left out of them, in sentences."""
 
     settings: list[Setting]
@@ -134,7 +134,7 @@ def run_names(runs: Sequence[Path]) -> list[str]:
         depths = [depth + is_twice for depth, is_twice in zip(depths, twice, strict=True)]
 
 
-def gather(runs: Sequence[Path]) -> Gathered:
+def gather(runs: Sequence[Path]) -> GatheredStandings:
     """The standings of all models in all runs.
 
     Each run is summarised by itself, as in its report: seeds of two runs are never pooled.
@@ -177,7 +177,7 @@ def gather(runs: Sequence[Path]) -> Gathered:
             name = of_run["run"].iloc[0]
             told = f"{counted(copied, 'model')} of {name} {'has' if copied == 1 else 'have'}"
             left_out.append(f"{told} the same cells as a run before it, and each counts once")
-    return Gathered(_settings(rows), standings, left_out)
+    return GatheredStandings(_settings(rows), standings, left_out)
 
 
 def _settings(rows: pd.DataFrame) -> list[Setting]:

@@ -32,7 +32,7 @@ _ABOUT_ORIGIN = (
 )
 
 
-class Cell(NamedTuple):
+class BoardCell(NamedTuple):
     """A field of a table on the page.
 
     Attributes:
@@ -65,7 +65,7 @@ class BoardRow(NamedTuple):
         anchor: Its place in the address; empty: none.
     """
 
-    cells: list[Cell | str]
+    cells: list[BoardCell | str]
     models: tuple[str, ...]
     orders: tuple[int, ...]
     runs: tuple[str, ...]
@@ -103,7 +103,7 @@ def mechanisms(board: Board, names: Names, *, where: int) -> BoardTable:
     places = {setting.number: _places(setting, board.lines) for setting in board.settings}
     rows = []
     for line in board.lines:
-        cells: list[Cell | str] = [shown[id(line)]]
+        cells: list[BoardCell | str] = [shown[id(line)]]
         for setting in board.settings:
             standing = line.standings.get(setting.number)
             if standing is None:
@@ -138,9 +138,9 @@ def origins(board: Board, names: Names, runs: Mapping[str, Path], *, where: int,
                 continue
             reach = {"mean": one.mean_reach, "low": one.mean_low, "high": one.mean_high}
             mean = interval(reach, digits=1)
-            cells: list[Cell | str] = [names.short[line.model], *([] if is_one else [one.task])]
+            cells: list[BoardCell | str] = [names.short[line.model], *([] if is_one else [one.task])]
             cells += [
-                Cell(one.run, link=_report_of(runs[one.run], one, out) if out else ""),
+                BoardCell(one.run, link=_report_of(runs[one.run], one, out) if out else ""),
                 _bracketed(mean),
                 " ".join(map(str, one.reaches)) or "-",
                 *([str(one.n_failed)] if _has_failed(board) else []),
@@ -159,17 +159,17 @@ def origins(board: Board, names: Names, runs: Mapping[str, Path], *, where: int,
     return BoardTable("origins", title, _ABOUT_ORIGIN if where == 1 else _AGAIN, [*columns, "accuracy by hop"], rows)
 
 
-def _reached(standing: Standing, setting: Setting, score: int, link: str) -> Cell:
+def _reached(standing: Standing, setting: Setting, score: int, link: str) -> BoardCell:
     accuracy = f"acc. {number(standing.accuracy, 3)}"
     if not standing.n_seeds:
-        return Cell("failed", score=score, link=link)
+        return BoardCell("failed", score=score, link=link)
     if standing.reach is None:
-        return Cell("no claim", (accuracy,), score=score, link=link)
+        return BoardCell("no claim", (accuracy,), score=score, link=link)
     seeds = [f"{standing.n_reached}/{standing.n_seeds} seeds", f"[{standing.low:.2f}, {standing.high:.2f}]"]
     small = [*(["one set"] if math.isnan(standing.low) else seeds), accuracy]
     small += [f"{standing.n_failed} failed"] if standing.n_failed else []
     share = standing.reach / setting.largest
-    return Cell(counted(standing.reach, "hop"), tuple(small), score=score, share=share, link=link)
+    return BoardCell(counted(standing.reach, "hop"), tuple(small), score=score, share=share, link=link)
 
 
 def _places(setting: Setting, lines: Sequence[Line]) -> dict[tuple[float, float, float], int]:
@@ -221,10 +221,10 @@ def _digits(value: float) -> int:
     return max(0, 2 - math.floor(math.log10(max(abs(value), 1e-6))))
 
 
-def _bracketed(told: str) -> Cell:
+def _bracketed(told: str) -> BoardCell:
     """`2.5 [2.1, 2.9]` with its interval small."""
     value, bracket, rest = told.partition(" [")
-    return Cell(value, (f"[{rest}",) if bracket else (), is_kept=False)
+    return BoardCell(value, (f"[{rest}",) if bracket else (), is_kept=False)
 
 
 def _report_of(run: Path, standing: Standing, out: Path) -> str:

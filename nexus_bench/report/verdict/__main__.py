@@ -1,7 +1,7 @@
 """Writes the verdict of a study: `python -m nexus_bench.report.verdict RUN CONTROLS CHALLENGES PAGE`."""
 
 from nexus_bench.io.scripts import errors_in_a_line, paths_given, tell_absent
-from nexus_bench.report.verdict.page import make_verdict
+from nexus_bench.report.verdict.verdict_page import make_verdict
 
 with errors_in_a_line():
     run, controls, challenges, page = paths_given(

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nexus_bench.analysis.compare_models import BETTER, WORSE
-from nexus_bench.analysis.declared import Asked, read_declared
+from nexus_bench.analysis.declared import DeclaredComparison, read_declared
 from nexus_bench.io.config import read_config
 from nexus_bench.io.files import write_atomic
 from nexus_bench.io.read_results import SPEC
 from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, family_page, page_name
 from nexus_bench.report.output import read_report
-from nexus_bench.report.verdict.study import DeclaredOutcome, Family, Pair, Study, runs_of, study_of
+from nexus_bench.report.verdict.study import DeclaredOutcome, Pair, StudiedFamily, Study, runs_of, study_of
 from nexus_bench.report.verdict.tables import SAID
 
 KINDS = REVERSED, NOT_AGAIN, AGAIN = "Reversed", "Not shown again", "Shown again"
@@ -31,7 +31,7 @@ class Challenge(NamedTuple):
     """
 
     run: str
-    family: Family
+    family: StudiedFamily
     pair: Pair
     outcome: DeclaredOutcome
     before: DeclaredOutcome | None
@@ -73,7 +73,7 @@ def read_challenges(reports: Mapping[Path, Report], study: Study, run: Path) -> 
         challenge = study_of(report, [one])
         for family in challenge.families:
             before = {known.task: known.outcomes for known in study.families}.get(family.task, ())
-            places: Mapping[Asked, DeclaredOutcome | None] = dict(zip(asked, before, strict=False))
+            places: Mapping[DeclaredComparison, DeclaredOutcome | None] = dict(zip(asked, before, strict=False))
             for of_run, outcome in zip(_asked(one), family.outcomes, strict=True):
                 pair = study.pairs[asked.index(of_run)] if of_run in asked else _pair(of_run)
                 if outcome is not None:
@@ -139,11 +139,11 @@ def _said(outcome: DeclaredOutcome, to: str) -> str:
     return outcome.row.link(told, to=to)
 
 
-def _asked(run: Path) -> tuple[Asked, ...]:
+def _asked(run: Path) -> tuple[DeclaredComparison, ...]:
     return read_declared(read_config(run / SPEC).get("comparisons"), where=str(run / SPEC)).asked
 
 
-def _pair(asked: Asked) -> Pair:
+def _pair(asked: DeclaredComparison) -> Pair:
     """The names of two models, without what they share."""
     ours, theirs = (side.split(", ") for side in asked)
     return Pair(*(", ".join(part for part in one if part not in ours or part not in theirs) for one in (ours, theirs)))

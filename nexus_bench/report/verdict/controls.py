@@ -10,7 +10,7 @@ from nexus_bench.report.build import Report
 from nexus_bench.report.family_pages import FAMILIES, anchor_of, page_name, sections_of
 from nexus_bench.report.output import read_report
 from nexus_bench.report.tables import Row, Table
-from nexus_bench.report.verdict.study import Cited, Study, runs_of, study_of
+from nexus_bench.report.verdict.study import CitedRow, Study, runs_of, study_of
 
 _COUNT = re.compile(r"(\d+)/(\d+)")
 _CURRICULUM = CURRICULUM.removeprefix(", ")  # of a part of a label
@@ -29,10 +29,10 @@ class Control(NamedTuple):
     model: str
     furthest: int
     serves: bool
-    row: Cited
+    row: CitedRow
 
 
-class Read(NamedTuple):
+class StudyWithControls(NamedTuple):
     """A study in its folder, and its controls.
 
     Attributes:
@@ -48,7 +48,7 @@ class Read(NamedTuple):
     of_controls: Report | None
 
 
-def read_study(run: Path, controls: Path | None) -> Read:
+def read_study(run: Path, controls: Path | None) -> StudyWithControls:
     """The study in a folder.
 
     Args:
@@ -64,7 +64,7 @@ def read_study(run: Path, controls: Path | None) -> Read:
     report = read_report(runs)
     study = study_of(report, runs)
     of_controls = read_report(runs_of(controls)) if controls is not None and controls.is_dir() else None
-    return Read(study, {} if of_controls is None else controls_of(of_controls, study), report, of_controls)
+    return StudyWithControls(study, {} if of_controls is None else controls_of(of_controls, study), report, of_controls)
 
 
 def controls_of(report: Report, study: Study) -> dict[str, Control]:
@@ -99,4 +99,4 @@ def _control(table: Table, row: Row, place: int, number: int, task: str, most: i
         if re.fullmatch(r"\d+ hops?", head) and (count := _COUNT.match(cell)) and count[1] == count[2] != "0":
             reached = int(head.split(" ")[0])
     target = f"{FAMILIES}/{page_name(task)}#{anchor_of(table, place)}-{number}"
-    return Control(row.cells[0], reached, reached == most, Cited(target, cells))
+    return Control(row.cells[0], reached, reached == most, CitedRow(target, cells))

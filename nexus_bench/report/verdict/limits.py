@@ -6,7 +6,7 @@ from typing import NamedTuple
 from nexus_bench.analysis.power import fewest_further, power
 from nexus_bench.io.hops import format_hops
 from nexus_bench.report.verdict.controls import Control
-from nexus_bench.report.verdict.study import Family, Study
+from nexus_bench.report.verdict.study import StudiedFamily, Study
 from nexus_bench.report.verdict.tables import named
 from nexus_bench.report.words.notes import AT_EDGE, RISING
 
@@ -53,7 +53,7 @@ def uninterpreted(study: Study, controls: Mapping[str, Control]) -> tuple[str, .
     )
 
 
-def _of_family(family: Family, to: str) -> Iterator[str]:
+def _of_family(family: StudiedFamily, to: str) -> Iterator[str]:
     if family.claimed != family.hops:
         open_hops = format_hops(tuple(hop for hop in family.hops if hop not in family.claimed))
         yield (
@@ -125,12 +125,12 @@ def _of_notes(study: Study, to: str) -> Iterator[str]:
         yield f"Validation was still rising when training ended, for some seeds: {rising}. They may come further."
 
 
-def growing(study: Study) -> list[Family]:
+def growing(study: Study) -> list[StudiedFamily]:
     """Families of which some model is best at an edge of its grid of rates."""
     return _noted(study, AT_EDGE)
 
 
-def _noted(study: Study, beginning: str) -> list[Family]:
+def _noted(study: Study, beginning: str) -> list[StudiedFamily]:
     return [one for one in study.families if any(note.startswith(beginning) for note in one.notes)]
 
 

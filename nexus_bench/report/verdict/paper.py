@@ -18,7 +18,7 @@ from nexus_bench.report.verdict.challenges import Challenge, challenge_table, ch
 from nexus_bench.report.verdict.controls import Control, read_study
 from nexus_bench.report.verdict.limits import cautions, not_interpreted, power_of, uninterpreted
 from nexus_bench.report.verdict.sentences import most, parameters, theory, told, topic
-from nexus_bench.report.verdict.study import Family, Study
+from nexus_bench.report.verdict.study import StudiedFamily, Study
 from nexus_bench.report.verdict.tables import MEASURES, cost_table, declared_table, reach_table, theory_table
 
 NUMBERS = "numbers.json"
@@ -94,19 +94,19 @@ def _cells(table: Sequence[str]) -> list[list[str]]:
     return [[cell.strip() for cell in plain(line).strip("|").split("|")] for line in table if "---" not in line]
 
 
-def _most_telling(study: Study) -> list[Family]:
+def _most_telling(study: Study) -> list[StudiedFamily]:
     """The families in which the reaches of models are furthest apart, in the order of the study."""
     spread = {family.task: _spread(family) for family in study.families}
     chosen = sorted(study.families, key=lambda family: -spread[family.task])[:_MOST_FIGURES]
     return [family for family in study.families if family in chosen]
 
 
-def _spread(family: Family) -> float:
+def _spread(family: StudiedFamily) -> float:
     reaches = [model.reach for model in family.models.values()]
     return max(reaches) - min(reaches)
 
 
-def _figures(family: Family, folder: str) -> dict[str, str]:
+def _figures(family: StudiedFamily, folder: str) -> dict[str, str]:
     return {
         "task": family.task,
         "title": family.title,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE
-from nexus_bench.report.verdict.study import DeclaredOutcome, Family, Study
+from nexus_bench.report.verdict.study import DeclaredOutcome, StudiedFamily, Study
 from nexus_bench.report.verdict.tables import MEASURES, MISSING, THEORIES, Fit, best_of, fits_of
 
 TABLES = {
@@ -21,9 +21,9 @@ def topic(model: str, baseline: str) -> str:
     return f"{model} against {baseline}".capitalize()
 
 
-def outcomes(study: Study, place: int) -> dict[str, list[tuple[Family, DeclaredOutcome | None]]]:
+def outcomes(study: Study, place: int) -> dict[str, list[tuple[StudiedFamily, DeclaredOutcome | None]]]:
     """Verdict -> families, of the comparisons at one place, counted from 1."""
-    found: dict[str, list[tuple[Family, DeclaredOutcome | None]]] = {}
+    found: dict[str, list[tuple[StudiedFamily, DeclaredOutcome | None]]] = {}
     for family in study.families:
         outcome = family.outcomes[place - 1]
         found.setdefault(MISSING if outcome is None else outcome.verdict, []).append((family, outcome))
@@ -88,7 +88,7 @@ def _count(found: Sequence[object]) -> str:
     return f"[{len(found)}]({TABLES['declared']})"
 
 
-def _each(found: Sequence[tuple[Family, DeclaredOutcome | None]], to: str) -> str:
+def _each(found: Sequence[tuple[StudiedFamily, DeclaredOutcome | None]], to: str) -> str:
     """Each family with its difference and corrected p."""
     told = []
     for family, outcome in found:
@@ -139,7 +139,7 @@ def parameters(study: Study, uninterpreted: Collection[str] = ()) -> str:
     return said + most(study, 0, uninterpreted)
 
 
-def _same_size(family: Family) -> bool:
+def _same_size(family: StudiedFamily) -> bool:
     """Whether nests and one layer have the same number of parameters."""
     sizes = {
         m.rows["reached"].cells["parameters"] for m in family.models.values() if m.order > 1 or m.name == "1 layer"
@@ -170,7 +170,7 @@ def theory(study: Study, to: str, uninterpreted: Collection[str] = ()) -> Iterat
         to: The folder of the report of the study, from the page.
         uninterpreted: Families that are left out.
     """
-    by_reading: dict[str, list[tuple[Family, Fit]]] = {}
+    by_reading: dict[str, list[tuple[StudiedFamily, Fit]]] = {}
     asked = [one for one in study.families if one.task not in uninterpreted]
     yield from _of_order_one(asked, to)
     for family in asked:
@@ -192,7 +192,7 @@ def theory(study: Study, to: str, uninterpreted: Collection[str] = ()) -> Iterat
         yield f"**Formulas, {reading} reading.** {said} {_closest(found)}"
 
 
-def _of_order_one(asked: Sequence[Family], to: str) -> Iterator[str]:
+def _of_order_one(asked: Sequence[StudiedFamily], to: str) -> Iterator[str]:
     """Where one standard layer makes more than a hop, against every formula: hops there are not those it counts."""
     told = []
     for family in asked:
@@ -220,7 +220,7 @@ def _ticked(names: Sequence[str]) -> str:
     return " and ".join(f"`{name}`" for name in names)
 
 
-def _closest(found: Sequence[tuple[Family, Fit]]) -> str:
+def _closest(found: Sequence[tuple[StudiedFamily, Fit]]) -> str:
     """By formula, the families in which most seeds agree with it; several are named where they say the same."""
     by_formula: dict[tuple[str, ...], list[str]] = {}
     for family, fit in found:

@@ -22,8 +22,8 @@ from nexus_bench.report.tables import Names, Table, names_of
 from nexus_bench.report.words.brief_names import brief_names, named, without_curriculum
 
 
-class Cited(NamedTuple):
-    """A row on the page of a family.
+class CitedRow(NamedTuple):
+    """A row of a table on the page of a family, to which a sentence of the verdict links.
 
     Attributes:
         target: The page and the anchor of the row, from the folder of the report.
@@ -38,8 +38,8 @@ class Cited(NamedTuple):
         return f"[{text}]({to}/{self.target})"
 
 
-class Model(NamedTuple):
-    """One model on one family.
+class StudiedModel(NamedTuple):
+    """What a study found of one model on one task family.
 
     Attributes:
         name: As short as it can be told apart from the others.
@@ -55,18 +55,18 @@ class Model(NamedTuple):
     label: str
     reach: float
     seeds: tuple[int, ...]
-    rows: Mapping[str, Cited]
+    rows: Mapping[str, CitedRow]
 
 
 class DeclaredOutcome(NamedTuple):
     """A declared comparison on one family: its verdict, as `compare_models` gives it, and its row."""
 
     verdict: str
-    row: Cited
+    row: CitedRow
 
 
-class Family(NamedTuple):
-    """What was found on one family.
+class StudiedFamily(NamedTuple):
+    """What a study found on one task family.
 
     Attributes:
         task: Its name.
@@ -88,8 +88,8 @@ class Family(NamedTuple):
     curriculum: str
     hops: tuple[int, ...]
     claimed: tuple[int, ...]
-    ceiling: Cited
-    models: Mapping[str, Model]
+    ceiling: CitedRow
+    models: Mapping[str, StudiedModel]
     outcomes: tuple[DeclaredOutcome | None, ...]
     notes: tuple[str, ...]
     figures: Mapping[str, str]
@@ -115,7 +115,7 @@ class Study(NamedTuple):
     """
 
     suite: str
-    families: tuple[Family, ...]
+    families: tuple[StudiedFamily, ...]
     missing: tuple[str, ...]
     pairs: tuple[Pair, ...]
     shared: tuple[str, ...]
@@ -178,7 +178,7 @@ def _suite_of(specs: Sequence[Config]) -> tuple[str, list[str]]:
     return told.pop(), []
 
 
-def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, str]) -> Family:
+def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, str]) -> StudiedFamily:
     section = _main_section(report, task)
     of_task = report.accuracy[(report.accuracy["task"] == task) & (report.accuracy["split"] == TEST)]
     names = names_of(of_task)
@@ -194,7 +194,7 @@ def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, s
         raise ConfigError(f"{task}: has {len(curricula)} curricula in these results; a study has one of each family")
     told = {label: brief[without_curriculum(label)] for label in names.short}
     models = {
-        told[label]: Model(
+        told[label]: StudiedModel(
             told[label],
             names.orders[label],
             label,
@@ -212,7 +212,7 @@ def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, s
     hops = tuple(sorted(int(hop) for hop in claims.index))
     claimed = tuple(hop for hop in hops if claims[hop])
     figures = {re.sub(r"_\d+$", "", picture.name): picture.name for picture in section.pictures}
-    return Family(
+    return StudiedFamily(
         task,
         page,
         section.title,
@@ -255,7 +255,7 @@ def _outcome(
     return DeclaredOutcome(str(row["verdict"].iloc[0]), cited) if len(row) and cited else None
 
 
-def _row(page: str, tables: Mapping[str, Table], name: str, models: Sequence[str]) -> Cited | None:
+def _row(page: str, tables: Mapping[str, Table], name: str, models: Sequence[str]) -> CitedRow | None:
     """The row of a table that is about these models; None if there is none."""
     if name not in tables:
         return None
@@ -264,7 +264,7 @@ def _row(page: str, tables: Mapping[str, Table], name: str, models: Sequence[str
     return _cited(page, table, at[0]) if at else None
 
 
-def _cited(page: str, table: Table, number: int) -> Cited:
+def _cited(page: str, table: Table, number: int) -> CitedRow:
     """A row by its number from 1; those to compare with follow the others."""
     cells = [*(row.cells for row in table.rows), *table.references][number - 1]
-    return Cited(f"{page}#{anchor_of(table, 1)}-{number}", dict(zip(table.columns, cells, strict=False)))
+    return CitedRow(f"{page}#{anchor_of(table, 1)}-{number}", dict(zip(table.columns, cells, strict=False)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, WORSE
 from nexus_bench.io.hops import format_hops
-from nexus_bench.report.verdict.study import DeclaredOutcome, Family, Model, Study
+from nexus_bench.report.verdict.study import DeclaredOutcome, StudiedFamily, StudiedModel, Study
 
 MISSING = "missing"
 SAID = {BETTER: "further", WORSE: "less far", NOT_SHOWN: "no difference shown", NOT_TESTED: "not tested"}
@@ -89,7 +89,7 @@ def reach_table(study: Study, to: str) -> list[str]:
     return lines
 
 
-def best_of(family: Family, measure: Measure) -> tuple[list[Model], str]:
+def best_of(family: StudiedFamily, measure: Measure) -> tuple[list[StudiedModel], str]:
     """The models that are best by a measure, and its value as the page of the family has it; none if none has one."""
     column = measure.column or _hardest(family)
     found = {}
@@ -129,17 +129,17 @@ class Fit(NamedTuple):
     """
 
     reading: str
-    models: tuple[Model, ...]
+    models: tuple[StudiedModel, ...]
     agree: Mapping[str, int]
     beyond: Mapping[str, int]
     n_seeds: int
 
 
-def fits_of(family: Family) -> list[Fit]:
+def fits_of(family: StudiedFamily) -> list[Fit]:
     """Each reading with several orders against each theory; none where not all hops can be claimed."""
     if family.claimed != family.hops:
         return []
-    readings: dict[str, list[Model]] = {}
+    readings: dict[str, list[StudiedModel]] = {}
     for model in family.models.values():
         if model.order > 1 and model.seeds:
             readings.setdefault(model.name.replace(f"order {model.order}", "").strip(), []).append(model)
@@ -165,7 +165,7 @@ def theory_table(study: Study, to: str) -> list[str]:
     return lines
 
 
-def named(family: Family, to: str) -> str:
+def named(family: StudiedFamily, to: str) -> str:
     """The name of a family, linked to its page; marked where its ceilings leave little to claim."""
     return f"[`{family.task}`]({to}/{family.page}){'' if family.claimed == family.hops else _NO_CLAIM}"
 
@@ -181,7 +181,7 @@ def _declared(outcome: DeclaredOutcome | None, to: str) -> str:
     return f"**{said}: {SAID[outcome.verdict]}**" if outcome.verdict in (BETTER, WORSE) else said
 
 
-def _hardest(family: Family) -> str | None:
+def _hardest(family: StudiedFamily) -> str | None:
     """The heading of the most hops that any model has learned, in the table of steps."""
     rows = [model.rows["steps"] for model in family.models.values() if "steps" in model.rows]
     heads = [head for row in rows[:1] for head in row.cells if head != "model"]
@@ -197,7 +197,7 @@ def _number(cell: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _fit(name: str, models: Sequence[Model], hops: Sequence[int]) -> Fit:
+def _fit(name: str, models: Sequence[StudiedModel], hops: Sequence[int]) -> Fit:
     agree, beyond = dict.fromkeys((one.name for one in THEORIES), 0), dict.fromkeys((one.name for one in THEORIES), 0)
     for theory in THEORIES:
         for model in models:

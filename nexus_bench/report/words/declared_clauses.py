@@ -1,23 +1,23 @@
 """What declared comparisons come to, in the clauses of a finding."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nexus_bench.analysis.compare_models import BETTER, NOT_SHOWN, NOT_TESTED, TOO_FEW, DeclaredPairs
 from nexus_bench.analysis.power import needs
-from nexus_bench.io.plurals import counted
+from nexus_bench.io.plurals import counted, first_of
 
 _MOST_NAMED = 4  # pairs in one sentence
 
 
-class Told(NamedTuple):
+class DeclaredClauses(NamedTuple):
     """Clauses on differences that are shown, and on comparisons that show none or are not decided."""
 
     shown: list[str]
     open: list[str]
 
 
-def told_of(declared: DeclaredPairs, short: Mapping[str, str]) -> Told:
+def declared_clauses(declared: DeclaredPairs, short: Mapping[str, str]) -> DeclaredClauses:
     """What declared comparisons show, and what they do not, in clauses.
 
     Args:
@@ -26,7 +26,7 @@ def told_of(declared: DeclaredPairs, short: Mapping[str, str]) -> Told:
     """
     pairs = declared.pairs
     if pairs.empty:
-        return Told([], [])
+        return DeclaredClauses([], [])
     few = pairs[pairs["verdict"] == TOO_FEW]
     better: list[str] = []
     not_shown: list[str] = []
@@ -43,13 +43,15 @@ def told_of(declared: DeclaredPairs, short: Mapping[str, str]) -> Told:
     n = counted(len(pairs), "comparison")
     shown, clauses = [], []
     if better:
-        shown.append(f"declared before training and shown, {len(better)} of {n}: {_listed(better)}")
+        shown.append(f"declared before training and shown, {len(better)} of {n}: {first_of(better, _MOST_NAMED)}")
     if not_shown:
         equal = "which does not make them equal"
-        clauses.append(f"declared, but no difference shown, {equal}, {len(not_shown)} of {n}: {_listed(not_shown)}")
+        clauses.append(
+            f"declared, but no difference shown, {equal}, {len(not_shown)} of {n}: {first_of(not_shown, _MOST_NAMED)}"
+        )
     if not_tested:
         why = "as one before it in the declared order shows no difference"
-        clauses.append(f"not tested, {why}, {len(not_tested)} of {n}: {_listed(not_tested)}")
+        clauses.append(f"not tested, {why}, {len(not_tested)} of {n}: {first_of(not_tested, _MOST_NAMED)}")
     if len(few):
         paired = int(few["n_seeds"].min())
         clauses.append(
@@ -57,9 +59,4 @@ def told_of(declared: DeclaredPairs, short: Mapping[str, str]) -> Told:
             f"{'is' if paired == 1 else 'are'} too few to tell any outcome from chance "
             f"({needs(declared.n_tests, 'declared comparison')})"
         )
-    return Told(shown, clauses)
-
-
-def _listed(items: Sequence[str]) -> str:
-    more = f"; and {len(items) - _MOST_NAMED} more" if len(items) > _MOST_NAMED else ""
-    return "; ".join(items[:_MOST_NAMED]) + more
+    return DeclaredClauses(shown, clauses)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from nexus_bench.analysis.compare_models import BETTER, WORSE
 from nexus_bench.io.plurals import counted
-from nexus_bench.report.words.declared_clauses import told_of
+from nexus_bench.report.words.declared_clauses import declared_clauses
 from nexus_bench.report.words.facts import Facts
 from nexus_bench.report.words.left_open import left_open, left_open_of_several
 from nexus_bench.report.words.orders import Series
@@ -32,7 +32,7 @@ def finding(facts: Sequence[Facts], by: Sequence[str] = ()) -> list[str]:
     """
     if len(facts) == 1:
         (one,) = facts
-        shown, undecided = told_of(one.declared, one.names.short)
+        shown, undecided = declared_clauses(one.declared, one.names.short)
         return [_sentence(clause) for clause in [*shown, *_outcome(one), *undecided, *left_open(one)]]
     tasks = list(dict.fromkeys(one.task for one in facts))
     lines = []

@@ -11,7 +11,7 @@ from nexus_bench.analysis.select_recipes import Grid
 from nexus_bench.io.columns import SCORED
 from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import only
-from nexus_bench.io.plurals import counted
+from nexus_bench.io.plurals import counted, first_of
 from nexus_bench.report.rows import VARIANT
 from nexus_bench.report.tables import Names
 
@@ -161,7 +161,11 @@ def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str, *, n_tests:
                 for _, pair in told[told["verdict"].isin([BETTER, WORSE])].iterrows()
             )
         ]
-        said = f"reaches further: {_listed(better)}" if better else "no model is shown to reach further"
+        said = (
+            f"reaches further: {first_of(better, _MOST_NAMED, 'pairs')}"
+            if better
+            else "no model is shown to reach further"
+        )
         notes.append(f"{by} (exact paired test, {how}): {said}.")
     if len(told) < len(pairs):
         fewest = int(pairs["n_seeds"].min())
@@ -171,8 +175,3 @@ def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str, *, n_tests:
             f"{needs(n_tests)})."
         )
     return notes
-
-
-def _listed(items: list[str]) -> str:
-    more = f"; and {len(items) - _MOST_NAMED} more pairs" if len(items) > _MOST_NAMED else ""
-    return "; ".join(items[:_MOST_NAMED]) + more

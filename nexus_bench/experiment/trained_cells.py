@@ -11,6 +11,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.options import value_text
 from nexus_bench.io.packed import is_there
+from nexus_bench.io.plurals import first_of
 from nexus_bench.io.read_results import read_results
 from nexus_bench.model import build
 from nexus_bench.model.contract import Model
@@ -143,7 +144,7 @@ def _values(cell: CellSpec) -> str:
 
 
 def _named(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:
-    return _first([f"{cell.cell_id} ({titles[cell.cell_id]})" for cell in cells], _MOST_NAMED)
+    return first_of([f"{cell.cell_id} ({titles[cell.cell_id]})" for cell in cells], _MOST_NAMED)
 
 
 def _parts(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:
@@ -151,8 +152,4 @@ def _parts(cells: Sequence[CellSpec], titles: dict[str, str]) -> str:
     fields = [titles[cell.cell_id].split(SEPARATOR) for cell in cells]
     common = set(fields[0]).intersection(*fields[1:]) if len(fields) > 1 else set()
     apart = dict.fromkeys(field for one in fields for field in one if field not in common)
-    return _first(list(apart), _MOST_PARTS)
-
-
-def _first(told: Sequence[str], most: int) -> str:
-    return "; ".join(told[:most]) + (f"; and {len(told) - most} more" if len(told) > most else "")
+    return first_of(list(apart), _MOST_PARTS)

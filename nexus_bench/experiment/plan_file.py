@@ -14,7 +14,7 @@ from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.files import sha256_of_file
 from nexus_bench.io.read_results import SPEC
-from nexus_bench.io.seal import read_sealed, write_sealed
+from nexus_bench.io.sealed_json import read_sealed, write_sealed
 from nexus_bench.version import __version__
 
 PLAN = "plan.json"

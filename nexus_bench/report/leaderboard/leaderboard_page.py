@@ -11,9 +11,9 @@ from nexus_bench.report.charts.palette import palette_of
 from nexus_bench.report.charts.plotting import Picture
 from nexus_bench.report.leaderboard.boards import Board, boards_of, leaders
 from nexus_bench.report.leaderboard.charts import PER_PARAMETER, cost_pictures, models_of
-from nexus_bench.report.leaderboard.standings import Gathered
-from nexus_bench.report.leaderboard.tables import BoardRow, BoardTable, Cell, mechanisms, names_on, origins
-from nexus_bench.report.page.page import as_script, rendered
+from nexus_bench.report.leaderboard.standings import GatheredStandings
+from nexus_bench.report.leaderboard.tables import BoardCell, BoardRow, BoardTable, mechanisms, names_on, origins
+from nexus_bench.report.page.report_page import as_script, rendered
 from nexus_bench.report.tables import COSTS
 
 _PARTS = Path(__file__).parent
@@ -34,7 +34,7 @@ class BoardSection(NamedTuple):
 
 
 def to_page(
-    gathered: Gathered,
+    gathered: GatheredStandings,
     runs: Mapping[str, Path],
     examples: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
@@ -46,7 +46,7 @@ def to_page(
     Args:
         gathered: The settings and standings.
         runs: Name -> folder.
-        examples: What models answered, as `inspection.drawn_answers` gives it.
+        examples: What models answered, as `inspection.answered_examples` gives it.
         notes: Further sentences on what is not shown.
         out: The folder of the page.
     """
@@ -86,7 +86,7 @@ def to_page(
     )
 
 
-def sentences(gathered: Gathered, boards: Sequence[Board], notes: Sequence[str]) -> list[str]:
+def sentences(gathered: GatheredStandings, boards: Sequence[Board], notes: Sequence[str]) -> list[str]:
     """What the page begins with: how much there is, who came furthest, and what is left out."""
     families = list(dict.fromkeys(setting.task for setting in gathered.settings))
     n_models = len({(one.model, one.run) for one in gathered.standings})
@@ -103,7 +103,7 @@ def _families(n: int) -> str:
     return "1 family" if n == 1 else f"{n} families"
 
 
-def _notes(board: Board, common: Sequence[str], gathered: Gathered) -> list[str]:
+def _notes(board: Board, common: Sequence[str], gathered: GatheredStandings) -> list[str]:
     """What all models share, what each column asks, and where else its family is asked."""
     notes = [f"All of these models: {', '.join(common)}."] if common else []
     notes += [f"{setting.title}." for setting in board.settings]
@@ -134,20 +134,20 @@ def _of_row(row: BoardRow, runs: Sequence[str]) -> Markup:
     return Markup("").join(parts)
 
 
-def _attributes(table: BoardTable, column: int, cells: Sequence[Cell | str] = ()) -> Markup:
-    """What is not shown on a phone, what a column is sorted by, and its tint; as `page._attributes`."""
+def _attributes(table: BoardTable, column: int, cells: Sequence[BoardCell | str] = ()) -> Markup:
+    """What is not shown on a phone, what a column is sorted by, and its tint; as `report_page._attributes`."""
     if table.columns[column] in _AT_DESK:
         return Markup(' class="at-desk"')
     value = cells[column] if cells else ""
-    if not isinstance(value, Cell):
+    if not isinstance(value, BoardCell):
         return Markup("")
     score = Markup("") if value.score is None else Markup(' data-score="{}"').format(value.score)
     tint = Markup("") if value.share is None else Markup(' style="--share: {}"').format(f"{value.share:.2f}")
     return score + tint
 
 
-def _as_cell(value: Cell | str) -> Markup:
-    if not isinstance(value, Cell):
+def _as_cell(value: BoardCell | str) -> Markup:
+    if not isinstance(value, BoardCell):
         return Markup("{}").format(value)
     text = (
         Markup('<a href="{}">{}</a>').format(value.link, value.text) if value.link else Markup("{}").format(value.text)

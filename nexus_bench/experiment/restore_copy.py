@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nexus_bench.experiment.recorded import recorded_in
+from nexus_bench.experiment.cell_environments import recorded_in
 from nexus_bench.experiment.records import CellRecords, CellResult
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import FAILED, TIMING_COLUMNS, Row

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nexus_bench.attention.base import ATTENTIONS
-from nexus_bench.data.dataset import MANIFEST
+from nexus_bench.data.manifest import MANIFEST
 from nexus_bench.data.task import known_tasks, task_keys
 from nexus_bench.errors import ConfigError, UsageError
 from nexus_bench.io.bundled import bundled, read_bundled

@@ -13,9 +13,9 @@ from nexus_bench.data.task import make_task
 from nexus_bench.errors import ConfigError, CorruptArtefactError, UsageError
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.sources import open_source
-from nexus_bench.experiment.trained import load_model, trained_cell, trained_cells
+from nexus_bench.experiment.trained_cells import load_model, trained_cell, trained_cells
 from nexus_bench.generators.base import GENERATORS, Examples
-from nexus_bench.inspection.question import Question, further_law
+from nexus_bench.inspection.question import EvaluationRequest, further_law
 from nexus_bench.inspection.run_data import draw
 from nexus_bench.io.config import Config
 from nexus_bench.io.read_results import read_results
@@ -55,8 +55,8 @@ def run(trained: Path, tmp_path: Path) -> Path:
 OURS = GENERATORS.own_names()
 
 
-def asked(**what: object) -> Question:
-    return Question(**({"hops": None, "n_facts": None, "settings": {}, "n_graphs": None} | what))  # type: ignore[arg-type]
+def asked(**what: object) -> EvaluationRequest:
+    return EvaluationRequest(**({"hops": None, "n_facts": None, "settings": {}, "n_graphs": None} | what))  # type: ignore[arg-type]
 
 
 def test_cells_are_named_by_the_beginning_of_their_id_or_parts_of_their_title(run: Path) -> None:

@@ -19,7 +19,7 @@ from nexus_bench.report.verdict.challenges import (
     read_reports,
     write_pages,
 )
-from nexus_bench.report.verdict.controls import Control, Read, read_study
+from nexus_bench.report.verdict.controls import Control, StudyWithControls, read_study
 from nexus_bench.report.verdict.limits import growing, limits, not_interpreted, uninterpreted
 from nexus_bench.report.verdict.sentences import TABLES, families, most, parameters, theory, told, topic
 from nexus_bench.report.verdict.study import Study
@@ -84,7 +84,7 @@ def read_verdict(run: Path, controls: Path | None, challenges: Path | None, home
 
 
 def _linked(
-    read: Read,
+    read: StudyWithControls,
     tried: Mapping[Path, Report],
     run: Path,
     controls: Path | None,

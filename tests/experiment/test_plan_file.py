@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nexus_bench.experiment import planned, runner
-from nexus_bench.experiment.planned import PLAN, PlannedCell, planned_cells, write_planned
+from nexus_bench.experiment import plan_file, runner
+from nexus_bench.experiment.plan_file import PLAN, PlannedCell, planned_cells, write_planned
 from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.training.titles import titles_of
@@ -67,7 +67,7 @@ def test_a_plan_that_is_missing_damaged_or_of_something_else_is_not_used(
     assert planned_cells(RunFolder(run)) == again
     write_planned(run, expected)
     assert planned_cells(RunFolder(run)) == expected
-    monkeypatch.setattr(planned, "__version__", "0.0.1")
+    monkeypatch.setattr(plan_file, "__version__", "0.0.1")
     assert planned_cells(RunFolder(run)) == again
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from nexus_bench.experiment.run_folder import open
-from nexus_bench.experiment.trained import trained_cells
-from nexus_bench.inspection.drawn_answers import drawn_answers
+from nexus_bench.experiment.trained_cells import trained_cells
+from nexus_bench.inspection.answered_examples import answered_examples
 from nexus_bench.inspection.predictions import predictions
 from tests.conftest import Command
 from tests.paths import EXAMPLES
@@ -23,7 +23,7 @@ def trained(command: Command) -> Path:
 
 
 def test_every_model_is_asked_the_same_examples_and_answers_as_in_predictions(trained: Path) -> None:
-    drawn = drawn_answers({"tiny": trained}, 5)  # of more than one graph
+    drawn = answered_examples({"tiny": trained}, 5)  # of more than one graph
     assert [example["hop"] for example in drawn.examples] == [1] * 5 + [2] * 5 and drawn.notes == []
     folder = open(trained)
     file = predictions(folder, trained_cells(folder, "seed 0"), out=trained.parent / "out").file
@@ -47,14 +47,14 @@ def test_every_model_is_asked_the_same_examples_and_answers_as_in_predictions(tr
 def test_runs_without_weights_are_told_and_none_are_asked_for_none(trained: Path) -> None:
     shutil.copytree(trained, "bare", ignore=shutil.ignore_patterns("cells"))
     runs = {"tiny": trained, "bare": Path("bare"), "kinship": EXAMPLES / "retrofit/kinship"}
-    drawn = drawn_answers(runs, 1)
+    drawn = answered_examples(runs, 1)
     assert drawn.notes == ["No answers of bare, kinship: they keep no weights"]
     assert {answer["run"] for example in drawn.examples for answer in example["answers"]} == {"tiny"}
-    assert drawn_answers(runs, 0) == ([], [])
+    assert answered_examples(runs, 0) == ([], [])
 
 
 def test_hops_beyond_training_are_asked_too_and_a_run_with_one_cell_answers() -> None:
-    drawn = drawn_answers({"quick": EXAMPLES / "quick"}, 1)
+    drawn = answered_examples({"quick": EXAMPLES / "quick"}, 1)
     assert [example["hop"] for example in drawn.examples] == [1, 2, 3, 4]
     assert [len(example["answers"]) for example in drawn.examples] == [1, 1, 1, 1]
     assert [example["answers"][0]["rank"] for example in drawn.examples[:3]] == [1, 1, 1], "it reaches three hops"
@@ -62,7 +62,7 @@ def test_hops_beyond_training_are_asked_too_and_a_run_with_one_cell_answers() ->
 
 def test_runs_on_the_same_task_and_seed_share_their_examples(trained: Path) -> None:
     shutil.copytree(trained, "again")
-    drawn = drawn_answers({"a": trained, "b": Path("again")}, 1)
+    drawn = answered_examples({"a": trained, "b": Path("again")}, 1)
     assert [[answer["run"] for answer in example["answers"]] for example in drawn.examples] == [
         ["a", "a", "b", "b"]
     ] * 2
@@ -72,7 +72,7 @@ def test_labels_of_sequences_are_shown_with_their_own_derivations(command: Comma
     suite = TINY.replace("pointer_chase", "mqar").replace("hops: 1-2", "hops: 1").replace("    n_nodes: 6\n", "")
     Path("tiny.yaml").write_text(suite)
     assert command("train", "tiny.yaml", "--executor", "inline", "--quiet").returncode == 0
-    drawn = drawn_answers({"tiny": Path("runs/tiny")}, 5)
+    drawn = answered_examples({"tiny": Path("runs/tiny")}, 5)
     assert len(drawn.examples) == 5 and " tokens, " in drawn.examples[0]["task"]
     assert len({example["query"] for example in drawn.examples}) > 1
     for example in drawn.examples:

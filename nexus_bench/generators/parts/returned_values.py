@@ -10,7 +10,7 @@ from nexus_bench.streams import Int
 T = TypeVar("T", bound=tuple[Any, ...])
 
 
-def is_given(name: str, method: str, value: object, kind: type[T]) -> T:
+def must_be(name: str, method: str, value: object, kind: type[T]) -> T:
     """A named tuple as a method returned it.
 
     Args:

@@ -10,20 +10,13 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator
+from nexus_bench.shortcuts.candidates import Candidates, distinct_symbols
 from nexus_bench.shortcuts.completions import completions
 from nexus_bench.shortcuts.detours import by_detours, has_two_ends
-from nexus_bench.shortcuts.features import (
-    MOST_WORDS,
-    Candidates,
-    answers_are_names,
-    asked_names,
-    candidates,
-    in_chunks,
-    name_vocabularies,
-)
+from nexus_bench.shortcuts.features import MOST_WORDS, answers_are_names, asked_names, in_chunks, name_vocabularies
 from nexus_bench.shortcuts.fits import boosting, logistic, rate
 from nexus_bench.shortcuts.fitted import Float
-from nexus_bench.shortcuts.hidden import Step, hide, hide_a_fact, with_last
+from nexus_bench.shortcuts.hidden import HiddenStep, hide, hide_a_fact, with_last
 from nexus_bench.streams import Int, Mask, stream
 
 _MOST_SOLVED = 60_000  # examples solved for one step, over all words
@@ -66,7 +59,7 @@ def guess_hidden(
     return to_score.one, answers
 
 
-def _leads_to_answers(generator: Generator[Any], step: Step) -> bool:
+def _leads_to_answers(generator: Generator[Any], step: HiddenStep) -> bool:
     """Whether derivations lead on from fact to fact, from the query to the answer, if that is a name.
 
     In other families, such as shortest_path, the facts that lead up to the hidden one hold the answer.
@@ -80,7 +73,9 @@ def _leads_to_answers(generator: Generator[Any], step: Step) -> bool:
     return bool((ends | (n_rows < few.one.hop[:, 0])).all())
 
 
-def _ranked(generator: Generator[Any], fit: Step, score: Step, in_order: bool, rounds: int) -> dict[str, Int]:
+def _ranked(
+    generator: Generator[Any], fit: HiddenStep, score: HiddenStep, in_order: bool, rounds: int
+) -> dict[str, Int]:
     """Choose among the last symbols of the facts that are alike, and go on from there."""
     seen = [_candidates(generator, step, in_order) for step in (fit, score)]
     beside = [_beside_walk(*pair) for pair in zip((fit, score), seen, strict=True)]
@@ -97,13 +92,13 @@ def _ranked(generator: Generator[Any], fit: Step, score: Step, in_order: bool, r
     return answers
 
 
-def _candidates(generator: Generator[Any], step: Step, in_order: bool) -> Candidates:
+def _candidates(generator: Generator[Any], step: HiddenStep, in_order: bool) -> Candidates:
     """Last symbols of facts that are alike: counts, also against those of the symbol reached, and whether known."""
     schema = generator.schema
     columns = [a for a, role in enumerate(schema.fact) if role.vocabulary == schema.fact[-1].vocabulary]
     facts, query = step.one.facts, step.one.query[:, 0]
     n = np.arange(len(facts))
-    symbols = candidates(np.where(step.alike, facts[:, :, -1], -1))
+    symbols = distinct_symbols(np.where(step.alike, facts[:, :, -1], -1))
     before = facts[n, step.at, 0]  # the symbol that the walk has reached
     row_of = np.stack(
         [(step.alike & (facts[:, :, -1] == symbols[:, m, None])).argmax(axis=1) for m in range(symbols.shape[1])],
@@ -131,7 +126,7 @@ def _candidates(generator: Generator[Any], step: Step, in_order: bool) -> Candid
     return Candidates(symbols, in_chunks(seen, len(symbols)))
 
 
-def _beside_walk(step: Step, among: Candidates) -> Candidates:
+def _beside_walk(step: HiddenStep, among: Candidates) -> Candidates:
     """Which candidates stand in a fact with a node that the walk has left: in words like the hidden fact, or others."""
     facts, symbols = step.one.facts, among.symbols
     n = np.arange(len(facts))
@@ -153,13 +148,13 @@ def _beside_walk(step: Step, among: Candidates) -> Candidates:
     return Candidates(symbols, in_chunks(seen, len(symbols)))
 
 
-def _is_like(step: Step) -> Mask:
+def _is_like(step: HiddenStep) -> Mask:
     """Facts with the same words between their two ends as the hidden one: array (n, f)."""
     middle = step.one.facts[:, :, 1:-1]
     like: Mask = (middle == middle[np.arange(len(middle)), step.at][:, None]).all(axis=2)
     return like
 
 
-def _has_walked(step: Step) -> bool:
+def _has_walked(step: HiddenStep) -> bool:
     """Whether the walk has left a node, and facts share words; if each has its own, names stand in too many of them."""
     return bool((step.known[:, 0] >= 0).any() and (_is_like(step).sum(axis=1) > 1).any())

@@ -26,7 +26,7 @@ _SPLITS = (TEST, HOP_OOD)
 _Place = tuple[str, str, int, int]  # of an example: task and seed, split, graph, query
 
 
-class Drawn(NamedTuple):
+class AnsweredExamples(NamedTuple):
     """Examples with the answers to them, and what could not be asked, in sentences without a full stop.
 
     Attributes:
@@ -40,7 +40,7 @@ class Drawn(NamedTuple):
     notes: list[str]
 
 
-def drawn_answers(runs: Mapping[str, Path], n: int) -> Drawn:
+def answered_examples(runs: Mapping[str, Path], n: int) -> AnsweredExamples:
     """Ask trained models the first examples of each hop in their test split.
 
     Of each task a run answers with one seed: that of which it keeps most models. Models trained on the same task and
@@ -79,7 +79,7 @@ def drawn_answers(runs: Mapping[str, Path], n: int) -> Drawn:
         )
     order = list(titles)
     places = sorted(found, key=lambda place: (order.index(place[0]), found[place]["hop"], place[1:]))
-    return Drawn([found[place] for place in places], notes)
+    return AnsweredExamples([found[place] for place in places], notes)
 
 
 def _kept(run: Path) -> list[CellSpec]:

@@ -290,6 +290,7 @@ _DRAWN = "return SequenceBatch(tokens, np.where(is_asked, sums, NOTHING), np.whe
 _LABELS = "return Labels(label, hop)"
 _PLACES = "return np.where(is_step, digits, -1).astype(np.int32)"
 _LATE = "return np.where(is_step, digits + at[:, :, None] + 1, -1).astype(np.int32)"
+_SIZE = "    def n_labels(self)"
 _CHANCE = "return 1 / self.params.modulus\n\n    def partial"
 
 
@@ -326,6 +327,10 @@ _CHANCE = "return 1 / self.params.modulus\n\n    def partial"
         (
             (_LABELS, _LABELS.replace("label,", "label * 0 - np.int32(1),")),
             "sequence 0, place 0 (from 0): `derive` gives a hop count without a label; write a label, or 0 hops",
+        ),
+        (
+            (_SIZE, f"    def most_labels(self) -> int:\n        return 2\n\n    @property\n{_SIZE}"),
+            "`draw` gives a sequence 12 labels, and `most_labels` is 2; raise it",
         ),
         (
             (_PLACES, _LATE),

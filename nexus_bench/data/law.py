@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nexus_bench.generators.base import Examples, Generator, Role, Schema, Solution
+from nexus_bench.generators.parts.returned_values import is_count
 from nexus_bench.generators.sequences import SequenceFamily
 from nexus_bench.streams import Int
 from nexus_bench.text.render import TextExample, TextRenderer
@@ -45,8 +46,14 @@ class Law:
 
     @property
     def most_labels(self) -> int | None:
-        """Places of a sequence that have a label, at most; None if the family asks queries."""
-        return self.family.most_labels if isinstance(self.family, SequenceFamily) else None
+        """Places of a sequence that have a label, at most; None if the family asks queries.
+
+        Raises:
+            ConfigError: The family says no number from 1 to the tokens of a sequence.
+        """
+        if not isinstance(self.family, SequenceFamily):
+            return None
+        return is_count(self.family.name, "most_labels", self.family.most_labels, self.family.n_facts)
 
     def sample(self, n_graphs: int, rng: np.random.Generator) -> Examples:
         """A batch of the family's examples, as they are shown."""

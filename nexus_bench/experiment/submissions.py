@@ -89,6 +89,10 @@ def _check_rows(run: Path, cell: CellSpec, title: str, rows: pd.DataFrame) -> No
     if is_measured:
         cost = cost_of(cell.model, cell.task)
         flops = None if cost.compute is None else cost.compute * cell.train.batch_size
+        if flops is not None and row["flops_per_step"] != flops:  # as runs before sequences were read at their labels
+            before = cost_of(cell.model, cell.task, at_every_place=True).compute
+            if before is not None and row["flops_per_step"] == before * cell.train.batch_size:
+                flops = before * cell.train.batch_size
         wanted |= {"n_params": cost.parameters, "flops_per_step": flops}
     _compare(run, title, row, wanted)
     laws = cell.task.laws()

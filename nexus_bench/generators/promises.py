@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Generator, Solution
-from nexus_bench.generators.parts.returned_values import is_number, must_be
+from nexus_bench.generators.parts.returned_values import is_count, is_number, must_be
 from nexus_bench.generators.sequences import NOTHING, SequenceFamily
 from nexus_bench.registry.promises import Broken as Broken
 from nexus_bench.registry.promises import NotAsked as NotAsked
@@ -62,8 +62,9 @@ def _has_labels_where_it_has_hops(family: SequenceFamily[Any], examples: Example
             if bad.any():
                 sequence, place = (int(at) for at in np.unravel_index(int(bad.argmax()), bad.shape))
                 raise Broken(f"{family.schema.at(sequence, place)}: `{method}` gives {what}")
-    if (n_labels := int((examples.answer != NOTHING).sum(axis=1).max())) > family.most_labels:
-        raise Broken(f"`draw` gives a sequence {n_labels} labels, and `most_labels` is {family.most_labels}; raise it")
+    most = is_count(family.name, "most_labels", family.most_labels, family.n_facts)
+    if (n_labels := int((examples.answer != NOTHING).sum(axis=1).max())) > most:
+        raise Broken(f"`draw` gives a sequence {n_labels} labels, and `most_labels` is {most}; raise it")
 
 
 def draws_what_its_stream_says(family: Family) -> None:

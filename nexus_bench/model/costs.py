@@ -10,7 +10,7 @@ from nexus_bench.attention.base import Attention, Layout
 from nexus_bench.attention.flops import count_flops
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError
-from nexus_bench.model.batch import Batch, to_training_batch
+from nexus_bench.model.batch import Batch, to_batch, to_training_batch
 from nexus_bench.model.build import build_model
 from nexus_bench.model.contract import Model
 from nexus_bench.model.scoring import losses_of
@@ -50,9 +50,16 @@ class Cost(NamedTuple):
         return self.compute
 
 
-def cost_of(model: ModelSpec, task: TaskSpec) -> Cost:
-    """Count the cost of a model on a task; nothing is computed."""
-    return _cost(model.model_dump_json(), task.model_dump_json())
+def cost_of(model: ModelSpec, task: TaskSpec, *, at_every_place: bool = False) -> Cost:
+    """Count the cost of a model on a task; nothing is computed.
+
+    Args:
+        model: The model.
+        task: The task.
+        at_every_place: Whether sequences are read at every place, as they were trained before they were read at their
+            labels alone.
+    """
+    return _cost(model.model_dump_json(), task.model_dump_json(), at_every_place)
 
 
 def parameters_of(model: ModelSpec, task: TaskSpec) -> int:
@@ -65,19 +72,23 @@ def _parameters(model_json: str, task_json: str) -> int:
     return n_parameters(_without_content(model_json, task_json)[0])
 
 
-def _without_content(model_json: str, task_json: str) -> tuple[Model, Batch]:
+def _without_content(model_json: str, task_json: str, at_every_place: bool = False) -> tuple[Model, Batch]:
     """A model whose tensors have no content, and one graph to ask it."""
     model, task = ModelSpec.model_validate_json(model_json), TaskSpec.model_validate_json(task_json)
     law = task.law()
     graph = law.sample(1, stream("matching"))
-    batch, _ = to_training_batch(graph, law, model.encoding, torch.device("cpu"))
+    cpu = torch.device("cpu")
+    if at_every_place:
+        batch = to_batch(graph, law.schema, model.encoding, cpu)
+    else:
+        batch, _ = to_training_batch(graph, law, model.encoding, cpu)
     with _META:
         return build_model(model, law.schema, seq_len=batch.seq_len, seed=0), batch.to(_META)
 
 
 @lru_cache(maxsize=4096)
-def _cost(model_json: str, task_json: str) -> Cost:
-    built, batch = _without_content(model_json, task_json)
+def _cost(model_json: str, task_json: str, at_every_place: bool) -> Cost:
+    built, batch = _without_content(model_json, task_json, at_every_place)
     own = 0
 
     def note(module: Attention[Any], args: tuple[Tensor, Layout], out: Tensor) -> None:

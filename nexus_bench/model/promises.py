@@ -82,6 +82,17 @@ def keeps_graphs_apart(spec: ModelSpec) -> None:
         )
 
 
+def reads_where_it_is_asked(spec: ModelSpec) -> None:
+    """Scores are those of the positions that a batch names, also where each graph names its own, in any order."""
+    model, batch = _built(spec), _batch(spec)
+    read_at = batch.read_at.repeat(_N_GRAPHS, 1)
+    read_at[1:] = read_at[1:].flip(1)
+    with torch.no_grad():
+        wanted, scores = model(batch), model(batch._replace(read_at=read_at))
+    wanted[1:] = wanted[1:].flip(1)
+    same(scores, wanted, "scores of graphs that are read at positions of their own", most=_MOST)
+
+
 def is_saved_whole(spec: ModelSpec) -> None:
     """Its parameters and buffers alone bring it back."""
     model, batch = _built(spec, seed=1), _batch(spec)
@@ -123,6 +134,7 @@ PROMISES: dict[str, Callable[[ModelSpec], None]] = {
     "scores and losses have their shape and are finite": gives_scores,
     "gradients are finite": learns_by_finite_gradients,
     "graphs of a batch do not see each other": keeps_graphs_apart,
+    "each graph is read at its own positions": reads_where_it_is_asked,
     "saved and loaded, it answers the same": is_saved_whole,
     "stacks": stacks,
     "its cost is counted": counts_its_cost,

@@ -291,6 +291,7 @@ _LABELS = "return Labels(label, hop)"
 _PLACES = "return np.where(is_step, digits, -1).astype(np.int32)"
 _LATE = "return np.where(is_step, digits + at[:, :, None] + 1, -1).astype(np.int32)"
 _SIZE = "    def n_labels(self)"
+_MOST = f"    def most_labels(self) -> int:\n        return {{}}\n\n    @property\n{_SIZE}"
 _CHANCE = "return 1 / self.params.modulus\n\n    def partial"
 
 
@@ -329,9 +330,13 @@ _CHANCE = "return 1 / self.params.modulus\n\n    def partial"
             "sequence 0, place 0 (from 0): `derive` gives a hop count without a label; write a label, or 0 hops",
         ),
         (
-            (_SIZE, f"    def most_labels(self) -> int:\n        return 2\n\n    @property\n{_SIZE}"),
+            (_SIZE, _MOST.format("2")),
             "`draw` gives a sequence 12 labels, and `most_labels` is 2; raise it",
         ),
+        ((_SIZE, _MOST.format("None")), "letters: `most_labels` must be a whole number from 1 to 12, got None"),
+        ((_SIZE, _MOST.format("12.0")), "letters: `most_labels` must be a whole number from 1 to 12, got a float"),
+        ((_SIZE, _MOST.format("13")), "letters: `most_labels` must be a whole number from 1 to 12, got 13"),
+        ((_SIZE, _MOST.format("0")), "letters: `most_labels` must be a whole number from 1 to 12, got 0"),
         (
             (_PLACES, _LATE),
             "letters: sequence 0, place 0 (from 0): `places` names place 1, after the label; a causal model has not "

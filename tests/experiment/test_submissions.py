@@ -1,5 +1,6 @@
 """A submitted run is accepted as it was trained, and refused if anything in it was changed, left out or invented."""
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.csv_files import rows_of, to_csv
 from nexus_bench.io.read_results import read_results
 from nexus_bench.io.seal import replace_sealed
-from tests.paths import EXAMPLES
+from tests.paths import EXAMPLES, ROOT
 
 FILES = ("results.csv", "curve.csv", "timing.csv", "spec.yaml", "env.json", "seal.json")
 
@@ -37,6 +38,20 @@ def test_a_run_as_it_was_trained_is_accepted(run: Path) -> None:
     assert (found.tasks, found.n_models, found.n_cells, found.n_failed) == (["pointer_chase"], 3, 9, 0)
     resealed(run, read_results(run))
     assert check_submission(run) == found, "so that what is refused below is not refused for its seal"
+
+
+def test_a_run_of_sequences_that_were_read_at_every_place_is_accepted(tmp_path: Path) -> None:
+    kept, run = ROOT / "runs" / "reproductions" / "path-star" / "small", tmp_path / "kept"
+    run.mkdir()
+    for path in kept.glob("*.*"):
+        content = path.read_bytes()
+        (run / path.name.removesuffix(".gz")).write_bytes(gzip.decompress(content) if path.suffix == ".gz" else content)
+    assert check_submission(run).n_cells == 6
+    results = read_results(run)
+    results["flops_per_step"] -= 1
+    resealed(run, results)
+    with pytest.raises(CorruptArtefactError, match="flops_per_step is "):
+        check_submission(run)
 
 
 def test_an_edited_number_is_refused(run: Path) -> None:

@@ -40,6 +40,8 @@ def fading(monkeypatch: pytest.MonkeyPatch) -> type[Model]:
             self.own = torch.randn(1)
 
         def forward(self, batch: Batch) -> Tensor:
+            if self.fault == "first":
+                batch = batch._replace(read_at=batch.read_at[:1])
             scores: Tensor = super().forward(batch)
             if self.fault == "kernel" and scores.is_meta:
                 raise NotImplementedError("no such tensors")
@@ -81,6 +83,7 @@ def test_a_hybrid_keeps_everything(name: str, command: Command) -> None:
         ("unused", "gradients are finite", "the gradient of unseen is missing"),
         ("sqrt", "gradients are finite", "the gradient of kept is missing or not finite"),
         ("graphs", "graphs of a batch do not see each other", "differ by"),
+        ("first", "each graph is read at its own positions", "differ by"),
         ("unsaved", "saved and loaded, it answers the same", "differ by"),
         ("branch", "stacks", "vmap"),
     ],

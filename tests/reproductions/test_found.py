@@ -30,6 +30,13 @@ def steps_to(name: str, scale: str, hop: int) -> pd.DataFrame:
     return there.groupby(keys)["step"].min().reset_index()
 
 
+def validated(name: str, scale: str) -> pd.DataFrame:
+    """The curve of validation, with what its cells are."""
+    folder = ROOT / "runs" / "reproductions" / name / scale
+    cells = read_results(folder).drop_duplicates("cell_id").drop(columns=["model", "seed", "hop", "accuracy", "loss"])
+    return read_csv(folder / "curve.csv", CURVE_COLUMNS).merge(cells, on="cell_id")
+
+
 def to(values: "pd.Series[float]", digits: int = 2) -> str:
     """From the least value to the largest."""
     return f"{values.min():.{digits}f} to {values.max():.{digits}f}".replace("0.", ".")
@@ -169,3 +176,80 @@ def test_tree_composition() -> None:
     assert learned(wide[(two | three) & ~alone][2]) == 10 and "all 10 learn 2 hops" in said
     deeper = wide[three & ~alone][3]
     assert learned(deeper) == 3 and f"the others stay at {to(deeper[deeper < 0.95])}" in said
+
+
+def test_published_loops() -> None:
+    said, wide = of("loops", "published")
+    layers, random = wide["model"].str.contains("n_layers 6"), wide["model"].str.contains("random_loops")
+    looped = wide["model"].str.contains("n_loops 6") & ~random
+    one = ~layers & ~random & ~looped
+    assert f"at {to(wide[layers][16])}," in said and wide[one][16].mean().round(2) == 0.60
+    assert f"looped six times {to(wide[looped][8])}, one layer {to(wide[one][8])}" in said
+    assert wide[layers][8].min() > 0.995 and f"({to(wide[random][8])} at 8 hops)" in said
+    four = validated("loops", "published").query("hop == 4")
+    four["kind"] = four["n_layers"].astype(str) + four["model_options"].fillna("")
+    means = four.groupby(["kind", "step"])["accuracy"].mean().round(2)
+    assert "on average six layers answer 4 hops (.99) after 3,000 steps, one looped after 6,000" in said
+    for kind, step in (("6", 3000), ("1inject=true", 6000)):
+        assert means[kind, step] == 0.99 > means[kind, step - 1000]
+    first = four[(four["kind"] == "1inject=true") & (four["accuracy"] > 0.985)].groupby("seed")["step"].min()
+    assert sorted(first) == [4000, 4000, 4000, 7000] and "(three seeds after 4,000, the last after 7,000)" in said
+
+
+def test_published_grokking() -> None:
+    said = " ".join(read_reproduction("grokking").scale("published").found)
+    rows = read_results(ROOT / "runs" / "reproductions" / "grokking" / "published").query("hop == 2")
+    rows["few"] = rows["task_options"].str.contains("ratio=6")
+    tested = {key: group for key, group in rows.query("split == 'test'").groupby(["n_layers", "few", "steps"])}
+    few, many = ([tested[layers, is_few, 3000]["accuracy"] for layers in (4, 2)] for is_few in (True, False))
+    assert f"{to(few[0])}, after 20,000 at {to(tested[4, True, 20000]['accuracy'])}" in said
+    assert many[0].min() > 0.985 and f"slower at 16 (3,000 steps: {to(many[1])})" in said
+    assert few[0].max() < few[1].min()
+    unused = rows.query("split == 'pattern_ood' and n_layers == 2")["accuracy"].max()
+    assert f"(20,000 steps: {to(tested[2, True, 20000]['accuracy'])})" in said
+    assert f"(at most {unused:.3f})".replace("0.", ".") in said
+    for layers, words in ((2, "after {:,} to {:,} steps"), (4, "(four layers: {:,} to {:,})")):
+        done = tested[layers, False, 20000]["steps_done"]
+        assert words.format(done.min(), done.max()) in said
+    curve = validated("grokking", "published")
+    curve = curve[(curve["hop"] == 2) & (curve["steps"] == 20000) & curve["task_options"].str.contains("ratio=6")]
+    means = curve[curve["n_layers"] == 4].groupby("step")["accuracy"].mean()
+    assert abs(means[20000] - means[15000]) < 0.01 < 0.03 < means[15000] - means[12000]
+    assert "on validation they rise up to some 15,000 steps, and no more" in said
+
+
+def test_published_brevo() -> None:
+    said, wide = of("brevo", "published")
+    canon, delta = wide["model"].str.contains(CANON), wide["model"].str.startswith("delta_net")
+    rope, hops = wide["model"].str.contains("position rope"), [1, 2, 3, 4]
+    margins = [wide[rope & canon][hop].min() - wide[rope & ~canon][hop].max() for hop in hops]
+    assert 0.11 <= min(margins) < 0.12 and "(by .11 or more)" in said
+    for of_kind, words in ((~rope & ~delta, "{} without, {} with."), (delta, "{} without, {} with. Without")):
+        assert words.format(*(to(wide[of_kind & has][hops].stack()) for has in (~canon, canon))) in said
+
+
+def test_published_mqar() -> None:
+    said = " ".join(read_reproduction("mqar").scale("published").found)
+    curve = validated("mqar", "published").query("attention == 'standard'")
+    last = curve[(curve["n_facts"] == 256) & (curve["step"] == 3000)]["loss"]
+    assert f"the loss stays at {last.min():.2f} to {last.max():.2f}" in said
+    rows = read_results(ROOT / "runs" / "reproductions" / "mqar" / "published").query("split == 'test'")
+    found = rows.query("attention == 'standard' and n_facts == 64").groupby(["d_model", "lr"])["accuracy"]
+    assert [f"{found.max()[width, 0.003]:.2f}" for width in (32, 64)] == ["0.99", "0.98"] and "(.99, .98, after" in said
+    assert f"({to(found.get_group((64, 0.001)))}, rising)" in said
+    delta = rows.query("attention == 'delta_net' and d_model == 64 and lr == 0.003").groupby("n_facts")["accuracy"]
+    assert [learned(one) for _, one in delta] == [3, 2] and "three seeds of 3 at 4 pairs, two at 16 (.96, 1.00)" in said
+
+
+def test_published_crasp_depth() -> None:
+    said = " ".join(read_reproduction("crasp-depth").scale("published").found)
+    rows = read_results(ROOT / "runs" / "reproductions" / "crasp-depth" / "published")
+    tested, longer = (rows[rows["split"].str.startswith(split)] for split in ("test", "eval"))
+    four = tested[tested["hop"] == 4].groupby("n_layers")["accuracy"]
+    assert f"right at {to(four.get_group(1))} of them" in said and four.min()[2:].min() > 0.995
+    means, least = (getattr(longer.groupby(["n_layers", "hop"])["accuracy"], what)() for what in ("mean", "min"))
+    assert f"(5 blocks {means[2, 5]:.3f}, 7 blocks {means[2, 7]:.3f})".replace("0.", ".") in said
+    deep = {key: value for key, value in least.items() if key[0] > 2}
+    assert min(deep[layers, 7] for layers in (3, 4)) >= 0.999 and min(deep, key=lambda key: deep[key]) == (4, 6)
+    assert f"one seed of four layers (6 blocks {deep.pop((4, 6)):.3f})".replace("0.", ".") in said
+    assert min(deep.values()) > 0.997

@@ -136,3 +136,11 @@ def test_as_many_places_are_read_as_can_have_a_label(name: str) -> None:
     most = int((drawn.answer != NOTHING).sum(axis=1).max())
     slack = {"brevo": 2}.get(name, 0)  # its answers rarely hold all nodes
     assert law.most_labels is not None and law.most_labels - slack <= most <= law.most_labels < drawn.answer.shape[1]
+
+
+@pytest.mark.parametrize("wrong", [0, 7, 2.0, None], ids=str)
+def test_training_refuses_a_number_of_labels_that_cannot_be(wrong: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = cell_of({"task": "mano", "hops": 1, "modulus": 11})  # of 6 tokens
+    monkeypatch.setattr(GENERATORS.get("mano"), "most_labels", wrong)
+    with pytest.raises(ConfigError, match="mano: `most_labels` must be a whole number from 1 to 6, got"):
+        first_loss(cell)

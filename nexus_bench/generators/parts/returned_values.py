@@ -63,6 +63,26 @@ def is_number(name: str, method: str, value: object) -> float:
     raise ConfigError(f"{name}: `{method}` must return a number from 0 to 1, got {_what(value)}")
 
 
+def is_count(name: str, method: str, value: object, most: int) -> int:
+    """A number of things.
+
+    Args:
+        name: The family.
+        method: The method or property.
+        value: What it returned.
+        most: The largest number that is allowed; the smallest is 1.
+
+    Raises:
+        ConfigError: It is no such number.
+    """
+    got = _what(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        if 1 <= value <= most:
+            return int(value)
+        got = str(value)
+    raise ConfigError(f"{name}: `{method}` must be a whole number from 1 to {most}, got {got}")
+
+
 def _what(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype} of {value.shape}"

@@ -12,6 +12,7 @@ from nexus_bench.experiment.result_rows import describe
 from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.columns import FAILED, IID, TEST, VAL, Row
+from nexus_bench.io.packed import is_there
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import ENVIRONMENT, RESULTS, SPEC, command_of, of_no_suite, read_results
 from nexus_bench.model.costs import cost_of
@@ -54,7 +55,7 @@ def check_submission(run: Path) -> Submission:
     if (command := command_of(run)) is not None:
         raise of_no_suite(run, command)
     names = (SPEC, RESULTS, ENVIRONMENT)
-    lacking = [name for name in names if not (run / name).is_file()]
+    lacking = [name for name in names if not is_there(run / name)]
     if 0 < len(lacking) < len(names):
         raise CorruptArtefactError(f"{run / lacking[0]}: is missing; {_ADVICE}")
     folder, results = open(run), read_results(run)

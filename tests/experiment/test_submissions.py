@@ -42,6 +42,7 @@ def test_a_run_as_it_was_trained_is_accepted(run: Path) -> None:
 
 def test_a_run_of_sequences_that_were_read_at_every_place_is_accepted(tmp_path: Path) -> None:
     kept, run = ROOT / "runs" / "reproductions" / "path-star" / "small", tmp_path / "kept"
+    assert check_submission(kept).n_cells == 6, "its tables are packed"
     run.mkdir()
     for path in kept.glob("*.*"):
         content = path.read_bytes()

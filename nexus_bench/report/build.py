@@ -112,7 +112,8 @@ def build_report(
     of_test = {i: on_one_axis(part) for i, part in enumerate(parts) if (part["split"] == TEST).any()}
     found = tested_in_order([declared_pairs(declarations, shared, among=rows) for shared in of_test.values()])
     declared_of = dict(zip(of_test, found, strict=True))
-    palette = palette_of(short for part in parts for short in tables.names_of(part).short.values())
+    names = [tables.names_of(part, _tested_beside(part, rows)) for part in parts]
+    palette = palette_of(short for of_part in names for short in of_part.short.values())
     sections: list[Section] = []
     facts: list[Facts] = []
     firsts: list[pd.Series] = []  # a row of each of the facts
@@ -124,9 +125,8 @@ def build_report(
         reached.append(seeds_reached(part))
         if tested.empty:
             split = str(part["split"].iloc[0])
-            section = _further(
-                part, f"{named(part, differ)}, {split}, {asked(part, trained_size)}", reached[-1], palette
-            )
+            title = f"{named(part, differ)}, {split}, {asked(part, trained_size)}"
+            section = _further(part, title, reached[-1], names[i], palette)
         else:
             title = f"{named(part, differ)}, {asked(part, trained_size)}"
             shared, declared = of_test[i], declared_of[i]
@@ -144,7 +144,7 @@ def build_report(
         n_alike = suffixes.count(split)
         suffixes.append(split)
         suffix = split + (f"_{n_alike + 1}" if n_alike else "")
-        pictures = [*section.pictures, *_places(places, part, section.title, palette)]
+        pictures = [*section.pictures, *_places(places, part, section.title, names[i], palette)]
         pictures = [picture._replace(name=picture.name + suffix) for picture in pictures]
         sections.append(section._replace(pictures=pictures))
     tested = rows[(rows["group"] == TEST) & (rows["status"] != SCORED)]
@@ -238,11 +238,19 @@ def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, cu
     )
 
 
-def _places(places: pd.DataFrame | None, rows: pd.DataFrame, title: str, palette: Palette) -> list[Picture]:
+def _tested_beside(part: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The tested rows of the settings of a part: with all models, of which further questions may ask some alone."""
+    tested = rows[rows["split"] == TEST]
+    setting = tested.groupby([*SETTING], sort=False, dropna=False).ngroup()
+    return tested[setting.isin(setting[tested["cell_id"].isin(part["cell_id"])])]
+
+
+def _places(
+    places: pd.DataFrame | None, rows: pd.DataFrame, title: str, names: tables.Names, palette: Palette
+) -> list[Picture]:
     """The figures of sequences of a section."""
     if places is None or places.empty:
         return []
-    names = tables.names_of(accuracy_by_hop(rows))
     own = places.merge(rows[["cell_id", "split"]].drop_duplicates(), on=["cell_id", "split"])
     labels = rows.drop_duplicates("cell_id").set_index("cell_id")["model"].map(names.short)
     chance = dict(zip(rows["hop"].tolist(), rows["chance"].tolist(), strict=True))
@@ -259,10 +267,9 @@ def _orders(names: tables.Names) -> dict[str, int]:
     return {names.short[label]: order for label, order in names.orders.items()}
 
 
-def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame, palette: Palette) -> Section:
+def _further(rows: pd.DataFrame, title: str, reached: pd.DataFrame, names: tables.Names, palette: Palette) -> Section:
     """The section of a split outside the training distribution."""
     accuracy = accuracy_by_hop(rows)
-    names = tables.names_of(accuracy)
     made = [
         tables.reached(reached, accuracy, pd.DataFrame(), names),
         tables.staircase(accuracy, pd.DataFrame(), names),

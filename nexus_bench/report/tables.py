@@ -67,13 +67,21 @@ class Names(NamedTuple):
         return Row(cells, tuple(self.short[label] for label in labels), orders)
 
 
-def names_of(accuracy: pd.DataFrame) -> Names:
-    """The models of `summary.accuracy_by_hop`."""
+def names_of(accuracy: pd.DataFrame, among: pd.DataFrame | None = None) -> Names:
+    """The models of `summary.accuracy_by_hop`.
+
+    Args:
+        accuracy: Rows of the models.
+        among: Rows of these and of others that are shown elsewhere, so that a name means one model; None if there are
+            no others.
+    """
     first = accuracy.drop_duplicates("model")
     labels = [str(model) for model in first["model"]]
     orders = [1 if pd.isna(order) else int(order) for order in first["order"]]
-    parts = {label: label.split(", ") for label in labels}
-    common = [part for part in parts[labels[0]][1:] if len(labels) > 1 and all(part in p[1:] for p in parts.values())]
+    parts = {
+        label: label.split(", ") for label in [*labels, *map(str, () if among is None else among["model"].unique())]
+    }
+    common = [part for part in parts[labels[0]][1:] if len(parts) > 1 and all(part in p[1:] for p in parts.values())]
     short = {label: ", ".join(part for part in parts[label] if part not in common) for label in labels}
     return Names(short, common, dict(zip(labels, orders, strict=True)))
 

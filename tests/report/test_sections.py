@@ -89,6 +89,15 @@ def test_a_further_split_has_a_section_of_its_own() -> None:
     assert set(report.accuracy["split"]) == {"test", "size_ood"} and set(report.reach["split"]) == {"test"}
 
 
+def test_a_model_has_one_name_where_some_models_alone_are_asked_further() -> None:
+    models = ("a", "a, n_loops 6", "a, n_loops 6, random_loops")
+    results = table(*((model, 0.1, seed, {1: 1.0}) for model in models for seed in range(2)))
+    looped = results[(results["split"] == "test") & results["model"].str.contains("n_loops")]
+    _, further = report_of(pd.concat([results, looped.assign(split="eval_loops12")], ignore_index=True)).sections
+    for made in further.tables[:2]:
+        assert [row[0] for row in cells_of(made)] == list(models[1:]), "a alone is another model"
+
+
 def test_every_setting_has_a_table_and_figures_of_its_own(results: pd.DataFrame) -> None:
     report = report_of(pd.concat([results, results.assign(task="u", cell_id=results["cell_id"] + "u")]))
     assert [section.title.split(",")[0] for section in report.sections] == ["t", "u"]

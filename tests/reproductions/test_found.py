@@ -239,6 +239,10 @@ def test_published_mqar() -> None:
     assert f"({to(found.get_group((64, 0.001)))}, rising)" in said
     delta = rows.query("attention == 'delta_net' and d_model == 64 and lr == 0.003").groupby("n_facts")["accuracy"]
     assert [learned(one) for _, one in delta] == [3, 2] and "three seeds of 3 at 4 pairs, two at 16 (.96, 1.00)" in said
+    longer = read_results(ROOT / "runs" / "beside" / "mqar-longer").query("split == 'test' and accuracy > .99")
+    first = longer.groupby("d_model")["steps_to_95"].agg(sorted)
+    assert (first[32], first[64]) == ([2500, 5000], [2000]) and longer["seed"].nunique() == 1
+    assert ".95 after 2,500 and 5,000 steps, and at width 64 at 1e-3 after 2,000" in said
 
 
 def test_published_crasp_depth() -> None:

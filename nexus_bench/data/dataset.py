@@ -7,12 +7,7 @@ import numpy as np
 
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.law import Law
-from nexus_bench.data.manifest import (
-    Manifest,
-    read_manifest,
-    spec_of,
-    view_of,
-)
+from nexus_bench.data.manifest import Manifest, read_manifest, spec_of, view_of
 from nexus_bench.data.splits import HeldOut
 from nexus_bench.data.task import TaskSpec, law_of
 from nexus_bench.errors import ConfigError, CorruptArtefactError, NexusBenchError, blame

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nexus_bench.data.encodings import ENCODINGS, at_labels, smallest_integer
+from nexus_bench.data.encodings import encode_for_training, smallest_integer
 from nexus_bench.data.law import Law
 from nexus_bench.errors import NexusBenchError
 from nexus_bench.generators.base import Examples
@@ -80,7 +80,7 @@ class DrawingError(NexusBenchError):
 def encode(examples: Examples, law: Law, encoding: str) -> EncodedBatch:
     """Examples of a law as small integers, whose types and shapes are the same for all; sequences at their labels."""
     schema = law.schema
-    encoded, examples = at_labels(ENCODINGS[encoding](examples, schema), examples, law.most_labels)
+    encoded, examples = encode_for_training(examples, law, encoding)
     return EncodedBatch(
         encoded.tokens,
         examples.answer.astype(smallest_integer(schema.n_classes, is_signed=schema.is_sequence)),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nexus_bench.data.law import Law
 from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples, Role, Schema
 from nexus_bench.generators.parts.sequences import NOTHING
@@ -132,6 +133,18 @@ ENCODINGS: dict[str, Callable[[Examples, Schema], EncodedExamples]] = {
     "flat": encode_flat,
     "sequence": encode_sequence,
 }
+
+
+def encode_for_training(examples: Examples, law: Law, encoding: str) -> tuple[EncodedExamples, Examples]:
+    """Encode examples as they are trained: sequences at their labels alone.
+
+    Returns:
+        What models see, and the examples with the answers that are read.
+
+    Raises:
+        ConfigError: A sequence has more labels than its family says.
+    """
+    return at_labels(ENCODINGS[encoding](examples, law.schema), examples, law.most_labels)
 
 
 def encodings_of(schema: Schema) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from nexus_bench.attention.layout import Layout
-from nexus_bench.data.encodings import ENCODINGS, EncodedExamples, at_labels
+from nexus_bench.data.encodings import ENCODINGS, EncodedExamples, encode_for_training
 from nexus_bench.data.law import Law
 from nexus_bench.generators.base import Examples, Schema
 from nexus_bench.generators.parts.sequences import NOTHING
@@ -72,7 +72,7 @@ def to_training_batch(
     Raises:
         ConfigError: A sequence has more labels than its family says.
     """
-    encoded, examples = at_labels(ENCODINGS[encoding](examples, law.schema), examples, law.most_labels)
+    encoded, examples = encode_for_training(examples, law, encoding)
     return _batch(encoded, examples.answer, device), examples.hop
 
 

@@ -136,7 +136,7 @@ def build_report(
             compared += [of_kind.assign(kind=kind, **setting) for kind, of_kind in kinds.items()]
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
-            section = _main(part, title, reached[-1], pairs, steps, of_these, palette)
+            section = _main(part, title, reached[-1], pairs, steps, of_these, names[i], palette)
             section = section._replace(timed=training_costs(tested, timing))
             facts.append(_facts(shared, reached[-1], declared, of_these))
             firsts.append(tested.iloc[0])
@@ -182,12 +182,12 @@ def _main(
     pairs: _Pairs,
     steps: pd.DataFrame,
     curves: pd.DataFrame,
+    names: tables.Names,
     palette: Palette,
 ) -> Section:
     """The section of the trained setting."""
     tested = rows[rows["split"] == TEST]
     accuracy, reach = accuracy_by_hop(rows), reach_by_model(on_one_axis(rows))
-    names = tables.names_of(accuracy)
     made = [tables.reached(reached, accuracy, reach, names), tables.staircase(accuracy, reach, names)]
     if not pairs.declared.pairs.empty:
         made.append(pair_tables.declared(pairs.declared, names))

@@ -228,6 +228,25 @@ def test_published_brevo() -> None:
         assert words.format(*(to(wide[of_kind & has][hops].stack()) for has in (~canon, canon))) in said
 
 
+def test_published_mano() -> None:
+    said, wide = of("mano", "published")
+    canon, delta = wide["model"].str.contains(CANON), wide["model"].str.contains("delta_net")
+    rope = wide["model"].str.contains("rope")
+    assert len(wide) == 18 and learned(wide[2]) == 0 and learned(wide[~canon | delta][1]) == 0
+    there = [one for of in (rope, ~rope) for one in sorted(listed(wide[of & ~delta & (wide[1] >= 0.95)][1]))]
+    assert (
+        f"({there[0]} and {there[1]} with rotary positions, {there[2]} without positions)" in said and len(there) == 3
+    )
+    without, has = (to(wide[one][2]) for one in (~delta & ~canon, ~delta & canon & ~rope))
+    assert f"answers {without} without Canon layers, and with them {has} without positions" in said
+    third, *two = sorted(wide[~delta & canon & rope][2])
+    assert f"{to(pd.Series(two))} on two seeds; the third ({third:.3f})".replace("0.", ".") in said
+    gained, lost = ((to(wide[delta & canon][hop]), to(wide[delta & ~canon][hop])) for hop in (2, 1))
+    assert f"({gained[0]}, {gained[1]} without Canon layers)" in said and f"({lost[0]}, {lost[1]} without)" in said
+    curve = validated("mano", "published").query("hop == 1").pivot_table("accuracy", "cell_id", "step")
+    assert (curve[20000] - curve[16000]).abs().max() < 0.05 and "changes by .05 or less" in said
+
+
 def test_published_mqar() -> None:
     said = " ".join(read_reproduction("mqar").scale("published").found)
     curve = validated("mqar", "published").query("attention == 'standard'")
@@ -239,10 +258,21 @@ def test_published_mqar() -> None:
     assert f"({to(found.get_group((64, 0.001)))}, rising)" in said
     delta = rows.query("attention == 'delta_net' and d_model == 64 and lr == 0.003").groupby("n_facts")["accuracy"]
     assert [learned(one) for _, one in delta] == [3, 2] and "three seeds of 3 at 4 pairs, two at 16 (.96, 1.00)" in said
-    longer = read_results(ROOT / "runs" / "beside" / "mqar-longer").query("split == 'test' and accuracy > .99")
-    first = longer.groupby("d_model")["steps_to_95"].agg(sorted)
-    assert (first[32], first[64]) == ([2500, 5000], [2000]) and longer["seed"].nunique() == 1
-    assert ".95 after 2,500 and 5,000 steps, and at width 64 at 1e-3 after 2,000" in said
+    longer = read_results(ROOT / "runs" / "beside" / "mqar-longer").query("split == 'test'")
+    four = longer.query("attention == 'standard' and d_model == 64 and n_facts == 64")
+    at_rate = four.groupby("lr")[["accuracy", "steps_to_95"]]
+    first = at_rate.get_group(0.001)["steps_to_95"]
+    assert len(first) == 3 and f"on three seeds of 3, after {first.min():,} to {first.max():,} steps" in said
+    assert f"At 3e-3 it stays at {to(at_rate.get_group(0.003)['accuracy'])}" in said
+    sixteen = longer[longer["n_facts"] == 256].groupby("attention")
+    begun = sixteen.get_group("standard")
+    assert set(begun["d_model"]) == {32, 64} and f"at most {begun['accuracy'].max():.2f}".replace("0.", ".") in said
+    assert f"a loss of {begun['loss'].min():.2f} to {begun['loss'].max():.2f}" in said
+    has = sixteen.get_group("delta_net")
+    assert (has["accuracy"] > 0.99).all() and set(has["d_model"]) == {64} and len(has) == 6
+    assert f"at both rates, after {has['steps_to_95'].min():,} to {has['steps_to_95'].max():,} steps" in said
+    assert f"{sixteen['accuracy'].max()[['linear', 'mamba2']].max():.2f} at most".removeprefix("0") in said
+    assert f"({longer['cell_id'].nunique()} of the 96 cells" in said
 
 
 def test_published_crasp_depth() -> None:

@@ -173,8 +173,8 @@ def _section(sweep: _Sweep, omits: Collection[str] | None) -> Section:
 
 def _said(sweep: _Sweep, table: tables.Table, task: str) -> str:
     """Mean hop reach of each model at each value."""
-    told = next(iter(sweep.settings.values())).values
-    fixed = [f"{name}={value_text(told.get(name))}" for name in sweep.fixed]
+    values = next(iter(sweep.settings.values())).values
+    fixed = [f"{name}={value_text(values.get(name))}" for name in sweep.fixed]
     reaches = [row.cells for row in table.rows if row.cells[1] == "reach"]
     each = [f"{name} {' / '.join(cell.split(' [')[0] for cell in cells)}" for name, _, *cells in reaches]
     more = [f"{counted(len(each) - _MOST_NAMED, 'more model')} below"] if len(each) > _MOST_NAMED else []
@@ -184,17 +184,17 @@ def _said(sweep: _Sweep, table: tables.Table, task: str) -> str:
 
 def _title(sweep: _Sweep) -> str:
     """The task, the parameter, and what is the same at all of its values."""
-    told, rows = next(iter(sweep.settings.values()))
+    values, rows = next(iter(sweep.settings.values()))
     also = f" (and with it {', '.join(sweep.beside)})" if sweep.beside else ""
     parts = [f"{rows['task'].iloc[0]} by {sweep.name}{also}"]
-    parts += [f"{name}={value_text(told.get(name))}" for name in sweep.fixed if name not in _TRAINING]
+    parts += [f"{name}={value_text(values.get(name))}" for name in sweep.fixed if name not in _TRAINING]
     changing = {sweep.name, *sweep.beside}
     if "train_hops" not in changing:
-        parts.append(f"trained on hops {told['train_hops']}")
-    if not changing & set(LENGTH) and told["steps"] is not None:
-        parts.append(f"{told['steps']:,} steps of {told['batch_size']} {words_of(told)[1]}")
+        parts.append(f"trained on hops {values['train_hops']}")
+    if not changing & set(LENGTH) and values["steps"] is not None:
+        parts.append(f"{values['steps']:,} steps of {values['batch_size']} {words_of(values)[1]}")
     if "encoding" not in changing:
-        parts.append(f"{told['encoding']} encoding")
+        parts.append(f"{values['encoding']} encoding")
     return ", ".join(parts)
 
 

@@ -127,9 +127,9 @@ def tested_in_order(settings: Sequence[DeclaredPairs]) -> list[DeclaredPairs]:
     a-priori ordered hypotheses", for the order within a setting.
     """
     rows: dict[tuple[int, int], dict[Hashable, Any]] = {}  # of a place and a setting
-    for number, found in enumerate(settings):
-        if found.in_order:
-            placed = found.pairs[found.pairs["place"].notna()]
+    for number, declared in enumerate(settings):
+        if declared.in_order:
+            placed = declared.pairs[declared.pairs["place"].notna()]
             rows |= {(int(row["place"]), number): row for row in placed.to_dict("records")}
     for place in sorted({place for place, _ in rows}):
         family = {number: row for (at, number), row in rows.items() if at == place}
@@ -140,13 +140,13 @@ def tested_in_order(settings: Sequence[DeclaredPairs]) -> list[DeclaredPairs]:
             if place > 1 and before["verdict"] not in (BETTER, WORSE):
                 row["verdict"] = NOT_TESTED
     corrected = []
-    for number, found in enumerate(settings):
-        pairs = found.pairs.copy()
+    for number, declared in enumerate(settings):
+        pairs = declared.pairs.copy()
         of_setting = {place: row for (place, at), row in rows.items() if at == number}
         for place, row in of_setting.items():
             pairs.loc[pairs["place"] == place, ["p_holm", "verdict"]] = row["p_holm"], row["verdict"]
-        n_tests = max((row["n_tests"] for row in of_setting.values()), default=found.n_tests)
-        corrected.append(found._replace(pairs=pairs, n_tests=n_tests))
+        n_tests = max((row["n_tests"] for row in of_setting.values()), default=declared.n_tests)
+        corrected.append(declared._replace(pairs=pairs, n_tests=n_tests))
     return corrected
 
 
@@ -192,22 +192,22 @@ def _tested(pairs: Sequence[dict[str, Any]], rows: pd.DataFrame) -> pd.DataFrame
     for model, seed in reaches:
         seeds_of.setdefault(model, []).append(seed)
     largest = rows["hop"].max()
-    found = []
+    tested = []
     for pair in pairs:
         seeds = [seed for seed in seeds_of.get(pair["model"], []) if (pair["baseline"], seed) in reaches]
         ours, theirs = ([reaches[pair[side], seed] for seed in seeds] for side in ("model", "baseline"))
         differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-        found.append(
+        tested.append(
             pair
             | {"reach": t_interval(ours).mean, "baseline_reach": t_interval(theirs).mean, "n_seeds": len(seeds)}
             | t_interval(differences, bounds=(-largest, largest))._asdict()
             | {"p": paired_p(differences)}
             | {"n_further": sum(d > 0 for d in differences), "n_behind": sum(d < 0 for d in differences)}
         )
-    corrected = holm([row["p"] for row in found])
-    for row, p in zip(found, corrected, strict=True):
-        row |= {"p_holm": p, "verdict": _verdict(row["mean"], p, row["n_seeds"], len(found))}
-    return pd.DataFrame(found)
+    corrected = holm([row["p"] for row in tested])
+    for row, p in zip(tested, corrected, strict=True):
+        row |= {"p_holm": p, "verdict": _verdict(row["mean"], p, row["n_seeds"], len(tested))}
+    return pd.DataFrame(tested)
 
 
 def _verdict(difference: float, p: float, n_seeds: int, n_tests: int) -> str:

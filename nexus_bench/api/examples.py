@@ -128,8 +128,8 @@ def plan(
         raise UsageError(unknown_name("format", format, FORMATS))
     n = values.whole("n", n, least=1, most=MOST_GRAPHS)
     seed = _seed(seed)
-    own, told = divided(settings) if format in _IN_ENGLISH else (dict(settings), {})
-    text = validate(TextOptions, told, where=f"{where}: text") if format in _IN_ENGLISH else None
+    own, text_options = divided(settings) if format in _IN_ENGLISH else (dict(settings), {})
+    text = validate(TextOptions, text_options, where=f"{where}: text") if format in _IN_ENGLISH else None
     spec = _task(task, hops, own, where=where)
     folder = writing.default_folder(spec, seed=seed) if out is None else values.path("out", out)
     return Planned(folder, spec, seed, n, format, text)
@@ -173,8 +173,8 @@ def dataset(task: str, *, hops: Hops | None = None, seed: int = 0, **settings: A
     """
     from nexus_bench.api.stream import ItemStream
 
-    own, told = divided(settings)
-    text = validate(TextOptions, told, where="dataset: text")
+    own, text_options = divided(settings)
+    text = validate(TextOptions, text_options, where="dataset: text")
     return ItemStream(_task(task, hops, own, where="dataset"), seed=_seed(seed), text=text)
 
 

@@ -68,17 +68,17 @@ class ItemStream(IterableDataset[Item]):
         while True:
             for start in range(block * BLOCK_GRAPHS, (block + 1) * BLOCK_GRAPHS, _GRAPHS_AT_ONCE):
                 examples = splits.train(start, start + _GRAPHS_AT_ONCE)
-                for told in text_examples(renderer, splits.law, examples, first_graph=start):
-                    g, q = told.graph - start, told.query
+                for example in text_examples(renderer, splits.law, examples, first_graph=start):
+                    g, q = example.graph - start, example.query
                     yield Item(
-                        told.prompt,
-                        told.completion,
-                        told.answer,
-                        told.hop,
+                        example.prompt,
+                        example.completion,
+                        example.answer,
+                        example.hop,
                         examples.facts[g].astype(np.int64),
                         examples.query[g, q].astype(np.int64),
                         int(examples.answer[g, q]),
-                        told.graph,
+                        example.graph,
                     )
             block += n_workers
 

@@ -134,7 +134,7 @@ def place(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Placed:
 
     named = (run_named(str(suite)) if isinstance(suite, str | Path) else None) or Path("runs") / grid.name
     own = named.with_name(f"{named.name}-{sha256(' '.join(sorted(content(grid))).encode())[:6]}")
-    told = ""
+    note = ""
     for path in (named, *sorted(named.parent.glob(f"{glob.escape(named.name)}-*")), own):
         try:
             config = read_config(path / SPEC) if (path / SPEC).is_file() else None
@@ -144,16 +144,16 @@ def place(grid: "Suite", suite: Any, *, chooses: str, quiet: bool) -> Placed:
         except NexusBenchError:
             held = None
         if held is not None and has_more_seeds(held):
-            told = f"{path} holds this study with {len(held.seeds)} seeds, and keeps them; of these "
-            told += f"{len(grid.seeds)} {'is' if len(grid.seeds) == 1 else 'are'} trained, if need be"
+            note = f"{path} holds this study with {len(held.seeds)} seeds, and keeps them; of these "
+            note += f"{len(grid.seeds)} {'is' if len(grid.seeds) == 1 else 'are'} trained, if need be"
             grid = held._replace(notes=grid.notes, asked=grid.seeds)
             break
         if (held is None and path in (named, own)) or (held is not None and content(held) <= content(grid)):
             break
-    if path != named and not told:
-        told = f"{named} holds a study of other settings, which is kept; this one goes into {path}"
-    if told and not quiet:
-        print(f"{told} ({chooses} chooses another)", file=sys.stderr)
+    if path != named and not note:
+        note = f"{named} holds a study of other settings, which is kept; this one goes into {path}"
+    if note and not quiet:
+        print(f"{note} ({chooses} chooses another)", file=sys.stderr)
     return Placed(grid, path)
 
 

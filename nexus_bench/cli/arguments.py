@@ -35,7 +35,7 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
     named = {_option_of(param): param for param in command.params if not _is_option(param)}
     has_settings = "--set" in options
     said: list[str] = []
-    told: dict[str, str] = {}  # an argument that was named -> its value
+    given: dict[str, str] = {}  # an argument that was named -> its value
     values: dict[str, str] = {}  # an option -> its value
     settings: list[str] = []  # the values of `--set`
     rest = list(arguments)
@@ -49,9 +49,9 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
             word = _as_option(word, options)
         name, value = _divided(word)
         if name in named and name not in options and (value is not None or rest):
-            if name in told:
+            if name in given:
                 raise UsageError(f"{name} is given twice; keep one")
-            told[name] = rest.pop(0) if value is None else value
+            given[name] = rest.pop(0) if value is None else value
             continue
         said.append(word)
         option = options.get(name)
@@ -68,12 +68,12 @@ def as_options(command: Any, arguments: Sequence[str]) -> list[str]:
             raise UsageError(_with_commas(word if is_setting(word) else f"{name} {value}", rest))
     for setting in settings:
         _refuse_both(setting, options, values)
-    first = list(named)[: len(told)]
-    if told.keys() - set(first):
+    first = list(named)[: len(given)]
+    if given.keys() - set(first):
         raise UsageError(
-            f"{max(told.keys() - set(first))} comes with {' and '.join(set(first) - told.keys())}; give both"
+            f"{max(given.keys() - set(first))} comes with {' and '.join(set(first) - given.keys())}; give both"
         )
-    return [*(told[name] for name in first), *said]
+    return [*(given[name] for name in first), *said]
 
 
 def _is_option(param: Any) -> bool:

@@ -62,28 +62,30 @@ def check(
     names, given = split_commas(said.names), parse_settings(said.settings)
     if not names:
         raise UsageError("name a task or an attention, as in `nexus-bench check nexus order=3`")
-    asked: dict[str, _Asked] = {}
+    checked: dict[str, _Asked] = {}
     unused = set(given)
     for name in names:
         if name in GENERATORS.names():
-            asked[name] = _task(name, given, unused)
+            checked[name] = _task(name, given, unused)
         elif name in ATTENTIONS.names() or "+" in name:
-            asked[name] = _attention(name, given, unused)
+            checked[name] = _attention(name, given, unused)
         else:
             _refuse(name)
     if unused:
         raise ConfigError(f"{sorted(unused)[0]} is not an option of {' or '.join(names)}; omit it")
 
     promises, digests, broken = [], [], []
-    for name, one in asked.items():
+    for name, one in checked.items():
         is_kept = True
-        for told in one.told:
-            promises.append({"kind": one.kind, "name": name, **told._asdict()})
-            if told.state == "broken":
+        for result in one.told:
+            promises.append({"kind": one.kind, "name": name, **result._asdict()})
+            if result.state == "broken":
                 is_kept = False
-                broken.append(f"{name}: {told.promise}")
+                broken.append(f"{name}: {result.promise}")
             if not as_json:
-                typer.echo(f"{name}: {told.state}: {told.promise}" + (f" ({told.detail})" if told.detail else ""))
+                typer.echo(
+                    f"{name}: {result.state}: {result.promise}" + (f" ({result.detail})" if result.detail else "")
+                )
         for split, sha256 in one.digests().items() if is_kept else ():
             digests.append({"task": name, "version": one.version, "split": split, "sha256": sha256})
             if not as_json:

@@ -50,8 +50,12 @@ def gen(
 
     told = read_words(words, settings)
     task = one_task(told.names, task, command="gen", default="pointer_chase")
-    asked = parse_settings(told.settings) | without_none(n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood"))
-    planned = plan(task, hops=hops_of(hops), n=n, seed=seed, out=out, format=file_format, settings=asked, where="gen")
+    overrides = parse_settings(told.settings) | without_none(
+        n_test=n_test, hop_ood=hops_of(hop_ood, option="--hop-ood")
+    )
+    planned = plan(
+        task, hops=hops_of(hops), n=n, seed=seed, out=out, format=file_format, settings=overrides, where="gen"
+    )
     folder, spec, text = planned.folder, planned.spec, planned.text
     with progress(f"{folder}", planned.n_graphs, quiet=quiet) as advance:
         manifest = planned.write(on_graphs=advance)

@@ -56,14 +56,14 @@ def export(
     named = read_words(words, settings)
     has_task = bool(named.names or task)
     task = one_task(named.names, task, command="export", default="pointer_chase")
-    overrides, told = divided(parse_settings(named.settings))
-    if told.pop("target", "answer") != "answer":
+    overrides, text_options = divided(parse_settings(named.settings))
+    if text_options.pop("target", "answer") != "answer":
         raise UsageError("the harness scores answers only; omit target")
     if data is not None and (overrides or hops is not None or has_task):
         raise UsageError("with --data the task is that of the dataset; omit --task, --hops and settings of the task")
     entry = {"task": task} | overrides | without_none(hops=hops_of(hops))
     dataset = draw_dataset(make_task(entry, where="export"), seed=seed) if data is None else read_dataset(data)
-    text, warning = told_in(dataset.manifest, told)
+    text, warning = told_in(dataset.manifest, text_options)
     folder = out or Path("runs/lm-eval") / dataset.spec.task
     names = export_lm_eval(folder, dataset, split=split, n_per_hop=n, text=text, file_format=files)
     if as_json:

@@ -87,13 +87,13 @@ def pretrain(
     )
     entry |= {"arch": arch, "attention": attention, "seed": seed}
     if task is not None:
-        told = task_settings(entry)
-        entry = {key: value for key, value in entry.items() if key not in told}
-        told |= without_none(task=task, hops=hops_of(hops))
-        told, in_english = divided(told)
+        task_entry = task_settings(entry)
+        entry = {key: value for key, value in entry.items() if key not in task_entry}
+        task_entry |= without_none(task=task, hops=hops_of(hops))
+        task_entry, in_english = divided(task_entry)
         english = validate(TextOptions, in_english, where="pretrain: text")
         entry["english"] = english.model_dump(exclude_defaults=True) or None
-        entry["task"] = make_task(told, where="pretrain").model_dump(mode="json")
+        entry["task"] = make_task(task_entry, where="pretrain").model_dump(mode="json")
     if compute_of is not None:
         nest = parse_settings(compute_of.split())
         if others := [key for key in nest if key not in (*NexusOptions.model_fields, "layers")]:

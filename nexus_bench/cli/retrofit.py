@@ -72,8 +72,8 @@ def retrofit(
 
     own, others = recipe_from(parse_settings(named.settings) | without_none(steps=steps))
     recipe = validate(Recipe, own, where="retrofit")
-    others, told = divided(others)
-    if told.pop("target", "answer") != "answer":
+    others, text_options = divided(others)
+    if text_options.pop("target", "answer") != "answer":
         raise UsageError("retrofit trains and scores answers only; omit target")
     chosen = choose_device(device)
     orders = positive_numbers(order, option="--order", what="orders such as 2 or 2,3 (1 is standard)", least=2)
@@ -83,10 +83,10 @@ def retrofit(
     if data is not None:
         if others:
             raise ConfigError(f"retrofit: {unknown_name('setting', next(iter(others)), Recipe.model_fields)}")
-        material = open_material(data, size=size, view=recipe.view, told=told)
+        material = open_material(data, size=size, view=recipe.view, told=text_options)
     else:
         entry = {"task": task} | others | without_none(hops=hops_of(hops))
-        material = drawn_material(make_task(entry, where="retrofit"), size=size, view=recipe.view, told=told)
+        material = drawn_material(make_task(entry, where="retrofit"), size=size, view=recipe.view, told=text_options)
     folder = RunFolder(out or Path("runs") / run_name(pretrained, material))
     way = Way(
         chosen, save_every, keep_models, (lambda line: None) if quiet else (lambda line: typer.echo(line, err=True))

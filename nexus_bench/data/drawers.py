@@ -174,7 +174,8 @@ def _serve(end: Connection, sources: Sequence[GraphSource]) -> None:
             try:
                 drawn = draw(sources, request)
             except Exception as error:
-                end.send(f"{type(error).__name__}: {error}")
+                is_ours = isinstance(error, NexusBenchError)
+                end.send(str(error) if is_ours else f"{type(error).__name__}: {error}")
                 continue
             end.send(_shapes(drawn))
             _send(end, drawn)

@@ -103,7 +103,9 @@ def encode_sequence(examples: Examples, schema: Schema) -> EncodedExamples:
     return EncodedExamples(tokens, read_at, length, None, causal=True)
 
 
-def at_labels(encoded: EncodedExamples, examples: Examples, most: int | None) -> tuple[EncodedExamples, Examples]:
+def at_labels(
+    encoded: EncodedExamples, examples: Examples, most: int | None, *, family: str
+) -> tuple[EncodedExamples, Examples]:
     """Encoded sequences that are read at their labels alone, as training does, and the examples with these answers.
 
     Args:
@@ -111,6 +113,7 @@ def at_labels(encoded: EncodedExamples, examples: Examples, most: int | None) ->
         examples: The examples; their answers are NOTHING where there is no label.
         most: Labels of a sequence, at most: so many places are read. Those of a sequence with fewer are filled up with
             its first place, without a label. None changes nothing.
+        family: The name of the family that says so.
 
     Raises:
         ConfigError: A sequence has more labels.
@@ -120,7 +123,10 @@ def at_labels(encoded: EncodedExamples, examples: Examples, most: int | None) ->
     row, place = np.nonzero(examples.answer != NOTHING)
     count = np.bincount(row, minlength=examples.n_graphs)
     if count.max(initial=0) > most:
-        raise ConfigError(f"a sequence has {count.max()} labels, and most_labels of its family is {most}; raise it")
+        raise ConfigError(
+            f"{family}: `draw` gave a sequence {count.max()} labels, and `most_labels` is {most}; raise `most_labels` "
+            "to the most that `draw` can give, then the same command goes on"
+        )
     number = np.arange(len(row)) - (np.cumsum(count) - count)[row]  # of each label in its sequence
     read_at, answer, hop = (np.full((examples.n_graphs, most), fill, dtype=np.int32) for fill in (0, NOTHING, 0))
     read_at[row, number] = place
@@ -144,7 +150,7 @@ def encode_for_training(examples: Examples, law: Law, encoding: str) -> tuple[En
     Raises:
         ConfigError: A sequence has more labels than its family says.
     """
-    return at_labels(ENCODINGS[encoding](examples, law.schema), examples, law.most_labels)
+    return at_labels(ENCODINGS[encoding](examples, law.schema), examples, law.most_labels, family=law.family.name)
 
 
 def encodings_of(schema: Schema) -> tuple[str, ...]:

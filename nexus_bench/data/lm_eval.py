@@ -146,19 +146,19 @@ def documents(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -
         if all(len(here) >= n_per_hop for here in rows.values()):
             break
         one: Examples = examples.take(slice(graph, graph + 1))
-        for told in text_examples(renderer, law, one, first_graph=graph):
-            if len(rows[told.hop]) < n_per_hop:
-                choices = choices_of(graph, told.hop)
-                rows[told.hop].append(
+        for example in text_examples(renderer, law, one, first_graph=graph):
+            if len(rows[example.hop]) < n_per_hop:
+                choices = choices_of(graph, example.hop)
+                rows[example.hop].append(
                     {
-                        "graph": told.graph,
-                        "query": told.query,
-                        "hop": told.hop,
+                        "graph": example.graph,
+                        "query": example.query,
+                        "hop": example.hop,
                         **_order(text),
-                        "prompt": told.prompt,
-                        "answer": told.answer,
+                        "prompt": example.prompt,
+                        "answer": example.answer,
                         "choices": [renderer.grammar.answers[choice] for choice in choices],
-                        "label": int(np.searchsorted(choices, one.answer[0, told.query])),
+                        "label": int(np.searchsorted(choices, one.answer[0, example.query])),
                     }
                 )
     return rows

@@ -40,7 +40,7 @@ def write_tables(
     tables = {RESULTS: COLUMNS, CURVES: CURVE_COLUMNS, TIMING: TIMING_COLUMNS}
     if has_sequences or is_there(run / PLACES):
         tables[PLACES] = PLACE_COLUMNS
-    asked: list[tuple[str, str]] = []
+    evaluations: list[tuple[str, str]] = []
     with replacing_sealed(run, tables) as files:
 
         def write_results(rows: Iterable[Row]) -> None:
@@ -55,12 +55,12 @@ def write_tables(
             files[TIMING].write(csv_lines([record["timing"]], TIMING_COLUMNS))
             if PLACES in files:
                 files[PLACES].write(csv_lines(record.get("places", ()), PLACE_COLUMNS))
-        asked += ((cell_id, split) for cell_id in purposes for split in cells.evaluated_splits(cell_id))
+        evaluations += ((cell_id, split) for cell_id in purposes for split in cells.evaluated_splits(cell_id))
         for cell in failed:
             write_results(cell.rows)
-        write_results(cells.evaluation_rows(asked))
+        write_results(cells.evaluation_rows(evaluations))
         if PLACES in files:
-            files[PLACES].write(csv_lines(cells.evaluation_rows(asked, of="places"), PLACE_COLUMNS))
+            files[PLACES].write(csv_lines(cells.evaluation_rows(evaluations, of="places"), PLACE_COLUMNS))
     seal_records(run, cells.record_names(purposes))
 
 
@@ -100,18 +100,18 @@ def add_evaluations(
     forget_records(run, new.__contains__)
     for (cell_id, split), own in by_split.items():
         cells.save_evaluation(cell_id, split, about | own)
-    asked = dict.fromkeys((cell, split) for cell in purposes for split in cells.evaluated_splits(cell))
+    evaluations = dict.fromkeys((cell, split) for cell in purposes for split in cells.evaluated_splits(cell))
     kept = {
-        table: [row for row in rows_of(frame) if (row["cell_id"], row["split"]) not in asked]
+        table: [row for row in rows_of(frame) if (row["cell_id"], row["split"]) not in evaluations]
         for table, frame in old.items()
     }
-    evaluated = _of_suite(cells.evaluation_rows(asked), name, purposes)
+    evaluated = _of_suite(cells.evaluation_rows(evaluations), name, purposes)
     texts = {RESULTS: to_csv(itertools.chain(kept[RESULTS], evaluated), COLUMNS)}
     if PLACES in kept:
-        of_places = cells.evaluation_rows(asked, of="places")
+        of_places = cells.evaluation_rows(evaluations, of="places")
         texts[PLACES] = to_csv(itertools.chain(kept[PLACES], of_places), PLACE_COLUMNS)
     replace_sealed(run, texts)
-    seal_records(run, (cells.evaluation_name(cell_id, split) for cell_id, split in asked))
+    seal_records(run, (cells.evaluation_name(cell_id, split) for cell_id, split in evaluations))
 
 
 def _of_suite(rows: Iterable[Row], name: str, purposes: Mapping[str, str]) -> Iterator[Row]:

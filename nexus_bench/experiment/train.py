@@ -95,9 +95,9 @@ def train(
                 while notes:
                     on_event(Note(notes.pop(0)))
                 failures = run_plan(plan, folder, execution, data=data, on_event=on_event, failed=failures)
-            told = plan.suite.purposes
+            purposes_before = plan.suite.purposes
             plan = make_plan(plan.suite, folder, failed=[failure.cell_id for failure in failures])
-            if not plan.to_do and plan.suite.purposes == told:  # else the tables do not hold what was chosen
+            if not plan.to_do and plan.suite.purposes == purposes_before:  # else the tables do not hold what was chosen
                 break
     failures = [failure for failure in failures if failure.cell_id in plan.suite.purposes]
     try:

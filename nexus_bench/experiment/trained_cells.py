@@ -68,8 +68,8 @@ def selected(
     titles = titles_of(cells if suite is None else suite)
     parts = [part.strip() for part in asked.split("|")]
     patterns = [re.compile(rf"(?<!\w){re.escape(part)}(?!\.?\w)") for part in parts]
-    told = {cell.cell_id: f"{titles[cell.cell_id]}{SEPARATOR}{_values(cell)}" for cell in cells}
-    found = [c for c in cells if c.cell_id.startswith(asked) or all(p.search(told[c.cell_id]) for p in patterns)]
+    searched = {cell.cell_id: f"{titles[cell.cell_id]}{SEPARATOR}{_values(cell)}" for cell in cells}
+    found = [c for c in cells if c.cell_id.startswith(asked) or all(p.search(searched[c.cell_id]) for p in patterns)]
     return [c for c in found if set(parts) <= set(titles[c.cell_id].split(SEPARATOR))] or found
 
 

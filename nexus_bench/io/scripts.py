@@ -1,7 +1,7 @@
 """Scripts that write pages of the documentation: the paths that they are given, and how they end."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,12 +37,13 @@ def paths_given(line: str, *, least: int, most: int | None = None) -> list[Path]
     return [Path(word) for word in words]
 
 
-def tell_absent(folders: Sequence[Path], *, may_all: bool = False) -> None:
+def tell_absent(folders: Sequence[Path], *, may_all: bool = False, needed: Mapping[Path, str] | None = None) -> None:
     """Say in a line each which folders of a script are not there, of those that may be missing.
 
     Args:
         folders: Run folders, or folders of run folders.
         may_all: Whether a page is made also if none of them holds results; else what was written before is kept.
+        needed: What is made where a folder is absent without which there is nothing to say.
 
     Raises:
         StorageError: One is something else than a folder, or none holds results.
@@ -56,4 +57,5 @@ def tell_absent(folders: Sequence[Path], *, may_all: bool = False) -> None:
         )
     for folder in folders:
         if not folder.exists():
-            sys.stderr.write(f"note: {folder}: is not there; the page is made without it\n")
+            made = (needed or {}).get(folder, "the page is made without it")
+            sys.stderr.write(f"note: {folder}: is not there; {made}\n")

@@ -1,7 +1,7 @@
 """Accuracy against a parameter of the task: which parameters vary between the tasks of a report, and their sections."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,13 +48,16 @@ class _Sweep(NamedTuple):
     settings: dict[Any, _Setting]
 
 
-def parameter_sections(rows: pd.DataFrame, by: Sequence[str] = ()) -> list[Section]:
+def parameter_sections(
+    rows: pd.DataFrame, by: Sequence[str] = (), omits: Collection[str] | None = None
+) -> list[Section]:
     """A section for each parameter that varies between settings of a task in which models were trained.
 
     Args:
         rows: Rows of the test split and of further hops, one recipe per model.
         by: The parameters to show, also some of training; without them, all parameters of tasks but for those that
             training changes with.
+        omits: As of `tables.names_of`.
 
     Raises:
         UsageError: One of `by` varies in no task.
@@ -70,7 +73,7 @@ def parameter_sections(rows: pd.DataFrame, by: Sequence[str] = ()) -> list[Secti
             is_of_task = axis[0] not in _SHOWN_IF_ASKED and not set(axis) & set(_TRAINING)
             if set(axis) & set(by) if by else is_of_task:
                 others = [other[0] for other in axes if other != axis]
-                sections += [_section(sweep) for sweep in _sweeps(axis, settings, others)]
+                sections += [_section(sweep, omits) for sweep in _sweeps(axis, settings, others)]
     for name in by:
         if name not in varying:
             if not varying:
@@ -154,12 +157,12 @@ def _sweeps(axis: list[str], settings: Sequence[_Setting], others: list[str]) ->
     return []
 
 
-def _section(sweep: _Sweep) -> Section:
+def _section(sweep: _Sweep, omits: Collection[str] | None) -> Section:
     """The table and the figure of one sweep."""
     parts = sweep.settings.items()
     accuracy = pd.concat([accuracy_by_hop(one.rows).assign(value=value) for value, one in parts], ignore_index=True)
     reaches = [reach_by_model(one.rows.assign(split=TEST)).assign(value=value) for value, one in parts]
-    names = tables.names_of(accuracy)
+    names = tables.names_of(accuracy, omits=omits)
     title = _title(sweep)
     table = by_parameter(accuracy, pd.concat(reaches, ignore_index=True), names, sweep.name)
     short = accuracy.assign(model=accuracy["model"].map(names.short))
@@ -170,8 +173,8 @@ def _section(sweep: _Sweep) -> Section:
 
 def _said(sweep: _Sweep, table: tables.Table, task: str) -> str:
     """Mean hop reach of each model at each value."""
-    told = next(iter(sweep.settings.values())).values
-    fixed = [f"{name}={value_text(told.get(name))}" for name in sweep.fixed]
+    values = next(iter(sweep.settings.values())).values
+    fixed = [f"{name}={value_text(values.get(name))}" for name in sweep.fixed]
     reaches = [row.cells for row in table.rows if row.cells[1] == "reach"]
     each = [f"{name} {' / '.join(cell.split(' [')[0] for cell in cells)}" for name, _, *cells in reaches]
     more = [f"{counted(len(each) - _MOST_NAMED, 'more model')} below"] if len(each) > _MOST_NAMED else []
@@ -181,17 +184,17 @@ def _said(sweep: _Sweep, table: tables.Table, task: str) -> str:
 
 def _title(sweep: _Sweep) -> str:
     """The task, the parameter, and what is the same at all of its values."""
-    told, rows = next(iter(sweep.settings.values()))
+    values, rows = next(iter(sweep.settings.values()))
     also = f" (and with it {', '.join(sweep.beside)})" if sweep.beside else ""
     parts = [f"{rows['task'].iloc[0]} by {sweep.name}{also}"]
-    parts += [f"{name}={value_text(told.get(name))}" for name in sweep.fixed if name not in _TRAINING]
+    parts += [f"{name}={value_text(values.get(name))}" for name in sweep.fixed if name not in _TRAINING]
     changing = {sweep.name, *sweep.beside}
     if "train_hops" not in changing:
-        parts.append(f"trained on hops {told['train_hops']}")
-    if not changing & set(LENGTH) and told["steps"] is not None:
-        parts.append(f"{told['steps']:,} steps of {told['batch_size']} {words_of(told)[1]}")
+        parts.append(f"trained on hops {values['train_hops']}")
+    if not changing & set(LENGTH) and values["steps"] is not None:
+        parts.append(f"{values['steps']:,} steps of {values['batch_size']} {words_of(values)[1]}")
     if "encoding" not in changing:
-        parts.append(f"{told['encoding']} encoding")
+        parts.append(f"{values['encoding']} encoding")
     return ", ".join(parts)
 
 

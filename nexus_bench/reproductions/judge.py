@@ -118,7 +118,7 @@ class _SourcedFigure(NamedTuple):
     def judged(self, number: int, n_figures: int) -> JudgedFigure:
         check, figure = self.check, self.figure
         where, hops = check.where | figure.where, figure.hops or check.hops
-        rows, found = self._values(where, hops)
+        rows, by_seed = self._values(where, hops)
         against = figure.against
         if against is not None:
             same, others = self._values(where | against, hops)
@@ -129,8 +129,8 @@ class _SourcedFigure(NamedTuple):
                     f"{self.what}: is of hops {_hops_of(rows)}, and what it is compared with of hops {_hops_of(same)}; "
                     "name `hops` that both have"
                 )
-            found = {seed: found[seed] - others.get(seed, math.nan) for seed in found}
-        seeds = list(found.values()) + [math.nan] * (self.n_seeds - len(found))
+            by_seed = {seed: by_seed[seed] - others.get(seed, math.nan) for seed in by_seed}
+        seeds = list(by_seed.values()) + [math.nan] * (self.n_seeds - len(by_seed))
         top = {"accuracy": 1.0, "reach": float(max(row["hop"] for row in rows))}.get(check.measure, math.inf)
         bounds = (0.0, top) if against is None else (-top, top)
         self._check_value(top, bounds)

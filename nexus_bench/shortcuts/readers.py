@@ -49,11 +49,11 @@ def readers(schema: Schema, *, joint: bool) -> list[Reader]:
         joint: Also those that see the other queries of the graph.
     """
     found = [_of_rule(rule) for rule in SHORTCUTS if rule.needs(schema)]
-    asked = see.asked_names(schema)
+    asked_roles = see.asked_names(schema)
     looks: list[tuple[str, Against, int, list[int]]] = [("", "chance", 0, [])]
-    looks += [(f"_beside_{schema.query[r].name}", "partial_input", 1, [r]) for r in asked]
-    if len(asked) > 1:
-        looks.append(("_beside_all", "partial_input", len(asked), asked))
+    looks += [(f"_beside_{schema.query[r].name}", "partial_input", 1, [r]) for r in asked_roles]
+    if len(asked_roles) > 1:
+        looks.append(("_beside_all", "partial_input", len(asked_roles), asked_roles))
     names = see.answers_are_names(schema)
     for where, against, n_facts, beside in looks:
         for in_order in (False, True):
@@ -61,10 +61,12 @@ def readers(schema: Schema, *, joint: bool) -> list[Reader]:
             for model, make in _MODELS:
                 guess = _rank_names(make, in_order, beside) if names else _classify(make, in_order, beside)
                 found.append(Reader(f"{kind}_{model}", against, n_facts, in_order, guess))
-    if not names and asked:
-        found.append(Reader("degrees_boosting", "chance", len(asked), False, _classify_degrees(boosting, asked)))
+    if not names and asked_roles:
+        found.append(
+            Reader("degrees_boosting", "chance", len(asked_roles), False, _classify_degrees(boosting, asked_roles))
+        )
     if joint:
-        first = asked[:1] if names else []
+        first = asked_roles[:1] if names else []
         kinds: tuple[tuple[str, Against, list[int]], ...] = (
             ("joint_queries", "chance", []),
             ("joint_answers", "partial_input", []),

@@ -102,19 +102,19 @@ class TextRenderer:
         sentences = self._facts.fill(facts, _codes(facts, key))
         asked = self._questions.fill(query, _codes(query if chosen_by is None else chosen_by, ~key))
         rows = self.family.solve(facts, query).rows if self._needs_rows else None
-        for g, (told, questions) in enumerate(zip(sentences, asked, strict=True)):
-            story = self._story(told, key[g])
+        for g, (fact_sentences, questions) in enumerate(zip(sentences, asked, strict=True)):
+            story = self._story(fact_sentences, key[g])
             for q, question in enumerate(questions):
                 derivation = [] if rows is None else [row for row in rows[g, q].tolist() if row >= 0]
-                order = self._order(len(told), derivation)
+                order = self._order(len(fact_sentences), derivation)
                 if order is not None:
-                    story = self._story([told[i] for i in order], key[g])
+                    story = self._story([fact_sentences[i] for i in order], key[g])
                 answer = self.grammar.answers[examples.answer[g, q]]
                 is_first = self.options.question == "first"
                 prompt = f"{question} {story}" if is_first else f"{story} {question}"
                 completion = answer
                 if self.options.target == "steps":
-                    completion = " ".join([*(told[row] for row in derivation), f"{SO}{answer}."])
+                    completion = " ".join([*(fact_sentences[row] for row in derivation), f"{SO}{answer}."])
                 yield TextExample(
                     first_graph + g, q, prompt, question, completion, answer, int(examples.hop[g, q]), order
                 )

@@ -66,22 +66,26 @@ def restore(
     ended: dict[str, tuple[TrainingRow, Path | None]] = {}
     for folder, saved in newest_first:
         step, members = saved.about["step"], saved.about["rows"]
-        ends = {cell_id: told for cell_id, told in saved.about["ended"].items() if _is_told(folder, cell_id, told)}
+        ends = {
+            cell_id: about_row
+            for cell_id, about_row in saved.about["ended"].items()
+            if _is_told(folder, cell_id, about_row)
+        }
         pack = []
-        for index, told in enumerate(members):
-            cell_id = told["cell_id"]
-            if cell_id in by_id and cell_id not in known and (told["status"] is None or cell_id in ends):
+        for index, about_row in enumerate(members):
+            cell_id = about_row["cell_id"]
+            if cell_id in by_id and cell_id not in known and (about_row["status"] is None or cell_id in ends):
                 row = by_id[cell_id]
-                _take(row, told)
+                _take(row, about_row)
                 row.step, row.state = step, {name: tensor[index] for name, tensor in saved.tensors.items()}
                 pack.append(row)
         if made_with["mode"] == DETERMINISTIC and len(pack) == len(members):
             whole_packs.append(pack)
         for cell_id in ends.keys() & by_id.keys() - known:
-            row, told = by_id[cell_id], ends[cell_id]
-            _take(row, told)
+            row, about_row = by_id[cell_id], ends[cell_id]
+            _take(row, about_row)
             row.step = row.step or row.curve[-1].step  # in a pack that is whole, the step of the pack
-            ended[cell_id] = (row, None if told["sha256"] is None else _weights(folder, cell_id))
+            ended[cell_id] = (row, None if about_row["sha256"] is None else _weights(folder, cell_id))
         known |= {row.cell.cell_id for row in pack} | (ends.keys() & by_id.keys())
     if foreign and not known:
         title = rows[0].cell.title

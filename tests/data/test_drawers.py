@@ -13,13 +13,20 @@ from nexus_bench.data import drawers as drawing
 from nexus_bench.data.drawers import Drawers, DrawingError, DrawRequest, EncodedBatch, draw, encode
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
+from nexus_bench.errors import ConfigError
 from nexus_bench.generators.base import Examples
 from tests.small import sources
 
 
 class Broken(Splits):
+    error: Exception = KeyError("spoon")
+
     def batch(self, step: int, batch_size: int) -> Examples:
-        raise KeyError("spoon")
+        raise self.error
+
+
+class Refused(Broken):
+    error = ConfigError("letters: `draw` gave a sequence 22 labels")
 
 
 @pytest.mark.parametrize("n", [1, 2, 8])
@@ -60,6 +67,15 @@ def test_a_family_that_fails_and_a_process_that_dies_are_told(small_spec: TaskSp
     with pytest.raises(DrawingError, match="ended"):
         drawers.draw(request)
     drawers.close()
+
+
+def test_what_a_process_refuses_is_told_as_it_is_said(small_spec: TaskSpec) -> None:
+    drawers = Drawers(sources(small_spec, Refused), 1)
+    try:
+        with pytest.raises(DrawingError, match=r"^letters: `draw` gave a sequence 22 labels$"):
+            drawers.draw(DrawRequest(0, range(1), 8, "fact"))
+    finally:
+        drawers.close()
 
 
 def test_what_is_drawn_is_written_where_it_is_wanted(small_spec: TaskSpec) -> None:

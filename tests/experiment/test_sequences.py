@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pandas as pd
@@ -20,8 +21,11 @@ from nexus_bench.io.columns import VAL
 from nexus_bench.io.config import parse_yaml
 from nexus_bench.io.csv_files import rows_of
 from nexus_bench.io.read_results import PLACES
+from nexus_bench.training.engine import Single
+from nexus_bench.training.stacked import Stacked
 from tests.conftest import Command
 from tests.small import TINY
+from tests.templates import installed
 
 GRAPHS = {"task": "pointer_chase", "hops": "1", "n_nodes": 6}
 SEQUENCES = {"task": "word_problem", "hops": "1-3", "n_tokens": 4, "min_tokens": 3, "group": "Z_3"}
@@ -147,6 +151,49 @@ def test_a_run_that_was_killed_goes_on_to_the_same_places(here: Path, monkeypatc
     killed = trained("killed", "deterministic")
     assert (killed.path / PLACES).read_bytes() == (whole.path / PLACES).read_bytes()
     assert whole.places["cell_id"].nunique() == 4
+
+
+_RARE = (  # of 24 tokens from the last digit on: 22 labels in one of two thousand sequences
+    "train --task letters --attention standard --hops 3 n_tokens=24 min_tokens=24 n_val=8 n_test=8 d_model=8 steps=100 "
+    "batch_size=16 eval_every=10 stop_when_solved=false --seeds 4 --executor inline --quiet --out r"
+)
+_MOST = "    def most_labels(self):\n        return {}\n\n    @property\n    def n_labels(self)"
+
+
+def kept_cells() -> set[tuple[str, bytes]]:
+    return {(str(path), path.read_bytes()) for path in Path("r").glob("cells/*/result.json")}
+
+
+@pytest.mark.parametrize("mode", ["single", "deterministic"])
+def test_a_sequence_with_too_many_labels_stops_its_cell_alone_which_goes_on_once_that_is_mended(
+    mode: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = [*_RARE.split(), "--mode", mode]
+    refusal = (
+        "letters: `draw` gave a sequence 22 labels, and `most_labels` is 21; raise `most_labels` to the most that "
+        "`draw` can give, then the same command goes on"
+    )
+    kept: list[set[tuple[str, bytes]]] = []
+    with installed(tmp_path / "wrong", ("    def n_labels(self)", _MOST.format(21)), options=("--sequence",)):
+        for _ in range(2):
+            done = command(*line)
+            kept.append(kept_cells())
+            n_failed = 4 - len(kept[-1])
+            assert (done.returncode, done.stderr.count(refusal)) == (7, n_failed)
+    assert kept[0] == kept[1] and (kept[0] or mode != "single")
+    steps: list[int] = []
+    for kind in (Single, Stacked):
+
+        def advance(self: Any, of_kind: Any = kind.advance) -> None:
+            steps.append(self.step)
+            of_kind(self)
+
+        monkeypatch.setattr(kind, "advance", advance)
+    with installed(tmp_path / "right", ("    def n_labels(self)", _MOST.format(22)), options=("--sequence",)):
+        done = command(*line)
+    assert done.returncode == 0, done.stderr
+    assert 0 < len(steps) < 100 * n_failed, "from where they stopped"
+    assert kept[0] < kept_cells() and len(kept_cells()) == 4
 
 
 def test_runs_without_sequences_have_no_such_table(here: Path) -> None:

@@ -1,5 +1,6 @@
 """Scripts that write pages of the documentation: what they are given is checked, and told in one line."""
 
+import json
 import runpy
 import shutil
 import sys
@@ -50,16 +51,28 @@ def test_other_paths_than_a_script_takes_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("module", "words"), [(VERDICT, "runs runs page.md"), (MECHANISMS, "runs page.md")])
+@pytest.mark.parametrize(
+    ("module", "words", "said"),
+    [
+        (VERDICT, "runs runs page.md", "the page says that there is no verdict"),
+        (MECHANISMS, "runs page.md", "the page is made without it"),
+    ],
+)
 def test_runs_that_are_not_there_are_told_and_a_file_in_their_place_is_refused(
-    module: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    module: str,
+    words: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run_of(Path("runs"), {"standard": [NEAR]})
     Path("page.md").write_text("before")
     _run(module, f"nowhere {words}".split(), monkeypatch)
-    assert capsys.readouterr().err == "note: nowhere: is not there; the page is made without it\n"
+    assert capsys.readouterr().err == f"note: nowhere: is not there; {said}\n"
     assert Path("page.md").read_text() != "before"
+    assert module != VERDICT or "so there is no verdict" in Path("page.md").read_text()
     Path("page.md").unlink()
     shutil.rmtree("runs")
     Path("runs").touch()
@@ -67,6 +80,19 @@ def test_runs_that_are_not_there_are_told_and_a_file_in_their_place_is_refused(
         _run(module, f"nowhere {words}".split(), monkeypatch)
     assert ended.value.code == 5 and not Path("page.md").exists()
     assert capsys.readouterr().err == "error: runs: is not a folder; give one that holds runs\n"
+
+
+def test_the_numbers_of_the_paper_without_a_study_are_told_to_be_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_of(Path("runs"), {"standard": [NEAR]})
+    _run(PAPER, "nowhere runs elsewhere .".split(), monkeypatch)
+    assert json.loads(Path("numbers.json").read_text()) == {"has_results": False}
+    assert capsys.readouterr().err == (
+        "note: nowhere: is not there; the paper says that there are no results\n"
+        "note: elsewhere: is not there; the page is made without it\n"
+    )
 
 
 @pytest.mark.parametrize("module", [VERDICT, MECHANISMS])

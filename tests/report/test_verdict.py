@@ -285,6 +285,7 @@ def test_what_is_no_study_is_refused_and_no_run_is_said(tmp_path: Path, run: Pat
         study_of(report, [run, EXAMPLES / "matched"])
     make_verdict(tmp_path / "nowhere", None, None, tmp_path / "page.md")
     assert (tmp_path / "page.md").read_text() == NOTHING_YET
+    assert "Nothing of" not in NOTHING_YET, "its controls and challenges may be there"
 
 
 @pytest.mark.parametrize("name", ["reference", "recipes"])

@@ -121,12 +121,12 @@ def test_places_are_filled_up_where_a_sequence_has_fewer_labels() -> None:
     facts = np.array([[[3], [0], [4]], [[2], [1], [NOTHING]]], dtype=np.int32)
     answer = np.array([[NOTHING, 1, 4], [NOTHING, 2, NOTHING]], dtype=np.int32)
     examples = Examples(facts, np.empty((2, 3, 0), dtype=np.int32), answer, 3 * (answer != NOTHING).astype(np.int32))
-    encoded, asked = at_labels(encode_sequence(examples, schema), examples, 2)
+    encoded, asked = at_labels(encode_sequence(examples, schema), examples, 2, family="letters")
     assert encoded.read_at.tolist() == [[1, 2], [1, 0]]
     assert asked.answer.tolist() == [[1, 4], [2, NOTHING]] and asked.hop.tolist() == [[3, 3], [3, 0]]
     assert encoded.length.tolist() == [3, 2]
-    with pytest.raises(ConfigError, match="a sequence has 2 labels, and most_labels of its family is 1; raise it"):
-        at_labels(encode_sequence(examples, schema), examples, 1)
+    with pytest.raises(ConfigError, match="letters: `draw` gave a sequence 2 labels, and `most_labels` is 1; raise "):
+        at_labels(encode_sequence(examples, schema), examples, 1, family="letters")
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -8,6 +8,7 @@ import pandas as pd
 from nexus_bench.analysis.summary import hop_reach
 from nexus_bench.report.charts.palette import FAINT, SHADE, SIZES, SOFT, Palette
 from nexus_bench.report.charts.parts import (
+    DOTTED,
     HOPS,
     PANEL,
     heatmap,
@@ -16,6 +17,7 @@ from nexus_bench.report.charts.parts import (
     panels,
     rounded,
     seed_tick,
+    thin_line,
     tips,
     who,
 )
@@ -25,7 +27,7 @@ from nexus_bench.report.words.orders import Series
 
 _LONGEST = 26  # characters of a label
 _LETTER = 7  # pixels of a letter at most, also in wider fonts
-_DASHES = {"chance": [1, 3], "shortcut": [9, 3, 1, 3], "partial_input": [6, 3]}
+_DASHES = {"chance": DOTTED, "shortcut": [9, 3, 1, 3], "partial_input": [6, 3]}
 
 
 def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, trained: Sequence[int]) -> Spec | None:
@@ -81,7 +83,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         },
         {
             "data": {"name": "references"},
-            "mark": {"type": "line", "color": SOFT, "strokeWidth": 1, "clip": True},
+            "mark": thin_line(),
             "encoding": {
                 "x": x,
                 "y": y,
@@ -97,7 +99,7 @@ def accuracy_by_hop(accuracy: pd.DataFrame, palette: Palette, *, title: str, tra
         },
         {
             "data": {"name": "others"},
-            "mark": {"type": "line", "color": FAINT, "strokeWidth": 1, "clip": True},
+            "mark": thin_line(color=FAINT),
             "encoding": {"x": x, "y": y, "detail": {"field": "model"}},
         },
         line_of_means(

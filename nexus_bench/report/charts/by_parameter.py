@@ -4,9 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from nexus_bench.report.charts.palette import DARK, SOFT, hop_colours
+from nexus_bench.report.charts.palette import DARK, hop_colours
 from nexus_bench.report.charts.parts import (
     accuracy_axis,
+    dotted_line,
     in_colour_of_hops,
     line_of_means,
     panels,
@@ -55,7 +56,7 @@ def accuracy_by_parameter(accuracy: pd.DataFrame, parameter: str, *, title: str)
     layers: list[Spec] = [
         {
             "data": {"name": "references"},
-            "mark": {"type": "line", "color": SOFT, "strokeWidth": 1, "strokeDash": [1, 3], "clip": True},
+            "mark": dotted_line(),
             "encoding": {"x": x, "y": y, "tooltip": tips("reference", "value", "accuracy")},
         },
         line_of_means(

@@ -7,8 +7,8 @@ import pandas as pd
 
 from nexus_bench.io.csv_files import rows_of
 from nexus_bench.io.plurals import counted
-from nexus_bench.report.charts.palette import SOFT, Palette
-from nexus_bench.report.charts.parts import accuracy_axis, in_colour, panels, rounded, tips, who, zoom
+from nexus_bench.report.charts.palette import Palette
+from nexus_bench.report.charts.parts import accuracy_axis, dotted_line, in_colour, panels, rounded, tips, who, zoom
 from nexus_bench.report.charts.plotting import Spec, figure
 
 _MOST_PANELS = 9  # hop counts
@@ -57,7 +57,7 @@ def accuracy_by(
     y = accuracy_axis("accuracy")
     layers: list[Spec] = [
         {
-            "mark": {"type": "line", "color": SOFT, "strokeWidth": 1, "strokeDash": [1, 3], "clip": True},
+            "mark": dotted_line(),
             "encoding": {"x": x, "y": y | {"field": "chance"}},
         },
         {

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.analysis.summary import REACHED
-from nexus_bench.report.charts.palette import DARK, SOFT, hop_colours
-from nexus_bench.report.charts.parts import accuracy_axis, in_colour_of_hops, panels, rounded, tips, zoom
+from nexus_bench.report.charts.palette import DARK, hop_colours
+from nexus_bench.report.charts.parts import accuracy_axis, dotted_line, in_colour_of_hops, panels, rounded, tips, zoom
 from nexus_bench.report.charts.plotting import Spec, figure
 
 _MOST_POINTS = 16_000  # a page must stay small
@@ -50,7 +50,7 @@ def learning_curves(curves: pd.DataFrame, orders: Mapping[str, int], *, title: s
     layers: list[Spec] = [
         {
             "data": {"name": "solved"},
-            "mark": {"type": "rule", "color": SOFT, "strokeWidth": 1, "strokeDash": [1, 3], "clip": True},
+            "mark": dotted_line("rule"),
             "encoding": {"y": {"field": "accuracy", "type": "quantitative"}},
         },
         {

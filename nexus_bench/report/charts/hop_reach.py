@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.report.charts.palette import SOFT, Palette, kind_of
-from nexus_bench.report.charts.parts import PANEL, in_colour, panels, rounded, tips, who, zoom
+from nexus_bench.report.charts.parts import PANEL, in_colour, panels, rounded, thin_line, tips, who, zoom
 from nexus_bench.report.charts.plotting import Spec, figure
 from nexus_bench.report.words.orders import Series
 
@@ -149,13 +149,7 @@ def reach_by_cost(reach: pd.DataFrame, palette: Palette, *, title: str) -> Spec 
                 "height": 170,
                 "layer": [
                     {
-                        "mark": {
-                            "type": "line",
-                            "color": SOFT,
-                            "interpolate": "step-after",
-                            "strokeWidth": 1,
-                            "clip": True,
-                        },
+                        "mark": thin_line(interpolate="step-after"),
                         "encoding": {"x": x, "y": y | {"field": "front"}},
                     },
                     {

@@ -5,11 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from nexus_bench.report.charts.palette import HIGH, INK, LOW, PAPER, Palette, kind_of
+from nexus_bench.report.charts.palette import HIGH, INK, LOW, PAPER, SOFT, Palette, kind_of
 from nexus_bench.report.charts.plotting import Spec
 
 PANEL = 250  # pixels
 HOPS: Spec = {"type": "quantitative", "title": "hops", "axis": {"format": "d", "grid": False, "tickMinStep": 1}}
+DOTTED = [1, 3]
 _NUMBERS = ("accuracy", "reach", "cost")
 
 
@@ -68,6 +69,16 @@ def accuracy_axis(title: str) -> Spec:
     """The axis of accuracies, with room for a line at 1."""
     y: Spec = {"field": "accuracy", "type": "quantitative", "scale": {"domain": [0, 1.04], "nice": False}}
     return y | {"title": title, "axis": {"values": [0, 0.5, 1]}}
+
+
+def thin_line(**more: Any) -> Spec:
+    """The mark of what stands behind the models: a thin grey line, but for what `more` says."""
+    return {"type": "line", "color": SOFT, "strokeWidth": 1, "clip": True} | more
+
+
+def dotted_line(mark: str = "line") -> Spec:
+    """The mark of what models are compared with, such as chance: a `line` through points, or a `rule` across."""
+    return thin_line(type=mark, strokeDash=DOTTED)
 
 
 def seed_tick() -> Spec:

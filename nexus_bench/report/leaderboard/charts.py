@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from nexus_bench.report.charts.hop_reach import best_so_far, family_shapes, has_spread
-from nexus_bench.report.charts.palette import SOFT, Palette, kind_of
-from nexus_bench.report.charts.parts import in_colour, panels, rounded, tips, who, zoom
+from nexus_bench.report.charts.palette import Palette, kind_of
+from nexus_bench.report.charts.parts import in_colour, panels, rounded, thin_line, tips, who, zoom
 from nexus_bench.report.charts.plotting import Picture, Spec, figure, render
 from nexus_bench.report.leaderboard.boards import Board
 from nexus_bench.report.leaderboard.standings import Standing
@@ -75,9 +75,8 @@ def _chart(
     y: Spec = {"field": "reach", "type": "quantitative", "title": "hop reach"}
     y |= {"scale": {"domain": [0, top + 0.4], "nice": False}, "axis": {"values": list(range(top + 1)), "format": "d"}}
     colour = in_colour(rows, palette)
-    line = {"type": "line", "color": SOFT, "interpolate": "step-after", "strokeWidth": 1, "clip": True}
     layers: list[Spec] = [
-        {"mark": line, "encoding": {"x": x, "y": y | {"field": "front"}}},
+        {"mark": thin_line(interpolate="step-after"), "encoding": {"x": x, "y": y | {"field": "front"}}},
         {
             "mark": {"type": "rule", "strokeWidth": 1.5, "clip": True},
             "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": colour},

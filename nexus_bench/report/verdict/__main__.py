@@ -7,5 +7,5 @@ with errors_in_a_line():
     run, controls, challenges, page = paths_given(
         "nexus_bench.report.verdict RUN CONTROLS CHALLENGES PAGE", least=4, most=4
     )
-    tell_absent([run, controls, challenges])
+    tell_absent([run, controls, challenges], needed={run: "the page says that there is no verdict"})
     make_verdict(run, controls, challenges, page)

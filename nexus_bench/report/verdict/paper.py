@@ -135,7 +135,8 @@ if __name__ == "__main__":
         )
         if pdf_ and not (home_ / SOURCE).is_file():
             raise UsageError(f"{home_ / SOURCE}: is missing; give the folder of the paper, docs/paper, or omit PDF")
-        tell_absent([run_, controls_, challenges_], may_all=True)  # it has a form without results
+        needed_ = {run_: "the paper says that there are no results"}
+        tell_absent([run_, controls_, challenges_], may_all=True, needed=needed_)
         write_atomic(home_ / NUMBERS, make_numbers(run_, controls_, challenges_, home_))
         for path in pdf_:
             build(home_ / SOURCE, path)

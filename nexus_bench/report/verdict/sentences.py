@@ -171,25 +171,25 @@ def theory(study: Study, to: str, uninterpreted: Collection[str] = ()) -> Iterat
         uninterpreted: Families that are left out.
     """
     by_reading: dict[str, list[tuple[StudiedFamily, Fit]]] = {}
-    asked = [one for one in study.families if one.task not in uninterpreted]
-    yield from _of_order_one(asked, to)
-    for family in asked:
+    interpreted = [one for one in study.families if one.task not in uninterpreted]
+    yield from _of_order_one(interpreted, to)
+    for family in interpreted:
         for fit in fits_of(family):
             by_reading.setdefault(fit.reading or "default", []).append((family, fit))
-    for reading, found in by_reading.items():
-        n_seeds = sum(fit.n_seeds for _, fit in found)
-        agree = {one.name: sum(fit.agree[one.name] for _, fit in found) for one in THEORIES}
-        beyond = {one.name: sum(fit.beyond[one.name] for _, fit in found) for one in THEORIES}
-        alike = _alike([fit for _, fit in found])
+    for reading, fits in by_reading.items():
+        n_seeds = sum(fit.n_seeds for _, fit in fits)
+        agree = {one.name: sum(fit.agree[one.name] for _, fit in fits) for one in THEORIES}
+        beyond = {one.name: sum(fit.beyond[one.name] for _, fit in fits) for one in THEORIES}
+        alike = _alike([fit for _, fit in fits])
         counts = (f"[{agree[names[0]]}]({TABLES['theory']}) reach exactly {_ticked(names)}" for names in alike)
         further = [
             f"[{beyond[names[0]]}]({TABLES['theory']}) go beyond {_ticked(names)}"
             for names in alike
             if beyond[names[0]]
         ]
-        said = f"Of [{n_seeds} seeds on {families(len(found))}]({TABLES['theory']}) {', '.join(counts)}"
+        said = f"Of [{n_seeds} seeds on {families(len(fits))}]({TABLES['theory']}) {', '.join(counts)}"
         said += f"; {', '.join(further)}." if further else "; none goes beyond any."
-        yield f"**Formulas, {reading} reading.** {said} {_closest(found)}"
+        yield f"**Formulas, {reading} reading.** {said} {_closest(fits)}"
 
 
 def _of_order_one(asked: Sequence[StudiedFamily], to: str) -> Iterator[str]:

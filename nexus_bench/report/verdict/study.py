@@ -150,32 +150,34 @@ def study_of(report: Report, runs: Sequence[Path]) -> Study:
         ConfigError: Runs are of several studies, or a family has several settings.
     """
     specs = [read_config(run / SPEC) for run in runs]
-    suite, asked = _suite_of(specs)
+    suite, all_tasks = _suite_of(specs)
     declared = read_declared(specs[0].get("comparisons"), where=str(runs[0] / SPEC))
     if any(read_declared(spec.get("comparisons"), where="") != declared for spec in specs):
         raise ConfigError(f"{runs[0]}: the runs of a study declare the same comparisons, these do not; give them apart")
     accuracy = report.accuracy[report.accuracy["split"] == TEST]
     names = names_of(accuracy.assign(model=accuracy["model"].map(without_curriculum)))
     brief = brief_names(names.short)
-    tasks = sorted(dict.fromkeys(accuracy["task"]), key=lambda task: asked.index(task) if task in asked else len(asked))
+    tasks = sorted(
+        dict.fromkeys(accuracy["task"]), key=lambda task: all_tasks.index(task) if task in all_tasks else len(all_tasks)
+    )
     families = tuple(_family(report, task, declared, brief) for task in tasks)
     labels = list(names.short)
     pairs = tuple(Pair(*(named(side, labels, brief) for side in one)) for one in declared.asked)
     sizes = [len(model.seeds) for family in families for model in family.models.values()]
-    missing = tuple(task for task in asked if task not in tasks)
+    missing = tuple(task for task in all_tasks if task not in tasks)
     return Study(suite, families, missing, pairs, tuple(names.common), (min(sizes), max(sizes)))
 
 
 def _suite_of(specs: Sequence[Config]) -> tuple[str, list[str]]:
     """The suite that runs belong to, and all of its tasks; a family that was run by itself has a longer name."""
-    told = {str(spec.get("suite")) for spec in specs}
-    known = [name for name in bundled("suite") if all(one == name or one.startswith(f"{name}-") for one in told)]
+    suites = {str(spec.get("suite")) for spec in specs}
+    known = [name for name in bundled("suite") if all(one == name or one.startswith(f"{name}-") for one in suites)]
     if known:
         suite = max(known, key=len)
         return suite, [str(entry["task"]) for entry in read_bundled("suite", suite)["tasks"]]
-    if len(told) > 1:
-        raise ConfigError(f"the runs are of several suites: {', '.join(sorted(told))}; a study is of one")
-    return told.pop(), []
+    if len(suites) > 1:
+        raise ConfigError(f"the runs are of several suites: {', '.join(sorted(suites))}; a study is of one")
+    return suites.pop(), []
 
 
 def _family(report: Report, task: str, declared: Declared, brief: Mapping[str, str]) -> StudiedFamily:

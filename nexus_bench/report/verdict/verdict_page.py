@@ -38,7 +38,7 @@ NOTHING_YET = f"""{_TITLE}
 
 {_MADE}
 
-Nothing of [the study](reference_study.md) is in the repository yet, so there is no verdict.
+The runs of [the study](reference_study.md) are not here yet, so there is no verdict.
 """
 
 

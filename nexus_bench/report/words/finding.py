@@ -63,7 +63,7 @@ def _outcome(facts: Facts) -> list[str]:
         return [f"nothing was trained: {n_cells} failed; `nexus-bench status` says why"]
     if not any(reach.counts for reach in reaches.values()):
         return ["no hop can count as reached, since the ceilings allow no claim; accuracies are below"]
-    told: set[str] = set()
+    in_series: set[str] = set()
     clauses = []
     exact, at_least, irregular = [], [], []
     for one in facts.series:
@@ -71,7 +71,7 @@ def _outcome(facts: Facts) -> list[str]:
         nested = {order: reach for order, reach in orders.items() if order > 1}
         if not nested:
             continue
-        told |= set(one.models.values())
+        in_series |= set(one.models.values())
         if len(nested) > 1 and all(reach.is_exactly(order) for order, reach in nested.items()):
             exact.append((one, nested))
         elif len(nested) > 1 and all(reach.on_every_seed >= order for order, reach in nested.items()):
@@ -95,7 +95,7 @@ def _outcome(facts: Facts) -> list[str]:
         clauses.append(f"with {one.name}, {'; '.join(by_order)}")
     if clauses and baseline:
         clauses[0] += f"; {baseline}"
-    others = {name: reach for name, reach in reaches.items() if name not in told}
+    others = {name: reach for name, reach in reaches.items() if name not in in_series}
     furthest = max((reach.on_every_seed for reach in reaches.values()), default=0)
     if furthest and any(reach.on_every_seed == furthest for reach in others.values()):
         return _others(others, are_all=True) + clauses

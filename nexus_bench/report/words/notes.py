@@ -151,14 +151,14 @@ def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str, *, n_tests:
     """What one family of tests shows. If seeds are too few: how many are needed."""
     needed = seeds_needed(n_tests)
     pairs = pairs[pairs["verdict"] != NOT_TESTED]
-    told = pairs[pairs["verdict"] != TOO_FEW]
+    tested = pairs[pairs["verdict"] != TOO_FEW]
     notes = []
-    if len(told):
+    if len(tested):
         better = [
             f"{names.short[ours]} than {names.short[theirs]}"
             for ours, theirs in (
                 (pair["model"], pair["baseline"]) if pair["verdict"] == BETTER else (pair["baseline"], pair["model"])
-                for _, pair in told[told["verdict"].isin([BETTER, WORSE])].iterrows()
+                for _, pair in tested[tested["verdict"].isin([BETTER, WORSE])].iterrows()
             )
         ]
         said = (
@@ -167,7 +167,7 @@ def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str, *, n_tests:
             else "no model is shown to reach further"
         )
         notes.append(f"{by} (exact paired test, {how}): {said}.")
-    if len(told) < len(pairs):
+    if len(tested) < len(pairs):
         fewest = int(pairs["n_seeds"].min())
         notes.append(
             f"{by}: no model is called better where fewer than {needed} seeds are paired. With so few, no outcome of "

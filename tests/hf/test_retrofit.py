@@ -213,7 +213,7 @@ def test_lines_without_choices_have_a_report_without_chance(command: Command, tm
     rows = [{"prompt": f"say {i} {COLOURS[i % 4]}", "answer": COLOURS[i % 4]} for i in range(60)]
     Path("free.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     saved_model(Path("m"), [f"{row['prompt']} {row['answer']}" for row in rows])
-    words = "retrofit m --data free.jsonl --steps 1 --seeds 1 --set batch_size=2 --method untouched --device cpu --out r"
+    words = "retrofit m --data free.jsonl --steps 1 --seeds 1 --method untouched --device cpu --out r"
     done = command(*words.split(), "--quiet")
     assert done.returncode == 0, done.stderr
     assert results("r")["chance"].isna().all() and Path("r/report.html").is_file()

@@ -70,6 +70,7 @@ def losses(runs: Sequence[Path]) -> list[Loss]:
     """
     found: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
     others: dict[str, tuple[Path, dict[str, Any]]] = {}
+    named: dict[tuple[str, str, int], Path] = {}
     for folder in _finished(runs):
         spec, content, summary = _read(folder)
         first, equal = others.setdefault(spec.arch, (folder, {}))
@@ -80,10 +81,10 @@ def losses(runs: Sequence[Path]) -> list[Loss]:
                 f"{folder}: {key} is {mine[key]!r}, and {equal[key]!r} in {first}; such losses say nothing of models: "
                 "name the runs that belong together"
             )
-        of_model = found.setdefault((spec.arch, _words(spec, summary)), {})
-        if spec.seed in of_model:
-            raise UsageError(f"{folder}: is seed {spec.seed} of a model of which another run is too; name one of them")
-        of_model[spec.seed] = summary
+        model = _words(spec, summary)
+        if (other := named.setdefault((spec.arch, model, spec.seed), folder)) != folder:
+            raise UsageError(f"{folder}: is seed {spec.seed} of {spec.arch}: {model}, as is {other}; name one of them")
+        found.setdefault((spec.arch, model), {})[spec.seed] = summary
     return [_loss(arch, model, seeds, found) for (arch, model), seeds in found.items()]
 
 

@@ -123,8 +123,9 @@ def make_request(entry: Config, *, lr_of_arch: float) -> PretrainRequest:
         named = ", ".join([*options, *(["layers"] if rest.get("layers") is not None else [])])
         raise UsageError(f"{named}: the attention is {attention}; add --attention nexus")
     for key, value in shape.items():
-        if type(value) is not int or not 1 <= value <= _LARGEST.get(key, 65_536 * 4):
-            raise ConfigError(f"{WHERE}: {key} must be a positive whole number, got {value!r}")
+        largest = _LARGEST.get(key, 65_536 * 4)
+        if type(value) is not int or not 1 <= value <= largest:
+            raise ConfigError(f"{WHERE}: {key} must be a whole number from 1 to {largest:,}, got {value!r}")
     if isinstance(rest.get("layers"), int):
         rest["layers"] = [rest["layers"]]
     spec = validate(PretrainSpec, {"lr": lr_of_arch, **rest, "nexus": nexus, "shape": shape}, where=WHERE)

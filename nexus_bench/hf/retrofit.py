@@ -27,6 +27,7 @@ from nexus_bench.report.build import Report
 from nexus_bench.report.output import report
 
 _MAY_GROW = ("methods", "seeds")  # of a retrofit in its folder
+_CONTENT = "data.content_sha256"
 _DIVERGED = "the loss is not a number; lower lr"
 _MODELS = "models"  # of a run folder: what --keep-models writes
 
@@ -231,7 +232,7 @@ def _check_same(folder: RunFolder, spec: Config) -> None:
         return
     held = _flat(folder.read_spec().get("retrofit"))
     wanted = _flat(spec)
-    for key in [*wanted, *held]:
+    for key in sorted([*wanted, *held], key=lambda key: key == _CONTENT):  # last: it follows from the others
         grows = key in _MAY_GROW and all(one in wanted[key] for one in held.get(key) or [])
         if held.get(key) != wanted.get(key) and not grows:
             raise UsageError(

@@ -170,12 +170,11 @@ def read_results(run: Path) -> pd.DataFrame:
     check_run(run)
     if not is_there(path) and not (run / SPEC).exists():
         raise StorageError(f"{run}: is not a run folder; {where_runs_are(run)}")
-    unfinished = UsageError(f"{run}: no cell is finished yet; `nexus-bench train {run}` goes on with it")
     if not is_there(path):  # nor was it ever: the seal knows what was written
-        raise unfinished
+        raise _unfinished(run)
     frame = read_csv(path, COLUMNS)
     if frame.empty and is_sealed(run):
-        raise unfinished
+        raise _unfinished(run)
     again = f"`nexus-bench train {run}` writes it again" if (run / SPEC).exists() else "make it again"
     if frame.empty:
         raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {again}")
@@ -183,6 +182,12 @@ def read_results(run: Path) -> pd.DataFrame:
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
             raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {again}")
     return frame
+
+
+def _unfinished(run: Path) -> UsageError:
+    is_retrofit = command_of(run) == RETROFIT
+    again = "the same `nexus-bench retrofit`" if is_retrofit else f"`nexus-bench train {run}`"
+    return UsageError(f"{run}: no cell is finished yet; {again} goes on with it")
 
 
 def read_curves(run: Path, *, whole: bool = False) -> pd.DataFrame:

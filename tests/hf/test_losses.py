@@ -11,7 +11,8 @@ import yaml
 
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.hf.losses import losses
-from nexus_bench.hf.pretrain_spec import make_request
+from nexus_bench.hf.pretrain_spec import PretrainSpec, make_request
+from nexus_bench.hf.pythia import cost_of, make_config
 from tests.conftest import Command, assert_fails
 from tests.paths import EXAMPLES, ROOT
 
@@ -92,6 +93,13 @@ def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path, fault: s
     assert "\n" not in str(told.value) and told.value.exit_code != 1
 
 
+def test_two_runs_of_one_model_and_seed_are_both_named(tmp_path: Path, command: Command) -> None:
+    for name in ("a", "b"):
+        write_run(tmp_path / name, 5.0)
+    told = f"{tmp_path / 'b'}: is seed 0 of pythia-14m: standard, as is {tmp_path / 'a'}; name one of them"
+    assert_fails(command("losses", str(tmp_path)), 2, told)
+
+
 def test_the_page_tells_what_the_committed_runs_say() -> None:
     page = (ROOT / "docs" / "language_models.md").read_text()
     rows = [line for line in page.splitlines() if re.search(r" \| [\d.]+ M \| [\d.]+ \|$", line)]
@@ -106,6 +114,16 @@ def test_the_page_tells_what_the_committed_runs_say() -> None:
             f"| {len(one.seeds)} | {held} |{apart} | {one.parameters / 1e6:.2f} M | {one.flops_per_token / 1e6:.1f} |"
         )
         assert any(row.endswith(wanted) for row in rows), wanted
+
+
+@pytest.mark.parametrize(("nest", "told"), [("order2", "84.6"), ("order3", "104.7"), ("mirrored2", "103.5")])
+def test_the_page_tells_what_is_counted_now(nest: str, told: str) -> None:
+    written = yaml.safe_load((EXAMPLES / "pretrain" / f"14m-{nest}-seed0" / "spec.yaml").read_text())
+    spec = PretrainSpec.model_validate({key: written[key] for key in written if key != "content_sha256"})
+    counted = cost_of(spec, make_config(spec, n_tokens=50_277, end_of_text=0)).flops_per_token
+    assert f"{counted / 1e6:.1f}" == told
+    page = (ROOT / "docs" / "language_models.md").read_text()
+    assert "makes: 84.6, 104.7 and 103.5 in the place of 85.2, 105.9 and 105.9." in " ".join(page.split())
 
 
 def test_an_edited_number_of_a_summary_is_found_and_an_unsealed_one_is_said(tmp_path: Path, command: Command) -> None:

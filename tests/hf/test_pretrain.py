@@ -240,6 +240,7 @@ WRONG = [
     ("--attention nexus --set layers=7", 3, "layers must be 0 to 1"),
     ("--attention nexsu", 3, "attention: input should be 'standard' or 'nexus', got 'nexsu'"),
     ("--set batchsize=3", 3, "unknown key 'batchsize'; did you mean 'batch_size'?"),
+    ("--set intermediate_size=300000", 3, "intermediate_size must be a whole number from 1 to 262,144, got 300000"),
     ("--set micro_batch_size=3", 3, "batch_size must be a multiple of micro_batch_size x processes (3 x 1), got 4"),
     ("--set seq_len=100000", 3, "fewer than the 100,001 of one sequence; give more of it or lower seq_len"),
     ("--held-out short.txt", 3, "the held-out text has 2 tokens, fewer than the 17 of one sequence; give --held-out"),

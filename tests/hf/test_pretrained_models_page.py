@@ -72,6 +72,21 @@ def test_the_table_of_what_fine_tuning_showed(method: str) -> None:
     assert [cell.strip() for cell in line.split("|")] == told
 
 
+def test_sentences_on_the_table_hold() -> None:
+    showed = " ".join(PAGE.split("## What fine-tuning showed")[1].split())
+    means = {}
+    for run in ("kinship", "arc_easy", "piqa"):
+        table = pd.read_csv(EXAMPLES / "retrofit" / run / "report.csv").query("split == 'test'")
+        means[run] = table.pivot(index="model", columns="hop", values="mean")
+    literal, gated = METHODS["order 2, literal"], [m for m in means["piqa"].index if "gated" in m]
+    apart = (means["piqa"].loc[gated, 1] - means["piqa"].loc["standard", 1]).abs().max()
+    assert len(gated) == 3 and apart < 0.003 and "its last third and order 3 lie within .003 of it" in showed
+    assert f"(ARC-Easy: {means['arc_easy'].loc[literal, 1] - 0.25:.2f} above it)".replace("0.", ".") in showed
+    learned = means["kinship"][1] > 0.95
+    assert set(learned.index[~learned]) == {literal, "untouched"} and (means["kinship"][2] < 0.95).all()
+    assert "every trained method but the literal one learns 1 hop, and none reaches 2" in showed
+
+
 def test_what_more_steps_showed_on_pointer_chase() -> None:
     told = [told_by("pointer_chase", "standard", hop) for hop in (1, 2, 3, 4)]
     assert f"answers {', '.join(told[:3])} and {told[3]} of 1 to 4 hops" in " ".join(PAGE.split())

@@ -209,6 +209,16 @@ def test_a_tiny_model_learns_one_hop(command: Command, tmp_path: Path, family: s
     assert tested["accuracy"]["untouched"] < 0.4 and tested["accuracy"]["standard"] > 0.6, tested["accuracy"]
 
 
+def test_lines_without_choices_have_a_report_without_chance(command: Command, tmp_path: Path) -> None:
+    rows = [{"prompt": f"say {i} {COLOURS[i % 4]}", "answer": COLOURS[i % 4]} for i in range(60)]
+    Path("free.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    saved_model(Path("m"), [f"{row['prompt']} {row['answer']}" for row in rows])
+    words = "retrofit m --data free.jsonl --steps 1 --seeds 1 --method untouched --device cpu --out r"
+    done = command(*words.split(), "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert results("r")["chance"].isna().all() and Path("r/report.html").is_file()
+
+
 def test_the_chat_view_is_asked_by_the_template(command: Command, place: Path) -> None:
     losses = []
     for view in ("text", "chat"):

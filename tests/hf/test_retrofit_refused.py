@@ -10,7 +10,7 @@ from transformers import GPT2Config
 
 from nexus_bench.hf import retrofit_cells
 from tests.conftest import Command, assert_fails
-from tests.hf.retrofitting import line
+from tests.hf.retrofitting import SHORT, line
 
 
 def edited(model: Path, to: Path, **values: Any) -> str:
@@ -126,6 +126,15 @@ def test_the_folder_of_another_retrofit_is_kept(command: Command, place: Path) -
     assert "r: holds a retrofit with recipe.steps 300, this one has 7; choose another --out" in done.stderr
     assert command("train", "quick", "--out", "r").returncode == 2
     assert Path("r/results.csv").read_bytes() == before
+
+
+def test_of_a_task_steps_that_differ_are_named_and_not_the_hash_of_what_is_drawn_for_them(
+    command: Command, place: Path
+) -> None:
+    drawn = ["retrofit", str(place / "m"), "--task", "pointer_chase", "--hops", "1-2", "n_nodes=7", *SHORT.split()]
+    words = [*drawn, "--quiet", "--method", "untouched", "--out", "r"]
+    assert command(*words, "--steps", "6").returncode == 0
+    assert_fails(command(*words, "--steps", "70"), 2, "r: holds a retrofit with recipe.steps 6, this one has 70; ")
 
 
 def test_methods_and_seeds_may_be_added_to_a_folder_but_not_taken_away(command: Command, place: Path) -> None:

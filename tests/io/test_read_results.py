@@ -136,6 +136,12 @@ def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
         read_results(tmp_path)
 
 
+def test_a_retrofit_without_results_goes_on_with_its_own_command(tmp_path: Path) -> None:
+    replace_sealed(tmp_path, {"spec.yaml": "suite: s\nretrofit:\n  model: m\n"})
+    with pytest.raises(UsageError, match=r"no cell is finished yet; the same `nexus-bench retrofit` goes on with it$"):
+        read_results(tmp_path)
+
+
 def test_a_spec_that_cannot_be_read_is_told_by_every_reader(tmp_path: Path) -> None:
     replace_sealed(tmp_path, {"spec.yaml": "suite: s\n  models: [\n"})
     for read in (RunFolder(tmp_path).read_spec, lambda: RunFolder(tmp_path).check("s")):

@@ -33,6 +33,11 @@ def test_models_far_below_chance_at_hops_without_training_are_told() -> None:
     assert told(few) == ""
 
 
+def test_questions_without_choices_have_no_chance_to_be_below() -> None:
+    assert told(rows().assign(chance=pd.NA).astype({"chance": "Float64"})) == ""
+    assert told(rows().assign(chance=rows()["chance"].where(rows()["hop"] < 4))) == ""
+
+
 def test_where_every_hop_was_trained_the_note_does_not_say_that_one_was_not() -> None:
     wrong = rows()[rows()["split"] == TEST].assign(accuracy=0.0)
     assert told(wrong) == ""

@@ -80,12 +80,14 @@ def modes_note(rows: pd.DataFrame) -> list[str]:
 def below_chance_note(rows: pd.DataFrame, names: Names, trained: Sequence[int]) -> list[str]:
     """A note if models are far below chance at hops on which they were not trained, or may not have been.
 
+    Questions without choices have no chance, and no note.
+
     Args:
         rows: Rows of results.csv, of one section.
         names: The display names of models.
         trained: The hops of training; a curriculum may not have come to all of them.
     """
-    measured = rows[(rows["status"] != SCORED) & rows["accuracy"].notna()]
+    measured = rows[(rows["status"] != SCORED) & rows["accuracy"].notna() & rows["chance"].notna()]
     is_sure = measured["hop"].isin(trained) & (measured["curriculum"].fillna("none") == "none")
     low: dict[str, list[int]] = {}
     for _, cells in measured[~is_sure].groupby(["model", "hop"], sort=False):

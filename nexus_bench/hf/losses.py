@@ -29,13 +29,13 @@ class Loss(NamedTuple):
         held_out_low: Lower end of its 95% t-interval; None for one seed.
         held_out_high: Its upper end.
         bits_per_byte: The same mean in bits for each byte of the text.
-        difference: Of `held_out_loss` from the standard model of the arch, a mean over the seeds that both have; None
-            for the standard model, and where there is none.
+        difference: Of `held_out_loss` from the standard model of the same sizes, or else of those of the arch, a mean
+            over the seeds that both have; None for the standard model, and where there is none.
         difference_low: Lower end of its 95% t-interval, paired by seed; None for one pair.
         difference_high: Its upper end.
         n_pairs: Seeds that both have.
         parameters: Trained numbers.
-        flops_per_token: Operations of a pass there and back.
+        flops_per_token: Operations of a pass there and back, as counted in the run of the first seed.
         tokens: Tokens trained on.
     """
 
@@ -71,6 +71,7 @@ def losses(runs: Sequence[Path]) -> list[Loss]:
     found: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
     others: dict[str, tuple[Path, dict[str, Any]]] = {}
     named: dict[tuple[str, str, int], Path] = {}
+    alike: dict[tuple[str, str], str] = {}  # the standard model of the same sizes
     for folder in _finished(runs):
         spec, content, summary = _read(folder)
         first, equal = others.setdefault(spec.arch, (folder, {}))
@@ -81,11 +82,12 @@ def losses(runs: Sequence[Path]) -> list[Loss]:
                 f"{folder}: {key} is {mine[key]!r}, and {equal[key]!r} in {first}; such losses say nothing of models: "
                 "name the runs that belong together"
             )
-        model = _words(spec, summary)
+        model = _named(summary["model"], spec)
         if (other := named.setdefault((spec.arch, model, spec.seed), folder)) != folder:
             raise UsageError(f"{folder}: is seed {spec.seed} of {spec.arch}: {model}, as is {other}; name one of them")
         found.setdefault((spec.arch, model), {})[spec.seed] = summary
-    return [_loss(arch, model, seeds, found) for (arch, model), seeds in found.items()]
+        alike[spec.arch, model] = _named("standard", spec)
+    return [_loss(arch, model, found, alike[arch, model]) for arch, model in found]
 
 
 def unsealed(runs: Sequence[Path]) -> list[Path]:
@@ -121,19 +123,20 @@ def _read(folder: Path) -> tuple[PretrainSpec, str, dict[str, Any]]:
     return spec, content, read_summary(folder, needed=needed)
 
 
-def _words(spec: PretrainSpec, summary: dict[str, Any]) -> str:
+def _named(model: str, spec: PretrainSpec) -> str:
     sizes = [f"{key} {value}" for key, value in spec.shape.items() if key != "intermediate_size"]
-    return ", ".join([summary["model"], *sizes])
+    return ", ".join([model, *sizes])
 
 
 def _loss(
     arch: str,
     model: str,
-    seeds: dict[int, dict[str, Any]],
     found: dict[tuple[str, str], dict[int, dict[str, Any]]],
+    alike: str,
 ) -> Loss:
+    seeds = found[arch, model]
     numbers = sorted(seeds)
-    standard = found.get((arch, "standard"), {}) if model != "standard" else {}
+    standard = next((found[arch, one] for one in (alike, "standard") if one != model and (arch, one) in found), {})
     both = [seed for seed in numbers if seed in standard]
     first = seeds[numbers[0]]
     return Loss(

@@ -120,7 +120,6 @@ def retrofit(
         folder.write_spec({"suite": name, "retrofit": spec})
         mode = "bfloat16" if way.device == "cuda" else "single"
         versions = machine_and_versions(way.device) | {"transformers": transformers.__version__, "mode": mode}
-        environment = folder.add_environment(versions, today())
         for cell, purpose in _cells(methods, recipe, seeds, setting, folder):
             cell_id = setting.cell_id(cell)
             purposes[cell_id] = purpose
@@ -129,6 +128,7 @@ def retrofit(
             keep = folder.path / _MODELS / cell_id if way.keep_models and purpose == MEASURED else None
             unkept += not is_new and keep is not None and not keep.is_dir()
             if is_new:
+                environment = folder.add_environment(versions, today())
                 with told_if_it_runs_out(
                     f"lower micro_batch (now {recipe.micro_batch}) in another --out, or repeat this command on a "
                     "larger or less busy device: finished cells are kept"

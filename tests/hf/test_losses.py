@@ -46,6 +46,20 @@ def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
     assert wide.n_pairs == 1 and wide.difference == pytest.approx(-1.0) and wide.difference_low is None
 
 
+def test_a_nest_is_compared_with_the_standard_model_of_its_sizes_where_there_is_one(tmp_path: Path) -> None:
+    small = {"hidden_size": 64, "num_hidden_layers": 2}
+    write_run(tmp_path / "nest", 4.75, **NEST, **small)
+    write_run(tmp_path / "arch", 4.0)
+    (_, of_arch) = losses([tmp_path])
+    assert of_arch.model.startswith("nexus") and of_arch.difference == 0.75, "there is no other standard model"
+    write_run(tmp_path / "small", 5.0, **small)
+    differences = {one.model: one.difference for one in losses([tmp_path])}
+    sizes = "hidden_size 64, num_hidden_layers 2"
+    assert differences == {"standard": None, f"nexus (order 2), {sizes}": -0.25, f"standard, {sizes}": 1.0}
+    shutil.rmtree(tmp_path / "arch")
+    assert [one.difference for one in losses([tmp_path])] == [-0.25, None]
+
+
 @pytest.mark.parametrize(
     ("other", "named"),
     [

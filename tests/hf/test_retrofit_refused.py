@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import GPT2Config
 
-from nexus_bench.hf import retrofit_cells
+from nexus_bench.hf import retrofit, retrofit_cells
 from tests.conftest import Command, assert_fails
 from tests.hf.retrofitting import SHORT, line
 
@@ -147,6 +147,19 @@ def test_methods_and_seeds_may_be_added_to_a_folder_but_not_taken_away(command: 
     assert Path("r/results.csv").read_bytes() == Path("o/results.csv").read_bytes()
     fewer = command(*line(place, f"{short} --seeds 2", ("standard",)))
     assert fewer.returncode == 2 and "r: holds a retrofit with methods" in fewer.stderr
+
+
+def test_a_machine_on_which_nothing_was_trained_is_not_among_those_of_the_run(
+    command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = "--steps 2 --seeds 1 --set lr=1e-3"
+    assert command(*line(place, short, ("untouched",))).returncode == 0
+    before = Path("r/env.json").read_text()
+    here = retrofit.machine_and_versions("cpu")
+    monkeypatch.setattr(retrofit, "machine_and_versions", lambda device: here | {"torch": "another"})
+    assert command(*line(place, short, ("untouched",))).returncode == 0 and Path("r/env.json").read_text() == before
+    assert command(*line(place, short, ("untouched", "standard"))).returncode == 0
+    assert [entry["torch"] for entry in json.loads(Path("r/env.json").read_text())["environments"]][1] == "another"
 
 
 def test_memory_that_runs_out_is_one_line_and_keeps_what_is_done(

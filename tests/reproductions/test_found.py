@@ -258,6 +258,9 @@ def test_published_mqar() -> None:
     assert f"({to(found.get_group((64, 0.001)))}, rising)" in said
     delta = rows.query("attention == 'delta_net' and d_model == 64 and lr == 0.003").groupby("n_facts")["accuracy"]
     assert [learned(one) for _, one in delta] == [3, 2] and "three seeds of 3 at 4 pairs, two at 16 (.96, 1.00)" in said
+    (canon,) = read_results(ROOT / "runs" / "beside" / "mqar-canon").query("split == 'test'").to_dict("records")
+    assert (canon["d_model"], canon["lr"], canon["steps"], canon["n_facts"]) == (64, 0.003, 3000, 256)
+    assert f"at 3e-3 ({canon['accuracy']:.3f}, a loss of {canon['loss']:.2f};".replace("(0.", "(.") in said
     longer = read_results(ROOT / "runs" / "beside" / "mqar-longer").query("split == 'test'")
     four = longer.query("attention == 'standard' and d_model == 64 and n_facts == 64")
     at_rate = four.groupby("lr")[["accuracy", "steps_to_95"]]

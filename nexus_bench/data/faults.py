@@ -1,5 +1,6 @@
 """Faults of examples: each function looks for one kind, and gives the first place where it is."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,11 +128,22 @@ def find_uneven(law: Law, examples: Examples) -> Fault | None:
         chance, n_apart = is_number(family.name, "chance", family.chance(hop)), found.n_examples
         if law.schema.is_sequence:  # the labels of one are alike
             n_apart = int((examples.hop == hop).any(axis=1).sum())
-        if found.share > chance + _SIGMAS * np.sqrt(chance * (1 - chance) / n_apart):
+        if _is_too_common(found.share, chance, n_apart):
             name = law.symbol(law.schema.answer, found.answer)
             what = f"at {hop} hops {found.share:.1%} of the answers are {name}; chance allows at most {chance:.1%}"
             return Fault(None, None, what)
     return None
+
+
+def _is_too_common(share: float, chance: float, n: int) -> bool:
+    """Whether no answer of `n`, each right by chance, has this share but by so rare a chance as `_SIGMAS` stand for.
+
+    By the bound of Chernoff, which also holds where an answer is expected less than once, for 1 / chance answers.
+    """
+    if share <= chance:
+        return False
+    rest = (1 - share) * math.log((1 - share) / (1 - chance)) if share < 1 else 0.0
+    return n * (share * math.log(share / chance) + rest) > _SIGMAS**2 / 2 - math.log(chance)
 
 
 def majority(examples: Examples, hop: int) -> CommonestAnswer:

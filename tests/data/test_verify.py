@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 import nexus_bench
+from nexus_bench.data.faults import find_uneven
 from nexus_bench.data.formats import FORMATS
 from nexus_bench.data.generate import generate
 from nexus_bench.data.manifest import ContentHash, manifest_sha256, spec_of, view_of
 from nexus_bench.data.splits import world_ids
-from nexus_bench.data.task import TaskSpec, make_task
+from nexus_bench.data.task import TaskSpec, law_of, make_task
 from nexus_bench.data.verify import verify
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.generators.base import Examples
 from nexus_bench.io.files import sha256_of_file, to_json
+from nexus_bench.streams import stream
 
 Change = Callable[[dict[str, Examples]], None]
 
@@ -136,6 +138,28 @@ def test_a_dataset_of_one_hop_alone_is_not_balanced(tmp_path: Path) -> None:
     forge(tmp_path / "d", one_hop_only)
     with pytest.raises(CorruptArtefactError, match=r"hop 1 is in 100.0% of the examples, expected 33.3%"):
         verify(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [{"task": "mano", "modulus": 997}, {"task": "word_problem", "hops": "1-12", "n_tokens": 12, "group": "A_5"}],
+)
+def test_answers_of_which_few_are_expected_may_come_thrice(sizes: dict[str, object], tmp_path: Path) -> None:
+    """Of 80 answers out of 997 some are alike, and of 20 words of 60 elements too."""
+    for seed in range(3):
+        spec = make_task({"n_val": 256, "n_test": 20, **sizes}, where="test")
+        generate(tmp_path / str(seed), spec, seed=seed, n_train=20, file_format="npz")
+        verify(tmp_path / str(seed))
+
+
+def test_an_answer_that_is_too_common_is_found(tmp_path: Path) -> None:
+    spec = make_task({"task": "mano", "hops": "1-3", "modulus": 997, "n_val": 9, "n_test": 9}, where="test")
+    law = law_of("test", spec.laws())
+    drawn = law.sample(300, stream("common"))
+    assert find_uneven(law, drawn) is None
+    drawn.answer[:30][drawn.answer[:30] >= 0] = 5
+    fault = find_uneven(law, drawn)
+    assert fault is not None and "of the answers are 5; chance allows" in fault.what
 
 
 def test_an_edited_file_names_its_row_although_its_hash_is_wrong_already(tmp_path: Path, small_spec: TaskSpec) -> None:

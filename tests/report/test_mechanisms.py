@@ -31,6 +31,19 @@ def test_a_row_is_a_mechanism_and_a_column_a_task(tmp_path: Path) -> None:
     assert costs.loc["standard"].tolist() == ["1.00", "1.00"]
 
 
+def test_hops_of_which_nothing_is_claimed_do_not_count_and_the_page_says_so(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"standard": [FAR, FAR]})
+    results = pd.read_csv(run / "results.csv")
+    for least, reach in ((3, "2.0"), (1, "-")):
+        results.assign(partial_input=results["partial_input"].where(results["hop"] < least, 0.96)).to_csv(
+            run / "results.csv", index=False
+        )
+        page = mechanisms_page([run])
+        assert table_of(page, "Hop reach").loc["standard", "t"] == reach
+        assert "whose partial-input ceiling is .95 or more do not count" in page and "where none is left, `-`" in page
+    assert "its longer side" in page, "both ends of an interval can be cut off"
+
+
 def test_a_mechanism_has_one_name_in_all_columns(tmp_path: Path) -> None:
     """Also where fewer of them are trained, so that other parts of their labels are shared."""
     run = run_of(tmp_path / "run", {"standard": [NEAR, NEAR], "mamba2": [FAR, FAR], "tree": [FAR, FAR]})

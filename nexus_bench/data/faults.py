@@ -140,8 +140,8 @@ def _is_too_common(share: float, chance: float, n: int) -> bool:
 
     By the bound of Chernoff, which also holds where an answer is expected less than once, for 1 / chance answers.
     """
-    if share <= chance:
-        return False
+    if share <= chance or chance <= 0:
+        return share > chance
     rest = (1 - share) * math.log((1 - share) / (1 - chance)) if share < 1 else 0.0
     return n * (share * math.log(share / chance) + rest) > _SIGMAS**2 / 2 - math.log(chance)
 

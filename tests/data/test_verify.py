@@ -162,6 +162,16 @@ def test_an_answer_that_is_too_common_is_found(tmp_path: Path) -> None:
     assert fault is not None and "of the answers are 5; chance allows" in fault.what
 
 
+@pytest.mark.parametrize("chance", [0.0, -1.0])
+def test_a_family_that_has_no_chance_is_told_of_its_commonest_answer(
+    chance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    law = law_of("test", make_task({"task": "mano", "hops": "1-3", "n_val": 9, "n_test": 9}, where="test").laws())
+    monkeypatch.setattr(type(law.family), "chance", lambda self, hop: chance)
+    fault = find_uneven(law, law.sample(30, stream("none")))
+    assert fault is not None and "chance allows at most" in fault.what
+
+
 def test_an_edited_file_names_its_row_although_its_hash_is_wrong_already(tmp_path: Path, small_spec: TaskSpec) -> None:
     folder = tmp_path / "d"
     generate(folder, small_spec, seed=3, n_train=50, file_format="jsonl")

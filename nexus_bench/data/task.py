@@ -159,7 +159,7 @@ def check_symbols(trained: Law, other: Law, *, what: str) -> None:
         what: Its name for the message.
 
     Raises:
-        ConfigError: A vocabulary has another size.
+        ConfigError: A vocabulary has another size, or other symbols.
     """
     names = {role.vocabulary for role in (*trained.schema.fact, *trained.schema.query)} - {"hop"}
     for name in sorted(names | {trained.schema.answer}):
@@ -168,6 +168,12 @@ def check_symbols(trained: Law, other: Law, *, what: str) -> None:
             raise ConfigError(
                 f"{trained.family.name}: {what} must keep the {known} symbols of vocabulary '{name}', got {asked}; "
                 "fix its size for both, larger than any graph"
+            )
+        written = ((trained.symbol(name, index), other.symbol(name, index)) for index in range(known))
+        if renamed := next((pair for pair in written if pair[0] != pair[1]), None):
+            raise ConfigError(
+                f"{trained.family.name}: {what} must keep what each symbol stands for; what is {renamed[0]} in "
+                f"training would be {renamed[1]}"
             )
 
 

@@ -54,7 +54,7 @@ class AlternatingBlocks(SequenceFamily[AlternatingBlocksParams]):
 
     def advice_for_hop(self, hop: int) -> str:
         """Longer sequences."""
-        return f"raise {'n_tokens' if self.params.min_tokens is None else 'min_tokens'} to {hop + 1}"
+        return self.params.advice_for_length(hop + 1)
 
     @property
     def n_words(self) -> int:

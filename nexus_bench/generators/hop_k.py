@@ -65,8 +65,7 @@ class HopK(SequenceFamily[HopKParams]):
 
     def advice_for_hop(self, hop: int) -> str:
         """Longer sequences."""
-        size = "n_tokens" if self.params.min_tokens is None else "min_tokens"
-        return f"raise {size} to {hop * self.params.n_symbols + 1}"
+        return self.params.advice_for_length(hop * self.params.n_symbols + 1)
 
     @property
     def n_words(self) -> int:

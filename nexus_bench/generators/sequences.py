@@ -29,6 +29,13 @@ class SequenceParams(FamilyParams):
         ge=2, le=100_000, description="Tokens of the shortest; every length is as likely. Null: all have n_tokens."
     )
 
+    def advice_for_length(self, least: int) -> str:
+        """What an error message tells the user to change where the shortest sequence needs so many tokens."""
+        if self.min_tokens is None:
+            return f"raise n_tokens to {least}"
+        both = "n_tokens and min_tokens" if least > self.n_tokens else "min_tokens"
+        return f"raise {both} to {least}"
+
 
 class Labels(NamedTuple):
     """The labels of sequences.

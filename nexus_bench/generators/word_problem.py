@@ -46,7 +46,7 @@ class WordProblem(SequenceFamily[WordProblemParams]):
 
     def advice_for_hop(self, hop: int) -> str:
         """Longer sequences."""
-        return f"raise {'n_tokens' if self.params.min_tokens is None else 'min_tokens'} to {hop}"
+        return self.params.advice_for_length(hop)
 
     @property
     def reasoning(self) -> str:

@@ -39,7 +39,7 @@ One file in `tasks/reproductions/`, or anywhere else, given by its path:
 
 | key | what it holds |
 |---|---|
-| `reproduction` | the name, which is that of the file |
+| `reproduction` | the name, also of its folder below `runs/reproductions` |
 | `source` | `title`, `authors`, `arxiv`, `where` (sections, figures), `code` (address, or omitted), `licence` |
 | `claim` | what the source claims, in a sentence |
 | `departures` | what is not as in the source, at both scales |

@@ -218,12 +218,30 @@ def test_shortcuts_of_sequences_know_little_and_are_right_where_that_is_all() ->
         ({"task": "mqar", "hops": "2"}, r"mqar: hops must be in 1\.\.1, got 2; ask for one hop"),
         ({"task": "mqar", "n_queries": 3}, "mqar: unknown key 'n_queries'"),
         ({"task": "word_problem", "min_tokens": 9}, r"hops must be in 1\.\.9, got 16; raise min_tokens to 16"),
+        (
+            {"task": "hop_k", "n_tokens": 30, "min_tokens": 12, "hops": "8"},
+            r"hops must be in 1\.\.2, got 8; raise n_tokens and min_tokens to 33",
+        ),
         ({"task": "word_problem", "group": "S_6"}, "group must be Z_2 to Z_100"),
     ],
 )
 def test_what_a_family_cannot_make_is_refused_in_a_line(entry: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make_task(entry, where="test")
+
+
+@pytest.mark.parametrize(
+    ("entry", "asked", "message"),
+    [
+        ({"task": "word_problem", "group": "S_3"}, {"group": "Z_6"}, "what is 123 in training would be 0"),
+        ({"task": "mano", "operations": "asm"}, {"operations": "sam"}, "what is \\+ in training would be -"),
+    ],
+)
+def test_symbols_that_would_stand_for_something_else_are_not_asked(
+    entry: dict[str, Any], asked: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"must keep what each symbol stands for; {message}"):
+        further_law(make_task(entry, where="t"), EvaluationRequest(None, None, asked, None))
 
 
 def test_hops_that_no_token_said_in_training_are_not_asked() -> None:

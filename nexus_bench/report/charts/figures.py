@@ -95,7 +95,7 @@ def learning_curves(curves: pd.DataFrame, orders: Mapping[str, int], *, title: s
     return _picture(
         by_step.learning_curves(curves, orders, title=title),
         "learning_curves",
-        f"Validation accuracy by hop while training: {lines}. Each hop is learned in a sudden step.",
+        f"Validation accuracy by hop while training: {lines}.",
     )
 
 

@@ -34,7 +34,6 @@ from nexus_bench.report.crossed import crossed_sections
 from nexus_bench.report.parameters import parameter_sections
 from nexus_bench.report.rows import beside_trained, on_one_axis, told_apart
 from nexus_bench.report.section import Section as Section
-from nexus_bench.report.section_names import section_names
 from nexus_bench.report.training_costs import training_costs
 from nexus_bench.report.words.facts import Facts
 from nexus_bench.report.words.finding import finding
@@ -113,7 +112,7 @@ def build_report(
     of_test = {i: on_one_axis(part) for i, part in enumerate(parts) if (part["split"] == TEST).any()}
     found = tested_in_order([declared_pairs(declarations, shared, among=rows) for shared in of_test.values()])
     declared_of = dict(zip(of_test, found, strict=True))
-    names, omits = section_names(parts, rows)
+    names = [tables.names_of(part, _tested_beside(part, rows)) for part in parts]
     palette = palette_of(short for of_part in names for short in of_part.short.values())
     sections: list[Section] = []
     facts: list[Facts] = []
@@ -138,8 +137,8 @@ def build_report(
             steps = steps_to_reach(results[results["cell_id"].isin(tested["cell_id"])])
             of_these = curves[curves["cell_id"].isin(tested["cell_id"])]
             section = _main(part, title, reached[-1], pairs, steps, of_these, names[i], palette)
-            section = section._replace(timed=training_costs(tested, timing, names[i]))
-            facts.append(_facts(shared, reached[-1], declared, of_these, names[i]))
+            section = section._replace(timed=training_costs(tested, timing))
+            facts.append(_facts(shared, reached[-1], declared, of_these))
             firsts.append(tested.iloc[0])
         split = "" if len(tested) else f"-{part['split'].iloc[0]}"
         n_alike = suffixes.count(split)
@@ -149,7 +148,7 @@ def build_report(
         pictures = [picture._replace(name=picture.name + suffix) for picture in pictures]
         sections.append(section._replace(pictures=pictures))
     tested = rows[(rows["group"] == TEST) & (rows["status"] != SCORED)]
-    sections += [*parameter_sections(tested, by, omits), *crossed_sections(tested, omits)]
+    sections += [*parameter_sections(tested, by), *crossed_sections(tested)]
     return Report(
         title=f"nexus-bench: {', '.join(dict.fromkeys(results['suite']))}",
         sections=sections,
@@ -216,9 +215,7 @@ def _main(
     return Section(title, str(rows["task"].iloc[0]), made, notes, [p for p in pictures if p is not None])
 
 
-def _facts(
-    rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, curves: pd.DataFrame, names: tables.Names
-) -> Facts:
+def _facts(rows: pd.DataFrame, counts: pd.DataFrame, declared: DeclaredPairs, curves: pd.DataFrame) -> Facts:
     """What the finding is made of, of the trained setting; what it is called is not known yet.
 
     Args:
@@ -226,9 +223,8 @@ def _facts(
         counts: `reached.seeds_reached`.
         declared: `compare_models.declared_pairs`.
         curves: Rows of curve.csv of these cells.
-        names: The display names of models.
     """
-    reach = reach_by_model(rows)
+    names, reach = tables.names_of(rows), reach_by_model(rows)
     return Facts(
         task=str(rows["task"].iloc[0]),
         setting="",
@@ -240,6 +236,13 @@ def _facts(
         rising=still_rising(curves),
         trained=_trained_hops(rows),
     )
+
+
+def _tested_beside(part: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The tested rows of the settings of a part: with all models, of which further questions may ask some alone."""
+    tested = rows[rows["split"] == TEST]
+    setting = tested.groupby([*SETTING], sort=False, dropna=False).ngroup()
+    return tested[setting.isin(setting[tested["cell_id"].isin(part["cell_id"])])]
 
 
 def _places(

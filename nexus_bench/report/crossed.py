@@ -1,6 +1,5 @@
 """Datasets crossed with seeds: the section of models that were trained on several datasets with the same seeds."""
 
-from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -18,25 +17,24 @@ _SHOWN = 8  # digits of it, as Git shows of a commit
 _LEAST = 2  # datasets and seeds
 
 
-def crossed_sections(rows: pd.DataFrame, omits: Collection[str] | None = None) -> list[Section]:
+def crossed_sections(rows: pd.DataFrame) -> list[Section]:
     """A section for each setting that was trained on at least two stored datasets with at least two seeds in common.
 
     Args:
         rows: Rows of the test split and of further hops, one recipe per model.
-        omits: As of `tables.names_of`.
     """
     datasets = {text: option_values(text).get(_DATASET) for text in rows["task_options"].unique()}
     stored = rows.assign(dataset=rows["task_options"].map(datasets)).dropna(subset=["dataset"])
     alike = {text: without(text, [_DATASET]) for text in datasets}
     stored = stored.assign(task_options=stored["task_options"].map(alike))
     parts = [part for _, part in stored.groupby(list(SETTING), sort=False, dropna=False)]
-    sections = [_section(part, omits) for part in parts if part["dataset"].nunique() >= _LEAST]
+    sections = [_section(part) for part in parts if part["dataset"].nunique() >= _LEAST]
     return [section for section in sections if section is not None]
 
 
-def _section(rows: pd.DataFrame, omits: Collection[str] | None) -> Section | None:
+def _section(rows: pd.DataFrame) -> Section | None:
     """The tables of one setting; None if no model has two seeds in common on two datasets."""
-    names = tables.names_of(rows, omits=omits)
+    names = tables.names_of(rows)
     key = ["model", "dataset", "seed"]
     cells = pd.DataFrame(
         {

@@ -1,7 +1,7 @@
 """Accuracy against a parameter of the task: which parameters vary between the tasks of a report, and their sections."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,16 +48,13 @@ class _Sweep(NamedTuple):
     settings: dict[Any, _Setting]
 
 
-def parameter_sections(
-    rows: pd.DataFrame, by: Sequence[str] = (), omits: Collection[str] | None = None
-) -> list[Section]:
+def parameter_sections(rows: pd.DataFrame, by: Sequence[str] = ()) -> list[Section]:
     """A section for each parameter that varies between settings of a task in which models were trained.
 
     Args:
         rows: Rows of the test split and of further hops, one recipe per model.
         by: The parameters to show, also some of training; without them, all parameters of tasks but for those that
             training changes with.
-        omits: As of `tables.names_of`.
 
     Raises:
         UsageError: One of `by` varies in no task.
@@ -73,7 +70,7 @@ def parameter_sections(
             is_of_task = axis[0] not in _SHOWN_IF_ASKED and not set(axis) & set(_TRAINING)
             if set(axis) & set(by) if by else is_of_task:
                 others = [other[0] for other in axes if other != axis]
-                sections += [_section(sweep, omits) for sweep in _sweeps(axis, settings, others)]
+                sections += [_section(sweep) for sweep in _sweeps(axis, settings, others)]
     for name in by:
         if name not in varying:
             if not varying:
@@ -157,12 +154,12 @@ def _sweeps(axis: list[str], settings: Sequence[_Setting], others: list[str]) ->
     return []
 
 
-def _section(sweep: _Sweep, omits: Collection[str] | None) -> Section:
+def _section(sweep: _Sweep) -> Section:
     """The table and the figure of one sweep."""
     parts = sweep.settings.items()
     accuracy = pd.concat([accuracy_by_hop(one.rows).assign(value=value) for value, one in parts], ignore_index=True)
     reaches = [reach_by_model(one.rows.assign(split=TEST)).assign(value=value) for value, one in parts]
-    names = tables.names_of(accuracy, omits=omits)
+    names = tables.names_of(accuracy)
     title = _title(sweep)
     table = by_parameter(accuracy, pd.concat(reaches, ignore_index=True), names, sweep.name)
     short = accuracy.assign(model=accuracy["model"].map(names.short))

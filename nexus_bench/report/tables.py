@@ -1,7 +1,6 @@
 """The tables of a report, as text: values with their intervals, and marks for what is missing."""
 
 import math
-from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -68,16 +67,13 @@ class Names(NamedTuple):
         return Row(cells, tuple(self.short[label] for label in labels), orders)
 
 
-def names_of(
-    accuracy: pd.DataFrame, among: pd.DataFrame | None = None, *, omits: Collection[str] | None = None
-) -> Names:
+def names_of(accuracy: pd.DataFrame, among: pd.DataFrame | None = None) -> Names:
     """The models of `summary.accuracy_by_hop`.
 
     Args:
         accuracy: Rows of the models.
         among: Rows of these and of others that are shown elsewhere, so that a name means one model; None if there are
             no others.
-        omits: The parts of labels that a name may leave out if all models share them; None: any.
     """
     first = accuracy.drop_duplicates("model")
     labels = [str(model) for model in first["model"]]
@@ -86,7 +82,6 @@ def names_of(
         label: label.split(", ") for label in [*labels, *map(str, () if among is None else among["model"].unique())]
     }
     common = [part for part in parts[labels[0]][1:] if len(parts) > 1 and all(part in p[1:] for p in parts.values())]
-    common = [part for part in common if omits is None or part in omits]
     short = {label: ", ".join(part for part in parts[label] if part not in common) for label in labels}
     return Names(short, common, dict(zip(labels, orders, strict=True)))
 

@@ -3,18 +3,17 @@
 import pandas as pd
 
 from nexus_bench.analysis.summary import reaches_of
-from nexus_bench.report.tables import HOP_REACH, Names, Table, number
+from nexus_bench.report.tables import HOP_REACH, Table, names_of, number
 
 COLUMNS = ("model", HOP_REACH, "seconds", "hops/minute", "TFLOP", "hops/PFLOP", "seeds")
 
 
-def training_costs(rows: pd.DataFrame, timing: pd.DataFrame | None, names: Names) -> Table | None:
+def training_costs(rows: pd.DataFrame, timing: pd.DataFrame | None) -> Table | None:
     """Hop reach in relation to what training took: one row per model, means over seeds.
 
     Args:
         rows: Rows of results.csv, of one setting and the test split.
         timing: Rows of timing.csv.
-        names: The display names of models.
 
     Returns:
         The table; None if no cell was timed.
@@ -23,8 +22,9 @@ def training_costs(rows: pd.DataFrame, timing: pd.DataFrame | None, names: Names
         return None
     seconds = timing.drop_duplicates("cell_id").set_index("cell_id")["train_seconds"].astype(float)
     is_done = rows["accuracy"].notna().groupby(rows["cell_id"]).transform("all")
+    names = names_of(rows)
     found = []
-    for label in map(str, rows["model"].unique()):
+    for label in names.short:
         own = rows[is_done & (rows["model"] == label)]
         cells = own.drop_duplicates("cell_id").set_index("cell_id")
         reach = reaches_of(own, ["cell_id"]).mean() if len(own) else float("nan")

@@ -98,28 +98,6 @@ def test_a_model_has_one_name_where_some_models_alone_are_asked_further() -> Non
         assert [row[0] for row in cells_of(made)] == list(models[1:]), "a alone is another model"
 
 
-def test_a_name_is_of_one_model_in_all_settings() -> None:
-    def at(n_facts: int, shared: str, **columns: object) -> pd.DataFrame:
-        rows = table(*((model + shared, 0.1, seed, {1: 1.0}) for model in ("a", "b, order 2") for seed in range(2)))
-        return rows.assign(n_facts=n_facts, cell_id=rows["cell_id"] + str(n_facts), **columns)
-
-    short = ["a", "b, order 2"]
-    deep, plain = at(12, ", n_layers 2, d_model 8"), at(24, ", d_model 8")
-    report = report_of(pd.concat([deep, plain], ignore_index=True))
-    first, second, by_facts = report.sections
-    assert [row[0] for row in cells_of(first.tables[0])] == ["a, n_layers 2", "b, order 2, n_layers 2"]
-    assert [row[0] for row in cells_of(second.tables[0])] == short
-    assert all(section.notes[0] == "All models: d_model 8." for section in report.sections)
-    assert {row[0] for row in cells_of(by_facts.tables[0])} == {"a, n_layers 2", "b, order 2, n_layers 2", *short}
-    assert "a, n_layers 2" in report.finding[0] and "n_layers" not in report.finding[1]
-    flat = at(24, ", flat, d_model 8, curriculum staged", encoding="flat")
-    both = report_of(pd.concat([at(12, ", d_model 8"), flat], ignore_index=True)).sections
-    for section in both[:2]:
-        assert [row[0] for row in cells_of(section.tables[0])] == short, (
-            "encoding and curriculum are no part of a model"
-        )
-
-
 def test_every_setting_has_a_table_and_figures_of_its_own(results: pd.DataFrame) -> None:
     report = report_of(pd.concat([results, results.assign(task="u", cell_id=results["cell_id"] + "u")]))
     assert [section.title.split(",")[0] for section in report.sections] == ["t", "u"]

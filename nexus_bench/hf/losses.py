@@ -55,6 +55,20 @@ class Loss(NamedTuple):
     tokens: int
 
 
+class _Run(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        folder: Where it is.
+        spec: What was trained.
+        summary: What came of it.
+    """
+
+    folder: Path
+    spec: PretrainSpec
+    summary: dict[str, Any]
+
+
 def losses(runs: Sequence[Path]) -> list[Loss]:
     """Read runs, and compare models of equal arch, text, tokens and recipe.
 
@@ -68,10 +82,8 @@ def losses(runs: Sequence[Path]) -> list[Loss]:
         UsageError: There is no finished run, two runs are of the same model and seed, or runs of one arch differ in
             more than the model and the seed.
     """
-    found: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    found: dict[tuple[str, str], dict[int, _Run]] = {}
     others: dict[str, tuple[Path, dict[str, Any]]] = {}
-    named: dict[tuple[str, str, int], Path] = {}
-    alike: dict[tuple[str, str], str] = {}  # the standard model of the same sizes
     for folder in _finished(runs):
         spec, content, summary = _read(folder)
         first, equal = others.setdefault(spec.arch, (folder, {}))
@@ -83,11 +95,13 @@ def losses(runs: Sequence[Path]) -> list[Loss]:
                 "name the runs that belong together"
             )
         model = _named(summary["model"], spec)
-        if (other := named.setdefault((spec.arch, model, spec.seed), folder)) != folder:
-            raise UsageError(f"{folder}: is seed {spec.seed} of {spec.arch}: {model}, as is {other}; name one of them")
-        found.setdefault((spec.arch, model), {})[spec.seed] = summary
-        alike[spec.arch, model] = _named("standard", spec)
-    return [_loss(arch, model, found, alike[arch, model]) for arch, model in found]
+        seeds = found.setdefault((spec.arch, model), {})
+        if other := seeds.get(spec.seed):
+            raise UsageError(
+                f"{folder}: is seed {spec.seed} of {spec.arch}: {model}, as is {other.folder}; name one of them"
+            )
+        seeds[spec.seed] = _Run(folder, spec, summary)
+    return [_loss(arch, model, found) for arch, model in found]
 
 
 def unsealed(runs: Sequence[Path]) -> list[Path]:
@@ -128,26 +142,22 @@ def _named(model: str, spec: PretrainSpec) -> str:
     return ", ".join([model, *sizes])
 
 
-def _loss(
-    arch: str,
-    model: str,
-    found: dict[tuple[str, str], dict[int, dict[str, Any]]],
-    alike: str,
-) -> Loss:
+def _loss(arch: str, model: str, found: dict[tuple[str, str], dict[int, _Run]]) -> Loss:
     seeds = found[arch, model]
     numbers = sorted(seeds)
+    first = seeds[numbers[0]]
+    alike = _named("standard", first.spec)  # of the same sizes
     standard = next((found[arch, one] for one in (alike, "standard") if one != model and (arch, one) in found), {})
     both = [seed for seed in numbers if seed in standard]
-    first = seeds[numbers[0]]
     return Loss(
         arch,
         model,
         numbers,
-        *_mean([seeds[seed][_HELD_OUT] for seed in numbers]),
-        _mean([seeds[seed][_BITS] for seed in numbers])[0],
-        *_mean([seeds[seed][_HELD_OUT] - standard[seed][_HELD_OUT] for seed in both]),
+        *_mean([seeds[seed].summary[_HELD_OUT] for seed in numbers]),
+        _mean([seeds[seed].summary[_BITS] for seed in numbers])[0],
+        *_mean([seeds[seed].summary[_HELD_OUT] - standard[seed].summary[_HELD_OUT] for seed in both]),
         len(both),
-        *(first[key] for key in ("parameters", "flops_per_token", "tokens")),
+        *(first.summary[key] for key in ("parameters", "flops_per_token", "tokens")),
     )
 
 

@@ -115,7 +115,7 @@ def test_two_runs_of_one_model_and_seed_are_both_named(tmp_path: Path, command: 
 
 
 def test_the_page_tells_what_the_committed_runs_say() -> None:
-    page = (ROOT / "docs" / "language_models.md").read_text()
+    page = (ROOT / "docs" / "pretraining.md").read_text()
     rows = [line for line in page.splitlines() if re.search(r" \| [\d.]+ M \| [\d.]+ \|$", line)]
     found = losses([EXAMPLES / "pretrain"])
     assert len(rows) == len(found) == 10
@@ -136,7 +136,7 @@ def test_the_page_tells_what_is_counted_now(nest: str, told: str) -> None:
     spec = PretrainSpec.model_validate({key: written[key] for key in written if key != "content_sha256"})
     counted = cost_of(spec, make_config(spec, n_tokens=50_277, end_of_text=0)).flops_per_token
     assert f"{counted / 1e6:.1f}" == told
-    page = (ROOT / "docs" / "language_models.md").read_text()
+    page = (ROOT / "docs" / "pretraining.md").read_text()
     assert "makes: 84.6, 104.7 and 103.5 in the place of 85.2, 105.9 and 105.9." in " ".join(page.split())
 
 

@@ -39,7 +39,7 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 
 figures: $(INSTALLED)
-	for run in quick staircase matched retrofit/kinship retrofit/arc_easy retrofit/piqa retrofit/pointer_chase; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
+	for run in quick staircase matched retrofit/kinship retrofit/kinship_order3 retrofit/arc_easy retrofit/piqa retrofit/pointer_chase; do $(BIN)/nexus-bench report runs/example/$$run > /dev/null || exit 1; done
 	for run in runs/reproductions/*/*; do at=$$(dirname $$run); $(BIN)/nexus-bench report $$run > /dev/null && $(BIN)/nexus-bench reproduce $$(basename $$at) --scale $$(basename $$run) --check $$run > /dev/null || exit 1; done
 	$(BIN)/nexus-bench inspect runs/example/quick --cell "order 3 | seed 0" --hops 3 --out runs/example/quick/inspect
 	$(BIN)/nexus-bench gallery --out docs/tasks.md

@@ -95,11 +95,7 @@ def pretrain(
         entry["english"] = english.model_dump(exclude_defaults=True) or None
         entry["task"] = make_task(task_entry, where="pretrain").model_dump(mode="json")
     if compute_of is not None:
-        if strange := [word for word in compute_of.split() if "=" not in word]:
-            raise UsageError(
-                f"--compute-of: {strange[0]} is no setting; write order=2, or such as 'order=2 compare=mirrored'"
-            )
-        nest = parse_settings(compute_of.split())
+        nest = parse_settings(compute_of.split(), option="--compute-of")
         if others := [key for key in nest if key not in (*NexusOptions.model_fields, "layers")]:
             raise UsageError(f"--compute-of: {others[0]} is no option of a nest; give it outside, to both models")
         nest["attention"] = "nexus"

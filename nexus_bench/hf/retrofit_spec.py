@@ -109,7 +109,7 @@ def _method(text: str, config: PretrainedConfig) -> Method:
     if not words or "=" not in words[0]:
         known = (UNTOUCHED, STANDARD, "order=2 gate=true layers=last-third")
         raise UsageError(f"--method: {unknown_name('method', text, known)}")
-    values = parse_settings(words)
+    values = parse_settings(words, option=f"--method '{text}':")
     if (layers := values.get("layers", 0)) is None:
         raise ConfigError(f"--method '{text}': layers= has no value; omit it for all layers")
     if type(order := values.get("order")) is int and order < 2:

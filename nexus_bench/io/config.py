@@ -158,10 +158,14 @@ def read_config(path: Path) -> Config:
     return present
 
 
-def parse_settings(settings: list[str]) -> Config:
+def parse_settings(settings: list[str], *, option: str = "--set") -> Config:
     """Read `key=value` settings; a value is YAML, and `1,2,3` is a list. A single `{a: 1, b: 2}` is not.
 
     A number such as `1e3` is a whole one.
+
+    Args:
+        settings: The settings.
+        option: What messages say that they were given to.
 
     Raises:
         UsageError: A setting is malformed or given twice.
@@ -170,12 +174,12 @@ def parse_settings(settings: list[str]) -> Config:
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator or not key.strip():
-            raise UsageError(f"--set must be key=value, got '{setting}'")
+            raise UsageError(f"{option} must be key=value, got '{setting}'")
         key = present_name(KEY, key)
         if key in config:
-            raise UsageError(f"--set {key} is given twice; keep one")
+            raise UsageError(f"{option} {key} is given twice; keep one")
         is_list = "," in text and not text.lstrip().startswith(("[", '"', "'"))
-        value = parse_yaml(f"[{text}]" if is_list else text, where=f"--set {key}")
+        value = parse_yaml(f"[{text}]" if is_list else text, where=f"{option} {key}")
         is_mapping = is_list and len(value) == 1 and isinstance(value[0], dict)  # its commas are within
         value = value[0] if is_mapping else value
         if "." not in text:  # which says that a number need not be whole

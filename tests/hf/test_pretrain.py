@@ -259,7 +259,7 @@ WRONG = [
     ("--set lr=1e30 --tokens 64", 7, "the loss is not a number at step 1; lower lr (1e+30)"),
     ("--set seed=3", 2, "seed: is an option; write --seed"),
     ("--set held_out=o.txt", 2, "held_out: is an option; write --held-out"),
-    ("--compute-of mirrored", 2, "--compute-of: mirrored is no setting; write order=2, or such as 'order=2 compare="),
+    ("--compute-of mirrored", 2, "--compute-of must be key=value, got 'mirrored'"),
     ("--compute-of order=2,seed=5", 2, "--compute-of: seed is no option of a nest; give it outside, to both models"),
     ("--device cuda", 2, "device cuda is not available here; use --device cpu"),
 ]

@@ -126,5 +126,5 @@ def test_sentences_on_pointer_chase_hold() -> None:
 
 def test_sentences_on_order_3_of_kinship_hold() -> None:
     told = " ".join(PAGE.split())
-    (one, other), (second, _) = (by_seed("kinship-order3", "order 3, gated", hop) for hop in (1, 2))
+    (one, other), (second, _) = (by_seed("kinship_order3", "order 3, gated", hop) for hop in (1, 2))
     assert f"One seed learns 1 hop ({one}) and answers {second} at 2; the other is at chance ({other})" in told

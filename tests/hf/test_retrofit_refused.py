@@ -45,6 +45,7 @@ def edited(model: Path, to: Path, **values: Any) -> str:
         (["--method", "order=2 layers="], 3, "layers= has no value; omit it for all layers"),
         (["--method", "order=2 layers=1-4"], 3, "layers must be 0 to 1, or -1 to -2, got 2"),
         (["--method", "order=2 gate=1"], 3, "gate must be true or false, got 1"),
+        (["--method", "order=2 gate"], 2, "--method 'order=2 gate': must be key=value, got 'gate'"),
         (
             ["--set", "batch_size=6", "--set", "micro_batch=4"],
             3,

@@ -21,6 +21,7 @@ RUNS = [
     "quick",
     "retrofit/arc_easy",
     "retrofit/kinship",
+    "retrofit/kinship_order3",
     "retrofit/piqa",
     "retrofit/pointer_chase",
     "staircase",

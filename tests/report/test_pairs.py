@@ -20,6 +20,18 @@ def test_too_few_seeds_are_told_and_nothing_is_called_better(results: pd.DataFra
     assert "better" not in to_markdown(report_of(results)).replace(section.notes[-1], "")
 
 
+def test_where_models_have_different_numbers_of_seeds_both_are_told() -> None:
+    seeds_of = {"a": 3, "b": 3, "c": 1}
+    results = table(*((name, 0.1, seed, {1: 1.0, 2: 0.1}) for name, n in seeds_of.items() for seed in range(n)))
+    (section,) = report_of(results).sections
+    assert section.notes[-1].endswith("(there are 1 to 3; 3 comparisons need 7 seeds).")
+    assert any("and 1 to 3 seeds are too few (1 comparison needs 6 seeds)" in clause for clause in open_clauses(results))
+
+
+def open_clauses(results: pd.DataFrame) -> list[str]:
+    return to_markdown(report_of(results)).splitlines()
+
+
 def test_enough_seeds_say_which_model_reaches_further() -> None:
     cells = [("a", 0.1, seed, {1: 1.0, 2: 0.1}) for seed in range(6)] + [
         ("b", 0.1, seed, {1: 1.0, 2: 1.0}) for seed in range(6)

@@ -18,11 +18,11 @@ def left_open(facts: Facts) -> list[str]:
     reaches = facts.reaches
     found = []
     if facts.declared.pairs.empty and len(reaches) > 1:
-        fewest = min(reach.n_seeds for reach in reaches.values())
-        are_few = f", and {counted(fewest, 'seed')} {'is' if fewest == 1 else 'are'} too few ({needs(1)})"
+        few = {reach.n_seeds for reach in reaches.values() if reach.n_seeds < seeds_needed(1)}
+        are_few = f", and {_seeds(min(few), max(few))} too few ({needs(1)})" if few else ""
         found.append(
             "whether any model reaches further than another beyond chance: no comparison was declared before training"
-            + (are_few if fewest < seeds_needed(1) else "")
+            + are_few
         )
     if facts.trained and {reach.furthest for reach in reaches.values() if reach.counts} == {0}:
         found.append("what these models can do: none learned a hop; try more steps, another lr, or smaller graphs")
@@ -34,6 +34,12 @@ def left_open(facts: Facts) -> list[str]:
     if n_untested := len(facts.declared.untested):
         found.append(f"{counted(n_untested, 'declared comparison')} without one model on each side in these results")
     return [f"not decided: {clause}" for clause in found + _beyond(facts, reaches) + _unfinished(facts, reaches)]
+
+
+def _seeds(fewest: int, most: int) -> str:
+    if fewest < most:
+        return f"{fewest} to {most} seeds are"
+    return f"{counted(most, 'seed')} {'is' if most == 1 else 'are'}"
 
 
 def _behind(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:

@@ -170,10 +170,10 @@ def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str, *, n_tests:
         )
         notes.append(f"{by} (exact paired test, {how}): {said}.")
     if len(tested) < len(pairs):
-        fewest = int(pairs["n_seeds"].min())
+        fewest, most = (int(count) for count in pairs.loc[pairs["verdict"] == TOO_FEW, "n_seeds"].agg(["min", "max"]))
+        there_are = f"there {'is' if most == 1 else 'are'} {fewest}" + (f" to {most}" if most > fewest else "")
         notes.append(
             f"{by}: no model is called better where fewer than {needed} seeds are paired. With so few, no outcome of "
-            f"{tests} could differ significantly from chance (there {'are' if fewest != 1 else 'is'} {fewest}; "
-            f"{needs(n_tests)})."
+            f"{tests} could differ significantly from chance ({there_are}; {needs(n_tests)})."
         )
     return notes

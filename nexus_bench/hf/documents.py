@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from nexus_bench.data.law import text_examples
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
@@ -15,6 +17,7 @@ from nexus_bench.errors import ConfigError, StorageError, UsageError
 from nexus_bench.hf.library import HUB_NAME, quiet
 from nexus_bench.io.columns import VAL
 from nexus_bench.io.files import check_listed, open_file, parse_line, sha256_of_file
+from nexus_bench.streams import mix
 from nexus_bench.text.render import TextExample, TextOptions, TextRenderer
 
 _SUFFIXES = (".txt", ".md", ".jsonl")  # of files in a folder, each also with one of these behind it
@@ -114,7 +117,12 @@ def find_text(names: list[str]) -> TextSources:
 
 
 def told_documents(
-    task: TaskSpec, text: TextOptions, *, ask: Literal["one", "all"], validation: bool = False
+    task: TaskSpec,
+    text: TextOptions,
+    *,
+    ask: Literal["one", "all"],
+    derived_share: float = 0.0,
+    validation: bool = False,
 ) -> Iterator[str]:
     """Examples of a task in English, with their answers: training examples without end.
 
@@ -125,26 +133,32 @@ def told_documents(
         task: The task.
         text: How it is told.
         ask: What a document asks: one question, or all of its graph, one after another.
+        derived_share: Of how many graphs the answers are derived in sentences, without `Answer:`.
         validation: The validation examples instead, which have an end.
 
     Raises:
         ConfigError: The task has too few distinct graphs.
     """
     splits = Splits(task.laws(), seed=0, n_val=task.n_val, n_test=task.n_test)
-    renderer = TextRenderer(splits.law.family, text)
+    answering = TextRenderer(splits.law.family, text)
+    deriving = TextRenderer(splits.law.family, text.model_copy(update={"target": "steps"}))
     for first in [0] if validation else itertools.count(0, _GRAPHS_AT_ONCE):
         examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
-        told = text_examples(renderer, splits.law, examples, first_graph=first)
-        if ask == "all":
-            yield from (_document(list(asked)) for _, asked in itertools.groupby(told, key=lambda one: one.graph))
-        else:
-            yield from (_document([one]) for one in told)
+        is_derived = mix(~np.arange(first, first + len(examples.facts), dtype=np.uint64)) < derived_share * 2.0**64
+        for renderer, delimiter, chosen in ((answering, "\nAnswer: ", ~is_derived), (deriving, " ", is_derived)):
+            told = text_examples(renderer, splits.law, examples, first_graph=first) if chosen.any() else iter(())
+            for graph, asked in itertools.groupby(told, key=lambda one: one.graph):
+                if chosen[graph - first]:
+                    yield from _documents(list(asked), delimiter, ask)
 
 
-def _document(asked: list[TextExample]) -> str:
-    """The facts, then each question with its answer."""
+def _documents(asked: list[TextExample], delimiter: str, ask: Literal["one", "all"]) -> Iterator[str]:
+    """The facts with each question and its answer, or with one after another."""
+    if ask == "one":
+        yield from (f"{one.prompt}{delimiter}{one.completion}" for one in asked)
+        return
     prompts = [asked[0].prompt, *(one.question for one in asked[1:])]
-    return "\n".join(f"{prompt}\nAnswer: {one.completion}" for prompt, one in zip(prompts, asked, strict=True))
+    yield "\n".join(f"{prompt}{delimiter}{one.completion}" for prompt, one in zip(prompts, asked, strict=True))
 
 
 def _plain_suffix(path: Path) -> str:

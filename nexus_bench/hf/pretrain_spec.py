@@ -39,6 +39,9 @@ class PretrainSpec(Spec):
         default="one", description="What a document of the task asks: one question, or all of its graph."
     )
     task_share: float = Field(default=0.3, gt=0, le=1, description="Its share of the tokens.")
+    derived_share: float = Field(
+        default=0.0, ge=0, le=1, description="Of how many of its graphs the answers are derived in sentences."
+    )
     attend: Literal["sequence", "document"] = Field(
         default="sequence", description="What a token sees: all before it in its sequence, or in its document."
     )
@@ -56,10 +59,13 @@ class PretrainSpec(Spec):
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Of the weights and of the order of the sequences.")
 
     @model_validator(mode="after")
-    def _all_questions_have_one_story(self) -> "PretrainSpec":
+    def _a_task_is_told_in_one_way(self) -> "PretrainSpec":
+        of_a_task = {"ask": self.ask != "one", "derived_share": self.derived_share > 0}
+        if self.task is None and (named := [name for name, is_set in of_a_task.items() if is_set]):
+            raise ValueError(f"{named[0]} is of a task that is mixed in; add --task")
+        if self.derived_share and (self.english or {}).get("target") == "steps":
+            raise ValueError("target=steps derives every answer; leave it or derived_share out")
         if self.ask == "all":
-            if self.task is None:
-                raise ValueError("ask is of a task that is mixed in; add --task")
             if varied := sorted({"question", "sentences"} & set(self.english or {})):
                 raise ValueError(
                     f"ask=all tells the facts once, before all questions; leave out {' and '.join(varied)}"

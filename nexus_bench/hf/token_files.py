@@ -78,6 +78,7 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
         "held_out_share": None if spec.held_out else spec.held_out_share,
         **({} if spec.english is None else {"english": spec.english}),  # tokens made before keep their name
         **({} if spec.ask == "one" else {"ask": spec.ask}),
+        **({"derived_share": spec.derived_share} if spec.derived_share else {}),
     }
     key = sha256(json.dumps(about, sort_keys=True).encode())
     folder = place / key[:16]
@@ -182,7 +183,8 @@ def _divided(spec: PretrainSpec, text: TextSources, held_out: TextSources) -> tu
 def _told(spec: PretrainSpec, *, validation: bool = False) -> Iterator[str]:
     assert spec.task is not None
     text = TextOptions(**(spec.english or {}))
-    return told_documents(TaskSpec.model_validate(spec.task), text, ask=spec.ask, validation=validation)
+    task = TaskSpec.model_validate(spec.task)
+    return told_documents(task, text, ask=spec.ask, derived_share=spec.derived_share, validation=validation)
 
 
 def _until(documents: Iterator[str], n_characters: int) -> Iterator[str]:

@@ -89,6 +89,10 @@ def test_a_task_can_be_told_otherwise(call: Command) -> None:
         said = f"pretrain: ask=all tells the facts once, before all questions; leave out {varied}"
         assert_fails(call(*line, *words, "ask=all", "--tokens", "64", "--out", "no"), 3, said)
     assert_fails(call(*LINE, "ask=all", "--out", "no"), 3, "pretrain: ask is of a task that is mixed in; add --task")
+    said = "pretrain: derived_share is of a task that is mixed in; add --task"
+    assert_fails(call(*LINE, "derived_share=0.5", "--out", "no"), 3, said)
+    said = "pretrain: target=steps derives every answer; leave it or derived_share out"
+    assert_fails(call(*line, "derived_share=0.5", "target=steps", "--tokens", "64", "--out", "no"), 3, said)
     refused = call(*LINE, "question=first", "--tokens", "64", "--out", "no")
     assert (refused.returncode, "unknown key 'question'" in refused.stderr) == (3, True), "it is of a task"
 

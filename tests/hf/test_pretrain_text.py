@@ -1,12 +1,13 @@
 """What becomes of text: documents, tokens, and what is held out."""
 
 import gzip
+import itertools
 import json
 import lzma
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from nexus_bench.hf.documents import find_text, told_documents
 from nexus_bench.hf.processes import Processes
 from nexus_bench.hf.token_files import TokenFiles, _write, token_files
 from nexus_bench.hf.tokenizer import load_tokenizer, train_tokenizer
+from nexus_bench.text.render import TextOptions
 from tests.hf.pretraining import spec_of, write_text
 
 
@@ -157,7 +159,7 @@ def test_a_task_has_its_share_and_none_of_the_graphs_that_an_export_asks(tmp_pat
     from nexus_bench.data.generate import draw_dataset
     from nexus_bench.data.lm_eval import export_lm_eval
     from nexus_bench.text.parse import TextReader
-    from nexus_bench.text.render import TextOptions, TextRenderer
+    from nexus_bench.text.render import TextRenderer
 
     few = {"n_nodes": 6, "vocab_size": 6}  # 120 worlds: of two seeds some would be the same
     task = make_task({"task": "pointer_chase", "hops": [1, 2], **few, "n_test": 20, "n_val": 20}, where="test")
@@ -203,6 +205,23 @@ def test_a_task_is_told_as_the_spec_says(tmp_path: Path) -> None:
     assert prompt.endswith("?") and "So the answer is" not in answer
     prompt, answer = pieces["first"].split("\nAnswer: ")
     assert not prompt.endswith("?") and "?" in prompt and "So the answer is" in answer
+
+
+def test_answers_are_derived_in_sentences_in_a_share_of_the_graphs() -> None:
+    entry = {"task": "pointer_chase", "hops": [1, 2], "n_queries": 2, "n_val": 7, "n_test": 7}
+    task = make_task(entry, where="test")
+
+    def told(ask: Literal["one", "all"], share: float) -> list[str]:
+        return list(itertools.islice(told_documents(task, TextOptions(), ask=ask, derived_share=share), 640))
+
+    direct, derived, mixed = (told("all", share) for share in (0.0, 1.0, 0.3))
+    assert all(one.count("\nAnswer: ") == 2 and "So the answer is" not in one for one in direct)
+    assert all(one.count("So the answer is") == 2 and "Answer:" not in one for one in derived)
+    assert set(mixed) <= set(direct) | set(derived), "no graph is told otherwise"
+    assert 0.24 < sum(one in derived for one in mixed) / 640 < 0.36
+    prompt, _, _ = direct[0].partition("\nAnswer: ")
+    assert any(one.startswith(f"{prompt} ") for one in derived), "the same question, and a sentence of its derivation"
+    assert [one.count("?") for one in told("one", 0.3)] == [1] * 640
 
 
 def test_a_document_can_ask_all_questions_of_its_graph(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def test_where_models_have_different_numbers_of_seeds_both_are_told() -> None:
     results = table(*((name, 0.1, seed, {1: 1.0, 2: 0.1}) for name, n in seeds_of.items() for seed in range(n)))
     (section,) = report_of(results).sections
     assert section.notes[-1].endswith("(there are 1 to 3; 3 comparisons need 7 seeds).")
-    assert any("and 1 to 3 seeds are too few (1 comparison needs 6 seeds)" in clause for clause in open_clauses(results))
+    assert any(
+        "and 1 to 3 seeds are too few (1 comparison needs 6 seeds)" in clause for clause in open_clauses(results)
+    )
 
 
 def open_clauses(results: pd.DataFrame) -> list[str]:

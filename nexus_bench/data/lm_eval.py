@@ -1,7 +1,8 @@
 """Test examples as tasks of the Language Model Evaluation Harness, which runs them offline.
 
 One folder holds one file of examples per hop; one task per hop and kind (`choice`: the likeliest of the possible
-answers; `generate`: what the model writes); one group per kind; and the few lines of code that load the files.
+answers; `generate`: what the model writes; `derive`: the answer at the end of the steps that it writes); one group per
+kind; and the few lines of code that load the files.
 """
 
 import json
@@ -22,11 +23,12 @@ from nexus_bench.io.columns import TEST
 from nexus_bench.io.entries import validate
 from nexus_bench.io.files import write_atomic
 from nexus_bench.streams import Int
-from nexus_bench.text.render import TextOptions, TextRenderer, order_warning
+from nexus_bench.text.render import SO, TextOptions, TextRenderer, order_warning
 
 FILE_FORMATS = ("jsonl", "parquet")
-KINDS = ("choice", "generate")
-ASKED, DELIMITER = "\nAnswer:", " "  # after the prompt, and between that and an answer
+KINDS = ("choice", "generate", "derive")
+ASKED, DERIVED = "\nAnswer:", "\nSteps:"  # after the prompt, where the answer follows, or the steps and then the answer
+DELIMITER = " "  # between that and what follows
 _ORDER = "sentences"  # of an exported example, if they are not shuffled
 
 _LOADER = '''"""Loads the examples from the folder of this file; nothing is downloaded."""
@@ -41,6 +43,13 @@ def load(file, **metadata):
     path = Path(__file__).with_name(file)
     return datasets.DatasetDict(test=reader(str(path), cache_dir=str(path.with_name(".cache"))))
 '''
+_EXACT_MATCH = {
+    "metric": "exact_match",
+    "aggregation": "mean",
+    "higher_is_better": True,
+    "ignore_case": True,
+    "ignore_punctuation": True,
+}
 SCORED: dict[str, dict[str, Any]] = {
     "choice": {
         "output_type": "multiple_choice",
@@ -52,17 +61,24 @@ SCORED: dict[str, dict[str, Any]] = {
         "output_type": "generate_until",
         "doc_to_target": "answer",
         "generation_kwargs": {"until": ["\n", "."], "do_sample": False, "max_gen_toks": 32},
-        "metric_list": [
-            {
-                "metric": "exact_match",
-                "aggregation": "mean",
-                "higher_is_better": True,
-                "ignore_case": True,
-                "ignore_punctuation": True,
-            }
-        ],
+        "metric_list": [_EXACT_MATCH],
         "filter_list": [
             {"name": "stripped", "filter": [{"function": "remove_whitespace"}, {"function": "take_first"}]}
+        ],
+    },
+    "derive": {
+        "output_type": "generate_until",
+        "doc_to_target": "answer",
+        "generation_kwargs": {"until": ["\n"], "do_sample": False, "max_gen_toks": 256},
+        "metric_list": [_EXACT_MATCH],
+        "filter_list": [
+            {
+                "name": "stripped",
+                "filter": [
+                    {"function": "regex", "regex_pattern": rf"{SO}([^.\n]+)", "group_select": -1},
+                    {"function": "take_first"},
+                ],
+            }
         ],
     },
 }
@@ -114,7 +130,7 @@ def export_lm_eval(
                 "custom_dataset": "!function utils.load",
                 "dataset_kwargs": {"file": file},
                 "test_split": "test",
-                "doc_to_text": "{{prompt}}" + ASKED,
+                "doc_to_text": "{{prompt}}" + (DERIVED if kind == "derive" else ASKED),
                 "target_delimiter": DELIMITER,
                 **SCORED[kind],
                 "metadata": metadata,
@@ -123,7 +139,7 @@ def export_lm_eval(
     for kind in KINDS:
         metric = SCORED[kind]["metric_list"][0]["metric"]
         mean: dict[str, Any] = {"metric": metric, "aggregation": "mean", "weight_by_size": True}
-        if kind == "generate":
+        if "filter_list" in SCORED[kind]:
             mean["filter_list"] = ["stripped"]
         group = {
             "group": f"{prefix}_{kind}",

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from nexus_bench.data.law import text_examples
+from nexus_bench.data.lm_eval import ASKED, DELIMITER, DERIVED
 from nexus_bench.data.splits import Splits
 from nexus_bench.data.task import TaskSpec
 from nexus_bench.errors import ConfigError, StorageError, UsageError
@@ -133,7 +134,7 @@ def told_documents(
         task: The task.
         text: How it is told.
         ask: What a document asks: one question, or all of its graph, one after another.
-        derived_share: Of how many graphs the answers are derived in sentences, without `Answer:`.
+        derived_share: Of how many graphs the answers are derived in sentences, after `Steps:`.
         validation: The validation examples instead, which have an end.
 
     Raises:
@@ -145,11 +146,11 @@ def told_documents(
     for first in [0] if validation else itertools.count(0, _GRAPHS_AT_ONCE):
         examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
         is_derived = mix(~np.arange(first, first + len(examples.facts), dtype=np.uint64)) < derived_share * 2.0**64
-        for renderer, delimiter, chosen in ((answering, "\nAnswer: ", ~is_derived), (deriving, " ", is_derived)):
+        for renderer, before, chosen in ((answering, ASKED, ~is_derived), (deriving, DERIVED, is_derived)):
             told = text_examples(renderer, splits.law, examples, first_graph=first) if chosen.any() else iter(())
             for graph, asked in itertools.groupby(told, key=lambda one: one.graph):
                 if chosen[graph - first]:
-                    yield from _documents(list(asked), delimiter, ask)
+                    yield from _documents(list(asked), before + DELIMITER, ask)
 
 
 def _documents(asked: list[TextExample], delimiter: str, ask: Literal["one", "all"]) -> Iterator[str]:

@@ -57,8 +57,6 @@ def export(
     has_task = bool(named.names or task)
     task = one_task(named.names, task, command="export", default="pointer_chase")
     overrides, text_options = divided(parse_settings(named.settings))
-    if text_options.pop("target", "answer") != "answer":
-        raise UsageError("the harness scores answers only; omit target")
     if data is not None and (overrides or hops is not None or has_task):
         raise UsageError("with --data the task is that of the dataset; omit --task, --hops and settings of the task")
     entry = {"task": task} | overrides | without_none(hops=hops_of(hops))

@@ -1,8 +1,8 @@
 """Test examples as tasks of the Language Model Evaluation Harness, which runs them offline.
 
 One folder holds one file of examples per hop; one task per hop and kind (`choice`: the likeliest of the possible
-answers; `generate`: what the model writes; `derive`: the answer at the end of the steps that it writes); one group per
-kind; and the few lines of code that load the files.
+answers; `generate`: what the model writes; or, where steps are asked for, `derive`: the answer at their end); one group
+per kind; and the few lines of code that load the files.
 """
 
 import json
@@ -26,7 +26,7 @@ from nexus_bench.streams import Int
 from nexus_bench.text.render import SO, TextOptions, TextRenderer, order_warning
 
 FILE_FORMATS = ("jsonl", "parquet")
-KINDS = ("choice", "generate", "derive")
+KINDS = {"answer": ("choice", "generate"), "steps": ("derive",)}  # by what is asked for
 ASKED, DERIVED = "\nAnswer:", "\nSteps:"  # after the prompt, where the answer follows, or the steps and then the answer
 DELIMITER = " "  # between that and what follows
 _ORDER = "sentences"  # of an exported example, if they are not shuffled
@@ -110,9 +110,9 @@ def export_lm_eval(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder}: holds something, which is kept; choose another --out")
     prefix = f"nexus_{dataset.spec.task}" + ("" if split == TEST else f"_{split}")
-    rows = documents(dataset, split, text, n_per_hop)
+    rows, kinds = documents(dataset, split, text, n_per_hop), KINDS[text.target]
     write_atomic(folder / "utils.py", _LOADER)
-    names: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    names: dict[str, list[str]] = {kind: [] for kind in kinds}
     metadata = {
         "version": dataset.manifest["task_version"],
         "content_sha256": dataset.manifest["content_sha256"],
@@ -122,7 +122,7 @@ def export_lm_eval(
     for hop, here in rows.items():
         file = f"{split}-hop{hop}.{file_format}"
         _write_rows(folder / file, here)
-        for kind in KINDS:
+        for kind in kinds:
             name = f"{prefix}_hop{hop}_{kind}"
             names[kind].append(name)
             config = {
@@ -136,7 +136,7 @@ def export_lm_eval(
                 "metadata": metadata,
             }
             write_atomic(folder / f"{name}.yaml", _as_yaml(config))
-    for kind in KINDS:
+    for kind in kinds:
         metric = SCORED[kind]["metric_list"][0]["metric"]
         mean: dict[str, Any] = {"metric": metric, "aggregation": "mean", "weight_by_size": True}
         if "filter_list" in SCORED[kind]:
@@ -148,7 +148,7 @@ def export_lm_eval(
             "metadata": metadata,
         }
         write_atomic(folder / f"_{prefix}_{kind}.yaml", _as_yaml(group))
-    return [f"{prefix}_{kind}" for kind in KINDS]
+    return [f"{prefix}_{kind}" for kind in kinds]
 
 
 def documents(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -> dict[int, list[dict[str, Any]]]:
@@ -189,7 +189,7 @@ def told_as(predictions: Path, manifest: Manifest) -> TextOptions:
 
 
 def told_in(manifest: Manifest, told: dict[str, Any]) -> tuple[TextOptions, str | None]:
-    """How the examples of a dataset are told if answers alone are asked, and what must stand beside their scores.
+    """How the examples of a dataset are told, by default for their answers alone, and what must stand beside scores.
 
     Args:
         manifest: Of the dataset.

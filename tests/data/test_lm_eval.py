@@ -12,7 +12,7 @@ import yaml
 
 from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.generate import draw_dataset
-from nexus_bench.data.lm_eval import KINDS, Choices
+from nexus_bench.data.lm_eval import Choices
 from nexus_bench.data.task import make_task
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.read_results import read_results
@@ -206,8 +206,8 @@ def test_an_export_holds_a_task_a_hop_and_kind_and_a_group_a_kind(asked: Dataset
     assert {path.name for path in Path("e").iterdir()} == {
         "utils.py",
         *(f"test-hop{hop}.parquet" for hop in (1, 2, 3)),
-        *(f"nexus_kinship_hop{hop}_{kind}.yaml" for hop in (1, 2, 3) for kind in KINDS),
-        *(f"_nexus_kinship_{kind}.yaml" for kind in KINDS),
+        *(f"nexus_kinship_hop{hop}_{kind}.yaml" for hop in (1, 2, 3) for kind in ("choice", "generate")),
+        *(f"_nexus_kinship_{kind}.yaml" for kind in ("choice", "generate")),
     }
     group = yaml.safe_load(Path("e/_nexus_kinship_choice.yaml").read_text())
     assert group["task"] == [f"nexus_kinship_hop{hop}_choice" for hop in (1, 2, 3)]
@@ -242,11 +242,11 @@ def test_the_harness_runs_an_export_offline_and_its_samples_are_scored(
     torch.manual_seed(0)
     size = GPT2Config(vocab_size=len(tokenizer), n_embd=8, n_layer=1, n_head=1, bos_token_id=1, eos_token_id=1)
     model = HFLM(pretrained=GPT2LMHeadModel(size), tokenizer=tokenizer, backend="causal", batch_size=4, device="cpu")
-    groups = [f"nexus_kinship_{kind}" for kind in KINDS]
+    groups = ["nexus_kinship_choice", "nexus_kinship_generate"]
     manager = TaskManager(include_path="e", include_defaults=False)
     done = lm_eval.simple_evaluate(model, tasks=groups, task_manager=manager, bootstrap_iters=0, log_samples=True)
     samples = done["samples"]
-    assert set(samples) == {f"nexus_kinship_hop{hop}_{kind}" for hop in (1, 2, 3) for kind in KINDS}
+    assert set(samples) == {f"nexus_kinship_hop{hop}_{kind}" for hop in (1, 2, 3) for kind in ("choice", "generate")}
     choice = [sample for name, some in samples.items() if name.endswith("choice") for sample in some]
     assert len(choice) == 27
     assert done["results"]["nexus_kinship_choice"]["acc,none"] == pytest.approx(np.mean([s["acc"] for s in choice]))
@@ -275,7 +275,8 @@ def test_of_a_derivation_the_answer_at_its_end_counts(asked: Dataset, command: C
 
         loglikelihood = loglikelihood_rolling = generate_until
 
-    assert command("export", "--data", "d", "--n", "5", "--out", "e").returncode == 0
+    assert command("export", "--data", "d", "--n", "5", "--out", "e", "target=steps").returncode == 0
+    assert sorted(path.name for path in Path("e").glob("_*")) == ["_nexus_kinship_derive.yaml"]
     manager = TaskManager(include_path="e", include_defaults=False)
     done = simple_evaluate(Deriving(), tasks=["nexus_kinship_derive"], task_manager=manager, bootstrap_iters=0)
     scores = [done["results"][f"nexus_kinship_hop{hop}_derive"]["exact_match,stripped"] for hop in (1, 2, 3)]

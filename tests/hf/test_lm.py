@@ -119,7 +119,7 @@ def test_exported_tasks_and_written_answers_are_run(offline: Command) -> None:
     write_rows(Path("g.jsonl"), [{"question": "What?", "answer": "nothing"}])
     done = offline(*"lm m --device cpu --tasks h/nexus_pointer_chase_hop1_choice,g.jsonl --tasks h".split())
     assert done.returncode == 0, done.stderr
-    for name in ("hop1_choice", "hop2_generate", "hop2_derive", "choice", "generate", "derive"):
+    for name in ("hop1_choice", "hop2_generate", "choice", "generate"):
         assert f"nexus_pointer_chase_{name} " in done.stdout
     assert "standard error" in done.stdout and "\u2502 g " in done.stdout
 

@@ -80,6 +80,17 @@ def test_the_table_of_every_family_told_alone() -> None:
     assert f"the lowest of the {len(beyond_chance)} figures" in told and p * len(beyond_chance) > 0.05
 
 
+def test_the_trial_of_derivations() -> None:
+    spec, summary, scores = kept(EXAMPLES / "pretrain-derived")
+    told = " ".join(PAGE.split("**What makes facts be looked up.**")[1].split("```")[0].split())
+    asked = [scores[f"pointer_chase_hop{hop}"] for hop in (1, 2, 3)]
+    derived, alone = ([short(one[how]) for one in asked] for how in ("derived", "acc"))
+    assert f"the right answer in {derived[0]}, {derived[1]} and {derived[2]} at 1, 2 and 3 hops (chance .125)" in told
+    assert f"at chance still: {alone[0]}, {alone[1]} and {alone[2]}." in told
+    assert {(one["n"], one["chance"]) for one in asked} == {(500, 0.125)}
+    assert (spec["derived_share"], summary["steps"], summary["tokens"]) == (0.5, 1953, 7_999_488)
+
+
 def at_least(asked: dict[str, Any]) -> float:
     """How likely chance answers as many."""
     n, chance = asked["n"], asked["chance"]

@@ -165,6 +165,7 @@ def test_a_fault_of_the_program_is_not_put_on_it(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_stop_while_a_task_draws_is_not_put_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_terminated", [])  # of this test alone
     monkeypatch.setattr(Theirs, "sample", lambda *arguments: cli._terminate(signal.SIGTERM, None))
     with pytest.raises(SystemExit, match="143"):
         run(["gen", "--task", "theirs", "--hops", "1", "--n", "9", "--n-test", "9", "--out", "d"])

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import lzma
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -141,25 +142,24 @@ def told_documents(
         ConfigError: The task has too few distinct graphs.
     """
     splits = Splits(task.laws(), seed=0, n_val=task.n_val, n_test=task.n_test)
-    answering = TextRenderer(splits.law.family, text)
-    deriving = TextRenderer(splits.law.family, text.model_copy(update={"target": "steps"}))
+    derives_some = derived_share > 0  # a derivation comes with its answer, so all are told with one
+    renderer = TextRenderer(splits.law.family, text.model_copy(update={"target": "steps"}) if derives_some else text)
     for first in [0] if validation else itertools.count(0, _GRAPHS_AT_ONCE):
         examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
-        is_derived = mix(~np.arange(first, first + len(examples.facts), dtype=np.uint64)) < derived_share * 2.0**64
-        for renderer, before, chosen in ((answering, ASKED, ~is_derived), (deriving, DERIVED, is_derived)):
-            told = text_examples(renderer, splits.law, examples, first_graph=first) if chosen.any() else iter(())
-            for graph, asked in itertools.groupby(told, key=lambda one: one.graph):
-                if chosen[graph - first]:
-                    yield from _documents(list(asked), before + DELIMITER, ask)
+        told = text_examples(renderer, splits.law, examples, first_graph=first)
+        by_graph = [list(asked) for _, asked in itertools.groupby(told, key=lambda one: one.graph)]
+        is_derived = mix(~np.arange(first, first + len(by_graph), dtype=np.uint64)) < derived_share * 2.0**64
+        for derives, asked in sorted(zip(is_derived, by_graph, strict=True), key=itemgetter(0)):
+            if derives_some and not derives:
+                asked = [one._replace(completion=one.answer) for one in asked]
+            for together in [asked] if ask == "all" else [[one] for one in asked]:
+                yield _document(together, DERIVED if derives else ASKED)
 
 
-def _documents(asked: list[TextExample], delimiter: str, ask: Literal["one", "all"]) -> Iterator[str]:
-    """The facts with each question and its answer, or with one after another."""
-    if ask == "one":
-        yield from (f"{one.prompt}{delimiter}{one.completion}" for one in asked)
-        return
+def _document(asked: list[TextExample], before: str) -> str:
+    """The facts, then each question with its answer or the derivation of it."""
     prompts = [asked[0].prompt, *(one.question for one in asked[1:])]
-    yield "\n".join(f"{prompt}{delimiter}{one.completion}" for prompt, one in zip(prompts, asked, strict=True))
+    return "\n".join(f"{prompt}{before}{DELIMITER}{one.completion}" for prompt, one in zip(prompts, asked, strict=True))
 
 
 def _plain_suffix(path: Path) -> str:

@@ -65,11 +65,8 @@ class PretrainSpec(Spec):
             raise ValueError(f"{named[0]} is of a task that is mixed in; add --task")
         if self.derived_share and (self.english or {}).get("target") == "steps":
             raise ValueError("target=steps derives every answer; leave it or derived_share out")
-        if self.ask == "all":
-            if varied := sorted({"question", "sentences"} & set(self.english or {})):
-                raise ValueError(
-                    f"ask=all tells the facts once, before all questions; leave out {' and '.join(varied)}"
-                )
+        if self.ask == "all" and (varied := sorted({"question", "sentences"} & set(self.english or {}))):
+            raise ValueError(f"ask=all tells the facts once, before all questions; leave out {' and '.join(varied)}")
         return self
 
     @property

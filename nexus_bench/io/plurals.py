@@ -8,6 +8,11 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def from_to(fewest: int, most: int) -> str:
+    """A range of counts as text: `3`, `1 to 3`."""
+    return f"{fewest}" if fewest == most else f"{fewest} to {most}"
+
+
 def first_of(items: Sequence[str], most: int, noun: str = "") -> str:
     """The first items of a list as text, and how many more there are: `a; b; and 3 more`.
 

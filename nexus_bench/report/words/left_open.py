@@ -6,7 +6,7 @@ from nexus_bench.analysis.compare_models import NOT_SHOWN, NOT_TESTED, TOO_FEW
 from nexus_bench.analysis.intervals import seeds_needed
 from nexus_bench.analysis.power import needs
 from nexus_bench.analysis.summary import REACHED
-from nexus_bench.io.plurals import counted
+from nexus_bench.io.plurals import counted, from_to
 from nexus_bench.report.words.facts import Facts
 from nexus_bench.report.words.reaches import Reach, as_span
 
@@ -19,7 +19,10 @@ def left_open(facts: Facts) -> list[str]:
     found = []
     if facts.declared.pairs.empty and len(reaches) > 1:
         few = {reach.n_seeds for reach in reaches.values() if reach.n_seeds < seeds_needed(1)}
-        are_few = f", and {_seeds(min(few), max(few))} too few ({needs(1)})" if few else ""
+        are_few = ""
+        if few:
+            seeds_are = "seed is" if max(few) == 1 else "seeds are"
+            are_few = f", and {from_to(min(few), max(few))} {seeds_are} too few ({needs(1)})"
         found.append(
             "whether any model reaches further than another beyond chance: no comparison was declared before training"
             + are_few
@@ -34,12 +37,6 @@ def left_open(facts: Facts) -> list[str]:
     if n_untested := len(facts.declared.untested):
         found.append(f"{counted(n_untested, 'declared comparison')} without one model on each side in these results")
     return [f"not decided: {clause}" for clause in found + _beyond(facts, reaches) + _unfinished(facts, reaches)]
-
-
-def _seeds(fewest: int, most: int) -> str:
-    if fewest < most:
-        return f"{fewest} to {most} seeds are"
-    return f"{counted(most, 'seed')} {'is' if most == 1 else 'are'}"
 
 
 def _behind(facts: Facts, reaches: Mapping[str, Reach]) -> list[str]:

@@ -11,7 +11,7 @@ from nexus_bench.analysis.select_recipes import Grid
 from nexus_bench.io.columns import SCORED
 from nexus_bench.io.hops import format_hops
 from nexus_bench.io.options import only
-from nexus_bench.io.plurals import counted, first_of
+from nexus_bench.io.plurals import counted, first_of, from_to
 from nexus_bench.report.rows import VARIANT
 from nexus_bench.report.tables import Names
 
@@ -171,7 +171,7 @@ def _outcome(pairs: pd.DataFrame, names: Names, by: str, tests: str, *, n_tests:
         notes.append(f"{by} (exact paired test, {how}): {said}.")
     if len(tested) < len(pairs):
         fewest, most = (int(count) for count in pairs.loc[pairs["verdict"] == TOO_FEW, "n_seeds"].agg(["min", "max"]))
-        there_are = f"there {'is' if most == 1 else 'are'} {fewest}" + (f" to {most}" if most > fewest else "")
+        there_are = f"there {'is' if most == 1 else 'are'} {from_to(fewest, most)}"
         notes.append(
             f"{by}: no model is called better where fewer than {needed} seeds are paired. With so few, no outcome of "
             f"{tests} could differ significantly from chance ({there_are}; {needs(n_tests)})."

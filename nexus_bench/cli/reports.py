@@ -84,6 +84,7 @@ def leaderboard(
         return
     from nexus_bench.cli.printing import tell_unsealed
     from nexus_bench.inspection.answered_examples import answered_examples
+    from nexus_bench.io.packed import is_there
     from nexus_bench.io.read_results import RESULTS
     from nexus_bench.io.record_seals import check_records
     from nexus_bench.report.leaderboard.build import leaderboard as make_leaderboard
@@ -95,7 +96,7 @@ def leaderboard(
     drawn = answered_examples(named, examples)
     folder = out or (None if as_json else Path("runs/leaderboard"))
     made = make_leaderboard(runs, folder, examples=drawn.examples, notes=drawn.notes)
-    tell_unsealed([run for run in runs if (run / RESULTS).exists()])
+    tell_unsealed([run for run in runs if is_there(run / RESULTS)])
     if as_json:
         content = {"settings": made.settings, "standings": made.standings}
         print_document("leaderboard", files=made.files, finding=made.finding, **content, accepted=[])

@@ -16,6 +16,7 @@ from nexus_bench.inspection.predictions import predict
 from nexus_bench.inspection.run_data import RunData
 from nexus_bench.io.columns import HOP_OOD, TEST
 from nexus_bench.io.hops import format_hops
+from nexus_bench.io.packed import is_there
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import RESULTS, SPEC, read_results
 from nexus_bench.report.build import shown_cells
@@ -61,7 +62,7 @@ def answered_examples(runs: Mapping[str, Path], n: int) -> AnsweredExamples:
         streamed = [cell for cell in kept if cell.task.content_sha256 is None]
         if len(streamed) < len(kept):
             notes.append(f"{name} was trained on a dataset, so its models are asked no examples")
-        elif not kept and (run / RESULTS).exists():
+        elif not kept and is_there(run / RESULTS):
             without.append(name)
         if not streamed:
             continue

@@ -20,7 +20,12 @@ def packed(path: Path) -> Path:
 
 def is_there(path: Path) -> bool:
     """Whether a file is there; a table, also if it is packed."""
-    return path.exists() or (path.suffix == ".csv" and packed(path).is_file())
+    return where_kept(path).exists()
+
+
+def where_kept(path: Path) -> Path:
+    """The file that counts: that of a table which is only kept packed, else the plain one, whether there or not."""
+    return packed(path) if path.suffix == ".csv" and not path.exists() and packed(path).is_file() else path
 
 
 def open_table(path: Path) -> IO[bytes]:
@@ -31,10 +36,10 @@ def open_table(path: Path) -> IO[bytes]:
         OSError: It is missing or cannot be read.
         StorageError: It is a device or a pipe.
     """
-    if path.exists() or not is_there(path):
+    if (kept := where_kept(path)) == path:
         return open_file(path)
-    with open_file(packed(path)) as file:
+    with open_file(kept) as file:
         try:
             return io.BytesIO(gzip.decompress(file.read()))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise CorruptArtefactError(f"{packed(path)}: was edited or cut: {error}; restore it") from error
+            raise CorruptArtefactError(f"{kept}: was edited or cut: {error}; restore it") from error

@@ -10,6 +10,7 @@ from nexus_bench.io.record_seals import seal_records
 from nexus_bench.io.seal import replace_sealed
 from tests.boards import FAR, NEAR, run_of
 from tests.conftest import Command, assert_fails
+from tests.packs import pack
 from tests.paths import EXAMPLES
 
 QUICK = EXAMPLES / "quick"
@@ -40,6 +41,16 @@ def test_a_page_and_its_examples_are_written_and_said(command: Command) -> None:
     assert len(json.loads(Path("runs/leaderboard/examples.json").read_text())["examples"]) == 4
     shown = json.loads(command("leaderboard", "other", "--json").stdout)
     assert [one["reach"] for one in shown["standings"]] == [3] and shown["files"] == []
+
+
+def test_of_a_packed_run_the_same_is_said_and_its_table_is_linked(command: Command) -> None:
+    run = Path("other")
+    run_of(run, {"mamba2": [FAR, NEAR]})
+    pack(run / "results.csv")
+    done = command("leaderboard", "other", "--examples", "1")
+    assert "No answers of other: it keeps no weights." in done.stdout.splitlines()
+    assert done.stderr == "note: other: results.csv is unsealed, so edits of it cannot be found; keep seal.json\n"
+    assert 'href="../../other/results.csv.gz"' in Path("runs/leaderboard/index.html").read_text()
 
 
 def test_an_edited_run_gets_no_page(command: Command) -> None:

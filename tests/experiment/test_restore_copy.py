@@ -14,6 +14,7 @@ from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.files import locked
 from nexus_bench.io.read_results import CURVES, RESULTS, TIMING, check_run
 from tests.conftest import Command, assert_fails
+from tests.packs import pack
 from tests.small import TINY
 
 SUITE = TINY.replace("steps: 20", "steps: 4, warmup_steps: 0").replace("eval_every: 10", "eval_every: 2")
@@ -38,9 +39,7 @@ def copy(made: Path, tmp_path: Path, reports_made_once: None) -> Path:
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / "run/cells")
     for name in (RESULTS, CURVES):
-        text = (tmp_path / "run" / name).read_bytes()
-        (tmp_path / "run" / f"{name}.gz").write_bytes(gzip.compress(text, mtime=0))
-        (tmp_path / "run" / name).unlink()
+        pack(tmp_path / "run" / name)
     return tmp_path / "run"
 
 

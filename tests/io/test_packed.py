@@ -8,17 +8,13 @@ import pandas as pd
 import pytest
 
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.io.packed import is_there, packed
+from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import read_curves, read_results
 from nexus_bench.io.seal import check_sealed, replace_sealed
+from tests.packs import pack
 from tests.paths import EXAMPLES
 
 TABLES = ("results.csv", "curve.csv", "timing.csv")
-
-
-def pack(path: Path) -> None:
-    packed(path).write_bytes(gzip.compress(path.read_bytes(), mtime=0))
-    path.unlink()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import pandas as pd
 
+from nexus_bench.io.packed import where_kept
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import RESULTS
 from nexus_bench.report.leaderboard.boards import Board, Line
@@ -231,5 +232,6 @@ def _report_of(run: Path, standing: Standing, out: Path) -> str:
     """The page of a run with the rows of this model, or what there is of it."""
     chosen = urlencode({"task": standing.task, "model": standing.shown_as}, quote_via=quote)
     name = next((name for name in ("report.html", "report.md") if (run / name).is_file()), RESULTS)
-    path = quote(Path(os.path.relpath(run.resolve() / name, out.resolve())).as_posix())
+    page = where_kept(run.resolve() / name)
+    path = quote(Path(os.path.relpath(page, out.resolve())).as_posix())
     return f"{path}#{chosen}" if name == "report.html" else path

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -7,7 +8,7 @@ import typer
 
 from nexus_bench.cli.choices import DEVICES, EXECUTORS, MODES, one_of, runs, tasks
 from nexus_bench.errors import ConfigError, UsageError
-from nexus_bench.io.config import LARGEST
+from nexus_bench.io.config import LARGEST, as_whole
 
 Task = Annotated[
     Optional[str],
@@ -66,11 +67,9 @@ def positive_numbers(text: str, *, option: str, what: str, least: int = 1) -> li
     Raises:
         UsageError: They are not whole numbers from the least to a million.
     """
-    from nexus_bench.io.config import parse_settings
-
-    name = option.lstrip("-")
-    found = parse_settings([f"{name}={text}"])[name]
-    numbers: list[int] = found if isinstance(found, list) else [found]
-    if not all(type(number) is int and least <= number <= _LARGEST_LENGTH for number in numbers):
+    numbers: list[int] = []
+    with suppress(ValueError):  # what is no number leaves none
+        numbers = [as_whole(float(word)) for word in text.split(",")]
+    if not numbers or not all(type(number) is int and least <= number <= _LARGEST_LENGTH for number in numbers):
         raise UsageError(f"{option}: write {what}, each {least} to {_LARGEST_LENGTH:,}, got {text}")
     return numbers

@@ -253,7 +253,7 @@ def test_show_draws_the_chain(command: Command) -> None:
             2,
             "--n: write sequence lengths as 256 or 256,512, each 1 to 1,000,000, got many",
         ),
-        ("bench train --order [1", 3, "--set order:1: expected"),
+        ("bench train --order [1", 2, "--order: write attention orders as 2 or 1,2,3, each 1 to 1,000,000, got [1"),
         (
             "match --task pointer_chase --attention nexus --order 2 --set order=3",
             2,

@@ -39,6 +39,7 @@ EXAMPLE = ROOT / "runs/example/quick"
         ("audit pointer_chase --n 99999999999999999999", 2, "nput should be less than or equal to"),
         ("eval nowhere --n-facts 999999999", 2, "nput should be less than or equal to 20000"),
         ("bench attention --n 99999999999", 2, "--n: write sequence lengths as 256 or 256,512"),
+        ("bench attention --n [256", 2, "--n: write sequence lengths as 256 or 256,512"),
         ("bench attention --batch 99999999999", 2, "nput should be less than or equal to"),
         ("train /dev/zero.yaml", 5, "/dev/zero.yaml: cannot be read"),
         ("report " + "x" * 5000, 5, "File name too long"),

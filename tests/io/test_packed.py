@@ -10,6 +10,7 @@ import pytest
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io import packed as packed_tables
+from nexus_bench.io.files import open_file
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import read_curves, read_results
 from nexus_bench.io.seal import check_sealed, replace_sealed
@@ -95,7 +96,6 @@ def test_a_table_is_read_while_another_process_writes_or_packs_it(
     if not is_packed:
         (run / "results.csv").write_bytes(text)
         (run / "results.csv.gz").unlink()
-    open_file = packed_tables.open_file
 
     def changes_first(path: Path) -> BufferedReader:
         monkeypatch.setattr(packed_tables, "open_file", open_file)

@@ -60,4 +60,5 @@ def _opened(path: Path, kept: Path) -> IO[bytes]:
         try:
             return io.BytesIO(gzip.decompress(file.read()))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise CorruptArtefactError(f"{kept}: was edited or cut: {error}; restore it") from error
+            advice = "restore it, or delete it and give the command again that made it"
+            raise CorruptArtefactError(f"{kept}: was edited or cut: {error}; {advice}") from error

@@ -28,6 +28,7 @@ from nexus_bench.io.config import read_config, to_yaml
 from nexus_bench.io.csv_files import csv_lines, to_csv
 from nexus_bench.io.files import drop_begun, keep_others, locked, write_atomic, writing_atomic
 from nexus_bench.io.packed import drop_packed, is_there, packed
+from nexus_bench.io.read_results import PRETRAIN, RESULTS, command_of
 from nexus_bench.training.peaks import peak_here
 
 SPEC, LOG, SAMPLES, CHECKPOINT = "spec.yaml", "log.csv", "samples.jsonl", "checkpoint.pt"
@@ -72,6 +73,8 @@ def pretrain(
         check_apart(folder, [*asked.spec.text, *asked.spec.held_out])
         if here.is_first:
             keep_others(folder, dict.fromkeys(_OWN))
+            if any(is_there(folder / name) for name in (SPEC, RESULTS)) and command_of(folder) != PRETRAIN:
+                raise UsageError(f"{folder}: holds a run of another command, which is kept; choose another --out")
         alone = locked(folder / _LOCK, guards=folder, advice="choose another --out")
         with alone if here.is_first else nullcontext():
             if here.is_first:

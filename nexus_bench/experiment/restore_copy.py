@@ -14,7 +14,7 @@ from nexus_bench.experiment.run_folder import RunFolder
 from nexus_bench.io.columns import FAILED, TIMING_COLUMNS, Row
 from nexus_bench.io.csv_files import read_csv, rows_of
 from nexus_bench.io.files import write_atomic
-from nexus_bench.io.packed import open_table, packed
+from nexus_bench.io.packed import drop_packed, open_table, packed
 from nexus_bench.io.read_results import MADE_AGAIN, TIMING, read_curves, read_places, read_results
 from nexus_bench.io.record_seals import cells_of_tables, forget_records
 
@@ -55,7 +55,7 @@ def restore_cells(folder: RunFolder, name: str) -> int:
             if packed(table).is_file():
                 with open_table(table) as file:
                     write_atomic(table, file.read())
-                packed(table).unlink()
+                drop_packed(table)
         forget_records(folder.path, lambda name: True)  # the new ones are sealed with the tables
         begun.rename(folder.cells.path)
     return n_cells

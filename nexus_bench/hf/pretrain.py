@@ -27,9 +27,12 @@ from nexus_bench.io.columns import LOG_COLUMNS, Row
 from nexus_bench.io.config import read_config, to_yaml
 from nexus_bench.io.csv_files import csv_lines, to_csv
 from nexus_bench.io.files import drop_begun, keep_others, locked, write_atomic, writing_atomic
+from nexus_bench.io.packed import drop_packed, is_there, packed
+from nexus_bench.io.read_results import PRETRAIN, RESULTS, command_of
 from nexus_bench.training.peaks import peak_here
 
 SPEC, LOG, SAMPLES, CHECKPOINT = "spec.yaml", "log.csv", "samples.jsonl", "checkpoint.pt"
+_OWN = (SPEC, LOG, packed(Path(LOG)).name, SAMPLES, SUMMARY, CHECKPOINT, "config.json")
 _LOCK = ".lock"
 _TOKENS = ".tokens"  # beside the run folders, which share them
 _LARGEST_PASS = 16  # sequences, if nobody says how many
@@ -69,9 +72,9 @@ def pretrain(
         micro_batch = _micro_batch(asked, here.n)
         check_apart(folder, [*asked.spec.text, *asked.spec.held_out])
         if here.is_first:
-            keep_others(
-                folder, {SPEC: None, LOG: None, SAMPLES: None, SUMMARY: None, CHECKPOINT: None, "config.json": None}
-            )
+            keep_others(folder, dict.fromkeys(_OWN))
+            if any(is_there(folder / name) for name in (SPEC, RESULTS)) and command_of(folder) != PRETRAIN:
+                raise UsageError(f"{folder}: holds a run of another command, which is kept; choose another --out")
         alone = locked(folder / _LOCK, guards=folder, advice="choose another --out")
         with alone if here.is_first else nullcontext():
             if here.is_first:
@@ -93,7 +96,7 @@ def _claimed(spec: PretrainSpec, folder: Path) -> TokenFiles:
     """The tokens of a run, whose folder is now its own; one in which nothing was trained belongs to nobody yet."""
     files = token_files(spec, folder.parent / _TOKENS)
     mine = {**spec.model_dump(mode="json"), "content_sha256": files.sha256}
-    is_begun = any((folder / name).is_file() for name in (LOG, CHECKPOINT, SUMMARY))
+    is_begun = any(is_there(folder / name) for name in (LOG, CHECKPOINT, SUMMARY))
     if is_begun and (folder / SPEC).is_file():
         there = {**_defaults(), **read_config(folder / SPEC)}  # a setting that is newer than the run
         differing = [key for key in mine | there if there.get(key) != mine.get(key)]
@@ -152,6 +155,7 @@ def _train(
             raise _damaged(folder / CHECKPOINT) from error
     if here.is_first:
         write_atomic(folder / LOG, to_csv(trained.rows, LOG_COLUMNS))
+        drop_packed(folder / LOG)
 
     def log(row: Row) -> None:
         try:

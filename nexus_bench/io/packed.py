@@ -19,8 +19,8 @@ def packed(path: Path) -> Path:
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file is there; a table, also if it is packed."""
-    return where_kept(path).exists()
+    """Whether a file is there; a table, also if it is packed, or is just being packed or unpacked."""
+    return path.exists() or where_kept(path) != path or path.exists()
 
 
 def where_kept(path: Path) -> Path:
@@ -28,18 +28,37 @@ def where_kept(path: Path) -> Path:
     return packed(path) if path.suffix == ".csv" and not path.exists() and packed(path).is_file() else path
 
 
+def drop_packed(path: Path) -> None:
+    """Remove the packed form of a table that was written plain; what could not count in its place is kept."""
+    if path.suffix == ".csv" and packed(path).is_file():
+        packed(path).unlink(missing_ok=True)
+
+
 def open_table(path: Path) -> IO[bytes]:
     """A file to read; a packed table is unpacked in memory.
+
+    Also where another process packs or unpacks it meanwhile.
 
     Raises:
         CorruptArtefactError: What is packed was cut or edited.
         OSError: It is missing or cannot be read.
         StorageError: It is a device or a pipe.
     """
-    if (kept := where_kept(path)) == path:
+    kept = where_kept(path)
+    try:
+        return _opened(path, kept)
+    except FileNotFoundError:
+        if (now := where_kept(path)) == kept:
+            raise
+        return _opened(path, now)
+
+
+def _opened(path: Path, kept: Path) -> IO[bytes]:
+    if kept == path:
         return open_file(path)
     with open_file(kept) as file:
         try:
             return io.BytesIO(gzip.decompress(file.read()))
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise CorruptArtefactError(f"{kept}: was edited or cut: {error}; restore it") from error
+            advice = "restore it, or delete it and give the command again that made it"
+            raise CorruptArtefactError(f"{kept}: was edited or cut: {error}; {advice}") from error

@@ -92,7 +92,7 @@ def command_of(run: Path) -> str | None:
     if RETROFIT in spec:
         return RETROFIT
     is_other = "suite" in spec or is_there(run / RESULTS)
-    return PRETRAIN if not is_other and ("arch" in spec or (run / _LOG).exists()) else None
+    return PRETRAIN if not is_other and ("arch" in spec or is_there(run / _LOG)) else None
 
 
 def of_no_suite(run: Path, command: str) -> ConfigError:

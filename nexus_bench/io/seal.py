@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.files import sha256_of_file, writing_atomic
-from nexus_bench.io.packed import is_there, open_table, packed
+from nexus_bench.io.packed import drop_packed, is_there, open_table
 from nexus_bench.io.sealed_json import read_sealed, write_sealed
 
 SEAL = "seal.json"
@@ -183,7 +183,7 @@ def replacing_sealed(run: Path, names: Iterable[str]) -> Iterator[dict[str, Seal
         digests = {name: new[name].digest() for name in names}
         write_seal(run, Seal(files, others | digests, records))
     for name in names:
-        packed(run / name).unlink(missing_ok=True)  # of before
+        drop_packed(run / name)  # of before
     write_seal(run, Seal(files | digests, others, records))
 
 

@@ -27,6 +27,7 @@ from nexus_bench.io.read_results import read_results
 from nexus_bench.io.record_seals import seal_records
 from nexus_bench.io.seal import replace_sealed
 from tests.conftest import Command, assert_fails
+from tests.packs import pack
 from tests.paths import EXAMPLES, ROOT
 from tests.small import TINY
 
@@ -76,6 +77,14 @@ def test_a_run_of_pretrain_is_told_from_one_of_a_suite(begun: bool, command: Com
         assert_fails(command(*line.split()), 3, told)
     assert_fails(command("train", "quick", "-o", "p"), 2, "p: holds a run of `nexus-bench pretrain`, which is kept")
     assert {path.name: path.read_bytes() for path in Path("p").iterdir()} == held
+
+
+def test_a_run_of_pretrain_is_told_by_its_log_alone_also_a_packed_one(command: Command) -> None:
+    Path("p").mkdir()
+    Path("p/log.csv").write_text("step,tokens\n")
+    pack(Path("p/log.csv"))
+    assert_fails(command("leaderboard", "--check", "p"), 3, "p: is a run of `nexus-bench pretrain`")
+    assert_fails(command("train", "quick", "-o", "p"), 2, "p: holds a run of `nexus-bench pretrain`, which is kept")
 
 
 def test_watch_shows_a_run_until_nothing_trains_there(

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -18,6 +19,8 @@ from nexus_bench.hf import describe
 from nexus_bench.hf.loop import InTraining
 from tests.conftest import Command, assert_fails
 from tests.hf.pretraining import LINE, TOY, finish, log_of, start, start_two, write_text
+from tests.packs import pack
+from tests.paths import EXAMPLES
 
 
 @pytest.fixture
@@ -307,6 +310,35 @@ def test_memory_that_runs_out_in_training_is_one_line(call: Command, monkeypatch
     monkeypatch.setattr(InTraining, "one_step", fails)
     said = "the memory of the device did not suffice; lower micro_batch_size (now 4), seq_len or vocab_size"
     assert_fails(call(*LINE, "--out", "r"), 5, said)
+
+
+def test_a_packed_log_is_that_of_the_run_until_the_run_goes_on(call: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = [*LINE, "--tokens", "256", "--out", "r"]
+    with monkeypatch.context() as broken:
+        broken.delattr(InTraining, "one_step")
+        with pytest.raises(AttributeError):
+            call(*line)
+    pack(Path("r/log.csv"))
+    held = Path("r/spec.yaml").read_bytes()
+    assert_fails(call(*line, "--set", "lr=0.002"), 2, "r: holds another run: lr is 0.001 there and 0.002 here")
+    assert Path("r/spec.yaml").read_bytes() == held
+    assert call(*line).returncode == 0 and not Path("r/log.csv.gz").exists()
+    Path("mine").mkdir()
+    Path("mine/log.csv.gz").write_bytes(b"mine")
+    assert_fails(call(*line[:-1], "mine"), 2, "mine/log.csv.gz: was not written by nexus-bench and is kept")
+
+
+@pytest.mark.parametrize("held", ["whole", "results.csv", "results.csv.gz"])
+def test_a_run_of_another_command_is_kept(call: Command, held: str) -> None:
+    Path("r").mkdir()
+    for name in ("spec.yaml", "env.json", "seal.json", "results.csv") if held == "whole" else ("results.csv",):
+        shutil.copy(EXAMPLES / "quick" / name, "r")
+    if held == "results.csv.gz":
+        pack(Path("r/results.csv"))
+    before = {path.name: path.read_bytes() for path in Path("r").iterdir()}
+    said = "r: holds a run of another command, which is kept; choose another --out"
+    assert_fails(call(*LINE, "--tokens", "256", "--out", "r"), 2, said)
+    assert {path.name: path.read_bytes() for path in Path("r").iterdir()} == before
 
 
 def test_a_damaged_checkpoint_and_a_folder_of_somebody_else_are_named(call: Command) -> None:

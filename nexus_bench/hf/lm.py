@@ -92,7 +92,7 @@ def evaluate(
             asked += names or own.all_groups or own.all_tasks
         loaded, tokenizer = _loaded(model, _DTYPES[dtype], here.device)
         try:
-            harness = HFLM(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
+            harness = _whole_prompts(HFLM)(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
             found = lm_eval.simple_evaluate(
                 model=harness,
                 tasks=[*asked, *named],
@@ -120,6 +120,25 @@ def evaluate(
                 "give exported folders or .jsonl files"
             ) from error
     return _scores(found)
+
+
+def _whole_prompts(harness: Any) -> Any:
+    """The harness, but where a prompt and the longest text to write exceed the model, less is written.
+
+    lm-eval leaves out the beginning of the prompt, which holds facts, to have room for the longest text.
+    """
+
+    class WholePrompts(harness):  # type: ignore[misc]
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            for request in requests:
+                context, told = request.args
+                room = self.max_length - len(self.tok_encode(context))
+                if 0 < room < told.get("max_gen_toks", self.max_gen_toks):
+                    request.arguments = (context, {**told, "max_gen_toks": room})
+            answers: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
+            return answers
+
+    return WholePrompts
 
 
 def _asked(tasks: list[str], prompt: str | None) -> tuple[dict[Path, list[str]], list[Any], list[str]]:

@@ -124,6 +124,31 @@ def test_exported_tasks_and_written_answers_are_run(offline: Command) -> None:
     assert "standard error" in done.stdout and "\u2502 g " in done.stdout
 
 
+@pytest.mark.slow
+def test_a_prompt_that_the_model_takes_is_asked_whole_and_less_is_written(
+    offline: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    seen: list[str] = []
+    lengths: list[int] = []
+    generate = HFLM._model_generate
+
+    def noted(self: Any, context: Any, max_length: int, *args: Any, **more: Any) -> Any:
+        seen.extend(self.tokenizer.decode(row, skip_special_tokens=True) for row in context)
+        lengths.append(max_length)
+        return generate(self, context, max_length, *args, **more)
+
+    monkeypatch.setattr(HFLM, "_model_generate", noted)
+    sizes = "n_nodes=8 n_val=3 n_test=5 target=steps"
+    assert offline(*f"export --task pointer_chase --hops 1-2 --n 4 {sizes} --out h".split()).returncode == 0
+    done = offline(*"lm m --device cpu --tasks h".split())
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for hop in (1, 2) for line in Path(f"h/test-hop{hop}.jsonl").read_text().splitlines()]
+    assert sorted(seen) == sorted(f"{row['prompt']}\nSteps:" for row in rows)
+    assert set(lengths) == {512}
+
+
 WRONG = [
     ("nowhere/m --tasks q.jsonl", 5, "nowhere/m: is no file or folder here, and cannot be downloaded; give a folder"),
     ("bare --tasks q.jsonl", 3, "bare: has no config.json; give a folder that `pretrain` or save_pretrained wrote"),

@@ -211,7 +211,7 @@ def _order(text: TextOptions) -> dict[str, str]:
 
 
 def _derived(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Examples before a question show their derivations; and a byte is a token at most, so none is too long to write."""
+    """Examples before a question show their derivations; and of bytes there are no fewer than of tokens to write."""
     most = max((len(row["steps"].encode()) for row in rows), default=0)
     generated = SCORED["derive"]["generation_kwargs"]
     return {

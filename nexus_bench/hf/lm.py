@@ -92,7 +92,9 @@ def evaluate(
             asked += names or own.all_groups or own.all_tasks
         loaded, tokenizer = _loaded(model, _DTYPES[dtype], here.device)
         try:
-            harness = _whole_prompts(HFLM)(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
+            harness = _whole_prompts(HFLM)(
+                pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size
+            )
             found = lm_eval.simple_evaluate(
                 model=harness,
                 tasks=[*asked, *named],
@@ -128,7 +130,7 @@ def _whole_prompts(harness: Any) -> Any:
     lm-eval leaves out the beginning of the prompt, which holds facts, to have room for the longest text.
     """
 
-    class WholePrompts(harness):  # type: ignore[misc]
+    class WholePrompts(harness):
         def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
             for request in requests:
                 context, told = request.args

@@ -20,6 +20,7 @@ from nexus_bench.io.config import NOT_IN_NAMES
 from nexus_bench.io.files import check_listed, parse_line, read_text
 
 PROMPT = "Question: {{question}}\nAnswer:"
+_MOST = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")  # the first that is there counts
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -135,7 +136,7 @@ def _whole_prompts(harness: Any) -> Any:
             for request in requests:
                 context, told = request.args
                 room = self.max_length - len(self.tok_encode(context))
-                if 0 < room < told.get("max_gen_toks", self.max_gen_toks):
+                if 0 < room < next((told[name] for name in _MOST if name in told), self.max_gen_toks):
                     request.arguments = (context, {**told, "max_gen_toks": room})
             answers: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
             return answers

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from nexus_bench.hf import apply_nexus
+from nexus_bench.hf.lm import _whole_prompts
 from nexus_bench.hf.tokenizer import train_tokenizer
 from tests.conftest import Command, assert_fails
 from tests.hf.pretraining import write_text
@@ -147,6 +148,31 @@ def test_a_prompt_that_the_model_takes_is_asked_whole_and_less_is_written(
     rows = [json.loads(line) for hop in (1, 2) for line in Path(f"h/test-hop{hop}.jsonl").read_text().splitlines()]
     assert sorted(seen) == sorted(f"{row['prompt']}\nSteps:" for row in rows)
     assert set(lengths) == {512}
+
+
+def test_no_more_is_written_than_a_task_asks_for_and_prompts_without_room_are_left_to_lm_eval() -> None:
+    class Harness:
+        max_length, max_gen_toks = 100, 256
+
+        def tok_encode(self, context: str) -> list[str]:
+            return context.split()
+
+        def generate_until(self, requests: list[Any], disable_tqdm: bool) -> list[Any]:
+            return [request.arguments[1] for request in requests]
+
+    class Request:
+        def __init__(self, n_tokens: int, told: dict[str, Any]) -> None:
+            self.arguments = self.args = ("a " * n_tokens, told)
+
+    asked = [
+        (40, {"max_new_tokens": 60}),
+        (41, {"max_new_tokens": 60}),
+        (90, {}),
+        (100, {}),
+        (120, {"max_gen_toks": 9}),
+    ]
+    told = _whole_prompts(Harness)().generate_until([Request(*one) for one in asked])
+    assert told == [asked[0][1], {"max_new_tokens": 60, "max_gen_toks": 59}, {"max_gen_toks": 10}, {}, asked[4][1]]
 
 
 WRONG = [

@@ -233,6 +233,7 @@ def test_held_out_documents_keep_the_order_of_their_graphs_so_that_derived_ones_
     direct, mixed, derived = (told(share) for share in (0.0, 0.5, 1.0))
     assert all(one in either for one, *either in zip(mixed, direct, derived, strict=True))
     assert 0 < sum(one in derived for one in mixed[:10]) < 10
+    assert sum(one in derived for one in mixed) == 50
 
 
 def test_a_document_can_ask_all_questions_of_its_graph(tmp_path: Path) -> None:

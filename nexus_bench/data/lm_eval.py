@@ -133,6 +133,7 @@ def export_lm_eval(
                 "doc_to_text": "{{prompt}}" + (DERIVED if kind == "derive" else ASKED),
                 "target_delimiter": DELIMITER,
                 **SCORED[kind],
+                **(_derived(here) if kind == "derive" else {}),
                 "metadata": metadata,
             }
             write_atomic(folder / f"{name}.yaml", _as_yaml(config))
@@ -173,6 +174,7 @@ def documents(dataset: Dataset, split: str, text: TextOptions, n_per_hop: int) -
                         **_order(text),
                         "prompt": example.prompt,
                         "answer": example.answer,
+                        **({"steps": example.completion} if text.target == "steps" else {}),
                         "choices": [renderer.grammar.answers[choice] for choice in choices],
                         "label": int(np.searchsorted(choices, one.answer[0, example.query])),
                     }
@@ -206,6 +208,16 @@ def told_in(manifest: Manifest, told: dict[str, Any]) -> tuple[TextOptions, str 
 def _order(text: TextOptions) -> dict[str, str]:
     """The order of the sentences, where it shows the order of the derivation; the scores of such examples say so."""
     return {} if order_warning(text) is None else {_ORDER: text.sentences}
+
+
+def _derived(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Examples before a question show their derivations; and of bytes there are no fewer than of tokens to write."""
+    most = max((len(row["steps"].encode()) for row in rows), default=0)
+    generated = SCORED["derive"]["generation_kwargs"]
+    return {
+        "fewshot_config": {"doc_to_target": "steps"},
+        "generation_kwargs": {**generated, "max_gen_toks": max(most, generated["max_gen_toks"])},
+    }
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

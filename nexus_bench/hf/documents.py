@@ -148,8 +148,13 @@ def told_documents(
         examples = splits.held_out[VAL].examples if validation else splits.train(first, first + _GRAPHS_AT_ONCE)
         told = text_examples(renderer, splits.law, examples, first_graph=first)
         by_graph = [list(asked) for _, asked in itertools.groupby(told, key=lambda one: one.graph)]
-        is_derived = mix(~np.arange(first, first + len(by_graph), dtype=np.uint64)) < derived_share * 2.0**64
-        for derives, asked in sorted(zip(is_derived, by_graph, strict=True), key=itemgetter(0)):
+        drawn = mix(~np.arange(first, first + len(by_graph), dtype=np.uint64))
+        is_derived = drawn < derived_share * 2.0**64
+        if validation:  # a few graphs, always the same: as many of them as the share says
+            is_derived = drawn.argsort().argsort() < round(derived_share * len(drawn))
+        told_how = zip(is_derived, by_graph, strict=True)
+        # what is held out is cut off at a size: in the order of the graphs, so that both kinds are before the cut
+        for derives, asked in told_how if validation else sorted(told_how, key=itemgetter(0)):
             if derives_some and not derives:
                 asked = [one._replace(completion=one.answer) for one in asked]
             for together in [asked] if ask == "all" else [[one] for one in asked]:

@@ -20,6 +20,7 @@ from nexus_bench.io.config import NOT_IN_NAMES
 from nexus_bench.io.files import check_listed, parse_line, read_text
 
 PROMPT = "Question: {{question}}\nAnswer:"
+_MOST = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")  # the first that is there counts
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -92,7 +93,9 @@ def evaluate(
             asked += names or own.all_groups or own.all_tasks
         loaded, tokenizer = _loaded(model, _DTYPES[dtype], here.device)
         try:
-            harness = HFLM(pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size)
+            harness = _whole_prompts(HFLM)(
+                pretrained=loaded, tokenizer=tokenizer, backend="causal", batch_size=batch_size
+            )
             found = lm_eval.simple_evaluate(
                 model=harness,
                 tasks=[*asked, *named],
@@ -120,6 +123,25 @@ def evaluate(
                 "give exported folders or .jsonl files"
             ) from error
     return _scores(found)
+
+
+def _whole_prompts(harness: Any) -> Any:
+    """The harness, but where a prompt and the longest text to write exceed the model, less is written.
+
+    lm-eval leaves out the beginning of the prompt, which holds facts, to have room for the longest text.
+    """
+
+    class WholePrompts(harness):
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            for request in requests:
+                context, told = request.args
+                room = self.max_length - len(self.tok_encode(context))
+                if 0 < room < next((told[name] for name in _MOST if name in told), self.max_gen_toks):
+                    request.arguments = (context, {**told, "max_gen_toks": room})
+            answers: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
+            return answers
+
+    return WholePrompts
 
 
 def _asked(tasks: list[str], prompt: str | None) -> tuple[dict[Path, list[str]], list[Any], list[str]]:

@@ -282,3 +282,39 @@ def test_of_a_derivation_the_answer_at_its_end_counts(asked: Dataset, command: C
     scores = [done["results"][f"nexus_kinship_hop{hop}_derive"]["exact_match,stripped"] for hop in (1, 2, 3)]
     assert scores == [1, 0, 0]
     assert done["results"]["nexus_kinship_derive"]["exact_match,stripped"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_examples_before_a_question_show_their_derivations_and_the_longest_can_be_written(command: Command) -> None:
+    from lm_eval import simple_evaluate
+    from lm_eval.api.model import LM
+    from lm_eval.tasks import TaskManager
+
+    seen: list[Any] = []
+
+    class Asked(LM):  # type: ignore[misc]
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            seen.extend(request.args for request in requests)
+            return [f" So the answer is {request.doc['answer']}." for request in requests]
+
+        loglikelihood = loglikelihood_rolling = generate_until
+
+    sizes = "n_val=3 n_test=5 target=steps"
+    assert command(*f"export rule_chain --hops 2,9 --n 4 {sizes} --out e".split()).returncode == 0
+    manager = TaskManager(include_path="e", include_defaults=False)
+    told = {"tasks": ["nexus_rule_chain_derive"], "task_manager": manager, "bootstrap_iters": 0}
+    done = simple_evaluate(Asked(), num_fewshot=1, **told)
+    assert done["results"]["nexus_rule_chain_derive"]["exact_match,stripped"] == 1
+    for hop in (2, 9):
+        rows = [json.loads(line) for line in Path(f"e/test-hop{hop}.jsonl").read_text().splitlines()]
+        steps = {row["prompt"]: row["steps"] for row in rows}
+        assert all(row["steps"].count(".") == hop + 1 for row in rows)
+        assert all(row["steps"].endswith(f"So the answer is {row['answer']}.") for row in rows)
+        here = [args for args in seen if args[0].removesuffix("\nSteps:").split("\n\n")[-1] in steps]
+        assert len(here) == 4
+        for context, generated in here:
+            shown = context.split("\n\n")[0]
+            assert shown.partition("\nSteps: ")[2] == steps[shown.partition("\nSteps: ")[0]]
+            assert generated["max_gen_toks"] == max(256, *map(len, steps.values()))
+    assert {generated["max_gen_toks"] > 256 for _, generated in seen} == {False, True}

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from nexus_bench.hf import apply_nexus
+from nexus_bench.hf.lm import _whole_prompts
 from nexus_bench.hf.tokenizer import train_tokenizer
 from tests.conftest import Command, assert_fails
 from tests.hf.pretraining import write_text
@@ -122,6 +123,56 @@ def test_exported_tasks_and_written_answers_are_run(offline: Command) -> None:
     for name in ("hop1_choice", "hop2_generate", "choice", "generate"):
         assert f"nexus_pointer_chase_{name} " in done.stdout
     assert "standard error" in done.stdout and "\u2502 g " in done.stdout
+
+
+@pytest.mark.slow
+def test_a_prompt_that_the_model_takes_is_asked_whole_and_less_is_written(
+    offline: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    seen: list[str] = []
+    lengths: list[int] = []
+    generate = HFLM._model_generate
+
+    def noted(self: Any, context: Any, max_length: int, *args: Any, **more: Any) -> Any:
+        seen.extend(self.tokenizer.decode(row, skip_special_tokens=True) for row in context)
+        lengths.append(max_length)
+        return generate(self, context, max_length, *args, **more)
+
+    monkeypatch.setattr(HFLM, "_model_generate", noted)
+    sizes = "n_nodes=8 n_val=3 n_test=5 target=steps"
+    assert offline(*f"export --task pointer_chase --hops 1-2 --n 4 {sizes} --out h".split()).returncode == 0
+    done = offline(*"lm m --device cpu --tasks h".split())
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for hop in (1, 2) for line in Path(f"h/test-hop{hop}.jsonl").read_text().splitlines()]
+    assert sorted(seen) == sorted(f"{row['prompt']}\nSteps:" for row in rows)
+    assert set(lengths) == {512}
+
+
+def test_no_more_is_written_than_a_task_asks_for_and_prompts_without_room_are_left_to_lm_eval() -> None:
+    class Harness:
+        max_length, max_gen_toks = 100, 256
+
+        def tok_encode(self, context: str) -> list[str]:
+            return context.split()
+
+        def generate_until(self, requests: list[Any], disable_tqdm: bool) -> list[Any]:
+            return [request.arguments[1] for request in requests]
+
+    class Request:
+        def __init__(self, n_tokens: int, told: dict[str, Any]) -> None:
+            self.arguments = self.args = ("a " * n_tokens, told)
+
+    asked = [
+        (40, {"max_new_tokens": 60}),
+        (41, {"max_new_tokens": 60}),
+        (90, {}),
+        (100, {}),
+        (120, {"max_gen_toks": 9}),
+    ]
+    told = _whole_prompts(Harness)().generate_until([Request(*one) for one in asked])
+    assert told == [asked[0][1], {"max_new_tokens": 60, "max_gen_toks": 59}, {"max_gen_toks": 10}, {}, asked[4][1]]
 
 
 WRONG = [

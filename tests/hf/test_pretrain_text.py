@@ -224,6 +224,18 @@ def test_answers_are_derived_in_sentences_in_a_share_of_the_graphs() -> None:
     assert [one.count("?") for one in told("one", 0.3)] == [1] * 640
 
 
+def test_held_out_documents_keep_the_order_of_their_graphs_so_that_derived_ones_are_before_the_cut() -> None:
+    task = make_task({"task": "pointer_chase", "hops": [1, 2], "n_val": 100, "n_test": 7}, where="test")
+
+    def told(share: float) -> list[str]:
+        return list(told_documents(task, TextOptions(), ask="all", derived_share=share, validation=True))
+
+    direct, mixed, derived = (told(share) for share in (0.0, 0.5, 1.0))
+    assert all(one in either for one, *either in zip(mixed, direct, derived, strict=True))
+    assert 0 < sum(one in derived for one in mixed[:10]) < 10
+    assert sum(one in derived for one in mixed) == 50
+
+
 def test_a_document_can_ask_all_questions_of_its_graph(tmp_path: Path) -> None:
     entry = {"task": "pointer_chase", "hops": [1, 2], "n_queries": 5, "n_val": 7, "n_test": 7}
     task = make_task(entry, where="test")

@@ -5,7 +5,6 @@ import hashlib
 import itertools
 import lzma
 from collections.abc import Iterator
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -152,9 +151,7 @@ def told_documents(
         is_derived = drawn < derived_share * 2.0**64
         if validation:  # a few graphs, always the same: as many of them as the share says
             is_derived = drawn.argsort().argsort() < round(derived_share * len(drawn))
-        told_how = zip(is_derived, by_graph, strict=True)
-        # what is held out is cut off at a size: in the order of the graphs, so that both kinds are before the cut
-        for derives, asked in told_how if validation else sorted(told_how, key=itemgetter(0)):
+        for derives, asked in zip(is_derived, by_graph, strict=True):
             if derives_some and not derives:
                 asked = [one._replace(completion=one.answer) for one in asked]
             for together in [asked] if ask == "all" else [[one] for one in asked]:

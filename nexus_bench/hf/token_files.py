@@ -78,7 +78,7 @@ def token_files(spec: PretrainSpec, place: Path) -> TokenFiles:
         "held_out_share": None if spec.held_out else spec.held_out_share,
         **({} if spec.english is None else {"english": spec.english}),  # tokens made before keep their name
         **({} if spec.ask == "one" else {"ask": spec.ask}),
-        **({"derived_share": spec.derived_share} if spec.derived_share else {}),
+        **({"derived": spec.derived_share} if spec.derived_share else {}),
     }
     key = sha256(json.dumps(about, sort_keys=True).encode())
     folder = place / key[:16]

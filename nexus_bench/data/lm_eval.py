@@ -69,6 +69,7 @@ SCORED: dict[str, dict[str, Any]] = {
     "derive": {
         "output_type": "generate_until",
         "doc_to_target": "answer",
+        "fewshot_config": {"doc_to_target": "steps"},  # examples before a question show their derivations
         "generation_kwargs": {"until": ["\n"], "do_sample": False, "max_gen_toks": 256},
         "metric_list": [_EXACT_MATCH],
         "filter_list": [
@@ -112,6 +113,7 @@ def export_lm_eval(
     prefix = f"nexus_{dataset.spec.task}" + ("" if split == TEST else f"_{split}")
     rows, kinds = documents(dataset, split, text, n_per_hop), KINDS[text.target]
     write_atomic(folder / "utils.py", _LOADER)
+    asked = DERIVED if text.target == "steps" else ASKED
     names: dict[str, list[str]] = {kind: [] for kind in kinds}
     metadata = {
         "version": dataset.manifest["task_version"],
@@ -130,10 +132,9 @@ def export_lm_eval(
                 "custom_dataset": "!function utils.load",
                 "dataset_kwargs": {"file": file},
                 "test_split": "test",
-                "doc_to_text": "{{prompt}}" + (DERIVED if kind == "derive" else ASKED),
+                "doc_to_text": "{{prompt}}" + asked,
                 "target_delimiter": DELIMITER,
-                **SCORED[kind],
-                **(_derived(here) if kind == "derive" else {}),
+                **_scored(kind, here),
                 "metadata": metadata,
             }
             write_atomic(folder / f"{name}.yaml", _as_yaml(config))
@@ -210,14 +211,14 @@ def _order(text: TextOptions) -> dict[str, str]:
     return {} if order_warning(text) is None else {_ORDER: text.sentences}
 
 
-def _derived(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Examples before a question show their derivations; and of bytes there are no fewer than of tokens to write."""
-    most = max((len(row["steps"].encode()) for row in rows), default=0)
-    generated = SCORED["derive"]["generation_kwargs"]
-    return {
-        "fewshot_config": {"doc_to_target": "steps"},
-        "generation_kwargs": {**generated, "max_gen_toks": max(most, generated["max_gen_toks"])},
-    }
+def _scored(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """How these rows are scored, with room to write the longest derivation: its tokens are no more than its bytes."""
+    scored = SCORED[kind]
+    if kind != "derive":
+        return scored
+    longest = max((len(row["steps"].encode()) for row in rows), default=0)
+    generated = scored["generation_kwargs"]
+    return {**scored, "generation_kwargs": {**generated, "max_gen_toks": max(longest, generated["max_gen_toks"])}}
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

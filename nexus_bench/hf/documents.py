@@ -148,9 +148,10 @@ def told_documents(
         told = text_examples(renderer, splits.law, examples, first_graph=first)
         by_graph = [list(asked) for _, asked in itertools.groupby(told, key=lambda one: one.graph)]
         drawn = mix(~np.arange(first, first + len(by_graph), dtype=np.uint64))
-        is_derived = drawn < derived_share * 2.0**64
         if validation:  # a few graphs, always the same: as many of them as the share says
             is_derived = drawn.argsort().argsort() < round(derived_share * len(drawn))
+        else:
+            is_derived = drawn < derived_share * 2.0**64
         for derives, asked in zip(is_derived, by_graph, strict=True):
             if derives_some and not derives:
                 asked = [one._replace(completion=one.answer) for one in asked]

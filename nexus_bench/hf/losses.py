@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from nexus_bench.analysis.intervals import t_interval
 from nexus_bench.errors import ConfigError, StorageError, UsageError
-from nexus_bench.hf.pretrain import SPEC
 from nexus_bench.hf.pretrain_spec import PretrainSpec
 from nexus_bench.hf.summary import SUMMARY, is_sealed, read_summary
 from nexus_bench.io.config import read_config
 from nexus_bench.io.files import check_listed
+from nexus_bench.io.read_results import SPEC
 
 _OF_A_MODEL = {"attention", "nexus", "layers", "shape", "seed"}  # of a spec; all else is equal in a comparison
 _PLACES = {"text", "held_out", "tokenizer"}  # wherever these are: `content_sha256` tells what they hold

@@ -28,10 +28,10 @@ from nexus_bench.io.config import read_config, to_yaml
 from nexus_bench.io.csv_files import csv_lines, to_csv
 from nexus_bench.io.files import drop_begun, keep_others, locked, write_atomic, writing_atomic
 from nexus_bench.io.packed import drop_packed, is_there, packed
-from nexus_bench.io.read_results import PRETRAIN, RESULTS, command_of
+from nexus_bench.io.read_results import LOG, PRETRAIN, RESULTS, SPEC, command_of
 from nexus_bench.training.peaks import peak_here
 
-SPEC, LOG, SAMPLES, CHECKPOINT = "spec.yaml", "log.csv", "samples.jsonl", "checkpoint.pt"
+SAMPLES, CHECKPOINT = "samples.jsonl", "checkpoint.pt"
 _OWN = (SPEC, LOG, packed(Path(LOG)).name, SAMPLES, SUMMARY, CHECKPOINT, "config.json")
 _LOCK = ".lock"
 _TOKENS = ".tokens"  # beside the run folders, which share them

@@ -39,7 +39,7 @@ _READERS = {  # what such a run lacks, and what reads it
     PRETRAIN: "which has no cells; `losses` and `lm` read it",
     RETROFIT: "which has no suite; `report`, `open`, `leaderboard` and `compare` read it",
 }
-_LOG = "log.csv"  # of a run of `pretrain`
+LOG = "log.csv"  # of a run of `pretrain`
 
 _ROUNDING = 1e-5  # of an accuracy with six significant digits
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*([+][A-Za-z0-9][A-Za-z0-9_.-]*)*")  # a hybrid joins names by +
@@ -92,7 +92,7 @@ def command_of(run: Path) -> str | None:
     if RETROFIT in spec:
         return RETROFIT
     is_other = "suite" in spec or is_there(run / RESULTS)
-    return PRETRAIN if not is_other and ("arch" in spec or is_there(run / _LOG)) else None
+    return PRETRAIN if not is_other and ("arch" in spec or is_there(run / LOG)) else None
 
 
 def of_no_suite(run: Path, command: str) -> ConfigError:

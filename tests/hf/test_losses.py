@@ -130,6 +130,21 @@ def test_the_page_tells_what_the_committed_runs_say() -> None:
         assert any(row.endswith(wanted) for row in rows), wanted
 
 
+@pytest.mark.parametrize("nest", ["order2", "order3", "mirrored2"])
+def test_every_seed_of_every_nest_is_ahead_as_the_page_says(nest: str) -> None:
+    def loss(size: str, model: str, seed: int) -> float:
+        summary = EXAMPLES / "pretrain" / f"{size}-{model}-seed{seed}" / "summary.json"
+        return float(json.loads(summary.read_text())["held_out_loss"])
+
+    for size, n_seeds in (("14m", 6), ("70m", 2)):
+        assert all(loss(size, nest, seed) < loss(size, "standard", seed) for seed in range(n_seeds))
+    page = " ".join((ROOT / "docs" / "pretraining.md").read_text().split())
+    assert "on every seed: six of 14M, two of 70M." in page
+    alike = 2 / 2**6  # two-sided: all six of one sign
+    told = f"of six pairs it cannot be below {alike:.3f}, nor, of four comparisons (Holm), below {4 * alike:.3f}."
+    assert told.replace("0.", ".") in page
+
+
 @pytest.mark.parametrize(("nest", "told"), [("order2", "84.6"), ("order3", "104.7"), ("mirrored2", "103.5")])
 def test_the_page_tells_what_is_counted_now(nest: str, told: str) -> None:
     written = yaml.safe_load((EXAMPLES / "pretrain" / f"14m-{nest}-seed0" / "spec.yaml").read_text())

@@ -1,13 +1,16 @@
 """The page of hops in language tells what its kept runs say."""
 
+import itertools
 import json
 import re
 from math import comb
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 
+from nexus_bench import dataset
 from nexus_bench.io.config import read_config
 from tests.paths import EXAMPLES, ROOT
 
@@ -16,6 +19,11 @@ ALONE, SWEEP = EXAMPLES / "pretrain-tasks", EXAMPLES / "pretrain-sweep"
 DERIVED = EXAMPLES / "pretrain-derived"
 IN_ORDER = [f"{task}{which}" for task in ("pointer_chase", "variable_chain") for which in ("", "-rate3e-3", "-1hop")]
 MODELS = {"standard": "standard", "order 2": "order2", "order 3": "order3"}
+OPTIONS = {
+    "pointer_chase": {"n_nodes": 9, "n_queries": 6},
+    "variable_chain": {"n_queries": 3},
+    "kinship": {"n_sets": 2},
+}
 CHANCE = {"pointer_chase": [0.125] * 3, "variable_chain": [0.25] * 3, "kinship": [1 / 8, 1 / 22, 1 / 31]}
 
 
@@ -123,6 +131,8 @@ def test_the_tables_of_steps(folder: str, heading: str) -> None:
             assert (spec["task"]["task"], order) == (task, {"standard": 1, "order 2": 2, "order 3": 3}[model])
             assert (summary["tokens"], spec["lr"], spec["seed"]) == (tokens, rate, seed)
             assert (spec["derived_share"], spec["attend"], spec["ask"]) == (0.5, "document", "all")
+            assert {key: spec["task"]["params"][key] for key in OPTIONS[task]} == OPTIONS[task]
+            assert summary["steps"] * 1024 * 16 == tokens
             assert bool(spec["text"]) == (folder == "mixed") and (not spec["text"] or spec["task_share"] == 0.75)
             for hop, chance in zip((1, 2, 3), CHANCE[task], strict=True):
                 asked = scores[f"{task}_hop{hop}"]
@@ -144,6 +154,7 @@ def test_sentences_on_steps_hold() -> None:
     assert sum(x >= 0.8 for x in answers[1]) == 7 and "At 1 hop seven runs of nine have .8 or more" in told
     assert answers[2][-2] < 0.2 and f"at 2 hops one has begun (order 3, {short(answers[2][-1])})" in told
     assert answers[3][-1] < 0.2 and "at 3 hops none" in told
+    assert sum(x > 0.5 for x in answers[1]) == 8 and "the first on eight runs of nine, the second on one" in told
     alone = [s for run, s in runs.items() if run.match("alone/pointer_chase-*")]
     steps = sorted(min(s[f"pointer_chase_hop{hop}"]["derived"] for hop in (1, 2, 3)) for s in alone)
     assert steps[0] < 0.9 and f"on all runs but one ({short(steps[1])} at least)" in told
@@ -153,13 +164,77 @@ def test_sentences_on_steps_hold() -> None:
     }
     assert begun == {"standard": [False] * 2, "order2": [True] * 2, "order3": [True] * 2}
     assert f"four of four against none of two, p = {short(1 / comb(6, 2))} by Fisher's exact test" in told
+    of_chain = {
+        run.name: [s[f"variable_chain_hop{hop}"]["derived"] for hop in (1, 2, 3)]
+        for run, s in runs.items()
+        if run.match("alone/variable_chain-*")
+    }
+    second, third = (
+        ", ".join(map(short, of_chain[f"variable_chain-{one}"])) for one in ("order2-seed1", "order3-seed0")
+    )
+    assert f"one run of order 2 has {and_last(second)}, which is chance, and one of order 3 {and_last(third)}." in told
     with_steps = first[DERIVED / "alone" / "pointer_chase-standard-98M-1e-3"]["acc"]
     without = kept(SWEEP / "pointer_chase")[2]["pointer_chase_hop1"]["acc"]
     assert f"in {short(with_steps)} where half of the graphs are told with their steps" in told
     assert f"and in {short(without)} where none is" in told
+    begun_alone = [s["pointer_chase_hop1"]["acc"] > 0.2 for s in alone]
+    assert (len(begun_alone), begun_alone.count(False)) == (12, 2)
+    assert "Of the twelve runs with steps in the table two have not begun with it." in told
 
 
-def test_prose_is_predicted_no_better_by_nests() -> None:
+def and_last(listed: str) -> str:
+    return " and ".join(listed.rsplit(", ", 1))
+
+
+def test_what_is_above_chance_beside_prose_is_named() -> None:
+    told, p = " ".join(PAGE.split()), {}
+    for run in (DERIVED / "mixed").iterdir():
+        if (task := run.name.split("-")[0]) == "pointer_chase":
+            continue
+        scores = kept(run)[2]
+        for hop in (1, 2, 3):
+            one = scores[f"{task}_hop{hop}"]
+            p[run.name, "answer", hop] = at_least(one)
+            p[run.name, "steps", hop] = at_least({**one, "acc": one["derived"], "n": one["n_derived"]})
+    (least, smallest), (_, next_one), *_ = sorted(p.items(), key=lambda one: one[1])
+    assert least == ("variable_chain-standard-seed2", "steps", 3) and next_one * (len(p) - 1) > 1
+    first, second, third = (
+        short(kept(DERIVED / "mixed" / least[0])[2][f"variable_chain_hop{hop}"]["derived"]) for hop in (1, 2, 3)
+    )
+    assert f"seed 2 of the standard model ({third}, with {first} at 1 hop and {second} at 2" in told
+    assert f"Holm over the {len(p)} figures of the two: p = {short(smallest * len(p))}, and no other is below 1" in told
+
+
+def test_the_commands_ask_as_many_questions_as_the_tables_tell() -> None:
+    (answers,) = re.findall(r"^nexus-bench export .* --out answers$", PAGE, flags=re.MULTILINE)
+    assert "--n 1000 " in answers and "1,000 that ask for the answer" in " ".join(PAGE.split())
+
+
+def test_what_nests_cost_more() -> None:
+    def times(folder: str, task: str) -> list[str]:
+        counts = [
+            kept(DERIVED / folder / f"{task}-{model}-seed0")[1]["flops_per_token"]
+            for model in ("standard", "order2", "order3")
+        ]
+        return [f"{count / counts[0]:.1f}" for count in counts[1:]]
+
+    alone, beside = times("alone", "variable_chain"), times("mixed", "variable_chain")
+    assert times("mixed", "pointer_chase") == beside
+    told = f"take {' and '.join(alone)} times the operations per token here (beside prose {' and '.join(beside)})"
+    assert told in " ".join(PAGE.split())
+
+
+def test_who_knows_one_hop_of_pointer_chase_can_rule_its_name_out_at_two() -> None:
+    assert "above 1/7 = .143" in PAGE and "all graphs are rings of 9" in " ".join(PAGE.split())
+    for item in itertools.islice(dataset("pointer_chase", hops="1-3", **OPTIONS["pointer_chase"]), 60):
+        after = dict(item.facts.tolist())
+        path = [next(iter(after))]
+        while (reached := after[path[-1]]) not in path:
+            path.append(reached)
+        assert len(path) == 9 and reached == path[0]
+
+
+def test_nests_are_not_seen_to_predict_prose_better() -> None:
     def apart(model: str) -> list[float]:
         losses = {
             (task, one, n): kept(DERIVED / "mixed" / f"{task}-{one}-seed{n}")[1]["held_out_loss"]
@@ -170,9 +245,17 @@ def test_prose_is_predicted_no_better_by_nests() -> None:
         return [loss - losses[task, "standard", n] for (task, one, n), loss in losses.items() if one == model]
 
     second, third = apart("order2"), apart("order3")
-    means, most = (sum(second) / 6, sum(third) / 6), max(map(abs, second + third))
-    told = f"by {means[0]:+.3f} and {means[1]:+.3f} in the mean, and by {most:.3f} at most".replace("0.", ".")
-    assert told in " ".join(PAGE.split())
+    assert f"by {interval(second)} and {interval(third)} in the mean (95% t-intervals of six pairs)" in " ".join(
+        PAGE.split()
+    )
+    most = max(map(abs, second + third))
+    assert f"and by {short(most)} at most." in " ".join(PAGE.split())
+
+
+def interval(differences: list[float]) -> str:
+    mean, half = fmean(differences), 2.5706 * stdev(differences) / 6**0.5  # Student's t for 5 degrees of freedom
+    assert len(differences) == 6
+    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]".replace("0.", ".")
 
 
 def at_least(asked: dict[str, Any]) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from scipy.stats import wilcoxon
 
 from nexus_bench.errors import NexusBenchError, UsageError
 from nexus_bench.hf.losses import losses
@@ -140,9 +141,26 @@ def test_every_seed_of_every_nest_is_ahead_as_the_page_says(nest: str) -> None:
         assert all(loss(size, nest, seed) < loss(size, "standard", seed) for seed in range(n_seeds))
     page = " ".join((ROOT / "docs" / "pretraining.md").read_text().split())
     assert "on every seed: six of 14M, two of 70M." in page
+    for size, n_seeds in (("14m", 6), ("70m", 2)):
+        shares = [1 - loss(size, nest, seed) / loss(size, "standard", seed) for seed in range(n_seeds)]
+        assert 0.0035 < sum(shares) / n_seeds < 0.0075 and 0.0015 < min(shares) and max(shares) < 0.0075
+    assert "The mean of a nest is ahead by 0.4 to 0.7% of the loss, a single seed by 0.2 to 0.7%." in page
     alike = 2 / 2**6  # two-sided: all six of one sign
     told = f"of six pairs it cannot be below {alike:.3f}, nor, of four comparisons (Holm), below {4 * alike:.3f}."
     assert told.replace("0.", ".") in page
+
+
+def test_mirrored_against_order_2_is_told_with_its_exact_test() -> None:
+    found = [
+        [
+            json.loads((EXAMPLES / "pretrain" / f"14m-{nest}-seed{seed}" / "summary.json").read_text())["held_out_loss"]
+            for seed in range(6)
+        ]
+        for nest in ("mirrored2", "order2")
+    ]
+    p = wilcoxon(*found, method="exact").pvalue
+    page = " ".join((ROOT / "docs" / "pretraining.md").read_text().split())
+    assert f"exact signed-rank p = {p:.3f}).".replace("0.", ".") in page
 
 
 @pytest.mark.parametrize(("nest", "told"), [("order2", "84.6"), ("order3", "104.7"), ("mirrored2", "103.5")])

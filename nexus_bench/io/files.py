@@ -244,8 +244,8 @@ def sha256_of_file(path: Path, opened: Callable[[Path], IO[bytes]] | None = None
             return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: is missing; make it again") from error
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError as error:  # perhaps of what stands for it
+        raise StorageError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
 
 
 def keep_others(folder: Path | None, files: Mapping[str, str | None]) -> None:

@@ -87,7 +87,8 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
 
     A line is `{"graph": 0, "query": 2, "prediction": "..."}`, as `gen --format text` numbers them, or a sample that the
     Language Model Evaluation Harness logged for a task of `nexus-bench export`. A prediction is right if it is the
-    answer; text up to "answer is" or "answer:", case, and surrounding punctuation are ignored.
+    answer; text up to "answer is" or "answer:", text behind a sentence that begins with "So the answer is", case, and
+    surrounding punctuation are ignored.
 
     Sentences in the order of the derivation void chance and ceilings: these columns are empty then, the shortcut is
     what a name in the first or last sentence gives, and `task_options` says the order.

@@ -14,7 +14,7 @@ _AROUND = " \t\r\n.,;:!?'\"*`()"
 def plain_answer(text: str) -> str:
     """A text without case, punctuation around it, and all up to the last "answer is" or "answer:".
 
-    Steps end with a sentence that begins with "So the answer is". Of a text with such sentences the last one counts, and
+    Steps end with a sentence that begins with "So the answer is". Of a text with such ones the last counts, and
     what is written behind it does not, as in tasks that ask for steps.
 
     A text gives an answer if both are equal in this form.

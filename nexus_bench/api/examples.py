@@ -181,7 +181,8 @@ def dataset(task: str, *, hops: Hops | None = None, seed: int = 0, **settings: A
 def score_answer(item: "Item | Mapping[str, Any] | str", text: str) -> float:
     """1.0 if a text gives the answer of an item, else 0.0, by the rule of `nexus-bench score`; a reward for RL.
 
-    Case, punctuation around it, and all up to the last "answer is" or "answer:" are ignored.
+    Case, punctuation around it, all up to the last "answer is" or "answer:", and all behind a sentence that begins with
+    "So the answer is" are ignored.
 
     Args:
         item: What was asked: an `Item`, a mapping with a key `answer`, or the answer itself.

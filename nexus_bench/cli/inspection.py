@@ -59,6 +59,9 @@ def evaluate(
 
     asked_hops = hops_of(hops)
     told = read_words(words, settings)
+    if told.names and cells is not None:
+        whole = " ".join([cells, *told.names])
+        raise UsageError(f"eval: '{told.names[0]}' is no setting; write --cell '{whole}', or settings as key=value")
     no_names(told, command="eval")
     hops_asked = tuple(asked_hops) if asked_hops else None
     question = EvaluationRequest(hops_asked, n_facts, parse_settings(told.settings), n, loops, trained)

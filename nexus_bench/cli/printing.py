@@ -27,13 +27,13 @@ _MOST_CELLS = 1_000  # of a run, in a table
 
 def tell_unsealed(runs: Sequence[Path]) -> None:
     """One line on stderr for each run without a seal."""
-    from nexus_bench.io.read_results import is_sealed
+    from nexus_bench.io.packed import where_kept
+    from nexus_bench.io.read_results import RESULTS, is_sealed
 
     for run in dict.fromkeys(runs):
         if not is_sealed(run):
-            typer.echo(
-                f"note: {run}: results.csv is unsealed, so edits of it cannot be found; keep seal.json", err=True
-            )
+            table = where_kept(run / RESULTS).name
+            typer.echo(f"note: {run}: {table} is unsealed, so edits of it cannot be found; keep seal.json", err=True)
 
 
 def audit_table(title: str, rows: "list[Audited]") -> Table:

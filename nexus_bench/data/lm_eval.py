@@ -23,7 +23,8 @@ from nexus_bench.io.columns import TEST
 from nexus_bench.io.entries import validate
 from nexus_bench.io.files import write_atomic
 from nexus_bench.streams import Int
-from nexus_bench.text.render import SO, TextOptions, TextRenderer, order_warning
+from nexus_bench.text.answers import AT_THE_END
+from nexus_bench.text.render import TextOptions, TextRenderer, order_warning
 
 FILE_FORMATS = ("jsonl", "parquet")
 KINDS = {"answer": ("choice", "generate"), "steps": ("derive",)}  # by what is asked for
@@ -76,7 +77,7 @@ SCORED: dict[str, dict[str, Any]] = {
             {
                 "name": "stripped",
                 "filter": [
-                    {"function": "regex", "regex_pattern": rf"{SO}([^.\n]+)", "group_select": -1},
+                    {"function": "regex", "regex_pattern": AT_THE_END, "group_select": -1},
                     {"function": "take_first"},
                 ],
             }

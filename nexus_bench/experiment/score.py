@@ -16,6 +16,7 @@ from nexus_bench.io.columns import COLUMNS, IID, MEASURED, SCORED, TEST, VAL, Ro
 from nexus_bench.io.config import check_name
 from nexus_bench.io.csv_files import beginning
 from nexus_bench.io.files import keep_others, parse_json, read_text, sha256
+from nexus_bench.io.packed import packed
 from nexus_bench.io.read_results import RESULTS
 from nexus_bench.report.build import Report
 from nexus_bench.report.output import REPORT_FILES, report
@@ -23,6 +24,8 @@ from nexus_bench.shortcuts.references import columns_in_order, reference_columns
 from nexus_bench.text.answers import plain_answer
 from nexus_bench.text.render import TextOptions, TextRenderer, order_warning
 from nexus_bench.version import __version__
+
+_PACKED = packed(Path(RESULTS)).name
 
 
 class ScoringResult(NamedTuple):
@@ -63,7 +66,8 @@ def score(
         StorageError: A file cannot be read or written.
         UsageError: The folder holds the results of something else.
     """
-    keep_others(out, REPORT_FILES | {RESULTS: beginning(COLUMNS)})
+    tables = [RESULTS, *([_PACKED] if out is not None and (out / _PACKED).is_file() else [])]  # a folder is not touched
+    keep_others(out, REPORT_FILES | dict.fromkeys(tables, beginning(COLUMNS)))
     name = check_name(predictions.stem if model is None else model, what="--model")
     dataset = read_dataset(data)
     rows = score_predictions(predictions, dataset, split=split, model=name)
@@ -83,7 +87,8 @@ def score_predictions(path: Path, dataset: Dataset, *, split: str, model: str) -
 
     A line is `{"graph": 0, "query": 2, "prediction": "..."}`, as `gen --format text` numbers them, or a sample that the
     Language Model Evaluation Harness logged for a task of `nexus-bench export`. A prediction is right if it is the
-    answer; text up to "answer is" or "answer:", case, and surrounding punctuation are ignored.
+    answer; text up to "answer is" or "answer:", text behind a sentence that begins with "So the answer is", case, and
+    surrounding punctuation are ignored.
 
     Sentences in the order of the derivation void chance and ceilings: these columns are empty then, the shortcut is
     what a name in the first or last sentence gives, and `task_options` says the order.

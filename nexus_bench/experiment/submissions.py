@@ -12,7 +12,7 @@ from nexus_bench.experiment.result_rows import describe
 from nexus_bench.experiment.run_folder import open
 from nexus_bench.experiment.suite import suite_of
 from nexus_bench.io.columns import FAILED, IID, TEST, VAL, Row
-from nexus_bench.io.packed import is_there
+from nexus_bench.io.packed import is_there, where_kept
 from nexus_bench.io.plurals import counted
 from nexus_bench.io.read_results import ENVIRONMENT, RESULTS, SPEC, command_of, of_no_suite, read_results
 from nexus_bench.model.costs import cost_of
@@ -69,7 +69,9 @@ def check_submission(run: Path) -> Submission:
             f"{run}: lacks {counted(n, 'cell')} of its suite{such}; give the `nexus-bench train` command again"
         )
     if strange := sorted(there - titles.keys()):
-        raise CorruptArtefactError(f"{run / RESULTS}: has cell {strange[0]}, which is not of its suite; {_ADVICE}")
+        raise CorruptArtefactError(
+            f"{where_kept(run / RESULTS)}: has cell {strange[0]}, which is not of its suite; {_ADVICE}"
+        )
     of_cells = dict(iter(results.groupby("cell_id", sort=False)))
     for cell in suite.cells:
         _check_rows(run, cell, titles[cell.cell_id], of_cells[cell.cell_id])
@@ -116,5 +118,5 @@ def _compare(run: Path, where: str, row: Any, wanted: Row) -> None:
             is_same = found == (None if value == "" else value)
         if not is_same:
             raise CorruptArtefactError(
-                f"{run / RESULTS}: {where}: {name} is {found}, but the suite comes to {value}; {_ADVICE}"
+                f"{where_kept(run / RESULTS)}: {where}: {name} is {found}, but the suite comes to {value}; {_ADVICE}"
             )

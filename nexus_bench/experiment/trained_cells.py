@@ -40,7 +40,7 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
     suite = suite_of(folder)
     trained = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
     if not trained:
-        raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ next to results.csv")
+        raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ back into it")
     found = selected(trained, asked, suite=suite.cells)
     if not found:
         there = _parts(trained, suite.titles)

@@ -104,6 +104,8 @@ def evaluate(
                 limit=limit,
                 log_samples=False,
             )
+        except ConfigError as error:  # of prompts
+            raise ConfigError(f"{', '.join(tasks)}: {error}") from error
         except Exception as error:
             if isinstance(error, AssertionError) and "fewshot samples" in str(error):
                 raise UsageError(
@@ -128,16 +130,24 @@ def evaluate(
 def _whole_prompts(harness: Any) -> Any:
     """The harness, but where a prompt and the longest text to write exceed the model, less is written.
 
-    lm-eval leaves out the beginning of the prompt, which holds facts, to have room for the longest text.
+    lm-eval leaves out the beginning of the prompt, which holds facts, to have room for the longest text. A prompt that
+    is too long is left to it, but refused where the longest text alone exceeds the model, which lm-eval does not take.
     """
 
     class WholePrompts(harness):
         def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-            for request in requests:
+            lengths = [len(self.tok_encode(request.args[0])) for request in requests]
+            for request, length in zip(requests, lengths, strict=True):
                 context, told = request.args
-                room = self.max_length - len(self.tok_encode(context))
-                if 0 < room < next((told[name] for name in _MOST if name in told), self.max_gen_toks):
+                room = self.max_length - length
+                most = next((told[name] for name in _MOST if name in told), self.max_gen_toks)
+                if 0 < room < most:
                     request.arguments = (context, {**told, "max_gen_toks": room})
+                elif room <= 0 and most >= self.max_length:  # nor is there room if the beginning is left out
+                    raise ConfigError(
+                        f"the longest prompt has {max(lengths):,} tokens and the model takes {self.max_length:,}; give "
+                        "a model of longer sequences, or shorter prompts (fewer facts, lower --shots)"
+                    )
             answers: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
             return answers
 

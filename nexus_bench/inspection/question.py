@@ -67,8 +67,16 @@ def further_law(task: TaskSpec, question: EvaluationRequest) -> Law:
     params = task.params | family.kept_symbols | question.settings
 
     def law(changed: Config) -> Law:
-        valid = validate(type(family).Params, params | changed, where=f"{PREFIX}: {task.task}")
-        return task.law_at(valid.model_dump(), hops, max(family.largest_hop, *hops), family.patterns)
+        valid = validate(type(family).Params, params | changed, where=f"{PREFIX}: {task.task}").model_dump()
+        room = max(family.largest_hop, *hops)
+        asked = task.law_at(valid, hops, max(hops), family.patterns)
+        if room > asked.family.max_hop:
+            told = ", ".join(f"{key}={value}" for key, value in (question.settings | changed).items())
+            raise ConfigError(
+                f"{task.task}: these weights have room for {room} hops, and so must the graphs, however few are asked; "
+                f"with {told} they have {asked.family.max_hop} at most: {asked.family.advice_for_hop(room)}"
+            )
+        return task.law_at(valid, hops, room, family.patterns)
 
     if question.n_facts is not None and family.sized_by in question.settings:
         raise ConfigError(f"{task.task}: --n-facts chooses {family.sized_by}; give one of both")

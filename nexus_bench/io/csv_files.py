@@ -12,7 +12,7 @@ import pandas as pd
 from nexus_bench.errors import CorruptArtefactError, StorageError
 from nexus_bench.io.columns import DTYPES, Column
 from nexus_bench.io.escapes import spreadsheet_cell
-from nexus_bench.io.packed import open_table
+from nexus_bench.io.packed import open_table, where_kept
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[Column]) -> str:
@@ -72,17 +72,17 @@ def read_csv(path: Path, columns: Sequence[Column], *, others: bool = True) -> p
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: is missing; make it again") from error
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+        raise StorageError(f"{where_kept(path)}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, OverflowError) as error:  # the others where an Int64 does not fit
         first = str(error).splitlines()[0]
-        raise CorruptArtefactError(f"{path}: is truncated or edited: {first}") from error
+        raise CorruptArtefactError(f"{where_kept(path)}: is truncated or edited: {first}") from error
     later = {column.name: pd.Series(pd.NA, frame.index, column.dtype) for column in columns if column.is_later}
     frame = frame.assign(**{name: empty for name, empty in later.items() if name not in frame.columns})
     missing = [name for name in names if name not in frame.columns]
     if missing:
-        raise CorruptArtefactError(f"{path}: lacks the columns {', '.join(missing)}")
+        raise CorruptArtefactError(f"{where_kept(path)}: lacks the columns {', '.join(missing)}")
     if not is_whole:
-        raise CorruptArtefactError(f"{path}: is truncated; make it again")
+        raise CorruptArtefactError(f"{where_kept(path)}: is truncated; make it again")
     return frame
 
 

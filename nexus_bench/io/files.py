@@ -1,12 +1,14 @@
 """Files that are whole or absent: written under another name in the same folder, synced, then renamed."""
 
 import errno
+import gzip
 import hashlib
 import json
 import os
 import re
 import stat
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
@@ -242,8 +244,8 @@ def sha256_of_file(path: Path, opened: Callable[[Path], IO[bytes]] | None = None
             return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: is missing; make it again") from error
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError as error:  # perhaps of what stands for it
+        raise StorageError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
 
 
 def keep_others(folder: Path | None, files: Mapping[str, str | None]) -> None:
@@ -271,11 +273,14 @@ def keep_others(folder: Path | None, files: Mapping[str, str | None]) -> None:
 
 
 def _begins(path: Path, beginning: str) -> bool:
-    """Whether a file is there, and is empty or begins so."""
+    """Whether a file is there, and is empty or begins so; of a packed one what it holds, and nothing else holds any."""
     try:
         if not path.is_file():
             return False
         with open_file(path) as file:
-            return file.read(len(beginning.encode())) in (b"", beginning.encode())
+            text = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            return text.read(len(beginning.encode())) in (b"", beginning.encode())
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error

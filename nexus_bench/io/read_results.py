@@ -26,7 +26,7 @@ from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.escapes import CONTROL
 from nexus_bench.io.files import read_bytes, read_json
 from nexus_bench.io.hops import parse_hops
-from nexus_bench.io.packed import is_there, open_table
+from nexus_bench.io.packed import is_there, open_table, where_kept
 from nexus_bench.io.seal import SEAL, check_sealed
 
 RESULTS, CURVES, TIMING = "results.csv", "curve.csv", "timing.csv"  # files of a run folder
@@ -177,10 +177,10 @@ def read_results(run: Path) -> pd.DataFrame:
         raise _unfinished(run)
     again = f"`nexus-bench train {run}` writes it again" if (run / SPEC).exists() else "make it again"
     if frame.empty:
-        raise CorruptArtefactError(f"{path}: has no rows: no cell is done, or it is truncated; {again}")
+        raise CorruptArtefactError(f"{where_kept(path)}: has no rows: no cell is done, or it is truncated; {again}")
     for is_wrong, what in _faults(frame, is_sealed=is_sealed(run)):
         for row in is_wrong.index[is_wrong.fillna(False).astype(bool)]:
-            raise CorruptArtefactError(f"{path}:{row + 2}: {what}; {again}")
+            raise CorruptArtefactError(f"{where_kept(path)}:{row + 2}: {what}; {again}")
     return frame
 
 

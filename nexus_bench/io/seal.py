@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple
 
 from nexus_bench.errors import CorruptArtefactError
 from nexus_bench.io.files import sha256_of_file, writing_atomic
-from nexus_bench.io.packed import drop_packed, is_there, open_table
+from nexus_bench.io.packed import drop_packed, is_there, open_table, where_kept
 from nexus_bench.io.sealed_json import read_sealed, write_sealed
 
 SEAL = "seal.json"
@@ -109,7 +109,7 @@ def check_sealed(run: Path, names: Iterable[str], *, may_lack: Container[str] = 
             before, seal = seal, read_seal(run)
             if seal == before:
                 advice = _advice(name, is_missing=found is None)
-                raise CorruptArtefactError(f"{run / name}: {_fault(run / name, seal, found)}; {advice}")
+                raise CorruptArtefactError(f"{where_kept(run / name)}: {_fault(run / name, seal, found)}; {advice}")
     return hashes
 
 

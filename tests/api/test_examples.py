@@ -67,7 +67,14 @@ def test_a_stream_that_cannot_be_drawn_says_so_before_it_is_used() -> None:
 
 @pytest.mark.parametrize(
     ("text", "reward"),
-    [("aunt", 1.0), ("So the answer is Aunt.", 1.0), ("answer: uncle? no, answer: `aunt`", 1.0), ("uncle", 0.0)],
+    [
+        ("aunt", 1.0),
+        ("So the answer is Aunt.", 1.0),
+        ("answer: uncle? no, answer: `aunt`", 1.0),
+        ("uncle", 0.0),
+        ("So the answer is aunt. Thanks", 1.0),
+        ("So the answer is aunt. So the answer is uncle.", 0.0),
+    ],
 )
 def test_an_answer_is_scored_by_the_rule_of_the_score_command(text: str, reward: float) -> None:
     item = next(iter(nb.dataset("kinship", hops=2)))._replace(answer="aunt")

@@ -1,5 +1,6 @@
 """What nexus-bench did not write is kept: one line says so, and nothing else is written."""
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Command, assert_fails
+from tests.packs import pack
 from tests.paths import ROOT
 
 PLACES = [  # of a command, how it is told where to write, and what it writes first and last
@@ -15,7 +17,7 @@ PLACES = [  # of a command, how it is told where to write, and what it writes fi
     ("compare run run --junit o/junit.xml", "o", ["junit.xml"]),
     ("inspect run --out o", "o", ["walk.csv", "attention.csv", "inspect_maps.png"]),
     ("predictions run --out o", "o", ["predictions.csv"]),
-    ("score p.jsonl --data data --out o", "o", ["results.csv", "report.html"]),
+    ("score p.jsonl --data data --out o", "o", ["results.csv", "results.csv.gz", "report.html"]),
     ("schema --out o", "o", ["train.json"]),
     ("gallery --out o/page.md", "o", ["page.md"]),
 ]
@@ -48,6 +50,24 @@ def test_a_file_of_somebody_else_is_kept(line: str, folder: str, name: str, at_h
     before = content(Path(folder))
     assert_fails(at_hand(*line.split()), 2, f"{folder}/{name}: was not written by nexus-bench and is kept")
     assert content(Path(folder)) == before
+
+
+def test_a_packed_table_of_somebody_else_is_kept_and_ones_own_is_written_again(at_hand: Command) -> None:
+    line = "score p.jsonl --data data --out o".split()
+    assert at_hand(*line).returncode == 0
+    pack(Path("o/results.csv"))
+    assert at_hand(*line).returncode == 0 and not Path("o/results.csv.gz").exists()
+    Path("o/results.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    before = content(Path("o"))
+    told = "o/results.csv.gz: was not written by nexus-bench and is kept"
+    assert_fails(at_hand(*line), 2, told)
+    assert content(Path("o")) == before
+    Path("o/results.csv").unlink()
+    assert_fails(at_hand(*line), 2, told)
+    Path("o/results.csv.gz").unlink()
+    Path("o/seal.json").unlink()
+    Path("o/results.csv.gz").mkdir()
+    assert at_hand(*line).returncode == 0 and Path("o/results.csv.gz").is_dir(), "a folder is not in the way"
 
 
 @pytest.mark.parametrize("line", [line for line, _, _ in PLACES])

@@ -49,7 +49,7 @@ def test_of_a_packed_run_the_same_is_said_and_its_table_is_linked(command: Comma
     pack(run / "results.csv")
     done = command("leaderboard", "other", "--examples", "1")
     assert "No answers of other: it keeps no weights." in done.stdout.splitlines()
-    assert done.stderr == "note: other: results.csv is unsealed, so edits of it cannot be found; keep seal.json\n"
+    assert done.stderr == "note: other: results.csv.gz is unsealed, so edits of it cannot be found; keep seal.json\n"
     assert 'href="../../other/results.csv.gz"' in Path("runs/leaderboard/index.html").read_text()
 
 

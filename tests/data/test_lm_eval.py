@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 
 from nexus_bench.data.dataset import Dataset, read_dataset
 from nexus_bench.data.generate import draw_dataset
-from nexus_bench.data.lm_eval import Choices
+from nexus_bench.data.lm_eval import SCORED, Choices
 from nexus_bench.data.task import make_task
 from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.read_results import read_results
@@ -75,6 +76,21 @@ def test_what_stands_around_an_answer_does_not_matter(asked: Dataset, command: C
     write("mine.jsonl", rows)
     assert command("score", "mine.jsonl", "--data", "d").returncode == 0
     assert set(read_results(Path("runs/score-mine"))["accuracy"]) == {1.0}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["So the answer is {}. Thanks.", "So the answer is I. So the answer is {}", "So the answer is {}\nanswer: I"],
+)
+def test_at_the_end_of_steps_the_answer_is_that_of_tasks_that_ask_for_steps(
+    asked: Dataset, command: Command, said: str
+) -> None:
+    rows = answers(asked)
+    write("mine.jsonl", [row | {"prediction": f"Ada is his sister. {said.format(row['prediction'])}"} for row in rows])
+    assert command("score", "mine.jsonl", "--data", "d").returncode == 0
+    assert set(read_results(Path("runs/score-mine"))["accuracy"]) == {1.0}
+    pattern = SCORED["derive"]["filter_list"][0]["filter"][0]["regex_pattern"]
+    assert [re.findall(pattern, said.format(row["prediction"]))[-1] for row in rows] == [r["prediction"] for r in rows]
 
 
 def test_part_of_the_answers_is_scored_as_such(asked: Dataset, command: Command) -> None:

@@ -13,6 +13,7 @@ from nexus_bench.io.columns import COLUMNS
 from nexus_bench.io.csv_files import rows_of, to_csv
 from nexus_bench.io.read_results import read_results
 from nexus_bench.io.seal import replace_sealed
+from tests.packs import pack
 from tests.paths import EXAMPLES, ROOT
 
 FILES = ("results.csv", "curve.csv", "timing.csv", "spec.yaml", "env.json", "seal.json")
@@ -38,6 +39,20 @@ def test_a_run_as_it_was_trained_is_accepted(run: Path) -> None:
     assert (found.tasks, found.n_models, found.n_cells, found.n_failed) == (["pointer_chase"], 3, 9, 0)
     resealed(run, read_results(run))
     assert check_submission(run) == found, "so that what is refused below is not refused for its seal"
+
+
+def test_a_row_of_a_packed_table_that_is_not_of_its_cell_is_told_of_the_file_that_is_there(run: Path) -> None:
+    results = read_results(run)
+    results["flops_per_step"] -= 1
+    resealed(run, results)
+    pack(run / "results.csv")
+    with pytest.raises(CorruptArtefactError, match=r"results\.csv\.gz: .*: flops_per_step is "):
+        check_submission(run)
+    results.loc[results["cell_id"] == results["cell_id"].iloc[-1], "cell_id"] = "0" * 16
+    resealed(run, pd.concat([read_results(run), results[results["cell_id"] == "0" * 16]]))
+    pack(run / "results.csv")
+    with pytest.raises(CorruptArtefactError, match=r"results\.csv\.gz: has cell 0{16}, which is not of its suite"):
+        check_submission(run)
 
 
 def test_a_run_of_sequences_that_were_read_at_every_place_is_accepted(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from nexus_bench.errors import ConfigError
 from nexus_bench.hf import apply_nexus
 from nexus_bench.hf.lm import _whole_prompts
 from nexus_bench.hf.tokenizer import train_tokenizer
@@ -168,11 +169,30 @@ def test_no_more_is_written_than_a_task_asks_for_and_prompts_without_room_are_le
         (40, {"max_new_tokens": 60}),
         (41, {"max_new_tokens": 60}),
         (90, {}),
-        (100, {}),
+        (100, {"max_gen_toks": 99}),
         (120, {"max_gen_toks": 9}),
     ]
     told = _whole_prompts(Harness)().generate_until([Request(*one) for one in asked])
-    assert told == [asked[0][1], {"max_new_tokens": 60, "max_gen_toks": 59}, {"max_gen_toks": 10}, {}, asked[4][1]]
+    assert told == [
+        asked[0][1],
+        {"max_new_tokens": 60, "max_gen_toks": 59},
+        {"max_gen_toks": 10},
+        asked[3][1],
+        asked[4][1],
+    ]
+    with pytest.raises(ConfigError, match="the longest prompt has 300 tokens and the model takes 100; give a model"):
+        _whole_prompts(Harness)().generate_until([Request(100, {}), Request(300, {"max_gen_toks": 9})])
+
+
+def test_prompts_longer_than_the_model_takes_are_one_line(offline: Command) -> None:
+    config = json.loads(Path("m/config.json").read_text())
+    Path("m/config.json").write_text(json.dumps(config | {"max_position_embeddings": 64}))
+    assert offline(*"export --task pointer_chase --hops 1 --n 2 target=steps --out h".split()).returncode == 0
+    tokenizer = AutoTokenizer.from_pretrained("m")
+    rows = [json.loads(line) for line in Path("h/test-hop1.jsonl").read_text().splitlines()]
+    longest = max(len(tokenizer(f"{row['prompt']}\nSteps:")["input_ids"]) for row in rows)
+    said = f"h: the longest prompt has {longest} tokens and the model takes 64; give a model of longer sequences, or sh"
+    assert_fails(offline(*"lm m --device cpu --tasks h".split()), 3, said)
 
 
 WRONG = [

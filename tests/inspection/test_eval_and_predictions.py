@@ -330,6 +330,13 @@ def test_what_no_label_has_is_not_said_to_be_evaluated(command: Command, monkeyp
         ("eval run --trained --hops 1", 3, "what was trained on is asked as it was; omit hops, n_facts and settings"),
         ("eval run --trained -n 100", 3, "100 graphs are asked for that were trained, sure are 21; ask for fewer"),
         ("eval run --hops 1 --cell nobody", 2, "no trained cell is 'nobody'"),
+        ("eval run --cell order 3 --hops 1", 2, "'3' is no setting; write --cell 'order 3', or settings as key=value"),
+        (
+            "eval run --hops 1 n_nodes=8 n_queries=4",
+            3,
+            "pointer_chase: these weights have room for 4 hops, and so must the graphs, however few are asked; with "
+            "n_nodes=8, n_queries=4 they have 2 at most: raise n_nodes from 8 to 12",
+        ),
         ("eval nowhere --hops 1", 5, "nowhere: is not a run folder"),
         ("predictions run --split vale", 3, "has no split 'vale'; it has hop_ood, test, val"),
         ("predictions run --format xlsx", 2, "unknown format 'xlsx'; known: csv, parquet"),

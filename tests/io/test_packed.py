@@ -1,15 +1,20 @@
 """Packed tables are read as what they hold, and damage to them is found."""
 
+import errno
 import gzip
+import os
 import shutil
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from nexus_bench.errors import CorruptArtefactError
+from nexus_bench.errors import CorruptArtefactError, StorageError
 from nexus_bench.io import packed as packed_tables
+from nexus_bench.io.columns import COLUMNS
+from nexus_bench.io.csv_files import read_csv
 from nexus_bench.io.files import open_file
 from nexus_bench.io.packed import is_there
 from nexus_bench.io.read_results import read_curves, read_results
@@ -50,8 +55,45 @@ def test_a_packed_table_that_was_edited_or_cut_is_found(run: Path) -> None:
         with pytest.raises(CorruptArtefactError, match=told):
             read_results(run)
     path.write_bytes(gzip.compress(gzip.decompress(whole).replace(b"trained", b"solved_", 1)))
-    with pytest.raises(CorruptArtefactError, match=r"results\.csv: was edited or cut: other rows of cell"):
+    with pytest.raises(CorruptArtefactError, match=r"results\.csv\.gz: was edited or cut: other rows of cell"):
         read_results(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("cell_id,suite\n", " lacks the columns task, "),
+        ("{first}\n{second}", " is truncated; make it again"),
+        ("{first}\n{second},1\n{second}\n", " is truncated or edited: "),
+        ("{first}\n", " has no rows: "),
+        ("{first}\n{second}\n{second}\n", "3: was edited: the cell has two rows of this split and hop"),
+    ],
+)
+def test_what_is_wrong_in_a_packed_table_is_told_of_the_file_that_is_there(run: Path, text: str, told: str) -> None:
+    first, second = gzip.decompress((run / "results.csv.gz").read_bytes()).decode().splitlines()[:2]
+    for path in run.iterdir():
+        path.unlink()
+    (run / "results.csv.gz").write_bytes(gzip.compress(text.format(first=first, second=second).encode()))
+    with pytest.raises(CorruptArtefactError, match=rf"results\.csv\.gz:{told}"):
+        read_results(run)
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_a_packed_table_that_cannot_be_read_is_told_by_its_name(
+    run: Path, monkeypatch: pytest.MonkeyPatch, is_sealed: bool
+) -> None:
+    for name in () if is_sealed else ("seal.json", "spec.yaml", "env.json", "curve.csv.gz", "timing.csv.gz"):
+        (run / name).unlink()
+    opened = Path.open
+
+    def refused(path: Path, *args: Any, **more: Any) -> Any:
+        if path.name == "results.csv.gz":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(StorageError, match=r"results\.csv\.gz: cannot be read: Permission denied"):
+        read_csv(run / "results.csv", COLUMNS) if not is_sealed else read_results(run)
 
 
 def test_a_plain_table_counts_before_a_packed_one_and_writing_removes_that(run: Path) -> None:

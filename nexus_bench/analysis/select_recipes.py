@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from nexus_bench.analysis.summary import RECIPE, SETTING
-from nexus_bench.io.columns import SCORED, TUNING, VAL
+from nexus_bench.io.columns import FAILED, SCORED, TUNING, VAL
 from nexus_bench.io.options import varying
 
 _MODEL = [*SETTING, "model"]
@@ -18,11 +18,15 @@ class Grid(NamedTuple):
         rates: The learning rates, ascending.
         options: The options of the recipe that were not the same everywhere.
         n_tuning: Seeds that were trained only to choose; 0 if the choice was made on the seeds that are shown.
+        n_failed: Cells that choose and failed.
+        is_sure: Whether a recipe was left of which no such cell failed.
     """
 
     rates: tuple[float, ...]
     options: tuple[str, ...]
     n_tuning: int
+    n_failed: int
+    is_sure: bool
 
     @property
     def is_choice(self) -> bool:
@@ -82,7 +86,11 @@ def with_grids(results: pd.DataFrame) -> pd.DataFrame:
     grids: dict[Any, Grid] = {}
     for _, group in results.groupby(_MODEL, sort=False, dropna=False):
         trials = group[tuning[group.index]]
+        choosing = group if trials.empty else trials
+        failed = choosing.assign(is_lost=choosing["status"] == FAILED).groupby(list(RECIPE), dropna=False)["is_lost"]
+        n_failed = choosing.loc[choosing["status"] == FAILED, "cell_id"].nunique()
         rates = tuple(sorted(float(rate) for rate in group["lr"].dropna().unique()))
-        grid = Grid(rates, tuple(varying(group["recipe_options"])), int(trials["seed"].nunique()))
+        options = tuple(varying(group["recipe_options"]))
+        grid = Grid(rates, options, int(trials["seed"].nunique()), n_failed, not failed.any().all())
         grids |= dict.fromkeys(group.index, grid)
     return results.assign(grid=pd.Series(grids, dtype=object))

@@ -39,8 +39,8 @@ _ABOUT = {
     ),
     "reach": (
         "The largest hop up to which accuracy stays at .95 or more, as a mean over seeds, likewise, cut off at 0 or "
-        "the largest hop that counts. Hops from the first whose partial-input ceiling is .95 or more do not count, as in "
-        "`brevo` at 3; where none is left, `-`."
+        "the largest hop that counts. Hops from the first whose partial-input ceiling is .95 or more do not count, as "
+        "in `brevo` at 3; where none is left, `-`."
     ),
 }
 

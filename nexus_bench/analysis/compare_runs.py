@@ -18,6 +18,7 @@ MISSING, NEW_ONLY = "missing", "new only"  # and FAILED, as in `status`
 FAILING = (REGRESSION, FAILED)
 EXAMPLES_ONLY = "one seed: the interval covers the noise of examples, not that of training"
 LACKS = "the new run has no"
+FAILED_BEFORE = ("failed in the base at", "failed in both runs at")  # seeds that fail nothing and are in no mean
 NO_INTERVAL = "one seed: no interval, so any drop beyond the allowed one counts"
 IDENTITY = (*SETTING, *MODEL, *RECIPE, "curriculum")  # versions of code, mode and suite are left out: they may differ
 _ROUNDING = 1e-9  # a drop of 1 - 0.98 is no more than 0.02
@@ -218,7 +219,10 @@ def _verdict(pair: _Pair, difference: Interval, max_drop: float, *, strict: bool
     if not pair.paired:
         return _unpaired(pair)
     absent = [seed for seed in _measured(pair.base) if seed not in pair.new]
-    note = f"{LACKS} {_listed('seed', absent)}" if absent else ""
+    lost = [seed for seed in _measured(pair.new) if seed in pair.base and math.isnan(pair.base[seed].value)]
+    twice = [seed for seed in pair.base if seed in pair.new and seed not in (*_measured(pair.base), *lost)]
+    told = zip((LACKS, *FAILED_BEFORE), (absent, lost, twice), strict=True)
+    note = "; ".join(f"{what} {_listed('seed', seeds)}" for what, seeds in told if seeds)
     if absent and strict:
         return MISSING, note
     mean, low, high = difference

@@ -16,7 +16,7 @@ def seeds_reached(rows: pd.DataFrame) -> pd.DataFrame:
 
     A seed reaches a hop if its accuracy is at least the threshold at this hop and at every smaller hop evaluated. No
     count is given where the partial-input ceiling is at least the threshold: there, so high an accuracy does not show
-    that every hop was made. Failed cells are left out.
+    that every hop was made, or not known. Failed cells are left out.
 
     Args:
         rows: Rows of results.csv whose hops share one axis, with one recipe per model.
@@ -27,6 +27,7 @@ def seeds_reached(rows: pd.DataFrame) -> pd.DataFrame:
         one, without an interval.
     """
     found: list[dict[str, Any]] = []
+    rows = _with_ceilings(rows)
     for key, group in rows.groupby([*SETTING, "model"], sort=False, dropna=False):
         names = dict(zip((*SETTING, "model"), key, strict=True))
         n_hops = group.groupby("cell_id")["accuracy"].transform("size")
@@ -35,9 +36,10 @@ def seeds_reached(rows: pd.DataFrame) -> pd.DataFrame:
         for (hop, split), asked in group.groupby(["hop", "split"], sort=True):
             seeds = done[(done["hop"] == hop) & (done["split"] == split)]
             has_seeds = not (asked["status"] == SCORED).any()
+            ceiling = asked.loc[asked["accuracy"].notna() | asked["partial_input"].notna(), "partial_input"]
             for threshold in THRESHOLDS:
                 n_reached = int((seeds["lowest"] >= threshold).sum())
-                is_claim = not (asked["partial_input"].isna() | (asked["partial_input"] >= threshold)).any()
+                is_claim = not (ceiling.isna() | (ceiling >= threshold)).any()
                 interval = exact_interval(n_reached, len(seeds) if is_claim and has_seeds else 0)
                 found.append(
                     names
@@ -46,3 +48,9 @@ def seeds_reached(rows: pd.DataFrame) -> pd.DataFrame:
                     | {"low": interval.low, "high": interval.high}
                 )
     return pd.DataFrame(found).astype({"n_reached": "Int64"})
+
+
+def _with_ceilings(rows: pd.DataFrame) -> pd.DataFrame:
+    """Failed cells with the ceiling of the measured ones beside them, as it is of the task; without any, with none."""
+    beside = rows.groupby([*SETTING, "split", "hop"], dropna=False)["partial_input"].transform("max")
+    return rows.assign(partial_input=rows["partial_input"].where(rows["accuracy"].notna(), beside))

@@ -136,18 +136,16 @@ def retrofit(
                     result = run_cell(
                         cell, setting, states=states, save_every=way.save_every, environment=environment, keep=keep
                     )
-                bare = without_figures(result) if purpose == MEASURED else None  # a rate that is tried may be too high
-                if bare is None:
-                    folder.cells.save(result)
+                bare = without_figures(result)
+                if bare is None or purpose == TUNING:  # a rate that is tried may be too high
+                    folder.cells.save(bare or result)
                     folder.add_environment(versions, today())  # a run can last beyond the day it began
                 else:
                     failed.append(bare)
                     folder.cells.save_failure(cell_id, _DIVERGED)
             folder.drop_checkpoints(states)  # also those that a killed process did not get to
-            if not folder.cells.finished(cell_id):
-                way.tell(f"{_named(cell, purpose, setting)} | failed: {_DIVERGED}")
-                continue
-            way.tell(_line(cell, purpose, setting, _validated(folder, cell_id), is_new=is_new))
+            validated = _validated(folder, cell_id) if folder.cells.finished(cell_id) else []
+            way.tell(_line(cell, purpose, setting, validated, is_new=is_new))
         folder.write_tables(name, purposes, failed)
     if unkept:
         warnings.append(f"--keep-models: {unkept} cells were done before without it; choose another --out to keep them")
@@ -175,20 +173,23 @@ def _cells(
             yield RetrofitCell(method, None, seeds[0]), MEASURED
             continue
         trials = [[RetrofitCell(method, lr, seed) for seed in tuning] for lr in recipe.lr]
-        means = [_mean([a for c in trial for a in _validated(folder, setting.cell_id(c))]) for trial in trials]
+        means = [_mean([_validated(folder, setting.cell_id(c)) for c in trial]) for trial in trials]
         best = recipe.lr[means.index(max(means))]  # of equals the first
         for seed in seeds:
             yield RetrofitCell(method, best, seed), MEASURED
 
 
 def _validated(folder: RunFolder, cell_id: str) -> list[float]:
-    """The accuracy of a finished cell on validation, by hop."""
-    rows = folder.cells.record(cell_id)["rows"]
-    return [row["accuracy"] for row in rows if row["split"] == VAL]
+    """The accuracy of a finished cell on validation, by hop; empty if its loss is not a number."""
+    rows = [row for row in folder.cells.record(cell_id)["rows"] if row["split"] == VAL]
+    is_lost = any(row["loss"] is None or math.isnan(row["loss"]) for row in rows)
+    return [] if is_lost else [row["accuracy"] for row in rows]
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else 0.0
+def _mean(trial: Sequence[Sequence[float]]) -> float:
+    """The mean over the cells of a rate and hops; that of a rate of which a cell failed is the least."""
+    values = [accuracy for by_hop in trial for accuracy in by_hop]
+    return math.fsum(values) / len(values) if values and all(trial) else -1.0
 
 
 def _named(cell: RetrofitCell, purpose: str, setting: RetrofitSetting) -> str:
@@ -202,6 +203,8 @@ def _line(
     cell: RetrofitCell, purpose: str, setting: RetrofitSetting, validated: Sequence[float], *, is_new: bool
 ) -> str:
     told = _named(cell, purpose, setting)
+    if not validated:
+        return f"{told} | failed: {_DIVERGED}"
     by_hop = " ".join(f"{accuracy:.3f}" for accuracy in validated)
     return f"{told} | validation {by_hop}" + ("" if is_new else " | was done")
 

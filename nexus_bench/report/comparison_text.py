@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nexus_bench.analysis.compare_runs import (
     EXAMPLES_ONLY,
+    FAILED_BEFORE,
     IDENTITY,
     IMPROVEMENT,
     LACKS,
@@ -104,6 +105,8 @@ def conclusion(compared: Sequence[Compared], *, max_drop: float, confidence: flo
         )
     if n := sum(LACKS in one.note and one.verdict != MISSING for one in compared):
         lines.append(f"{counted(n, 'comparison')} without seeds that the base has; --strict fails on that")
+    if n := sum(any(said in one.note for said in FAILED_BEFORE) for one in compared):
+        lines.append(f"{counted(n, 'comparison')} without seeds that failed in the base")
     return lines + [note for note in (EXAMPLES_ONLY, NO_INTERVAL) if any(note in one.note for one in compared)]
 
 

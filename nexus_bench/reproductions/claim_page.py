@@ -54,7 +54,7 @@ def measured(one: JudgedFigure) -> str:
     """Mean and interval of a figure; of seeds that all agree the mean alone."""
     row = one.row
     if not row["n_seeds"]:
-        return "not trained"
+        return "failed" if one.n_failed else "not trained"
     sign = "+" if row["against"] is not None else ""
     digits = f"{sign}.2f" if row["measure"] == "reach" else f"{sign}.3f"
     said = f"{row['mean']:{digits}}"
@@ -63,9 +63,10 @@ def measured(one: JudgedFigure) -> str:
 
 
 def seeds(one: JudgedFigure) -> str:
-    """How many seeds have a value, of how many."""
+    """How many seeds have a value, of how many, and how many have none since a cell failed."""
     n, missing = one.row["n_seeds"], one.row["n_missing"]
-    return f"{n} of {n + missing}" if missing else str(n)
+    failed = f", {one.n_failed} failed" if one.n_failed else ""
+    return f"{n} of {n + missing}{failed}" if missing else str(n)
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:

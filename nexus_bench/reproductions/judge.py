@@ -9,7 +9,7 @@ import pandas as pd
 from nexus_bench.analysis.select_recipes import select_recipes
 from nexus_bench.errors import ConfigError
 from nexus_bench.experiment.suite import Suite
-from nexus_bench.io.columns import Row
+from nexus_bench.io.columns import FAILED, Row
 from nexus_bench.io.config import Config
 from nexus_bench.io.csv_files import rows_of
 from nexus_bench.io.hops import format_hops
@@ -30,11 +30,13 @@ class JudgedFigure(NamedTuple):
         row: The row of reproduction.csv.
         claimed: What is claimed, in words.
         verdict: On this figure.
+        n_failed: Seeds that are missing since a cell of theirs failed; the others are not trained yet.
     """
 
     row: Row
     claimed: str
     verdict: str
+    n_failed: int
 
 
 class JudgedClaim(NamedTuple):
@@ -119,8 +121,9 @@ class _SourcedFigure(NamedTuple):
         check, figure = self.check, self.figure
         where, hops = check.where | figure.where, figure.hops or check.hops
         rows, by_seed = self._values(where, hops)
-        against = figure.against
+        against, failed = figure.against, self._failed(where)
         if against is not None:
+            failed |= self._failed(where | against)
             same, others = self._values(where | against, hops)
             if same == rows:
                 raise ConfigError(f"{self.what}: is compared with itself; name what differs under {figure.relation}")
@@ -153,7 +156,7 @@ class _SourcedFigure(NamedTuple):
             "seeds": there,
             "verdict": verdict,
         }
-        return JudgedFigure(row, _words(figure), verdict)
+        return JudgedFigure(row, _words(figure), verdict, len(failed))
 
     def _check_value(self, top: float, bounds: tuple[float, float]) -> None:
         """Refuse a figure whatever the results would be: one that no value meets, or that all values do.
@@ -177,6 +180,15 @@ class _SourcedFigure(NamedTuple):
         except ConfigError:  # not trained yet: of what is planned, each figure is one set of rows
             there = []
         return planned, values(there, self.check.measure)
+
+    def _failed(self, where: Config) -> set[int]:
+        """Seeds whose cell failed; it has no rows of what was asked later, only those of its test split."""
+        own = {name: value for name, value in where.items() if name != "split"}
+        try:
+            rows = rows_of_figure(self.measured or [], own, None, what=self.what)
+        except ConfigError:  # not trained yet, or asked at another size
+            rows = []
+        return {row["seed"] for row in rows if row["status"] == FAILED}
 
 
 def _hops_of(rows: list[Row]) -> str:

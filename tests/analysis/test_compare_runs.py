@@ -12,7 +12,7 @@ from nexus_bench.experiment.jobs import CellSpec
 from nexus_bench.experiment.result_rows import failed_result
 from nexus_bench.model.spec import make_model
 from nexus_bench.report.compare import failures
-from nexus_bench.report.comparison_text import markdown, names
+from nexus_bench.report.comparison_text import conclusion, markdown, names
 from nexus_bench.training.spec import TrainSpec
 from tests.made import at, results_of
 
@@ -152,7 +152,11 @@ def test_a_cell_that_failed_in_the_new_run_fails_the_gate() -> None:
 
 def test_a_cell_that_failed_in_the_base_as_well_fails_nothing() -> None:
     found = one(at(0.9, None, 0.9), at(0.9, None, 0.9))
-    assert (found.verdict, found.n_seeds) == ("ok", 2)
+    assert (found.verdict, found.n_seeds, found.note) == ("ok", 2, "failed in both runs at seed 1")
+    better = one(at(None, 0.9, 0.9), at(0.9, 0.9, 0.9))
+    assert (better.verdict, better.n_seeds, better.note) == ("ok", 2, "failed in the base at seed 0")
+    said = "2 comparisons without seeds that failed in the base"
+    assert said in conclusion([found, better], max_drop=0.02, confidence=0.95)
     recovered, failed_twice, _ = gate(
         results_of({"a": at(None), "b": at(None), "c": at(0.5)}),
         results_of({"a": at(0.9), "b": at(None), "c": at(0.5)}),

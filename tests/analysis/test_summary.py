@@ -45,6 +45,15 @@ def test_a_recipe_is_chosen_on_the_cells_of_tuning_alone() -> None:
     )
 
 
+def test_a_recipe_of_which_a_seed_failed_is_chosen_after_all_others() -> None:
+    """What is left of it are the seeds on which it did not fail, so their mean is no mean of the recipe."""
+    cells = [("a", 0.1, seed, {1: 0.4}) for seed in (0, 1)]
+    cells += [("a", 0.2, 0, {1: 1.0}), ("a", 0.2, 1, {1: None}), ("a", 0.3, 0, {1: None}), ("a", 0.3, 1, {1: None})]
+    assert set(select_recipes(table(*cells))["lr"]) == {0.1}
+    assert set(select_recipes(table(*cells[2:]))["lr"]) == {0.2}, "without another, the one that failed least"
+    assert set(select_recipes(table(*cells[4:]))["lr"]) == {0.3}
+
+
 @pytest.mark.parametrize(("threshold", "n_reached"), [(0.90, [3, 2, 1]), (0.95, [3, 1, 1]), (0.99, [3, 1, 1])])
 def test_a_seed_reaches_a_hop_if_it_solves_all_up_to_it(threshold: float, n_reached: list[int]) -> None:
     results = table(
@@ -64,6 +73,14 @@ def test_no_count_is_given_up_to_the_partial_input_ceiling() -> None:
     found = seeds_reached(best_of(results)).set_index(["threshold", "hop"])["n_reached"]
     claims = found.notna().groupby("threshold").agg(list)
     assert claims.to_dict() == {0.90: [False, False], 0.95: [True, False], 0.99: [True, True]}
+
+
+def test_a_model_whose_cells_all_failed_has_the_ceiling_of_its_task() -> None:
+    results = table(("a", 0.1, 0, {1: 1.0, 2: 1.0}), ("b", 0.1, 0, {1: None, 2: None}))
+    results["partial_input"] = results["partial_input"].mask((results["hop"] == 2) & results["accuracy"].notna(), 0.96)
+    found = seeds_reached(best_of(results))
+    failed = found[(found["model"] == "b") & (found["threshold"] == 0.95)]
+    assert failed["n_reached"].fillna(-1).tolist() == [0, -1] and set(failed["n_seeds"]) == {0}
 
 
 def test_answers_from_elsewhere_reach_a_hop_without_an_interval() -> None:

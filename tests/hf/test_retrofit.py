@@ -83,6 +83,16 @@ def test_a_cell_that_diverges_is_missing_and_never_zero(command: Command, place:
         assert (rows.loc["untouched", "status"] == "trained").all() and rows.loc["untouched", "accuracy"].notna().all()
 
 
+def test_a_rate_that_diverges_is_the_worst_also_where_no_answer_is_right(command: Command, place: Path) -> None:
+    done = command(*line(place, "--steps 3 --seeds 1 --set lr=1e30,3e-3 --set n_val=1", ("standard",)))
+    assert done.returncode == 0, "a rate that is tried may be too high"
+    assert "(choosing lr) | failed: the loss is not a number; lower lr" in done.stderr
+    tried = results("r").query("purpose == 'tuning' and split == 'val'").groupby("lr")
+    assert tried["status"].unique().map(list).to_dict() == {1e30: ["failed"], 3e-3: ["trained"]}
+    assert tried["accuracy"].count()[1e30] == 0 and tried["accuracy"].max()[3e-3] == 0
+    assert set(results("r").query("purpose == 'measured'")["lr"]) == {3e-3}
+
+
 def test_a_killed_run_goes_on_and_ends_as_one_that_never_was(command: Command, place: Path) -> None:
     options = "--steps 9 --seeds 1 --set lr=1e-2,1e-3 --set n_val=9 --save-every 0 --quiet"
     assert command(*line(place, options, FEW, out="whole")).returncode == 0

@@ -44,6 +44,16 @@ def test_hops_of_which_nothing_is_claimed_do_not_count_and_the_page_says_so(tmp_
     assert "its longer side" in page, "both ends of an interval can be cut off"
 
 
+def test_an_interval_of_reach_ends_at_the_largest_hop_that_counts(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", {"standard": [NEAR, by(0.5, 0.5, 0.5)]})
+    results = pd.read_csv(run / "results.csv")
+    results.assign(partial_input=results["partial_input"].where(results["hop"] < 3, 0.96)).to_csv(
+        run / "results.csv", index=False
+    )
+    page = mechanisms_page([run])
+    assert table_of(page, "Hop reach").loc["standard", "t"] == "0.5 ± 1.5", "from 0 to 2, as no seed can reach 3"
+
+
 def test_a_mechanism_has_one_name_in_all_columns(tmp_path: Path) -> None:
     """Also where fewer of them are trained, so that other parts of their labels are shared."""
     run = run_of(tmp_path / "run", {"standard": [NEAR, NEAR], "mamba2": [FAR, FAR], "tree": [FAR, FAR]})

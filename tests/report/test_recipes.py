@@ -64,6 +64,31 @@ def test_tuning_is_told_and_stands_in_no_table() -> None:
     assert list(report.accuracy["mean"]) == [0.25, 0.25] and list(report.accuracy["n_seeds"]) == [2, 2]
 
 
+def test_cells_that_choose_and_failed_are_told() -> None:
+    """They stand in no table, and a rate is not chosen by them."""
+    results = tuned()
+    is_lost = (results["purpose"] == "tuning") & (results["seed"] == 3) & (results["model"] == "b")
+    results["accuracy"] = results["accuracy"].mask(is_lost & (results["lr"] > 0.1))
+    results["status"] = results["status"].mask(is_lost & (results["lr"] > 0.1), "failed")
+    said = "Of the cells that choose, 2 of b failed: a recipe of which one fails comes after all others."
+    assert said in report_of(results).sections[0].notes
+    results["accuracy"], results["status"] = (
+        results["accuracy"].mask(is_lost),
+        results["status"].mask(is_lost, "failed"),
+    )
+    said = "Of the cells that choose, 3 of b failed: no recipe was without, so the choice says little."
+    notes = report_of(results).sections[0].notes
+    assert said in notes and not any("of a failed" in note for note in notes)
+
+
+def test_failed_cells_of_a_rate_that_is_not_shown_are_told() -> None:
+    cells = [("a", 0.1, 0, {1: 0.5}), ("a", 0.1, 1, {1: 0.5}), ("a", 0.2, 0, {1: 0.9}), ("a", 0.2, 1, {1: None})]
+    notes = report_of(table(*cells)).sections[0].notes
+    assert "Learning rates chosen on validation from 0.1, 0.2: a: 0.1." in notes
+    assert any(note.startswith("Of the cells that choose, 1 of a failed") for note in notes)
+    assert not any("cells that choose" in note for note in report_of(table(*cells[2:])).sections[0].notes)
+
+
 def test_a_run_that_is_still_being_tuned_has_no_report() -> None:
     results = tuned()
     with pytest.raises(ConfigError, match="these results are of tuning alone, which a report does not show; run"):

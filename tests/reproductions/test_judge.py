@@ -6,6 +6,7 @@ import pytest
 from nexus_bench.errors import ConfigError
 from nexus_bench.io.config import Config, parse_yaml
 from nexus_bench.io.entries import validate
+from nexus_bench.reproductions.claim_page import measured, seeds
 from nexus_bench.reproductions.judge import check_figures, judge
 from nexus_bench.reproductions.spec import Reproduction, bundled_reproductions, read_reproduction
 from nexus_bench.reproductions.verdict import FAILS, HOLDS, IN_PART, OPEN
@@ -59,6 +60,22 @@ def test_a_failed_cell_is_a_missing_seed_and_no_zero() -> None:
     rows = planted(toy(), {ONE_LAYER: POOR, TWO_LAYERS: [0.97, math.nan, 0.99], TWO_LOOPS: GOOD})
     found = judge(toy(), "small", rows).figures[0]
     assert found.verdict == OPEN and found.row["mean"] == pytest.approx(0.98) and found.row["n_missing"] == 1
+
+
+def test_seeds_that_failed_are_told_from_those_not_trained_yet() -> None:
+    """Also where a failed cell has no rows of what was asked later."""
+    rows = planted(toy(), {ONE_LAYER: POOR[:1], TWO_LAYERS: [math.nan] * 3, TWO_LOOPS: [0.9, 0.9, math.nan]})
+    rows = rows.assign(status=rows["status"].where(rows["accuracy"].notna(), "failed"))
+    rows = rows[(rows["split"] != "eval_loops3") | rows["accuracy"].notna()]
+    found = judge(toy(), "small", rows).figures
+    assert [(measured(one), seeds(one)) for one in found] == [
+        ("failed", "0 of 3, 3 failed"),
+        ("failed", "0 of 3, 3 failed"),
+        ("+0.00", "1 of 3, 1 failed"),
+        ("+0.000", "2 of 3, 1 failed"),
+    ]
+    nothing = judge(toy(), "small", planted(toy(), {ONE_LAYER: POOR, TWO_LAYERS: [], TWO_LOOPS: GOOD})).figures[0]
+    assert (measured(nothing), seeds(nothing)) == ("not trained", "0 of 3")
 
 
 def test_the_recipe_is_chosen_on_validation_alone() -> None:

@@ -34,12 +34,13 @@ nexus-bench leaderboard runs/mechanisms runs/mechanisms-flat -o board    # the s
 _NOTHING = "Neither suite has been trained for this page yet."
 _ABOUT = {
     "accuracy": (
-        "The mean over the hops asked, then over seeds, and half its 95% t-interval, or its longer side, where it is "
-        "cut off at 0 or 1; none if all seeds agree."
+        "The mean over the hops asked of the test split, then over seeds, and half its 95% t-interval, or its longer "
+        "side, where it is cut off at 0 or 1; none if all seeds agree."
     ),
     "reach": (
-        "The largest hop up to which accuracy stays at .95 or more, as a mean over seeds, likewise. Hops from the "
-        "first whose partial-input ceiling is .95 or more do not count, as in `brevo` at 3; where none is left, `-`."
+        "The largest hop up to which accuracy stays at .95 or more, as a mean over seeds, likewise, cut off at 0 or "
+        "the largest hop that counts. Hops from the first whose partial-input ceiling is .95 or more do not count, as "
+        "in `brevo` at 3; where none is left, `-`."
     ),
 }
 

@@ -61,9 +61,9 @@ class Standing(NamedTuple):
         accuracy_high: Its upper end.
         hops: The hops asked.
         accuracies: Accuracy at each of them, mean over seeds.
-        reaches: Hop reach of each seed.
+        reaches: Hop reach of each seed, at most the largest hop that something is claimed of.
         mean_reach: Their mean.
-        mean_low: Lower end of its 95% t-interval; null where all seeds agree.
+        mean_low: Lower end of its 95% t-interval, from 0 to the largest hop claimed; null where all seeds agree.
         mean_high: Its upper end.
         n_failed: Cells that failed; they are left out of every figure.
         n_params: Trained parameters.
@@ -213,7 +213,7 @@ def _standing(rows: pd.DataFrame, shown_as: str) -> Standing:
     cells = done.drop_duplicates("cell_id")
     claimed = max((count.hop for count in reach.counts), default=0)
     reaches = [min(int(found), claimed) for found in reaches_of(done, ["cell_id"])] if len(done) else []
-    means = t_interval(reaches if claimed else [], bounds=(0, int(rows["hop"].max())))
+    means = t_interval(reaches if claimed else [], bounds=(0, claimed))
     half, n_reached, n_seeds = _half_way(reach)
     share = exact_interval(n_reached, n_seeds if reach.has_seeds and half is not None else 0)
     accuracy = _accuracy(done)

@@ -120,6 +120,12 @@ def _recipes(names: Names, reach: pd.DataFrame, grids: Mapping[str, Grid]) -> li
         what = "Recipes (learning rate and options)" if grid.options else "Learning rates"
         others = f" of {counted(grid.n_tuning, 'other seed')}" if grid.n_tuning else ""
         notes.append(f"{what} chosen on validation{others} from {tried}: {'; '.join(chosen)}.")
+        if grid.is_choice and grid.n_failed:
+            lost = "; ".join(f"{grid.n_failed} of {names.short[model]}" for model in of_grid)
+            last = "a recipe of which one fails comes after all others"
+            if not grid.is_sure:
+                last = "no recipe was without, so the choice says little"
+            notes.append(f"Of the cells that choose, {lost} failed: {last}.")
         at_edge = [names.short[model] for model in of_grid if rates[model] in (grid.rates[0], grid.rates[-1])]
         if at_edge and len(grid.rates) > 1:
             notes.append(f"{AT_EDGE} {'; of '.join(at_edge)} lies at the edge of the grid: {tried}.")

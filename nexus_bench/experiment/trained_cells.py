@@ -35,7 +35,7 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
     Raises:
         ConfigError: The suite of the run is not one for this version.
         StorageError: It is not a run folder.
-        UsageError: There is no such cell, or none is trained.
+        UsageError: There is no such cell, it failed, or none is trained.
     """
     suite = suite_of(folder)
     trained = [cell for cell in suite.cells if folder.cells.finished(cell.cell_id)]
@@ -43,6 +43,9 @@ def trained_cells(folder: RunFolder, asked: str | None) -> list[CellSpec]:
         raise UsageError(f"{folder.path}: has no trained cell; train it, or put its folder cells/ back into it")
     found = selected(trained, asked, suite=suite.cells)
     if not found:
+        for cell in selected(suite.cells, asked):
+            if reason := folder.cells.failure(cell.cell_id):
+                raise UsageError(f"{folder.path}: '{suite.titles[cell.cell_id]}' failed: {reason}; choose another cell")
         there = _parts(trained, suite.titles)
         raise UsageError(f"{folder.path}: no trained cell is '{asked}'; cells are told apart by {there}")
     return found

@@ -71,6 +71,10 @@ def test_cells_are_named_by_the_beginning_of_their_id_or_parts_of_their_title(ru
         trained_cell(folder, "standard")
     with pytest.raises(UsageError, match="no trained cell is 'rder 2'"):
         trained_cells(folder, "rder 2")
+    shutil.rmtree(run / "cells" / every[1].cell_id)
+    folder.cells.save_failure(every[1].cell_id, "loss is nan at step 3")
+    with pytest.raises(UsageError, match=r"'.*standard.*seed 1.*' failed: loss is nan at step 3; choose another cell"):
+        trained_cell(folder, "seed 1 | standard")
     shutil.rmtree(run / "cells")
     with pytest.raises(UsageError, match="has no trained cell; train it"):
         trained_cells(folder, None)

@@ -219,9 +219,10 @@ def _verdict(pair: _Pair, difference: Interval, max_drop: float, *, strict: bool
     if not pair.paired:
         return _unpaired(pair)
     absent = [seed for seed in _measured(pair.base) if seed not in pair.new]
-    lost = [seed for seed in _measured(pair.new) if seed in pair.base and math.isnan(pair.base[seed].value)]
-    twice = [seed for seed in pair.base if seed in pair.new and seed not in (*_measured(pair.base), *lost)]
-    told = zip((LACKS, *FAILED_BEFORE), (absent, lost, twice), strict=True)
+    measured = _measured(pair.new)
+    lost = [seed for seed in pair.base if seed in pair.new and math.isnan(pair.base[seed].value)]
+    once, twice = [seed for seed in measured if seed in lost], [seed for seed in lost if seed not in measured]
+    told = zip((LACKS, *FAILED_BEFORE), (absent, once, twice), strict=True)
     note = "; ".join(f"{what} {_listed('seed', seeds)}" for what, seeds in told if seeds)
     if absent and strict:
         return MISSING, note

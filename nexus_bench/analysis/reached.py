@@ -36,10 +36,10 @@ def seeds_reached(rows: pd.DataFrame) -> pd.DataFrame:
         for (hop, split), asked in group.groupby(["hop", "split"], sort=True):
             seeds = done[(done["hop"] == hop) & (done["split"] == split)]
             has_seeds = not (asked["status"] == SCORED).any()
-            ceiling = asked.loc[asked["accuracy"].notna() | asked["partial_input"].notna(), "partial_input"]
+            is_unknown = asked["accuracy"].notna() & asked["partial_input"].isna()
             for threshold in THRESHOLDS:
                 n_reached = int((seeds["lowest"] >= threshold).sum())
-                is_claim = not (ceiling.isna() | (ceiling >= threshold)).any()
+                is_claim = not (is_unknown | (asked["partial_input"] >= threshold)).any()
                 interval = exact_interval(n_reached, len(seeds) if is_claim and has_seeds else 0)
                 found.append(
                     names

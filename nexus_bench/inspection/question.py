@@ -69,8 +69,7 @@ def further_law(task: TaskSpec, question: EvaluationRequest) -> Law:
     def law(changed: Config) -> Law:
         valid = validate(type(family).Params, params | changed, where=f"{PREFIX}: {task.task}").model_dump()
         room = max(family.largest_hop, *hops)
-        asked = task.law_at(valid, hops, max(hops), family.patterns)
-        if room > asked.family.max_hop:
+        if room > max(hops) and room > (asked := task.law_at(valid, hops, max(hops), family.patterns)).family.max_hop:
             told = ", ".join(f"{key}={value}" for key, value in (question.settings | changed).items())
             raise ConfigError(
                 f"{task.task}: these weights have room for {room} hops, and so must the graphs, however few are asked; "

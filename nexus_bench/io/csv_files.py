@@ -64,6 +64,7 @@ def read_csv(path: Path, columns: Sequence[Column], *, others: bool = True) -> p
     """
     names = [column.name for column in columns]
     kept = None if others else lambda name: name in names
+    named = where_kept(path)  # in messages
     try:
         with open_table(path) as file, np.errstate(invalid="ignore"):  # numbers beyond 64 bits: below
             frame = pd.read_csv(file, dtype=DTYPES, keep_default_na=False, na_values=[""], usecols=kept)
@@ -72,17 +73,17 @@ def read_csv(path: Path, columns: Sequence[Column], *, others: bool = True) -> p
     except FileNotFoundError as error:
         raise CorruptArtefactError(f"{path}: is missing; make it again") from error
     except OSError as error:
-        raise StorageError(f"{where_kept(path)}: cannot be read: {error.strerror}") from error
+        raise StorageError(f"{named}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, OverflowError) as error:  # the others where an Int64 does not fit
         first = str(error).splitlines()[0]
-        raise CorruptArtefactError(f"{where_kept(path)}: is truncated or edited: {first}") from error
+        raise CorruptArtefactError(f"{named}: is truncated or edited: {first}") from error
     later = {column.name: pd.Series(pd.NA, frame.index, column.dtype) for column in columns if column.is_later}
     frame = frame.assign(**{name: empty for name, empty in later.items() if name not in frame.columns})
     missing = [name for name in names if name not in frame.columns]
     if missing:
-        raise CorruptArtefactError(f"{where_kept(path)}: lacks the columns {', '.join(missing)}")
+        raise CorruptArtefactError(f"{named}: lacks the columns {', '.join(missing)}")
     if not is_whole:
-        raise CorruptArtefactError(f"{where_kept(path)}: is truncated; make it again")
+        raise CorruptArtefactError(f"{named}: is truncated; make it again")
     return frame
 
 

@@ -19,6 +19,7 @@ import filelock
 
 from nexus_bench.errors import ConfigError, CorruptArtefactError, StorageError, UsageError, blame
 
+NOT_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)  # what unpacking raises of a file that was cut or is no such one
 _MANIFEST = "manifest.json"  # of a dataset
 _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a character that JSON writes as two
 _BEGUN = ".begun"  # suffix of a file that is being written; a killed process leaves such a file behind
@@ -280,7 +281,7 @@ def _begins(path: Path, beginning: str) -> bool:
         with open_file(path) as file:
             text = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
             return text.read(len(beginning.encode())) in (b"", beginning.encode())
-    except (EOFError, gzip.BadGzipFile, zlib.error):
+    except NOT_GZIP:
         return False
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error

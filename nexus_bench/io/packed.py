@@ -5,12 +5,11 @@ Where both are there, the plain one counts. Nothing here writes a packed table: 
 
 import gzip
 import io
-import zlib
 from pathlib import Path
 from typing import IO
 
 from nexus_bench.errors import CorruptArtefactError
-from nexus_bench.io.files import open_file
+from nexus_bench.io.files import NOT_GZIP, open_file
 
 
 def packed(path: Path) -> Path:
@@ -59,6 +58,6 @@ def _opened(path: Path, kept: Path) -> IO[bytes]:
     with open_file(kept) as file:
         try:
             return io.BytesIO(gzip.decompress(file.read()))
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except NOT_GZIP as error:
             advice = "restore it, or delete it and give the command again that made it"
             raise CorruptArtefactError(f"{kept}: was edited or cut: {error}; {advice}") from error

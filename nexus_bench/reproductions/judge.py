@@ -175,20 +175,19 @@ class _SourcedFigure(NamedTuple):
     def _values(self, where: Config, hops: tuple[int, ...] | None) -> tuple[list[Row], Values]:
         """The planned rows, and the values of the measured ones; none where nothing is measured yet."""
         planned = rows_of_figure(self.planned, where, hops, what=self.what)
-        try:
-            there = rows_of_figure(self.measured or [], where, hops, what=self.what)
-        except ConfigError:  # not trained yet: of what is planned, each figure is one set of rows
-            there = []
-        return planned, values(there, self.check.measure)
+        return planned, values(self._there(where, hops), self.check.measure)
 
     def _failed(self, where: Config) -> set[int]:
         """Seeds whose cell failed; it has no rows of what was asked later, only those of its test split."""
         own = {name: value for name, value in where.items() if name != "split"}
+        return {row["seed"] for row in self._there(own, None) if row["status"] == FAILED}
+
+    def _there(self, where: Config, hops: tuple[int, ...] | None) -> list[Row]:
+        """The measured rows, of failed cells too; none where they are not one set, as of what is not trained yet."""
         try:
-            rows = rows_of_figure(self.measured or [], own, None, what=self.what)
-        except ConfigError:  # not trained yet, or asked at another size
-            rows = []
-        return {row["seed"] for row in rows if row["status"] == FAILED}
+            return rows_of_figure(self.measured or [], where, hops, what=self.what)
+        except ConfigError:  # of what is planned, each figure is one set of rows
+            return []
 
 
 def _hops_of(rows: list[Row]) -> str:

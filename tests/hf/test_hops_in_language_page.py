@@ -5,12 +5,12 @@ import json
 import re
 from math import comb
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 
 from nexus_bench import dataset
+from nexus_bench.analysis.intervals import t_interval
 from nexus_bench.io.config import read_config
 from tests.paths import EXAMPLES, ROOT
 
@@ -253,9 +253,9 @@ def test_nests_are_not_seen_to_predict_prose_better() -> None:
 
 
 def interval(differences: list[float]) -> str:
-    mean, half = fmean(differences), 2.5706 * stdev(differences) / 6**0.5  # Student's t for 5 degrees of freedom
     assert len(differences) == 6
-    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]".replace("0.", ".")
+    mean, low, high = t_interval(differences)
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", ".")
 
 
 def at_least(asked: dict[str, Any]) -> float:

@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from math import comb
+from math import comb, inf
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +254,7 @@ def test_nests_are_not_seen_to_predict_prose_better() -> None:
 
 def interval(differences: list[float]) -> str:
     assert len(differences) == 6
-    mean, low, high = t_interval(differences)
+    mean, low, high = t_interval(differences, bounds=(-inf, inf))
     return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", ".")
 
 
